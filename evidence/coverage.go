@@ -1,0 +1,223 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Coverage says what was seen of the sources of one tenant, from the
+// collection.coverage records of the tenant's own log. Where no span reaches,
+// nobody looked.
+type Coverage struct {
+	spans []Span
+	Runs  map[SourceID]RunCounts
+}
+
+// Span is one claimed stretch of one source for some kinds.
+type Span struct {
+	Source SourceID
+	Kinds  []Kind
+	Period Period
+	Class  Class
+	Cause  string
+	Looks  []time.Time // of Instants, in order
+	Seq    uint64      // the record that claims it
+}
+
+// LoadCoverage reads the coverage of a period. Spans keep their own ends, so
+// that looks just outside the period can be named.
+func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
+	c := &Coverage{Runs: map[SourceID]RunCounts{}}
+	// A coverage record occurs when its stretch ends; it covers at most a day
+	// before that, a blind or reconstructed one any length.
+	for rec, err := range r.Records(ctx, Query{Kinds: []Kind{CollectionCoverage}}) {
+		if err != nil {
+			return nil, fmt.Errorf("load coverage: %w", err)
+		}
+		var f CoverageFacts
+		if err := rec.Decode(&f); err != nil {
+			return nil, err
+		}
+		if p.Overlaps(f.Period) {
+			n := c.Runs[f.Source]
+			n.Add(f.Runs)
+			c.Runs[f.Source] = n
+		}
+		for _, s := range f.Spans {
+			sp := Period{s.From, s.To}
+			if s.Class == Instants {
+				sp.To = sp.To.Add(time.Nanosecond)
+			}
+			if !p.IsZero() && !sp.Overlaps(Period{p.From.Add(-48 * time.Hour), p.To.Add(48 * time.Hour)}) {
+				continue
+			}
+			c.spans = append(c.spans, Span{
+				Source: f.Source, Kinds: s.Kinds, Period: Period{s.From.UTC(), s.To.UTC()},
+				Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(), Seq: rec.Seq,
+			})
+		}
+	}
+	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
+	return c, nil
+}
+
+// LookTimes returns the instants at which the span's source was looked at, in
+// order; nil for other classes than Instants.
+func (s CoverageSpan) LookTimes() []time.Time {
+	if s.Class != Instants {
+		return nil
+	}
+	ts := make([]time.Time, 0, len(s.Looks)+1)
+	t := s.From.UTC()
+	ts = append(ts, t)
+	for _, ms := range s.Looks {
+		t = t.Add(time.Duration(ms) * time.Millisecond)
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// Spans returns all spans in order of their begin. The slice is shared: do not
+// change it.
+func (c *Coverage) Spans() []Span { return c.spans }
+
+// Sources returns the sources that claim anything for one of the kinds, or
+// any at all when no kind is given, sorted.
+func (c *Coverage) Sources(kinds ...Kind) []SourceID {
+	var ids []SourceID
+	for _, s := range c.spans {
+		if (len(kinds) == 0 || overlap(s.Kinds, kinds)) && !slices.Contains(ids, s.Source) {
+			ids = append(ids, s.Source)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func overlap(a, b []Kind) bool {
+	for _, k := range a {
+		if slices.Contains(b, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// Strip is a stretch of one class, without overlap: what may be said of one
+// source and kind.
+type Strip struct {
+	Period Period
+	Class  Class // "" where nobody looked
+	Cause  string
+	Seq    uint64
+}
+
+// Strips lays the period out into stretches in time order, with the best
+// class that any span claims for the source (any source when it is "") and
+// kind. Together they fill the period; where no span reaches the class is ""
+// and the cause says that nobody looked.
+func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
+	var in []Span
+	cuts := []time.Time{p.From, p.To}
+	for _, s := range c.spans {
+		if source != "" && s.Source != source || kind != "" && !slices.Contains(s.Kinds, kind) {
+			continue
+		}
+		if x, ok := s.Period.Intersect(p); ok {
+			in = append(in, s)
+			cuts = append(cuts, x.From, x.To)
+		}
+	}
+	slices.SortFunc(cuts, time.Time.Compare)
+	var strips []Strip
+	for i := 0; i+1 < len(cuts); i++ {
+		cell := Period{cuts[i], cuts[i+1]}
+		if cell.Duration() == 0 {
+			continue
+		}
+		best := Strip{Period: cell, Cause: "nobody looked"}
+		found := false
+		for _, s := range in {
+			if s.Period.From.After(cell.From) || s.Period.To.Before(cell.To) {
+				continue
+			}
+			if !found || s.Class.Rank() > best.Class.Rank() {
+				best.Class, best.Cause, best.Seq, found = s.Class, s.Cause, s.Seq, true
+			}
+		}
+		if n := len(strips); n > 0 && strips[n-1].Class == best.Class && strips[n-1].Cause == best.Cause {
+			strips[n-1].Period.To = cell.To
+			continue
+		}
+		strips = append(strips, best)
+	}
+	return strips
+}
+
+// Uncovered returns the windows of the period in which no source saw the kind
+// in the class or a better one, each with the best that can be said. The
+// newest stretch, from the last thing seen to the end of the period, counts
+// too.
+func (c *Coverage) Uncovered(kind Kind, least Class, p Period) []Window {
+	var ws []Window
+	for _, s := range c.Strips("", kind, p) {
+		if s.Class.Rank() >= least.Rank() && s.Class.Rank() > 0 {
+			continue
+		}
+		ws = append(ws, Window{Kind: kind, Period: s.Period, Class: s.Class, Cause: s.Cause, Source: c.blindSource(kind, s.Period)})
+	}
+	return ws
+}
+
+func (c *Coverage) blindSource(kind Kind, p Period) SourceID {
+	for _, s := range c.spans {
+		if s.Class == Blind && slices.Contains(s.Kinds, kind) && s.Period.Overlaps(p) {
+			return s.Source
+		}
+	}
+	return ""
+}
+
+// LooksAround returns the last sighting at or before t and the first after
+// it, of the source for the kind: for Instants the looks, else the span's
+// ends. Zero times mean none known.
+func (c *Coverage) LooksAround(source SourceID, kind Kind, t time.Time) (before, after time.Time, class Class) {
+	for _, s := range c.spans {
+		if s.Source != source || !slices.Contains(s.Kinds, kind) || s.Class == Blind {
+			continue
+		}
+		if s.Class == Instants {
+			i := sort.Search(len(s.Looks), func(i int) bool { return s.Looks[i].After(t) })
+			if i > 0 && s.Looks[i-1].After(before) {
+				before = s.Looks[i-1]
+			}
+			if i < len(s.Looks) && (after.IsZero() || s.Looks[i].Before(after)) {
+				after = s.Looks[i]
+			}
+			if class == "" && i > 0 && i < len(s.Looks) {
+				class = Instants
+			}
+			continue
+		}
+		switch {
+		case !s.Period.From.After(t) && t.Before(s.Period.To):
+			if s.Class.Rank() > class.Rank() {
+				class = s.Class
+			}
+			if t.After(before) {
+				before = t
+			}
+			if s.Class == Continuous {
+				after = t
+			}
+		case !s.Period.To.After(t) && s.Period.To.After(before):
+			before = s.Period.To
+		case s.Period.From.After(t) && (after.IsZero() || s.Period.From.Before(after)):
+			after = s.Period.From
+		}
+	}
+	return before, after, class
+}
