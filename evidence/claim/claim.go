@@ -1,0 +1,221 @@
+// Package claim seals the private values of a record. A claim is bound to its
+// leaf by a salted commitment, so that it can be disclosed alone, and stored
+// encrypted, so that it can be destroyed by destroying a key while the log
+// still verifies.
+//
+//	commit     = HMAC-SHA-256(key: salt, uint32(len(name)) || name || uint64(len(plain)) || plain)
+//	plaintext' = flag || salt || body      flag 0: body is plain; 1: plain, deflated
+//	ciphertext = nonce || AES-256-GCM(key, nonce, plaintext', aad)
+//	aad        = lp("evidenced/claim/v1") || lp(origin) || lp(id) || lp(name) || lp(key id)...
+//
+// lp(x) is uint32(len(x)) || x; all lengths are big-endian. The salt is 32
+// random bytes of this claim alone, the nonce 12 random bytes, never derived.
+// The key is HKDF-SHA-256 over the keys the claim needs, concatenated in the
+// order the leaf names them, with salt "" and info "evidenced/claim/v1".
+package claim
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"evidenced/evidence"
+)
+
+// SaltSize is the length of a salt in bytes.
+const SaltSize = 32
+
+// KeySize is the length of every key in bytes.
+const KeySize = 32
+
+// MaxPlain is the largest plaintext of a claim, before compression.
+const MaxPlain = 2 << 20
+
+// compressAbove is the plaintext size from which compression is worth its
+// time; below it costs twice the sealing.
+const compressAbove = 4 << 10
+
+const label = "evidenced/claim/v1"
+
+// ErrCommitment says that a plaintext is not the one the leaf commits to.
+var ErrCommitment = errors.New("content does not match its commitment")
+
+// Opening is a claim's plaintext with its salt: all that is needed to check it
+// against the leaf, without any key.
+type Opening struct {
+	Salt  [SaltSize]byte
+	Plain []byte
+}
+
+// Commit returns the commitment to plain under the salt.
+func Commit(name string, salt [SaltSize]byte, plain []byte) evidence.Hash {
+	m := hmac.New(sha256.New, salt[:])
+	var n [8]byte
+	binary.BigEndian.PutUint32(n[:4], uint32(len(name)))
+	m.Write(n[:4])
+	io.WriteString(m, name)
+	binary.BigEndian.PutUint64(n[:], uint64(len(plain)))
+	m.Write(n[:])
+	m.Write(plain)
+	var h evidence.Hash
+	m.Sum(h[:0])
+	return h
+}
+
+// Check reports whether the opening is the one committed to.
+func (o Opening) Check(name string, commit evidence.Hash) error {
+	got := Commit(name, o.Salt, o.Plain)
+	if subtle.ConstantTimeCompare(got[:], commit[:]) != 1 {
+		return fmt.Errorf("claim %s: %w", name, ErrCommitment)
+	}
+	return nil
+}
+
+// Cipher is a key ready for use. It may be used by several goroutines.
+type Cipher struct {
+	aead cipher.AEAD
+	ids  []string
+}
+
+// NewCipher derives the cipher of a claim that needs all of the keys. Ids and
+// keys are parallel and in the order the leaf names them.
+func NewCipher(ids []string, keys [][]byte) (*Cipher, error) {
+	if len(ids) == 0 || len(ids) != len(keys) {
+		return nil, fmt.Errorf("claim cipher: %d ids for %d keys", len(ids), len(keys))
+	}
+	var in []byte
+	for i, k := range keys {
+		if len(k) != KeySize {
+			return nil, fmt.Errorf("claim cipher: key %s has %d bytes, want %d", ids[i], len(k), KeySize)
+		}
+		in = append(in, k...)
+	}
+	key, err := hkdf.Key(sha256.New, in, nil, label, KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("claim cipher: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("claim cipher: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("claim cipher: %w", err)
+	}
+	return &Cipher{aead, slices.Clone(ids)}, nil
+}
+
+// Keys returns the ids of the keys, as the leaf names them.
+func (c *Cipher) Keys() []string { return c.ids }
+
+// Sealed is a claim after sealing.
+type Sealed struct {
+	Commit     evidence.Hash
+	Hash       evidence.Hash // SHA-256 of the ciphertext
+	Ciphertext []byte
+}
+
+// Seal commits to plain and encrypts it for the claim name of the record id of
+// the log origin.
+func (c *Cipher) Seal(origin string, id evidence.ID, name string, plain []byte) (Sealed, error) {
+	if len(plain) > MaxPlain {
+		return Sealed{}, fmt.Errorf("seal claim %s: %d bytes, at most %d", name, len(plain), MaxPlain)
+	}
+	var random [SaltSize + 12]byte
+	rand.Read(random[:])
+	salt := [SaltSize]byte(random[:SaltSize])
+	body, flag := plain, byte(0)
+	if len(plain) > compressAbove {
+		if small := deflate(plain); len(small) < len(plain) {
+			body, flag = small, 1
+		}
+	}
+	inner := make([]byte, 0, 1+SaltSize+len(body))
+	inner = append(inner, flag)
+	inner = append(inner, salt[:]...)
+	inner = append(inner, body...)
+	out := make([]byte, 12, 12+len(inner)+c.aead.Overhead())
+	copy(out, random[SaltSize:])
+	out = c.aead.Seal(out, out[:12], inner, c.aad(origin, id, name))
+	return Sealed{Commit(name, salt, plain), sha256.Sum256(out), out}, nil
+}
+
+// Open decrypts a ciphertext and checks the commitment.
+func (c *Cipher) Open(origin string, id evidence.ID, name string, ciphertext []byte, commit evidence.Hash) (Opening, error) {
+	var o Opening
+	if len(ciphertext) < 12+1+SaltSize+c.aead.Overhead() {
+		return o, fmt.Errorf("open claim %s: %d bytes are too few", name, len(ciphertext))
+	}
+	inner, err := c.aead.Open(nil, ciphertext[:12], ciphertext[12:], c.aad(origin, id, name))
+	if err != nil {
+		return o, fmt.Errorf("open claim %s: the ciphertext or the key is not the right one", name)
+	}
+	copy(o.Salt[:], inner[1:])
+	body := inner[1+SaltSize:]
+	switch inner[0] {
+	case 0:
+		o.Plain = body
+	case 1:
+		if o.Plain, err = inflate(body); err != nil {
+			return Opening{}, fmt.Errorf("open claim %s: %w", name, err)
+		}
+	default:
+		return Opening{}, fmt.Errorf("open claim %s: unknown encoding %d", name, inner[0])
+	}
+	return o, o.Check(name, commit)
+}
+
+func (c *Cipher) aad(origin string, id evidence.ID, name string) []byte {
+	b := make([]byte, 0, 160)
+	b = lp(b, label)
+	b = lp(b, origin)
+	b = lp(b, string(id[:]))
+	b = lp(b, name)
+	for _, k := range c.ids {
+		b = lp(b, k)
+	}
+	return b
+}
+
+func lp(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+func deflate(plain []byte) []byte {
+	var buf bytes.Buffer
+	w, err := flate.NewWriter(&buf, flate.BestSpeed)
+	if err != nil {
+		return plain
+	}
+	if _, err := w.Write(plain); err != nil {
+		return plain
+	}
+	if err := w.Close(); err != nil {
+		return plain
+	}
+	return buf.Bytes()
+}
+
+func inflate(body []byte) ([]byte, error) {
+	r := flate.NewReader(bytes.NewReader(body))
+	plain, err := io.ReadAll(io.LimitReader(r, MaxPlain+1))
+	if err != nil {
+		return nil, fmt.Errorf("inflate: %w", err)
+	}
+	if len(plain) > MaxPlain {
+		return nil, fmt.Errorf("inflate: more than %d bytes", MaxPlain)
+	}
+	return plain, nil
+}
