@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+	"unicode/utf8"
 )
 
 // Op says what a record does to its subject.
@@ -176,8 +177,8 @@ func (d *Draft) Check() error {
 		return fmt.Errorf("draft %s: %d people, at most %d", d.Kind, len(d.People), MaxPeople)
 	case len(d.Content) > MaxContent:
 		return fmt.Errorf("draft %s: content of %d bytes, at most %d", d.Kind, len(d.Content), MaxContent)
-	case !json.Valid(d.Content):
-		return fmt.Errorf("draft %s: content is not JSON", d.Kind)
+	case len(d.Content) == 0 || d.Content[0] != '{' || !utf8.Valid(d.Content) || !json.Valid(d.Content):
+		return fmt.Errorf("draft %s: content is not a JSON object in UTF-8", d.Kind)
 	}
 	for _, p := range d.People {
 		if !roleName.MatchString(string(p.Role)) || !p.Proof.Valid() || p.Realm == "" || p.NativeID == "" {

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// ErrKeyMissing says that a key is not in the keyring. Whether it was erased
+// or lost is for the log to say: erased only with an erasure record.
+var ErrKeyMissing = errors.New("key is not in the keyring")
+
+// Entry is a record as stored: the leaf and the ciphertexts of its claims, in
+// the leaf's order.
+type Entry struct {
+	Seq    uint64
+	Leaf   []byte
+	Claims [][]byte
+}
+
+// Head is the end of a log.
+type Head struct {
+	Size     uint64
+	Last     evidence.Hash   // leaf hash of the newest record
+	Recorded time.Time       // of the newest record
+	Frontier []evidence.Hash // roots of the full subtrees, the largest first
+	Segment  int             // number of the segment the next record goes to
+}
+
+// Tile is 256 complete hashes of one level (a multiple of 8) of the tree.
+type Tile struct {
+	Level  int // of the hashes, divided by 8
+	Index  uint64
+	Hashes []byte // 256 * 32 bytes
+}
+
+// TileWidth is the number of hashes in a tile.
+const TileWidth = 256
+
+// Note is a stored checkpoint.
+type Note struct {
+	Size   uint64
+	Signed []byte
+}
+
+// LogFile is the storage of one log. Append is called by one goroutine;
+// reading may go on beside it. Writes are durable once they return; after a
+// failed write only reading is allowed.
+type LogFile interface {
+	// Head returns the stored head; the zero Head for a new log.
+	Head() (Head, error)
+	// Append stores entries, complete tiles and the new head in one
+	// transaction. A head naming a new segment opens it.
+	Append(entries []Entry, tiles []Tile, head Head) error
+	// Entry reads one record; ErrNoEntry when it is not there.
+	Entry(seq uint64) (Entry, error)
+	// Scan calls fn for the records [from, to) in order. The entry's slices
+	// are valid only during the call.
+	Scan(from, to uint64, fn func(Entry) error) error
+	// Tile reads the hashes of a complete tile.
+	Tile(level int, index uint64) ([]byte, error)
+	// PutNote stores a signed checkpoint.
+	PutNote(n Note) error
+	// NoteAt returns the newest stored checkpoint of at most the size; a zero
+	// Note when there is none.
+	NoteAt(size uint64) (Note, error)
+	// Bytes returns the size on disk of the current segment.
+	Bytes() int64
+	Close() error
+}
+
+// ErrNoEntry says that a record is not in the log.
+var ErrNoEntry = errors.New("no such record")
+
+// Posting is one entry of a derived index.
+type Posting struct {
+	Bucket byte
+	Key    []byte
+	Value  []byte
+}
+
+// Index is an ordered map that can be thrown away and rebuilt.
+type Index interface {
+	// Watermark returns how many records of the log are indexed.
+	Watermark() (uint64, error)
+	// Apply stores postings, sorted by bucket and key, with the watermark.
+	Apply(ps []Posting, watermark uint64) error
+	// View opens a snapshot; it must be closed.
+	View() (IndexView, error)
+	// Reset empties the index.
+	Reset() error
+	Close() error
+}
+
+// IndexView is a snapshot of an Index. Returned slices are valid until Close.
+type IndexView interface {
+	// SeekGE returns the first posting of the bucket at or after key; nil when
+	// there is none.
+	SeekGE(bucket byte, key []byte) (k, v []byte)
+	// SeekLT returns the last posting of the bucket before key.
+	SeekLT(bucket byte, key []byte) (k, v []byte)
+	Close()
+}
+
+// Cursors keeps small sealed values by name: resume cursors of sources.
+type Cursors interface {
+	Cursor(name string) ([]byte, error) // nil when there is none
+	PutCursor(name string, value []byte) error
+}
+
+// Backend makes the storage of logs, by log id.
+type Backend interface {
+	Open(logID string, create bool) (LogFile, Index, error)
+	Logs() ([]string, error)
+	Cursors
+	Close() error
+}
+
+// Keyring holds the keys of all tenants.
+type Keyring interface {
+	// Tenants lists the tenants that have a log.
+	Tenants() ([]evidence.Tenant, error)
+	// Tenant returns the keys of a tenant's log; with create it makes them
+	// durable first. Without, an unknown tenant is ErrKeyMissing.
+	Tenant(t evidence.Tenant, create bool) (TenantKeys, error)
+	// Seal and Open protect the daemon's own small values, bound to a name.
+	Seal(name string, plain []byte) ([]byte, error)
+	Open(name string, sealed []byte) ([]byte, error)
+}
+
+// TenantKeys are the keys of one tenant's log. It may be used by several
+// goroutines.
+type TenantKeys interface {
+	LogID() string
+	// DataKey returns the data key of a segment, made durable if it is new.
+	DataKey(segment int) (id string, key []byte, err error)
+	// Derived returns the key for the purpose: lookup, index or dedup.
+	Derived(purpose string) ([]byte, error)
+	// People returns the token and key of each identity, allotting and making
+	// durable what is new, in one transaction.
+	People(ids []Identity) ([]PersonKey, error)
+	// Key returns a key by id; ErrKeyMissing when it is gone.
+	Key(id string) ([]byte, error)
+}
+
+// Identity is a person at a source.
+type Identity struct{ Realm, NativeID string }
+
+// PersonKey is the token and key of a person in one tenant.
+type PersonKey struct {
+	Token evidence.ID
+	KeyID string
+	Key   []byte
+}

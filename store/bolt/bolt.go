@@ -1,0 +1,554 @@
+// Package bolt is the default backend: below one directory, a directory per
+// log with numbered segments (log/0001.db) and a derived index (index.db), and
+// one file of sealed cursors. Every file is a bbolt database.
+//
+// A segment has four buckets: "r" (seq -> record), "t" (tile level, tile index
+// -> 256 hashes), "n" (size -> signed checkpoint) and "h" (the head, in the
+// newest segment the end of the log). A record is one value: the length of its
+// leaf, the leaf, then length and bytes of each claim, so that an append
+// writes one key per record in rising order and pages fill whole.
+package bolt
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"evidenced/evidence/problem"
+	"evidenced/store"
+)
+
+var (
+	records = []byte("r")
+	tiles   = []byte("t")
+	notes   = []byte("n")
+	heads   = []byte("h")
+	headKey = []byte("head")
+	cursors = []byte("c")
+)
+
+// Backend implements store.Backend in one directory.
+type Backend struct {
+	dir string
+
+	mu      sync.Mutex
+	cursors *bolt.DB
+}
+
+// New makes the backend of the directory, which must exist. Nothing is opened
+// before it is needed.
+func New(dir string) *Backend { return &Backend{dir: dir} }
+
+func open(path string, readOnly bool) (*bolt.DB, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:        2 * time.Second,
+		NoFreelistSync: true, // append-only files have next to no free pages
+		FreelistType:   bolt.FreelistMapType,
+		ReadOnly:       readOnly,
+	})
+	if err != nil {
+		return nil, problem.Wrap(problem.Corrupt, err, "open %s", path)
+	}
+	return db, nil
+}
+
+// Logs implements store.Backend.
+func (b *Backend) Logs() ([]string, error) {
+	es, err := os.ReadDir(filepath.Join(b.dir, "tenants"))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "list logs")
+	}
+	var ids []string
+	for _, e := range es {
+		if e.IsDir() {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Close closes the cursors; logs are closed one by one.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cursors == nil {
+		return nil
+	}
+	err := b.cursors.Close()
+	b.cursors = nil
+	return err
+}
+
+func (b *Backend) cursorDB() (*bolt.DB, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cursors == nil {
+		db, err := open(filepath.Join(b.dir, "cursors.db"), false)
+		if err != nil {
+			return nil, err
+		}
+		b.cursors = db
+	}
+	return b.cursors, nil
+}
+
+// Cursor implements store.Cursors.
+func (b *Backend) Cursor(name string) ([]byte, error) {
+	db, err := b.cursorDB()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	err = db.View(func(tx *bolt.Tx) error {
+		if bk := tx.Bucket(cursors); bk != nil {
+			if v := bk.Get([]byte(name)); v != nil {
+				out = append([]byte{}, v...)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// PutCursor implements store.Cursors.
+func (b *Backend) PutCursor(name string, value []byte) error {
+	db, err := b.cursorDB()
+	if err != nil {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		bk, err := tx.CreateBucketIfNotExists(cursors)
+		if err != nil {
+			return err
+		}
+		return bk.Put([]byte(name), value)
+	})
+}
+
+// Open implements store.Backend.
+func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, error) {
+	if logID == "" || strings.ContainsAny(logID, "/\\.") {
+		return nil, nil, fmt.Errorf("bad log id %q", logID)
+	}
+	dir := filepath.Join(b.dir, "tenants", logID)
+	if create {
+		if err := os.MkdirAll(filepath.Join(dir, "log"), 0o700); err != nil {
+			return nil, nil, problem.Wrap(problem.Storage, err, "make log directory")
+		}
+	}
+	f := &logFile{dir: filepath.Join(dir, "log")}
+	if err := f.openAll(); err != nil {
+		return nil, nil, err
+	}
+	if len(f.segments) == 0 && !create {
+		return nil, nil, problem.New(problem.NotFound, "no log in %s", dir)
+	}
+	ix, err := openIndex(filepath.Join(dir, "index.db"))
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, ix, nil
+}
+
+type segment struct {
+	number int
+	first  uint64 // seq of its first record
+	db     *bolt.DB
+	path   string
+}
+
+// logFile implements store.LogFile. The committer alone appends; mu guards the
+// list of segments, which readers walk.
+type logFile struct {
+	dir string
+
+	mu       sync.RWMutex
+	segments []segment
+}
+
+func segmentName(n int) string { return fmt.Sprintf("%04d.db", n) }
+
+func (f *logFile) openAll() error {
+	es, err := os.ReadDir(f.dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return problem.Wrap(problem.Storage, err, "list segments")
+	}
+	var numbers []int
+	for _, e := range es {
+		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".db")); err == nil && segmentName(n) == e.Name() {
+			numbers = append(numbers, n)
+		}
+	}
+	sort.Ints(numbers)
+	for i, n := range numbers {
+		s := segment{number: n, path: filepath.Join(f.dir, segmentName(n))}
+		if s.db, err = open(s.path, false); err != nil {
+			f.Close()
+			return err
+		}
+		empty := true
+		err := s.db.View(func(tx *bolt.Tx) error {
+			if b := tx.Bucket(records); b != nil {
+				if k, _ := b.Cursor().First(); len(k) == 8 {
+					s.first, empty = binary.BigEndian.Uint64(k), false
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			f.Close()
+			return problem.Wrap(problem.Corrupt, err, "read segment %s", s.path)
+		}
+		if empty {
+			// A crash between making the file and its first transaction leaves
+			// an empty newest segment, which holds nothing and is made again.
+			s.db.Close()
+			if i != len(numbers)-1 {
+				f.Close()
+				return problem.New(problem.Corrupt, "segment %s is empty but not the newest", s.path)
+			}
+			if err := os.Remove(s.path); err != nil {
+				return problem.Wrap(problem.Storage, err, "remove empty segment")
+			}
+			continue
+		}
+		f.segments = append(f.segments, s)
+	}
+	return nil
+}
+
+// Close implements store.LogFile.
+func (f *logFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var first error
+	for _, s := range f.segments {
+		if err := s.db.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	f.segments = nil
+	return first
+}
+
+// Head implements store.LogFile.
+func (f *logFile) Head() (store.Head, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	var h store.Head
+	if len(f.segments) == 0 {
+		return h, nil
+	}
+	s := f.segments[len(f.segments)-1]
+	err := s.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(heads)
+		if b == nil || b.Get(headKey) == nil {
+			return problem.New(problem.Corrupt, "segment %s has no head", s.path)
+		}
+		return json.Unmarshal(b.Get(headKey), &h)
+	})
+	return h, err
+}
+
+// Append implements store.LogFile.
+func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
+	db, err := f.writable(head.Segment, entries)
+	if err != nil {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		rb, err := bucket(tx, records)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := rb.Put(seqKey(e.Seq), encodeEntry(e)); err != nil {
+				return err
+			}
+		}
+		tb, err := bucket(tx, tiles)
+		if err != nil {
+			return err
+		}
+		for _, t := range ts {
+			if err := tb.Put(tileKey(t.Level, t.Index), t.Hashes); err != nil {
+				return err
+			}
+		}
+		hb, err := bucket(tx, heads)
+		if err != nil {
+			return err
+		}
+		v, err := json.Marshal(head)
+		if err != nil {
+			return err
+		}
+		return hb.Put(headKey, v)
+	})
+}
+
+func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
+	b, err := tx.CreateBucketIfNotExists(name)
+	if err == nil {
+		b.FillPercent = 1.0 // keys rise: pages are filled once and never split
+	}
+	return b, err
+}
+
+// writable returns the database of the segment, making it when it is new.
+func (f *logFile) writable(number int, entries []store.Entry) (*bolt.DB, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.segments); n > 0 && f.segments[n-1].number == number {
+		return f.segments[n-1].db, nil
+	}
+	if n := len(f.segments); len(entries) == 0 || n > 0 && f.segments[n-1].number > number {
+		return nil, fmt.Errorf("segment %d is not the newest", number)
+	}
+	path := filepath.Join(f.dir, segmentName(number))
+	db, err := open(path, false)
+	if err != nil {
+		return nil, err
+	}
+	d, err := os.Open(f.dir)
+	if err == nil {
+		err = d.Sync()
+		d.Close()
+	}
+	if err != nil {
+		db.Close()
+		return nil, problem.Wrap(problem.Storage, err, "make segment %s durable", path)
+	}
+	f.segments = append(f.segments, segment{number: number, first: entries[0].Seq, db: db, path: path})
+	return db, nil
+}
+
+// at returns the segments that may hold the records [from, to).
+func (f *logFile) at(from, to uint64) []segment {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	i := sort.Search(len(f.segments), func(i int) bool { return f.segments[i].first > from })
+	if i > 0 {
+		i--
+	}
+	j := i
+	for j < len(f.segments) && (j == i || f.segments[j].first < to) {
+		j++
+	}
+	return append([]segment(nil), f.segments[i:j]...)
+}
+
+// Entry implements store.LogFile. The result is a copy.
+func (f *logFile) Entry(seq uint64) (store.Entry, error) {
+	e := store.Entry{Seq: seq}
+	err := error(store.ErrNoEntry)
+	for _, s := range f.at(seq, seq+1) {
+		verr := s.db.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(records)
+			if b == nil {
+				return store.ErrNoEntry
+			}
+			v := b.Get(seqKey(seq))
+			if v == nil {
+				return store.ErrNoEntry
+			}
+			var derr error
+			e, derr = decodeEntry(seq, append([]byte(nil), v...))
+			return derr
+		})
+		err = verr
+	}
+	return e, err
+}
+
+// scanChunk bounds how many records one read transaction walks, so that a long
+// scan pins no pages.
+const scanChunk = 4096
+
+// Scan implements store.LogFile.
+func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
+	for from < to {
+		segs := f.at(from, to)
+		if len(segs) == 0 {
+			return store.ErrNoEntry
+		}
+		end := min(to, from+scanChunk)
+		if len(segs) > 1 && segs[1].first < end {
+			end = segs[1].first
+		}
+		if err := scanSegment(segs[0], from, end, fn); err != nil {
+			return err
+		}
+		from = end
+	}
+	return nil
+}
+
+func scanSegment(s segment, from, end uint64, fn func(store.Entry) error) error {
+	return s.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(records)
+		if b == nil {
+			return store.ErrNoEntry
+		}
+		c := b.Cursor()
+		k, v := c.Seek(seqKey(from))
+		for seq := from; seq < end; seq++ {
+			if len(k) != 8 || binary.BigEndian.Uint64(k) != seq {
+				return fmt.Errorf("record %d in %s: %w", seq, filepath.Base(s.path), store.ErrNoEntry)
+			}
+			e, err := decodeEntry(seq, v)
+			if err != nil {
+				return err
+			}
+			if err := fn(e); err != nil {
+				return err
+			}
+			k, v = c.Next()
+		}
+		return nil
+	})
+}
+
+// Tile implements store.LogFile.
+func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
+	last := index + 1
+	for i := 0; i <= level; i++ {
+		last *= store.TileWidth
+	}
+	var out []byte
+	for _, s := range f.at(last-1, last) {
+		if err := s.db.View(func(tx *bolt.Tx) error {
+			if b := tx.Bucket(tiles); b != nil {
+				out = append(out[:0], b.Get(tileKey(level, index))...)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) != store.TileWidth*32 {
+		return nil, problem.New(problem.Corrupt, "tile %d/%d is missing or damaged", level, index)
+	}
+	return out, nil
+}
+
+// PutNote implements store.LogFile.
+func (f *logFile) PutNote(n store.Note) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) == 0 {
+		return fmt.Errorf("no segment to keep a checkpoint in")
+	}
+	return f.segments[len(f.segments)-1].db.Update(func(tx *bolt.Tx) error {
+		b, err := bucket(tx, notes)
+		if err != nil {
+			return err
+		}
+		return b.Put(seqKey(n.Size), n.Signed)
+	})
+}
+
+// NoteAt implements store.LogFile.
+func (f *logFile) NoteAt(size uint64) (store.Note, error) {
+	f.mu.RLock()
+	segs := append([]segment(nil), f.segments...)
+	f.mu.RUnlock()
+	for i := len(segs) - 1; i >= 0; i-- {
+		var n store.Note
+		err := segs[i].db.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(notes)
+			if b == nil {
+				return nil
+			}
+			c := b.Cursor()
+			k, v := c.Seek(seqKey(size))
+			if len(k) != 8 || binary.BigEndian.Uint64(k) > size {
+				if k == nil {
+					k, v = c.Last()
+				} else {
+					k, v = c.Prev()
+				}
+			}
+			if len(k) == 8 {
+				n = store.Note{Size: binary.BigEndian.Uint64(k), Signed: append([]byte(nil), v...)}
+			}
+			return nil
+		})
+		if err != nil || n.Signed != nil {
+			return n, err
+		}
+	}
+	return store.Note{}, nil
+}
+
+// Bytes implements store.LogFile.
+func (f *logFile) Bytes() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) == 0 {
+		return 0
+	}
+	st, err := os.Stat(f.segments[len(f.segments)-1].path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq) }
+
+func tileKey(level int, index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(level)}, index)
+}
+
+func encodeEntry(e store.Entry) []byte {
+	n := 4 + len(e.Leaf)
+	for _, c := range e.Claims {
+		n += 4 + len(c)
+	}
+	b := make([]byte, 0, n)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(e.Leaf)))
+	b = append(b, e.Leaf...)
+	for _, c := range e.Claims {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(c)))
+		b = append(b, c...)
+	}
+	return b
+}
+
+func decodeEntry(seq uint64, v []byte) (store.Entry, error) {
+	e := store.Entry{Seq: seq}
+	for i := 0; len(v) > 0; i++ {
+		if len(v) < 4 || uint64(binary.BigEndian.Uint32(v)) > uint64(len(v)-4) {
+			return e, problem.New(problem.Corrupt, "record %d: stored bytes are damaged", seq)
+		}
+		n := int(binary.BigEndian.Uint32(v))
+		part := v[4 : 4+n : 4+n]
+		v = v[4+n:]
+		if i == 0 {
+			e.Leaf = part
+			continue
+		}
+		e.Claims = append(e.Claims, part)
+	}
+	if e.Leaf == nil {
+		return e, problem.New(problem.Corrupt, "record %d: no leaf", seq)
+	}
+	return e, nil
+}

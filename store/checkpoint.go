@@ -1,0 +1,237 @@
+package store
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/problem"
+)
+
+// signState remembers, outside the logs and their backups, the size and root
+// of what was signed, so that no copy brought back from a backup ever signs
+// another tree of a size signed before. It is a file of lines "size root",
+// appended and synced before the signature is made.
+type signState struct {
+	mu   sync.Mutex
+	f    *os.File
+	size uint64
+	root evidence.Hash
+}
+
+func openSignState(dir, logID string) (*signState, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "make sign-state directory")
+	}
+	path := filepath.Join(dir, logID)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "open sign-state")
+	}
+	s := &signState{f: f}
+	good, err := s.read()
+	if err == nil {
+		// A torn last line means that its signature was never made.
+		err = f.Truncate(good)
+	}
+	if err == nil {
+		_, err = f.Seek(good, 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, problem.Wrap(problem.Corrupt, err, "sign-state %s", path)
+	}
+	return s, nil
+}
+
+// read takes the lines in and returns the offset after the last whole one.
+func (s *signState) read() (int64, error) {
+	var good int64
+	sc := bufio.NewScanner(s.f)
+	for sc.Scan() {
+		line := sc.Text()
+		var size uint64
+		var hex string
+		if n, err := fmt.Sscanf(line, "%d %s", &size, &hex); n != 2 || err != nil || fmt.Sprintf("%d %s", size, hex) != line {
+			if sc.Scan() {
+				return 0, fmt.Errorf("line %q is damaged", line)
+			}
+			return good, nil
+		}
+		root, err := evidence.ParseHash(hex)
+		if err != nil {
+			if sc.Scan() {
+				return 0, err
+			}
+			return good, nil
+		}
+		if size < s.size || size == s.size && s.size > 0 && root != s.root {
+			return 0, fmt.Errorf("size %d after size %d", size, s.size)
+		}
+		s.size, s.root = size, root
+		good += int64(len(line)) + 1
+	}
+	st, err := s.f.Stat()
+	if err == nil && good > st.Size() { // whole line, line end torn off
+		good -= int64(len(fmt.Sprintf("%d %s\n", s.size, s.root)))
+	}
+	return good, sc.Err()
+}
+
+// claim makes the size and root durable. It refuses a smaller size, and
+// another root of the same size.
+func (s *signState) claim(size uint64, root evidence.Hash) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case size == s.size && root == s.root:
+		return nil
+	case size < s.size, size == s.size && s.size > 0:
+		return problem.New(problem.Refused, "size %d was signed already with root %s; now the log has size %d and root %s", s.size, s.root, size, root).
+			WithHint("this log is an older copy or was changed; restore the newest copy, or compare with an anchor before going on")
+	}
+	if _, err := fmt.Fprintf(s.f, "%d %s\n", size, root); err != nil {
+		return problem.Wrap(problem.Storage, err, "write sign-state")
+	}
+	if err := s.f.Sync(); err != nil {
+		return problem.Wrap(problem.Storage, err, "sync sign-state")
+	}
+	s.size, s.root = size, root
+	return nil
+}
+
+func (s *signState) close() error { return s.f.Close() }
+
+// checkSignState compares the log with what was signed of it. A log that has
+// less, or another tree, must not grow or sign.
+func (l *Log) checkSignState() error {
+	size, root := l.sign.size, l.sign.root
+	if size == 0 {
+		return nil
+	}
+	if l.head.Size < size {
+		return problem.New(problem.Corrupt, "log of %s has %d records, but %d were signed: the end is lost", l.tenant, l.head.Size, size).
+			WithHint("this is an older copy or a cut log; bring back the newest copy; nothing is appended until then")
+	}
+	got, err := chain.Root(size, l.hashes())
+	if err != nil {
+		return fmt.Errorf("compare with the sign-state: %w", err)
+	}
+	if got != root {
+		return problem.New(problem.Corrupt, "log of %s has root %s at size %d, but %s was signed: the records were changed", l.tenant, got, size, root).
+			WithHint("run evidenced verify --tenant %s; nothing is appended until the signed log is back", l.tenant)
+	}
+	return nil
+}
+
+func (l *Log) loadSigned() error {
+	n, err := l.file.NoteAt(l.Size())
+	if err != nil || n.Signed == nil {
+		return err
+	}
+	c, err := chain.OpenCheckpoint(n.Signed, l.st.verifier)
+	if err != nil {
+		return problem.Wrap(problem.Corrupt, err, "newest checkpoint of %s", l.tenant)
+	}
+	l.mu.Lock()
+	l.signed = evidence.LogHead{Origin: c.Origin, Size: c.Size, Root: c.Root}
+	l.mu.Unlock()
+	return nil
+}
+
+func (l *Log) lastSigned() evidence.LogHead {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.signed
+}
+
+// Checkpoint signs the log as it stands and stores the note; when nothing was
+// added since the newest checkpoint it returns that one.
+func (l *Log) Checkpoint() (chain.Checkpoint, []byte, error) {
+	l.signMu.Lock()
+	defer l.signMu.Unlock()
+	l.mu.RLock()
+	c := chain.Checkpoint{Origin: l.origin, Size: l.head.Size, Root: l.edge.frontier.Root()}
+	stopped := l.stopped
+	l.mu.RUnlock()
+	if stopped != nil {
+		return c, nil, stopped
+	}
+	if l.lastSigned().Size == c.Size {
+		n, err := l.file.NoteAt(c.Size)
+		if err == nil && n.Size == c.Size {
+			return c, n.Signed, nil
+		}
+	}
+	if err := l.sign.claim(c.Size, c.Root); err != nil {
+		return c, nil, err
+	}
+	signed, err := c.Sign(l.st.o.LogKey)
+	if err != nil {
+		return c, nil, fmt.Errorf("sign checkpoint: %w", err)
+	}
+	if err := l.file.PutNote(Note{c.Size, signed}); err != nil {
+		return c, nil, l.stop(err)
+	}
+	l.mu.Lock()
+	if c.Size > l.signed.Size {
+		l.signed = evidence.LogHead{Origin: c.Origin, Size: c.Size, Root: c.Root}
+		l.signedAt = l.st.o.Clock()
+	}
+	l.mu.Unlock()
+	return c, signed, nil
+}
+
+// CheckpointDue reports whether the log has grown enough, or long enough ago,
+// to be signed again.
+func (l *Log) CheckpointDue(now time.Time) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	grown := l.head.Size - l.signed.Size
+	return l.stopped == nil && grown > 0 &&
+		(grown >= l.st.o.CheckpointRecords || now.Sub(l.signedAt) >= l.st.o.CheckpointEvery)
+}
+
+// NoteAt returns the newest stored checkpoint of at most the size.
+func (l *Log) NoteAt(size uint64) (chain.Checkpoint, []byte, error) {
+	n, err := l.file.NoteAt(size)
+	if err != nil || n.Signed == nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	c, err := chain.OpenCheckpoint(n.Signed, l.st.verifier)
+	return c, n.Signed, err
+}
+
+// Frontier returns the frontier of the first size records.
+func (l *Log) Frontier(size uint64) (*chain.Frontier, error) {
+	return chain.FrontierAt(size, l.hashes())
+}
+
+// ProveInclusion proves that record seq is in the tree of the size.
+func (l *Log) ProveInclusion(size, seq uint64) ([]evidence.Hash, error) {
+	return chain.ProveInclusion(size, seq, l.hashes())
+}
+
+// ProveConsistency proves that the tree of newSize extends the one of oldSize.
+func (l *Log) ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, error) {
+	return chain.ProveConsistency(oldSize, newSize, l.hashes())
+}
+
+// InclusionReceipt writes the proof of record seq as a C2SP tlog-proof.
+func InclusionReceipt(seq uint64, proof []evidence.Hash, signed []byte) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "c2sp.org/tlog-proof@v1\nindex %d\n", seq)
+	for _, h := range proof {
+		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+	}
+	b.WriteString("\n")
+	b.Write(signed)
+	return []byte(b.String())
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"evidenced/evidence"
+)
+
+// content is the plaintext of the content claim.
+type content struct {
+	Key     string               `json:"key,omitempty"`
+	Subject evidence.Ref         `json:"subject"`
+	Links   []evidence.Ref       `json:"links,omitempty"`
+	Scope   []evidence.Ref       `json:"scope,omitempty"`
+	Actor   evidence.ActorTenant `json:"actor,omitempty"`
+	// Digest is a keyed digest of the facts that make a state or a revision,
+	// kept so that the index can be rebuilt and an erased person's state still
+	// compares.
+	Digest  digest            `json:"digest,omitzero"`
+	Facts   json.RawMessage   `json:"facts"`
+	Request *evidence.Request `json:"request,omitempty"`
+	Removed []string          `json:"removed,omitempty"`
+	RawCut  *cut              `json:"raw_cut,omitempty"`
+	TextCut *cut              `json:"text_cut,omitempty"`
+}
+
+// cut says what was left out of a claim that was too large to keep whole.
+type cut struct {
+	Length int           `json:"length"` // bytes before the cut
+	HMAC   evidence.Hash `json:"hmac"`   // of the whole, under the log's index key
+}
+
+type digest [16]byte
+
+func (d digest) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", d[:]), nil }
+
+func (d *digest) UnmarshalText(b []byte) error {
+	if len(b) != 32 {
+		return fmt.Errorf("digest of %d digits", len(b))
+	}
+	_, err := hex.Decode(d[:], b)
+	return err
+}
+
+// macPool makes keyed hashes without setting up the key each time.
+type macPool struct{ pool sync.Pool }
+
+func newMACPool(key []byte) *macPool {
+	return &macPool{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+// sum returns the HMAC over the parts, each with its length before it.
+func (m *macPool) sum(parts ...string) (out [32]byte) {
+	h := m.pool.Get().(hash.Hash)
+	h.Reset()
+	var n [4]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	h.Sum(out[:0])
+	m.pool.Put(h)
+	return out
+}
+
+func (m *macPool) short(parts ...string) digest {
+	s := m.sum(parts...)
+	return digest(s[:16])
+}
+
+// names makes the keys of the index and of de-duplication.
+type names struct {
+	index, dedup *macPool
+}
+
+func (n names) identity(source evidence.SourceID, kind evidence.Kind, key string) digest {
+	return n.dedup.short("event", string(source), string(kind), key)
+}
+
+func (n names) state(source evidence.SourceID, kind evidence.Kind, subject evidence.Ref) digest {
+	return n.index.short("state", string(source), string(kind), subject.String())
+}
+
+func (n names) ref(r evidence.Ref) digest { return n.index.short("ref", r.String()) }
+
+// factsDigest is the digest of what makes a state or a revision: the facts
+// without the kind's volatile fields, and who the people are.
+func (n names) factsDigest(info evidence.Info, d *evidence.Draft) (digest, error) {
+	facts := d.Content
+	if len(info.Volatile) > 0 {
+		var m map[string]json.RawMessage
+		if err := json.Unmarshal(facts, &m); err != nil {
+			return digest{}, fmt.Errorf("facts of %s: %w", d.Kind, err)
+		}
+		for _, v := range info.Volatile {
+			delete(m, v)
+		}
+		var err error
+		if facts, err = json.Marshal(m); err != nil {
+			return digest{}, err
+		}
+	}
+	parts := []string{"facts", string(facts)}
+	for _, p := range d.People {
+		parts = append(parts, string(p.Role), p.Realm, p.NativeID)
+	}
+	return n.dedup.short(parts...), nil
+}
+
+// timeKey gives 8 bytes that sort as the times do. Times outside what 64 bits
+// of nanoseconds hold sort at the ends.
+func timeKey(t time.Time) [8]byte {
+	var k [8]byte
+	n := t.UnixNano()
+	switch y := t.Year(); {
+	case y < 1678:
+		n = -1 << 63
+	case y > 2261:
+		n = 1<<63 - 1
+	}
+	binary.BigEndian.PutUint64(k[:], uint64(n)^1<<63)
+	return k
+}
+
+// appendString appends s as a JSON string. Bytes that are not UTF-8 stand
+// percent-encoded, because a JSON encoder would fold them into one.
+func appendString(b []byte, s string) []byte {
+	simple := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			simple = false
+			break
+		}
+	}
+	if simple {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
+	if !utf8.ValidString(s) {
+		var e []byte
+		for len(s) > 0 {
+			r, n := utf8.DecodeRuneInString(s)
+			if r == utf8.RuneError && n == 1 {
+				e = fmt.Appendf(e, "%%%02X", s[0])
+			} else {
+				e = append(e, s[:n]...)
+			}
+			s = s[n:]
+		}
+		s = string(e)
+	}
+	q, err := json.Marshal(s)
+	if err != nil { // a string always marshals
+		panic(err)
+	}
+	return append(b, q...)
+}
+
+// encode returns the content's bytes. It is written by hand because it runs
+// for every record.
+func (c *content) encode() ([]byte, error) {
+	b := make([]byte, 0, len(c.Facts)+512)
+	b = append(b, '{')
+	if c.Key != "" {
+		b = appendString(append(b, `"key":`...), c.Key)
+		b = append(b, ',')
+	}
+	b = appendString(append(b, `"subject":`...), c.Subject.String())
+	b = appendRefs(b, `,"links":[`, c.Links)
+	b = appendRefs(b, `,"scope":[`, c.Scope)
+	if c.Actor != "" {
+		b = appendString(append(b, `,"actor":`...), string(c.Actor))
+	}
+	if c.Digest != (digest{}) {
+		b = fmt.Appendf(b, `,"digest":"%x"`, c.Digest[:])
+	}
+	b = append(append(b, `,"facts":`...), c.Facts...)
+	for _, extra := range []struct {
+		name string
+		v    any
+		skip bool
+	}{{"request", c.Request, c.Request == nil}, {"removed", c.Removed, len(c.Removed) == 0}, {"raw_cut", c.RawCut, c.RawCut == nil}, {"text_cut", c.TextCut, c.TextCut == nil}} {
+		if extra.skip {
+			continue
+		}
+		v, err := json.Marshal(extra.v)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, `,"`...)
+		b = append(b, extra.name...)
+		b = append(b, `":`...)
+		b = append(b, v...)
+	}
+	return append(b, '}'), nil
+}
+
+func appendRefs(b []byte, intro string, refs []evidence.Ref) []byte {
+	if len(refs) == 0 {
+		return b
+	}
+	b = append(b, intro...)
+	for i, r := range refs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, r.String())
+	}
+	return append(b, ']')
+}

@@ -1,0 +1,519 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/tidwall/btree"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/claim"
+	"evidenced/evidence/problem"
+)
+
+func seqBytes(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// Snapshot is a log as it stood at a size. It implements evidence.Reader.
+type Snapshot struct {
+	l     *Log
+	size  uint64
+	trees []*btree.BTreeG[Posting]
+}
+
+var _ evidence.Reader = (*Snapshot)(nil)
+
+// Snapshot returns the log as it stands now.
+func (l *Log) Snapshot() *Snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &Snapshot{l: l, size: l.head.Size, trees: []*btree.BTreeG[Posting]{l.active.Copy()}}
+	if l.flushing != nil {
+		s.trees = append(s.trees, l.flushing)
+	}
+	return s
+}
+
+// Tenant implements evidence.Reader.
+func (s *Snapshot) Tenant() evidence.Tenant { return s.l.tenant }
+
+// Origin implements evidence.Reader.
+func (s *Snapshot) Origin() string { return s.l.origin }
+
+// Simulated implements evidence.Reader.
+func (s *Snapshot) Simulated() bool { return s.l.simulated }
+
+// Size implements evidence.Reader.
+func (s *Snapshot) Size() uint64 { return s.size }
+
+// pageSize is how many postings are read under one view of the index.
+const pageSize = 512
+
+// page is one run of postings with a common prefix, in time order.
+type page struct {
+	bucket   byte
+	prefix   []byte
+	from, to []byte // whole keys, to exclusive
+	backward bool
+	kinds    []evidence.Kind // of bucketLink and bucketPerson, to filter early
+
+	buf  []hit
+	done bool
+}
+
+type hit struct {
+	when [16]byte // time and seq
+	seq  uint64
+}
+
+func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
+	p := &page{bucket: bucket, prefix: prefix, backward: q.Backward}
+	p.from = slices.Clone(prefix)
+	p.to = append(slices.Clone(prefix), bytes.Repeat([]byte{0xff}, 17)...)
+	if !q.Period.IsZero() {
+		if !q.Period.From.IsZero() {
+			k := timeKey(q.Period.From)
+			p.from = append(slices.Clone(prefix), k[:]...)
+		}
+		if !q.Period.To.IsZero() {
+			k := timeKey(q.Period.To)
+			p.to = append(slices.Clone(prefix), k[:]...)
+		}
+	}
+	if bucket == bucketLink || bucket == bucketPerson {
+		p.kinds = q.Kinds
+	}
+	return p
+}
+
+// fill reads the next postings.
+func (p *page) fill(ls layers, size uint64) {
+	for len(p.buf) < pageSize && !p.done {
+		var k, v []byte
+		if p.backward {
+			k, v = ls.seekLT(p.bucket, p.to)
+		} else {
+			k, v = ls.seekGE(p.bucket, p.from)
+		}
+		if k == nil || !bytes.HasPrefix(k, p.prefix) || bytes.Compare(k, p.from) < 0 || bytes.Compare(k, p.to) >= 0 {
+			p.done = true
+			return
+		}
+		k = slices.Clone(k)
+		if p.backward {
+			p.to = k
+		} else {
+			p.from = append(k[:len(k):len(k)], 0)
+		}
+		if len(k) != len(p.prefix)+16 {
+			continue
+		}
+		h := hit{when: [16]byte(k[len(p.prefix):])}
+		h.seq = binary.BigEndian.Uint64(h.when[8:])
+		if h.seq >= size || len(p.kinds) > 0 && !slices.Contains(p.kinds, evidence.Kind(v)) {
+			continue
+		}
+		p.buf = append(p.buf, h)
+	}
+}
+
+// Records implements evidence.Reader.
+func (s *Snapshot) Records(ctx context.Context, q evidence.Query) iter.Seq2[evidence.Record, error] {
+	return func(yield func(evidence.Record, error) bool) {
+		n := 0
+		for seq, err := range s.sequences(ctx, q) {
+			if err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			rec, err := s.load(seq, q.WithText, q.WithRaw)
+			if err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			if !matches(&rec, q) {
+				continue
+			}
+			if !yield(rec, nil) {
+				return
+			}
+			if n++; n == q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// matches filters what the index cannot.
+func matches(r *evidence.Record, q evidence.Query) bool {
+	switch {
+	case r.Seq < q.FromSeq,
+		q.Source != "" && r.Source != q.Source,
+		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
+		!q.Subject.IsZero() && r.Subject != q.Subject,
+		!q.Link.IsZero() && r.Subject != q.Link && !slices.Contains(r.Links, q.Link),
+		!q.Person.IsZero() && !slices.ContainsFunc(r.People, func(p evidence.Party) bool { return p.Token == q.Person }):
+		return false
+	case q.Period.IsZero():
+		return true
+	}
+	return (q.Period.From.IsZero() || !r.Occurred.Before(q.Period.From)) && (q.Period.To.IsZero() || r.Occurred.Before(q.Period.To))
+}
+
+// sequences yields the seqs of candidates in the query's order.
+func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
+	if q.BySeq {
+		return s.inOrder(ctx, q)
+	}
+	var pages []*page
+	switch {
+	case !q.Person.IsZero():
+		pages = append(pages, newPage(bucketPerson, q.Person[:], q))
+	case !q.Subject.IsZero() || !q.Link.IsZero():
+		r := q.Subject
+		if r.IsZero() {
+			r = q.Link
+		}
+		h := s.l.names.ref(r)
+		pages = append(pages, newPage(bucketLink, h[:], q))
+	default:
+		kinds := q.Kinds
+		if len(kinds) == 0 {
+			for _, i := range evidence.Kinds() {
+				kinds = append(kinds, i.Kind)
+			}
+		}
+		for _, k := range kinds {
+			pages = append(pages, newPage(bucketTime, append([]byte(k), 0), q))
+		}
+	}
+	return func(yield func(uint64, error) bool) {
+		for {
+			if err := ctx.Err(); err != nil {
+				yield(0, err)
+				return
+			}
+			if err := s.refill(pages); err != nil {
+				yield(0, err)
+				return
+			}
+			// Merge until one page runs dry and must be refilled.
+			for {
+				best := -1
+				dry := false
+				for i, p := range pages {
+					if len(p.buf) == 0 {
+						dry = dry || !p.done
+						continue
+					}
+					if best < 0 || before(p.buf[0], pages[best].buf[0], q.Backward) {
+						best = i
+					}
+				}
+				if dry {
+					break
+				}
+				if best < 0 {
+					return
+				}
+				h := pages[best].buf[0]
+				pages[best].buf = pages[best].buf[1:]
+				if !yield(h.seq, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func before(a, b hit, backward bool) bool {
+	c := bytes.Compare(a.when[:], b.when[:])
+	if backward {
+		return c > 0
+	}
+	return c < 0
+}
+
+func (s *Snapshot) refill(pages []*page) error {
+	v, err := s.l.index.View()
+	if err != nil {
+		return fmt.Errorf("open index: %w", err)
+	}
+	defer v.Close()
+	for _, p := range pages {
+		p.fill(layers{s.trees, v}, s.size)
+	}
+	return nil
+}
+
+func (s *Snapshot) inOrder(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		for i := range s.size {
+			seq := i
+			if q.Backward {
+				seq = s.size - 1 - i
+			}
+			if seq < q.FromSeq {
+				if q.Backward {
+					return
+				}
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				yield(0, err)
+				return
+			}
+			if !yield(seq, nil) {
+				return
+			}
+		}
+	}
+}
+
+// States implements evidence.Reader.
+func (s *Snapshot) States(ctx context.Context, kind evidence.Kind, at time.Time) iter.Seq2[evidence.Record, error] {
+	prefix := append([]byte(kind), 0)
+	limit := timeKey(at)
+	return func(yield func(evidence.Record, error) bool) {
+		next := slices.Clone(prefix)
+		for next != nil {
+			if err := ctx.Err(); err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			seqs, after, err := s.statePage(prefix, next, limit)
+			if err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			for _, seq := range seqs {
+				rec, err := s.load(seq, false, false)
+				if err != nil {
+					yield(evidence.Record{}, err)
+					return
+				}
+				if !yield(rec, nil) {
+					return
+				}
+			}
+			next = after
+		}
+	}
+}
+
+// statePage finds the states in force of up to pageSize subjects from the key
+// next on, and the key to go on from; nil at the end.
+func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) ([]uint64, []byte, error) {
+	v, err := s.l.index.View()
+	if err != nil {
+		return nil, nil, fmt.Errorf("open index: %w", err)
+	}
+	defer v.Close()
+	ls := layers{s.trees, v}
+	var seqs []uint64
+	for range pageSize {
+		k, _ := ls.seekGE(bucketState, next)
+		if len(k) != len(prefix)+32 || !bytes.HasPrefix(k, prefix) {
+			return seqs, nil, nil
+		}
+		subject := slices.Clone(k[:len(prefix)+16])
+		if seq, ok := s.stateOf(ls, subject, limit); ok {
+			seqs = append(seqs, seq)
+		}
+		next = append(subject, bytes.Repeat([]byte{0xff}, 17)...)
+	}
+	return seqs, next, nil
+}
+
+// stateOf returns the newest set of the subject at or before the limit that is
+// not ended.
+func (s *Snapshot) stateOf(ls layers, subject []byte, limit [8]byte) (uint64, bool) {
+	key := append(append(slices.Clone(subject), limit[:]...), bytes.Repeat([]byte{0xff}, 9)...)
+	for {
+		k, v := ls.seekLT(bucketState, key)
+		if len(k) != len(subject)+16 || !bytes.HasPrefix(k, subject) {
+			return 0, false
+		}
+		seq := binary.BigEndian.Uint64(k[len(subject)+8:])
+		if seq >= s.size {
+			key = slices.Clone(k)
+			continue
+		}
+		op, _ := decodeState(v)
+		return seq, op == evidence.OpSet
+	}
+}
+
+// Record implements evidence.Reader.
+func (s *Snapshot) Record(ctx context.Context, seq uint64) (evidence.Record, error) {
+	if seq >= s.size {
+		return evidence.Record{}, problem.New(problem.NotFound, "no record %d: the log of %s has %d", seq, s.l.tenant, s.size)
+	}
+	if err := ctx.Err(); err != nil {
+		return evidence.Record{}, err
+	}
+	return s.load(seq, true, true)
+}
+
+// Identity implements evidence.Reader.
+func (s *Snapshot) Identity(ctx context.Context, token evidence.ID) (evidence.Identity, error) {
+	id := evidence.Identity{Token: token}
+	subject := evidence.NewRef("person", "", token.String())
+	ident := s.l.names.state(evidence.SelfSource, evidence.PersonKnown, subject)
+	v, err := s.l.index.View()
+	if err != nil {
+		return id, fmt.Errorf("open index: %w", err)
+	}
+	limit := timeKey(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+	seq, ok := s.stateOf(layers{s.trees, v}, stateKey(evidence.PersonKnown, ident), limit)
+	v.Close()
+	if !ok {
+		return id, problem.New(problem.NotFound, "nobody in the log of %s has the token %s", s.l.tenant, token)
+	}
+	rec, err := s.load(seq, false, false)
+	if err != nil {
+		return id, err
+	}
+	if why, closed := rec.Closed["content"]; closed {
+		if why == closedErased {
+			id.Erased = true
+			return id, nil
+		}
+		return id, fmt.Errorf("person record %d: %s", seq, why)
+	}
+	var f evidence.PersonFacts
+	if err := rec.Decode(&f); err != nil {
+		return id, err
+	}
+	id.Realm, id.NativeID, id.Names = f.Realm, f.NativeID, f.Names
+	return id, nil
+}
+
+// The reasons why a claim is closed.
+const (
+	closedErased  = "erased"
+	closedMissing = "key missing"
+)
+
+// load reads a record and opens its content, and text and raw when asked.
+func (s *Snapshot) load(seq uint64, text, raw bool) (evidence.Record, error) {
+	e, err := s.l.file.Entry(seq)
+	if err != nil {
+		return evidence.Record{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
+	}
+	lf, err := chain.Decode(e.Leaf)
+	if err != nil {
+		return evidence.Record{}, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+	}
+	r := evidence.Record{
+		Seq: lf.Seq, Leaf: chain.LeafHash(e.Leaf), ID: lf.ID, Kind: lf.Kind, Version: lf.Version, Op: lf.Op,
+		Source: lf.Source, Run: lf.Run, Occurred: lf.Occurred, Basis: lf.Basis, NotBefore: lf.NotBefore,
+		Observed: lf.Observed, Recorded: lf.Recorded, People: lf.People, Amends: lf.Amends, Carries: lf.Carries, From: lf.From,
+	}
+	for i, c := range lf.Claims {
+		if c.Name == "text" && !text || c.Name == "raw" && !raw {
+			continue
+		}
+		o, err := s.l.openClaim(lf, e, i)
+		if errors.Is(err, ErrKeyMissing) {
+			if r.Closed == nil {
+				r.Closed = map[string]string{}
+			}
+			r.Closed[c.Name] = s.l.whyClosed(c.Keys)
+			continue
+		}
+		if err != nil {
+			return r, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+		}
+		switch c.Name {
+		case "text":
+			r.Text = o.Plain
+		case "raw":
+			r.Raw = o.Plain
+		default:
+			if err := fillContent(&r, o.Plain); err != nil {
+				return r, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+			}
+		}
+	}
+	return r, nil
+}
+
+func fillContent(r *evidence.Record, plain []byte) error {
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return fmt.Errorf("content: %w", err)
+	}
+	r.Key, r.Subject, r.Links, r.Scope = c.Key, c.Subject, c.Links, c.Scope
+	r.Actor, r.Facts, r.Request = c.Actor, c.Facts, c.Request
+	return nil
+}
+
+// openClaim opens the i-th claim of a record.
+func (l *Log) openClaim(lf *chain.Leaf, e Entry, i int) (claim.Opening, error) {
+	if i >= len(e.Claims) {
+		return claim.Opening{}, fmt.Errorf("claim %s is not stored", lf.Claims[i].Name)
+	}
+	c := lf.Claims[i]
+	ci, err := l.cipher(c.Keys, func() ([][]byte, error) {
+		ks := make([][]byte, len(c.Keys))
+		for j, id := range c.Keys {
+			var err error
+			if ks[j], err = l.keys.Key(id); err != nil {
+				return nil, fmt.Errorf("key %s: %w", id, err)
+			}
+		}
+		return ks, nil
+	})
+	if err != nil {
+		return claim.Opening{}, err
+	}
+	return ci.Open(lf.Origin, lf.ID, c.Name, e.Claims[i], c.Commit)
+}
+
+func (l *Log) openContent(lf *chain.Leaf, e Entry) (*content, error) {
+	for i, c := range lf.Claims {
+		if c.Name != "content" {
+			continue
+		}
+		o, err := l.openClaim(lf, e, i)
+		if err != nil {
+			return nil, err
+		}
+		var out content
+		if err := json.Unmarshal(o.Plain, &out); err != nil {
+			return nil, fmt.Errorf("content: %w", err)
+		}
+		return &out, nil
+	}
+	return nil, fmt.Errorf("record %d has no content claim", e.Seq)
+}
+
+// whyClosed tells an erased key from a lost one: erased only when an erasure
+// record of this log names the key.
+func (l *Log) whyClosed(keys []string) string {
+	for _, id := range keys {
+		if _, err := l.keys.Key(id); err == nil {
+			continue
+		}
+		h := l.names.ref(evidence.NewRef("key", "", id))
+		ls, _, err := l.snapshot()
+		if err != nil {
+			return closedMissing
+		}
+		k, v := ls.seekGE(bucketLink, h[:])
+		erased := k != nil && bytes.HasPrefix(k, h[:]) && evidence.Kind(v) == evidence.Erasure
+		ls.view.Close()
+		if !erased {
+			return closedMissing
+		}
+	}
+	return closedErased
+}

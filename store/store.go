@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// Options is what a Store is made of. All fields without a default are
+// required.
+type Options struct {
+	Backend      Backend
+	Keys         Keyring
+	LogKey       note.Signer
+	LogVerifier  string // note verifier key of LogKey
+	PackVerifier string // note verifier key of the pack key
+	SignDir      string // directory of the sign-state files, outside backups
+	Installation string // first part of every origin
+	Clock        func() time.Time
+	Simulated    bool // genesis records say so
+	Log          *slog.Logger
+
+	SegmentBytes      int64         // a new segment begins above it; default 1 GiB
+	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
+	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
+}
+
+// Store hands out logs. It may be used by several goroutines.
+type Store struct {
+	o        Options
+	verifier note.Verifier
+
+	mu     sync.Mutex
+	logs   map[evidence.Tenant]*Log
+	closed bool
+}
+
+// New makes a Store. It opens no log yet.
+func New(o Options) (*Store, error) {
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 1 << 30
+	}
+	if o.CheckpointRecords == 0 {
+		o.CheckpointRecords = 10_000
+	}
+	if o.CheckpointEvery == 0 {
+		o.CheckpointEvery = time.Minute
+	}
+	v, err := note.NewVerifier(o.LogVerifier)
+	if err != nil {
+		return nil, fmt.Errorf("store: log verifier key: %w", err)
+	}
+	return &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}}, nil
+}
+
+// Simulated reports whether this store's logs say that their clock is
+// simulated.
+func (s *Store) Simulated() bool { return s.o.Simulated }
+
+// Verifier is the public half of the log key.
+func (s *Store) Verifier() note.Verifier { return s.verifier }
+
+// Cursors returns the daemon's small sealed values.
+func (s *Store) Cursors() SealedCursors { return SealedCursors{s.o.Backend, s.o.Keys} }
+
+// SealedCursors keeps values sealed under the keyring's wrapping key.
+type SealedCursors struct {
+	b Cursors
+	k Keyring
+}
+
+// Cursor returns a value, nil when there is none.
+func (c SealedCursors) Cursor(name string) ([]byte, error) {
+	v, err := c.b.Cursor(name)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return c.k.Open("cursor/"+name, v)
+}
+
+// PutCursor stores a value durably.
+func (c SealedCursors) PutCursor(name string, value []byte) error {
+	v, err := c.k.Seal("cursor/"+name, value)
+	if err != nil {
+		return err
+	}
+	return c.b.PutCursor(name, v)
+}
+
+// Tenants lists the tenants that have a log, sorted, pseudo-tenants first.
+func (s *Store) Tenants() ([]evidence.Tenant, error) {
+	ts, err := s.o.Keys.Tenants()
+	if err != nil {
+		return nil, err
+	}
+	sort.Slice(ts, func(i, j int) bool {
+		if a, b := ts[i].IsPseudo(), ts[j].IsPseudo(); a != b {
+			return a
+		}
+		return ts[i].String() < ts[j].String()
+	})
+	return ts, nil
+}
+
+// Log returns the log of a tenant that has one; an unknown tenant is a
+// problem of code not-found.
+func (s *Store) Log(t evidence.Tenant) (*Log, error) { return s.log(t, false) }
+
+// Create returns the log of a tenant, beginning it with its genesis record
+// when there is none.
+func (s *Store) Create(t evidence.Tenant) (*Log, error) { return s.log(t, true) }
+
+func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
+	if t.IsZero() {
+		return nil, fmt.Errorf("store: no tenant given")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("store is closed")
+	}
+	if l := s.logs[t]; l != nil {
+		return l, nil
+	}
+	keys, err := s.o.Keys.Tenant(t, create)
+	if errors.Is(err, ErrKeyMissing) {
+		return nil, problem.New(problem.NotFound, "no log of tenant %s", t).
+			WithHint("evidenced verify lists the tenants that have one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := openLog(s, t, keys)
+	if err != nil {
+		return nil, fmt.Errorf("open log of tenant %s: %w", t, err)
+	}
+	s.logs[t] = l
+	return l, nil
+}
+
+// CheckpointAll signs a checkpoint of every open log that has grown.
+func (s *Store) CheckpointAll(ctx context.Context) error {
+	s.mu.Lock()
+	var logs []*Log
+	for _, l := range s.logs {
+		logs = append(logs, l)
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, l := range logs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, _, err := l.Checkpoint(); err != nil {
+			errs = append(errs, fmt.Errorf("checkpoint of %s: %w", l.tenant, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Heads returns the newest signed checkpoint of every open log but the given
+// tenant's, sorted by origin.
+func (s *Store) Heads(but evidence.Tenant) []evidence.LogHead {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var hs []evidence.LogHead
+	for t, l := range s.logs {
+		if t == but {
+			continue
+		}
+		if h := l.lastSigned(); h.Size > 0 {
+			hs = append(hs, h)
+		}
+	}
+	sort.Slice(hs, func(i, j int) bool { return hs[i].Origin < hs[j].Origin })
+	return hs
+}
+
+// Close signs what has grown and closes every log.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	for _, l := range s.logs {
+		errs = append(errs, l.close())
+	}
+	errs = append(errs, s.o.Backend.Close())
+	return errors.Join(errs...)
+}
