@@ -1,0 +1,300 @@
+package collectors
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// Placed is a draft that belongs to one tenant.
+type Placed struct {
+	Draft evidence.Draft
+	Actor evidence.ActorTenant
+	Run   evidence.ID
+}
+
+// Ledger is where a runner writes. It may be used by several goroutines.
+type Ledger interface {
+	// Tenants lists the tenants whose logs tell the coverage of a source:
+	// every configured one, and _platform.
+	Tenants() []evidence.Tenant
+	// Append makes the drafts durable in the tenant's log and reports for each
+	// whether it is new there.
+	Append(ctx context.Context, t evidence.Tenant, ds []Placed) ([]bool, error)
+	// OpenStates yields the states of the kind in force in the tenant's log.
+	OpenStates(ctx context.Context, t evidence.Tenant, kind evidence.Kind) iter.Seq2[evidence.Record, error]
+	// Cursor and PutCursor keep a small value, sealed and durable.
+	Cursor(name string) ([]byte, error)
+	PutCursor(name string, value []byte) error
+}
+
+// Runner runs one source.
+type Runner struct {
+	Source    evidence.SourceID
+	Collector Collector
+	Rules     *Rules
+	Ledger    Ledger
+	Clock     func() time.Time
+	Log       *slog.Logger
+	Mark      func(realm, nativeID, login string) (bot, shared bool)
+	// Every is the time between two due slots. Looks further apart than two
+	// and a half times this do not make one covered stretch.
+	Every time.Duration
+	// AcceptScope lets the next run end the states of containers that the
+	// credential no longer sees.
+	AcceptScope bool
+	// Done is told of every run that ended; may be nil.
+	Done func(evidence.RunFacts)
+
+	state  *runnerState
+	states map[evidence.Kind]openStates
+}
+
+// runnerState is what a runner keeps between runs, sealed, beside the resume
+// cursor of the collector.
+type runnerState struct {
+	Version      int       `json:"v"`
+	Resume       []byte    `json:"resume,omitempty"`
+	LastComplete time.Time `json:"last_complete,omitzero"` // end of the newest complete look
+	LastList     lists     `json:"last_list,omitempty"`    // newest complete list by kind
+	Sees         []string  `json:"sees,omitempty"`         // containers the credential has seen
+	Coverage     tally     `json:"coverage"`
+}
+
+type lists map[evidence.Kind]time.Time
+
+// openStates says, for each subject of a kind, which tenants hold it open and
+// within which scope it was seen.
+type openStates map[evidence.Ref]openState
+
+type openState struct {
+	tenants []evidence.Tenant
+	scope   []evidence.Ref
+}
+
+func (r *Runner) cursorName() string { return "source/" + string(r.Source) }
+
+func (r *Runner) load() error {
+	if r.state != nil {
+		return nil
+	}
+	b, err := r.Ledger.Cursor(r.cursorName())
+	if err != nil {
+		return fmt.Errorf("cursor of source %s: %w", r.Source, err)
+	}
+	st := &runnerState{Version: 1, LastList: lists{}}
+	if b != nil {
+		if err := json.Unmarshal(b, st); err != nil || st.Version != 1 {
+			return problem.New(problem.Corrupt, "cursor of source %s cannot be read", r.Source)
+		}
+	}
+	r.state, r.states = st, map[evidence.Kind]openStates{}
+	return nil
+}
+
+func (r *Runner) save() error {
+	b, err := json.Marshal(r.state)
+	if err != nil {
+		return err
+	}
+	return r.Ledger.PutCursor(r.cursorName(), b)
+}
+
+func newID() (id evidence.ID) {
+	rand.Read(id[:])
+	return id
+}
+
+// Poll does the run that was due at slot. The returned facts say how it ended;
+// the error is nil for a run that could be recorded, whatever its outcome, and
+// tells only of a store that failed.
+func (r *Runner) Poll(ctx context.Context, slot time.Time) (evidence.RunFacts, error) {
+	if err := r.load(); err != nil {
+		return evidence.RunFacts{}, err
+	}
+	s := r.newSink(slot)
+	window := evidence.Period{From: r.state.LastComplete, To: s.started}
+	err := guard(func() error { return r.Collector.Poll(ctx, window, r.state.Resume, s) })
+	return r.end(ctx, s, err)
+}
+
+// Follow stays with the source until ctx ends or the source is lost. A run is
+// recorded for every due slot.
+func (r *Runner) Follow(ctx context.Context) error {
+	f, ok := r.Collector.(Follower)
+	if !ok {
+		return fmt.Errorf("source %s cannot be followed", r.Source)
+	}
+	if err := r.load(); err != nil {
+		return err
+	}
+	s := r.newSink(r.Clock().UTC())
+	s.rotate = r.Every
+	err := guard(func() error { return f.Follow(ctx, r.state.Resume, s) })
+	if ctx.Err() != nil && s.commits > 0 {
+		err = nil // a clean end after a commit is no failure
+	}
+	facts, serr := r.end(context.WithoutCancel(ctx), s, err)
+	if serr != nil {
+		return serr
+	}
+	if err != nil {
+		return fmt.Errorf("source %s: %s", r.Source, facts.Cause)
+	}
+	return nil
+}
+
+// guard turns a panic of a collector into the failure of its run.
+func guard(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = problem.New(problem.Internal, "collector panicked: %v", p)
+			slog.Error("collector panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	return fn()
+}
+
+// Missed records n due slots from the first to the last at which nobody
+// looked, and why.
+func (r *Runner) Missed(ctx context.Context, first, last time.Time, n int, cause string) error {
+	if err := r.load(); err != nil {
+		return err
+	}
+	now := r.Clock().UTC()
+	f := evidence.RunFacts{
+		Source: r.Source, Slot: first.UTC(), Until: last.UTC(), Outcome: evidence.RunMissed, Cause: cause, Missed: n, Total: -1,
+	}
+	r.state.Coverage.count(evidence.RunMissed, n)
+	changed := r.state.Coverage.lose(r.Collector.Kinds(), last.UTC(), cause)
+	return r.record(ctx, newID(), f, now, changed)
+}
+
+// Flush writes what coverage is not yet in the tenants' logs, so that an
+// answer about now stands on records.
+func (r *Runner) Flush(ctx context.Context) error {
+	if err := r.load(); err != nil {
+		return err
+	}
+	if !r.state.Coverage.pending() {
+		return nil
+	}
+	return r.writeCoverage(ctx)
+}
+
+// Covered returns until when the tenants' logs know of this source.
+func (r *Runner) Covered() time.Time {
+	if r.load() != nil {
+		return time.Time{}
+	}
+	return r.state.Coverage.Written
+}
+
+// end closes a run: what was emitted after the last commit is dropped with the
+// sink, the outcome is recorded.
+func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts, error) {
+	s.drain()
+	f := s.facts(r.Clock().UTC())
+	var storeErr *storeError
+	if errors.As(err, &storeErr) {
+		r.state, r.states = nil, nil // read again what was really kept
+		return f, storeErr.err
+	}
+	if s.queued > 0 {
+		// Dropped drafts may have been states: what is open is read again.
+		r.states = map[evidence.Kind]openStates{}
+	}
+	switch {
+	case err != nil && s.commits > 0:
+		f.Outcome, f.Cause = evidence.RunPartial, err.Error()
+	case err != nil:
+		f.Outcome, f.Cause = evidence.RunFailed, err.Error()
+	case s.commits == 0:
+		f.Outcome, f.Cause = evidence.RunFailed, "the collector ended without an observation"
+	case s.incomplete != "":
+		f.Outcome, f.Cause = evidence.RunPartial, s.incomplete
+	case f.Records > 0 || f.Ended_ > 0:
+		f.Outcome = evidence.RunDone
+	default:
+		f.Outcome = evidence.RunEmpty
+	}
+	if f.Outcome == evidence.RunDone || f.Outcome == evidence.RunEmpty {
+		r.state.LastComplete = s.started
+	}
+	changed := s.changed
+	if err != nil {
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), f.Cause) || changed
+	}
+	r.state.Coverage.count(f.Outcome, 1)
+	r.Log.Info("run ended", "source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests)
+	return f, r.record(ctx, s.run, f, r.Clock().UTC(), changed)
+}
+
+// record writes a run into _platform, and the coverage into every log when its
+// verdict changed or a day is over.
+func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFacts, now time.Time, changed bool) error {
+	content, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	d := evidence.Draft{
+		Kind: evidence.CollectionRun, Op: evidence.OpEvent, Source: evidence.SelfSource,
+		Key: run.String() + "/" + f.Slot.Format(time.RFC3339Nano), Subject: evidence.NewRef("source", "", string(r.Source)),
+		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+	}
+	if _, err := r.Ledger.Append(ctx, evidence.Platform, []Placed{{Draft: d, Run: run}}); err != nil {
+		return fmt.Errorf("record run of %s: %w", r.Source, err)
+	}
+	r.state.Coverage.ran(run)
+	if r.Done != nil {
+		r.Done(f)
+	}
+	if changed || r.state.Coverage.dayOver(now) {
+		return r.writeCoverage(ctx)
+	}
+	return r.save()
+}
+
+// writeCoverage appends a coverage record to every tenant's log, each with
+// that tenant's own counts, and begins a new tally.
+func (r *Runner) writeCoverage(ctx context.Context) error {
+	now := r.Clock().UTC()
+	facts, counts := r.state.Coverage.facts(r.Source, now)
+	for _, t := range r.Ledger.Tenants() {
+		f := facts
+		f.Counts = map[evidence.Kind]int{}
+		for _, k := range r.Collector.Kinds() {
+			f.Counts[k] = counts[t][k]
+		}
+		content, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		d := evidence.Draft{
+			Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource,
+			Key:        fmt.Sprintf("%s/%d/%s", r.Source, r.state.Coverage.Number, f.Period),
+			Subject:    evidence.NewRef("source", "", string(r.Source)),
+			OccurredAt: f.Period.To, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+		}
+		if _, err := r.Ledger.Append(ctx, t, []Placed{{Draft: d}}); err != nil {
+			return fmt.Errorf("record coverage of %s for %s: %w", r.Source, t, err)
+		}
+	}
+	r.state.Coverage.written()
+	return r.save()
+}
+
+// storeError marks an error of the ledger, which is not the source's fault.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }

@@ -1,0 +1,345 @@
+package collectors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// memory is a Ledger in memory with the log's rules for events and states.
+type memory struct {
+	tenants []evidence.Tenant
+	logs    map[evidence.Tenant][]Placed
+	cursors map[string][]byte
+	fail    error
+}
+
+func newMemory(t *testing.T, names ...string) *memory {
+	m := &memory{tenants: []evidence.Tenant{evidence.Platform}, logs: map[evidence.Tenant][]Placed{}, cursors: map[string][]byte{}}
+	for _, n := range names {
+		m.tenants = append(m.tenants, tenantOf(t, n))
+	}
+	return m
+}
+
+func tenantOf(t *testing.T, name string) evidence.Tenant {
+	t.Helper()
+	tn, err := evidence.ParseTenant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tn
+}
+
+func (m *memory) Tenants() []evidence.Tenant { return m.tenants }
+
+func (m *memory) Append(_ context.Context, t evidence.Tenant, ds []Placed) ([]bool, error) {
+	if m.fail != nil {
+		return nil, m.fail
+	}
+	var news []bool
+	for _, d := range ds {
+		n := true
+		info, _ := evidence.KindInfo(d.Draft.Kind)
+		for _, o := range m.logs[t] {
+			if !info.State && o.Draft.Kind == d.Draft.Kind && o.Draft.Key == d.Draft.Key {
+				n = false
+			}
+		}
+		if last := m.last(t, d.Draft.Kind, d.Draft.Subject); info.State {
+			n = last == nil && d.Draft.Op == evidence.OpSet || last != nil && (last.Draft.Op != d.Draft.Op || string(last.Draft.Content) != string(d.Draft.Content))
+		}
+		if n {
+			m.logs[t] = append(m.logs[t], d)
+		}
+		news = append(news, n)
+	}
+	return news, nil
+}
+
+func (m *memory) last(t evidence.Tenant, k evidence.Kind, subject evidence.Ref) *Placed {
+	var p *Placed
+	for i := range m.logs[t] {
+		if d := &m.logs[t][i]; d.Draft.Kind == k && d.Draft.Subject == subject {
+			p = d
+		}
+	}
+	return p
+}
+
+func (m *memory) OpenStates(_ context.Context, t evidence.Tenant, k evidence.Kind) iter.Seq2[evidence.Record, error] {
+	return func(yield func(evidence.Record, error) bool) {
+		seen := map[evidence.Ref]bool{}
+		for _, d := range m.logs[t] {
+			if d.Draft.Kind != k || seen[d.Draft.Subject] {
+				continue
+			}
+			seen[d.Draft.Subject] = true
+			if l := m.last(t, k, d.Draft.Subject); l.Draft.Op == evidence.OpSet {
+				if !yield(evidence.Record{Source: d.Draft.Source, Subject: d.Draft.Subject, Scope: l.Draft.Scope}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *memory) Cursor(name string) ([]byte, error)        { return m.cursors[name], nil }
+func (m *memory) PutCursor(name string, value []byte) error { m.cursors[name] = value; return nil }
+
+func (m *memory) count(t evidence.Tenant, k evidence.Kind, op evidence.Op) (n int) {
+	for _, d := range m.logs[t] {
+		if d.Draft.Kind == k && d.Draft.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// script is a collector that does what the test says.
+type script struct {
+	poll func(ctx context.Context, w evidence.Period, resume []byte, s Sink) error
+}
+
+func (s *script) Kinds() []evidence.Kind {
+	return []evidence.Kind{evidence.DeployState, evidence.DeploySync}
+}
+func (s *script) Poll(ctx context.Context, w evidence.Period, resume []byte, sk Sink) error {
+	return s.poll(ctx, w, resume, sk)
+}
+
+var t0 = time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+
+type bench struct {
+	*Runner
+	mem *memory
+	now time.Time
+	sc  *script
+}
+
+func newBench(t *testing.T) *bench {
+	mem := newMemory(t, "tenant-1", "tenant-2")
+	rules, err := NewRules([]TenantRules{
+		{Tenant: tenantOf(t, "tenant-1"), Owns: []Owns{{Namespaces: []string{"tenant-1"}}}},
+		{Tenant: tenantOf(t, "tenant-2"), Owns: []Owns{{Namespaces: []string{"tenant-2", "shared"}}}},
+		{Tenant: evidence.Platform, Owns: []Owns{{Namespaces: []string{"platform"}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{mem: mem, now: t0, sc: &script{}}
+	b.Runner = &Runner{Source: "argocd/prod", Collector: b.sc, Rules: rules, Ledger: mem, Clock: func() time.Time { return b.now }, Log: slog.New(slog.DiscardHandler), Every: time.Minute}
+	return b
+}
+
+func (b *bench) run(t *testing.T, fn func(s Sink) error) evidence.RunFacts {
+	t.Helper()
+	b.sc.poll = func(_ context.Context, _ evidence.Period, _ []byte, s Sink) error { return fn(s) }
+	f, err := b.Poll(context.Background(), b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func app(ns, name string, at time.Time) evidence.Draft {
+	return evidence.Draft{
+		Kind: evidence.DeployState, Op: evidence.OpSet, Subject: evidence.NewRef("app", "prod", ns+"/"+name), OccurredAt: at,
+		Basis: evidence.BasisObserved, ObservedAt: at, Scope: []evidence.Ref{evidence.NewRef("ns", "prod", ns)}, Content: []byte(`{"name":"` + name + `"}`),
+	}
+}
+
+func (b *bench) look(sees ...string) evidence.Observation {
+	return evidence.Observation{At: b.now, Total: -1, Sees: sees, Seen: []evidence.Seen{{Kinds: b.sc.Kinds(), Class: evidence.Instants, From: b.now, To: b.now}}}
+}
+
+func (b *bench) list(t *testing.T, apps ...string) evidence.RunFacts {
+	t.Helper()
+	return b.run(t, func(s Sink) error {
+		for _, a := range apps {
+			var ns, name string
+			fmt.Sscanf(a, "%s %s", &ns, &name)
+			if err := s.Emit(context.Background(), app(ns, name, b.now)); err != nil {
+				return err
+			}
+		}
+		s.Complete(evidence.DeployState, evidence.Ref{})
+		return s.Commit(context.Background(), []byte("x"), b.look("p1", "p2"))
+	})
+}
+
+func TestRunOutcomesAndEnds(t *testing.T) {
+	b := newBench(t)
+	t1, t2 := tenantOf(t, "tenant-1"), tenantOf(t, "tenant-2")
+	if f := b.list(t, "tenant-1 web", "tenant-2 api", "nowhere x"); f.Outcome != evidence.RunDone || f.Records != 3 {
+		t.Errorf("first list: got %+v", f)
+	}
+	if n := b.mem.count(evidence.Unassigned, evidence.DeployState, evidence.OpSet); n != 1 {
+		t.Errorf("unassigned drafts: got %d, want 1", n)
+	}
+	b.now = b.now.Add(time.Minute)
+	if f := b.list(t, "tenant-1 web", "tenant-2 api", "nowhere x"); f.Outcome != evidence.RunEmpty || f.Repeated != 3 {
+		t.Errorf("same list again: got %+v", f)
+	}
+	b.now = b.now.Add(time.Minute)
+	if f := b.list(t, "tenant-1 web", "nowhere x"); f.Outcome != evidence.RunDone || f.Ended_ != 1 {
+		t.Errorf("shorter list: got %+v", f)
+	}
+	if n := b.mem.count(t2, evidence.DeployState, evidence.OpEnd); n != 1 {
+		t.Errorf("ends in tenant-2: got %d, want 1", n)
+	}
+	end := b.mem.last(t2, evidence.DeployState, evidence.NewRef("app", "prod", "tenant-2/api"))
+	if string(end.Draft.Content) != `{"reason":"absent"}` || !end.Draft.NotBefore.Equal(t0.Add(time.Minute)) {
+		t.Errorf("end: got %s not before %s", end.Draft.Content, end.Draft.NotBefore)
+	}
+
+	// A failed look, a partial list and a shrunk credential end nothing.
+	b.now = b.now.Add(time.Minute)
+	f := b.run(t, func(s Sink) error { return errors.New("503 from server") })
+	if f.Outcome != evidence.RunFailed {
+		t.Errorf("failed look: got %+v", f)
+	}
+	b.now = b.now.Add(time.Minute)
+	f = b.run(t, func(s Sink) error {
+		s.Complete(evidence.DeployState, evidence.Ref{})
+		return s.Commit(context.Background(), nil, b.look("p1"))
+	})
+	if f.Outcome != evidence.RunPartial || b.mem.count(t1, evidence.DeployState, evidence.OpEnd) != 0 {
+		t.Errorf("shrunk scope: got %+v, ends %d", f, b.mem.count(t1, evidence.DeployState, evidence.OpEnd))
+	}
+
+	// A subject that moves to another tenant ends in the old log.
+	b.now = b.now.Add(time.Minute)
+	b.run(t, func(s Sink) error {
+		d := app("tenant-1", "web", b.now)
+		d.Scope = []evidence.Ref{evidence.NewRef("ns", "prod", "tenant-2")}
+		if err := s.Emit(context.Background(), d); err != nil {
+			return err
+		}
+		return s.Commit(context.Background(), nil, b.look("p1", "p2"))
+	})
+	end = b.mem.last(t1, evidence.DeployState, evidence.NewRef("app", "prod", "tenant-1/web"))
+	if end.Draft.Op != evidence.OpEnd || string(end.Draft.Content) != `{"reason":"reassigned"}` {
+		t.Errorf("after reassignment: got %s %s", end.Draft.Op, end.Draft.Content)
+	}
+}
+
+func coverageOf(t *testing.T, m *memory, tn evidence.Tenant) (spans []evidence.CoverageSpan, runs evidence.RunCounts) {
+	t.Helper()
+	for _, d := range m.logs[tn] {
+		if d.Draft.Kind != evidence.CollectionCoverage {
+			continue
+		}
+		var f evidence.CoverageFacts
+		if err := json.Unmarshal(d.Draft.Content, &f); err != nil {
+			t.Fatal(err)
+		}
+		spans = append(spans, f.Spans...)
+		runs.Add(f.Runs)
+	}
+	return spans, runs
+}
+
+func TestCoverageTellsBlindFromQuiet(t *testing.T) {
+	b := newBench(t)
+	step := func(n int, fn func()) {
+		for range n {
+			fn()
+			b.now = b.now.Add(time.Minute)
+		}
+	}
+	step(5, func() { b.list(t, "tenant-1 web") })
+	step(3, func() { b.run(t, func(Sink) error { return errors.New("503 from server") }) })
+	step(5, func() { b.list(t, "tenant-1 web") })
+	b.now = b.now.Add(30 * time.Minute)
+	if err := b.Missed(context.Background(), b.now.Add(-30*time.Minute), b.now.Add(-time.Minute), 30, "daemon down"); err != nil {
+		t.Fatal(err)
+	}
+	step(3, func() { b.list(t, "tenant-1 web") })
+	if err := b.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tn := range b.mem.tenants {
+		spans, runs := coverageOf(t, b.mem, tn)
+		if want := (evidence.RunCounts{Expected: 46, Done: 1, Empty: 12, Failed: 3, Missed: 30}); runs != want {
+			t.Errorf("%s: runs: got %+v, want %+v", tn, runs, want)
+		}
+		at := func(min int) evidence.Class {
+			var best evidence.Class
+			m := t0.Add(time.Duration(min)*time.Minute + 30*time.Second)
+			for _, s := range spans {
+				if !m.Before(s.From) && m.Before(s.To) && s.Class.Rank() >= best.Rank() {
+					best = s.Class
+				}
+			}
+			return best
+		}
+		for _, tc := range []struct {
+			min  int
+			want evidence.Class
+		}{{-1, ""}, {0, evidence.Instants}, {3, evidence.Instants}, {4, evidence.Blind}, {6, evidence.Blind}, {9, evidence.Instants}, {20, evidence.Blind}, {44, evidence.Instants}} {
+			if got := at(tc.min); got != tc.want {
+				t.Errorf("%s: class after minute %d: got %q, want %q", tn, tc.min, got, tc.want)
+			}
+		}
+	}
+	// What a crash leaves is the cursor: a new runner goes on from it.
+	before, _ := json.Marshal(b.state)
+	b.state = nil
+	if err := b.load(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := json.Marshal(b.state); string(after) != string(before) {
+		t.Errorf("state after a restart:\n got %s\nwant %s", after, before)
+	}
+}
+
+func TestStoreFailureKeepsTheCursor(t *testing.T) {
+	b := newBench(t)
+	b.list(t, "tenant-1 web")
+	before := string(b.mem.cursors["source/argocd/prod"])
+	b.mem.fail = errors.New("disk full")
+	b.sc.poll = func(ctx context.Context, _ evidence.Period, _ []byte, s Sink) error {
+		if err := s.Emit(ctx, app("tenant-1", "new", b.now)); err != nil {
+			return err
+		}
+		return s.Commit(ctx, []byte("later"), b.look("p1", "p2"))
+	}
+	if _, err := b.Poll(context.Background(), b.now); err == nil {
+		t.Fatal("a run on a failing store reports no error")
+	}
+	if got := string(b.mem.cursors["source/argocd/prod"]); got != before {
+		t.Errorf("the cursor moved although nothing was kept: %s", got)
+	}
+}
+
+func TestPathCovers(t *testing.T) {
+	for _, tc := range []struct {
+		prefix, name string
+		want         bool
+	}{
+		{"kv/tenant-7/", "kv/tenant-7/web/db", true},
+		{"kv/tenant-7/", "kv/tenant-7", true},
+		{"kv/tenant-7/", "kv/tenant-70/web", false},
+		{"kv/tenant-7/", "kv/*", true},
+		{"kv/tenant-7/", "kv/ten*", true},
+		{"kv/tenant-7/", "kv/tenant-8*", false},
+		{"kv/tenant-7/", "*", true},
+		{"kv/tenant-7/", "+/tenant-7/*", true},
+		{"kv/tenant-7/", "kv/+/web", true},
+		{"kv/tenant-7/", "kv", false},
+		{"tenants/tenant-7", "tenants/tenant-7/app.yaml", true},
+		{"tenants/tenant-7", "README.md", false},
+	} {
+		if got := pathCovers(tc.prefix, tc.name); got != tc.want {
+			t.Errorf("pathCovers(%q, %q) = %v, want %v", tc.prefix, tc.name, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,375 @@
+package collectors
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// sink implements Sink for one run.
+type sink struct {
+	r       *Runner
+	run     evidence.ID
+	slot    time.Time
+	started time.Time
+	rotate  time.Duration // Follow: a new run for every slot
+
+	queue    map[evidence.Tenant][]Placed
+	queued   int
+	inflight chan error // the batch being written, if any
+
+	seen      map[evidence.Kind]map[evidence.Ref]bool
+	completes []completed
+
+	commits    int
+	items      int
+	records    int
+	repeated   int
+	ended      int
+	requests   int
+	incomplete string
+	changed    bool // coverage verdict or class changed
+	notes      []string
+	last       evidence.Observation
+}
+
+type completed struct {
+	kind  evidence.Kind
+	scope evidence.Ref
+}
+
+// batchSize is how many drafts are written in the background while the
+// collector reads on.
+const batchSize = 4096
+
+func (r *Runner) newSink(slot time.Time) *sink {
+	return &sink{
+		r: r, run: newID(), slot: slot.UTC(), started: r.Clock().UTC(),
+		queue: map[evidence.Tenant][]Placed{}, seen: map[evidence.Kind]map[evidence.Ref]bool{},
+	}
+}
+
+// Emit implements Sink.
+func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.Source == "" {
+		d.Source = s.r.Source
+	}
+	if d.Source != s.r.Source {
+		return fmt.Errorf("collector of %s emits for %s", s.r.Source, d.Source)
+	}
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if info, _ := evidence.KindInfo(d.Kind); info.Own || !slices.Contains(s.r.Collector.Kinds(), d.Kind) {
+		return fmt.Errorf("collector of %s emits the undeclared kind %s", s.r.Source, d.Kind)
+	}
+	s.items++
+	if s.r.Mark != nil {
+		d.People = slices.Clone(d.People)
+		for i := range d.People {
+			p := &d.People[i]
+			bot, shared := s.r.Mark(p.Realm, p.NativeID, p.Names.Login)
+			p.Names.Bot, p.Names.Shared = p.Names.Bot || bot, p.Names.Shared || shared
+		}
+	}
+	tenants := s.r.Rules.Tenants(d.Source, d.Scope)
+	if info, _ := evidence.KindInfo(d.Kind); info.State {
+		var err error
+		if tenants, err = s.placeState(ctx, d, tenants); err != nil {
+			return err
+		}
+	}
+	if len(tenants) == 0 {
+		tenants = []evidence.Tenant{evidence.Unassigned}
+	}
+	for _, t := range tenants {
+		s.put(t, Placed{d, s.actor(d, t), s.run})
+	}
+	if s.queued >= batchSize {
+		return s.flush(ctx)
+	}
+	return nil
+}
+
+func (s *sink) put(t evidence.Tenant, p Placed) {
+	s.queue[t] = append(s.queue[t], p)
+	s.queued++
+}
+
+// actor says whether who acted belongs to the tenant.
+func (s *sink) actor(d evidence.Draft, t evidence.Tenant) evidence.ActorTenant {
+	if len(d.ActorScope) == 0 {
+		return evidence.ActorNone
+	}
+	actors := s.r.Rules.Tenants(d.Source, d.ActorScope)
+	switch {
+	case slices.Contains(actors, t):
+		return evidence.ActorOwn
+	case slices.Contains(actors, evidence.Platform):
+		return evidence.ActorPlatform
+	case len(actors) > 0:
+		return evidence.ActorOther
+	}
+	return evidence.ActorUnknown
+}
+
+// placeState remembers that the subject was seen, ends it in the logs of
+// tenants it no longer belongs to, and sends its end where it is open.
+func (s *sink) placeState(ctx context.Context, d evidence.Draft, tenants []evidence.Tenant) ([]evidence.Tenant, error) {
+	open, err := s.open(ctx, d.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if len(tenants) == 0 {
+		tenants = []evidence.Tenant{evidence.Unassigned}
+	}
+	before := open[d.Subject]
+	if d.Op == evidence.OpEnd {
+		delete(open, d.Subject)
+		if len(before.tenants) > 0 {
+			tenants = before.tenants
+		}
+		return tenants, nil
+	}
+	for _, t := range before.tenants {
+		if !slices.Contains(tenants, t) {
+			s.put(t, Placed{endOf(d.Kind, d.Source, d.Subject, before.scope, "reassigned", s.r.Clock().UTC(), time.Time{}), "", s.run})
+			s.ended++
+		}
+	}
+	open[d.Subject] = openState{tenants, d.Scope}
+	if s.seen[d.Kind] == nil {
+		s.seen[d.Kind] = map[evidence.Ref]bool{}
+	}
+	s.seen[d.Kind][d.Subject] = true
+	return tenants, nil
+}
+
+// open returns the open states of the kind, read from the logs once.
+func (s *sink) open(ctx context.Context, kind evidence.Kind) (openStates, error) {
+	if o := s.r.states[kind]; o != nil {
+		return o, nil
+	}
+	o := openStates{}
+	tenants := s.r.Ledger.Tenants()
+	if !slices.Contains(tenants, evidence.Unassigned) {
+		tenants = append(slices.Clone(tenants), evidence.Unassigned)
+	}
+	for _, t := range tenants {
+		for rec, err := range s.r.Ledger.OpenStates(ctx, t, kind) {
+			if err != nil {
+				return nil, &storeError{fmt.Errorf("read open states of %s: %w", t, err)}
+			}
+			if rec.Source == s.r.Source {
+				st := o[rec.Subject]
+				st.tenants, st.scope = append(st.tenants, t), rec.Scope
+				o[rec.Subject] = st
+			}
+		}
+	}
+	s.r.states[kind] = o
+	return o, nil
+}
+
+func endOf(kind evidence.Kind, source evidence.SourceID, subject evidence.Ref, scope []evidence.Ref, reason string, at, notBefore time.Time) evidence.Draft {
+	return evidence.Draft{
+		Kind: kind, Op: evidence.OpEnd, Source: source, Subject: subject, Scope: scope,
+		OccurredAt: at, Basis: evidence.BasisObserved, ObservedAt: at, NotBefore: notBefore,
+		Content: []byte(`{"reason":"` + reason + `"}`),
+	}
+}
+
+// flush hands the queue to the background writer and waits for the batch
+// before it, so that at most one batch is being written while one is read.
+func (s *sink) flush(ctx context.Context) error {
+	if err := s.wait(); err != nil {
+		return err
+	}
+	if s.queued == 0 {
+		return nil
+	}
+	queue := s.queue
+	s.queue, s.queued = map[evidence.Tenant][]Placed{}, 0
+	done := make(chan error, 1)
+	s.inflight = done
+	// The goroutine ends with its batch; wait collects it before the run ends.
+	go func() {
+		var first error
+		for t, ds := range queue {
+			news, err := s.r.Ledger.Append(ctx, t, ds)
+			if err != nil {
+				if first == nil {
+					first = fmt.Errorf("store for %s: %w", t, err)
+				}
+				continue
+			}
+			for i, n := range news {
+				if n {
+					s.records++
+					s.r.state.Coverage.add(t, ds[i].Draft.Kind)
+				} else {
+					s.repeated++
+				}
+			}
+		}
+		done <- first
+	}()
+	return nil
+}
+
+func (s *sink) wait() error {
+	if s.inflight == nil {
+		return nil
+	}
+	err := <-s.inflight
+	s.inflight = nil
+	if err != nil {
+		return &storeError{err}
+	}
+	return nil
+}
+
+// drain waits for the background writer at the end of a run.
+func (s *sink) drain() { _ = s.wait() }
+
+// Complete implements Sink.
+func (s *sink) Complete(kind evidence.Kind, scope evidence.Ref) {
+	s.completes = append(s.completes, completed{kind, scope})
+}
+
+// Commit implements Sink.
+func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation) error {
+	if o.At.IsZero() {
+		o.At = s.r.Clock().UTC()
+	}
+	if shrunk := s.shrunk(o.Sees); len(shrunk) > 0 {
+		o.Incomplete = join(o.Incomplete, fmt.Sprintf("scope shrank: %d of %d containers are no longer visible to the credential (%s)", len(shrunk), len(s.r.state.Sees), shorten(shrunk)))
+		s.completes = nil
+	} else if len(o.Sees) > 0 {
+		s.r.state.Sees = slices.Clone(o.Sees)
+	}
+	if err := s.endAbsent(ctx, o); err != nil {
+		return err
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	if err := s.wait(); err != nil {
+		return err
+	}
+	s.commits++
+	s.requests += o.Requests
+	s.incomplete = join(s.incomplete, o.Incomplete)
+	for _, n := range o.Notes {
+		if len(s.notes) < 50 && !slices.Contains(s.notes, n) {
+			s.notes = append(s.notes, n)
+		}
+	}
+	s.last = o
+	if s.r.state.Coverage.see(o.Seen, s.r.spacing()) {
+		s.changed = true
+	}
+	s.r.state.Resume = slices.Clone(resume)
+	if err := s.r.save(); err != nil {
+		return &storeError{err}
+	}
+	return s.turnOver(ctx)
+}
+
+// turnOver ends the run of a slot that is over while following, and begins the
+// next one.
+func (s *sink) turnOver(ctx context.Context) error {
+	now := s.r.Clock().UTC()
+	if s.rotate == 0 || now.Sub(s.slot) < s.rotate {
+		return nil
+	}
+	_, err := s.r.end(ctx, s, nil)
+	if err != nil {
+		return &storeError{err}
+	}
+	next := s.r.newSink(now)
+	next.rotate, next.seen = s.rotate, s.seen
+	*s = *next
+	return nil
+}
+
+func (r *Runner) spacing() time.Duration { return r.Every*5/2 + time.Second }
+
+// shrunk returns the containers seen before and not now.
+func (s *sink) shrunk(sees []string) []string {
+	if len(sees) == 0 || s.r.AcceptScope {
+		return nil
+	}
+	var gone []string
+	for _, c := range s.r.state.Sees {
+		if !slices.Contains(sees, c) {
+			gone = append(gone, c)
+		}
+	}
+	return gone
+}
+
+// endAbsent ends the states that complete lists no longer show.
+func (s *sink) endAbsent(ctx context.Context, o evidence.Observation) error {
+	for _, c := range s.completes {
+		open, err := s.open(ctx, c.kind)
+		if err != nil {
+			return err
+		}
+		for subject, st := range open {
+			if s.seen[c.kind][subject] || !c.scope.IsZero() && !slices.Contains(st.scope, c.scope) {
+				continue
+			}
+			for _, t := range st.tenants {
+				s.put(t, Placed{endOf(c.kind, s.r.Source, subject, st.scope, "absent", o.At, s.r.state.LastList[c.kind]), "", s.run})
+				s.ended++
+			}
+			delete(open, subject)
+		}
+		s.r.state.LastList[c.kind] = o.At
+	}
+	for _, c := range s.completes {
+		delete(s.seen, c.kind)
+	}
+	s.completes = nil
+	return nil
+}
+
+func (s *sink) facts(now time.Time) evidence.RunFacts {
+	o := s.last
+	f := evidence.RunFacts{
+		Source: s.r.Source, Slot: s.slot, Started: s.started, Ended: now, Window: o.Window,
+		Items: s.items, Records: s.records, Repeated: s.repeated, Ended_: s.ended,
+		Total: o.Total, Identity: o.Identity, Sees: len(o.Sees), TLS: o.TLS, TLSKey: o.TLSKey,
+		Requests: s.requests, Notes: s.notes,
+	}
+	if o.OffsetOK {
+		ms := o.Offset.Milliseconds()
+		f.OffsetMS = &ms
+	}
+	return f
+}
+
+func join(a, b string) string {
+	if a == "" || a == b {
+		return b
+	}
+	if b == "" {
+		return a
+	}
+	return a + "; " + b
+}
+
+func shorten(list []string) string {
+	if len(list) > 3 {
+		return strings.Join(list[:3], ", ") + ", …"
+	}
+	return strings.Join(list, ", ")
+}
