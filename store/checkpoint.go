@@ -2,11 +2,9 @@ package store
 
 import (
 	"bufio"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -222,16 +220,4 @@ func (l *Log) ProveInclusion(size, seq uint64) ([]evidence.Hash, error) {
 // ProveConsistency proves that the tree of newSize extends the one of oldSize.
 func (l *Log) ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, error) {
 	return chain.ProveConsistency(oldSize, newSize, l.hashes())
-}
-
-// InclusionReceipt writes the proof of record seq as a C2SP tlog-proof.
-func InclusionReceipt(seq uint64, proof []evidence.Hash, signed []byte) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "c2sp.org/tlog-proof@v1\nindex %d\n", seq)
-	for _, h := range proof {
-		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
-	}
-	b.WriteString("\n")
-	b.Write(signed)
-	return []byte(b.String())
 }

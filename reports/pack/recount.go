@@ -1,0 +1,240 @@
+package pack
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"slices"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// claimReader walks claims.jsonl beside the leaves: both are in log order.
+type claimReader struct {
+	sc   *bufio.Scanner
+	next *disclosed
+}
+
+// maxClaimLine bounds a line of claims.jsonl: a claim of 2 MiB in base64.
+const maxClaimLine = 3 << 20
+
+func (v *verifier) claimReader() (*claimReader, error) {
+	r, err := v.c.open(memberClaims)
+	if err != nil {
+		return nil, err
+	}
+	c := &claimReader{sc: bufio.NewScanner(r)}
+	c.sc.Buffer(make([]byte, 64<<10), maxClaimLine)
+	c.sc.Split(wholeLines)
+	return c, c.advance()
+}
+
+func (c *claimReader) advance() error {
+	c.next = nil
+	if !c.sc.Scan() {
+		return c.sc.Err()
+	}
+	var d disclosed
+	if err := strict(memberClaims, c.sc.Bytes(), &d); err != nil {
+		return err
+	}
+	c.next = &d
+	return nil
+}
+
+// take returns the claims disclosed of a record.
+func (c *claimReader) take(lf *chain.Leaf) ([]disclosed, error) {
+	var ds []disclosed
+	for c.next != nil && c.next.Seq <= lf.Seq {
+		if c.next.Seq < lf.Seq || slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == c.next.Name }) {
+			return nil, fmt.Errorf("%s: claim %s of record %d is out of order", memberClaims, c.next.Name, c.next.Seq)
+		}
+		ds = append(ds, *c.next)
+		if err := c.advance(); err != nil {
+			return nil, err
+		}
+	}
+	return ds, nil
+}
+
+// claimsAndRegisters checks every disclosed claim, then makes every register
+// again and compares. People are learned first, because a register names them.
+func (v *verifier) claimsAndRegisters() error {
+	if err := v.earlier(); err != nil {
+		return err
+	}
+	inRange := labels{}
+	if err := v.walk(func(lf *chain.Leaf, _ []byte, ds []disclosed) error {
+		for _, d := range ds {
+			if err := checkClaim(lf, d); err != nil {
+				return err
+			}
+			v.rep.Disclosed++
+			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
+				if err := learn(inRange, lf, d); err != nil {
+					return err
+				}
+			}
+		}
+		v.countWithheld(lf, ds)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for token, n := range inRange {
+		v.names[token] = n
+	}
+	total := 0
+	for _, n := range v.rep.Withheld {
+		total += n
+	}
+	said := v.m.Erased
+	for _, n := range v.m.Withheld {
+		said += n
+	}
+	if total != said {
+		return fmt.Errorf("%d claims are not disclosed, the manifest says %d", total, said)
+	}
+	v.rep.Withheld, v.rep.Erased = v.m.Withheld, v.m.Erased
+	return v.checkRegisters()
+}
+
+func learn(into labels, lf *chain.Leaf, d disclosed) error {
+	var c content
+	var f evidence.PersonFacts
+	if err := json.Unmarshal(d.Plain, &c); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	if err := json.Unmarshal(c.Facts, &f); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	into.learn(lf, f)
+	return nil
+}
+
+func (v *verifier) countWithheld(lf *chain.Leaf, ds []disclosed) {
+	for _, c := range lf.Claims {
+		if !slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == c.Name }) {
+			v.rep.Withheld[c.Name]++
+		}
+	}
+}
+
+// walk calls fn for every leaf with its disclosed claims.
+func (v *verifier) walk(fn func(lf *chain.Leaf, line []byte, ds []disclosed) error) error {
+	cr, err := v.claimReader()
+	if err != nil {
+		return err
+	}
+	if err := v.lines(memberLeaves, chain.MaxLeaf+1, func(line []byte) error {
+		lf, err := chain.Decode(line)
+		if err != nil {
+			return err
+		}
+		ds, err := cr.take(lf)
+		if err != nil {
+			return err
+		}
+		return fn(lf, line, ds)
+	}); err != nil {
+		return err
+	}
+	if cr.next != nil {
+		return fmt.Errorf("%s: claim of record %d, which is not in the range", memberClaims, cr.next.Seq)
+	}
+	return nil
+}
+
+// earlier checks the leaves from before the range.
+func (v *verifier) earlier() error {
+	last, any := uint64(0), false
+	return v.lines(memberEarlier, maxClaimLine*2, func(line []byte) error {
+		var s single
+		if err := strict(memberEarlier, line, &s); err != nil {
+			return err
+		}
+		lf, err := v.checkSingle(s)
+		if err != nil {
+			return err
+		}
+		if lf.Seq >= v.m.Start.Size || any && lf.Seq <= last {
+			return fmt.Errorf("%s: record %d is out of place", memberEarlier, lf.Seq)
+		}
+		last, any = lf.Seq, true
+		v.seqs[lf.Seq] = lf.Kind
+		for _, d := range s.Claims {
+			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
+				// Lines are in log order, so a later name replaces an earlier
+				// one, as it does for the writer.
+				if err := learn(v.names, lf, d); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+type check struct {
+	reg *register
+	sum hash.Hash
+	n   *countWriter
+}
+
+// checkRegisters makes the register of every kind again, all in one walk.
+func (v *verifier) checkRegisters() error {
+	regs := map[evidence.Kind]*check{}
+	if err := v.walk(func(lf *chain.Leaf, line []byte, ds []disclosed) error {
+		if !registerKind(lf.Kind) || !v.m.Period.Contains(lf.Occurred) {
+			return nil
+		}
+		ck := regs[lf.Kind]
+		if ck == nil {
+			ck = &check{sum: sha256.New()}
+			ck.n = &countWriter{w: ck.sum}
+			var err error
+			if ck.reg, err = newRegister(ck.n); err != nil {
+				return err
+			}
+			regs[lf.Kind] = ck
+		}
+		var c *content
+		for _, d := range ds {
+			if d.Name == "content" {
+				c = &content{}
+				if err := json.Unmarshal(d.Plain, c); err != nil {
+					return fmt.Errorf("record %d: %w", lf.Seq, err)
+				}
+			}
+		}
+		return ck.reg.add(lf, chain.LeafHash(line), c, v.names.of)
+	}); err != nil {
+		return err
+	}
+	have := map[string]Member{}
+	for _, m := range v.m.Members {
+		if len(m.Name) > len(registersFolder) && m.Name[:len(registersFolder)] == registersFolder {
+			have[m.Name] = m
+		}
+	}
+	for k, ck := range regs {
+		if err := ck.reg.close(); err != nil {
+			return err
+		}
+		m, ok := have[registerName(k)]
+		if !ok {
+			return fmt.Errorf("register of %s is missing, although %d records occurred in the period", k, v.rep.Counts[string(k)])
+		}
+		if m.SHA256 != evidence.Hash(ck.sum.Sum(nil)) {
+			return fmt.Errorf("register of %s does not list exactly the %d records of the period", k, v.rep.Counts[string(k)])
+		}
+		delete(have, m.Name)
+	}
+	for name := range have {
+		return fmt.Errorf("register %s lists records that did not occur in the period", name)
+	}
+	return nil
+}

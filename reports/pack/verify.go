@@ -1,0 +1,546 @@
+package pack
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/claim"
+)
+
+// Report is what a verification found. Each field answers one question.
+type Report struct {
+	Tenant    evidence.Tenant `json:"tenant"`
+	Origin    string          `json:"origin"`
+	Simulated bool            `json:"simulated"`
+	Period    evidence.Period `json:"period"`
+	First     uint64          `json:"first"` // seq
+	Last      uint64          `json:"last"`
+	Records   uint64          `json:"records"`
+	Complete  bool            `json:"complete"`
+	Interim   bool            `json:"interim"`
+	Maker     string          `json:"maker"` // what the trust file says of the maker
+	Known     bool            `json:"maker_known"`
+	LogKey    string          `json:"log_key"`
+	PackKey   string          `json:"pack_key"`
+	Anchor    Anchor          `json:"anchor"`
+	Disclosed int             `json:"disclosed"` // claims checked against their commitment
+	Withheld  map[string]int  `json:"withheld"`
+	Erased    int             `json:"erased"`
+	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
+	Findings  map[string]int  `json:"findings"` // by status, recounted
+	Cited     int             `json:"cited"`    // records cited in findings, all present
+	Issued    uint64          `json:"issued"`
+	Data      evidence.Hash   `json:"data"`
+}
+
+// Options is what the auditor brings.
+type Options struct {
+	Trust   *Trust // nil: the maker's identity is not established
+	MinRung int    // least anchor rung that is accepted
+}
+
+// ErrSelection says that a pack does not claim to be complete.
+var ErrSelection = errors.New("the pack is a selection, not complete")
+
+const maxSmall = 64 << 20 // largest JSON member held in memory, bytes
+
+// Verify checks a pack. The error names the first thing that is wrong; with
+// ErrSelection alone the report is good for what the pack holds.
+func Verify(r io.ReaderAt, size int64, o Options) (*Report, error) {
+	c, err := openContainer(r, size)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{c: c, o: o, seqs: map[uint64]evidence.Kind{}, names: labels{}}
+	for _, step := range []func() error{
+		v.manifest, v.digests, v.checkpoints, v.leaves, v.claimsAndRegisters, v.findings, v.issued,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	if !v.m.Complete {
+		return v.rep, ErrSelection
+	}
+	return v.rep, nil
+}
+
+// VerifyFile verifies the pack in a file.
+func VerifyFile(path string, o Options) (*Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return Verify(f, st.Size(), o)
+}
+
+type verifier struct {
+	c       *container
+	o       Options
+	m       *Manifest
+	rep     *Report
+	hash    evidence.Hash // of the manifest
+	logKey  note.Verifier
+	closing chain.Checkpoint
+	seqs    map[uint64]evidence.Kind // records present
+	names   labels
+	genesis evidence.GenesisFacts
+}
+
+// small reads a member whole.
+func (v *verifier) small(name string) ([]byte, error) {
+	if v.c.members[name].size > maxSmall {
+		return nil, fmt.Errorf("member %s is too large", name)
+	}
+	r, err := v.c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// strict decodes JSON, refusing unknown names and anything after the value.
+func strict(name string, b []byte, dst any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(dst); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("member %s: bytes after its end", name)
+	}
+	return nil
+}
+
+func (v *verifier) manifest() error {
+	signed, err := v.small(memberManifest)
+	if err != nil {
+		return err
+	}
+	if v.m, err = openManifest(signed, nil); err != nil {
+		return err
+	}
+	v.hash = sha256.Sum256(signed)
+	m := v.m
+	v.rep = &Report{
+		Tenant: m.Tenant, Origin: m.Origin, Simulated: m.Simulated, Period: m.Period, Complete: m.Complete, Interim: m.Interim,
+		LogKey: m.LogKey, PackKey: m.PackKey, Anchor: m.Anchor, Maker: "identity of the maker not established",
+		Withheld: map[string]int{}, Counts: map[string]int{}, Findings: map[string]int{},
+	}
+	if v.o.Trust != nil {
+		e, err := v.o.Trust.lookup(m.Tenant, m.Origin, m.Closing.Size)
+		if err != nil {
+			return err
+		}
+		if e.logKey != m.LogKey || e.packKey != m.PackKey {
+			return fmt.Errorf("the pack is signed by other keys than your trust file gives for %s", m.Tenant)
+		}
+		v.rep.Known, v.rep.Maker = true, "keys known to your trust file"
+		if e.comment != "" {
+			v.rep.Maker += " (" + e.comment + ")"
+		}
+	}
+	if v.logKey, err = note.NewVerifier(m.LogKey); err != nil {
+		return fmt.Errorf("manifest: log key: %w", err)
+	}
+	if m.Anchor.Rung < v.o.MinRung {
+		return fmt.Errorf("the closing checkpoint reaches anchor rung %d, your policy asks for %d", m.Anchor.Rung, v.o.MinRung)
+	}
+	if m.Closing.Size <= m.Start.Size || m.Closing.Size >= 1<<53 {
+		return fmt.Errorf("manifest: range from %d to %d", m.Start.Size, m.Closing.Size)
+	}
+	return nil
+}
+
+// digests compares every member with the manifest.
+func (v *verifier) digests() error {
+	listed := map[string]bool{memberManifest: true, memberIssued: true}
+	var lines []string
+	for _, m := range v.m.Members {
+		if listed[m.Name] {
+			return fmt.Errorf("manifest names %s twice", m.Name)
+		}
+		listed[m.Name] = true
+		e, ok := v.c.members[m.Name]
+		if !ok {
+			return fmt.Errorf("member %s is missing", m.Name)
+		}
+		if e.size != m.Size || e.packed != m.Packed {
+			return fmt.Errorf("member %s has %d bytes, the manifest says %d", m.Name, e.size, m.Size)
+		}
+		if err := v.digest(m, e); err != nil {
+			return err
+		}
+		if m.Name != memberPDF {
+			lines = append(lines, digestLine(m))
+		}
+	}
+	for _, name := range v.c.order {
+		if !listed[name] {
+			return fmt.Errorf("member %s is not in the manifest", name)
+		}
+	}
+	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCoverage, memberPacks, memberHowTo} {
+		if !listed[name] {
+			return fmt.Errorf("member %s is missing", name)
+		}
+	}
+	if v.rep.Data = digestLines(lines); v.rep.Data != v.m.Data {
+		return fmt.Errorf("the digest of the data members is not the manifest's")
+	}
+	return nil
+}
+
+func (v *verifier) digest(m Member, e entry) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(v.c.r, int64(e.offset), int64(e.packed))); err != nil {
+		return fmt.Errorf("member %s: %w", m.Name, err)
+	}
+	if evidence.Hash(h.Sum(nil)) != m.PackedSHA256 {
+		return fmt.Errorf("member %s was changed", m.Name)
+	}
+	r, err := v.c.open(m.Name)
+	if err != nil {
+		return err
+	}
+	h.Reset()
+	if _, err := io.Copy(h, r); err != nil {
+		return err
+	}
+	if evidence.Hash(h.Sum(nil)) != m.SHA256 {
+		return fmt.Errorf("member %s was changed", m.Name)
+	}
+	return nil
+}
+
+func (v *verifier) checkpoints() error {
+	b, err := v.small(memberClosing)
+	if err != nil {
+		return err
+	}
+	if v.closing, err = openCheckpoint(b, v.logKey); err != nil {
+		return fmt.Errorf("closing checkpoint: %w", err)
+	}
+	if v.closing.Origin != v.m.Origin || v.closing.Size != v.m.Closing.Size || v.closing.Root != v.m.Closing.Root {
+		return fmt.Errorf("closing checkpoint is not the manifest's")
+	}
+	if v.m.Start.Size == 0 {
+		return nil
+	}
+	if b, err = v.small(memberStart); err != nil {
+		return err
+	}
+	start, err := openCheckpoint(b, v.logKey)
+	if err != nil {
+		return fmt.Errorf("starting checkpoint: %w", err)
+	}
+	if start.Origin != v.m.Origin || start.Size != v.m.Start.Size || start.Root != v.m.Start.Root {
+		return fmt.Errorf("starting checkpoint is not the manifest's")
+	}
+	return nil
+}
+
+// lines calls fn for every line of a member.
+func (v *verifier) lines(name string, max int, fn func(line []byte) error) error {
+	r, err := v.c.open(name)
+	if err != nil {
+		return err
+	}
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 64<<10), max)
+	sc.Split(wholeLines)
+	for sc.Scan() {
+		if err := fn(sc.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	return nil
+}
+
+// wholeLines splits at line feeds and refuses a last line without one.
+func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, fmt.Errorf("last line has no end")
+	}
+	return 0, nil, nil
+}
+
+// leaves recomputes the range from one root to the other.
+func (v *verifier) leaves() error {
+	b, err := v.small(memberFrontier)
+	if err != nil {
+		return err
+	}
+	var ff frontierFile
+	if err := strict(memberFrontier, b, &ff); err != nil {
+		return err
+	}
+	fr, err := chain.NewFrontier(ff.Size, ff.Hashes)
+	if err != nil {
+		return err
+	}
+	if fr.Size() != v.m.Start.Size || fr.Root() != v.m.Start.Root {
+		return fmt.Errorf("frontier is not that of the starting checkpoint")
+	}
+	var prev evidence.Hash
+	var last *chain.Leaf
+	seq := v.m.Start.Size
+	err = v.lines(memberLeaves, chain.MaxLeaf+1, func(line []byte) error {
+		lf, err := chain.Decode(line)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		switch {
+		case lf.Origin != v.m.Origin:
+			return fmt.Errorf("record %d belongs to log %s", seq, lf.Origin)
+		case lf.Seq != seq:
+			return fmt.Errorf("record %d stands where record %d must", lf.Seq, seq)
+		case seq == 0 && lf.Prev != chain.GenesisPrev(lf.Origin), last != nil && lf.Prev != prev:
+			return fmt.Errorf("record %d does not follow its predecessor", seq)
+		case last != nil && lf.Recorded.Before(last.Recorded):
+			return fmt.Errorf("record %d was recorded before its predecessor", seq)
+		}
+		prev, last = chain.LeafHash(line), lf
+		fr.Append(prev, nil)
+		v.seqs[seq] = lf.Kind
+		if v.m.Period.Contains(lf.Occurred) {
+			v.rep.Counts[string(lf.Kind)]++
+		}
+		seq++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if seq != v.m.Closing.Size || fr.Root() != v.m.Closing.Root {
+		return fmt.Errorf("the %d records do not make the tree that the closing checkpoint signs", seq-v.m.Start.Size)
+	}
+	v.rep.First, v.rep.Last, v.rep.Records = v.m.Start.Size, seq-1, seq-v.m.Start.Size
+	if v.rep.Records != v.m.Records || !sameCounts(v.rep.Counts, v.m.Counts) {
+		return fmt.Errorf("the manifest counts other records than there are")
+	}
+	return v.checkGenesis()
+}
+
+func sameCounts(a, b map[string]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, n := range a {
+		if b[k] != n {
+			return false
+		}
+	}
+	return true
+}
+
+// checkSingle verifies a leaf that stands alone and its disclosed claims.
+func (v *verifier) checkSingle(s single) (*chain.Leaf, error) {
+	lf, err := chain.Decode([]byte(s.Leaf))
+	if err != nil {
+		return nil, err
+	}
+	if lf.Origin != v.m.Origin {
+		return nil, fmt.Errorf("record %d belongs to log %s", lf.Seq, lf.Origin)
+	}
+	if err := chain.CheckInclusion(s.Proof, v.closing.Size, v.closing.Root, lf.Seq, chain.LeafHash([]byte(s.Leaf))); err != nil {
+		return nil, fmt.Errorf("record %d is not in the log: %w", lf.Seq, err)
+	}
+	for _, d := range s.Claims {
+		if d.Seq != lf.Seq {
+			return nil, fmt.Errorf("record %d: claim of record %d", lf.Seq, d.Seq)
+		}
+		if err := checkClaim(lf, d); err != nil {
+			return nil, err
+		}
+		v.rep.Disclosed++
+	}
+	return lf, nil
+}
+
+func checkClaim(lf *chain.Leaf, d disclosed) error {
+	o, err := d.opening()
+	if err != nil {
+		return err
+	}
+	for _, c := range lf.Claims {
+		if c.Name == d.Name {
+			if err := o.Check(d.Name, c.Commit); err != nil {
+				return fmt.Errorf("record %d (%s, %s): %s %w", lf.Seq, lf.Kind, evidence.FormatTime(lf.Occurred), d.Name, claim.ErrCommitment)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("record %d has no claim %s", lf.Seq, d.Name)
+}
+
+// checkGenesis ties tenant and keys to the log: they stand in its first leaf.
+func (v *verifier) checkGenesis() error {
+	b, err := v.small(memberGenesis)
+	if err != nil {
+		return err
+	}
+	var s single
+	if err := strict(memberGenesis, b, &s); err != nil {
+		return err
+	}
+	lf, err := v.checkSingle(s)
+	if err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if lf.Seq != 0 || lf.Kind != evidence.LogGenesis || len(s.Claims) != 1 {
+		return fmt.Errorf("genesis: it is not the first record with its content")
+	}
+	var c content
+	if err := json.Unmarshal(s.Claims[0].Plain, &c); err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if err := json.Unmarshal(c.Facts, &v.genesis); err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	g := v.genesis
+	switch {
+	case g.Tenant != v.m.Tenant || g.Origin != v.m.Origin:
+		return fmt.Errorf("the log is that of %s, the manifest says %s", g.Tenant, v.m.Tenant)
+	case g.LogKey != v.m.LogKey || g.PackKey != v.m.PackKey:
+		return fmt.Errorf("the keys are not those the log began with")
+	case (g.Clock == "simulated") != v.m.Simulated:
+		return fmt.Errorf("the log's clock is %s, the manifest says otherwise", g.Clock)
+	}
+	return nil
+}
+
+// issued checks that the manifest's hash was sealed in the log after the
+// closing checkpoint.
+func (v *verifier) issued() error {
+	b, err := v.small(memberIssued)
+	if err != nil {
+		return err
+	}
+	extra, index, proof, signed, err := parseProof(b)
+	if err != nil {
+		return err
+	}
+	cp, err := openCheckpoint(signed, v.logKey)
+	if err != nil {
+		return fmt.Errorf("%s: checkpoint: %w", memberIssued, err)
+	}
+	var x issued
+	if err := strict(memberIssued, extra, &x); err != nil {
+		return err
+	}
+	if again, err := json.Marshal(x); err != nil || !bytes.Equal(again, extra) {
+		return fmt.Errorf("%s: not in canonical form", memberIssued)
+	}
+	lf, err := chain.Decode([]byte(x.Leaf))
+	if err != nil {
+		return fmt.Errorf("%s: %w", memberIssued, err)
+	}
+	if cp.Origin != v.m.Origin || lf.Origin != v.m.Origin || lf.Kind != evidence.PackIssued || lf.Seq != index || index < v.closing.Size || x.Claim.Seq != index {
+		return fmt.Errorf("%s is of another record", memberIssued)
+	}
+	if err := chain.CheckInclusion(proof, cp.Size, cp.Root, index, chain.LeafHash([]byte(x.Leaf))); err != nil {
+		return fmt.Errorf("%s: %w", memberIssued, err)
+	}
+	if err := chain.CheckConsistency(x.Consistency, v.closing.Size, v.closing.Root, cp.Size, cp.Root); err != nil {
+		return fmt.Errorf("%s: the log it was sealed in does not extend the pack's: %w", memberIssued, err)
+	}
+	if err := checkClaim(lf, x.Claim); err != nil {
+		return fmt.Errorf("%s: %w", memberIssued, err)
+	}
+	var c content
+	var f evidence.PackFacts
+	if err := json.Unmarshal(x.Claim.Plain, &c); err == nil {
+		err = json.Unmarshal(c.Facts, &f)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", memberIssued, err)
+	}
+	if f.Manifest != v.hash {
+		return fmt.Errorf("%s: another manifest was sealed", memberIssued)
+	}
+	v.rep.Issued = index
+	return nil
+}
+
+// findings requires every cited record, and recounts populations and statuses.
+func (v *verifier) findings() error {
+	b, err := v.small(memberFindings)
+	if err != nil {
+		return err
+	}
+	var fs []Finding
+	if err := strict(memberFindings, b, &fs); err != nil {
+		return err
+	}
+	cited := map[uint64]bool{}
+	for _, f := range fs {
+		name := string(f.Control) + "/" + f.Test
+		if f.Tenant != v.m.Tenant || f.Period != v.m.Period || f.Size != v.m.Closing.Size {
+			return fmt.Errorf("finding %s is of another tenant, period or log size", name)
+		}
+		counts := map[evidence.Verdict]int{}
+		for _, it := range f.Items {
+			counts[it.Verdict]++
+			for _, seq := range append([]uint64{it.Seq}, it.Also...) {
+				if _, ok := v.seqs[seq]; !ok {
+					return fmt.Errorf("finding %s cites record %d, which the pack does not hold", name, seq)
+				}
+				cited[seq] = true
+			}
+			if v.seqs[it.Seq] != it.Kind {
+				return fmt.Errorf("finding %s: record %d is %s, not %s", name, it.Seq, v.seqs[it.Seq], it.Kind)
+			}
+		}
+		if len(f.Items) != f.Population || counts[evidence.Pass] != f.Passed || counts[evidence.Fail] != len(f.Failed) || counts[evidence.Unknown] != len(f.Unknown) {
+			return fmt.Errorf("finding %s: population of %d (%d passed, %d failed, %d undetermined) but %d items (%d, %d, %d)", name,
+				f.Population, f.Passed, len(f.Failed), len(f.Unknown), len(f.Items), counts[evidence.Pass], counts[evidence.Fail], counts[evidence.Unknown])
+		}
+		if !sameItems(f.Failed, f.Items, evidence.Fail) || !sameItems(f.Unknown, f.Items, evidence.Unknown) {
+			return fmt.Errorf("finding %s: its exceptions are not the items of its population", name)
+		}
+		if f.Status == evidence.Satisfied && (len(f.Failed) > 0 || len(f.Unknown) > 0) || f.Status != evidence.NotSatisfied && len(f.Failed) > 0 {
+			return fmt.Errorf("finding %s: status %s with %d failed items", name, f.Status, len(f.Failed))
+		}
+		v.rep.Findings[string(f.Status)]++
+	}
+	v.rep.Cited = len(cited)
+	return nil
+}
+
+func sameItems(part, all []evidence.Item, verdict evidence.Verdict) bool {
+	var want []string
+	for _, it := range all {
+		if it.Verdict == verdict {
+			want = append(want, fmt.Sprint(it.Seq, it.Also))
+		}
+	}
+	var got []string
+	for _, it := range part {
+		got = append(got, fmt.Sprint(it.Seq, it.Also))
+	}
+	return strings.Join(got, ",") == strings.Join(want, ",") || slices.Equal(got, want)
+}

@@ -1,0 +1,542 @@
+package pack
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/claim"
+	"evidenced/evidence/problem"
+)
+
+// Entry is a record as a pack takes it from a log.
+type Entry struct {
+	Seq      uint64
+	Leaf     []byte
+	Openings map[string]claim.Opening // claims that could be opened
+	Closed   map[string]string        // the others, and why: "erased" or "key missing"
+}
+
+// Log is the log a pack is made of, as it stands at the closing checkpoint.
+type Log interface {
+	evidence.Reader
+	// Entries yields the records [from, to) in order, opening the named claims.
+	Entries(ctx context.Context, from, to uint64, claims []string) iter.Seq2[Entry, error]
+	ProveInclusion(size, seq uint64) ([]evidence.Hash, error)
+	ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, error)
+	Frontier(size uint64) (*chain.Frontier, error)
+	// CheckpointBefore returns the newest signed checkpoint all of whose
+	// records were recorded at or before t; nil when there is none.
+	CheckpointBefore(t time.Time) (chain.Checkpoint, []byte, error)
+	// Seal appends the pack.issued record and returns the signed checkpoint
+	// that covers it and its seq.
+	Seal(ctx context.Context, f evidence.PackFacts) (seq uint64, size uint64, signed []byte, err error)
+}
+
+// Input is what a pack is made of.
+type Input struct {
+	Log     Log
+	Closing []byte // signed checkpoint of Log.Size()
+	Period  evidence.Period
+	Now     time.Time
+	Lag     time.Duration // longest lag of a source: before period end + lag the pack is interim
+	Program string
+	LogKey  string // note verifier keys
+	PackKey note.Signer
+	PackPub string
+	Anchor  Anchor
+
+	Findings []Finding
+	Rules    any // written as rules.json
+	Coverage any // written as coverage.json
+	Config   string
+	Earlier  []Earlier
+	// PDF writes report.pdf; it is told the digest of the data members.
+	PDF func(w io.Writer, m *Manifest) error
+
+	Purpose, Recipient string
+	Pseudonymous       bool     // withhold names and texts
+	Raw                string   // none, exceptions or all
+	RawOf              []uint64 // for exceptions: records whose raw is disclosed
+	TempDir            string
+}
+
+// Result says what was written.
+type Result struct {
+	Manifest *Manifest
+	Hash     evidence.Hash // of the signed manifest
+	Issued   uint64        // seq of pack.issued
+}
+
+// Write writes a complete pack. The log grows by one pack.issued record.
+func Write(ctx context.Context, w io.Writer, in Input) (*Result, error) {
+	dir, err := os.MkdirTemp(in.TempDir, "pack")
+	if err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "make a temporary directory for the pack")
+	}
+	defer os.RemoveAll(dir)
+	pw := &writer{in: in, dir: dir, names: labels{}, registers: map[evidence.Kind]bool{}}
+	if err := pw.prepare(); err != nil {
+		return nil, err
+	}
+	if err := pw.data(ctx); err != nil {
+		return nil, fmt.Errorf("write pack of %s: %w", in.Log.Tenant(), err)
+	}
+	res, err := pw.finish(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("write pack of %s: %w", in.Log.Tenant(), err)
+	}
+	return res, assemble(w, pw.members)
+}
+
+type writer struct {
+	in        Input
+	dir       string
+	m         Manifest
+	members   []staged
+	start     chain.Checkpoint
+	startNote []byte
+	names     labels
+	registers map[evidence.Kind]bool
+	tokens    map[evidence.ID]bool
+}
+
+func (w *writer) prepare() error {
+	key, err := note.NewVerifier(w.in.LogKey)
+	if err != nil {
+		return fmt.Errorf("log key: %w", err)
+	}
+	closing, err := openCheckpoint(w.in.Closing, key)
+	if err != nil {
+		return fmt.Errorf("closing checkpoint: %w", err)
+	}
+	if closing.Size != w.in.Log.Size() || closing.Origin != w.in.Log.Origin() {
+		return fmt.Errorf("closing checkpoint is of another log or size")
+	}
+	if w.start, w.startNote, err = w.in.Log.CheckpointBefore(w.in.Period.From); err != nil {
+		return err
+	}
+	fr, err := w.in.Log.Frontier(w.start.Size)
+	if err != nil {
+		return err
+	}
+	w.tokens = map[evidence.ID]bool{}
+	w.m = Manifest{
+		Tenant: w.in.Log.Tenant(), Origin: w.in.Log.Origin(), Simulated: w.in.Log.Simulated(), Period: w.in.Period,
+		Start: Tree{w.start.Size, fr.Root()}, Closing: Tree{closing.Size, closing.Root}, Complete: true,
+		Interim: w.in.Now.Before(w.in.Period.To.Add(w.in.Lag)), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
+		Made: w.in.Now.UTC(), Program: w.in.Program, LogKey: w.in.LogKey, PackKey: w.in.PackPub, Anchor: w.in.Anchor,
+		Withheld: map[string]int{}, Counts: map[string]int{}, Records: closing.Size - w.start.Size, Config: w.in.Config,
+	}
+	return w.json(memberFrontier, frontierFile{fr.Size(), fr.Roots()})
+}
+
+type frontierFile struct {
+	Size   uint64          `json:"size"`
+	Hashes []evidence.Hash `json:"hashes"`
+}
+
+func (w *writer) add(name string, fill func(io.Writer) error) error {
+	s, err := stage(w.dir, name, func(out io.Writer) error {
+		b := bufio.NewWriterSize(out, 64<<10)
+		if err := fill(b); err != nil {
+			return err
+		}
+		return b.Flush()
+	})
+	if err == nil {
+		w.members = append(w.members, s)
+	}
+	return err
+}
+
+func (w *writer) json(name string, v any) error {
+	return w.add(name, func(out io.Writer) error {
+		b, err := json.MarshalIndent(v, "", " ")
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(append(b, '\n'))
+		return err
+	})
+}
+
+func (w *writer) bytes(name string, b []byte) error {
+	return w.add(name, func(out io.Writer) error {
+		_, err := out.Write(b)
+		return err
+	})
+}
+
+// data stages all members but manifest, PDF and proof of issue.
+func (w *writer) data(ctx context.Context) error {
+	if w.startNote != nil {
+		if err := w.bytes(memberStart, w.startNote); err != nil {
+			return err
+		}
+	}
+	if err := w.bytes(memberClosing, w.in.Closing); err != nil {
+		return err
+	}
+	if err := w.genesis(ctx); err != nil {
+		return err
+	}
+	if err := w.leaves(ctx); err != nil {
+		return err
+	}
+	if err := w.claims(ctx); err != nil {
+		return err
+	}
+	if err := w.earlier(ctx); err != nil {
+		return err
+	}
+	if err := w.writeRegisters(ctx); err != nil {
+		return err
+	}
+	if err := w.json(memberFindings, w.in.Findings); err != nil {
+		return err
+	}
+	if err := w.json(memberRules, w.in.Rules); err != nil {
+		return err
+	}
+	w.m.Rules = w.members[len(w.members)-1].SHA256
+	if err := w.json(memberCoverage, w.in.Coverage); err != nil {
+		return err
+	}
+	if err := w.json(memberPacks, w.in.Earlier); err != nil {
+		return err
+	}
+	return w.bytes(memberHowTo, []byte(howTo))
+}
+
+func (w *writer) genesis(ctx context.Context) error {
+	s, err := w.single(ctx, 0, []string{"content"})
+	if err != nil {
+		return err
+	}
+	return w.json(memberGenesis, s)
+}
+
+func (w *writer) single(ctx context.Context, seq uint64, claims []string) (single, error) {
+	var s single
+	for e, err := range w.in.Log.Entries(ctx, seq, seq+1, claims) {
+		if err != nil {
+			return s, err
+		}
+		s.Leaf = string(e.Leaf)
+		for _, name := range claims {
+			if o, ok := e.Openings[name]; ok {
+				s.Claims = append(s.Claims, disclosed{seq, name, o.Salt[:], o.Plain})
+			}
+		}
+	}
+	var err error
+	s.Proof, err = w.in.Log.ProveInclusion(w.m.Closing.Size, seq)
+	return s, err
+}
+
+func (w *writer) leaves(ctx context.Context) error {
+	return w.add(memberLeaves, func(out io.Writer) error {
+		for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, nil) {
+			if err != nil {
+				return err
+			}
+			lf, err := chain.Decode(e.Leaf)
+			if err != nil {
+				return err
+			}
+			for _, p := range lf.People {
+				w.tokens[p.Token] = true
+			}
+			if w.in.Period.Contains(lf.Occurred) {
+				w.m.Counts[string(lf.Kind)]++
+				if registerKind(lf.Kind) {
+					w.registers[lf.Kind] = true
+				}
+			}
+			if _, err := out.Write(append(e.Leaf, '\n')); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// disclosable says which claims of a record the pack discloses.
+func (w *writer) disclosable(lf *chain.Leaf) []string {
+	names := []string{"content"}
+	if lf.Kind == evidence.PersonKnown && w.in.Pseudonymous {
+		return nil
+	}
+	if !w.in.Pseudonymous {
+		names = append(names, "text")
+	}
+	if w.in.Raw == "all" || w.in.Raw == "exceptions" && slices.Contains(w.in.RawOf, lf.Seq) {
+		names = append(names, "raw")
+	}
+	return names
+}
+
+func (w *writer) claims(ctx context.Context) error {
+	return w.add(memberClaims, func(out io.Writer) error {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, chain.ClaimNames) {
+			if err != nil {
+				return err
+			}
+			lf, err := chain.Decode(e.Leaf)
+			if err != nil {
+				return err
+			}
+			want := w.disclosable(lf)
+			for _, c := range lf.Claims {
+				o, open := e.Openings[c.Name]
+				switch {
+				case !open && e.Closed[c.Name] == "erased":
+					w.m.Erased++
+				case !open:
+					return problem.New(problem.Corrupt, "record %d: claim %s cannot be opened: %s", e.Seq, c.Name, e.Closed[c.Name]).
+						WithHint("run evidenced verify --deep --tenant %s", w.m.Tenant)
+				case !slices.Contains(want, c.Name):
+					w.m.Withheld[c.Name]++
+				default:
+					if err := enc.Encode(disclosed{e.Seq, c.Name, o.Salt[:], o.Plain}); err != nil {
+						return err
+					}
+					learnInto(w.names, lf, c.Name, o.Plain)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func learnInto(into labels, lf *chain.Leaf, name string, plain []byte) {
+	if lf.Kind != evidence.PersonKnown || name != "content" {
+		return
+	}
+	var c content
+	var f evidence.PersonFacts
+	if json.Unmarshal(plain, &c) == nil && json.Unmarshal(c.Facts, &f) == nil {
+		into.learn(lf, f)
+	}
+}
+
+// earlier discloses leaves before the range that the pack needs: records that
+// findings cite and person records of people in the range.
+func (w *writer) earlier(ctx context.Context) error {
+	need := map[uint64]bool{}
+	for _, f := range w.in.Findings {
+		for _, it := range f.Items {
+			for _, seq := range append([]uint64{it.Seq}, it.Also...) {
+				if seq < w.m.Start.Size {
+					need[seq] = true
+				}
+			}
+		}
+	}
+	if w.m.Start.Size > 0 && !w.in.Pseudonymous {
+		for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PersonKnown}}) {
+			if err != nil {
+				return err
+			}
+			if rec.Seq < w.m.Start.Size && len(rec.People) == 1 && w.tokens[rec.People[0].Token] {
+				need[rec.Seq] = true
+			}
+		}
+	}
+	seqs := make([]uint64, 0, len(need))
+	for s := range need {
+		seqs = append(seqs, s)
+	}
+	slices.Sort(seqs)
+	before := labels{}
+	if err := w.add(memberEarlier, func(out io.Writer) error {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		for _, seq := range seqs {
+			names := []string{"content", "text"}
+			if w.in.Pseudonymous {
+				names = names[:1]
+			}
+			s, err := w.single(ctx, seq, names)
+			if err != nil {
+				return err
+			}
+			lf, err := chain.Decode([]byte(s.Leaf))
+			if err != nil {
+				return err
+			}
+			for _, d := range s.Claims {
+				learnInto(before, lf, d.Name, d.Plain)
+			}
+			if err := enc.Encode(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for token, n := range before {
+		// A name learned in the range is newer.
+		if _, ok := w.names[token]; !ok {
+			w.names[token] = n
+		}
+	}
+	return nil
+}
+
+func (w *writer) writeRegisters(ctx context.Context) error {
+	kinds := make([]evidence.Kind, 0, len(w.registers))
+	for k := range w.registers {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	for _, k := range kinds {
+		if err := w.add(registerName(k), func(out io.Writer) error { return w.register(ctx, out, k) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) register(ctx context.Context, out io.Writer, kind evidence.Kind) error {
+	reg, err := newRegister(out)
+	if err != nil {
+		return err
+	}
+	for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, []string{"content"}) {
+		if err != nil {
+			return err
+		}
+		lf, err := chain.Decode(e.Leaf)
+		if err != nil {
+			return err
+		}
+		if lf.Kind != kind || !w.in.Period.Contains(lf.Occurred) {
+			continue
+		}
+		var c *content
+		if o, ok := e.Openings["content"]; ok {
+			c = &content{}
+			if err := json.Unmarshal(o.Plain, c); err != nil {
+				return err
+			}
+		}
+		if err := reg.add(lf, chain.LeafHash(e.Leaf), c, w.names.of); err != nil {
+			return err
+		}
+	}
+	return reg.close()
+}
+
+// finish writes PDF, manifest and proof of issue.
+func (w *writer) finish(ctx context.Context) (*Result, error) {
+	w.m.Data = dataDigest(w.members)
+	if w.in.PDF != nil {
+		if err := w.add(memberPDF, func(out io.Writer) error { return w.in.PDF(out, &w.m) }); err != nil {
+			return nil, err
+		}
+	}
+	sort.Slice(w.members, func(i, j int) bool { return w.members[i].Name < w.members[j].Name })
+	for _, s := range w.members {
+		w.m.Members = append(w.m.Members, s.Member)
+	}
+	text, err := w.m.Text()
+	if err != nil {
+		return nil, err
+	}
+	signed, err := note.Sign(&note.Note{Text: text}, w.in.PackKey)
+	if err != nil {
+		return nil, fmt.Errorf("sign manifest: %w", err)
+	}
+	rest := w.members
+	w.members = nil
+	if err := w.bytes(memberManifest, signed); err != nil {
+		return nil, err
+	}
+	w.members = append(w.members, rest...)
+	res := &Result{Manifest: &w.m, Hash: sha256.Sum256(signed)}
+	return res, w.issue(ctx, res)
+}
+
+// issue seals the manifest's hash in the log and adds the proof.
+func (w *writer) issue(ctx context.Context, res *Result) error {
+	withheld := w.m.Erased
+	for _, n := range w.m.Withheld {
+		withheld += n
+	}
+	f := evidence.PackFacts{
+		Manifest: res.Hash, Period: w.m.Period, Size: w.m.Closing.Size, Root: w.m.Closing.Root, Records: w.m.Records,
+		Complete: true, Interim: w.m.Interim, Purpose: w.m.Purpose, Recipient: w.m.Recipient, Withheld: withheld, Issued: w.m.Made,
+	}
+	if !w.in.Pseudonymous {
+		for t := range w.names {
+			f.Disclosed = append(f.Disclosed, t)
+		}
+		slices.SortFunc(f.Disclosed, func(a, b evidence.ID) int { return strings.Compare(a.String(), b.String()) })
+	}
+	seq, size, signed, err := w.in.Log.Seal(ctx, f)
+	if err != nil {
+		return fmt.Errorf("seal pack.issued: %w", err)
+	}
+	res.Issued = seq
+	var x issued
+	for e, err := range w.in.Log.Entries(ctx, seq, seq+1, []string{"content"}) {
+		if err != nil {
+			return err
+		}
+		o := e.Openings["content"]
+		x.Leaf, x.Claim = string(e.Leaf), disclosed{seq, "content", o.Salt[:], o.Plain}
+	}
+	proof, err := w.in.Log.ProveInclusion(size, seq)
+	if err != nil {
+		return err
+	}
+	if x.Consistency, err = w.in.Log.ProveConsistency(w.m.Closing.Size, size); err != nil {
+		return err
+	}
+	extra, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	return w.bytes(memberIssued, formatProof(extra, seq, proof, signed))
+}
+
+// dataDigest is SHA-256 over "name size sha256" lines of the members, by name,
+// without report.pdf.
+func dataDigest(ms []staged) evidence.Hash {
+	var lines []string
+	for _, m := range ms {
+		if m.Name != memberPDF {
+			lines = append(lines, digestLine(m.Member))
+		}
+	}
+	return digestLines(lines)
+}
+
+func digestLine(m Member) string { return fmt.Sprintf("%s %d %s\n", m.Name, m.Size, m.SHA256) }
+
+func digestLines(lines []string) evidence.Hash {
+	slices.Sort(lines)
+	h := sha256.New()
+	for _, l := range lines {
+		io.WriteString(h, l)
+	}
+	return evidence.Hash(h.Sum(nil))
+}
