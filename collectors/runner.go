@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -55,8 +56,13 @@ type Runner struct {
 	// Done is told of every run that ended; may be nil.
 	Done func(evidence.RunFacts)
 
-	state  *runnerState
+	// states is what the running goroutine knows of open states.
 	states map[evidence.Kind]openStates
+
+	// mu guards state: a flush of coverage may come from another goroutine
+	// while a run goes on.
+	mu    sync.Mutex
+	state *runnerState
 }
 
 // runnerState is what a runner keeps between runs, sealed, beside the resume
@@ -65,6 +71,7 @@ type runnerState struct {
 	Version      int       `json:"v"`
 	Resume       []byte    `json:"resume,omitempty"`
 	LastComplete time.Time `json:"last_complete,omitzero"` // end of the newest complete look
+	LastSlot     time.Time `json:"last_slot,omitzero"`     // newest slot accounted for
 	LastList     lists     `json:"last_list,omitempty"`    // newest complete list by kind
 	Sees         []string  `json:"sees,omitempty"`         // containers the credential has seen
 	Coverage     tally     `json:"coverage"`
@@ -83,6 +90,7 @@ type openState struct {
 
 func (r *Runner) cursorName() string { return "source/" + string(r.Source) }
 
+// load reads the state once; the caller holds mu.
 func (r *Runner) load() error {
 	if r.state != nil {
 		return nil
@@ -97,10 +105,36 @@ func (r *Runner) load() error {
 			return problem.New(problem.Corrupt, "cursor of source %s cannot be read", r.Source)
 		}
 	}
-	r.state, r.states = st, map[evidence.Kind]openStates{}
+	r.state = st
 	return nil
 }
 
+// loaded reads the state for a run and returns the window's begin and the
+// resume cursor.
+func (r *Runner) loaded() (time.Time, []byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.load(); err != nil {
+		return time.Time{}, nil, err
+	}
+	if r.states == nil {
+		r.states = map[evidence.Kind]openStates{}
+	}
+	return r.state.LastComplete, r.state.Resume, nil
+}
+
+// LastSlot returns the newest slot that is accounted for, run or missed; zero
+// before the first.
+func (r *Runner) LastSlot() (time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.load(); err != nil {
+		return time.Time{}, err
+	}
+	return r.state.LastSlot, nil
+}
+
+// save keeps the state; the caller holds mu.
 func (r *Runner) save() error {
 	b, err := json.Marshal(r.state)
 	if err != nil {
@@ -118,13 +152,14 @@ func newID() (id evidence.ID) {
 // the error is nil for a run that could be recorded, whatever its outcome, and
 // tells only of a store that failed.
 func (r *Runner) Poll(ctx context.Context, slot time.Time) (evidence.RunFacts, error) {
-	if err := r.load(); err != nil {
+	from, resume, err := r.loaded()
+	if err != nil {
 		return evidence.RunFacts{}, err
 	}
 	s := r.newSink(slot)
-	window := evidence.Period{From: r.state.LastComplete, To: s.started}
-	err := guard(func() error { return r.Collector.Poll(ctx, window, r.state.Resume, s) })
-	return r.end(ctx, s, err)
+	window := evidence.Period{From: from, To: s.started}
+	err = guard(func() error { return r.Collector.Poll(ctx, window, resume, s) })
+	return r.end(context.WithoutCancel(ctx), s, err)
 }
 
 // Follow stays with the source until ctx ends or the source is lost. A run is
@@ -134,12 +169,13 @@ func (r *Runner) Follow(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("source %s cannot be followed", r.Source)
 	}
-	if err := r.load(); err != nil {
+	_, resume, err := r.loaded()
+	if err != nil {
 		return err
 	}
 	s := r.newSink(r.Clock().UTC())
 	s.rotate = r.Every
-	err := guard(func() error { return f.Follow(ctx, r.state.Resume, s) })
+	err = guard(func() error { return f.Follow(ctx, resume, s) })
 	if ctx.Err() != nil && s.commits > 0 {
 		err = nil // a clean end after a commit is no failure
 	}
@@ -167,6 +203,8 @@ func guard(fn func() error) (err error) {
 // Missed records n due slots from the first to the last at which nobody
 // looked, and why.
 func (r *Runner) Missed(ctx context.Context, first, last time.Time, n int, cause string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
 		return err
 	}
@@ -182,6 +220,8 @@ func (r *Runner) Missed(ctx context.Context, first, last time.Time, n int, cause
 // Flush writes what coverage is not yet in the tenants' logs, so that an
 // answer about now stands on records.
 func (r *Runner) Flush(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
 		return err
 	}
@@ -193,6 +233,8 @@ func (r *Runner) Flush(ctx context.Context) error {
 
 // Covered returns until when the tenants' logs know of this source.
 func (r *Runner) Covered() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.load() != nil {
 		return time.Time{}
 	}
@@ -203,6 +245,8 @@ func (r *Runner) Covered() time.Time {
 // sink, the outcome is recorded.
 func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts, error) {
 	s.drain()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	f := s.facts(r.Clock().UTC())
 	var storeErr *storeError
 	if errors.As(err, &storeErr) {
@@ -255,6 +299,11 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 		return fmt.Errorf("record run of %s: %w", r.Source, err)
 	}
 	r.state.Coverage.ran(run)
+	for _, t := range []time.Time{f.Slot, f.Until} {
+		if t.After(r.state.LastSlot) {
+			r.state.LastSlot = t
+		}
+	}
 	if r.Done != nil {
 		r.Done(f)
 	}

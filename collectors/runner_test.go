@@ -293,7 +293,7 @@ func TestCoverageTellsBlindFromQuiet(t *testing.T) {
 	// What a crash leaves is the cursor: a new runner goes on from it.
 	before, _ := json.Marshal(b.state)
 	b.state = nil
-	if err := b.load(); err != nil {
+	if _, _, err := b.loaded(); err != nil {
 		t.Fatal(err)
 	}
 	if after, _ := json.Marshal(b.state); string(after) != string(before) {

@@ -213,7 +213,7 @@ func (s *sink) flush(ctx context.Context) error {
 			for i, n := range news {
 				if n {
 					s.records++
-					s.r.state.Coverage.add(t, ds[i].Draft.Kind)
+					s.r.count(t, ds[i].Draft.Kind)
 				} else {
 					s.repeated++
 				}
@@ -249,13 +249,7 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 	if o.At.IsZero() {
 		o.At = s.r.Clock().UTC()
 	}
-	if shrunk := s.shrunk(o.Sees); len(shrunk) > 0 {
-		o.Incomplete = join(o.Incomplete, fmt.Sprintf("scope shrank: %d of %d containers are no longer visible to the credential (%s)", len(shrunk), len(s.r.state.Sees), shorten(shrunk)))
-		s.completes = nil
-	} else if len(o.Sees) > 0 {
-		s.r.state.Sees = slices.Clone(o.Sees)
-	}
-	if err := s.endAbsent(ctx, o); err != nil {
+	if err := s.absences(ctx, &o); err != nil {
 		return err
 	}
 	if err := s.flush(ctx); err != nil {
@@ -273,14 +267,35 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 		}
 	}
 	s.last = o
+	if err := s.keep(resume, o); err != nil {
+		return &storeError{err}
+	}
+	return s.turnOver(ctx)
+}
+
+// keep moves the cursor: everything emitted is durable.
+func (s *sink) keep(resume []byte, o evidence.Observation) error {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
 	if s.r.state.Coverage.see(o.Seen, s.r.spacing()) {
 		s.changed = true
 	}
 	s.r.state.Resume = slices.Clone(resume)
-	if err := s.r.save(); err != nil {
-		return &storeError{err}
+	return s.r.save()
+}
+
+// absences ends what complete lists no longer show, unless the credential sees
+// less than before.
+func (s *sink) absences(ctx context.Context, o *evidence.Observation) error {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	if shrunk := s.shrunk(o.Sees); len(shrunk) > 0 {
+		o.Incomplete = join(o.Incomplete, fmt.Sprintf("scope shrank: %d of %d containers are no longer visible to the credential (%s)", len(shrunk), len(s.r.state.Sees), shorten(shrunk)))
+		s.completes = nil
+	} else if len(o.Sees) > 0 {
+		s.r.state.Sees = slices.Clone(o.Sees)
 	}
-	return s.turnOver(ctx)
+	return s.endAbsent(ctx, *o)
 }
 
 // turnOver ends the run of a slot that is over while following, and begins the
@@ -301,6 +316,13 @@ func (s *sink) turnOver(ctx context.Context) error {
 }
 
 func (r *Runner) spacing() time.Duration { return r.Every*5/2 + time.Second }
+
+// count tells the tally of a new record.
+func (r *Runner) count(t evidence.Tenant, k evidence.Kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.Coverage.add(t, k)
+}
 
 // shrunk returns the containers seen before and not now.
 func (s *sink) shrunk(sees []string) []string {
