@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -55,6 +56,8 @@ func (l *Log) indexLoop() {
 
 // flushIndex stores the postings of the tail.
 func (l *Log) flushIndex() error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
 	l.mu.Lock()
 	if l.flushing == nil {
 		if l.activeN == 0 {
@@ -159,4 +162,56 @@ func (l *Log) derive(e Entry) ([]Posting, error) {
 		ident = l.names.state(lf.Source, lf.Kind, c.Subject)
 	}
 	return l.postings(nil, e.Seq, lf.Kind, lf.Occurred, lf.Op, ident, c.Digest, c.Subject, c.Links, lf.People), nil
+}
+
+// CheckIndex counts the records that are not found by their kind and time.
+func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
+	s := l.Snapshot()
+	v, err := l.index.View()
+	if err != nil {
+		return 0, fmt.Errorf("open index: %w", err)
+	}
+	defer v.Close()
+	ls := layers{s.trees, v}
+	err = l.file.Scan(0, s.size, func(e Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		lf, err := chain.Decode(e.Leaf)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", e.Seq, err)
+		}
+		tk := timeKey(lf.Occurred)
+		key := append(append(append([]byte(lf.Kind), 0), tk[:]...), seqBytes(e.Seq)...)
+		if _, ok := ls.get(bucketTime, key); !ok {
+			missing++
+		}
+		return nil
+	})
+	return missing, err
+}
+
+// RebuildIndex throws the index away and derives it again. The log takes no
+// appends meanwhile.
+func (l *Log) RebuildIndex() error {
+	reply := make(chan error, 1)
+	select {
+	case l.rebuild <- reply:
+		return <-reply
+	case <-l.quit:
+		return fmt.Errorf("log of %s is closed", l.tenant)
+	}
+}
+
+// rebuildNow runs in the committer, so that nothing is appended beside it.
+func (l *Log) rebuildNow() error {
+	if err := l.flushIndex(); err != nil {
+		return err
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if err := l.index.Reset(); err != nil {
+		return err
+	}
+	return l.catchUpIndex()
 }

@@ -29,11 +29,13 @@ type Log struct {
 	sign   *signState
 
 	requests chan *request
+	rebuild  chan chan error
 	flush    chan struct{}
 	quit     chan struct{}
 	done     sync.WaitGroup
 
-	signMu sync.Mutex // one checkpoint at a time, so that sizes only rise
+	flushMu sync.Mutex // one flush of the index at a time
+	signMu  sync.Mutex // one checkpoint at a time, so that sizes only rise
 
 	ciphersMu sync.Mutex
 	ciphers   map[string]*claim.Cipher
@@ -115,7 +117,7 @@ func openLog(s *Store, t evidence.Tenant, keys TenantKeys) (_ *Log, err error) {
 	l := &Log{
 		st: s, tenant: t, keys: keys, origin: s.o.Installation + "/" + keys.LogID(),
 		names:    names{newMACPool(ik), newMACPool(dk)},
-		requests: make(chan *request, 64), flush: make(chan struct{}, 1), quit: make(chan struct{}),
+		requests: make(chan *request, 64), rebuild: make(chan chan error), flush: make(chan struct{}, 1), quit: make(chan struct{}),
 		ciphers: map[string]*claim.Cipher{}, known: map[evidence.ID]evidence.Names{},
 		active: newTree(), simulated: s.o.Simulated,
 	}
@@ -244,6 +246,8 @@ func (l *Log) commitLoop() {
 		select {
 		case <-l.quit:
 			return
+		case done := <-l.rebuild:
+			done <- l.rebuildNow()
 		case first := <-l.requests:
 			batch := []*request{first}
 			n := len(first.items)

@@ -41,6 +41,19 @@ func (l *Log) Snapshot() *Snapshot {
 	return s
 }
 
+// SnapshotAt returns the log as it stood at the size.
+func (l *Log) SnapshotAt(size uint64) (*Snapshot, error) {
+	s := l.Snapshot()
+	if size > s.size {
+		return nil, fmt.Errorf("the log of %s has %d records, not %d", l.tenant, s.size, size)
+	}
+	s.size = size
+	return s, nil
+}
+
+// Log returns the log the snapshot is of.
+func (s *Snapshot) Log() *Log { return s.l }
+
 // Tenant implements evidence.Reader.
 func (s *Snapshot) Tenant() evidence.Tenant { return s.l.tenant }
 

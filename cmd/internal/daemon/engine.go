@@ -1,0 +1,223 @@
+// Package daemon puts the parts together: an open data directory, the runners
+// of the configured sources on their schedule, the operations of package api,
+// and the daemon around them.
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/telemetry"
+	"evidenced/collectors"
+	"evidenced/evidence"
+	"evidenced/mappings"
+	"evidenced/store"
+	"evidenced/store/local"
+)
+
+// Options is what an Engine is made of.
+type Options struct {
+	Config    *config.Config
+	Program   string           // name and version, for packs
+	Clock     func() time.Time // nil: time.Now
+	Simulated bool             // a demonstration: begins or opens a simulated installation
+	// ReadOnly opens a data directory to answer from it; simulated ones too.
+	ReadOnly bool
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics // nil: none
+}
+
+// Engine is an open data directory with its configuration. Its methods may be
+// called by several goroutines.
+type Engine struct {
+	o       Options
+	local   *local.Local
+	catalog *mappings.Catalog
+	rules   *collectors.Rules
+	sources []*source
+
+	mu sync.Mutex // one pack at a time
+}
+
+// source is a configured source with its runner.
+type source struct {
+	config *config.Source
+	runner *collectors.Runner
+	busy   sync.Mutex // held by a run
+}
+
+// Open opens the data directory of the configuration and makes its runners.
+// Nothing is collected yet.
+func Open(ctx context.Context, o Options) (_ *Engine, err error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{o: o}
+	var user []fs.FS
+	if o.Config.Catalogs != "" {
+		user = append(user, os.DirFS(o.Config.Catalogs))
+	}
+	if e.catalog, err = mappings.Load(user...); err != nil {
+		return nil, err
+	}
+	if e.rules, err = collectors.NewRules(o.Config.TenantRules()); err != nil {
+		return nil, err
+	}
+	if e.local, err = local.Open(local.Options{
+		Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
+		Clock: o.Clock, Simulated: o.Simulated, AllowSimulated: o.ReadOnly, Log: o.Log,
+		Store: func(so *store.Options) {
+			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
+		},
+	}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			e.local.Close()
+		}
+	}()
+	if o.ReadOnly {
+		return e, nil
+	}
+	if err = e.beginLogs(); err != nil {
+		return nil, err
+	}
+	if err = e.makeRunners(); err != nil {
+		return nil, err
+	}
+	return e, e.sealConfig(ctx)
+}
+
+// Close signs what has grown and closes the directory.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, s := range e.sources {
+		if c, ok := s.runner.Collector.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(append(errs, e.local.Close())...)
+}
+
+// Local is the open data directory.
+func (e *Engine) Local() *local.Local { return e.local }
+
+// beginLogs makes sure that every configured tenant has a log, so that even a
+// tenant of whom nothing was ever seen has its coverage.
+func (e *Engine) beginLogs() error {
+	for _, t := range e.o.Config.TenantNames() {
+		if t == evidence.Unassigned {
+			continue // begun with the first draft that no rule matches
+		}
+		if _, err := e.local.Store.Create(t); err != nil {
+			return err
+		}
+	}
+	_, err := e.local.Store.Create(evidence.Platform)
+	return err
+}
+
+func (e *Engine) makeRunners() error {
+	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants()}
+	for i := range e.o.Config.Sources {
+		sc := &e.o.Config.Sources[i]
+		log := e.o.Log.With("source", string(sc.Name))
+		c, err := sc.Collector(collectors.Env{Clock: e.o.Clock, Log: log, Mark: e.o.Config.Accounts.Mark})
+		if err != nil {
+			return err
+		}
+		e.sources = append(e.sources, &source{config: sc, runner: &collectors.Runner{
+			Source: sc.Name, Collector: c, Rules: e.rules, Ledger: led, Clock: e.o.Clock, Log: e.o.Log,
+			Mark: e.o.Config.Accounts.Mark, Every: sc.Due.Longest(), Done: e.done,
+		}})
+	}
+	return nil
+}
+
+// ledgerTenants are the tenants whose logs tell the coverage of sources.
+func (e *Engine) ledgerTenants() []evidence.Tenant {
+	ts := []evidence.Tenant{evidence.Platform}
+	for _, t := range e.o.Config.Tenants {
+		if !slices.Contains(ts, t.Name) {
+			ts = append(ts, t.Name)
+		}
+	}
+	return ts
+}
+
+// done counts runs.
+func (e *Engine) done(f evidence.RunFacts) {
+	m := e.o.Metrics
+	if m == nil {
+		return
+	}
+	m.Add("evidenced_collector_runs_total", telemetry.Labels{Source: f.Source, Outcome: string(f.Outcome)}, max(1, f.Missed))
+	m.Add("evidenced_collector_records_total", telemetry.Labels{Source: f.Source}, f.Records)
+	m.Add("evidenced_collector_requests_total", telemetry.Labels{Source: f.Source}, f.Requests)
+	if f.Outcome == evidence.RunDone || f.Outcome == evidence.RunEmpty {
+		m.Time("evidenced_collector_last_complete_timestamp_seconds", telemetry.Labels{Source: f.Source}, f.Ended)
+	}
+}
+
+// sealConfig records the effective configuration in every log it concerns when
+// it differs from the one before.
+func (e *Engine) sealConfig(ctx context.Context) error {
+	effective := e.o.Config.Effective()
+	cursors := e.local.Store.Cursors()
+	before, err := cursors.Cursor("config")
+	if err != nil {
+		return fmt.Errorf("read the configuration before: %w", err)
+	}
+	if string(before) == string(effective) {
+		return nil
+	}
+	facts := evidence.ConfigFacts{SHA256: e.o.Config.Hash().String(), By: fmt.Sprintf("uid %d", os.Getuid()), Config: string(effective)}
+	var loosenings []config.Loosening
+	if before != nil {
+		facts.Before = hashOf(before).String()
+		facts.Diff = config.Diff(before, effective)
+		if loosenings, err = config.Loosens(before, effective); err != nil {
+			return err
+		}
+	}
+	now := e.o.Clock().UTC()
+	for _, t := range e.ledgerTenants() {
+		f := facts
+		f.Loosen = config.Sentences(loosenings, t)
+		if t != evidence.Platform {
+			// Another tenant's log tells that the configuration changed and
+			// what of it loosens its own evidence, not what it says of others.
+			f.Config, f.Diff = "", nil
+		}
+		content, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		l, err := e.local.Store.Create(t)
+		if err != nil {
+			return err
+		}
+		if _, err := l.Append(ctx, []store.Item{{Draft: evidence.Draft{
+			Kind: evidence.PlatformConfig, Op: evidence.OpEvent, Source: evidence.SelfSource,
+			Key: facts.SHA256 + "/" + evidence.FormatTime(now), Subject: evidence.NewRef("config", "", facts.SHA256),
+			OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+		}}}); err != nil {
+			return fmt.Errorf("seal the configuration: %w", err)
+		}
+	}
+	return cursors.PutCursor("config", effective)
+}

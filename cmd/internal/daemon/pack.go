@@ -1,0 +1,332 @@
+package daemon
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/mappings"
+	"evidenced/reports"
+	"evidenced/reports/coverage"
+	"evidenced/reports/pack"
+	"evidenced/reports/pdf"
+	"evidenced/store"
+)
+
+// sourceLag is how long after the end of a period a record of it may still
+// come in; a pack made earlier is interim.
+const sourceLag = 24 * time.Hour
+
+// anchorNow is the rung every checkpoint reaches today.
+var anchorNow = pack.Anchor{
+	Rung: 1, What: "receipt: the pack carries a signed proof that its manifest was sealed in the log",
+	Open: "whoever holds the signing key could rewrite the log and make another pack; compare with a pack or checkpoint you received earlier",
+}
+
+// packLog gives a snapshot to package pack. It implements pack.Log.
+type packLog struct {
+	*store.Snapshot
+	clock func() time.Time
+}
+
+func (l packLog) Entries(ctx context.Context, from, to uint64, claims []string) iter.Seq2[pack.Entry, error] {
+	return func(yield func(pack.Entry, error) bool) {
+		snap := l.Snapshot
+		if to > snap.Size() { // the proof of issue reads the record it has just made
+			snap = l.Log().Snapshot()
+		}
+		stop := errors.New("stop")
+		err := snap.Export(ctx, from, to, claims, func(o store.Opened) error {
+			if !yield(pack.Entry{Seq: o.Seq, Leaf: o.Leaf, Openings: o.Openings, Closed: o.Closed}, nil) {
+				return stop
+			}
+			return nil
+		})
+		if err != nil && err != stop {
+			yield(pack.Entry{}, err)
+		}
+	}
+}
+
+func (l packLog) ProveInclusion(size, seq uint64) ([]evidence.Hash, error) {
+	return l.Log().ProveInclusion(size, seq)
+}
+
+func (l packLog) ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, error) {
+	return l.Log().ProveConsistency(oldSize, newSize)
+}
+
+func (l packLog) Frontier(size uint64) (*chain.Frontier, error) { return l.Log().Frontier(size) }
+
+func (l packLog) Seal(ctx context.Context, f evidence.PackFacts) (uint64, uint64, []byte, error) {
+	content, err := json.Marshal(f)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	now := l.clock().UTC()
+	seq, c, signed, err := l.Log().AppendAt(ctx, []store.Item{{Draft: evidence.Draft{
+		Kind: evidence.PackIssued, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: f.Manifest.String(),
+		Subject: evidence.NewRef("pack", "", f.Manifest.String()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+	}}})
+	return seq, c.Size, signed, err
+}
+
+// Pack implements api.World.
+func (e *Engine) Pack(ctx context.Context, q api.PackRequest, w io.Writer) (api.PackResult, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, err := e.newPackBuild(ctx, q)
+	if err != nil {
+		return api.PackResult{}, err
+	}
+	res, err := pack.Write(ctx, w, b.in)
+	if err != nil {
+		return api.PackResult{}, err
+	}
+	out := api.PackResult{
+		Tenant: q.Tenant, Period: q.Period, Manifest: res.Hash, Size: res.Manifest.Closing.Size, Records: res.Manifest.Records,
+		Complete: res.Manifest.Complete, Interim: b.interim, Issued: res.Issued, Demo: res.Manifest.Simulated,
+	}
+	for _, n := range res.Manifest.Withheld {
+		out.Withheld += n
+	}
+	return out, nil
+}
+
+// packBuild gathers what a pack and its document are made of.
+type packBuild struct {
+	e        *Engine
+	q        api.PackRequest
+	snap     *store.Snapshot
+	now      time.Time
+	interim  string
+	in       pack.Input
+	controls []mappings.ControlResult
+	findings []evidence.Finding
+	chart    *reports.CoverageChart
+	people   *reports.People
+	names    map[evidence.ID]string
+}
+
+func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuild, error) {
+	log, err := e.local.Store.Log(q.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	cp, signed, err := log.Checkpoint()
+	if err != nil {
+		return nil, err
+	}
+	b := &packBuild{e: e, q: q, now: e.Now().UTC(), names: map[evidence.ID]string{}}
+	if b.snap, err = log.SnapshotAt(cp.Size); err != nil {
+		return nil, err
+	}
+	b.people = reports.NewPeople(b.snap)
+	if b.now.Before(q.Period.To.Add(sourceLag)) {
+		b.interim = "the period ends " + evidence.FormatTime(q.Period.To) + "; records of it may come in until a day later"
+	}
+	if err := b.judge(ctx); err != nil {
+		return nil, err
+	}
+	if b.chart, err = coverage.Build(ctx, b.snap, q.Period); err != nil {
+		return nil, err
+	}
+	raw := q.Raw
+	if raw == "" {
+		raw = e.o.Config.Pack.Raw
+	}
+	b.in = pack.Input{
+		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
+		LogKey: e.local.LogKey.Verifier, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier, Anchor: anchorNow,
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Tests(),
+		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: raw, PDF: b.pdf(ctx),
+	}
+	for _, f := range b.findings {
+		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items})
+		for _, it := range append(append([]evidence.Item{}, f.Failed...), f.Unknown...) {
+			b.in.RawOf = append(append(b.in.RawOf, it.Seq), it.Also...)
+		}
+	}
+	b.in.Earlier, err = b.earlier(ctx)
+	return b, err
+}
+
+func (b *packBuild) judge(ctx context.Context) error {
+	in, err := b.e.Judging(ctx, b.q.Tenant)
+	if err != nil {
+		return err
+	}
+	in.Reader, in.Period, in.Now = b.snap, b.q.Period, b.now
+	b.findings, b.controls, err = mappings.Assess(ctx, in)
+	return err
+}
+
+// earlier lists the packs issued before of an overlapping period.
+func (b *packBuild) earlier(ctx context.Context) ([]pack.Earlier, error) {
+	list := []pack.Earlier{}
+	for rec, err := range b.snap.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PackIssued}}) {
+		if err != nil {
+			return nil, err
+		}
+		var f evidence.PackFacts
+		if err := rec.Decode(&f); err != nil {
+			return nil, err
+		}
+		if f.Period.Overlaps(b.q.Period) {
+			list = append(list, pack.Earlier{Seq: rec.Seq, Facts: f})
+		}
+	}
+	return list, nil
+}
+
+// pdf returns what draws the document once the data members are fixed.
+func (b *packBuild) pdf(ctx context.Context) func(io.Writer, *pack.Manifest) error {
+	return func(w io.Writer, m *pack.Manifest) error {
+		doc, err := b.document(ctx, m)
+		if err != nil {
+			return err
+		}
+		return pdf.Write(w, doc)
+	}
+}
+
+func (b *packBuild) document(ctx context.Context, m *pack.Manifest) (*reports.PackDoc, error) {
+	key := hashOf([]byte(m.PackKey))
+	doc := &reports.PackDoc{
+		Tenant: m.Tenant, Origin: m.Origin, Period: m.Period, FirstSeq: m.Start.Size, Size: m.Closing.Size, Root: m.Closing.Root,
+		Generated: b.now, Program: m.Program, Purpose: m.Purpose, Recipient: m.Recipient, Complete: m.Complete,
+		Interim: b.interim, Demonstration: m.Simulated,
+		Maker:      reports.MakerKey{Name: b.e.local.PackKey.Name(), Fingerprint: hex.EncodeToString(key[:])},
+		Anchor:     reports.Anchor{Rung: m.Anchor.Rung, Says: m.Anchor.What, LeavesOpen: m.Anchor.Open},
+		DataDigest: m.Data, Coverage: *b.chart, Names: b.names,
+	}
+	b.describeControls(doc)
+	var err error
+	if doc.Registers, err = b.registers(ctx, m); err != nil {
+		return nil, err
+	}
+	if doc.Changes, err = b.changes(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.custody(ctx, doc, m); err != nil {
+		return nil, err
+	}
+	for _, name := range chain.ClaimNames {
+		if n := m.Withheld[name]; n > 0 {
+			doc.Withheld = append(doc.Withheld, reports.WithheldClaims{Claim: name, Count: n, Reason: withheldBecause(name, b.q.Pseudonymous)})
+		}
+	}
+	if m.Erased > 0 {
+		doc.Withheld = append(doc.Withheld, reports.WithheldClaims{Claim: "all", Count: m.Erased, Reason: "erased: the keys were destroyed, an erasure record says so"})
+	}
+	return doc, b.openNames(ctx)
+}
+
+func withheldBecause(name string, pseudonymous bool) string {
+	switch {
+	case name == "raw":
+		return "bytes as received; disclosed for exceptions or on request"
+	case pseudonymous:
+		return "the pack was asked to be pseudonymous"
+	}
+	return "not disclosed"
+}
+
+func (b *packBuild) describeControls(doc *reports.PackDoc) {
+	for _, c := range b.controls {
+		r := reports.ControlResult{
+			ID: c.Control.ID, Law: c.Control.Act.Name, Article: c.Control.Article, Title: c.Control.Title, Objective: c.Control.Objective,
+			Status: c.Status, Reason: c.Reason, Limits: c.Control.CannotProve,
+		}
+		var kinds []evidence.Kind
+		for _, i := range c.Findings {
+			r.Findings = append(r.Findings, b.findings[i])
+		}
+		for _, t := range c.Control.Tests {
+			kinds = append(kinds, t.Test.Needs()...)
+		}
+		if len(kinds) > 0 {
+			r.Coverage = coverage.ForKinds(b.chart, kinds...)
+		}
+		doc.Controls = append(doc.Controls, r)
+	}
+}
+
+// openNames opens every person of the log for labels and reasons, unless the
+// pack is pseudonymous.
+func (b *packBuild) openNames(ctx context.Context) error {
+	if b.q.Pseudonymous {
+		return nil
+	}
+	for rec, err := range b.snap.States(ctx, evidence.PersonKnown, b.now.AddDate(100, 0, 0)) {
+		if err != nil {
+			return err
+		}
+		if len(rec.People) != 1 {
+			continue
+		}
+		id, err := b.snap.Identity(ctx, rec.People[0].Token)
+		if err != nil {
+			return fmt.Errorf("person of record %d: %w", rec.Seq, err)
+		}
+		b.names[id.Token] = id.Label()
+	}
+	return nil
+}
+
+func (b *packBuild) changes(ctx context.Context) ([]reports.SystemChange, error) {
+	var out []reports.SystemChange
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.PlatformConfig}, Period: evidence.Period{To: b.q.Period.To}}
+	for rec, err := range b.snap.Records(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		var f evidence.ConfigFacts
+		if err := rec.Decode(&f); err != nil {
+			return nil, err
+		}
+		c := reports.SystemChange{At: rec.Occurred, Seq: rec.Seq, Kind: rec.Kind, By: f.By, Diff: f.Diff, Loosens: f.Loosen}
+		c.Summary = "configuration " + f.SHA256[:12] + " loaded"
+		if f.Before == "" {
+			c.Summary = "first configuration " + f.SHA256[:12] + " loaded"
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (b *packBuild) custody(ctx context.Context, doc *reports.PackDoc, m *pack.Manifest) error {
+	first, err := b.snap.Record(ctx, 0)
+	if err != nil {
+		return err
+	}
+	add := func(at time.Time, step string, seq uint64, hash string) {
+		doc.Custody = append(doc.Custody, reports.CustodyStep{At: at, Step: step, By: m.Program, Seq: seq, Hash: hash})
+	}
+	add(first.Recorded, "log begun", 0, first.Leaf.String())
+	if m.Start.Size > 0 {
+		rec, err := b.snap.Record(ctx, m.Start.Size-1)
+		if err != nil {
+			return err
+		}
+		add(rec.Recorded, fmt.Sprintf("last signed checkpoint before the period, size %d", m.Start.Size), rec.Seq, m.Start.Root.String())
+	}
+	last, err := b.snap.Record(ctx, m.Closing.Size-1)
+	if err != nil {
+		return err
+	}
+	add(last.Recorded, fmt.Sprintf("closing checkpoint signed, size %d", m.Closing.Size), last.Seq, m.Closing.Root.String())
+	add(b.now, "pack made; its manifest is sealed in the log next", 0, "")
+	for _, p := range b.in.Earlier {
+		doc.Earlier = append(doc.Earlier, reports.EarlierPack{Manifest: p.Facts.Manifest, Period: p.Facts.Period, Issued: p.Facts.Issued, Records: p.Facts.Records, Seq: p.Seq})
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/schedule"
+	"evidenced/cmd/internal/telemetry"
+	"evidenced/collectors"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// Serve collects on schedule, answers on the socket and on the telemetry
+// address, and signs, until ctx ends. Then it stops in reverse order; what was
+// committed stays, what was not is looked at again at the next start. It does
+// not close the engine.
+func (e *Engine) Serve(ctx context.Context) error {
+	log := e.o.Log
+	sock, path, done, err := api.Listen(e.local.Dir, "")
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := e.local.SetSocket(path); err != nil {
+		sock.Close()
+		return problem.Wrap(problem.Storage, err, "name the socket in the lock file")
+	}
+	var web net.Listener
+	if e.o.Config.Listen != "" {
+		if web, err = net.Listen("tcp", e.o.Config.Listen); err != nil {
+			sock.Close()
+			return problem.Wrap(problem.Config, err, "listen on %s", e.o.Config.Listen).
+				WithHint("free the address, or set listen: in %s", e.o.Config.File())
+		}
+		log.Info("telemetry ready", "address", web.Addr().String())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	// A server that ends by itself ends the daemon: half a daemon misleads.
+	part := func(name string, run func() error) {
+		wg.Go(func() {
+			if err := run(); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	part("socket", func() error { return api.Serve(ctx, sock, e, log) })
+	if web != nil {
+		h := telemetry.Handler(e.metrics(), telemetry.Health{Ready: e.ready})
+		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
+	}
+	part("checkpoints", func() error { return e.sign(ctx) })
+	e.collect(ctx, part)
+	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
+	<-ctx.Done()
+	wg.Wait()
+	last := context.WithoutCancel(ctx)
+	err = errors.Join(e.Flush(last), e.Checkpoints(last))
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	log.Info("stopped")
+	return err
+}
+
+func (e *Engine) metrics() *telemetry.Metrics {
+	if e.o.Metrics == nil {
+		e.o.Metrics = telemetry.NewMetrics()
+	}
+	return e.o.Metrics
+}
+
+// collect starts every source: followers stay with theirs, the others are
+// polled on schedule.
+func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
+	loop := &schedule.Loop{
+		Clock: e.o.Clock, Jitter: 10 * time.Second, Log: e.o.Log,
+		Missed: func(ctx context.Context, m schedule.Missed) {
+			if s := e.source(m.Source); s != nil {
+				s.busy.Lock()
+				defer s.busy.Unlock()
+				// At a stop the paused slots so far are still told.
+				if err := s.runner.Missed(context.WithoutCancel(ctx), m.First, m.Last, m.Count, m.Cause); err != nil {
+					e.o.Log.Error("missed slots not recorded", "source", string(m.Source), "err", err)
+				}
+			}
+		},
+	}
+	var entries []schedule.Entry
+	for _, s := range e.sources {
+		if _, ok := s.runner.Collector.(collectors.Follower); ok && s.config.Paused == "" {
+			part(string(s.runner.Source), func() error {
+				loop.Keep(ctx, s.runner.Follow, func(err error, next time.Duration) {
+					e.o.Log.Warn("source lost", "source", string(s.runner.Source), "err", err, "again_in", next.String())
+				})
+				return nil
+			})
+			continue
+		}
+		last, err := s.runner.LastSlot()
+		if err != nil {
+			e.o.Log.Error("cursor not read", "source", string(s.runner.Source), "err", err)
+			continue
+		}
+		entries = append(entries, schedule.Entry{
+			Source: s.runner.Source, Schedule: s.config.Due, Paused: s.config.Paused, Last: last,
+			Job: func(ctx context.Context, slot time.Time) error {
+				f, err := e.run(ctx, s, slot)
+				if err == nil && f.Outcome == evidence.RunFailed {
+					err = errors.New(f.Cause)
+				}
+				return err
+			},
+		})
+	}
+	part("schedule", func() error { loop.Run(ctx, entries); return nil })
+}
+
+func (e *Engine) source(id evidence.SourceID) *source {
+	for _, s := range e.sources {
+		if s.runner.Source == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// sign makes checkpoints when they are due.
+func (e *Engine) sign(ctx context.Context) error {
+	tick := time.NewTicker(e.o.Config.Checkpoint.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := e.Checkpoints(ctx); err != nil && ctx.Err() == nil {
+				// A stopped log must not stop the others: it is told and tried
+				// again.
+				e.o.Log.Error("checkpoints not signed", "err", err)
+			}
+		}
+	}
+}
+
+// ready fails while a log is stopped.
+func (e *Engine) ready(context.Context) error {
+	ts, err := e.local.Store.Tenants()
+	if err != nil {
+		return err
+	}
+	for _, t := range ts {
+		l, err := e.local.Store.Log(t)
+		if err != nil {
+			return err
+		}
+		if err := l.Stopped(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

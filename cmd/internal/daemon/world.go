@@ -1,0 +1,291 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/mappings"
+	"evidenced/store"
+)
+
+var _ api.World = (*Engine)(nil)
+
+// Now implements api.World. A demonstration at rest stands at its newest
+// record, because its clock does not run on by itself.
+func (e *Engine) Now() time.Time {
+	if !e.local.Simulated || e.o.Simulated {
+		return e.o.Clock()
+	}
+	var newest time.Time
+	ts, err := e.local.Store.Tenants()
+	if err != nil {
+		return e.o.Clock()
+	}
+	for _, t := range ts {
+		log, err := e.local.Store.Log(t)
+		if err != nil {
+			continue
+		}
+		s := log.Snapshot()
+		if s.Size() == 0 {
+			continue
+		}
+		if rec, err := s.Record(context.Background(), s.Size()-1); err == nil && rec.Recorded.After(newest) {
+			newest = rec.Recorded
+		}
+	}
+	if newest.IsZero() {
+		return e.o.Clock()
+	}
+	return newest.Add(time.Second)
+}
+
+// Zone implements api.World.
+func (e *Engine) Zone() *time.Location { return e.o.Config.Zone() }
+
+// Tenants implements api.World.
+func (e *Engine) Tenants(context.Context) ([]evidence.Tenant, error) { return e.local.Store.Tenants() }
+
+// Reader implements api.World.
+func (e *Engine) Reader(_ context.Context, t evidence.Tenant) (evidence.Reader, error) {
+	log, err := e.local.Store.Log(t)
+	if err != nil {
+		return nil, err
+	}
+	return log.Snapshot(), nil
+}
+
+// Flush implements api.World.
+func (e *Engine) Flush(ctx context.Context) error {
+	var errs []error
+	for _, s := range e.sources {
+		errs = append(errs, s.runner.Flush(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Read implements api.World: it seals who asked what. On a demonstration at
+// rest nothing is written: its clock stands still.
+func (e *Engine) Read(ctx context.Context, t evidence.Tenant, f evidence.ReadFacts) error {
+	log, err := e.local.Store.Log(t)
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	now := e.Now().UTC()
+	var id evidence.ID
+	rand.Read(id[:])
+	_, err = log.Append(ctx, []store.Item{{Draft: evidence.Draft{
+		Kind: evidence.AccessRead, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: id.String(),
+		Subject: evidence.NewRef("log", "", log.Origin()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+	}}})
+	return err
+}
+
+// Judging implements api.World.
+func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input, error) {
+	r, err := e.Reader(ctx, t)
+	if err != nil {
+		return mappings.Input{}, err
+	}
+	in := mappings.Input{Reader: r, Catalog: e.catalog}
+	if e.o.ReadOnly && len(e.o.Config.Sources) == 0 {
+		return in, nil // opened by its directory alone: coverage tells the sources
+	}
+	in.Configured = map[evidence.Kind][]evidence.SourceID{}
+	for _, s := range e.sources {
+		for _, k := range s.runner.Collector.Kinds() {
+			in.Configured[k] = append(in.Configured[k], s.runner.Source)
+		}
+	}
+	if len(e.sources) == 0 {
+		in.Configured = nil
+	}
+	return in, nil
+}
+
+// Verify implements api.World.
+func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, deep bool, progress func(done, total uint64)) (*store.Report, error) {
+	log, err := e.local.Store.Log(t)
+	if err != nil {
+		return nil, err
+	}
+	return log.Verify(ctx, store.VerifyOptions{Deep: deep, Progress: progress})
+}
+
+// Fsck implements api.World.
+func (e *Engine) Fsck(ctx context.Context, repair bool) ([]api.Check, error) {
+	checks := []api.Check{
+		{What: "installation", OK: true, Says: fmt.Sprintf("format 1, clock %s", map[bool]string{true: "simulated", false: "real"}[e.local.Simulated])},
+	}
+	ts, err := e.local.Store.Tenants()
+	if err != nil {
+		return append(checks, api.Check{What: "keyring", Says: err.Error()}), nil
+	}
+	checks = append(checks, api.Check{What: "keyring", OK: true, Says: fmt.Sprintf("%d tenants, wrapping key opens it", len(ts))})
+	for _, t := range ts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		checks = append(checks, e.checkLog(ctx, t, repair)...)
+	}
+	return append(checks, e.checkCursors()...), nil
+}
+
+func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repair bool) []api.Check {
+	name := "log of " + t.String()
+	log, err := e.local.Store.Log(t)
+	if err != nil {
+		return []api.Check{{What: name, Says: err.Error()}}
+	}
+	if stopped := log.Stopped(); stopped != nil {
+		return []api.Check{{What: name, Says: stopped.Error()}}
+	}
+	checks := []api.Check{{What: name, OK: true, Says: fmt.Sprintf("%d records, head and sign-state agree", log.Size())}}
+	ix := api.Check{What: "index of " + t.String()}
+	missing, err := log.CheckIndex(ctx)
+	switch {
+	case err != nil:
+		ix.Says = err.Error()
+	case missing == 0:
+		ix.OK, ix.Says = true, "every record is found by kind and time"
+	default:
+		ix.Says = fmt.Sprintf("%d records are not found", missing)
+	}
+	if !ix.OK && repair {
+		if err := log.RebuildIndex(); err != nil {
+			ix.Says += "; not repaired: " + err.Error()
+		} else {
+			ix.OK, ix.Repaired, ix.Says = true, true, ix.Says+"; derived again from the records"
+		}
+	}
+	return append(checks, ix)
+}
+
+func (e *Engine) checkCursors() []api.Check {
+	var checks []api.Check
+	for _, s := range e.sources {
+		c := api.Check{What: "cursor of " + string(s.runner.Source), OK: true, Says: "never looked"}
+		last, err := s.runner.LastSlot()
+		switch {
+		case err != nil:
+			c.OK, c.Says = false, err.Error()
+		case !last.IsZero():
+			c.Says = "last slot " + evidence.FormatTime(last)
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+// Collect looks once at the named source, or at all, and brings them up to
+// now. It returns how each run ended.
+func (e *Engine) Collect(ctx context.Context, name evidence.SourceID, acceptScope bool) ([]evidence.RunFacts, error) {
+	var out []evidence.RunFacts
+	if name != "" && !slices.ContainsFunc(e.sources, func(s *source) bool { return s.runner.Source == name }) {
+		return nil, problem.New(problem.NotFound, "no source %s in %s", name, e.o.Config.File()).WithHint("evidenced config check lists the sources")
+	}
+	var errs []error
+	for _, s := range e.sources {
+		if name != "" && s.runner.Source != name {
+			continue
+		}
+		if s.config.Paused != "" {
+			now := e.o.Clock().UTC()
+			errs = append(errs, s.runner.Missed(ctx, now, now, 1, "paused: "+s.config.Paused))
+			out = append(out, evidence.RunFacts{Source: s.runner.Source, Slot: now, Outcome: evidence.RunMissed, Cause: "paused: " + s.config.Paused})
+			continue
+		}
+		s.runner.AcceptScope = acceptScope
+		f, err := e.run(ctx, s, e.o.Clock())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out = append(out, f)
+	}
+	errs = append(errs, e.Flush(ctx), e.Checkpoints(ctx))
+	return out, errors.Join(errs...)
+}
+
+func (e *Engine) run(ctx context.Context, s *source, slot time.Time) (evidence.RunFacts, error) {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return s.runner.Poll(ctx, slot)
+}
+
+// Checkpoints signs every log that has grown and seals the list of the others'
+// checkpoints in _platform.
+func (e *Engine) Checkpoints(ctx context.Context) error {
+	if err := e.local.Store.CheckpointAll(ctx); err != nil {
+		return err
+	}
+	heads := e.local.Store.Heads(evidence.Platform)
+	cursors := e.local.Store.Cursors()
+	content, err := json.Marshal(evidence.CheckpointsFacts{Logs: heads})
+	if err != nil || len(heads) == 0 {
+		return err
+	}
+	before, err := cursors.Cursor("checkpoints")
+	if err != nil || string(before) == string(content) {
+		return err
+	}
+	changed, err := changedHeads(before, heads)
+	if err != nil {
+		return err
+	}
+	if err := e.sealHeads(ctx, changed); err != nil {
+		return err
+	}
+	return cursors.PutCursor("checkpoints", content)
+}
+
+func changedHeads(before []byte, heads []evidence.LogHead) ([]evidence.LogHead, error) {
+	var f evidence.CheckpointsFacts
+	if before != nil {
+		if err := json.Unmarshal(before, &f); err != nil {
+			return nil, fmt.Errorf("checkpoints sealed before: %w", err)
+		}
+	}
+	var out []evidence.LogHead
+	for _, h := range heads {
+		if !slices.Contains(f.Logs, h) {
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) sealHeads(ctx context.Context, heads []evidence.LogHead) error {
+	if len(heads) == 0 {
+		return nil
+	}
+	content, err := json.Marshal(evidence.CheckpointsFacts{Logs: heads})
+	if err != nil {
+		return err
+	}
+	log, err := e.local.Store.Create(evidence.Platform)
+	if err != nil {
+		return err
+	}
+	now := e.o.Clock().UTC()
+	if _, err := log.Append(ctx, []store.Item{{Draft: evidence.Draft{
+		Kind: evidence.LogCheckpoints, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: hashOf(content).String(),
+		Subject: evidence.NewRef("log", "", log.Origin()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+	}}}); err != nil {
+		return fmt.Errorf("seal checkpoints: %w", err)
+	}
+	_, _, err = log.Checkpoint()
+	return err
+}
