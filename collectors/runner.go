@@ -320,6 +320,7 @@ func (r *Runner) writeCoverage(ctx context.Context) error {
 	facts, counts := r.state.Coverage.facts(r.Source, now)
 	for _, t := range r.Ledger.Tenants() {
 		f := facts
+		f.Spans = r.state.Coverage.spansFor(t, facts.Spans)
 		f.Counts = map[evidence.Kind]int{}
 		for _, k := range r.Collector.Kinds() {
 			f.Counts[k] = counts[t][k]
@@ -340,6 +341,15 @@ func (r *Runner) writeCoverage(ctx context.Context) error {
 	}
 	r.state.Coverage.written()
 	return r.save()
+}
+
+// owners names the tenants that own a part of the source.
+func (r *Runner) owners(scope evidence.Ref) []string {
+	var names []string
+	for _, t := range r.Rules.Tenants(r.Source, []evidence.Ref{scope}) {
+		names = append(names, t.String())
+	}
+	return names
 }
 
 // storeError marks an error of the ledger, which is not the source's fault.

@@ -301,6 +301,46 @@ func TestCoverageTellsBlindFromQuiet(t *testing.T) {
 	}
 }
 
+// A part of the source that was not seen takes back the claim for its owner
+// alone.
+func TestBlindPartConcernsItsOwner(t *testing.T) {
+	b := newBench(t)
+	look := func(blind bool) {
+		b.run(t, func(s Sink) error {
+			o := b.look()
+			if blind {
+				o.Incomplete = "tenant-1 did not answer"
+				o.Seen = append(o.Seen, evidence.Seen{Kinds: b.sc.Kinds(), Class: evidence.Blind, Scope: evidence.NewRef("ns", "prod", "tenant-1"), From: b.now.Add(-time.Minute), To: b.now, Cause: "no answer"})
+			}
+			return s.Commit(context.Background(), nil, o)
+		})
+		b.now = b.now.Add(time.Minute)
+	}
+	for i := range 12 {
+		look(i >= 4 && i < 7)
+	}
+	if err := b.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		tenant string
+		min    int
+		want   evidence.Class
+	}{{"tenant-1", 2, evidence.Instants}, {"tenant-1", 3, evidence.Blind}, {"tenant-1", 5, evidence.Blind}, {"tenant-1", 6, ""}, {"tenant-1", 8, evidence.Instants}, {"tenant-2", 3, evidence.Instants}, {"tenant-2", 5, evidence.Instants}, {"tenant-2", 6, evidence.Instants}} {
+		spans, _ := coverageOf(t, b.mem, tenantOf(t, tc.tenant))
+		var best evidence.Class
+		m := t0.Add(time.Duration(tc.min)*time.Minute + 30*time.Second)
+		for _, s := range spans {
+			if !m.Before(s.From) && m.Before(s.To) && s.Class.Rank() >= best.Rank() {
+				best = s.Class
+			}
+		}
+		if best != tc.want {
+			t.Errorf("%s after minute %d: got %q, want %q", tc.tenant, tc.min, best, tc.want)
+		}
+	}
+}
+
 func TestStoreFailureKeepsTheCursor(t *testing.T) {
 	b := newBench(t)
 	b.list(t, "tenant-1 web")

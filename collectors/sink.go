@@ -277,7 +277,7 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 func (s *sink) keep(resume []byte, o evidence.Observation) error {
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
-	if s.r.state.Coverage.see(o.Seen, s.r.spacing()) {
+	if s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners) {
 		s.changed = true
 	}
 	s.r.state.Resume = slices.Clone(resume)

@@ -16,10 +16,10 @@ type tally struct {
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
+	Parts   []part                           `json:"parts,omitempty"` // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
 	IDs     []evidence.ID                    `json:"ids,omitempty"`
-	touched bool
 }
 
 // maxRunIDs bounds the run ids listed in one coverage record; the hash covers
@@ -54,20 +54,118 @@ func (t *tally) count(o evidence.Outcome, n int) {
 
 func (t *tally) ran(id evidence.ID) { t.IDs = append(t.IDs, id) }
 
+// part is a stretch in which a part of the source was not seen. It concerns
+// the tenants that own the part; no tenants means that nobody is known to own
+// it, and it concerns all.
+type part struct {
+	Tenants []string              `json:"tenants,omitempty"`
+	Span    evidence.CoverageSpan `json:"span"`
+	Open    bool                  `json:"open,omitempty"` // still blind at the newest look
+}
+
+func (p part) concerns(t evidence.Tenant) bool {
+	return len(p.Tenants) == 0 || slices.Contains(p.Tenants, t.String())
+}
+
 // see takes in what one part of a look may claim and reports whether a class
-// changed. A claim about a part of the source (a scope) cannot cover the whole
-// kind: a blind part makes the kind blind at this look, a seen part claims
-// nothing by itself.
-func (t *tally) see(seen []evidence.Seen, spacing time.Duration) (changed bool) {
+// changed. A claim with a scope is about a part of the source: a blind part
+// takes back, for the tenants that own it, what the look claims of the whole;
+// a seen part claims nothing by itself.
+func (t *tally) see(seen []evidence.Seen, spacing time.Duration, owners func(evidence.Ref) []string) (changed bool) {
+	now := map[int]bool{} // parts that are blind in this look
 	for _, s := range seen {
-		if len(s.Kinds) == 0 || !s.Scope.IsZero() && s.Class != evidence.Blind {
-			continue
+		switch {
+		case len(s.Kinds) == 0:
+		case s.Scope.IsZero():
+			changed = t.extend(s, spacing) || changed
+		case s.Class == evidence.Blind:
+			i, fresh := t.miss(s, owners(s.Scope))
+			now[i] = true
+			changed = fresh || changed
 		}
-		if t.extend(s, spacing) {
-			changed = true
+	}
+	for i := range t.Parts {
+		if t.Parts[i].Open && !now[i] {
+			t.Parts[i].Open, changed = false, true
 		}
 	}
 	return changed
+}
+
+// miss grows the open stretch of a blind part or begins one.
+func (t *tally) miss(s evidence.Seen, tenants []string) (index int, fresh bool) {
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if p.Open && slices.Equal(p.Tenants, tenants) && slices.Equal(p.Span.Kinds, s.Kinds) && !s.From.After(p.Span.To) {
+			if s.To.After(p.Span.To) {
+				p.Span.To = s.To.UTC()
+			}
+			return i, false
+		}
+	}
+	t.Parts = append(t.Parts, part{tenants, evidence.CoverageSpan{
+		Kinds: slices.Clone(s.Kinds), From: s.From.UTC(), To: s.To.UTC(), Class: evidence.Blind, Cause: s.Cause,
+	}, true})
+	return len(t.Parts) - 1, true
+}
+
+// spansFor returns the spans as they hold for a tenant: those of the whole
+// source, less the parts of the tenant that were not seen.
+func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []evidence.CoverageSpan {
+	spans := whole
+	for _, p := range t.Parts {
+		if !p.concerns(tn) {
+			continue
+		}
+		var next []evidence.CoverageSpan
+		for _, s := range spans {
+			if s.Class != evidence.Blind && slices.ContainsFunc(s.Kinds, func(k evidence.Kind) bool { return slices.Contains(p.Span.Kinds, k) }) {
+				next = append(next, without(s, p.Span.From, p.Span.To)...)
+				continue
+			}
+			next = append(next, s)
+		}
+		spans = append(next, p.Span)
+	}
+	return spans
+}
+
+// without takes (from, to] out of a span. Looks in it did not show the part.
+func without(s evidence.CoverageSpan, from, to time.Time) []evidence.CoverageSpan {
+	if s.Class != evidence.Instants {
+		var out []evidence.CoverageSpan
+		for _, p := range (evidence.Period{From: s.From, To: s.To}).Subtract([]evidence.Period{{From: from, To: to}}) {
+			c := s
+			c.From, c.To = p.From, p.To
+			out = append(out, c)
+		}
+		return out
+	}
+	var out []evidence.CoverageSpan
+	var run []time.Time
+	flush := func() {
+		if len(run) > 0 {
+			c := s
+			c.From, c.To, c.Looks = run[0], run[len(run)-1], nil
+			for i := 1; i < len(run); i++ {
+				c.Looks = append(c.Looks, run[i].Sub(run[i-1]).Milliseconds())
+			}
+			out = append(out, c)
+		}
+		run = nil
+	}
+	for _, look := range s.LookTimes() {
+		if look.After(from) && !look.After(to) {
+			flush()
+			continue
+		}
+		if len(run) > 0 && !run[len(run)-1].After(from) && look.After(to) {
+			flush() // no look between: the two sides must not join across it
+		}
+		run = append(run, look)
+	}
+	flush()
+	return out
 }
 
 // extend grows the open span of the kinds or closes it and opens another.
@@ -148,7 +246,7 @@ func (t *tally) lose(kinds []evidence.Kind, now time.Time, cause string) (change
 
 // pending reports whether something is not yet in the logs.
 func (t *tally) pending() bool {
-	if len(t.Closed) > 0 || t.Runs != (evidence.RunCounts{}) {
+	if len(t.Closed) > 0 || len(t.Parts) > 0 || t.Runs != (evidence.RunCounts{}) {
 		return true
 	}
 	for _, o := range t.Open {
@@ -175,9 +273,7 @@ func (t *tally) dayOver(now time.Time) bool {
 // each tenant.
 func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.CoverageFacts, map[evidence.Tenant]map[evidence.Kind]int) {
 	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed)}
-	for _, o := range t.Open {
-		f.Spans = append(f.Spans, o)
-	}
+	f.Spans = append(f.Spans, t.Open...)
 	for _, s := range f.Spans {
 		if f.Period.From.IsZero() || s.From.Before(f.Period.From) {
 			f.Period.From = s.From
@@ -219,6 +315,12 @@ func (t *tally) written() {
 		next.Open = append(next.Open, evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause})
 		if next.Begun.IsZero() || o.To.Before(next.Begun) {
 			next.Begun = o.To
+		}
+	}
+	for _, p := range t.Parts {
+		if p.Open { // goes on being blind from where the record ends
+			p.Span.From = p.Span.To
+			next.Parts = append(next.Parts, p)
 		}
 	}
 	*t = next

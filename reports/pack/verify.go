@@ -473,7 +473,8 @@ func (v *verifier) issued() error {
 	}
 	var c content
 	var f evidence.PackFacts
-	if err := json.Unmarshal(x.Claim.Plain, &c); err == nil {
+	err = json.Unmarshal(x.Claim.Plain, &c)
+	if err == nil {
 		err = json.Unmarshal(c.Facts, &f)
 	}
 	if err != nil {

@@ -127,7 +127,7 @@ func (v *view) SeekLT(bucket byte, key []byte) (k, val []byte) {
 	if c == nil {
 		return nil, nil
 	}
-	if k, val = c.Seek(key); k == nil {
+	if k, _ = c.Seek(key); k == nil {
 		k, val = c.Last()
 	} else {
 		k, val = c.Prev()

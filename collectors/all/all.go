@@ -1,0 +1,23 @@
+// Package all is the one list of the sources this program can read. It links
+// every collector with its client libraries, so only cmd/evidenced imports it.
+package all
+
+import (
+	"evidenced/collectors"
+	"evidenced/collectors/argocd"
+	"evidenced/collectors/certs"
+	"evidenced/collectors/github"
+	"evidenced/collectors/gitrepo"
+	"evidenced/collectors/vault"
+)
+
+// Specs are the kinds of sources, by name.
+func Specs() []collectors.Spec {
+	return []collectors.Spec{
+		argocd.Spec(),
+		certs.Spec(),
+		gitrepo.Spec(),
+		github.Spec(),
+		vault.Spec(),
+	}
+}

@@ -1,0 +1,115 @@
+package argocd
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"evidenced/evidence"
+)
+
+// maxScope bounds the scope of one draft; more namespaces than this in one
+// application are named in the facts alone.
+const maxScope = 200
+
+var (
+	gitSHA    = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	digestRef = regexp.MustCompile(`^(?:.*@)?((?:sha256:[0-9a-f]{64})|(?:sha512:[0-9a-f]{128}))$`)
+)
+
+// revisionRef returns the join key of a revision: a commit, or the digest of
+// an OCI source. A chart version or a branch joins nothing.
+func revisionRef(rev string) (evidence.Ref, bool) {
+	if gitSHA.MatchString(rev) {
+		return evidence.NewRef("commit", "", rev), true
+	}
+	if m := digestRef.FindStringSubmatch(rev); m != nil {
+		return evidence.NewRef("image", "", m[1]), true
+	}
+	return evidence.Ref{}, false
+}
+
+// imageRef returns the join key of an image: its digest, or its tagged name
+// when it was deployed without one.
+func imageRef(image string) evidence.Ref {
+	if m := digestRef.FindStringSubmatch(image); m != nil {
+		return evidence.NewRef("image", "", m[1])
+	}
+	return evidence.NewRef("imagetag", "", image)
+}
+
+// appRef names an application; authority is the last part of the source's
+// name.
+func appRef(authority string, a *app) evidence.Ref {
+	return evidence.NewRef("app", authority, a.fullName()).WithUID(a.uid())
+}
+
+func projectRef(authority, project string) evidence.Ref {
+	return evidence.NewRef("project", authority, project)
+}
+
+func nsRef(authority, ns string) evidence.Ref { return evidence.NewRef("ns", authority, ns) }
+
+// links collects join keys without repeats, up to the limit of a draft.
+type links []evidence.Ref
+
+func (l *links) add(r evidence.Ref) {
+	if len(*l) < evidence.MaxLinks && r.Name != "" && len(r.String()) <= evidence.MaxRef && !slices.Contains(*l, r) {
+		*l = append(*l, r)
+	}
+}
+
+func (l *links) revisions(revs []string) {
+	for _, rev := range revs {
+		if r, ok := revisionRef(rev); ok {
+			l.add(r)
+		}
+	}
+}
+
+func (l *links) images(images []string) {
+	for _, i := range images {
+		l.add(imageRef(i))
+	}
+}
+
+// scope lists what the tenancy rules look at: project, destination namespace
+// and server, the namespaces its objects really are in, and its labels.
+func (c *Collector) scope(a *app) []evidence.Ref {
+	var s links
+	s.add(projectRef(c.authority, a.project()))
+	s.add(nsRef(c.authority, a.Spec.Destination.Namespace))
+	for _, r := range a.Status.Resources {
+		if len(s) >= maxScope {
+			break
+		}
+		s.add(nsRef(c.authority, r.Namespace))
+	}
+	keys := make([]string, 0, len(a.Labels))
+	for k := range a.Labels {
+		if !slices.Contains(c.cfg.IgnoreLabels, k) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		s.add(evidence.NewRef("label", c.authority, k+"="+a.Labels[k]))
+	}
+	s.add(evidence.NewRef("server", c.authority, destination(a)))
+	return s
+}
+
+// destination is the target cluster: its server address or its name; only
+// one of the two is set.
+func destination(a *app) string {
+	if s := a.Spec.Destination.Server; s != "" {
+		return cleanURL(s)
+	}
+	return a.Spec.Destination.Name
+}
+
+// authorityOf returns the last part of a source's name: "prod" of
+// "argocd/prod".
+func authorityOf(s evidence.SourceID) string {
+	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
+}

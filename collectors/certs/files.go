@@ -1,0 +1,196 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	maxFileBytes = 4 << 20 // of one PEM file
+	maxFiles     = 10_000
+	maxDepth     = 8 // directories below the named one
+)
+
+// pemFile is one file to read: rel beneath root.
+type pemFile struct {
+	root, rel string
+	path      string // for people and references
+	named     bool   // the configuration names this very file: it must hold a certificate
+}
+
+// listFiles finds what a path, directory or pattern means. The root is the
+// directory before the first wildcard.
+func listFiles(pattern string) ([]pemFile, error) {
+	pattern = filepath.Clean(pattern)
+	if !strings.ContainsAny(pattern, `*?[\`) {
+		fi, err := os.Stat(pattern)
+		if err != nil {
+			return nil, fileCause(err)
+		}
+		if fi.IsDir() {
+			return walkDir(pattern)
+		}
+		dir, base := filepath.Split(pattern)
+		return []pemFile{{filepath.Clean(dir), base, pattern, true}}, nil
+	}
+	root := filepath.Dir(pattern[:strings.IndexAny(pattern, `*?[\`)+1])
+	if _, err := os.Stat(root); err != nil {
+		return nil, fileCause(err)
+	}
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, errors.New("the pattern cannot be read")
+	}
+	var files []pemFile
+	for _, p := range paths {
+		fi, err := os.Stat(p)
+		if err == nil && fi.IsDir() {
+			continue
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return nil, fileCause(err)
+		}
+		files = append(files, pemFile{root, rel, p, false})
+	}
+	return files, nil
+}
+
+var certNames = []string{".pem", ".crt", ".cer", ".cert"}
+
+// walkDir lists the certificate files beneath a directory, by their names.
+func walkDir(dir string) ([]pemFile, error) {
+	var files []pemFile
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			// Kubernetes keeps each version of a mounted secret in such a
+			// directory and links to the present one.
+			if rel != "." && (strings.HasPrefix(d.Name(), "..") || strings.Count(rel, string(filepath.Separator)) >= maxDepth) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if slices.Contains(certNames, strings.ToLower(filepath.Ext(p))) {
+			files = append(files, pemFile{dir, rel, p, false})
+		}
+		if len(files) > maxFiles {
+			return fmt.Errorf("more than %d files", maxFiles)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fileCause(err)
+	}
+	return files, nil
+}
+
+// read returns the certificates of a file; none is an error only for a file
+// that the configuration names.
+func (f pemFile) read() ([]*x509.Certificate, error) {
+	root, err := os.OpenRoot(f.root)
+	if err != nil {
+		return nil, fileCause(err)
+	}
+	defer root.Close()
+	fi, err := root.Stat(f.rel)
+	if err != nil {
+		return nil, fileCause(err)
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file") // opening a pipe would wait
+	}
+	fd, err := root.Open(f.rel)
+	if err != nil {
+		return nil, fileCause(err)
+	}
+	defer fd.Close()
+	data := make([]byte, maxFileBytes+1)
+	n, err := io.ReadFull(fd, data)
+	defer clear(data[:n]) // it may hold private keys
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fileCause(err)
+	}
+	chain, err := parsePEM(data[:n])
+	if err != nil {
+		return nil, err
+	}
+	if len(chain) == 0 && f.named {
+		return nil, errors.New("it holds no certificate")
+	}
+	return chain, nil
+}
+
+// fileCause drops the path from an error; the caller names it.
+func fileCause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("it is not there")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("the daemon's user may not read it")
+	case strings.Contains(err.Error(), "path escapes"):
+		return errors.New("it is a link that leads out of the named directory, which is not followed")
+	}
+	return err
+}
+
+// parsePEM reads the certificates of a PEM file, the one the file is about
+// first. Blocks of other types are passed over unread. A file without any PEM
+// block may be one DER certificate.
+func parsePEM(data []byte) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	blocks := 0
+	for rest := data; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			break
+		}
+		blocks++
+		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" {
+			clear(b.Bytes)
+			continue
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("its certificate %d cannot be parsed: %s", len(chain)+1, clean(strings.TrimPrefix(err.Error(), "x509: ")))
+		}
+		chain = append(chain, c)
+	}
+	if begun := bytes.Count(data, []byte("-----BEGIN CERTIFICATE-----")); begun > len(chain) {
+		return nil, fmt.Errorf("%d of its %d certificates are damaged", begun-len(chain), begun)
+	}
+	if blocks == 0 && len(data) > 0 && data[0] == 0x30 {
+		c, err := x509.ParseCertificate(bytes.Clone(data)) // it keeps what it is given, and data is wiped
+		if err != nil {
+			return nil, errors.New("it is neither PEM nor a DER certificate")
+		}
+		return []*x509.Certificate{c}, nil
+	}
+	if i := slices.IndexFunc(chain, func(c *x509.Certificate) bool { return !c.IsCA }); i > 0 {
+		leaf := chain[i]
+		chain = slices.Insert(slices.Delete(chain, i, i+1), 0, leaf)
+	}
+	return chain, nil
+}

@@ -1,0 +1,194 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// page is one answer of the API.
+type page struct {
+	body    []byte
+	next    string // absolute next link, "" on the last page
+	message string // of an error answer
+	req     evidence.Request
+}
+
+// get reads one answer through go-github's client, which knows the API's
+// headers; the body is kept whole, since the library's types drop fields that
+// are newer than it. path is relative to the API base, or a next link.
+func (c *Collector) get(ctx context.Context, path string) (*page, error) {
+	req, err := c.gh.NewRequest(http.MethodGet, path, nil)
+	if err != nil {
+		return nil, problem.New(problem.Source, "next link is not a URL")
+	}
+	var buf bytes.Buffer
+	resp, err := c.gh.Do(ctx, req, &buf)
+	if err != nil {
+		p := &page{}
+		return p, c.explain(ctx, req, p, err)
+	}
+	sum := sha256.Sum256(buf.Bytes())
+	if e := resp.Header.Get("GitHub-Authentication-Token-Expiration"); e != "" {
+		c.expires = e
+	}
+	return &page{
+		body: buf.Bytes(), next: fetch.NextLink(resp.Header),
+		req: evidence.Request{
+			Method: http.MethodGet, URL: fetch.SafeURL(req.URL),
+			Response: hex.EncodeToString(sum[:]), Agent: agent,
+		},
+	}, nil
+}
+
+// explain makes a problem of go-github's errors. The library's own texts are
+// left out: they repeat what the server wrote.
+func (c *Collector) explain(ctx context.Context, req *http.Request, p *page, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var er *gh.ErrorResponse
+	var ae *gh.AcceptedError
+	var rl *gh.RateLimitError
+	var ab *gh.AbuseRateLimitError
+	switch {
+	case errors.As(err, &er) && er.Response != nil:
+		p.message = er.Message
+		return fetch.StatusProblem(req.Method, req.URL, er.Response.StatusCode)
+	case errors.As(err, &ae):
+		return problem.New(problem.Source, "the source is still preparing %s", fetch.SafeURL(req.URL)).WithHint("nothing to do: the next run asks again")
+	case errors.As(err, &rl), errors.As(err, &ab):
+		return fetch.StatusProblem(req.Method, req.URL, http.StatusTooManyRequests)
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	if problem.Of(err) != nil {
+		return err
+	}
+	return problem.Wrap(problem.Source, err, "read %s", fetch.SafeURL(req.URL))
+}
+
+// maxPages bounds each walk over pages: 1,000,000 items.
+const maxPages = 10000
+
+// pages walks a list from path on and hands over each page, until each says
+// that it has enough.
+func (c *Collector) pages(ctx context.Context, path string, each func(*page) (more bool, err error)) error {
+	guard := fetch.NewPages(maxPages)
+	for next := path; next != ""; {
+		if err := guard.Visit(pageKey(c.gh.BaseURL, next)); err != nil {
+			return err
+		}
+		p, err := c.get(ctx, next)
+		if err != nil {
+			return err
+		}
+		more, err := each(p)
+		if err != nil || !more {
+			return err
+		}
+		next = p.next
+	}
+	return nil
+}
+
+// pageKey is the same for a path and for its absolute form.
+func pageKey(base *url.URL, path string) string {
+	u, err := base.Parse(path)
+	if err != nil {
+		return path
+	}
+	q := u.Query()
+	if q.Get("page") == "1" {
+		q.Del("page")
+	}
+	return u.Path + "?" + q.Encode()
+}
+
+// decode reads a body into v.
+func decode(p *page, v any) error {
+	if err := json.Unmarshal(p.body, v); err != nil {
+		return problem.Wrap(problem.Source, err, "the answer of %s is not what the API describes", p.req.URL).
+			WithHint("check that url is the base of a GitHub REST API and not a web page or a login proxy")
+	}
+	return nil
+}
+
+// unlimited hides the rate limit headers from go-github. It would answer later
+// requests by itself, with a 403 that nobody sent, until the reset time by the
+// local clock; fetch and throttle do the waiting here.
+type unlimited struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t unlimited) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	for k := range resp.Header {
+		if strings.HasPrefix(strings.ToLower(k), "x-ratelimit-") {
+			resp.Header.Del(k)
+		}
+	}
+	return resp, nil
+}
+
+// throttle tells a rate limit from a refusal. GitHub answers a limit with 403
+// or 429: the primary one with x-ratelimit-remaining 0 and a reset time in
+// epoch seconds of its own clock; the secondary one with Retry-After, or with
+// nothing but a message, when at least a minute is asked for.
+// See https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+func throttle(resp *http.Response, body []byte) (time.Duration, bool) {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusTooManyRequests {
+		return 0, false
+	}
+	if resp.Header.Get("Retry-After") != "" {
+		return 0, true
+	}
+	if resp.Header.Get("X-RateLimit-Remaining") == "0" {
+		if reset, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
+			return untilReset(resp.Header, reset), true
+		}
+		return time.Minute, true
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return time.Minute, true
+	}
+	var m struct {
+		Message string `json:"message"`
+		Doc     string `json:"documentation_url"`
+	}
+	json.Unmarshal(body, &m) // a body that is no JSON has no message
+	text := strings.ToLower(m.Message)
+	if strings.Contains(text, "secondary rate limit") || strings.Contains(text, "abuse detection") ||
+		strings.HasSuffix(m.Doc, "#abuse-rate-limits") || strings.HasSuffix(m.Doc, "secondary-rate-limits") {
+		return time.Minute, true
+	}
+	return 0, false
+}
+
+// untilReset measures the reset time against the answer's own Date. A reset in
+// the past or without a Date asks for a minute.
+func untilReset(h http.Header, reset int64) time.Duration {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || reset <= date.Unix() {
+		return time.Minute
+	}
+	return min(time.Duration(reset-date.Unix()+1)*time.Second, 24*time.Hour)
+}

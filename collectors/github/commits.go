@@ -1,0 +1,494 @@
+package github
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// branches looks at each watched branch, and once more at one that is watched
+// no longer because the default branch changed.
+func (r *repoLook) branches() error {
+	there := 0
+	for _, name := range r.watched {
+		ok, err := r.branch(name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			there++
+		}
+	}
+	if there == 0 && !r.empty {
+		return problem.New(problem.NotFound, "none of the watched branches exists").WithHint("correct the names under branches")
+	}
+	for _, name := range stale(r.st.Branches, r.watched) {
+		if err := r.unwatch(name); err != nil {
+			return err
+		}
+	}
+	r.joinClaims()
+	return nil
+}
+
+// stale lists the branches with a position that are watched no longer.
+func stale(have map[string]*branchState, watched []string) []string {
+	var names []string
+	for name := range have {
+		if !slices.Contains(watched, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (r *repoLook) unwatch(name string) error {
+	st := r.st.Branches[name]
+	_, _, err := r.head(name)
+	if fetch.Status(err) == http.StatusNotFound && st.Head != "" {
+		_, err = r.noBranch(name, st, err)
+		return err
+	}
+	if err != nil && fetch.Status(err) != http.StatusNotFound {
+		return err
+	}
+	r.note("repository %s: a branch that was watched is watched no longer", r.name)
+	r.after = append(r.after, func() { delete(r.st.Branches, name) })
+	return nil
+}
+
+// joinClaims makes one claim of those of all branches: the weakest class
+// holds, since a claim does not name branches.
+func (r *repoLook) joinClaims() {
+	if len(r.seen) == 0 {
+		return
+	}
+	worst := r.seen[0]
+	for _, s := range r.seen[1:] {
+		if s.Class.Rank() < worst.Class.Rank() || s.Class == worst.Class && s.From.After(worst.From) {
+			worst = s
+		}
+	}
+	r.seen = []evidence.Seen{worst}
+	r.claim(evidence.Instants, r.started, "", evidence.ChangeRef, evidence.ChangeRewrite)
+}
+
+// branch reads the commits between the head of the last look and the head now;
+// false: there is no such branch.
+func (r *repoLook) branch(name string) (bool, error) {
+	st := r.st.branch(name)
+	head, p, err := r.head(name)
+	if fetch.Status(err) == http.StatusNotFound {
+		return r.noBranch(name, st, err)
+	}
+	if err != nil {
+		return false, err
+	}
+	if st.Walk != nil { // a run was cut here
+		if err := r.walk(name, st); err != nil {
+			return false, err
+		}
+	}
+	if st.Head != head {
+		if err := r.advance(name, st, head); err != nil {
+			return false, err
+		}
+	}
+	if err := r.emit(r.refDraft(name, st, head, p)); err != nil {
+		return false, err
+	}
+	r.looked(st)
+	return true, nil
+}
+
+// looked claims what was seen of a branch. Its position in time moves when the
+// claim is committed, so that a run that fails later leaves no hole.
+func (r *repoLook) looked(st *branchState) {
+	switch {
+	case st.Looked.IsZero():
+		r.claimFirst(r.oldest, evidence.ChangeCommit)
+	case st.Class != "":
+		r.claim(st.Class, st.Looked, st.Cause, evidence.ChangeCommit)
+	default:
+		r.claim(evidence.Continuous, st.Looked, "", evidence.ChangeCommit)
+	}
+	r.after = append(r.after, func() { st.Looked, st.Class, st.Cause = r.started, "", "" })
+}
+
+// advance reads what the new head reaches and the old one did not.
+func (r *repoLook) advance(name string, st *branchState, head string) error {
+	w := &walk{Base: st.Head, Head: head}
+	if st.Head == "" {
+		w.Base = r.startBase(name)
+	} else {
+		gone, rewritten, err := r.rewritten(name, st, head)
+		switch {
+		case err != nil:
+			return err
+		case gone:
+			st.Class, st.Cause = evidence.Blind, "a branch was rewritten and its former head is gone: commits between the looks may be lost"
+			w.Base = r.startBase(name)
+		case rewritten && st.Class != evidence.Blind:
+			st.Class, st.Cause = evidence.Reconstructed, "a branch was rewritten: what was pushed and dropped between the looks was not seen"
+		}
+	}
+	st.Walk = w
+	return r.walk(name, st)
+}
+
+// head returns the object id a branch points at.
+func (r *repoLook) head(name string) (string, *page, error) {
+	p, err := r.get(r.ctx, r.path+"/branches/"+url.PathEscape(name))
+	if err != nil {
+		return "", nil, err
+	}
+	var b struct {
+		Commit struct {
+			SHA string `json:"sha"`
+		} `json:"commit"`
+	}
+	if err := decode(p, &b); err != nil {
+		return "", nil, err
+	}
+	if !objectID.MatchString(b.Commit.SHA) {
+		return "", nil, odd(p, "no object id of the branch")
+	}
+	return b.Commit.SHA, p, nil
+}
+
+// startBase is where the first walk of a branch may stop: at the head of a
+// branch of the same repository that was walked before it.
+func (r *repoLook) startBase(name string) string {
+	for _, w := range r.watched {
+		if w == name {
+			break
+		}
+		if st := r.st.Branches[w]; st != nil && st.Head != "" && st.Walk == nil {
+			return st.Head
+		}
+	}
+	return ""
+}
+
+// noBranch tells a branch that is gone from one that this credential cannot
+// see: the list of branches must be readable.
+func (r *repoLook) noBranch(name string, st *branchState, cause error) (bool, error) {
+	p, err := r.get(r.ctx, r.path+"/branches?per_page=1")
+	if err != nil {
+		return false, err
+	}
+	list, err := items(p)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case st.Head != "":
+		return false, r.deleted(name, st, p)
+	case len(list) == 0:
+		r.empty = true
+		r.note("repository %s is empty", r.name)
+		r.looked(st)
+		return false, nil
+	case name == r.fallback:
+		return false, problem.Wrap(problem.Source, cause, "the default branch cannot be read").WithHint("grant the credential read access to contents")
+	}
+	r.note("repository %s has no branch %q", r.name, name)
+	delete(r.st.Branches, name)
+	return false, nil
+}
+
+// deleted records that a watched branch is gone.
+func (r *repoLook) deleted(name string, st *branchState, p *page) error {
+	f := evidence.RewriteFacts{Repo: r.name, Ref: "refs/heads/" + name, Before: st.Head}
+	ref := r.refDraft(name, st, st.Head, p)
+	ref.Op = evidence.OpEnd
+	guard := r.protectionDraft(name, &evidence.ProtectionFacts{Repo: r.name, Branch: name, Classic: "no"}, p.req)
+	guard.Op = evidence.OpEnd
+	for _, d := range []evidence.Draft{r.rewriteDraft(name, st, p, f), ref, guard} {
+		if err := r.emit(d); err != nil {
+			return err
+		}
+	}
+	r.gone = append(r.gone, name)
+	r.claim(evidence.Reconstructed, st.Looked, "a branch was deleted: what was pushed to it before was not seen", evidence.ChangeCommit)
+	r.after = append(r.after, func() { delete(r.st.Branches, name) })
+	return nil
+}
+
+// comparison is what of a compare answer is read.
+type comparison struct {
+	Status  string            `json:"status"` // ahead, behind, diverged, identical
+	Total   int               `json:"total_commits"`
+	Commits []json.RawMessage `json:"commits"`
+}
+
+func (r *repoLook) comparePath(base, head string) string {
+	return r.path + "/compare/" + base + "..." + head + "?per_page=100"
+}
+
+// rewritten reports whether the branch no longer descends from the stored
+// head, and whether that head is gone from the source; it records either.
+func (r *repoLook) rewritten(name string, st *branchState, head string) (gone, rewritten bool, err error) {
+	p, err := r.get(r.ctx, r.comparePath(st.Head, head))
+	f := evidence.RewriteFacts{Repo: r.name, Ref: "refs/heads/" + name, Before: st.Head, After: head}
+	switch {
+	case fetch.Status(err) == http.StatusNotFound:
+		// Either the old head is gone or commits are hidden; the new head tells.
+		if p, err = r.get(r.ctx, r.path+"/commits/"+head); err != nil {
+			return false, false, err
+		}
+		return true, true, r.emit(r.rewriteDraft(name, st, p, f))
+	case err != nil:
+		return false, false, err
+	}
+	var c comparison
+	if err := decode(p, &c); err != nil {
+		return false, false, err
+	}
+	switch c.Status {
+	case "ahead", "identical":
+		return false, false, nil
+	case "behind", "diverged":
+	default:
+		return false, false, odd(p, "a comparison without a status")
+	}
+	if f.Lost, f.LostCut, err = r.lost(head, st.Head); err != nil {
+		return false, false, err
+	}
+	return false, true, r.emit(r.rewriteDraft(name, st, p, f))
+}
+
+const maxLost = 200
+
+// lost lists, newest first, what the old head reaches and the new one does not.
+func (r *repoLook) lost(head, old string) (shas []string, cut int, err error) {
+	total := 0
+	err = r.pages(r.ctx, r.comparePath(head, old), func(p *page) (bool, error) {
+		var c comparison
+		if err := decode(p, &c); err != nil {
+			return false, err
+		}
+		total = c.Total
+		for _, raw := range c.Commits {
+			it, err := readCommit(p, raw)
+			if err != nil {
+				return false, err
+			}
+			shas = append(shas, it.GetSHA())
+		}
+		return true, nil
+	})
+	slices.Reverse(shas)
+	total = max(total, len(shas))
+	shas = shas[:min(len(shas), maxLost)]
+	return shas, total - len(shas), err
+}
+
+// walk reads the pages of st.Walk that were not read yet and commits after
+// each, so that a long first look survives a rate limit.
+func (r *repoLook) walk(branch string, st *branchState) error {
+	w := st.Walk
+	path := r.path + "/commits?sha=" + w.Head + "&per_page=100"
+	if w.Base != "" {
+		path = r.comparePath(w.Base, w.Head)
+	}
+	if w.Page > 0 {
+		path += "&page=" + strconv.Itoa(w.Page+1)
+	}
+	err := r.pages(r.ctx, path, func(p *page) (bool, error) {
+		list, err := commitItems(p, w.Base != "")
+		if err != nil {
+			return false, err
+		}
+		recent, err := r.commits(branch, st, p, list, w.Base == "")
+		if err != nil {
+			return false, err
+		}
+		w.Page++
+		if p.next == "" {
+			return false, nil
+		}
+		return recent, r.progress()
+	})
+	if err != nil {
+		return err
+	}
+	st.Head, st.Walk = w.Head, nil
+	return r.progress()
+}
+
+// commitItems reads a page of a list or of a comparison, oldest first.
+func commitItems(p *page, comparing bool) ([]json.RawMessage, error) {
+	if comparing {
+		var c comparison
+		err := decode(p, &c)
+		return c.Commits, err
+	}
+	list, err := items(p)
+	slices.Reverse(list)
+	return list, err
+}
+
+// commits emits the commits of a page. On a first walk those older than the
+// horizon are left out, and recent is false when all of them are.
+func (r *repoLook) commits(branch string, st *branchState, p *page, list []json.RawMessage, bounded bool) (recent bool, err error) {
+	for _, raw := range list {
+		it, err := readCommit(p, raw)
+		if err != nil {
+			return false, err
+		}
+		at := when(it.GetCommit().GetCommitter().GetDate())
+		if bounded && at.Before(r.horizon()) {
+			continue
+		}
+		recent = true
+		if r.done[it.GetSHA()] {
+			continue
+		}
+		if r.oldest.IsZero() || at.Before(r.oldest) {
+			r.oldest = at
+		}
+		fs, err := r.commitFiles(it.GetSHA())
+		if err != nil {
+			return false, err
+		}
+		if err := r.emit(r.commitDraft(branch, st, p, it, raw, fs)); err != nil {
+			return false, err
+		}
+		r.done[it.GetSHA()] = true
+	}
+	return recent, nil
+}
+
+func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
+	var it gh.RepositoryCommit
+	if err := json.Unmarshal(raw, &it); err != nil {
+		return nil, decode(&page{body: raw, req: p.req}, &it)
+	}
+	if !objectID.MatchString(it.GetSHA()) || it.Commit == nil {
+		return nil, odd(p, "a commit without an object id")
+	}
+	for _, par := range it.Parents {
+		if !objectID.MatchString(par.GetSHA()) {
+			return nil, odd(p, "a parent without an object id")
+		}
+	}
+	return &it, nil
+}
+
+// fileList is the changed files of a commit or request. The source lists 3,000
+// at most.
+type fileList struct {
+	files []*gh.CommitFile
+	whole bool
+}
+
+const apiFiles = 3000
+
+func (r *repoLook) commitFiles(sha string) (fileList, error) {
+	var l fileList
+	err := r.pages(r.ctx, r.path+"/commits/"+sha+"?per_page=100", func(p *page) (bool, error) {
+		var c gh.RepositoryCommit
+		if err := decode(p, &c); err != nil {
+			return false, err
+		}
+		if c.GetSHA() != sha {
+			return false, odd(p, "another commit than was asked for")
+		}
+		l.files = append(l.files, c.Files...)
+		return true, nil
+	})
+	l.whole = len(l.files) < apiFiles
+	return l, err
+}
+
+// maxParents bounds the parents in facts; the others stand in Raw.
+const maxParents = evidence.MaxLinks - maxPaths
+
+func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.RepositoryCommit, raw []byte, fl fileList) evidence.Draft {
+	who := &people{c: r.Collector}
+	c := it.GetCommit()
+	f := evidence.CommitFacts{
+		Repo: r.name, SHA: it.GetSHA(), Branch: branch, Merge: len(it.Parents) > 1,
+		AuthoredAt:  when(c.GetAuthor().GetDate()),
+		CommittedAt: when(c.GetCommitter().GetDate()),
+		Author:      who.claimed(evidence.RoleAuthor, c.Author),
+		Committer:   who.claimed(evidence.RoleCommitter, c.Committer),
+	}
+	// The account that the source finds by the claimed mail address.
+	who.account(evidence.RoleAuthor, it.Author, evidence.ProofClaimed)
+	who.account(evidence.RoleCommitter, it.Committer, evidence.ProofClaimed)
+	for _, par := range it.Parents[:min(len(it.Parents), maxParents)] {
+		f.Parents = append(f.Parents, par.GetSHA())
+	}
+	if v := c.Verification; v != nil {
+		f.Verified, f.VerifiedWhy = v.Verified, verifiedWhy(v.GetReason())
+		f.Signature = signature(v.GetSignature())
+	}
+	mask := who.mask()
+	f.Files, f.FilesCut = files(fl.files, 0, mask)
+	d := r.draft(evidence.ChangeCommit, evidence.OpEvent, p.req, f)
+	if !f.CommittedAt.IsZero() {
+		d.OccurredAt, d.Basis = f.CommittedAt, evidence.BasisClaimed
+	}
+	d.NotBefore = st.Looked
+	d.Key = r.key("@%s", it.GetSHA())
+	d.Subject = commitRef(it.GetSHA())
+	d.People = who.list
+	d.Scope = r.scopeOf(r.name, fl.files, fl.whole, mask)
+	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
+	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
+	d.Text = text(c.GetMessage())
+	d.Raw = raw
+	return d
+}
+
+// signature names the kind of a signature by its armour.
+func signature(s string) string {
+	switch {
+	case s == "":
+		return "none"
+	case strings.Contains(s, "BEGIN PGP"):
+		return "openpgp"
+	case strings.Contains(s, "BEGIN SSH"):
+		return "ssh"
+	}
+	return "x509"
+}
+
+// verifiedWhy keeps the source's reason when it is a word of its list.
+func verifiedWhy(s string) string {
+	if len(s) > 40 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "other"
+	}
+	return s
+}
+
+func (r *repoLook) refDraft(branch string, st *branchState, head string, p *page) evidence.Draft {
+	d := r.draft(evidence.ChangeRef, evidence.OpSet, p.req, evidence.RefFacts{Repo: r.name, Ref: "refs/heads/" + branch, SHA: head, Tagger: -1})
+	d.NotBefore = st.Looked
+	d.Key = r.key("@%s", branch)
+	d.Subject = r.branchRef(r.name, branch)
+	d.Links = commitLinks(head)
+	return d
+}
+
+func (r *repoLook) rewriteDraft(branch string, st *branchState, p *page, f evidence.RewriteFacts) evidence.Draft {
+	d := r.draft(evidence.ChangeRewrite, evidence.OpEvent, p.req, f)
+	d.NotBefore = st.Looked
+	// The last look is part of the key: the same rewrite may happen again.
+	d.Key = r.key("@%s:%s..%s#%d", branch, f.Before, f.After, st.Looked.Unix())
+	d.Subject = r.branchRef(r.name, branch)
+	d.Links = commitLinks(append([]string{f.Before, f.After}, f.Lost...)...)
+	return d
+}

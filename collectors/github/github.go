@@ -1,0 +1,308 @@
+// Package github collects from GitHub, github.com or an Enterprise Server, who
+// wrote, reviewed and merged a change, and which guard stood on the branch.
+//
+// It reads, and never writes:
+//
+//   - change.commit, change.ref, change.rewrite: each watched branch from its
+//     head back to the head of the last look, by ancestry (the compare API),
+//     never by dates, which the author of a commit chooses;
+//   - change.merge, change.review: every pull request updated since the last
+//     look, with its reviews, commits and files. Logins are authenticated here:
+//     people have the realm github:<authority> and their numeric id, since
+//     logins can be renamed. Authors of commits stay claimed;
+//   - change.protection: classic branch protection and rulesets together, as
+//     they stand at the look.
+//
+// A repository that cannot be read does not hold up the others: the run is then
+// partial and says which. A 401 and a rate limit end the run; the next one
+// resumes where it stopped.
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/collectors"
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// cacheBytes holds the answers of a quiet round over some hundred repositories.
+const cacheBytes = 64 << 20
+
+// agent names collector and version in each draft's request.
+const agent = "github/1"
+
+// Config is the configuration of a source of type github.
+type Config struct {
+	// URL is the base of the REST API; of an Enterprise Server it ends in
+	// /api/v3/.
+	URL string `yaml:"url"`
+	// Repos are the repositories to read, "owner/name".
+	Repos []string `yaml:"repos"`
+	// TokenFile holds a token with read permissions; read anew at each request.
+	TokenFile string `yaml:"token_file"`
+	// Branches are watched in each repository; empty: the default branch.
+	Branches []string `yaml:"branches"`
+	// CAFile names PEM certificates that alone are trusted.
+	CAFile string `yaml:"ca_file"`
+	// Overlap is how far behind the last look pull requests are read again.
+	Overlap time.Duration `yaml:"overlap"`
+	// History is how far the first look goes back; 0 is to the beginning.
+	History time.Duration `yaml:"history"`
+	// Timeout bounds one request.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Spec describes the collector to the configuration.
+func Spec() collectors.Spec {
+	return collectors.Spec{
+		Type:  "github",
+		Says:  "commits, pull requests, reviews and branch protection of GitHub repositories",
+		Every: "@every 5m",
+		Config: func() any {
+			return &Config{
+				URL: "https://api.github.com/", Overlap: 10 * time.Minute,
+				History: 400 * 24 * time.Hour, Timeout: 30 * time.Second,
+			}
+		},
+		New: func(config any, env collectors.Env) (collectors.Collector, error) {
+			c, ok := config.(*Config)
+			if !ok {
+				return nil, fmt.Errorf("github: configuration of type %T", config)
+			}
+			return New(*c, env)
+		},
+	}
+}
+
+// Collector reads the repositories of one GitHub.
+type Collector struct {
+	cfg       Config
+	env       collectors.Env
+	authority string
+	fetch     *fetch.Client
+	gh        *gh.Client
+	expires   string // when the token ends, as the source last said
+}
+
+var (
+	repoName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
+	objectID  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	badBranch = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|^/|/$|^$|@\{`)
+)
+
+// New checks the configuration and makes the collector; nothing is dialled.
+func New(cfg Config, env collectors.Env) (*Collector, error) {
+	return newWith(cfg, env, fetch.Options{})
+}
+
+// newWith lets tests replace how requests wait.
+func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Timeout > 0 {
+		o.Timeout = cfg.Timeout
+	}
+	o.BaseURL, o.CAFile, o.Clock, o.Log = cfg.URL, cfg.CAFile, env.Clock, env.Log
+	o.Header = fetch.Bearer(fetch.TokenFile(cfg.TokenFile))
+	o.UserAgent = "evidenced-" + agent
+	o.Throttle = throttle
+	o.CacheBytes = cacheBytes
+	f, err := fetch.New(o)
+	if err != nil {
+		return nil, err
+	}
+	hc := f.HTTP()
+	hc.Transport = unlimited{hc.Transport}
+	client := gh.NewClient(hc)
+	base := f.Base()
+	if !strings.HasSuffix(base.Path, "/") {
+		base.Path += "/"
+	}
+	client.BaseURL = base
+	client.UserAgent = o.UserAgent
+	name := string(env.Source)
+	return &Collector{cfg: cfg, env: env, fetch: f, gh: client, authority: name[strings.LastIndexByte(name, '/')+1:]}, nil
+}
+
+func (c *Config) check() error {
+	if len(c.Repos) == 0 {
+		return problem.New(problem.Config, "repos names no repository").WithHint(`add "owner/name" to repos`)
+	}
+	seen := map[string]bool{}
+	for _, r := range c.Repos {
+		_, name, _ := strings.Cut(r, "/")
+		if !repoName.MatchString(r) || name == "." || name == ".." {
+			return problem.New(problem.Config, "repos holds %q", r).WithHint("write each repository as owner/name")
+		}
+		if seen[strings.ToLower(r)] {
+			return problem.New(problem.Config, "repos names %q twice", r).WithHint("take one of them out")
+		}
+		seen[strings.ToLower(r)] = true
+	}
+	for i, b := range c.Branches {
+		if badBranch.MatchString(b) || len(b) > 255 {
+			return problem.New(problem.Config, "branches holds %q, which is no branch name", b).WithHint("write full branch names, without patterns")
+		}
+		for _, other := range c.Branches[:i] {
+			if other == b {
+				return problem.New(problem.Config, "branches names %q twice", b).WithHint("take one of them out")
+			}
+		}
+	}
+	switch {
+	case c.TokenFile == "":
+		return problem.New(problem.Config, "token_file is not set").WithHint("set it to a file that holds a read-only token")
+	case c.Overlap < 0:
+		return problem.New(problem.Config, "overlap is negative").WithHint("use a duration such as 10m")
+	case c.History < 0:
+		return problem.New(problem.Config, "history is negative").WithHint("use a duration such as 9600h, or 0 for all of it")
+	}
+	return nil
+}
+
+// Kinds implements collectors.Collector.
+func (c *Collector) Kinds() []evidence.Kind {
+	return []evidence.Kind{
+		evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeRewrite,
+		evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection,
+	}
+}
+
+// Poll implements collectors.Collector.
+func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []byte, s collectors.Sink) error {
+	cur, err := readCursor(resume)
+	if err != nil {
+		return err
+	}
+	c.fetch.ResetStats()
+	l := &look{Collector: c, ctx: ctx, sink: s, cur: cur, started: c.env.Clock().UTC(), window: window}
+	if err := l.whoami(); err != nil {
+		return err
+	}
+	var failed []string
+	var first error
+	for _, name := range c.cfg.Repos {
+		err := l.repo(name)
+		if err == nil {
+			continue
+		}
+		if ends(ctx, err) {
+			return fmt.Errorf("repository %s: %w", name, err)
+		}
+		failed = append(failed, fmt.Sprintf("repository %s: %v", name, err))
+		if first == nil {
+			first = fmt.Errorf("repository %s: %w", name, err)
+		}
+	}
+	if len(failed) == len(c.cfg.Repos) {
+		return first
+	}
+	l.tokenExpiry(c.expires)
+	for _, move := range l.after {
+		move()
+	}
+	return l.commit(l.claims(), strings.Join(failed, "; "))
+}
+
+// sinkError is a failure of the sink: the run is over.
+type sinkError struct{ error }
+
+func (e sinkError) Unwrap() error { return e.error }
+
+// ends reports whether an error is the end of the run and not of one
+// repository: cancelled, the sink stopped, the token is dead, or the source
+// wants to be left alone.
+func ends(ctx context.Context, err error) bool {
+	var se sinkError
+	return ctx.Err() != nil || errors.As(err, &se) || problem.Is(err, problem.Throttled) || problem.Is(err, problem.Config) ||
+		fetch.Status(err) == http.StatusUnauthorized || problem.Is(err, problem.Credential) && fetch.Status(err) == 0
+}
+
+// look is one Poll.
+type look struct {
+	*Collector
+	ctx      context.Context
+	sink     collectors.Sink
+	cur      *cursor
+	started  time.Time
+	window   evidence.Period
+	identity string
+	seen     []evidence.Seen
+	sees     []string
+	notes    []string
+	after    []func() // moves of the position in time, done when seen is committed
+}
+
+func (l *look) emit(d evidence.Draft) error {
+	if err := l.sink.Emit(l.ctx, d); err != nil {
+		return sinkError{err}
+	}
+	return nil
+}
+
+// commit makes durable what was emitted and where to go on.
+func (l *look) commit(seen []evidence.Seen, incomplete string) error {
+	st := l.fetch.Stats()
+	o := evidence.Observation{
+		At: l.env.Clock().UTC(), Window: l.window, Seen: seen, Incomplete: incomplete,
+		Total: -1, Identity: l.identity, Sees: l.sees,
+		Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey, Requests: st.Requests, Notes: l.notes,
+	}
+	if err := l.sink.Commit(l.ctx, l.cur.bytes(), o); err != nil {
+		return sinkError{err}
+	}
+	return nil
+}
+
+// progress commits in the middle of a list: it claims nothing yet.
+func (l *look) progress() error { return l.commit(nil, "") }
+
+func (l *look) note(format string, args ...any) {
+	n := fmt.Sprintf(format, args...)
+	for _, old := range l.notes {
+		if old == n {
+			return
+		}
+	}
+	l.notes = append(l.notes, n)
+}
+
+// claims joins what was seen of each repository. What holds for all of them is
+// claimed for the source; else each repository is claimed by itself.
+func (l *look) claims() []evidence.Seen {
+	type key struct {
+		kinds    string
+		class    evidence.Class
+		from, to time.Time
+		cause    string
+	}
+	count := map[key]int{}
+	of := func(s evidence.Seen) key { return key{fmt.Sprint(s.Kinds), s.Class, s.From, s.To, s.Cause} }
+	for _, s := range l.seen {
+		count[of(s)]++
+	}
+	var out []evidence.Seen
+	for _, s := range l.seen {
+		k := of(s)
+		switch n := count[k]; {
+		case n == len(l.cfg.Repos):
+			s.Scope = evidence.Ref{}
+			out = append(out, s)
+			count[k] = -1
+		case n > 0:
+			out = append(out, s)
+		}
+	}
+	return out
+}

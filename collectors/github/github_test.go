@@ -1,0 +1,160 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	now     = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+	planted = []string{
+		"jweiss-x1", "mira-kostka9", "tomas-lind3", "renovate-acme",
+		"Jürgen Weißhaupt", "Mira Kostka", "Tomáš Lindqvist", "planted.example", "users.noreply.example",
+	}
+)
+
+func config(url, token string) Config {
+	c := *Spec().Config().(*Config)
+	c.URL, c.TokenFile = url+"/api/v3/", token
+	c.Repos = []string{"acme/platform", "acme/tools"}
+	c.Branches = []string{"main", "release"}
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	collectortest.Run(t, collectortest.Suite{
+		Source: "github/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted,
+		Wants: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection},
+		New: func(t testing.TB, w collectortest.World) collectors.Collector {
+			cfg := config(w.URL, w.TokenFile)
+			cfg.Timeout = w.Timeout
+			c, err := newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep, MaxBody: w.MaxBody})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		},
+		// What these answers say is a fact by itself: no account, no such
+		// branch, guards not visible.
+		Means: func(status int, line string) bool {
+			if status != 403 && status != 404 {
+				return false
+			}
+			return strings.HasSuffix(line, "/user") || strings.Contains(line, "/protection") || strings.Contains(line, "/rules/") ||
+				strings.Contains(line, "/rulesets/") || status == 404 && strings.HasSuffix(line, "/branches/release")
+		},
+	})
+}
+
+// lab is a collector against a conversation that can be changed.
+type lab struct {
+	*collectortest.Replay
+	t     *testing.T
+	cfg   Config
+	clock time.Time
+	c     *Collector
+}
+
+func newLab(t *testing.T, change func(*Config)) *lab {
+	t.Helper()
+	l := &lab{Replay: collectortest.NewReplay(t, "testdata/acme.txtar", now), t: t, clock: now}
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.cfg = config(l.URL, token)
+	if change != nil {
+		change(&l.cfg)
+	}
+	env := collectors.Env{Source: "github/acme", Clock: func() time.Time { return l.clock }, Log: slog.New(slog.DiscardHandler)}
+	var err error
+	l.c, err = newWith(l.cfg, env, fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) poll(resume []byte) (*collectortest.Recorder, error) {
+	rec := &collectortest.Recorder{}
+	err := l.c.Poll(l.t.Context(), evidence.Period{To: l.clock}, resume, rec)
+	return rec, err
+}
+
+func (l *lab) must(resume []byte) *collectortest.Recorder {
+	l.t.Helper()
+	rec, err := l.poll(resume)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return rec
+}
+
+func last(rec *collectortest.Recorder) evidence.Observation {
+	return rec.Commits[len(rec.Commits)-1].Observation
+}
+
+// TestGolden compares the drafts and the last observation of a first look.
+func TestGolden(t *testing.T) {
+	l := newLab(t, nil)
+	rec := l.must(nil)
+	var b strings.Builder
+	for _, d := range rec.Drafts {
+		d.Request.URL = strings.ReplaceAll(d.Request.URL, l.URL, "{{url}}")
+		d.Request.Response = ""
+		type golden struct {
+			Kind, Op, Key, Subject, Basis     string
+			OccurredAt, NotBefore, ObservedAt string
+			People                            []evidence.Person
+			Links, Scope                      []evidence.Ref
+			Content                           json.RawMessage
+			Text, URL                         string
+			Raw                               bool
+		}
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(golden{
+			string(d.Kind), string(d.Op), d.Key, d.Subject.String(), string(d.Basis),
+			evidence.FormatTime(d.OccurredAt), evidence.FormatTime(d.NotBefore), evidence.FormatTime(d.ObservedAt),
+			d.People, d.Links, d.Scope, d.Content, string(d.Text), d.Request.URL, len(d.Raw) > 0,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := json.MarshalIndent(last(rec), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(o)
+	b.WriteString("\n")
+	file := "testdata/acme.golden"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), b.String()); d != "" {
+		t.Errorf("drafts of the first look (-want +got):\n%s", d)
+	}
+}

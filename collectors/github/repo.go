@@ -1,0 +1,205 @@
+package github
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// repoLook is the look at one repository.
+type repoLook struct {
+	*look
+	name     string // as configured; facts and references use it
+	id       int64
+	path     string // repos/owner/name
+	st       *repoState
+	watched  []string
+	fallback string // the default branch
+	empty    bool
+	gone     []string        // branches found deleted in this look
+	done     map[string]bool // commits emitted in this look
+	seen     []evidence.Seen
+	oldest   time.Time // of the commits emitted in this look
+}
+
+// whoami finds out whose credential is used. An installation token has no
+// account: GitHub answers 403.
+func (l *look) whoami() error {
+	p, err := l.get(l.ctx, "user")
+	switch s := fetch.Status(err); {
+	case s == http.StatusForbidden || s == http.StatusNotFound:
+		l.identity = "token without an account (app installation)"
+		return nil
+	case err != nil:
+		return err
+	}
+	var u struct {
+		ID int64 `json:"id"`
+	}
+	if err := decode(p, &u); err != nil {
+		return err
+	}
+	if u.ID <= 0 {
+		return problem.New(problem.Source, "the answer of %s names no account", p.req.URL).WithHint("check that url is the base of a GitHub REST API")
+	}
+	l.identity = "account " + strconv.FormatInt(u.ID, 10)
+	return nil
+}
+
+// tokenExpiry notes a token that ends within two weeks.
+func (l *look) tokenExpiry(s string) {
+	for _, layout := range []string{"2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			if t.Sub(l.started) < 14*24*time.Hour {
+				l.note("the token expires at %s", evidence.FormatTime(t))
+			}
+			return
+		}
+	}
+}
+
+// repo looks at one repository: branches, then requests, then guards. What was
+// read before an error stays; what was not is read by the next run.
+func (l *look) repo(name string) error {
+	owner, short, _ := strings.Cut(name, "/")
+	r := &repoLook{
+		look: l, name: name, st: l.cur.repo(name), done: map[string]bool{},
+		path: "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(short),
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	l.sees = append(l.sees, name)
+	if err := r.branches(); err != nil {
+		return err
+	}
+	if err := r.pulls(); err != nil {
+		return err
+	}
+	if err := r.protections(); err != nil {
+		return err
+	}
+	if err := l.progress(); err != nil {
+		return err
+	}
+	l.seen = append(l.seen, r.seen...)
+	l.after = append(l.after, r.after...)
+	return nil
+}
+
+func (r *repoLook) open() error {
+	p, err := r.get(r.ctx, r.path)
+	if err != nil {
+		return err
+	}
+	var repo struct {
+		ID       int64  `json:"id"`
+		FullName string `json:"full_name"`
+		Default  string `json:"default_branch"`
+	}
+	if err := decode(p, &repo); err != nil {
+		return err
+	}
+	if repo.ID <= 0 || repo.Default == "" || badBranch.MatchString(repo.Default) {
+		return problem.New(problem.Source, "the answer of %s is no repository", p.req.URL).WithHint("check that url is the base of a GitHub REST API")
+	}
+	if !strings.EqualFold(repo.FullName, r.name) {
+		r.note("repository %s was renamed or moved at the source: change its name under repos", r.name)
+	}
+	r.id, r.fallback = repo.ID, repo.Default
+	r.watched = r.cfg.Branches
+	if len(r.watched) == 0 {
+		r.watched = []string{repo.Default}
+	}
+	return nil
+}
+
+// public is a branch's name as facts may hold it. People name branches after
+// themselves, so a branch that nobody configured stands as a hash.
+func (r *repoLook) public(branch string) string {
+	if branch == r.fallback {
+		return branch
+	}
+	for _, w := range r.watched {
+		if w == branch {
+			return branch
+		}
+	}
+	return "other-" + hashID(r.name+"@"+branch)
+}
+
+// draft fills what all drafts of a look share.
+func (r *repoLook) draft(kind evidence.Kind, op evidence.Op, req evidence.Request, facts any) evidence.Draft {
+	return evidence.Draft{
+		Kind: kind, Op: op, Source: r.env.Source,
+		OccurredAt: r.started, Basis: evidence.BasisObserved, ObservedAt: r.env.Clock().UTC(),
+		Scope: []evidence.Ref{r.project(r.name)}, Content: encode(facts), Request: req,
+	}
+}
+
+func (r *repoLook) claim(class evidence.Class, from time.Time, cause string, kinds ...evidence.Kind) {
+	if from.After(r.started) {
+		from = r.started
+	}
+	r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Scope: r.project(r.name), Class: class, From: from.UTC(), To: r.started, Cause: cause})
+}
+
+// horizon is how far back the first look goes; zero: to the beginning.
+func (r *repoLook) horizon() time.Time {
+	if r.cfg.History == 0 {
+		return time.Time{}
+	}
+	return r.started.Add(-r.cfg.History)
+}
+
+const firstLook = "read from history at the first look"
+
+// claimFirst claims what the first look read, from the horizon or, without
+// one, from the oldest time it met.
+func (r *repoLook) claimFirst(oldest time.Time, kinds ...evidence.Kind) {
+	from := r.horizon()
+	if from.IsZero() {
+		from = oldest
+	}
+	if from.IsZero() {
+		from = r.started
+	}
+	r.claim(evidence.Reconstructed, from, firstLook, kinds...)
+}
+
+// when gives a source's time in UTC, zero for one that JSON cannot hold.
+func when(t gh.Timestamp) time.Time {
+	u := t.UTC()
+	if y := u.Year(); u.IsZero() || y < 1 || y > 9999 {
+		return time.Time{}
+	}
+	return u
+}
+
+// items splits a JSON list into its items' own bytes.
+func items(p *page) ([]json.RawMessage, error) {
+	var list []json.RawMessage
+	if err := decode(p, &list); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+func odd(p *page, what string) error {
+	return problem.New(problem.Source, "the answer of %s holds %s", p.req.URL, what).
+		WithHint("report it with the program's version; nothing after it was read")
+}
+
+func (r *repoLook) key(format string, args ...any) string {
+	return fmt.Sprintf("%d", r.id) + fmt.Sprintf(format, args...)
+}

@@ -1,0 +1,108 @@
+package vault
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/evidence/problem"
+)
+
+// Config is the part of a source's configuration that this collector reads.
+// At least one of AuditFiles and URL must be set.
+type Config struct {
+	// AuditFiles are paths or globs of the active audit files: one for each
+	// device or node. Rotated siblings, compressed ones too, are found by their
+	// names.
+	AuditFiles []string `yaml:"audit_files"`
+	// Device is the path of the audit device that writes the file, as
+	// "vault audit list" shows it. Default: the file's name.
+	Device string `yaml:"device"`
+	// Prefix is the device's prefix option: text before each line's JSON.
+	Prefix string `yaml:"prefix"`
+	// URL of the server, https://vault.example:8200. Without it neither state
+	// nor probe is read, and coverage of the log is only reconstructed.
+	URL string `yaml:"url"`
+	// TokenFile holds the token; it is read anew for each request, so that an
+	// agent may swap it.
+	TokenFile string `yaml:"token_file"`
+	// CAFile names PEM certificates; when set they alone are trusted.
+	CAFile string `yaml:"ca_file"`
+	// Namespace is where the token lives; empty is the root namespace.
+	Namespace string `yaml:"namespace"`
+	// Namespaces are further namespaces whose state is read with the token.
+	Namespaces []string `yaml:"namespaces"`
+	// MaxLine is the longest audit line in bytes that is read.
+	MaxLine int `yaml:"max_line"`
+	// ProbeLimit is how long a probe may take to turn up in the log before the
+	// source counts as blind.
+	ProbeLimit time.Duration `yaml:"probe_limit"`
+	// StateEvery is how often the state side is read.
+	StateEvery time.Duration `yaml:"state_every"`
+}
+
+const (
+	defaultMaxLine    = 32 << 20
+	defaultProbeLimit = 2 * time.Minute
+	defaultStateEvery = time.Hour
+)
+
+// Spec describes the collector to the configuration.
+func Spec() collectors.Spec {
+	return collectors.Spec{
+		Type: "vault",
+		Says: "Vault or OpenBao: audit-device logs from files, and policies, roles, identities, mounts and devices from the API",
+		Config: func() any {
+			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery}
+		},
+		New: func(config any, env collectors.Env) (collectors.Collector, error) {
+			c, ok := config.(*Config)
+			if !ok {
+				return nil, problem.New(problem.Internal, "vault: configuration of type %T", config)
+			}
+			return New(*c, env)
+		},
+		Every: "@every 1m",
+	}
+}
+
+// check fills defaults and reports the first thing to fix.
+func (c *Config) check() error {
+	if c.MaxLine == 0 {
+		c.MaxLine = defaultMaxLine
+	}
+	if c.ProbeLimit == 0 {
+		c.ProbeLimit = defaultProbeLimit
+	}
+	if c.StateEvery == 0 {
+		c.StateEvery = defaultStateEvery
+	}
+	switch {
+	case len(c.AuditFiles) == 0 && c.URL == "":
+		return problem.New(problem.Config, "neither audit_files nor url is set").
+			WithHint("set audit_files to the audit device's file, url to the server, or both")
+	case c.URL != "" && c.TokenFile == "":
+		return problem.New(problem.Config, "url is set without token_file").
+			WithHint("put a token with the policy of deploy/access/vault into a file and name it in token_file")
+	case c.URL == "" && (c.TokenFile != "" || c.CAFile != "" || c.Namespace != "" || len(c.Namespaces) > 0):
+		return problem.New(problem.Config, "token_file, ca_file and namespaces need url")
+	case c.MaxLine < 4096 || c.MaxLine > 256<<20:
+		return problem.New(problem.Config, "max_line is %d bytes, must be 4096 to %d", c.MaxLine, 256<<20)
+	case c.ProbeLimit < time.Second || c.ProbeLimit > 24*time.Hour:
+		return problem.New(problem.Config, "probe_limit is %s, must be 1s to 24h", c.ProbeLimit)
+	case c.StateEvery < time.Second:
+		return problem.New(problem.Config, "state_every is %s, must be at least 1s", c.StateEvery)
+	case strings.ContainsAny(c.Prefix, "{\n"):
+		return problem.New(problem.Config, "prefix holds { or a line break")
+	}
+	for _, p := range c.AuditFiles {
+		switch _, err := filepath.Match(p, ""); {
+		case err != nil:
+			return problem.New(problem.Config, "audit_files: %q is not a path or glob", p)
+		case !filepath.IsAbs(p):
+			return problem.New(problem.Config, "audit_files: %q is not an absolute path", p)
+		}
+	}
+	return nil
+}

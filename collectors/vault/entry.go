@@ -1,0 +1,447 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// entry is what is needed of one audit line. Its byte slices are views into
+// the line. The shape is that of Vault's audit package; keys we do not need
+// are checked for grammar and passed over.
+type entry struct {
+	at      time.Time // zero when the device leaves times out
+	request bool      // type is request; else response
+	errText []byte
+	auth    authPart
+	req     reqPart
+	resp    respPart
+	unknown []string // top-level keys we never heard of
+	spans   []span   // numbers and booleans inside data that may be secret
+	spanCut bool     // there were more of them than we keep
+}
+
+type authPart struct {
+	token, accessor, display, entity, tokenType []byte
+	policies, granting                          [][]byte
+	denied                                      bool // policy_results.allowed is false
+	meta                                        metaPart
+}
+
+// known reports whether the part says who the caller is.
+func (a *authPart) known() bool {
+	return len(a.entity) > 0 || len(a.display) > 0 || len(a.accessor) > 0
+}
+
+type metaPart struct {
+	username, role, roleName, saName, saNamespace []byte
+}
+
+type reqPart struct {
+	id, op, path, mount, mountType, mountClass []byte
+	namespace, token, remote                   []byte
+	wrapTTL                                    bool
+	data                                       dataPart
+}
+
+type respPart struct {
+	present   bool
+	hasData   bool
+	hasAuth   bool
+	data      dataPart
+	auth      authPart
+	lease     []byte
+	wrapToken []byte
+	mountType []byte
+}
+
+// dataPart says what was found inside request.data or response.data.
+type dataPart struct {
+	clearKey bool // a key that always holds a credential has its value in clear
+	clearVal bool // some string below a "data" key is in clear
+	clearAny bool // some string is in clear
+	status   int  // http_status_code, 0 when absent
+}
+
+// span is a value that Vault leaves in clear (it hashes strings only) at a
+// place where a secret's value may stand.
+type span struct {
+	from, to int
+	pointer  string
+	inner    bool // below a "data" key, as in KV version 2
+}
+
+const maxSpans = 256
+
+var (
+	hashed     = []byte("hmac-sha256:")
+	errNoID    = errors.New("no request id")
+	errType    = errors.New("type is neither request nor response")
+	errNoEntry = errors.New("not a JSON object")
+	errXML     = errors.New("an XML line: the device writes jsonx, which is not read; set format=json")
+)
+
+// decode reads one audit line into e, which is reset first but keeps its
+// slices. Errors say what is wrong with the line and never quote it.
+func (e *entry) decode(line []byte) error {
+	e.reset()
+	s := scan{b: line}
+	if c := s.peek(); c != '{' {
+		if c == '<' {
+			return errXML
+		}
+		return errNoEntry
+	}
+	var typ []byte
+	s.enter('{')
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "time":
+			e.at = parseTime(s.text())
+		case "type":
+			typ = s.text()
+		case "error":
+			e.errText = s.text()
+		case "auth":
+			e.auth.decode(&s)
+		case "request":
+			e.decodeRequest(&s)
+		case "response":
+			e.decodeResponse(&s)
+		case "forwarded", "forwarded_from", "entry_type":
+			s.skip()
+		default:
+			if len(e.unknown) < 8 && len(k) <= 64 {
+				e.unknown = append(e.unknown, string(k))
+			}
+			s.skip()
+		}
+	}
+	switch err := s.end(); {
+	case err != nil:
+		return err
+	case len(e.req.id) == 0:
+		return errNoID
+	}
+	switch string(typ) {
+	case "request":
+		e.request = true
+	case "response":
+	default:
+		return errType
+	}
+	return nil
+}
+
+func (e *entry) reset() {
+	p, g := e.auth.policies[:0], e.auth.granting[:0]
+	sp := e.spans[:0]
+	*e = entry{spans: sp}
+	e.auth.policies, e.auth.granting = p, g
+}
+
+// parseTime reads RFC 3339 with any fraction; zero when it is none.
+func parseTime(b []byte) time.Time {
+	if len(b) == 0 {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func (a *authPart) decode(s *scan) {
+	if !s.enter('{') {
+		return
+	}
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "client_token":
+			a.token = s.text()
+		case "accessor":
+			a.accessor = s.text()
+		case "display_name":
+			a.display = s.text()
+		case "entity_id":
+			a.entity = s.text()
+		case "token_type":
+			a.tokenType = s.text()
+		case "policies":
+			a.policies = texts(s, a.policies[:0])
+		case "policy_results":
+			a.decodeResults(s)
+		case "metadata":
+			a.meta.decode(s)
+		default:
+			s.skip()
+		}
+	}
+}
+
+// decodeResults skips granting policies without a name: the formatter of some
+// versions puts as many blanks before the real ones.
+func (a *authPart) decodeResults(s *scan) {
+	if !s.enter('{') {
+		return
+	}
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "allowed":
+			a.denied = s.peek() == 'f'
+			s.skip()
+		case "granting_policies":
+			a.granting = a.granting[:0]
+			if !s.enter('[') {
+				continue
+			}
+			for s.next(']') {
+				if !s.enter('{') {
+					continue
+				}
+				for k, ok := s.key(); ok; k, ok = s.key() {
+					if string(k) != "name" {
+						s.skip()
+					} else if n := s.text(); len(n) > 0 {
+						a.granting = append(a.granting, n)
+					}
+				}
+			}
+		default:
+			s.skip()
+		}
+	}
+}
+
+func (m *metaPart) decode(s *scan) {
+	if !s.enter('{') {
+		return
+	}
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "username":
+			m.username = s.text()
+		case "role":
+			m.role = s.text()
+		case "role_name":
+			m.roleName = s.text()
+		case "service_account_name":
+			m.saName = s.text()
+		case "service_account_namespace":
+			m.saNamespace = s.text()
+		default:
+			s.skip()
+		}
+	}
+}
+
+func texts(s *scan, to [][]byte) [][]byte {
+	if !s.enter('[') {
+		return to
+	}
+	for s.next(']') {
+		if t := s.text(); len(t) > 0 {
+			to = append(to, t)
+		}
+	}
+	return to
+}
+
+func (e *entry) decodeRequest(s *scan) {
+	r := &e.req
+	if !s.enter('{') {
+		return
+	}
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "id":
+			r.id = s.text()
+		case "operation":
+			r.op = s.text()
+		case "path":
+			r.path = s.text()
+		case "mount_point":
+			r.mount = s.text()
+		case "mount_type":
+			r.mountType = s.text()
+		case "mount_class":
+			r.mountClass = s.text()
+		case "client_token":
+			r.token = s.text()
+		case "remote_address":
+			r.remote = s.text()
+		case "wrap_ttl":
+			r.wrapTTL = true
+			s.skip()
+		case "namespace":
+			if s.enter('{') {
+				for k, ok := s.key(); ok; k, ok = s.key() {
+					if string(k) == "path" {
+						r.namespace = s.text()
+					} else {
+						s.skip()
+					}
+				}
+			}
+		case "data":
+			e.walk(s, &r.data, "/request/data", "", false)
+		default:
+			s.skip()
+		}
+	}
+}
+
+func (e *entry) decodeResponse(s *scan) {
+	r := &e.resp
+	if !s.enter('{') {
+		return
+	}
+	r.present = true
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		switch string(k) {
+		case "data":
+			r.hasData = s.peek() == '{'
+			e.walk(s, &r.data, "/response/data", "", false)
+		case "auth":
+			r.hasAuth = s.peek() == '{'
+			r.auth.decode(s)
+		case "mount_type":
+			r.mountType = s.text()
+		case "secret":
+			if s.enter('{') {
+				for k, ok := s.key(); ok; k, ok = s.key() {
+					if string(k) == "lease_id" {
+						r.lease = s.text()
+					} else {
+						s.skip()
+					}
+				}
+			}
+		case "wrap_info":
+			if s.enter('{') {
+				for k, ok := s.key(); ok; k, ok = s.key() {
+					if string(k) == "token" {
+						r.wrapToken = s.text()
+					} else {
+						s.skip()
+					}
+				}
+			}
+		default:
+			s.skip()
+		}
+	}
+}
+
+// walk goes through data and notes what stands there in clear: at is the JSON
+// pointer of this value, key its last name, inner whether a "data" key is
+// above.
+func (e *entry) walk(s *scan, d *dataPart, at, key string, inner bool) {
+	switch c := s.peek(); c {
+	case '"':
+		v := s.str()
+		if len(v) == 0 || bytes.HasPrefix(v, hashed) {
+			return
+		}
+		d.clearKey = d.clearKey || credentialKey(key)
+		d.clearVal = d.clearVal || inner
+		d.clearAny = true
+	case '{':
+		if !s.enter('{') {
+			return
+		}
+		for k, ok := s.key(); ok; k, ok = s.key() {
+			// The pointer is only built for values that need one.
+			if c := s.peek(); c != '{' && c != '[' && c != '"' && !scalarInClear(c) {
+				s.skip()
+				continue
+			} else if c == '"' {
+				e.walk(s, d, "", string(k), inner)
+				continue
+			}
+			e.walk(s, d, at+"/"+pointerEscape(k), string(k), inner || string(k) == "data")
+		}
+	case '[':
+		if !s.enter('[') {
+			return
+		}
+		for n := 0; s.next(']'); n++ {
+			if c := s.peek(); c == '"' {
+				e.walk(s, d, "", key, inner)
+				continue
+			}
+			e.walk(s, d, at+"/"+strconv.Itoa(n), key, inner)
+		}
+	default:
+		s.ws()
+		from := s.i
+		if key == "http_status_code" {
+			if d.status = max(s.number(), 0); s.err == nil {
+				return
+			}
+		}
+		s.skip()
+		if s.err != nil || !scalarInClear(c) {
+			return
+		}
+		if len(e.spans) >= maxSpans {
+			e.spanCut = true
+			return
+		}
+		e.spans = append(e.spans, span{from, s.i, at, inner})
+	}
+}
+
+func scalarInClear(c byte) bool {
+	return c == '-' || '0' <= c && c <= '9' || c == 't' || c == 'f'
+}
+
+func pointerEscape(k []byte) string {
+	if !bytes.ContainsAny(k, "~/") {
+		return string(k)
+	}
+	k = bytes.ReplaceAll(k, []byte("~"), []byte("~0"))
+	return string(bytes.ReplaceAll(k, []byte("/"), []byte("~1")))
+}
+
+// credentialKey reports whether a key of request or response data always
+// holds a credential, so that its value must be a hash.
+func credentialKey(k string) bool {
+	switch k {
+	case "password", "secret_id", "jwt", "token", "client_token", "private_key", "secret_key",
+		"security_token", "plaintext", "client_secret", "bindpass", "passcode", "access_key",
+		"http_raw_body", "iam_request_headers", "root_token", "otp", "identity_token":
+		return true
+	}
+	return false
+}
+
+// raw reports whether the line shows that its device writes values in clear
+// (log_raw, or a version that leaks): such a line is never stored.
+func (e *entry) raw() bool {
+	for _, t := range [][]byte{e.auth.token, e.req.token, e.resp.auth.token, e.resp.wrapToken} {
+		if len(t) > 0 && !bytes.HasPrefix(t, hashed) {
+			return true
+		}
+	}
+	if e.req.data.clearKey || e.resp.data.clearKey {
+		return true
+	}
+	switch e.zone() {
+	case zoneInner:
+		return e.req.data.clearVal || e.resp.data.clearVal
+	case zoneAll:
+		return e.req.data.clearAny || e.resp.data.clearAny
+	}
+	return false
+}
+
+// saneHash returns h when the source hashed it, else "".
+func saneHash(h []byte) string {
+	if bytes.HasPrefix(h, hashed) {
+		return string(h)
+	}
+	return ""
+}

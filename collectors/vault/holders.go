@@ -1,0 +1,208 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"evidenced/evidence"
+)
+
+// identities reads entities with their aliases, and the policies that groups
+// add.
+func (w *walk) identities(ctx context.Context, ns *nsState) error {
+	ids, err := w.keys(ctx, ns, "identity/group/id")
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		data, err := w.get(ctx, ns, "identity/group/id/"+id)
+		if errors.Is(err, errAbsent) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ns.groups[id] = stringList(data["policies"])
+	}
+	if ids, err = w.keys(ctx, ns, "identity/entity/id"); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		data, err := w.get(ctx, ns, "identity/entity/id/"+id)
+		if errors.Is(err, errAbsent) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.entity(ctx, ns, id, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) entity(ctx context.Context, ns *nsState, id string, data map[string]any) error {
+	f := evidence.IdentityFacts{Entity: clean([]byte(id)), Disabled: asBool(data["disabled"]), Policies: sorted(data["policies"]), Holder: -1}
+	groups := slices.Concat(stringList(data["group_ids"]), stringList(data["direct_group_ids"]), stringList(data["inherited_group_ids"]))
+	for _, g := range groups {
+		for _, p := range ns.groups[g] {
+			if !slices.Contains(f.GroupPolicies, p) {
+				f.GroupPolicies = append(f.GroupPolicies, p)
+			}
+		}
+	}
+	slices.Sort(f.GroupPolicies)
+	login := ""
+	aliases, _ := data["aliases"].([]any)
+	for _, x := range aliases {
+		a, ok := x.(map[string]any)
+		if !ok {
+			continue
+		}
+		al := evidence.IdentityAlias{
+			MountAccessor: asString(a["mount_accessor"]), MountType: asString(a["mount_type"]),
+			MountPath: joinPath(ns.name, strings.Trim(asString(a["mount_path"]), "/")),
+		}
+		name := asString(a["name"])
+		w.holders[al.MountAccessor+"|"+name] = id
+		switch {
+		case humanMethod(al.MountType):
+			if login == "" || name < login {
+				login = name
+			}
+		case machineMethod(al.MountType):
+			meta, _ := a["metadata"].(map[string]any)
+			for _, k := range []string{"role_name", "role"} {
+				if al.Role == "" {
+					al.Role = asString(meta[k])
+				}
+			}
+		}
+		f.Aliases = append(f.Aliases, al)
+	}
+	slices.SortFunc(f.Aliases, func(a, b evidence.IdentityAlias) int {
+		return strings.Compare(a.MountAccessor+a.Role, b.MountAccessor+b.Role)
+	})
+	subject := w.m.ref("entity", f.Entity)
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(f.Policies, f.GroupPolicies))))
+	var people []evidence.Person
+	if login != "" {
+		f.Holder = 0
+		people = append(people, w.holder(entityRealm(w.m.authority), f.Entity, login))
+	}
+	return w.emit(ctx, evidence.SecretIdentity, subject, &f, func(d *evidence.Draft) {
+		d.People = people
+		refs := w.policyRefs(ns, all)
+		d.Links = append(d.Links, refs...)
+		d.Scope = append(append(append(w.scope(ns), subject), refs...), w.paths(ns, all)...)
+	})
+}
+
+func (w *walk) holder(realm, id, login string) evidence.Person {
+	return w.m.marked(evidence.Person{
+		Role: evidence.RoleHolder, Realm: realm, NativeID: cut(id, 200), Names: names(login, ""), Proof: evidence.ProofAuthenticated,
+	})
+}
+
+// roleLists says where an auth method keeps its roles, users and groups.
+var roleLists = map[string][]string{
+	"approle": {"role"}, "kubernetes": {"role"}, "jwt": {"role"}, "oidc": {"role"}, "aws": {"roles"}, "gcp": {"roles"},
+	"azure": {"role"}, "cert": {"certs"}, "userpass": {"users"}, "ldap": {"users", "groups"}, "okta": {"users", "groups"},
+	"radius": {"users"}, "kerberos": {"groups"},
+}
+
+// roles reads what each auth method gives to whom.
+func (w *walk) roles(ctx context.Context, ns *nsState) error {
+	for _, m := range ns.auth {
+		for _, kind := range roleLists[m.kind] {
+			names, err := w.keys(ctx, ns, m.path+"/"+kind)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				if strings.HasSuffix(name, "/") {
+					continue
+				}
+				data, err := w.get(ctx, ns, m.path+"/"+kind+"/"+name)
+				if errors.Is(err, errAbsent) {
+					continue
+				}
+				if err != nil && kind == "users" && ctx.Err() == nil {
+					var sink *sinkError
+					if !errors.As(err, &sink) {
+						// The address in the error holds the login.
+						err = errors.New(hideUser(err.Error(), name, url.PathEscape(name)))
+					}
+				}
+				if err != nil {
+					return err
+				}
+				if err := w.role(ctx, ns, m, kind, name, data); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walk) role(ctx context.Context, ns *nsState, m mountInfo, kind, name string, data map[string]any) error {
+	f := evidence.RoleFacts{
+		Mount: joinPath(ns.name, m.path), MountType: m.kind, Role: clean([]byte(name)), Holder: -1,
+		Policies:   sorted(firstOf(data, "token_policies", "policies")),
+		Namespaces: sorted(data["bound_service_account_namespaces"]), ServiceAccounts: sorted(data["bound_service_account_names"]),
+		TTLSeconds: seconds(firstOf(data, "token_ttl", "ttl")), MaxTTLSeconds: seconds(firstOf(data, "token_max_ttl", "max_ttl")),
+	}
+	var people []evidence.Person
+	switch kind {
+	case "users":
+		f.Role, f.Holder = w.pseudonym(f.Mount, name), 0
+		realm, id := "vault:"+w.m.authority+"/login", f.Mount+"/"+name
+		if e := w.holders[m.accessor+"|"+name]; e != "" {
+			realm, id = entityRealm(w.m.authority), e
+		}
+		people = append(people, w.holder(realm, id, name))
+	case "groups":
+		f.Role = "groups/" + f.Role
+	}
+	subject := w.m.ref("role", f.Mount+"/"+f.Role)
+	return w.emit(ctx, evidence.SecretRole, subject, &f, func(d *evidence.Draft) {
+		d.People = people
+		refs := w.policyRefs(ns, f.Policies)
+		d.Links = append(append(d.Links, w.m.ref("mount", f.Mount)), refs...)
+		for _, n := range f.Namespaces {
+			if !strings.ContainsAny(n, "*") {
+				d.Scope = append(d.Scope, w.m.ref("ns", n))
+			}
+		}
+		d.Scope = append(append(append(d.Scope, w.scope(ns)...), refs...), w.paths(ns, f.Policies)...)
+	})
+}
+
+func firstOf(data map[string]any, keys ...string) any {
+	for _, k := range keys {
+		switch v := data[k].(type) {
+		case nil:
+		case []any:
+			if len(v) > 0 {
+				return v
+			}
+		default:
+			return v
+		}
+	}
+	return nil
+}
+
+func sorted(v any) []string {
+	s := slices.Clone(stringList(v))
+	for i := range s {
+		s[i] = clean([]byte(s[i]))
+	}
+	slices.Sort(s)
+	return slices.Compact(s)
+}

@@ -1,0 +1,267 @@
+package vault
+
+import "time"
+
+// Limits of the join. A server cuts requests off after 90 s by default, so a
+// response that has not come after responseWait of log time is not expected
+// any more; when it comes all the same, the record is amended.
+const (
+	responseWait = 120 * time.Second
+	maxWaiting   = 4096
+	maxWaitBytes = 64 << 20
+	lateWait     = 15 * time.Minute // how long a late response is still looked for
+	maxLate      = 512
+	maxLateText  = 64 << 10
+	maxSeen      = 4096
+)
+
+// waiting is a request line whose response has not been read.
+type waiting struct {
+	id      string
+	e       *entry
+	text    []byte // own copy; e points into it. nil when it could not be read again
+	at      time.Time
+	guessed bool
+	raw     bool
+	ref     lineRef
+	device  string
+	era     string
+	lines   int // lines of this request read so far, from all devices
+}
+
+// ref of a waiting request as the cursor holds it.
+type waitRef struct {
+	ID  string    `json:"id"`
+	At  time.Time `json:"at"`
+	Era string    `json:"era,omitempty"`
+	lineRef
+}
+
+// seenID is a request that was emitted and whose lines other devices may show
+// again.
+type seenID struct {
+	ID   string    `json:"id"`
+	At   time.Time `json:"at"`
+	Left int       `json:"left"` // lines of it that may still come
+}
+
+// join pairs request and response lines by request id. Its whole state can be
+// put into the cursor, so that a run cut anywhere goes on as if it had not been
+// cut.
+type join struct {
+	streams int // how many devices show the same requests
+	wait    map[string]*waiting
+	queue   []*waiting // in order of arrival; entries gone from wait are stale
+	bytes   int
+	late    map[string]*waiting // emitted without response
+	lateQ   []string
+	seen    map[string]*seenID
+	seenQ   []*seenID
+	notes   *notes
+	free    []*entry
+}
+
+func newJoin(streams int, n *notes) *join {
+	return &join{streams: streams, wait: map[string]*waiting{}, late: map[string]*waiting{}, seen: map[string]*seenID{}, notes: n}
+}
+
+// add takes one line and hands out, through emit, every pair that is decided
+// by it.
+func (j *join) add(l *line, device, era string, emit func(*pair) error) (kept bool, err error) {
+	if err := j.expire(l.at, emit); err != nil {
+		return false, err
+	}
+	id := string(l.e.req.id)
+	if s := j.seen[id]; s != nil {
+		if s.Left--; s.Left <= 0 {
+			delete(j.seen, id)
+		}
+		return false, nil
+	}
+	if l.e.request {
+		if w := j.wait[id]; w != nil {
+			w.lines++ // another device, or the same line again
+			return false, nil
+		}
+		if j.late[id] != nil {
+			return false, nil
+		}
+		return true, j.push(l, id, device, era, emit)
+	}
+	p := &pair{resp: l.e, respLine: l.text, respRaw: l.raw, at: l.at, atGuessed: l.guessed, respAt: l.at, device: device, era: era}
+	lines := 1
+	w, late := j.wait[id], false
+	if w == nil {
+		w, late = j.late[id], true
+	}
+	if w != nil {
+		p.at, p.atGuessed = w.at, w.guessed
+		if w.e != nil {
+			p.req, p.reqLine, p.reqRaw, p.device, p.era = w.e, w.text, w.raw, w.device, w.era
+		}
+		j.drop(id)
+		p.amend = late
+		lines += w.lines
+	}
+	j.emitted(id, l.at, lines)
+	if err := emit(p); err != nil {
+		return false, err
+	}
+	if p.req != nil && len(j.free) < 64 {
+		j.free = append(j.free, p.req)
+	}
+	return false, nil
+}
+
+// spare returns an entry that nobody uses any more.
+func (j *join) spare() *entry {
+	if n := len(j.free); n > 0 {
+		e := j.free[n-1]
+		j.free = j.free[:n-1]
+		return e
+	}
+	return &entry{}
+}
+
+// push lets a request wait.
+func (j *join) push(l *line, id, device, era string, emit func(*pair) error) error {
+	for len(j.wait) >= maxWaiting || j.bytes+len(l.text) > maxWaitBytes && len(j.wait) > 0 {
+		j.notes.add("more requests wait for their response than are kept: the oldest were recorded without it")
+		if err := j.expireOldest(emit); err != nil {
+			return err
+		}
+	}
+	w := &waiting{id: id, e: l.e, text: l.text, at: l.at, guessed: l.guessed, raw: l.raw, ref: l.ref, device: device, era: era, lines: 1}
+	j.wait[id] = w
+	j.queue = append(j.queue, w)
+	j.bytes += len(w.text)
+	return nil
+}
+
+func (j *join) drop(id string) {
+	if w := j.wait[id]; w != nil {
+		j.bytes -= len(w.text)
+		delete(j.wait, id)
+	}
+	delete(j.late, id)
+}
+
+// expire emits the requests that have waited too long at the time now.
+func (j *join) expire(now time.Time, emit func(*pair) error) error {
+	for len(j.lateQ) > 0 {
+		if w := j.late[j.lateQ[0]]; w != nil && now.Sub(w.at) <= lateWait {
+			break
+		}
+		delete(j.late, j.lateQ[0])
+		j.lateQ = j.lateQ[1:]
+	}
+	for len(j.queue) > 0 {
+		w := j.queue[0]
+		if j.wait[w.id] == w && now.Sub(w.at) <= responseWait {
+			break
+		}
+		if err := j.expireOldest(emit); err != nil {
+			return err
+		}
+	}
+	for len(j.seenQ) > 0 && (now.Sub(j.seenQ[0].At) > responseWait || j.seen[j.seenQ[0].ID] != j.seenQ[0] || len(j.seen) > maxSeen) {
+		if s := j.seenQ[0]; j.seen[s.ID] == s {
+			delete(j.seen, s.ID)
+		}
+		j.seenQ = j.seenQ[1:]
+	}
+	return nil
+}
+
+// expireOldest drops the first of the queue, and emits it if it still waits.
+func (j *join) expireOldest(emit func(*pair) error) error {
+	w := j.queue[0]
+	j.queue[0] = nil
+	j.queue = j.queue[1:]
+	if j.wait[w.id] != w {
+		return nil
+	}
+	j.drop(w.id)
+	if w.e == nil {
+		j.notes.partial("request %s waited for its response in a file that is gone; it was not recorded", w.id)
+		return nil
+	}
+	for len(j.lateQ) >= maxLate {
+		delete(j.late, j.lateQ[0])
+		j.lateQ = j.lateQ[1:]
+	}
+	if len(w.text) > maxLateText {
+		late := &waiting{id: w.id, at: w.at, guessed: w.guessed, ref: w.ref, lines: w.lines}
+		j.late[w.id] = late
+	} else {
+		j.late[w.id] = w
+	}
+	j.lateQ = append(j.lateQ, w.id)
+	return emit(&pair{req: w.e, reqLine: w.text, reqRaw: w.raw, at: w.at, atGuessed: w.guessed, device: w.device, era: w.era})
+}
+
+// emitted remembers an id whose lines other devices will show again.
+func (j *join) emitted(id string, at time.Time, lines int) {
+	if left := 2*j.streams - lines; j.streams > 1 && left > 0 {
+		s := &seenID{id, at, left}
+		j.seen[id] = s
+		j.seenQ = append(j.seenQ, s)
+	}
+}
+
+// joinState is the part of the join that the cursor holds: references, not
+// lines.
+type joinState struct {
+	Wait []waitRef `json:"wait,omitempty"`
+	Late []waitRef `json:"late,omitempty"`
+	Seen []seenID  `json:"seen,omitempty"`
+}
+
+func (j *join) state() joinState {
+	var st joinState
+	for _, w := range j.queue {
+		if j.wait[w.id] == w {
+			st.Wait = append(st.Wait, waitRef{w.id, w.at, w.era, w.ref})
+		}
+	}
+	for _, id := range j.lateQ {
+		if w := j.late[id]; w != nil {
+			st.Late = append(st.Late, waitRef{id, w.at, w.era, w.ref})
+		}
+	}
+	for _, s := range j.seenQ {
+		if j.seen[s.ID] == s {
+			st.Seen = append(st.Seen, *s)
+		}
+	}
+	return st
+}
+
+// restore rebuilds the join from the cursor; read fetches a line again. A line
+// that cannot be read again keeps its place without its content.
+func (j *join) restore(st joinState, read func(lineRef) (text []byte, device string, err error)) {
+	load := func(r waitRef) *waiting {
+		w := &waiting{id: r.ID, at: r.At, ref: r.lineRef, era: r.Era, lines: 1}
+		text, device, err := read(r.lineRef)
+		e := &entry{}
+		if err != nil || e.decode(text) != nil || string(e.req.id) != r.ID {
+			return w
+		}
+		w.e, w.text, w.raw, w.device, w.guessed = e, text, e.raw(), device, e.at.IsZero()
+		return w
+	}
+	for _, r := range st.Wait {
+		w := load(r)
+		j.wait[w.id] = w
+		j.queue = append(j.queue, w)
+		j.bytes += len(w.text)
+	}
+	for _, r := range st.Late {
+		j.late[r.ID] = load(r)
+		j.lateQ = append(j.lateQ, r.ID)
+	}
+	for _, s := range st.Seen {
+		j.seen[s.ID] = &s
+		j.seenQ = append(j.seenQ, &s)
+	}
+}

@@ -1,0 +1,332 @@
+package vault
+
+import (
+	"strings"
+)
+
+// place is where a request went, in the form that facts and references use:
+// paths begin with the namespace, mounts come without their last slash, and
+// the names of people are taken out.
+type place struct {
+	namespace string // without slashes at its ends; "" is the root namespace
+	mount     string // with namespace
+	mountType string
+	path      string // as the source wrote it, {user} for a person's name
+	secret    string // path of the secret, "" when the request is about none
+	reading   bool   // a success gives secret data to the caller
+	auth      bool   // a login, token or identity request
+	login     bool
+	user      string // the name that was taken out
+	hide      bool   // the path held a token: the raw line must not be kept
+}
+
+// userToken stands in paths where a person's name or login stood.
+const userToken = "{user}"
+
+// locate reads namespace, mount and path of a request.
+func locate(e *entry) place {
+	r := &e.req
+	p := place{
+		namespace: strings.Trim(clean(r.namespace), "/"),
+		mountType: clean(r.mountType),
+	}
+	raw := strings.TrimPrefix(clean(r.path), "/")
+	if p.mountType == "" {
+		p.mountType = clean(e.resp.mountType)
+	}
+	mount := strings.Trim(clean(r.mount), "/")
+	if p.namespace != "" {
+		// Some servers put the namespace before the mount point, some do not.
+		mount = strings.TrimPrefix(mount, p.namespace+"/")
+		raw = strings.TrimPrefix(raw, p.namespace+"/")
+	}
+	if mount == "" {
+		mount = guessMount(raw)
+	}
+	sub, below := strings.CutPrefix(raw, mount+"/")
+	if !below {
+		sub = ""
+	}
+	p.path, p.user, p.hide = hideNames(raw, mount, p.mountType)
+	p.auth = string(r.mountClass) == "auth" || strings.HasPrefix(raw, "auth/") || strings.HasPrefix(raw, "identity/")
+	p.login = p.auth && (sub == "login" || strings.HasPrefix(sub, "login/") || strings.HasSuffix(sub, "/callback"))
+	p.mount = joinPath(p.namespace, mount)
+	p.reading = gives(p.mountType, string(r.op), mount, sub)
+	if !p.auth && !systemMount(mount) {
+		p.secret = joinPath(p.namespace, secretPath(mount, p.mountType, sub))
+		p.secret = hideMails(p.secret)
+	}
+	p.path = joinPath(p.namespace, p.path)
+	return p
+}
+
+// guessMount is for lines without a mount point: requests that no mount took
+// and those refused before routing.
+func guessMount(path string) string {
+	first, rest, _ := strings.Cut(path, "/")
+	if first == "auth" && rest != "" {
+		second, _, _ := strings.Cut(rest, "/")
+		return "auth/" + second
+	}
+	return first
+}
+
+func systemMount(mount string) bool {
+	return mount == "sys" || mount == "identity" || mount == ""
+}
+
+func joinPath(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "/" + b
+}
+
+// secretPath is the name the owner of a secret knows it by: KV version 2 puts
+// the kind of access between mount and name.
+func secretPath(mount, mountType, sub string) string {
+	sub = strings.TrimSuffix(sub, "/")
+	if mountType == "kv" {
+		if kind, name, _ := strings.Cut(sub, "/"); kvInfix(kind) {
+			sub = name
+		}
+	}
+	if sub == "" {
+		return mount
+	}
+	return mount + "/" + sub
+}
+
+func kvInfix(s string) bool {
+	switch s {
+	case "data", "metadata", "delete", "undelete", "destroy", "subkeys":
+		return true
+	}
+	return false
+}
+
+// gives reports whether a successful request hands secret data to its caller:
+// stored values, generated credentials, private keys, decrypted text.
+// Encrypting, signing, listing and metadata do not.
+func gives(mountType, op, mount, sub string) bool {
+	head, rest, _ := strings.Cut(sub, "/")
+	read := op == "read"
+	asks := read || op == "update" || op == "create"
+	switch mountType {
+	case "kv", "generic":
+		if kvInfix(head) {
+			return read && head == "data" && rest != ""
+		}
+		return read && sub != "" && sub != "config"
+	case "cubbyhole":
+		return read
+	case "system", "ns_system":
+		return givesSystem(op, sub)
+	case "transit":
+		switch head {
+		case "decrypt", "export", "backup":
+			return asks
+		case "datakey":
+			return asks && strings.HasPrefix(rest, "plaintext")
+		}
+		return false
+	case "pki":
+		return asks && (head == "issue" || strings.HasPrefix(sub, "root/generate/exported") ||
+			strings.HasPrefix(sub, "intermediate/generate/exported"))
+	case "totp":
+		return read && head == "code"
+	case "identity", "token", "approle", "userpass", "ldap", "kubernetes":
+		if mountType == "ldap" || mountType == "kubernetes" {
+			break // these are names of secret engines too
+		}
+		return false
+	case "":
+		// Refused before routing: the path is all there is.
+		if mount == "sys" {
+			return givesSystem(op, sub)
+		}
+		return read && head == "data"
+	}
+	if strings.HasPrefix(mount, "auth/") {
+		return false
+	}
+	switch head {
+	case "creds", "static-creds", "cred", "static-cred", "sts", "key", "token", "impersonated-account":
+		return asks && (head != "token" && head != "key" || rest != "")
+	case "roleset", "static-account":
+		return asks && (strings.HasSuffix(rest, "/key") || strings.HasSuffix(rest, "/token"))
+	case "library":
+		return asks && strings.HasSuffix(rest, "/check-out")
+	}
+	return false
+}
+
+func givesSystem(op, sub string) bool {
+	switch {
+	case sub == "wrapping/unwrap":
+		return true
+	case strings.HasPrefix(sub, "raw/"), strings.HasPrefix(sub, "storage/raft/snapshot"):
+		return op == "read"
+	}
+	return false
+}
+
+// zones say where in a line's data a secret's value may stand in clear.
+type zone int
+
+const (
+	zoneNone  zone = iota
+	zoneInner      // below a "data" key
+	zoneAll        // anywhere in request.data and response.data
+)
+
+// zone of a line. Vault hashes strings only: a number or boolean that is part
+// of a secret stands in clear there and is taken out before the line is kept.
+func (e *entry) zone() zone {
+	switch string(e.req.mountType) {
+	case "kv", "generic":
+		mount := strings.Trim(string(e.req.mount), "/")
+		sub := strings.TrimPrefix(string(e.req.path), mount+"/")
+		if ns := strings.Trim(string(e.req.namespace), "/"); ns != "" {
+			mount = strings.TrimPrefix(mount, ns+"/")
+			sub = strings.TrimPrefix(strings.TrimPrefix(string(e.req.path), ns+"/"), mount+"/")
+		}
+		head, _, _ := strings.Cut(sub, "/")
+		switch {
+		case head == "data":
+			return zoneInner
+		case kvInfix(head), head == "config":
+			return zoneNone
+		}
+		return zoneAll
+	case "cubbyhole":
+		return zoneAll
+	case "system", "ns_system", "":
+		if strings.HasSuffix(string(e.req.path), "sys/wrapping/unwrap") {
+			return zoneInner
+		}
+	case "totp":
+		return zoneAll
+	}
+	return zoneNone
+}
+
+// hideNames takes the names of people, and tokens, out of a path. It returns
+// the name that was found and whether a token was.
+func hideNames(path, mount, mountType string) (clean, user string, token bool) {
+	segs := strings.Split(path, "/")
+	for i := range segs {
+		switch {
+		case i >= 2 && hasAuthBefore(segs[:i]) && personSegment(segs[i-1], mountType) && segs[i] != "":
+			if user == "" {
+				user = segs[i]
+			}
+			segs[i] = userToken
+		case i == 3 && segs[0] == "auth" && segs[1] == "token" && tokenSegment(segs[2]) && segs[i] != "":
+			segs[i], token = "{token}", true
+		case i >= 2 && segs[0] == "identity" && segs[i-1] == "name" && (segs[i-2] == "entity" || segs[i-2] == "persona"):
+			user, segs[i] = segs[i], userToken
+		case looksLikeMail(segs[i]):
+			segs[i] = userToken
+		}
+	}
+	return strings.Join(segs, "/"), user, token
+}
+
+// hasAuthBefore: the segments before a user's name hold an auth mount, as in
+// auth/userpass/login/NAME and sys/leases/lookup/auth/userpass/login/NAME.
+func hasAuthBefore(segs []string) bool {
+	for _, s := range segs[:len(segs)-1] {
+		if s == "auth" {
+			return true
+		}
+	}
+	return false
+}
+
+// personSegment reports whether a name of a person follows s below an auth
+// mount.
+func personSegment(s, mountType string) bool {
+	switch s {
+	case "login", "users", "user", "verify":
+		return mountType != "approle" && mountType != "kubernetes"
+	}
+	return false
+}
+
+func tokenSegment(s string) bool {
+	switch s {
+	case "lookup", "renew", "revoke", "revoke-orphan":
+		return true
+	}
+	return false
+}
+
+func looksLikeMail(s string) bool {
+	at := strings.IndexByte(s, '@')
+	return at > 0 && strings.IndexByte(s[at:], '.') > 1
+}
+
+func hideMails(path string) string {
+	if !strings.Contains(path, "@") {
+		return path
+	}
+	segs := strings.Split(path, "/")
+	for i := range segs {
+		if looksLikeMail(segs[i]) {
+			segs[i] = userToken
+		}
+	}
+	return strings.Join(segs, "/")
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// clean makes a string of bytes that a JSON encoder keeps as they are: bytes
+// that are not UTF-8, and controls, are percent-encoded, and so is a percent
+// sign that could be taken for such an escape, so that two different names
+// never become one.
+//
+// A name longer than maxName ends in its hash: no real one is, and facts have
+// a largest size.
+func clean(b []byte) string {
+	s := escape(b)
+	if len(s) <= maxName {
+		return s
+	}
+	return cut(s, maxName-80) + "~" + hashHex(b)
+}
+
+const maxName = 2048 // bytes
+
+func escape(b []byte) string {
+	plain := true
+	for _, c := range b {
+		if c < ' ' || c >= 0x7f || c == '%' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return string(b)
+	}
+	var out strings.Builder
+	out.Grow(len(b) + 16)
+	s := string(b)
+	for i, r := range s {
+		switch {
+		case r == 0xfffd && !strings.HasPrefix(s[i:], "\uFFFD"), r < ' ', r == 0x7f,
+			r == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			out.WriteByte('%')
+			out.WriteByte(upperHex[s[i]>>4])
+			out.WriteByte(upperHex[s[i]&15])
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}

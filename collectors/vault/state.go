@@ -1,0 +1,445 @@
+package vault
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+var stateKinds = []evidence.Kind{evidence.SecretDevice, evidence.SecretMount, evidence.SecretPolicy,
+	evidence.SecretRole, evidence.SecretIdentity}
+
+// stateState is the part of the cursor that the state side keeps.
+type stateState struct {
+	At time.Time `json:"at,omitzero"` // of the last look
+	// Salt makes names of user roles out of logins, so that references hold no
+	// login and nobody outside can guess one.
+	Salt []byte `json:"salt,omitempty"`
+}
+
+// eraProbe is hashed by each audit device to tell its salt from an earlier
+// one. It is no secret.
+const eraProbe = "evidenced/era"
+
+// walk is one look at the state side.
+type walk struct {
+	r       *run
+	m       *maker
+	api     *client
+	now     time.Time
+	before  time.Time
+	failed  map[evidence.Kind]bool
+	holders map[string]string // alias, by mount accessor and name, to entity id
+	next    time.Time
+}
+
+// nsState is what one namespace's lists said, for those that build on them.
+type nsState struct {
+	name     string
+	kv       []string // paths of KV version 2 mounts, with namespace
+	auth     []mountInfo
+	policies map[string][]evidence.PolicyRule
+	groups   map[string][]string // policies by group id
+}
+
+type mountInfo struct{ path, kind, accessor string }
+
+// stateIfDue reads the state when the last look is long enough ago.
+func (r *run) stateIfDue(ctx context.Context) error {
+	now := r.c.env.Clock().UTC()
+	st := &r.cur.State
+	if r.c.api == nil || !st.At.IsZero() && now.Sub(st.At) < r.c.cfg.StateEvery {
+		return nil
+	}
+	if st.Salt == nil {
+		st.Salt = make([]byte, 16)
+		rand.Read(st.Salt) // never fails
+	}
+	w := &walk{r: r, m: r.c.maker, api: r.c.api, now: now, before: st.At, failed: map[evidence.Kind]bool{}, holders: map[string]string{}}
+	for _, ns := range r.c.api.names {
+		if err := w.namespace(ctx, ns); err != nil {
+			return err
+		}
+	}
+	var kinds []evidence.Kind
+	for _, k := range stateKinds {
+		if !w.failed[k] {
+			r.sink.Complete(k, evidence.Ref{})
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) == 0 && len(r.c.cfg.AuditFiles) == 0 {
+		return problem.New(problem.Source, "no state could be read: %s", strings.Join(r.c.notes.why, "; ")).
+			WithHint("check url, token_file and the policy of deploy/access/vault")
+	}
+	if len(kinds) > 0 {
+		r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: now, To: now})
+	}
+	st.At = now
+	return nil
+}
+
+func (w *walk) namespace(ctx context.Context, name string) error {
+	ns := &nsState{name: name, policies: map[string][]evidence.PolicyRule{}, groups: map[string][]string{}}
+	// Order matters: policies need the mounts, roles and identities both.
+	for _, step := range []struct {
+		kind evidence.Kind
+		do   func(context.Context, *nsState) error
+	}{
+		{evidence.SecretDevice, w.devices}, {evidence.SecretMount, w.mounts}, {evidence.SecretPolicy, w.policies},
+		{evidence.SecretIdentity, w.identities}, {evidence.SecretRole, w.roles},
+	} {
+		err := w.needs(step.kind)
+		if err == nil {
+			err = step.do(ctx, ns)
+		}
+		if err != nil {
+			var sink *sinkError
+			if ctx.Err() != nil || errors.As(err, &sink) {
+				return err
+			}
+			w.miss(step.kind, err)
+		}
+	}
+	return nil
+}
+
+// needs says why a kind cannot be read: tenancy attributes roles and
+// identities by what their policies open, and policies by the mounts below
+// their paths. Without the whole of these they would seem to change owner.
+func (w *walk) needs(kind evidence.Kind) error {
+	needed := map[evidence.Kind]evidence.Kind{
+		evidence.SecretPolicy: evidence.SecretMount, evidence.SecretRole: evidence.SecretPolicy, evidence.SecretIdentity: evidence.SecretPolicy,
+	}[kind]
+	if needed != "" && w.failed[needed] {
+		return fmt.Errorf("not read because %s could not be read in full", needed)
+	}
+	return nil
+}
+
+// miss notes that a list could not be read in full: nothing of its kind ends.
+func (w *walk) miss(kind evidence.Kind, err error) {
+	w.failed[kind] = true
+	w.r.c.notes.partial("%s: %v", kind, err)
+}
+
+// sinkError is an error of the sink: the run is over.
+type sinkError struct{ error }
+
+func (e *sinkError) Unwrap() error { return e.error }
+
+// pace keeps the walk at a few requests a second and the log read meanwhile.
+func (w *walk) pace(ctx context.Context) error {
+	if w.r.c.interval <= 0 {
+		return ctx.Err()
+	}
+	if d := time.Until(w.next); d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	w.next = time.Now().Add(w.r.c.interval)
+	if w.r.c.env.Clock().Sub(w.r.at) >= commitEvery {
+		if w.r.c.env.Clock().Sub(w.r.probed) >= probeEvery {
+			w.r.probe(ctx)
+		}
+		if err := w.r.read(ctx); err != nil {
+			return &sinkError{err}
+		}
+		if err := w.r.commit(ctx, true); err != nil {
+			return &sinkError{err}
+		}
+	}
+	return nil
+}
+
+func (w *walk) get(ctx context.Context, ns *nsState, path string) (map[string]any, error) {
+	if err := w.pace(ctx); err != nil {
+		return nil, err
+	}
+	s, err := w.api.get(ctx, ns.name, path, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.Data, nil
+}
+
+// keys lists a path; none, without an error, when the list is empty.
+func (w *walk) keys(ctx context.Context, ns *nsState, path string) ([]string, error) {
+	if err := w.pace(ctx); err != nil {
+		return nil, err
+	}
+	return w.api.keys(ctx, ns.name, path)
+}
+
+// emit hands over the state of one subject.
+func (w *walk) emit(ctx context.Context, kind evidence.Kind, subject evidence.Ref, facts any, fill func(*evidence.Draft)) error {
+	content, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	if len(content) > evidence.MaxContent {
+		w.miss(kind, fmt.Errorf("facts of %s have %d bytes, at most %d can be kept", subject, len(content), evidence.MaxContent))
+		return nil
+	}
+	d := evidence.Draft{
+		Kind: kind, Op: evidence.OpSet, Source: w.m.source, Key: cut(subject.Name, evidence.MaxKey), Subject: subject,
+		OccurredAt: w.now, Basis: evidence.BasisObserved, NotBefore: w.before, ObservedAt: w.now, Content: content,
+		Request: evidence.Request{Method: "GET", URL: w.r.c.cfg.URL, Agent: agent},
+	}
+	if fill != nil {
+		fill(&d)
+	}
+	if len(d.Links) > evidence.MaxLinks {
+		d.Links = d.Links[:evidence.MaxLinks]
+	}
+	if err := w.r.emit(ctx, d); err != nil {
+		return &sinkError{err}
+	}
+	return nil
+}
+
+func (w *walk) scope(ns *nsState) []evidence.Ref {
+	if ns.name == "" {
+		return nil
+	}
+	return []evidence.Ref{w.m.ref("ns", ns.name)}
+}
+
+// devices lists the audit devices with their options.
+func (w *walk) devices(ctx context.Context, ns *nsState) error {
+	data, err := w.get(ctx, ns, "sys/audit")
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		dev, ok := data[name].(map[string]any)
+		if !ok {
+			continue
+		}
+		path := strings.Trim(name, "/")
+		f := evidence.DeviceFacts{Path: joinPath(ns.name, clean([]byte(path))), Type: asString(dev["type"]), Local: asBool(dev["local"]), Options: map[string]string{}}
+		opts, _ := dev["options"].(map[string]any)
+		for k, v := range opts {
+			f.Options[k] = clean([]byte(fmt.Sprint(v)))
+		}
+		f.LogRaw = f.Options["log_raw"] == "true"
+		f.Filter = f.Options["filter"] != "" || f.Options["exclude"] != "" || f.Options["fallback"] == "true" || f.Options["elide_list_responses"] == "true"
+		if f.Era, err = w.era(ctx, ns, path); err != nil {
+			return err
+		}
+		subject := w.m.ref("device", f.Path)
+		if f.LogRaw {
+			w.r.c.notes.add("audit device %s writes values in clear (log_raw)", f.Path)
+		}
+		if err := w.emit(ctx, evidence.SecretDevice, subject, &f, func(d *evidence.Draft) { d.Scope = append(w.scope(ns), subject) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// era asks the device for the hash of a fixed text: it changes when the salt
+// does. Without the permission the era is unknown.
+func (w *walk) era(ctx context.Context, ns *nsState, path string) (string, error) {
+	if err := w.pace(ctx); err != nil {
+		return "", err
+	}
+	h, err := w.api.in(ns.name).Sys().AuditHashWithContext(ctx, path, eraProbe)
+	switch err = describe(err, "sys/audit-hash"); {
+	case problem.Is(err, problem.Credential):
+		w.r.c.notes.add("salt era of audit device %s is not known: %v", path, err)
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return cut(strings.TrimPrefix(h, string(hashed)), 16), nil
+}
+
+// mounts lists secret and auth engines.
+func (w *walk) mounts(ctx context.Context, ns *nsState) error {
+	for _, class := range []string{"secret", "auth"} {
+		path := "sys/mounts"
+		if class == "auth" {
+			path = "sys/auth"
+		}
+		data, err := w.get(ctx, ns, path)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(data)) {
+			mt, ok := data[name].(map[string]any)
+			if !ok || asString(mt["type"]) == "" {
+				continue // older servers repeat the envelope here
+			}
+			f := evidence.MountFacts{
+				Path: clean([]byte(strings.Trim(name, "/"))), Class: class, Type: asString(mt["type"]), Accessor: asString(mt["accessor"]),
+				UUID: asString(mt["uuid"]), Local: asBool(mt["local"]),
+			}
+			if class == "auth" {
+				f.Path = "auth/" + f.Path
+				ns.auth = append(ns.auth, mountInfo{f.Path, f.Type, f.Accessor})
+			}
+			if opts, _ := mt["options"].(map[string]any); opts != nil {
+				f.Version = asString(opts["version"])
+			}
+			f.Path = joinPath(ns.name, f.Path)
+			if f.Type == "kv" && f.Version == "2" {
+				ns.kv = append(ns.kv, f.Path)
+			}
+			subject := w.m.ref("mount", f.Path)
+			err := w.emit(ctx, evidence.SecretMount, subject, &f, func(d *evidence.Draft) {
+				d.Scope = append(w.scope(ns), subject)
+				if class == "secret" {
+					d.Scope = append(d.Scope, w.m.ref("path", f.Path))
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// policies reads each access policy.
+func (w *walk) policies(ctx context.Context, ns *nsState) error {
+	names, err := w.keys(ctx, ns, "sys/policies/acl")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text := ""
+		f := evidence.PolicyFacts{Name: clean([]byte(name)), Namespace: ns.name}
+		if name == "root" {
+			f.Rules = []evidence.PolicyRule{{Path: "*", Capabilities: []string{"root"}}} // built in, without a text
+		} else {
+			data, err := w.get(ctx, ns, "sys/policies/acl/"+name)
+			if errors.Is(err, errAbsent) {
+				continue // deleted between list and read
+			}
+			if err != nil {
+				return err
+			}
+			text = asString(data["policy"])
+			if f.Rules, err = parsePolicy(text); err != nil {
+				f.Rules, f.Unparsed = nil, true
+				w.r.c.notes.add("policy %s cannot be read, what it opens is unknown: %v", f.Name, err)
+			}
+		}
+		sum := sha256.Sum256([]byte(text))
+		f.SHA256 = hex.EncodeToString(sum[:])
+		ns.policies[name] = f.Rules
+		if len(f.Rules) > 1000 {
+			w.r.c.notes.add("policy %s has %d rules: 1000 are kept in the facts, all in the text", f.Name, len(f.Rules))
+			f.Rules = f.Rules[:1000]
+		}
+		subject := w.m.ref("policy", joinPath(ns.name, f.Name))
+		if err := w.emit(ctx, evidence.SecretPolicy, subject, &f, func(d *evidence.Draft) {
+			d.Text = []byte(text)
+			d.Scope = append(append(w.scope(ns), subject), w.paths(ns, []string{name})...)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxScope bounds the references a role or policy is attributed by.
+const maxScope = 2000
+
+// paths are the references of what some policies open, in the form of a
+// secret's path: without the infixes of KV version 2, with a trailing * kept.
+func (w *walk) paths(ns *nsState, policies []string) []evidence.Ref {
+	var refs []evidence.Ref
+	seen := map[string]bool{}
+	for _, p := range policies {
+		for _, r := range ns.policies[p] {
+			if len(r.Capabilities) == 0 || r.Capabilities[0] == "deny" {
+				continue
+			}
+			path := ownerPath(joinPath(ns.name, strings.TrimPrefix(r.Path, "/")), ns.kv)
+			if path == "" || seen[path] || len(refs) >= maxScope {
+				continue
+			}
+			seen[path] = true
+			refs = append(refs, w.m.ref("path", hideMails(path)))
+		}
+	}
+	return refs
+}
+
+// policyRefs names policies.
+func (w *walk) policyRefs(ns *nsState, policies []string) []evidence.Ref {
+	refs := make([]evidence.Ref, 0, len(policies))
+	for _, p := range policies {
+		refs = append(refs, w.m.ref("policy", joinPath(ns.name, clean([]byte(p)))))
+	}
+	return refs
+}
+
+// ownerPath turns the path of a policy rule into the secret's own path. A
+// templated segment stands for any one name.
+func ownerPath(path string, kv []string) string {
+	segs := strings.Split(path, "/")
+	for i, s := range segs {
+		if strings.Contains(s, "{{") {
+			segs[i] = "+"
+			if i == len(segs)-1 && strings.HasSuffix(s, "*") {
+				segs[i] = "*"
+			}
+		}
+	}
+	path = strings.Join(segs, "/")
+	for _, m := range kv {
+		rest, ok := cutMount(path, m)
+		if !ok {
+			continue
+		}
+		head, name, more := strings.Cut(rest, "/")
+		switch {
+		case more && (kvInfix(head) || head == "+"):
+			return m + "/" + name
+		case strings.HasSuffix(head, "*") || kvInfix(head):
+			return m + "/*"
+		}
+		return path
+	}
+	return path
+}
+
+// cutMount takes the mount off a rule's path; a + in the rule fits any segment
+// of the mount.
+func cutMount(path, mount string) (rest string, ok bool) {
+	for _, seg := range strings.Split(mount, "/") {
+		head, tail, more := strings.Cut(path, "/")
+		if !more || head != seg && head != "+" {
+			return "", false
+		}
+		path = tail
+	}
+	return path, true
+}
+
+// pseudonym names a user's role without its login.
+func (w *walk) pseudonym(mount, login string) string {
+	h := hmac.New(sha256.New, w.r.cur.State.Salt)
+	fmt.Fprintf(h, "%s|%s", mount, login)
+	return "u-" + hex.EncodeToString(h.Sum(nil)[:8])
+}
