@@ -110,14 +110,14 @@ func (s *sink) actor(d evidence.Draft, t evidence.Tenant) evidence.ActorTenant {
 	}
 	actors := s.r.Rules.Tenants(d.Source, d.ActorScope)
 	switch {
+	case len(actors) == 0:
+		return evidence.ActorUnknown
 	case slices.Contains(actors, t):
 		return evidence.ActorOwn
-	case slices.Contains(actors, evidence.Platform):
+	case len(actors) == 1 && actors[0] == evidence.Platform:
 		return evidence.ActorPlatform
-	case len(actors) > 0:
-		return evidence.ActorOther
 	}
-	return evidence.ActorUnknown
+	return evidence.ActorOther
 }
 
 // placeState remembers that the subject was seen, ends it in the logs of

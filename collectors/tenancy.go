@@ -108,7 +108,7 @@ func (o Owns) matches(ref evidence.Ref) bool {
 		patterns = o.Labels
 	case "host":
 		patterns = o.Hosts
-	case "mount":
+	case "mount", "device":
 		patterns = o.Mounts
 	case "policy":
 		patterns = o.Policies

@@ -149,11 +149,14 @@ func maySecret(path []string) bool {
 	return n > 1 && slices.Contains(removedBelowSource[path[n-2]], last)
 }
 
+// pointerEscapes is how RFC 6901 section 3 writes ~ and / in a JSON pointer.
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, p := range path {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
+		b.WriteString(pointerEscapes.Replace(p))
 	}
 	return b.String()
 }

@@ -445,3 +445,32 @@ func TestTwoDevices(t *testing.T) {
 		t.Errorf("second look gives %d drafts", len(again.Drafts))
 	}
 }
+
+// TestJoinStaysSmall: one request that never gets a response keeps none of the
+// answered ones behind it.
+func TestJoinStaysSmall(t *testing.T) {
+	g := newGen()
+	j := newJoin(1, newNotes())
+	feed := func(text string) {
+		t.Helper()
+		for l := range strings.Lines(text) {
+			e := j.spare()
+			b := []byte(strings.TrimSuffix(l, "\n"))
+			if err := e.decode(b); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := j.add(&line{e: e, text: b, at: e.at}, "file", "", func(*pair) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !kept {
+				j.free = append(j.free, e)
+			}
+		}
+	}
+	q, _ := g.pair(g.kvRead("alice", "x"))
+	feed(q + g.reads(500))
+	if j.queue.Len() != 1 || len(j.wait) != 1 || j.bytes != len(q)-1 || len(j.state().Wait) != 1 {
+		t.Errorf("queue %d, waiting %d, %d bytes", j.queue.Len(), len(j.wait), j.bytes)
+	}
+}

@@ -29,7 +29,7 @@ func (m *maker) caller(p *pair, pl *place) caller {
 	c := caller{
 		entity: clean(a.entity), tokenType: clean(a.tokenType), accessor: saneHash(a.accessor),
 		role: clean(a.meta.role), saNamespace: clean(a.meta.saNamespace), saName: clean(a.meta.saName),
-		policies: list(a.policies), granting: list(a.granting),
+		policies: cleanList(a.policies), granting: cleanList(a.granting),
 	}
 	if c.role == "" {
 		c.role = clean(a.meta.roleName)
@@ -152,7 +152,7 @@ func humanMethod(t string) bool {
 // maxPolicies is how many policies of one request are kept in the facts.
 const maxPolicies = 256
 
-func list(bs [][]byte) []string {
+func cleanList(bs [][]byte) []string {
 	if len(bs) == 0 {
 		return nil
 	}

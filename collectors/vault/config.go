@@ -40,12 +40,16 @@ type Config struct {
 	ProbeLimit time.Duration `yaml:"probe_limit"`
 	// StateEvery is how often the state side is read.
 	StateEvery time.Duration `yaml:"state_every"`
+	// Pace is the pause between two requests of the state walk, so that a
+	// large server is not pressed.
+	Pace time.Duration `yaml:"pace"`
 }
 
 const (
 	defaultMaxLine    = 32 << 20
 	defaultProbeLimit = 2 * time.Minute
 	defaultStateEvery = time.Hour
+	defaultPace       = 200 * time.Millisecond
 )
 
 // Spec describes the collector to the configuration.
@@ -54,7 +58,7 @@ func Spec() collectors.Spec {
 		Type: "vault",
 		Says: "Vault or OpenBao: audit-device logs from files, and policies, roles, identities, mounts and devices from the API",
 		Config: func() any {
-			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery}
+			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery, Pace: defaultPace}
 		},
 		New: func(config any, env collectors.Env) (collectors.Collector, error) {
 			c, ok := config.(*Config)

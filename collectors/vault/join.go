@@ -1,6 +1,9 @@
 package vault
 
-import "time"
+import (
+	"container/list"
+	"time"
+)
 
 // Limits of the join. A server cuts requests off after 90 s by default, so a
 // response that has not come after responseWait of log time is not expected
@@ -27,6 +30,7 @@ type waiting struct {
 	device  string
 	era     string
 	lines   int // lines of this request read so far, from all devices
+	place   *list.Element
 }
 
 // ref of a waiting request as the cursor holds it.
@@ -51,7 +55,7 @@ type seenID struct {
 type join struct {
 	streams int // how many devices show the same requests
 	wait    map[string]*waiting
-	queue   []*waiting // in order of arrival; entries gone from wait are stale
+	queue   *list.List // of *waiting, those of wait in order of arrival
 	bytes   int
 	late    map[string]*waiting // emitted without response
 	lateQ   []string
@@ -62,7 +66,7 @@ type join struct {
 }
 
 func newJoin(streams int, n *notes) *join {
-	return &join{streams: streams, wait: map[string]*waiting{}, late: map[string]*waiting{}, seen: map[string]*seenID{}, notes: n}
+	return &join{streams: streams, wait: map[string]*waiting{}, queue: list.New(), late: map[string]*waiting{}, seen: map[string]*seenID{}, notes: n}
 }
 
 // add takes one line and hands out, through emit, every pair that is decided
@@ -132,15 +136,20 @@ func (j *join) push(l *line, id, device, era string, emit func(*pair) error) err
 		}
 	}
 	w := &waiting{id: id, e: l.e, text: l.text, at: l.at, guessed: l.guessed, raw: l.raw, ref: l.ref, device: device, era: era, lines: 1}
-	j.wait[id] = w
-	j.queue = append(j.queue, w)
-	j.bytes += len(w.text)
+	j.enqueue(w)
 	return nil
+}
+
+func (j *join) enqueue(w *waiting) {
+	j.wait[w.id] = w
+	w.place = j.queue.PushBack(w)
+	j.bytes += len(w.text)
 }
 
 func (j *join) drop(id string) {
 	if w := j.wait[id]; w != nil {
 		j.bytes -= len(w.text)
+		j.queue.Remove(w.place)
 		delete(j.wait, id)
 	}
 	delete(j.late, id)
@@ -155,11 +164,7 @@ func (j *join) expire(now time.Time, emit func(*pair) error) error {
 		delete(j.late, j.lateQ[0])
 		j.lateQ = j.lateQ[1:]
 	}
-	for len(j.queue) > 0 {
-		w := j.queue[0]
-		if j.wait[w.id] == w && now.Sub(w.at) <= responseWait {
-			break
-		}
+	for j.queue.Len() > 0 && now.Sub(j.queue.Front().Value.(*waiting).at) > responseWait {
 		if err := j.expireOldest(emit); err != nil {
 			return err
 		}
@@ -173,14 +178,9 @@ func (j *join) expire(now time.Time, emit func(*pair) error) error {
 	return nil
 }
 
-// expireOldest drops the first of the queue, and emits it if it still waits.
+// expireOldest emits the first of the queue without a response.
 func (j *join) expireOldest(emit func(*pair) error) error {
-	w := j.queue[0]
-	j.queue[0] = nil
-	j.queue = j.queue[1:]
-	if j.wait[w.id] != w {
-		return nil
-	}
+	w := j.queue.Front().Value.(*waiting)
 	j.drop(w.id)
 	if w.e == nil {
 		j.notes.partial("request %s waited for its response in a file that is gone; it was not recorded", w.id)
@@ -219,10 +219,9 @@ type joinState struct {
 
 func (j *join) state() joinState {
 	var st joinState
-	for _, w := range j.queue {
-		if j.wait[w.id] == w {
-			st.Wait = append(st.Wait, waitRef{w.id, w.at, w.era, w.ref})
-		}
+	for el := j.queue.Front(); el != nil; el = el.Next() {
+		w := el.Value.(*waiting)
+		st.Wait = append(st.Wait, waitRef{w.id, w.at, w.era, w.ref})
 	}
 	for _, id := range j.lateQ {
 		if w := j.late[id]; w != nil {
@@ -252,9 +251,7 @@ func (j *join) restore(st joinState, read func(lineRef) (text []byte, device str
 	}
 	for _, r := range st.Wait {
 		w := load(r)
-		j.wait[w.id] = w
-		j.queue = append(j.queue, w)
-		j.bytes += len(w.text)
+		j.enqueue(w)
 	}
 	for _, r := range st.Late {
 		j.late[r.ID] = load(r)

@@ -23,7 +23,7 @@ var stateKinds = []evidence.Kind{evidence.SecretDevice, evidence.SecretMount, ev
 
 // stateState is the part of the cursor that the state side keeps.
 type stateState struct {
-	At time.Time `json:"at,omitzero"` // of the last look
+	At time.Time `json:"at,omitzero"` // of the last look that was full
 	// Salt makes names of user roles out of logins, so that references hold no
 	// login and nobody outside can guess one.
 	Salt []byte `json:"salt,omitempty"`
@@ -60,7 +60,7 @@ type mountInfo struct{ path, kind, accessor string }
 func (r *run) stateIfDue(ctx context.Context) error {
 	now := r.c.env.Clock().UTC()
 	st := &r.cur.State
-	if r.c.api == nil || !st.At.IsZero() && now.Sub(st.At) < r.c.cfg.StateEvery {
+	if r.c.api == nil || !st.At.IsZero() && now.Sub(st.At) < r.c.cfg.StateEvery || now.Before(r.c.retry.at) {
 		return nil
 	}
 	if st.Salt == nil {
@@ -81,14 +81,37 @@ func (r *run) stateIfDue(ctx context.Context) error {
 		}
 	}
 	if len(kinds) == 0 && len(r.c.cfg.AuditFiles) == 0 {
+		r.c.retry.next(now, false, r.c.cfg.StateEvery)
 		return problem.New(problem.Source, "no state could be read: %s", strings.Join(r.c.notes.why, "; ")).
 			WithHint("check url, token_file and the policy of deploy/access/vault")
 	}
 	if len(kinds) > 0 {
 		r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: now, To: now})
 	}
-	st.At = now
+	r.c.retry.next(now, len(kinds) == len(stateKinds), r.c.cfg.StateEvery)
+	if len(kinds) == len(stateKinds) {
+		st.At = now
+	}
 	return nil
+}
+
+// retry spaces looks at a state that cannot be read in full: a lasting refusal
+// must not make every look walk the whole server. It does not outlive the
+// process, so that a restart with a better token looks at once.
+type retry struct {
+	at   time.Time
+	wait time.Duration
+}
+
+const firstRetry = 5 * time.Minute
+
+func (r *retry) next(now time.Time, full bool, every time.Duration) {
+	if full {
+		*r = retry{}
+		return
+	}
+	r.wait = min(max(2*r.wait, firstRetry), max(every, firstRetry))
+	r.at = now.Add(r.wait)
 }
 
 func (w *walk) namespace(ctx context.Context, name string) error {

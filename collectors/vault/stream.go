@@ -107,12 +107,9 @@ func (s *stream) hold() {
 		s.held.Close()
 		s.held = nil
 	}
-	if f, err := os.Open(s.path); err == nil {
-		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
-			s.held = f
-			return
-		}
-		f.Close()
+	// Opening a pipe would wait for its writer.
+	if fi, err := os.Stat(s.path); err == nil && fi.Mode().IsRegular() {
+		s.held, _ = os.Open(s.path) // what cannot be opened is told by look
 	}
 }
 

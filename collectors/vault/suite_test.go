@@ -58,25 +58,45 @@ func TestSuiteFile(t *testing.T) {
 func TestSuiteAPI(t *testing.T) {
 	collectortest.Run(t, suiteOf(t, Config{AuditFiles: []string{suiteLog(t)}}, collectortest.Suite{
 		Conversation: "testdata/api.txtar",
-		Wants:        append([]evidence.Kind{evidence.SecretAccess, evidence.SecretAuth}, stateKinds...),
-		Means: func(status int, line string) bool {
-			return (status == 403 || status == 401) && strings.Contains(line, "audit-hash") // the salt era is optional
-		},
+		// Audit devices are left to TestState: a request with a body keeps the
+		// suite's hanging handler from noticing that its client has gone.
+		Wants: []evidence.Kind{evidence.SecretAccess, evidence.SecretAuth, evidence.SecretMount,
+			evidence.SecretPolicy, evidence.SecretRole, evidence.SecretIdentity},
 	}))
 }
+
+// progress is what was committed so far.
+type progress struct{ reads, states, continuous int }
 
 // signal tells of commits that pass through it.
 type signal struct {
 	collectortest.Recorder
-	commits chan int // drafts so far
+	commits chan progress
 }
 
 func (s *signal) Commit(ctx context.Context, resume []byte, o evidence.Observation) error {
 	err := s.Recorder.Commit(ctx, resume, o)
-	if err == nil {
-		s.commits <- len(s.Drafts)
+	if err != nil {
+		return err
 	}
-	return err
+	var p progress
+	for _, d := range s.Drafts {
+		switch {
+		case d.Op == evidence.OpSet:
+			p.states++
+		case d.Kind == evidence.SecretAccess && strings.Contains(string(d.Content), `"reading":true`):
+			p.reads++
+		}
+	}
+	for _, cm := range s.Commits {
+		for _, x := range cm.Observation.Seen {
+			if x.Class == evidence.Continuous {
+				p.continuous++
+			}
+		}
+	}
+	s.commits <- p
+	return nil
 }
 
 // TestFollow stays with a file that grows, is rotated and grows again.
@@ -91,25 +111,26 @@ func TestFollow(t *testing.T) {
 	c.tick, c.batch = time.Millisecond, 5
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	sink := &signal{commits: make(chan int, 10000)}
+	sink := &signal{commits: make(chan progress, 10000)}
 	done := make(chan error)
 	go func() { done <- c.Follow(ctx, nil, sink) }()
-	grown := func(drafts int) {
+	until := func(ok func(progress) bool) {
 		t.Helper()
-		for {
+		for range 10000 {
 			select {
-			case n := <-sink.commits:
-				if n >= drafts {
+			case p := <-sink.commits:
+				if ok(p) {
 					return
 				}
 			case err := <-done:
 				t.Fatalf("Follow ended: %v", err)
-			case <-time.After(20 * time.Second):
-				t.Fatal("no commit")
+			case <-time.After(2 * time.Millisecond):
+				s.forward(time.Second) // commits and probes follow the clock
 			}
 		}
+		t.Fatal("what was waited for was never committed")
 	}
-	grown(20) // the state and what asking for it left in the log
+	until(func(p progress) bool { return p.states > 10 })
 	writeReads := func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -117,41 +138,23 @@ func TestFollow(t *testing.T) {
 		add(t, path, s.g.reads(n))
 	}
 	writeReads(10)
-	s.forward(6 * time.Second)
-	grown(30)
+	until(func(p progress) bool { return p.reads == 10 })
 	s.mu.Lock()
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Unlock()
 	writeReads(10)
-	s.forward(61 * time.Second)
-	grown(40)
+	until(func(p progress) bool { return p.reads == 20 && p.continuous > 0 })
 	cancel()
 	if err := <-done; err != context.Canceled {
 		t.Errorf("Follow returned %v", err)
 	}
-	continuous := 0
 	for _, cm := range sink.Commits {
 		for _, x := range cm.Observation.Seen {
-			switch x.Class {
-			case evidence.Continuous:
-				continuous++
-			case evidence.Blind:
+			if x.Class == evidence.Blind {
 				t.Errorf("blind: %+v", x)
 			}
 		}
-	}
-	if continuous == 0 {
-		t.Error("nothing is covered continuously")
-	}
-	reads := 0
-	for _, d := range sink.Drafts {
-		if d.Kind == evidence.SecretAccess && facts(t, d).Reading {
-			reads++
-		}
-	}
-	if reads != 20 {
-		t.Errorf("%d reads, want 20", reads)
 	}
 }

@@ -68,7 +68,6 @@ func remove(suffix string) step {
 	}
 }
 
-
 // TestRotation runs through what happens to log files. A look is made at each
 // nil step; restarts are the same, since every look uses a fresh collector in
 // one half of the runs.

@@ -55,6 +55,7 @@ type Collector struct {
 	api     *client // nil without a URL
 	streams map[string]*stream
 	notes   *notes
+	retry   retry
 
 	tick     time.Duration // of Follow
 	batch    int           // drafts between two commits
@@ -79,7 +80,7 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 		env.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Collector{
-		cfg: cfg, env: env, streams: map[string]*stream{}, notes: newNotes(), tick: time.Second, batch: commitDrafts, interval: 200 * time.Millisecond,
+		cfg: cfg, env: env, streams: map[string]*stream{}, notes: newNotes(), tick: time.Second, batch: commitDrafts, interval: cfg.Pace,
 		maker: &maker{source: env.Source, authority: path.Base(string(env.Source)), mark: env.Mark, clock: env.Clock},
 	}
 	if cfg.URL != "" {

@@ -45,6 +45,9 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	}
 	c.Origin, c.Size = lines[0], size
 	copy(c.Root[:], root)
+	if c.Text() != text { // the decoder skips carriage returns
+		return Checkpoint{}, fmt.Errorf("checkpoint: not in canonical form")
+	}
 	return c, nil
 }
 

@@ -236,9 +236,12 @@ func (l *Leaf) check() error {
 		return fmt.Errorf("leaf: bad reference to another record")
 	}
 	for _, t := range []time.Time{l.Occurred, l.Observed, l.Recorded} {
-		if y := t.UTC().Year(); y < 1 || y > 9999 || t.IsZero() {
+		if t.IsZero() || !inYears(t) {
 			return fmt.Errorf("leaf: time %v outside the years 1 to 9999", t)
 		}
+	}
+	if !inYears(l.NotBefore) {
+		return fmt.Errorf("leaf: time %v outside the years 1 to 9999", l.NotBefore)
 	}
 	for _, p := range l.People {
 		if !lowerName(string(p.Role)) || !p.Proof.Valid() {
@@ -267,6 +270,12 @@ func (l *Leaf) checkClaims() error {
 		}
 	}
 	return nil
+}
+
+// inYears reports whether t has a year of four digits; the zero time has.
+func inYears(t time.Time) bool {
+	y := t.UTC().Year()
+	return y >= 1 && y <= 9999
 }
 
 // plain reports whether s is 1 to max bytes of printable ASCII that JSON never

@@ -9,6 +9,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -75,17 +76,17 @@ func Of(err error) *Problem {
 	return nil
 }
 
-// Is reports whether err's chain holds a Problem with the code.
+// Is reports whether err, or any error that it wraps or joins, is a Problem
+// with the code.
 func Is(err error, code Code) bool {
-	for err != nil {
-		var p *Problem
-		if !errors.As(err, &p) {
-			return false
-		}
-		if p.Code == code {
-			return true
-		}
-		err = p.Cause
+	if p, ok := err.(*Problem); ok && p.Code == code {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return Is(e.Unwrap(), code)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return Is(err, code) })
 	}
 	return false
 }

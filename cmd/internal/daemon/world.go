@@ -219,6 +219,15 @@ func (e *Engine) Collect(ctx context.Context, name evidence.SourceID, acceptScop
 	return out, errors.Join(errs...)
 }
 
+// Look does the run of the named source that was due at slot.
+func (e *Engine) Look(ctx context.Context, name evidence.SourceID, slot time.Time) (evidence.RunFacts, error) {
+	s := e.source(name)
+	if s == nil {
+		return evidence.RunFacts{}, problem.New(problem.NotFound, "no source %s", name)
+	}
+	return e.run(ctx, s, slot)
+}
+
 func (e *Engine) run(ctx context.Context, s *source, slot time.Time) (evidence.RunFacts, error) {
 	s.busy.Lock()
 	defer s.busy.Unlock()

@@ -1,0 +1,227 @@
+// Command evidence-verify checks an evidence pack offline, without trusting
+// the company that made it. It links the format packages and nothing else: no
+// store, no client library, no PDF writer.
+//
+// Exit codes: 0 the pack verifies and is complete; 2 it does not verify; 3 it
+// verifies but is a selection; 64 the command line is off.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/reports/pack"
+)
+
+// The exit codes.
+const (
+	exitOK        = 0
+	exitFailed    = 2
+	exitSelection = 3
+	exitUsage     = 64
+)
+
+const usage = `Verify an evidence pack offline.
+
+  evidence-verify PACK.zip [--trust FILE] [--policy FILE] [--json]
+
+  --trust FILE   what you know of the makers of packs from elsewhere: lines of
+                 "tenant origin log-key pack-key [from-to] [# note]". Without it
+                 the pack's keys are printed and its maker is not established.
+  --policy FILE  what you ask for, JSON: {"min_rung": 1}
+  --json         print the report as JSON
+
+Example:
+  evidence-verify tenant-7-2026-q4.zip --trust auditors.trust
+
+Exit codes: 0 verified and complete, 2 failed, 3 verified but a selection,
+64 wrong command line.
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+type policy struct {
+	MinRung int `json:"min_rung"`
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("evidence-verify", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	trustFile := fs.String("trust", "", "")
+	policyFile := fs.String("policy", "", "")
+	asJSON := fs.Bool("json", false, "")
+	var packs []string
+	for rest := args; ; {
+		if err := fs.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				fmt.Fprint(stdout, usage)
+				return exitOK
+			}
+			return misuse(stderr, err.Error())
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		packs, rest = append(packs, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(packs) != 1 {
+		return misuse(stderr, fmt.Sprintf("name one pack, not %d", len(packs)))
+	}
+	o, err := options(*trustFile, *policyFile)
+	if err != nil {
+		return misuse(stderr, err.Error())
+	}
+	rep, err := pack.VerifyFile(packs[0], o)
+	if err != nil && !errors.Is(err, pack.ErrSelection) {
+		if *asJSON {
+			_ = json.NewEncoder(stdout).Encode(map[string]string{"verdict": "FAILED", "why": err.Error()})
+		} else {
+			fmt.Fprintf(stdout, "FAILED    %s\n", printable(err.Error()))
+		}
+		return exitFailed
+	}
+	code, verdict := exitOK, "OK"
+	if err != nil {
+		code, verdict = exitSelection, "SELECTION"
+	}
+	if *asJSON {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(struct {
+			Verdict string `json:"verdict"`
+			*pack.Report
+		}{verdict, rep}); err != nil {
+			fmt.Fprintln(stderr, "evidence-verify:", err)
+			return exitFailed
+		}
+		return code
+	}
+	print(stdout, verdict, rep)
+	return code
+}
+
+func misuse(w io.Writer, why string) int {
+	fmt.Fprintf(w, "evidence-verify: %s\n\n%s", why, usage)
+	return exitUsage
+}
+
+func options(trustFile, policyFile string) (pack.Options, error) {
+	var o pack.Options
+	if trustFile != "" {
+		f, err := os.Open(trustFile)
+		if err != nil {
+			return o, err
+		}
+		defer f.Close()
+		if o.Trust, err = pack.ParseTrust(f); err != nil {
+			return o, err
+		}
+	}
+	if policyFile != "" {
+		b, err := os.ReadFile(policyFile)
+		if err != nil {
+			return o, err
+		}
+		dec := json.NewDecoder(strings.NewReader(string(b)))
+		dec.DisallowUnknownFields()
+		var p policy
+		if err := dec.Decode(&p); err != nil {
+			return o, fmt.Errorf("policy file %s: %w", policyFile, err)
+		}
+		o.MinRung = p.MinRung
+	}
+	return o, nil
+}
+
+func print(w io.Writer, verdict string, r *pack.Report) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	if r.Simulated {
+		fmt.Fprintln(w, "DEMONSTRATION: this pack was made from a simulated platform; it is evidence of nothing")
+	}
+	whole := "complete"
+	left := "nothing left out"
+	if !r.Complete {
+		whole, left = "a selection", "other records are not in it"
+	}
+	line(verdict, "%s, %s to %s, %s: %s records, seq %s to %s, %s", r.Tenant,
+		evidence.FormatTime(r.Period.From), evidence.FormatTime(r.Period.To), whole, group(r.Records), group(r.First), group(r.Last), left)
+	if r.Interim {
+		line("interim", "when the pack was made, records of the period could still come in")
+	}
+	line("maker", "%s", r.Maker)
+	if !r.Known {
+		line("", "log key   %s", r.LogKey)
+		line("", "pack key  %s", r.PackKey)
+		line("", "origin    %s", r.Origin)
+	}
+	line("anchored", "rung %d: %s", r.Anchor.Rung, r.Anchor.What)
+	line("", "leaves open: %s", r.Anchor.Open)
+	line("withheld", "%s", withheld(r))
+	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
+	line("counted", "%s", counts(r.Counts))
+	line("findings", "%s; %s cited records, all in the pack", counts(r.Findings), group(uint64(r.Cited)))
+	line("issued", "record %s seals this pack's manifest", group(r.Issued))
+	line("data", "digest %s", r.Data)
+	line("PDF", "bytes as issued; its wording is not checked")
+}
+
+func withheld(r *pack.Report) string {
+	var parts []string
+	for _, name := range []string{"content", "text", "raw"} {
+		if n := r.Withheld[name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s claims", group(uint64(n)), name))
+		}
+	}
+	if r.Erased > 0 {
+		parts = append(parts, fmt.Sprintf("%s erased claims", group(uint64(r.Erased))))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func counts(m map[string]int) string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = fmt.Sprintf("%s %s", group(uint64(m[n])), n)
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// group writes a number with commas.
+func group(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// printable keeps control and direction characters of a pack out of the
+// terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/cli"
+)
+
+func (p *program) assessCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "assess --tenant TENANT",
+		GroupID: "ask",
+		Short:   "What the evidence supports, control by control",
+		Long: "Judges the tenant's log over a period against the catalog. Without a period the last 30\n" +
+			"days are meant. An unfavourable verdict is an answer, not an error: the exit code is 0.\n\n" +
+			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
+		Example: "  evidenced assess --tenant tenant-7 --from 2026-10-01 --to 2026-12-31\n" +
+			"  evidenced assess --tenant tenant-7 --control dora-9-4-e --json",
+		Args: cobra.NoArgs,
+	}
+	q := p.question(cmd)
+	var r api.AssessParams
+	span(cmd, &r.Span)
+	cmd.Flags().StringSliceVar(&r.Controls, "control", nil, "these controls alone")
+	cmd.Flags().BoolVar(&r.All, "all", false, "show supported controls too")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r.Common = *q
+		return p.call(cmd.Context(), "assess", r, nil)
+	}
+	return cmd
+}

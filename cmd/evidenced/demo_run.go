@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"evidenced/cmd/internal/demo"
+	"evidenced/collectors"
+	"evidenced/evidence/problem"
+	"evidenced/reports"
+)
+
+// demonstrate returns what runs the demonstration with these types of sources.
+func demonstrate(specs func() []collectors.Spec) func(context.Context, demoOptions) error {
+	return func(ctx context.Context, o demoOptions) error {
+		if o.Dir == "" {
+			dir, err := os.MkdirTemp("", "evidenced-demo-")
+			if err != nil {
+				return problem.Wrap(problem.Storage, err, "make a temporary directory")
+			}
+			o.Dir = dir
+		}
+		dir, err := filepath.Abs(o.Dir)
+		if err != nil {
+			return problem.Wrap(problem.Usage, err, "directory %s", o.Dir)
+		}
+		s, err := demo.Run(ctx, demo.RunOptions{
+			Dir: dir, Specs: specs(), Program: programName(), Log: slog.New(slog.DiscardHandler),
+			Progress: func(_ time.Time, done, total int) { o.Progress.Set(uint64(done), uint64(total)) },
+		})
+		if err != nil {
+			return err
+		}
+		o.Progress.Done()
+		tellDemo(o, s)
+		return nil
+	}
+}
+
+func tellDemo(o demoOptions, s *demo.Summary) {
+	self, verify := callNames()
+	at := s.Instant.UTC().Format("2006-01-02 15:04")
+	fmt.Fprintf(o.Stdout, "%s\n\n", reports.Demonstration)
+	fmt.Fprintf(o.Stdout, "Four weeks of a made-up platform with %d tenants passed in %s: %s looks at 5 sources, %s records sealed.\n",
+		s.Tenants, s.Took.Round(100*time.Millisecond), reports.Number(int64(s.Runs)), reports.Number(int64(s.Records)))
+	fmt.Fprintf(o.Stdout, "Everything is in %s\n\n", s.Dir)
+	fmt.Fprintf(o.Stdout, "What ran in %s at %s UTC, who authorised it, who read its secrets?\n", s.Tenant, s.Instant.UTC().Format("15:04"))
+	fmt.Fprintf(o.Stdout, "  %s ran -c %s --tenant %s --at %q --tz UTC\n\n", self, quote(s.Config), s.Tenant, at)
+	fmt.Fprintf(o.Stdout, "When were we blind, and which laws does the evidence support?\n")
+	fmt.Fprintf(o.Stdout, "  %s assess -c %s --tenant %s --from %s --to %s\n\n", self, quote(s.Config), s.Tenant, s.Period.From.Format(time.DateOnly), s.Period.To.Format(time.DateOnly))
+	fmt.Fprintf(o.Stdout, "Check the evidence pack as its auditor would, without us:\n")
+	fmt.Fprintf(o.Stdout, "  %s %s --trust %s\n", verify, quote(s.Pack), quote(s.Trust))
+}
+
+// callNames returns how the two programs are called from here: as built, or by
+// go run when this process was started by it.
+func callNames() (self, verify string) {
+	exe, err := os.Executable()
+	if err == nil && !strings.Contains(exe, "go-build") && !strings.Contains(exe, string(filepath.Separator)+"exe"+string(filepath.Separator)) {
+		beside := filepath.Join(filepath.Dir(exe), "evidence-verify")
+		if _, err := os.Stat(beside); err == nil {
+			return quote(exe), quote(beside)
+		}
+	}
+	return "go run ./cmd/evidenced", "go run ./cmd/evidence-verify"
+}
+
+// quote makes a path safe to paste into a shell.
+func quote(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

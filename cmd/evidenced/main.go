@@ -1,0 +1,93 @@
+// Command evidenced collects compliance evidence into one tamper-evident log
+// for each tenant, and answers from it.
+//
+// One file holds one subcommand. A reading command asks the daemon over its
+// socket, or takes the lock itself: see package api. Exit codes are in package
+// cli.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"evidenced/cmd/internal/cli"
+	"evidenced/evidence/problem"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, wired(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// program is one run of the command: its parts, its streams and the flags that
+// all commands share.
+type program struct {
+	parts
+	getenv func(string) string
+	stdout io.Writer
+	stderr io.Writer
+
+	configFile string
+	dataDir    string
+	started    bool // a command has begun: errors are its own, not the command line's
+}
+
+// run runs one command line and returns the exit code.
+func run(ctx context.Context, p parts, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	prog := &program{parts: p, getenv: getenv, stdout: stdout, stderr: stderr}
+	root := prog.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return cli.ExitOK
+	}
+	if !prog.started && problem.Of(err) == nil {
+		err = problem.Wrap(problem.Usage, err, "cannot read the command line").WithHint("evidenced --help lists the commands")
+	}
+	cli.PrintError(stderr, "evidenced", err)
+	return cli.ExitCode(err)
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "evidenced",
+		Short: "Compliance evidence, collected and kept so that anybody can check it",
+		Long: "evidenced reads forges, deployments, secret stores and certificates, keeps what it saw\n" +
+			"in one tamper-evident log for each tenant, and answers from it.\n\n" +
+			"Try it without any set-up: evidenced demo\n\n" + cli.ExitHelp(allCodes()...),
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { p.started = true },
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	f := root.PersistentFlags()
+	f.StringVarP(&p.configFile, "config", "c", "", "configuration file (default $EVIDENCED_CONFIG, else "+defaultConfig+")")
+	f.StringVar(&p.dataDir, "data-dir", "", "data directory to read, in place of a configuration")
+	root.AddGroup(&cobra.Group{ID: "ask", Title: "Ask:"}, &cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check:"})
+	root.AddCommand(
+		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.tenantsCommand(),
+		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
+		p.verifyCommand(), p.fsckCommand(),
+	)
+	if p.demo != nil {
+		root.AddCommand(p.demoCommand())
+	}
+	return root
+}
+
+func allCodes() []int {
+	var codes []int
+	for _, e := range cli.ExitCodes {
+		codes = append(codes, e.Code)
+	}
+	return codes
+}

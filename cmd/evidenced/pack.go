@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/cli"
+	"evidenced/evidence/problem"
+	"evidenced/reports"
+)
+
+func (p *program) packCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "pack --tenant TENANT --from TIME --to TIME -o FILE",
+		GroupID: "ask",
+		Short:   "An evidence pack that an auditor can check without you",
+		Long: "Writes a zip with every record of the period, the findings, a PDF and the proofs, and seals\n" +
+			"in the log that it was issued. The file appears when it is whole.\n\n" +
+			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
+		Example: "  evidenced pack --tenant tenant-7 --from 2026-10-01 --to 2026-12-31 -o pack.zip --recipient \"Auditors\"\n" +
+			"  evidence-verify pack.zip",
+		Args: cobra.NoArgs,
+	}
+	q := p.question(cmd)
+	var r api.PackParams
+	var file string
+	var force bool
+	span(cmd, &r.Span)
+	f := cmd.Flags()
+	f.StringVarP(&file, "output", "o", "", "file to write")
+	f.BoolVar(&force, "force", false, "replace the file when it is there")
+	f.StringVar(&r.Raw, "raw", "", "disclose source bytes: none, exceptions, all (default: as configured)")
+	f.BoolVar(&r.Pseudonymous, "pseudonymous", false, "withhold names and texts")
+	f.StringVar(&r.Recipient, "recipient", "", "who the pack is for; sealed with it")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if file == "" {
+			return problem.New(problem.Usage, "no file is given").WithHint("give -o pack.zip")
+		}
+		if _, err := os.Lstat(file); err == nil && !force {
+			return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name, or --force to replace it")
+		}
+		asJSON := q.JSON
+		r.Common = *q
+		r.JSON = false // the reply is the zip
+		res, err := p.writePack(cmd.Context(), r, file)
+		if err != nil {
+			return err
+		}
+		return p.tellPack(res, file, asJSON)
+	}
+	return cmd
+}
+
+// writePack writes beside the file and renames when the pack is whole: an
+// error or a kill leaves no half pack under the name.
+func (p *program) writePack(ctx context.Context, r api.PackParams, file string) (res api.PackResult, err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
+	if err != nil {
+		return res, problem.Wrap(problem.Storage, err, "write the pack").WithHint("give -o a file in a directory you may write to")
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+		}
+	}()
+	out := &api.Out{Header: func(string) error { return nil }, Body: tmp}
+	if err := p.callTo(ctx, "pack", r, out, &res); err != nil {
+		return res, err
+	}
+	if err := tmp.Sync(); err != nil {
+		return res, problem.Wrap(problem.Storage, err, "write the pack")
+	}
+	if err := os.Rename(tmp.Name(), file); err != nil {
+		return res, problem.Wrap(problem.Storage, err, "write the pack")
+	}
+	tmp.Close() // synced and in place
+	return res, nil
+}
+
+func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(p.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(struct {
+			File string `json:"file"`
+			api.PackResult
+		}{file, res})
+	}
+	var b strings.Builder
+	kind := "complete pack"
+	if !res.Complete {
+		kind = "selection"
+	}
+	fmt.Fprintf(&b, "%s  %s of %s, %s: %s up to log size %s, sealed as record %d\n", file, kind, res.Tenant,
+		reports.Span(res.Period.From, res.Period.To), reports.Count(int(res.Records), "record"), reports.Number(int64(res.Size)), res.Issued)
+	if res.Interim != "" {
+		fmt.Fprintf(&b, "INTERIM: %s\n", reports.Terminal(res.Interim))
+	}
+	if res.Withheld > 0 {
+		fmt.Fprintf(&b, "%s withheld\n", reports.Count(res.Withheld, "claim"))
+	}
+	if res.Demo {
+		fmt.Fprintln(&b, reports.Demonstration)
+	}
+	fmt.Fprintf(&b, "manifest %s\ncheck it with: evidence-verify %s\n", res.Manifest, file)
+	_, err := p.stdout.Write([]byte(b.String()))
+	return err
+}

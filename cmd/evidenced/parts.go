@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/cli"
+	"evidenced/cmd/internal/config"
+	"evidenced/collectors"
+	"evidenced/evidence"
+)
+
+// parts are what the commands are made of. wired gives the real ones; tests
+// may link fewer collectors.
+type parts struct {
+	// specs lists the types of sources.
+	specs func() []collectors.Spec
+	// open opens a data directory for reading, under its lock.
+	open func(ctx context.Context, c *config.Config) (api.World, func() error, error)
+	// socket returns the socket that the holder of the lock names; "" for none.
+	socket func(dataDir string) string
+	// serve runs the daemon until ctx ends.
+	serve func(ctx context.Context, c *config.Config, log *slog.Logger) error
+	// collect brings the source, or all when it is "", up to now once.
+	collect func(ctx context.Context, c *config.Config, source evidence.SourceID, acceptScope bool, log *slog.Logger) ([]evidence.RunFacts, error)
+	// demo makes the demonstration; nil leaves the command out.
+	demo func(ctx context.Context, o demoOptions) error
+	// now is the wall clock.
+	now func() time.Time
+}
+
+// demoOptions are what the demonstration needs of the command line.
+type demoOptions struct {
+	Dir      string // "": a new temporary directory
+	Stdout   io.Writer
+	Stderr   io.Writer
+	Terminal cli.Terminal // of Stdout
+	Progress *cli.Progress
+}

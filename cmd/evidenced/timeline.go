@@ -1,0 +1,36 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/cli"
+)
+
+func (p *program) timelineCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "timeline --tenant TENANT --from TIME --to TIME",
+		GroupID: "ask",
+		Short:   "What happened over a period, all sources merged, blind windows among it",
+		Long: "One line for each record in order of time. --json writes one JSON object a line.\n\n" +
+			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
+		Example: "  evidenced timeline --tenant tenant-7 --from \"2026-11-14 13:00\" --to \"2026-11-14 15:00\"\n" +
+			"  evidenced timeline --tenant tenant-7 --last 24h --csv > timeline.csv",
+		Args: cobra.NoArgs,
+	}
+	q := p.question(cmd)
+	var r api.TimelineParams
+	span(cmd, &r.Span)
+	f := cmd.Flags()
+	f.StringSliceVar(&r.Kinds, "kind", nil, "kinds of records alone")
+	f.StringVar(&r.Source, "source", "", "source, as configured")
+	f.StringVar(&r.Link, "link", "", "only what is about this reference")
+	f.StringVar(&r.Person, "person", "", "only what this person (a token) did")
+	f.BoolVar(&r.CSV, "csv", false, "write CSV")
+	cmd.MarkFlagsMutuallyExclusive("csv", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r.Common = *q
+		return p.call(cmd.Context(), "timeline", r, nil)
+	}
+	return cmd
+}

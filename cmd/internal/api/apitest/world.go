@@ -1,0 +1,159 @@
+// Package apitest is a small world in memory for tests of the api and of the
+// commands: two tenants, one of them with an afternoon of changes.
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+	"evidenced/evidence/problem"
+	"evidenced/mappings"
+	"evidenced/store"
+)
+
+// Now is the world's clock: 14 Nov 2026, 15:00 in Berlin.
+var Now = time.Date(2026, 11, 14, 14, 0, 0, 0, time.UTC)
+
+// World implements api.World. Its exported fields may be set before use.
+type World struct {
+	Logs     map[evidence.Tenant]*evidencetest.Log
+	BadLog   evidence.Tenant // Verify finds a failure here
+	BadCheck bool            // Fsck finds a failure
+	PackErr  error           // Pack fails with it after half of the bytes
+
+	mu      sync.Mutex
+	reads   []string
+	flushes int
+}
+
+var _ api.World = (*World)(nil)
+
+func tenant(name string) evidence.Tenant {
+	t, err := evidence.ParseTenant(name)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// New makes the world.
+func New() *World {
+	w := &World{Logs: map[evidence.Tenant]*evidencetest.Log{}}
+	for _, t := range []evidence.Tenant{evidence.Platform, evidence.Unassigned, tenant("tenant-7"), tenant("tenant-8")} {
+		w.Logs[t] = evidencetest.NewLog(t)
+	}
+	story(w.Logs[tenant("tenant-7")])
+	return w
+}
+
+func story(l *evidencetest.Log) {
+	alice := evidence.Person{Role: evidence.RoleMerger, Realm: "github:prod", NativeID: "1", Names: evidence.Names{Login: "alice"}, Proof: evidence.ProofAuthenticated}
+	at := Now.Add(-2 * time.Hour)
+	d := evidencetest.DraftFor(evidence.ChangeTag, evidence.OpSet, at, map[string]any{"name": "v1"}, alice)
+	d.Text = []byte("raise worker limits \x1b[31mred")
+	l.AddDraft(d)
+	l.Add(evidence.ChangeTag, evidence.OpSet, at.Add(time.Minute), map[string]any{"name": "v2"}, alice)
+	p := evidence.Period{From: at.Add(-24 * time.Hour), To: Now}
+	l.Cover("gitrepo/gitops", evidence.Continuous, p, "", evidence.ChangeTag)
+	l.Cover("vault/prod", evidence.Blind, evidence.Period{From: at, To: Now}, "503 from server", evidence.SecretAccess)
+}
+
+// Now implements api.World.
+func (w *World) Now() time.Time { return Now }
+
+// Zone implements api.World.
+func (w *World) Zone() *time.Location { return time.UTC }
+
+// Tenants implements api.World.
+func (w *World) Tenants(context.Context) ([]evidence.Tenant, error) {
+	var ts []evidence.Tenant
+	for t := range w.Logs {
+		ts = append(ts, t)
+	}
+	slices.SortFunc(ts, func(a, b evidence.Tenant) int { return strings.Compare(a.String(), b.String()) })
+	return ts, nil
+}
+
+// Reader implements api.World.
+func (w *World) Reader(_ context.Context, t evidence.Tenant) (evidence.Reader, error) {
+	l, ok := w.Logs[t]
+	if !ok {
+		return nil, problem.New(problem.NotFound, "no log of %s", t)
+	}
+	return l, nil
+}
+
+// Flush implements api.World.
+func (w *World) Flush(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushes++
+	return nil
+}
+
+// Read implements api.World.
+func (w *World) Read(_ context.Context, t evidence.Tenant, f evidence.ReadFacts) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads = append(w.reads, fmt.Sprintf("%s %s via %s for %q", t, f.Command, f.Via, f.Purpose))
+	return nil
+}
+
+// Reads returns who read what, and how often coverage was flushed.
+func (w *World) Reads() ([]string, int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.reads), w.flushes
+}
+
+// Judging implements api.World with the built-in catalog.
+func (w *World) Judging(context.Context, evidence.Tenant) (mappings.Input, error) {
+	cat, err := mappings.Load()
+	return mappings.Input{Catalog: cat}, err
+}
+
+// Verify implements api.World.
+func (w *World) Verify(ctx context.Context, t evidence.Tenant, deep bool, progress func(done, total uint64)) (*store.Report, error) {
+	l := w.Logs[t]
+	size := l.Size()
+	progress(size, size)
+	rep := &store.Report{Tenant: t, Origin: l.Origin(), Size: size, Records: size, Claims: size, Clock: "real", Checkpoints: 1, Signed: size}
+	if deep {
+		rep.Opened = size
+	}
+	if t == w.BadLog {
+		rep.Failures = []string{"record 1: content does not match its commitment"}
+	}
+	return rep, nil
+}
+
+// Fsck implements api.World.
+func (w *World) Fsck(_ context.Context, repair bool) ([]api.Check, error) {
+	return []api.Check{
+		{What: "keyring", OK: true, Says: "4 keys"},
+		{What: "index of tenant-7", OK: !w.BadCheck, Says: "2 of 2 records", Repaired: w.BadCheck && repair},
+	}, nil
+}
+
+// Pack implements api.World with bytes that are no zip.
+func (w *World) Pack(_ context.Context, r api.PackRequest, out io.Writer) (api.PackResult, error) {
+	r.Progress(1, 2)
+	body := strings.Repeat("pack ", 300_000)
+	if w.PackErr != nil {
+		io.WriteString(out, body[:len(body)/2]) // the error below is the answer
+		return api.PackResult{}, w.PackErr
+	}
+	if _, err := io.WriteString(out, body); err != nil {
+		return api.PackResult{}, err
+	}
+	r.Progress(2, 2)
+	return api.PackResult{Tenant: r.Tenant, Period: r.Period, Size: w.Logs[r.Tenant].Size(), Records: 4, Complete: true, Interim: "the period is not over"}, nil
+}

@@ -1,0 +1,265 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/mappings"
+	"evidenced/reports"
+)
+
+// AssessParams ask for the verdicts on a period.
+type AssessParams struct {
+	Common
+	Span
+	Controls []string `json:"controls,omitempty"`
+	All      bool     `json:"all,omitempty"` // the text shows satisfied controls too
+}
+
+// Assessment is the JSON document of evidenced assess.
+type Assessment struct {
+	Tenant   evidence.Tenant    `json:"tenant"`
+	Origin   string             `json:"origin"`
+	Period   evidence.Period    `json:"period"`
+	Size     uint64             `json:"as_known_at_size"`
+	Catalog  evidence.Hash      `json:"catalog"`
+	Demo     bool               `json:"demonstration,omitempty"`
+	Controls []AssessedControl  `json:"controls"`
+	Findings []evidence.Finding `json:"findings"`
+	// Names opens the person tokens of the findings.
+	Names map[evidence.ID]string `json:"names,omitempty"`
+}
+
+// AssessedControl is the verdict on one control.
+type AssessedControl struct {
+	ID       evidence.ControlID `json:"id"`
+	Article  string             `json:"article"`
+	Title    string             `json:"title"`
+	Status   evidence.Status    `json:"status"`
+	Reason   evidence.Reason    `json:"reason,omitempty"`
+	Why      string             `json:"why"`
+	Findings []int              `json:"findings"` // indices into findings
+}
+
+func assess(ctx context.Context, c *call) error {
+	var p AssessParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	q, err := c.question(ctx, p.Common)
+	if err != nil {
+		return err
+	}
+	if p.Span.isZero() {
+		p.Last = "30d"
+	}
+	period, err := q.period(p.Span)
+	if err != nil {
+		return err
+	}
+	r, err := c.open(ctx, q, period, p.Purpose)
+	if err != nil {
+		return err
+	}
+	in, err := c.Judging(ctx, q.tenant)
+	if err != nil {
+		return err
+	}
+	in.Reader, in.Period, in.Now = r, period, q.now
+	if in.Controls, err = controls(in.Catalog, p.Controls); err != nil {
+		return err
+	}
+	findings, results, err := mappings.Assess(ctx, in)
+	if err != nil {
+		return err
+	}
+	a := &Assessment{
+		Tenant: q.tenant, Origin: r.Origin(), Period: period, Size: r.Size(), Catalog: in.Catalog.Hash(),
+		Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
+	}
+	for _, res := range results {
+		a.Controls = append(a.Controls, AssessedControl{res.Control.ID, res.Control.Reference(), res.Control.Title, res.Status, res.Reason, res.Why, res.Findings})
+	}
+	if a.Names, err = namesIn(ctx, r, a); err != nil {
+		return err
+	}
+	if p.JSON {
+		return c.document(a)
+	}
+	return a.text(c.begin(MediaText), q.style, p.All)
+}
+
+func controls(cat *mappings.Catalog, ids []string) ([]evidence.ControlID, error) {
+	var out []evidence.ControlID
+	for _, id := range ids {
+		if _, ok := cat.Control(evidence.ControlID(id)); !ok {
+			var known []string
+			for _, k := range cat.Controls() {
+				known = append(known, string(k.ID))
+			}
+			return nil, problem.New(problem.NotFound, "there is no control %q", id).WithHint("there are %s", strings.Join(known, ", "))
+		}
+		out = append(out, evidence.ControlID(id))
+	}
+	return out, nil
+}
+
+// namesIn opens the tokens of the people that stand in the findings.
+func namesIn(ctx context.Context, r evidence.Reader, a *Assessment) (map[evidence.ID]string, error) {
+	names := map[evidence.ID]string{}
+	dir := reports.NewPeople(r)
+	for _, f := range a.Findings {
+		for _, item := range slices.Concat(f.Failed, f.Unknown) {
+			rec, err := r.Record(ctx, item.Seq)
+			if err != nil {
+				return nil, err
+			}
+			who, err := dir.All(ctx, &rec)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range who {
+				names[p.Token] = p.Label
+			}
+		}
+	}
+	return names, nil
+}
+
+// needs reports whether a person has to do something about the status.
+func needs(s evidence.Status) bool {
+	return s == evidence.NotSatisfied || s == evidence.Gap || s == evidence.Stale
+}
+
+// told reports whether the status could be told at all.
+func told(s evidence.Status) bool { return s != evidence.Undetermined && s != evidence.NotObserved }
+
+// text writes the verdicts for people, those that need someone first.
+func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
+	p := &page{w: w}
+	p.line(style.Bold(a.headline()))
+	if a.Demo {
+		p.line(style.Bad(reports.Demonstration))
+	}
+	p.line("")
+	p.table(a, style, all)
+	for _, control := range a.Controls {
+		if needs(control.Status) || !told(control.Status) {
+			p.stories(a, control, style)
+		}
+	}
+	p.line("")
+	p.line(fmt.Sprintf("as known at log size %d; catalog %s; the evidence supports or does not support, it does not say that anybody complies", a.Size, a.Catalog.String()[:12]))
+	return p.err
+}
+
+func (a *Assessment) headline() string {
+	someone, untold := 0, 0
+	for _, c := range a.Controls {
+		switch {
+		case needs(c.Status):
+			someone++
+		case !told(c.Status):
+			untold++
+		}
+	}
+	over := " over " + reports.Span(a.Period.From, a.Period.To)
+	switch {
+	case someone == 0 && untold == 0:
+		return fmt.Sprintf("No control of %s needs someone%s (%s).", a.Tenant, over, reports.Count(len(a.Controls), "control"))
+	case untold == 0:
+		return fmt.Sprintf("%s of %s need someone%s.", reports.Count(someone, "control"), a.Tenant, over)
+	}
+	return fmt.Sprintf("%s of %s need someone%s; %s cannot be told.", reports.Count(someone, "control"), a.Tenant, over, reports.Number(int64(untold)))
+}
+
+func order(s evidence.Status) int {
+	return slices.Index([]evidence.Status{evidence.NotSatisfied, evidence.Gap, evidence.Stale, evidence.Undetermined,
+		evidence.NotObserved, evidence.Satisfied, evidence.NotApplicable}, s)
+}
+
+// page writes lines and remembers the first error.
+type page struct {
+	w   io.Writer
+	err error
+}
+
+func (p *page) line(s string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, s)
+	}
+}
+
+func (p *page) table(a *Assessment, style reports.Style, all bool) {
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "ARTICLE"}, {Title: "WHY"}}}
+	sorted := slices.Clone(a.Controls)
+	slices.SortStableFunc(sorted, func(x, y AssessedControl) int { return order(x.Status) - order(y.Status) })
+	hidden := 0
+	for _, c := range sorted {
+		paint := func(s string) string { return s }
+		switch {
+		case needs(c.Status):
+			paint = style.Bad
+		case !told(c.Status):
+			paint = style.Warn
+		case !all:
+			hidden++
+			continue
+		}
+		status := string(c.Status)
+		if c.Reason != "" {
+			status += ": " + string(c.Reason)
+		}
+		t.PaintedRow(paint, string(c.ID), status, c.Article, reports.OpenNames(c.Why, a.Names))
+	}
+	if t.Len() > 0 && p.err == nil {
+		p.err = t.Write(p.w, style)
+	}
+	if hidden > 0 {
+		p.line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
+	}
+}
+
+// stories tells what failed, a few items of each finding.
+func (p *page) stories(a *Assessment, control AssessedControl, style reports.Style) {
+	const most = 5
+	for _, i := range control.Findings {
+		f := a.Findings[i]
+		if !needs(f.Status) && told(f.Status) {
+			continue
+		}
+		p.line("")
+		p.line(style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
+		p.para("  ", reports.OpenNames(f.Summary, a.Names), style)
+		items := slices.Concat(f.Failed, f.Unknown)
+		for n, item := range items {
+			if n == most {
+				p.line(fmt.Sprintf("  and %d more; --json has all", len(items)-most))
+				break
+			}
+			text := fmt.Sprintf("record %d, %s: %s", item.Seq, reports.Stamp(item.At, style.Zone), reports.OpenNames(item.Label, a.Names))
+			if item.Why != "" {
+				text += ": " + reports.OpenNames(item.Why, a.Names)
+			}
+			p.para("  - ", text, style)
+		}
+		for n, u := range f.Uncovered {
+			if n == most {
+				p.line(fmt.Sprintf("  and %d more windows", len(f.Uncovered)-most))
+				break
+			}
+			p.para("  ~ ", fmt.Sprintf("%s %s: %s", u.Kind, reports.Span(u.Period.From, u.Period.To), u.Cause), style)
+		}
+	}
+}
+
+func (p *page) para(first, text string, style reports.Style) {
+	if p.err == nil {
+		p.err = style.Paragraph(p.w, first, reports.Terminal(text))
+	}
+}

@@ -1,0 +1,222 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/reports"
+)
+
+// RecordsParams ask for records. Without a period all are meant.
+type RecordsParams struct {
+	Common
+	Span
+	Kinds    []string `json:"kinds,omitempty"`
+	Source   string   `json:"source,omitempty"`
+	Subject  string   `json:"subject,omitempty"`
+	Link     string   `json:"link,omitempty"`
+	Person   string   `json:"person,omitempty"`
+	Seqs     []uint64 `json:"seqs,omitempty"` // these records alone, all claims opened
+	ByLog    bool     `json:"by_log,omitempty"`
+	Backward bool     `json:"backward,omitempty"`
+	Limit    int      `json:"limit,omitempty"`
+	Raw      bool     `json:"raw,omitempty"`
+}
+
+// filter is what records and timelines may be narrowed by.
+type filter struct {
+	kinds         []evidence.Kind
+	source        evidence.SourceID
+	subject, link evidence.Ref
+	person        evidence.ID
+}
+
+func parseFilter(kinds []string, source, link, person string) (f filter, err error) {
+	for _, k := range kinds {
+		if _, ok := evidence.KindInfo(evidence.Kind(k)); !ok {
+			return f, problem.New(problem.Usage, "there is no kind of record %q", k).WithHint("there are %s", kindNames())
+		}
+		f.kinds = append(f.kinds, evidence.Kind(k))
+	}
+	if f.source = evidence.SourceID(source); source != "" && !f.source.Valid() {
+		return f, problem.New(problem.Usage, "%q is no source name", source).WithHint("give it as configured, such as vault/prod")
+	}
+	if link != "" {
+		if f.link, err = evidence.ParseRef(link); err != nil {
+			return f, problem.Wrap(problem.Usage, err, "--link").WithHint("give a reference as records show it, such as commit:/OBJECT-ID")
+		}
+	}
+	if person != "" {
+		if f.person, err = evidence.ParseID(person); err != nil {
+			return f, problem.Wrap(problem.Usage, err, "--person").WithHint("give the person's token as records show it")
+		}
+	}
+	return f, nil
+}
+
+func kindNames() string {
+	var names []string
+	for _, i := range evidence.Kinds() {
+		names = append(names, string(i.Kind))
+	}
+	return strings.Join(names, ", ")
+}
+
+func records(ctx context.Context, c *call) error {
+	var p RecordsParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	q, err := c.question(ctx, p.Common)
+	if err != nil {
+		return err
+	}
+	f, err := parseFilter(p.Kinds, p.Source, p.Link, p.Person)
+	if err != nil {
+		return err
+	}
+	if p.Subject != "" {
+		if f.subject, err = evidence.ParseRef(p.Subject); err != nil {
+			return problem.Wrap(problem.Usage, err, "--subject").WithHint("give a reference as records show it")
+		}
+	}
+	if p.Limit < 0 {
+		return problem.New(problem.Usage, "--limit %d", p.Limit).WithHint("give a number from 1, or 0 for all")
+	}
+	var period evidence.Period
+	if !p.Span.isZero() {
+		if period, err = q.period(p.Span); err != nil {
+			return err
+		}
+	}
+	r, err := c.open(ctx, q, period, p.Purpose)
+	if err != nil {
+		return err
+	}
+	seq := r.Records(ctx, evidence.Query{
+		Kinds: f.kinds, Source: f.source, Period: period, Subject: f.subject, Link: f.link, Person: f.person,
+		BySeq: p.ByLog, Backward: p.Backward, Limit: p.Limit, WithText: true, WithRaw: p.Raw,
+	})
+	if len(p.Seqs) > 0 {
+		seq = bySeqs(ctx, r, p.Seqs)
+	}
+	if p.JSON {
+		return recordLines(ctx, c.begin(MediaLines), r, seq)
+	}
+	return recordTable(ctx, c.begin(MediaText), r, seq, q.style)
+}
+
+func bySeqs(ctx context.Context, r evidence.Reader, seqs []uint64) iter.Seq2[evidence.Record, error] {
+	return func(yield func(evidence.Record, error) bool) {
+		for _, n := range seqs {
+			if n >= r.Size() {
+				yield(evidence.Record{}, problem.New(problem.NotFound, "%s has no record %d", r.Tenant(), n).
+					WithHint("its log has %s", reports.Count(int(r.Size()), "record")))
+				return
+			}
+			rec, err := r.Record(ctx, n)
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// OpenRecord is one line of evidenced records --json: the record with its
+// claims opened and the people named.
+type OpenRecord struct {
+	Tenant evidence.Tenant `json:"tenant"`
+	Demo   bool            `json:"demonstration,omitempty"`
+	evidence.Record
+	Who  []reports.Person `json:"who,omitempty"`
+	Text string           `json:"text,omitempty"`
+	Raw  []byte           `json:"raw,omitempty"` // base64
+}
+
+func recordLines(ctx context.Context, w io.Writer, r evidence.Reader, seq iter.Seq2[evidence.Record, error]) error {
+	b := bufio.NewWriter(w)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	people := reports.NewPeople(r)
+	for rec, err := range seq {
+		if err != nil {
+			return flushed(b, err)
+		}
+		who, err := people.All(ctx, &rec)
+		if err != nil {
+			return flushed(b, err)
+		}
+		line := OpenRecord{Tenant: r.Tenant(), Demo: r.Simulated(), Record: rec, Who: who, Text: string(rec.Text), Raw: rec.Raw}
+		if err := enc.Encode(line); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+// flushed writes what is there and returns err.
+func flushed(b *bufio.Writer, err error) error {
+	if ferr := b.Flush(); ferr != nil {
+		return ferr
+	}
+	return err
+}
+
+func recordTable(ctx context.Context, w io.Writer, r evidence.Reader, seq iter.Seq2[evidence.Record, error], style reports.Style) error {
+	b := bufio.NewWriter(w)
+	people := reports.NewPeople(r)
+	if r.Simulated() {
+		fmt.Fprintf(b, "%s\n\n", style.Bad(reports.Demonstration))
+	}
+	n := 0
+	for rec, err := range seq {
+		if err != nil {
+			return flushed(b, err)
+		}
+		if n++; n == 1 {
+			fmt.Fprintln(b, style.Dim(fmt.Sprintf("%8s  %-24s %-20s %-5s  %s", "RECORD", "OCCURRED (UTC)", "KIND", "OP", "SUBJECT, PEOPLE, TEXT")))
+		}
+		who, err := people.All(ctx, &rec)
+		if err != nil {
+			return flushed(b, err)
+		}
+		line := recordLine(&rec, who)
+		if style.Width > 0 { // a file or a pipe gets the whole line
+			line = reports.CutText(line, max(style.Width, 100))
+		}
+		fmt.Fprintln(b, line)
+	}
+	fmt.Fprintf(b, "%s of %s, log size %s; --json opens them\n",
+		reports.Count(n, "record"), r.Tenant(), reports.Number(int64(r.Size())))
+	return b.Flush()
+}
+
+func recordLine(rec *evidence.Record, who []reports.Person) string {
+	parts := []string{reports.Terminal(rec.Subject.String())}
+	var names []string
+	for _, p := range who {
+		name := fmt.Sprintf("%s %s (%s)", p.Role, reports.Terminal(p.Label), p.Proof)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		parts = append(parts, strings.Join(names, ", "))
+	}
+	if len(rec.Text) > 0 {
+		parts = append(parts, `"`+reports.Terminal(reports.FirstLine(string(rec.Text), 60))+`"`)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rec.Closed)) {
+		parts = append(parts, fmt.Sprintf("%s closed: %s", name, reports.Terminal(rec.Closed[name])))
+	}
+	return fmt.Sprintf("%8d  %-24s %-20s %-5s  %s", rec.Seq, rec.Occurred.UTC().Format("2006-01-02T15:04:05.000Z"), rec.Kind, rec.Op, strings.Join(parts, "  "))
+}

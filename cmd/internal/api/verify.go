@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/reports"
+	"evidenced/store"
+)
+
+// VerifyParams ask for a verification of logs.
+type VerifyParams struct {
+	Tenant string `json:"tenant,omitempty"` // "": all
+	Deep   bool   `json:"deep,omitempty"`   // open every claim too
+	JSON   bool   `json:"json,omitempty"`
+	Width  int    `json:"width,omitempty"`
+	Colour bool   `json:"colour,omitempty"`
+}
+
+// FsckParams ask for a look at the whole data directory.
+type FsckParams struct {
+	Deep   bool `json:"deep,omitempty"`
+	Repair bool `json:"repair,omitempty"`
+	JSON   bool `json:"json,omitempty"`
+	Width  int  `json:"width,omitempty"`
+	Colour bool `json:"colour,omitempty"`
+}
+
+// Verified is the JSON document of evidenced verify and fsck.
+type Verified struct {
+	OK     bool            `json:"ok"`
+	Logs   []*store.Report `json:"logs"`
+	Checks []Check         `json:"checks,omitempty"`
+}
+
+func verify(ctx context.Context, c *call) error {
+	var p VerifyParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	var ts []evidence.Tenant
+	if p.Tenant != "" {
+		t, err := c.tenant(ctx, p.Tenant)
+		if err != nil {
+			return err
+		}
+		ts = []evidence.Tenant{t}
+	}
+	v, err := c.logs(ctx, ts, p.Deep)
+	if err != nil {
+		return err
+	}
+	return c.verified(v, p.JSON, reports.Style{Width: p.Width, Colour: p.Colour})
+}
+
+func fsck(ctx context.Context, c *call) error {
+	var p FsckParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	checks, err := c.Fsck(ctx, p.Repair)
+	if err != nil {
+		return err
+	}
+	v, err := c.logs(ctx, nil, p.Deep)
+	if err != nil {
+		return err
+	}
+	v.Checks = checks
+	for _, check := range checks {
+		v.OK = v.OK && (check.OK || check.Repaired)
+	}
+	return c.verified(v, p.JSON, reports.Style{Width: p.Width, Colour: p.Colour})
+}
+
+// logs verifies the logs of the tenants, all when there are none given.
+func (c *call) logs(ctx context.Context, ts []evidence.Tenant, deep bool) (*Verified, error) {
+	if ts == nil {
+		var err error
+		if ts, err = c.Tenants(ctx); err != nil {
+			return nil, err
+		}
+	}
+	v := &Verified{OK: true, Logs: []*store.Report{}}
+	const share = 1000 // of one log in the whole, for progress
+	for i, t := range ts {
+		rep, err := c.Verify(ctx, t, deep, func(done, total uint64) {
+			c.progress(uint64(i)*share+done*share/max(total, 1), uint64(len(ts))*share)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("verify the log of %s: %w", t, err)
+		}
+		v.Logs = append(v.Logs, rep)
+		v.OK = v.OK && rep.OK()
+	}
+	return v, nil
+}
+
+// verified writes the verdicts; the error is a problem of code corrupt when
+// any is bad.
+func (c *call) verified(v *Verified, asJSON bool, style reports.Style) error {
+	var err error
+	if asJSON {
+		err = c.document(v)
+	} else {
+		err = v.text(c.begin(MediaText), style)
+	}
+	if err != nil || v.OK {
+		return err
+	}
+	bad := 0
+	for _, l := range v.Logs {
+		if !l.OK() {
+			bad++
+		}
+	}
+	if bad == 0 {
+		return problem.New(problem.Corrupt, "the logs verify, but something around them does not").
+			WithHint("evidenced fsck --repair rebuilds what is derived; the rest needs you")
+	}
+	return problem.New(problem.Corrupt, "%s verify", countDoNot(bad)).
+		WithHint("stop the daemon, copy the data directory as it is, and compare the records named with a backup")
+}
+
+func countDoNot(n int) string {
+	if n == 1 {
+		return "1 log does not"
+	}
+	return fmt.Sprintf("%d logs do not", n)
+}
+
+func (v *Verified) text(w io.Writer, style reports.Style) error {
+	p := &page{w: w}
+	for _, c := range v.Checks {
+		word := style.Bold("OK      ")
+		switch {
+		case c.Repaired:
+			word = style.Warn("REPAIRED")
+		case !c.OK:
+			word = style.Bad("FAILED  ")
+		}
+		p.line(fmt.Sprintf("%s  %s: %s", word, reports.Terminal(c.What), reports.Terminal(c.Says)))
+	}
+	for _, l := range v.Logs {
+		p.log(l, style)
+	}
+	return p.err
+}
+
+func (p *page) log(l *store.Report, style reports.Style) {
+	word := style.Bold("OK      ")
+	if !l.OK() {
+		word = style.Bad("FAILED  ")
+	}
+	p.line(fmt.Sprintf("%s  %s: %s verified, %s", word, l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
+	if l.Clock == "simulated" {
+		p.line("          " + style.Bad(reports.Demonstration))
+	}
+	for _, f := range l.Failures {
+		p.line("          " + style.Bad(reports.Terminal(f)))
+	}
+	if l.MoreFailed > 0 {
+		p.line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
+	}
+	if l.Missing > 0 {
+		p.line("          " + style.Bad(fmt.Sprintf("%s missing: no key and no erasure record", reports.Count(int(l.Missing), "claim"))))
+	}
+	p.line(fmt.Sprintf("          origin %s, size %d, root %s", reports.Terminal(l.Origin), l.Size, l.Root))
+	signed := fmt.Sprintf("%s, the newest at size %d", reports.Count(l.Checkpoints, "checkpoint"), l.Signed)
+	if l.Unsigned > 0 {
+		signed += fmt.Sprintf("; %s after it not signed yet", reports.Count(int(l.Unsigned), "record"))
+	}
+	p.line("          " + signed)
+	if l.Opened > 0 || l.Erased > 0 {
+		p.line(fmt.Sprintf("          %s opened and matched, %d erased", reports.Count(int(l.Opened), "claim"), l.Erased))
+	}
+	if l.Anchor != "" {
+		p.line("          " + reports.Terminal(l.Anchor))
+	}
+}

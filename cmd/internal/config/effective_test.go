@@ -1,0 +1,146 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evidenced/evidence"
+)
+
+func TestEffectiveGolden(t *testing.T) {
+	got := parse(t, good).Effective()
+	if *update {
+		if err := os.WriteFile("testdata/effective.json", got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/effective.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("effective form (-want +got):\n%s", d)
+	}
+}
+
+// Two files that mean the same have one hash.
+func TestEffectiveIsCanonical(t *testing.T) {
+	a := parse(t, good)
+	turned := strings.Replace(good, "tags: [pci]", "tags: [pci, pci] # twice", 1)
+	turned = strings.Replace(turned, "[tenant-7, tenant-7-*]", "[tenant-7-*, tenant-7]", 1)
+	turned = strings.Replace(turned, "every: 90s", "every: 1m30s\n      limit: 10", 1)
+	turned = "listen: ''\nlog: {level: debug}\n" + turned
+	if b := parse(t, turned); a.Hash() != b.Hash() {
+		t.Errorf("hashes differ:\n%s", cmp.Diff(string(a.Effective()), string(b.Effective())))
+	}
+}
+
+func TestEffectiveHoldsNoPerson(t *testing.T) {
+	planted := "planted.person@mail.example"
+	c := parse(t, strings.ReplaceAll(good, "deploy-bot", planted))
+	if bytes.Contains(c.Effective(), []byte("planted")) {
+		t.Errorf("the effective form holds a login:\n%s", c.Effective())
+	}
+	for _, l := range Diff(parse(t, good).Effective(), c.Effective()) {
+		if strings.Contains(l, "planted") {
+			t.Errorf("the difference holds a login: %s", l)
+		}
+	}
+}
+
+func change(t *testing.T, pairs ...string) (before, after []byte) {
+	t.Helper()
+	text := strings.NewReplacer(pairs...).Replace(good)
+	if text == good {
+		t.Fatalf("%q changes nothing", pairs)
+	}
+	return parse(t, good).Effective(), parse(t, text).Effective()
+}
+
+func TestDiff(t *testing.T) {
+	before, after := change(t, "acme/api]", "acme/web]", "90s", "2m", "tier: premium", "tier: basic")
+	want := []string{
+		`- sources[forge/acme].config.every: "1m30s"`,
+		`+ sources[forge/acme].config.every: "2m0s"`,
+		`- sources[forge/acme].config.repositories: "acme/api"`,
+		`+ sources[forge/acme].config.repositories: "acme/web"`,
+		`- tenants[tenant-7].tier: "premium"`,
+		`+ tenants[tenant-7].tier: "basic"`,
+	}
+	if d := cmp.Diff(want, Diff(before, after)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := Diff(before, before); d != nil {
+		t.Errorf("a configuration differs from itself: %q", d)
+	}
+	for _, l := range Diff(nil, after) {
+		if !strings.HasPrefix(l, "+ ") {
+			t.Errorf("first configuration: line %q", l)
+		}
+	}
+}
+
+func TestLoosens(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change []string
+		to     evidence.Tenant
+		want   []string
+	}{
+		{"schedule", []string{`"*/10 * * * *"`, `"0 * * * *"`}, seven,
+			[]string{"source vault/prod is looked at less often: up to 1h0m0s between looks (0 * * * *) instead of 10m0s (*/10 * * * *)"}},
+		{"schedule tightened", []string{`"*/10 * * * *"`, `"@every 1m"`}, seven, nil},
+		{"source paused", []string{"type: forge\n", "type: forge\n    paused: new token\n"}, seven, []string{"source forge/acme was paused: new token"}},
+		{"source renamed", []string{"- name: vault/prod", "- name: vault/other"}, seven, []string{"source vault/prod was removed"}},
+		{"list item gone, to a tenant", []string{"[acme/shop, acme/api]", "[acme/shop]"}, seven, []string{"source forge/acme: repositories no longer names (1)"}},
+		{"list item gone, to the platform", []string{"[acme/shop, acme/api]", "[acme/shop]"}, evidence.Platform,
+			[]string{`source forge/acme: repositories no longer names: "acme/api"`}},
+		{"list without limit", []string{"[acme/shop, acme/api]", "[]"}, seven, nil},
+		{"more left out", []string{"every: 90s", "every: 90s\n      ignore_labels: [owner]"}, evidence.Platform,
+			[]string{`source forge/acme: ignore_labels leaves out more: "owner"`}},
+		{"check off", []string{"every: 90s", "every: 90s\n      verify: false"}, seven, []string{"source forge/acme: verify is false instead of true"}},
+		{"insecure on", []string{"every: 90s", "every: 90s\n      insecure: true"}, seven, []string{"source forge/acme: insecure is true instead of false"}},
+		{"pattern gone", []string{"[tenant-7, tenant-7-*]", "[tenant-7]"}, seven, []string{`tenant tenant-7 no longer owns namespaces "tenant-7-*"`}},
+		{"pattern gone, others are not told", []string{"[tenant-7, tenant-7-*]", "[tenant-7]"}, evidence.Unassigned, nil},
+		{"block limited to a source", []string{"- namespaces: [tenant-7, tenant-7-*]", "- namespaces: [tenant-7, tenant-7-*]\n        sources: [forge/acme]"}, seven,
+			[]string{`tenant tenant-7 no longer owns namespaces "tenant-7"`, `tenant tenant-7 no longer owns namespaces "tenant-7-*"`, `tenant tenant-7 no longer owns paths "kv/tenant-7/"`}},
+		{"limit to a source lifted", []string{"      - sources: [forge/acme]\n        projects", "      - projects"}, seven, nil},
+		{"tenant gone", []string{"name: tenant-7", "name: tenant-8"}, seven, []string{"tenant tenant-7 was removed: what belonged to it goes to _unassigned"}},
+		{"platform pattern", []string{"[argocd]", "[argo]"}, evidence.Platform, []string{`tenant _platform no longer owns namespaces "argocd"`}},
+		{"bot unmarked", []string{`ids: ["17"], `, ""}, seven, []string{"account forge:* e46f8565a9e0ba24 is no longer marked as a bot"}},
+		{"checkpoint", []string{"time_zone", "checkpoint: {every: 5m, records: 20000}\ntime_zone"}, seven,
+			[]string{"checkpoints are up to 5m0s apart instead of 1m0s", "a checkpoint covers up to 20000 new records instead of 10000"}},
+		{"pack", []string{"time_zone", "pack: {raw: none, pseudonymous: true}\ntime_zone"}, seven,
+			[]string{"packs disclose source bytes of none instead of exceptions by default", "packs withhold names and texts by default"}},
+		{"data moved", []string{"data_dir: data", "data_dir: data2"}, seven, []string{"the sign-state moved: a log rolled back to before the move is not noticed by it"}},
+	} {
+		ls, err := Loosens(change(t, tc.change...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tc.want, Sentences(ls, tc.to)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, d)
+		}
+	}
+}
+
+var seven = func() evidence.Tenant {
+	t, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		panic(err)
+	}
+	return t
+}()
+
+func TestLoosensFirstAndBroken(t *testing.T) {
+	if ls, err := Loosens(nil, parse(t, good).Effective()); ls != nil || err != nil {
+		t.Errorf("first configuration: got %v, %v", ls, err)
+	}
+	if _, err := Loosens([]byte("{"), parse(t, good).Effective()); err == nil {
+		t.Error("a cut form was accepted")
+	}
+}

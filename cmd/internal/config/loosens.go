@@ -1,0 +1,321 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/cmd/internal/schedule"
+	"evidenced/evidence"
+)
+
+// Loosening is one way in which a change of the configuration weakens the
+// evidence: less is looked at, less often, or it is fixed later. The sentence
+// names no tenant but those in Tenants and may stand in their logs.
+type Loosening struct {
+	Tenants []evidence.Tenant // whose evidence it weakens
+	Says    string
+}
+
+// Loosens compares two effective forms and says what of the change loosens the
+// evidence. A nil old form loosens nothing. What a change to a type's own
+// config means is judged by shape: an item gone from a list (or come to a list
+// that excludes), a check switched off, a source replaced by another type.
+func Loosens(before, after []byte) ([]Loosening, error) {
+	if len(before) == 0 {
+		return nil, nil
+	}
+	var l loosener
+	for _, f := range []struct {
+		form []byte
+		into *effective
+	}{{before, &l.old}, {after, &l.young}} {
+		if err := json.Unmarshal(f.form, f.into); err != nil {
+			return nil, fmt.Errorf("effective configuration: %w", err)
+		}
+	}
+	l.everybody = tenantsOf(l.old, l.young)
+	l.sources()
+	l.tenants()
+	l.general()
+	return l.found, nil
+}
+
+// Sentences returns what the loosenings say to the tenant.
+func Sentences(ls []Loosening, t evidence.Tenant) []string {
+	var out []string
+	for _, l := range ls {
+		if slices.Contains(l.Tenants, t) {
+			out = append(out, l.Says)
+		}
+	}
+	return out
+}
+
+type loosener struct {
+	old, young effective
+	everybody  []evidence.Tenant
+	found      []Loosening
+}
+
+// tenantsOf lists the tenants of both forms and the pseudo-tenants: a shared
+// source serves them all.
+func tenantsOf(forms ...effective) []evidence.Tenant {
+	names := map[string]bool{evidence.Platform.String(): true, evidence.Unassigned.String(): true}
+	for _, f := range forms {
+		for name := range f.Tenants {
+			names[name] = true
+		}
+	}
+	var ts []evidence.Tenant
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if t, err := evidence.ParseTenant(name); err == nil {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+func (l *loosener) all(format string, args ...any) {
+	l.found = append(l.found, Loosening{l.everybody, fmt.Sprintf(format, args...)})
+}
+
+// detail says the short form to the tenants and the full one, which may hold
+// the names of other tenants' things, to the platform alone.
+func (l *loosener) detail(short, full string) {
+	var others []evidence.Tenant
+	for _, t := range l.everybody {
+		if t != evidence.Platform {
+			others = append(others, t)
+		}
+	}
+	l.found = append(l.found, Loosening{others, short}, Loosening{[]evidence.Tenant{evidence.Platform}, full})
+}
+
+func (l *loosener) one(tenant, format string, args ...any) {
+	t, err := evidence.ParseTenant(tenant)
+	if err != nil {
+		return
+	}
+	ts := []evidence.Tenant{t}
+	if t != evidence.Platform {
+		ts = append(ts, evidence.Platform)
+	}
+	l.found = append(l.found, Loosening{ts, fmt.Sprintf(format, args...)})
+}
+
+func (l *loosener) sources() {
+	for _, name := range slices.Sorted(maps.Keys(l.old.Sources)) {
+		old := l.old.Sources[name]
+		young, ok := l.young.Sources[name]
+		switch {
+		case !ok:
+			l.all("source %s was removed", name)
+			continue
+		case old.Type != young.Type:
+			l.all("source %s is of type %s instead of %s", name, young.Type, old.Type)
+			continue
+		case old.Paused == "" && young.Paused != "":
+			l.all("source %s was paused: %s", name, young.Paused)
+		}
+		l.schedule(name, old.Schedule, young.Schedule)
+		l.config(name, "", old.Config, young.Config)
+	}
+}
+
+func (l *loosener) schedule(source, before, after string) {
+	old, err1 := schedule.Parse(before)
+	young, err2 := schedule.Parse(after)
+	if err1 != nil || err2 != nil || before == after {
+		return
+	}
+	if o, y := old.Longest(), young.Longest(); y > o {
+		l.all("source %s is looked at less often: up to %s between looks (%s) instead of %s (%s)", source, y, after, o, before)
+	}
+}
+
+// excludes reports whether a key of a source's config lists what is left out.
+func excludes(key string) bool {
+	for _, w := range []string{"exclude", "ignore", "skip", "omit", "drop"} {
+		if strings.HasPrefix(key, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// weakens reports whether true is the weaker value of a switch.
+func weakens(key string) bool {
+	return excludes(key) || strings.HasPrefix(key, "insecure") || strings.HasPrefix(key, "disable") || strings.HasPrefix(key, "no_")
+}
+
+func (l *loosener) config(source, path string, before, after any) {
+	key := path[strings.LastIndexByte(path, '.')+1:]
+	switch old := before.(type) {
+	case map[string]any:
+		young, _ := after.(map[string]any)
+		for _, k := range slices.Sorted(maps.Keys(old)) {
+			l.config(source, join(path, k), old[k], young[k])
+		}
+		// Lists and switches that were not there before can only leave out.
+		for _, k := range slices.Sorted(maps.Keys(young)) {
+			if _, was := old[k]; !was {
+				l.config(source, join(path, k), nil, young[k])
+			}
+		}
+	case bool:
+		if young, ok := after.(bool); ok && young != old && young == weakens(key) {
+			l.all("source %s: %s is %t instead of %t", source, path, young, old)
+		}
+	default:
+		l.list(source, path, key, before, after)
+	}
+}
+
+func (l *loosener) list(source, path, key string, before, after any) {
+	old, isOld := before.([]any)
+	young, isYoung := after.([]any)
+	if !isOld && !isYoung {
+		if on, ok := after.(bool); ok && before == nil && on && weakens(key) {
+			l.all("source %s: %s is true", source, path)
+		}
+		return
+	}
+	say := func(what string, items []string) {
+		if len(items) > 0 {
+			l.detail(fmt.Sprintf("source %s: %s %s (%d)", source, path, what, len(items)),
+				fmt.Sprintf("source %s: %s %s: %s", source, path, what, strings.Join(items, ", ")))
+		}
+	}
+	switch {
+	case excludes(key):
+		say("leaves out more", missing(young, old))
+	case len(old) == 0:
+		say("was without limit and is limited", missing(young, nil))
+	case len(young) > 0:
+		say("no longer names", missing(old, young))
+	}
+}
+
+// missing returns the items of a that b lacks, as text.
+func missing(a, b []any) []string {
+	have := map[string]bool{}
+	for _, x := range b {
+		have[asText(x)] = true
+	}
+	var out []string
+	for _, x := range a {
+		if t := asText(x); !have[t] {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func asText(v any) string {
+	text, _ := json.Marshal(v) // plain values always marshal
+	return string(text)
+}
+
+func (l *loosener) tenants() {
+	for _, name := range slices.Sorted(maps.Keys(l.old.Tenants)) {
+		old := l.old.Tenants[name]
+		young, ok := l.young.Tenants[name]
+		if !ok {
+			l.one(name, "tenant %s was removed: what belonged to it goes to %s", name, evidence.Unassigned)
+			continue
+		}
+		l.owns(name, old.Owns, young.Owns)
+	}
+	l.owns(evidence.Platform.String(), l.old.Platform, l.young.Platform)
+}
+
+// owned is one pattern, of one source or ("") of all.
+type owned struct{ key, pattern, source string }
+
+func (o owned) String() string {
+	text := fmt.Sprintf("%s %q", o.key, o.pattern)
+	if o.source != "" {
+		text += " of source " + o.source
+	}
+	return text
+}
+
+func ownedBy(blocks []map[string][]string) map[owned]bool {
+	out := map[owned]bool{}
+	for _, b := range blocks {
+		sources := b["sources"]
+		if len(sources) == 0 {
+			sources = []string{""}
+		}
+		for key, list := range b {
+			if key == "sources" {
+				continue
+			}
+			for _, p := range list {
+				for _, s := range sources {
+					out[owned{key, p, s}] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (l *loosener) owns(tenant string, before, after []map[string][]string) {
+	young := ownedBy(after)
+	var lost []string
+	for o := range ownedBy(before) {
+		if !young[o] && !young[owned{o.key, o.pattern, ""}] {
+			lost = append(lost, o.String())
+		}
+	}
+	slices.Sort(lost)
+	for _, what := range lost {
+		l.one(tenant, "tenant %s no longer owns %s", tenant, what)
+	}
+}
+
+func (l *loosener) general() {
+	if o, y := l.old.Checkpoint, l.young.Checkpoint; o != y {
+		od, err1 := time.ParseDuration(o.Every)
+		yd, err2 := time.ParseDuration(y.Every)
+		if err1 == nil && err2 == nil && yd > od {
+			l.all("checkpoints are up to %s apart instead of %s", yd, od)
+		}
+		if y.Records > o.Records {
+			l.all("a checkpoint covers up to %d new records instead of %d", y.Records, o.Records)
+		}
+	}
+	for _, m := range []struct {
+		what       string
+		old, young []string
+	}{{"a bot", l.old.Bots, l.young.Bots}, {"shared", l.old.Shared, l.young.Shared}} {
+		for _, a := range m.old {
+			if !slices.Contains(m.young, a) {
+				l.all("account %s is no longer marked as %s", a, m.what)
+			}
+		}
+	}
+	if l.old.SignState != l.young.SignState {
+		l.all("the sign-state moved: a log rolled back to before the move is not noticed by it")
+	}
+	if l.old.Catalogs != "" && l.young.Catalogs != l.old.Catalogs {
+		l.all("the catalogs of %s are no longer used", l.old.Catalogs)
+	}
+	l.pack()
+}
+
+func (l *loosener) pack() {
+	rank := map[string]int{"none": 0, "exceptions": 1, "all": 2}
+	o, y := l.old.Pack, l.young.Pack
+	if rank[y.Raw] < rank[o.Raw] {
+		l.all("packs disclose source bytes of %s instead of %s by default", y.Raw, o.Raw)
+	}
+	if y.Pseudonymous && !o.Pseudonymous {
+		l.all("packs withhold names and texts by default")
+	}
+}

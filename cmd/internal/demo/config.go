@@ -1,0 +1,131 @@
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// SourceConfig is a source of the platform as the daemon's configuration has
+// it: Values are those of the type's own configuration.
+type SourceConfig struct {
+	Name   string
+	Type   string
+	Values map[string]any
+}
+
+// Names of the sources, in the order of Sources.
+const (
+	SourceForge  = "github"
+	SourceGit    = "git"
+	SourceArgoCD = "argocd"
+	SourceVault  = "vault"
+	SourceCerts  = "certs"
+)
+
+// Sources returns the configuration of every source of the platform.
+func (p *Platform) Sources() []SourceConfig {
+	var ends []any
+	for _, e := range p.world.Endpoints {
+		ends = append(ends, map[string]any{"address": p.tls.addrs[e.Host], "sni": e.Host})
+	}
+	return []SourceConfig{
+		{SourceForge, "github", map[string]any{
+			"url": p.urls["github"] + "/", "repos": []string{p.fullName()}, "token_file": p.tokenFile("github"),
+		}},
+		{SourceGit, "git", map[string]any{
+			"authority": SourceForge, "repos": []any{map[string]any{"name": p.fullName(), "url": p.RepoDir()}},
+		}},
+		{SourceArgoCD, "argocd", map[string]any{"url": p.urls["argocd"], "token_file": p.tokenFile("argocd")}},
+		{SourceVault, "vault", map[string]any{
+			"url": p.urls["vault"], "token_file": p.tokenFile("vault"), "audit_files": []string{p.AuditFile()}, "device": "file",
+		}},
+		{SourceCerts, "certs", map[string]any{"endpoints": ends, "roots_file": p.RootsFile()}},
+	}
+}
+
+// TenantConfig is a tenant, or the platform itself, and what belongs to it:
+// patterns for the tenancy rules.
+type TenantConfig struct {
+	Name       string
+	Namespaces []string
+	Projects   []string
+	Paths      []string
+	Hosts      []string
+	Mounts     []string
+	Policies   []string
+	Entities   []string
+}
+
+// Tenants returns the tenants with what they own: their namespace and Argo CD
+// project, their folder in the repository and in the secret store, their host
+// and policies.
+func (p *Platform) Tenants() []TenantConfig {
+	var out []TenantConfig
+	for _, t := range p.world.Tenants {
+		c := TenantConfig{Name: t.Name, Namespaces: []string{t.Name}, Projects: []string{t.Name},
+			Paths: []string{"tenants/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}}
+		for _, e := range p.world.Endpoints {
+			if e.Tenant == t.Name {
+				c.Hosts = append(c.Hosts, e.Host)
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// PlatformOwns returns what belongs to the platform itself: the repository as
+// a whole, what tenants share in it, the secret store's own paths and mounts.
+func (p *Platform) PlatformOwns() TenantConfig {
+	c := TenantConfig{Name: "_platform", Namespaces: []string{argoNamespace}, Projects: []string{p.fullName()},
+		Paths:    []string{"base", "kv/platform"},
+		Policies: []string{"default", "evidenced", "pipeline", "platform-admin", "reporting"},
+		Entities: []string{"????????-????-????-????-????????????"}}
+	for _, m := range mounts {
+		c.Mounts = append(c.Mounts, strings.TrimSuffix(m.path, "/"))
+	}
+	for _, e := range p.world.Endpoints {
+		if e.Tenant == "" {
+			c.Hosts = append(c.Hosts, e.Host)
+		}
+	}
+	return c
+}
+
+// owns is the form of the daemon's configuration.
+func (c TenantConfig) owns() []any {
+	o := map[string]any{}
+	for key, list := range map[string][]string{"namespaces": c.Namespaces, "projects": c.Projects, "paths": c.Paths,
+		"hosts": c.Hosts, "mounts": c.Mounts, "policies": c.Policies, "entities": c.Entities} {
+		if len(list) > 0 {
+			o[key] = list
+		}
+	}
+	return []any{o}
+}
+
+// ConfigYAML returns the parts tenants, platform and sources of the daemon's
+// configuration.
+func (p *Platform) ConfigYAML() ([]byte, error) {
+	var tenants, sources []any
+	for _, t := range p.Tenants() {
+		tenants = append(tenants, map[string]any{"name": t.Name, "owns": t.owns()})
+	}
+	for _, s := range p.Sources() {
+		sources = append(sources, map[string]any{"name": s.Name, "type": s.Type, "config": s.Values})
+	}
+	return encode(map[string]any{"tenants": tenants, "platform": map[string]any{"owns": p.PlatformOwns().owns()}, "sources": sources})
+}
+
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode the configuration: %w", err)
+	}
+	return b.Bytes(), enc.Close()
+}

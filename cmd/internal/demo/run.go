@@ -1,0 +1,276 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/daemon"
+	"evidenced/cmd/internal/schedule"
+	"evidenced/collectors"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/testdata/world"
+)
+
+// RunOptions says how a demonstration runs.
+type RunOptions struct {
+	Dir      string // where everything goes; new, empty, or of a former demonstration
+	Specs    []collectors.Spec
+	Program  string
+	Log      *slog.Logger
+	Progress func(day time.Time, done, total int) // may be nil
+}
+
+// Summary says what a demonstration left behind.
+type Summary struct {
+	Dir     string
+	Config  string // configuration file
+	Pack    string // evidence pack of Tenant
+	Trust   string // trust file for the pack
+	Tenant  evidence.Tenant
+	Instant time.Time
+	Period  evidence.Period // of the pack
+	Records uint64          // over all logs
+	Runs    int
+	Tenants int
+	Took    time.Duration
+	Result  api.PackResult
+}
+
+// marker is the file that shows a directory to be a demonstration's.
+const marker = "DEMONSTRATION"
+
+// slots are how often the demonstration looks at each source: coarse over the
+// weeks, so that they pass quickly, and fine over the last
+// hours.
+var slots = []struct{ source, weeks, lastHours string }{
+	{SourceForge, "@every 30m", "@every 5m"},
+	{SourceGit, "@every 1h", "@every 10m"},
+	{SourceArgoCD, "@every 30m", "@every 1m"},
+	{SourceVault, "@every 15m", "@every 5m"},
+	{SourceCerts, "@every 6h", "@every 1h"},
+}
+
+// Run plays the whole history against the real store, collectors and reports,
+// and leaves a pack. The clock is the platform's: weeks pass in seconds.
+func Run(ctx context.Context, o RunOptions) (*Summary, error) {
+	began := time.Now()
+	if err := makeReady(o.Dir); err != nil {
+		return nil, err
+	}
+	w, err := world.Load()
+	if err != nil {
+		return nil, err
+	}
+	p, err := New(filepath.Join(o.Dir, "platform"), w, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	s := &Summary{Dir: o.Dir, Config: filepath.Join(o.Dir, "evidenced.yaml"), Instant: w.Instant}
+	if err := writeConfig(s.Config, p); err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(s.Config, o.Specs)
+	if err != nil {
+		return nil, fmt.Errorf("the demonstration's own configuration: %w", err)
+	}
+	e, err := daemon.Open(ctx, daemon.Options{Config: cfg, Program: o.Program, Clock: p.Now, Simulated: true, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	if err := drive(ctx, e, p, o, s); err != nil {
+		return nil, err
+	}
+	if err := s.pack(ctx, e, p); err != nil {
+		return nil, err
+	}
+	if err := s.count(e); err != nil {
+		return nil, err
+	}
+	s.Took = time.Since(began)
+	return s, e.Close()
+}
+
+// makeReady makes the directory ready and refuses one that holds anything but a
+// former demonstration.
+func makeReady(dir string) error {
+	es, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return problem.Wrap(problem.Storage, err, "look into %s", dir)
+	}
+	if len(es) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
+			return problem.New(problem.Refused, "%s is not empty and no demonstration's", dir).WithHint("give another --dir")
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return problem.Wrap(problem.Storage, err, "remove the former demonstration")
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return problem.Wrap(problem.Storage, err, "make %s", dir)
+	}
+	text := "Everything below this directory was made from a simulated platform. It is evidence of nothing.\n"
+	if err := os.WriteFile(filepath.Join(dir, marker), []byte(text), 0o600); err != nil {
+		return problem.Wrap(problem.Storage, err, "write into %s", dir)
+	}
+	return nil
+}
+
+// writeConfig writes the configuration a platform engineer would write for
+// this platform.
+func writeConfig(file string, p *Platform) error {
+	var tenants, sources []any
+	for _, t := range p.Tenants() {
+		tenants = append(tenants, map[string]any{"name": t.Name, "owns": t.owns()})
+	}
+	for _, s := range p.Sources() {
+		one := map[string]any{"name": s.Name, "type": s.Type, "config": s.Values}
+		for _, sl := range slots {
+			if sl.source == s.Name {
+				one["schedule"] = sl.weeks
+			}
+		}
+		if s.Name == SourceVault {
+			// On this clock a probe comes back at the next look, and the state
+			// walk of a server on loopback needs no pauses.
+			s.Values["probe_limit"], s.Values["pace"], s.Values["state_every"] = "40m", "1us", "6h"
+		}
+		sources = append(sources, one)
+	}
+	platform := p.PlatformOwns()
+	platform.Mounts = slices.DeleteFunc(append(platform.Mounts, "file"), func(m string) bool { return m == "kv" })
+	b, err := encode(map[string]any{
+		"data_dir": "data", "listen": "", "time_zone": "Europe/Berlin", "tenants": tenants, "sources": sources,
+		"platform": map[string]any{"owns": platform.owns()},
+	})
+	if err != nil {
+		return err
+	}
+	head := []byte("# Made by evidenced demo. The servers named here live only while it runs.\n")
+	if err := os.WriteFile(file, append(head, b...), 0o600); err != nil {
+		return problem.Wrap(problem.Storage, err, "write %s", file)
+	}
+	return nil
+}
+
+// drive passes the time: coarse to the last hours, then fine.
+func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *Summary) error {
+	w := p.World()
+	fine := w.End.Add(-4 * time.Hour)
+	total := int(w.End.Sub(w.Start) / time.Hour)
+	var day time.Time
+	set := func(to time.Time) error {
+		if err := p.Advance(to); err != nil {
+			return err
+		}
+		if d := to.Truncate(24 * time.Hour); d.After(day) {
+			day = d
+			if err := e.Checkpoints(ctx); err != nil {
+				return err
+			}
+		}
+		if o.Progress != nil {
+			o.Progress(day, int(to.Sub(w.Start)/time.Hour), total)
+		}
+		return nil
+	}
+	for _, stage := range []struct {
+		period evidence.Period
+		every  func(i int) string
+	}{
+		{evidence.Period{From: w.Start, To: fine}, func(i int) string { return slots[i].weeks }},
+		{evidence.Period{From: fine, To: w.End.Add(time.Minute)}, func(i int) string { return slots[i].lastHours }},
+	} {
+		var entries []schedule.Entry
+		var failed error
+		for i, sl := range slots {
+			due, err := schedule.Parse(stage.every(i))
+			if err != nil {
+				return err
+			}
+			id := evidence.SourceID(sl.source)
+			entries = append(entries, schedule.Entry{Source: id, Schedule: due, Job: func(ctx context.Context, slot time.Time) error {
+				if failed != nil {
+					return failed
+				}
+				s.Runs++
+				_, err := e.Look(ctx, id, slot)
+				return err
+			}})
+		}
+		if err := schedule.Drive(ctx, stage.period, entries, func(t time.Time) {
+			if err := set(t); err != nil && failed == nil {
+				failed = err
+			}
+		}); err != nil {
+			return err
+		}
+		if failed != nil {
+			return failed
+		}
+	}
+	if err := e.Flush(ctx); err != nil {
+		return err
+	}
+	return e.Checkpoints(ctx)
+}
+
+// pack leaves an evidence pack of the tenant that the story is about, and a
+// trust file as its auditor would keep it.
+func (s *Summary) pack(ctx context.Context, e *daemon.Engine, p *Platform) error {
+	var err error
+	if s.Tenant, err = evidence.ParseTenant("tenant-7"); err != nil {
+		return err
+	}
+	w := p.World()
+	s.Period = evidence.Period{From: w.End.Add(-14 * 24 * time.Hour).Truncate(24 * time.Hour), To: w.End.Truncate(24 * time.Hour)}
+	var b bytes.Buffer
+	if s.Result, err = e.Pack(ctx, api.PackRequest{
+		Tenant: s.Tenant, Period: s.Period, Raw: "exceptions", Purpose: "demonstration", Recipient: "whoever tries evidenced",
+		Progress: func(_, _ uint64) {},
+	}, &b); err != nil {
+		return err
+	}
+	s.Pack = filepath.Join(s.Dir, "tenant-7.zip")
+	if err := os.WriteFile(s.Pack, b.Bytes(), 0o600); err != nil {
+		return problem.Wrap(problem.Storage, err, "write the pack")
+	}
+	log, err := e.Local().Store.Log(s.Tenant)
+	if err != nil {
+		return err
+	}
+	s.Trust = filepath.Join(s.Dir, "auditor.trust")
+	line := fmt.Sprintf("%s %s %s %s # handed over when the demonstration began\n", s.Tenant, log.Origin(), e.Local().LogKey.Verifier, e.Local().PackKey.Verifier)
+	if err := os.WriteFile(s.Trust, []byte(line), 0o600); err != nil {
+		return problem.Wrap(problem.Storage, err, "write the trust file")
+	}
+	return nil
+}
+
+func (s *Summary) count(e *daemon.Engine) error {
+	ts, err := e.Local().Store.Tenants()
+	if err != nil {
+		return err
+	}
+	for _, t := range ts {
+		l, err := e.Local().Store.Log(t)
+		if err != nil {
+			return err
+		}
+		s.Records += l.Size()
+		if !t.IsPseudo() {
+			s.Tenants++
+		}
+	}
+	return nil
+}

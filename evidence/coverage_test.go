@@ -1,0 +1,199 @@
+package evidence_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+)
+
+// coverageOf writes the spans as collection.coverage records and loads them.
+func coverageOf(t testing.TB, p evidence.Period, facts ...evidence.CoverageFacts) *evidence.Coverage {
+	t.Helper()
+	c, err := loadCoverage(p, facts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func loadCoverage(p evidence.Period, facts ...evidence.CoverageFacts) (*evidence.Coverage, error) {
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		return nil, err
+	}
+	log := evidencetest.NewLog(tenant)
+	for i, f := range facts {
+		for _, s := range f.Spans {
+			if f.Period.From.IsZero() || s.From.Before(f.Period.From) {
+				f.Period.From = s.From
+			}
+			if s.To.After(f.Period.To) {
+				f.Period.To = s.To
+			}
+		}
+		if len(f.Spans) == 0 {
+			f.Period = p
+		}
+		b, err := json.Marshal(f)
+		if err != nil {
+			return nil, err
+		}
+		log.AddDraft(evidence.Draft{
+			Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: string(rune('a' + i)),
+			Subject: evidence.NewRef("source", "", string(f.Source)), OccurredAt: f.Period.To, Basis: evidence.BasisSource, ObservedAt: f.Period.To, Content: b,
+		})
+	}
+	return evidence.LoadCoverage(context.Background(), log, p)
+}
+
+var merges = []evidence.Kind{evidence.ChangeMerge}
+
+func seen(class evidence.Class, from, to int, looks ...int64) evidence.CoverageSpan {
+	s := evidence.CoverageSpan{Kinds: merges, From: minute(from), To: minute(to), Class: class, Looks: looks}
+	if class == evidence.Blind {
+		s.Cause = "the source was down"
+	}
+	return s
+}
+
+func TestStrips(t *testing.T) {
+	c := coverageOf(t, span(0, 100),
+		evidence.CoverageFacts{Source: "github/prod", Spans: []evidence.CoverageSpan{
+			seen(evidence.Reconstructed, -50, 10), seen(evidence.Continuous, 10, 30), seen(evidence.Blind, 30, 40), seen(evidence.Instants, 40, 60, 600_000, 600_000)}},
+		evidence.CoverageFacts{Source: "gitlab/prod", Spans: []evidence.CoverageSpan{seen(evidence.Reconstructed, 35, 70)}})
+	strip := func(class evidence.Class, from, to int) string {
+		return string(class) + " " + span(from, to).String()
+	}
+	all := []string{strip("reconstructed", 0, 10), strip("continuous", 10, 30), strip("blind", 30, 35), strip("reconstructed", 35, 40),
+		strip("instants", 40, 60), strip("reconstructed", 60, 70), strip("", 70, 100)}
+	one := []string{strip("reconstructed", 0, 10), strip("continuous", 10, 30), strip("blind", 30, 40), strip("instants", 40, 60), strip("", 60, 100)}
+	for _, tc := range []struct {
+		source evidence.SourceID
+		kind   evidence.Kind
+		want   []string
+	}{
+		{"", evidence.ChangeMerge, all}, {"", "", all}, {"github/prod", evidence.ChangeMerge, one},
+		{"github/prod", evidence.CertState, []string{strip("", 0, 100)}}, {"vault/prod", "", []string{strip("", 0, 100)}},
+	} {
+		var got []string
+		for _, s := range c.Strips(tc.source, tc.kind, span(0, 100)) {
+			got = append(got, string(s.Class)+" "+s.Period.String())
+		}
+		if d := cmp.Diff(tc.want, got); d != "" {
+			t.Errorf("strips of %q, %q (-want +got):\n%s", tc.source, tc.kind, d)
+		}
+	}
+	var got []string
+	for _, w := range c.Uncovered(evidence.ChangeMerge, evidence.Instants, span(0, 100)) {
+		got = append(got, string(w.Class)+" "+w.Period.String())
+	}
+	want := []string{strip("reconstructed", 0, 10), strip("blind", 30, 35), strip("reconstructed", 35, 40), strip("reconstructed", 60, 70), strip("", 70, 100)}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("uncovered (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]evidence.SourceID{"github/prod", "gitlab/prod"}, c.Sources(evidence.ChangeMerge)); d != "" {
+		t.Errorf("sources (-want +got):\n%s", d)
+	}
+	if got := c.Sources(evidence.CertState); len(got) != 0 {
+		t.Errorf("sources of another kind: %v", got)
+	}
+}
+
+func TestLooksAround(t *testing.T) {
+	c := coverageOf(t, span(0, 100), evidence.CoverageFacts{Source: "github/prod", Spans: []evidence.CoverageSpan{
+		seen(evidence.Instants, 10, 30, 600_000, 600_000), seen(evidence.Continuous, 40, 50), seen(evidence.Blind, 50, 60)}})
+	for _, tc := range []struct {
+		at            int
+		before, after int // -1: none
+		class         evidence.Class
+	}{
+		{5, -1, 10, ""}, {10, 10, 20, evidence.Instants}, {15, 10, 20, evidence.Instants}, {35, 30, 40, ""},
+		{45, 45, 45, evidence.Continuous}, {55, 50, -1, ""},
+	} {
+		before, after, class := c.LooksAround("github/prod", evidence.ChangeMerge, minute(tc.at))
+		want := func(n int) time.Time {
+			if n < 0 {
+				return time.Time{}
+			}
+			return minute(n)
+		}
+		if !before.Equal(want(tc.before)) || !after.Equal(want(tc.after)) || class != tc.class {
+			t.Errorf("minute %d: %s, %s, %q", tc.at, before, after, class)
+		}
+	}
+}
+
+func TestLookTimes(t *testing.T) {
+	s := seen(evidence.Instants, 0, 3, 60_000, 120_000)
+	if d := cmp.Diff([]time.Time{minute(0), minute(1), minute(3)}, s.LookTimes()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if got := seen(evidence.Continuous, 0, 3).LookTimes(); got != nil {
+		t.Errorf("looks of a continuous stretch: %v", got)
+	}
+}
+
+// Strips fill the period without overlap, neighbours differ, and each minute
+// has the best class that any span claims for it.
+func TestStripsFillThePeriod(t *testing.T) {
+	classes := []evidence.Class{evidence.Continuous, evidence.Instants, evidence.Reconstructed, evidence.Blind}
+	rapid.Check(t, func(t *rapid.T) {
+		p := span(0, rapid.IntRange(1, 60).Draw(t, "length"))
+		var spans []evidence.CoverageSpan
+		for _, q := range drawPeriods(t, "spans") {
+			s := evidence.CoverageSpan{Kinds: merges, From: q.From, To: q.To, Class: rapid.SampledFrom(classes).Draw(t, "class")}
+			if s.Class == evidence.Blind {
+				s.Cause = rapid.SampledFrom([]string{"down", "paused"}).Draw(t, "cause")
+			}
+			spans = append(spans, s)
+		}
+		c, err := loadCoverage(p, evidence.CoverageFacts{Source: "github/prod", Spans: spans})
+		if err != nil {
+			t.Fatal(err)
+		}
+		strips := c.Strips("github/prod", evidence.ChangeMerge, p)
+		at := p.From
+		for i, s := range strips {
+			if !s.Period.From.Equal(at) || s.Period.Duration() <= 0 {
+				t.Fatalf("strip %d begins at %s, want %s", i, s.Period.From, at)
+			}
+			if i > 0 && strips[i-1].Class == s.Class && strips[i-1].Cause == s.Cause {
+				t.Fatalf("strips %d and %d are one", i-1, i)
+			}
+			at = s.Period.To
+			for m := s.Period.From; m.Before(s.Period.To); m = m.Add(time.Minute) {
+				best, any := -1, false
+				for _, in := range spans {
+					if (evidence.Period{From: in.From, To: in.To}).Contains(m) {
+						any, best = true, max(best, in.Class.Rank())
+					}
+				}
+				if any != (s.Class != "") || any && s.Class.Rank() != best {
+					t.Fatalf("at %s: class %q, best claim %d (%v)", m, s.Class, best, spans)
+				}
+			}
+		}
+		if !at.Equal(p.To) {
+			t.Fatalf("strips end at %s, want %s", at, p.To)
+		}
+	})
+}
+
+func TestClassRank(t *testing.T) {
+	order := []evidence.Class{evidence.Continuous, evidence.Instants, evidence.Reconstructed, evidence.Blind}
+	for i := 1; i < len(order); i++ {
+		if order[i-1].Rank() <= order[i].Rank() {
+			t.Errorf("%s does not come before %s", order[i-1], order[i])
+		}
+	}
+	if evidence.Class("").Rank() != 0 || evidence.Class("perfect").Rank() != 0 {
+		t.Error("an unknown class has a rank")
+	}
+}

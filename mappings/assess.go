@@ -1,0 +1,321 @@
+package mappings
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// Input is what an assessment stands on.
+type Input struct {
+	Reader  evidence.Reader // one tenant's log
+	Catalog *Catalog
+	Period  evidence.Period // what is judged; its end may lie ahead
+	Now     time.Time       // the time of judging; zero: some time after the period
+
+	// Configured says which sources are configured to give each kind, for this
+	// tenant. Nil: sources are known by their coverage alone.
+	Configured map[evidence.Kind][]evidence.SourceID
+	// Collectable are the kinds that some collector of the program makes. Nil:
+	// every kind that collectors make, see [evidence.Kinds].
+	Collectable map[evidence.Kind]bool
+	// Scope are the statements that a control does not apply to the tenant.
+	Scope []ScopeStatement
+	// Controls limits the assessment to these; empty: all.
+	Controls []evidence.ControlID
+
+	// Budget is the time the rules of one test may take over the whole
+	// population; what is left then is undetermined. Zero: a minute.
+	Budget time.Duration
+	// Clock measures the budget. Nil: time.Now.
+	Clock func() time.Time
+}
+
+// ScopeStatement is the dated, approved word of a person that a control does
+// not apply. It acts from its date on, until it expires.
+type ScopeStatement struct {
+	Control    evidence.ControlID
+	From       time.Time
+	Until      time.Time // zero: no end
+	By         string    // who made it: a token or account id
+	ApprovedBy string    // another person
+	Why        string
+	Seq        uint64 // the record that holds it
+}
+
+// covers reports whether the statement is approved and in force over p.
+func (s *ScopeStatement) covers(id evidence.ControlID, p evidence.Period) bool {
+	return s.Control == id && s.By != "" && s.ApprovedBy != "" && s.ApprovedBy != s.By &&
+		!s.From.IsZero() && !s.From.After(p.From) && (s.Until.IsZero() || !s.Until.Before(p.To))
+}
+
+// ControlResult is the verdict of one control: the worst of its tests.
+type ControlResult struct {
+	Control  *Control
+	Status   evidence.Status
+	Reason   evidence.Reason
+	Why      string // one sentence
+	Findings []int  // indices into the findings
+}
+
+// Assess judges a tenant's log over a period: one finding for every test of
+// every control, in the catalog's order, and one result for every control. The
+// same input gives the same findings.
+//
+// An error means that the log could not be read or the context ended; then
+// there are no findings at all. Rules that fail are no error: their items are
+// undetermined.
+func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult, error) {
+	if err := in.check(); err != nil {
+		return nil, nil, err
+	}
+	controls, err := in.controls()
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &assessment{in: in, people: newPeople(in.Reader), runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	if err := a.load(ctx, controls); err != nil {
+		return nil, nil, fmt.Errorf("assess %s: %w", in.Reader.Tenant(), err)
+	}
+	for _, g := range a.groups(controls) {
+		if err := a.view(ctx, g); err != nil {
+			return nil, nil, fmt.Errorf("assess %s: view %s: %w", in.Reader.Tenant(), g.view.Name, err)
+		}
+	}
+	var findings []evidence.Finding
+	var results []ControlResult
+	for _, c := range controls {
+		res := ControlResult{Control: c}
+		for _, ref := range c.Tests {
+			res.Findings = append(res.Findings, len(findings))
+			findings = append(findings, a.finding(c, ref))
+		}
+		res.judge(findings)
+		results = append(results, res)
+	}
+	return findings, results, nil
+}
+
+func (in *Input) check() error {
+	switch {
+	case in.Reader == nil || in.Catalog == nil:
+		return problem.New(problem.Internal, "assessment without a log or a catalog")
+	case in.Period.IsZero() || !in.Period.From.Before(in.Period.To):
+		return problem.New(problem.Usage, "the period %s is empty or upside down", in.Period).
+			WithHint("give --from before --to")
+	case !in.Now.IsZero() && !in.Period.From.Before(in.Now):
+		return problem.New(problem.Usage, "the period %s has not begun at %s", in.Period, evidence.FormatTime(in.Now)).
+			WithHint("choose a period that has begun")
+	}
+	in.Period = evidence.Period{From: in.Period.From.UTC(), To: in.Period.To.UTC()}
+	if in.Budget <= 0 {
+		in.Budget = time.Minute
+	}
+	if in.Clock == nil {
+		in.Clock = time.Now
+	}
+	if in.Collectable == nil {
+		in.Collectable = map[evidence.Kind]bool{}
+		for _, k := range evidence.Kinds() {
+			in.Collectable[k.Kind] = !k.Own
+		}
+	}
+	return nil
+}
+
+func (in *Input) controls() ([]*Control, error) {
+	if len(in.Controls) == 0 {
+		return in.Catalog.controls, nil
+	}
+	var cs []*Control
+	for _, c := range in.Catalog.controls {
+		if slices.Contains(in.Controls, c.ID) {
+			cs = append(cs, c)
+		}
+	}
+	for _, id := range in.Controls {
+		if _, ok := in.Catalog.Control(id); !ok {
+			return nil, problem.New(problem.NotFound, "no control %q in the catalog", id).
+				WithHint("list them with: evidenced controls")
+		}
+	}
+	return cs, nil
+}
+
+// assessment is one run of Assess.
+type assessment struct {
+	in     Input
+	cover  *coverage
+	people *people
+	runs   map[*Test]*run
+	scenes map[evidence.Period]*scene
+	joins  joins
+}
+
+// judged returns what of the period a test looks at: up to now, and of a test
+// with a window the last part only.
+func (in *Input) judged(t *Test) evidence.Period {
+	p := in.Period
+	if in.running() {
+		p.To = in.Now.UTC()
+	}
+	if t.Window > 0 {
+		p.From = p.To.Add(-t.Window)
+	}
+	return p
+}
+
+// running reports whether the period is not over yet.
+func (in *Input) running() bool { return !in.Now.IsZero() && !in.Period.To.Before(in.Now) }
+
+// load reads the coverage of everything the tests look at.
+func (a *assessment) load(ctx context.Context, controls []*Control) error {
+	all := evidence.Period{}
+	for _, c := range controls {
+		for _, ref := range c.Tests {
+			p := a.in.judged(ref.Test)
+			if all.IsZero() {
+				all = p
+			}
+			all.From = earlier(all.From, p.From)
+		}
+	}
+	if all.IsZero() {
+		all = a.in.Period
+	}
+	cov, err := evidence.LoadCoverage(ctx, a.in.Reader, all)
+	if err != nil {
+		return err
+	}
+	a.cover = &coverage{all: cov, configured: a.in.Configured}
+	return nil
+}
+
+// group is the tests that share a view over the same period.
+type group struct {
+	view   *view
+	period evidence.Period
+	tests  []*Test
+}
+
+// groups gathers the tests of the controls, each once, by view and period.
+func (a *assessment) groups(controls []*Control) []*group {
+	var gs []*group
+	for _, c := range controls {
+		for _, ref := range c.Tests {
+			t := ref.Test
+			if a.runs[t] != nil {
+				continue
+			}
+			p := a.in.judged(t)
+			a.runs[t] = &run{test: t, period: p}
+			i := slices.IndexFunc(gs, func(g *group) bool { return g.view == t.view && g.period == p })
+			if i < 0 {
+				i, gs = len(gs), append(gs, &group{view: t.view, period: p})
+			}
+			gs[i].tests = append(gs[i].tests, t)
+		}
+	}
+	return gs
+}
+
+// view builds a view once and puts every item before each of its tests.
+func (a *assessment) view(ctx context.Context, g *group) error {
+	s := a.scenes[g.period]
+	if s == nil {
+		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, joins: &a.joins}
+		a.scenes[g.period] = s
+	}
+	return g.view.build(ctx, s, func(it *item) error {
+		vars := s.vars(it)
+		for _, t := range g.tests {
+			if err := a.runs[t].take(ctx, a, it, vars); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// run gathers the verdicts of one test.
+type run struct {
+	test       *Test
+	period     evidence.Period
+	spent      time.Duration
+	passed     int
+	unobserved int // undetermined items that nobody saw well enough
+	items      []evidence.Item
+	failed     []evidence.Item
+	unknown    []evidence.Item
+}
+
+// take decides one item. Only the end of the context is an error.
+func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	in, ok, why, unobserved := true, false, "the time for this test was used up", false
+	left := a.in.Budget - r.spent
+	verdict := evidence.Unknown
+	if left > 0 {
+		begin := a.in.Clock()
+		limited, cancel := context.WithTimeout(ctx, left)
+		in, ok, why, unobserved = r.decide(limited, it, vars)
+		cancel()
+		r.spent += a.in.Clock().Sub(begin)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch {
+	case !in:
+		return nil
+	case ok:
+		verdict, why = evidence.Pass, ""
+	case why == "":
+		verdict, why = evidence.Fail, r.test.assert.because(it)
+	}
+	r.add(it, verdict, why, unobserved)
+	return nil
+}
+
+// decide runs the population filter, then the assertion. A reason means that
+// one of them could not be decided.
+func (r *run) decide(ctx context.Context, it *item, vars map[string]any) (in, ok bool, why string, unobserved bool) {
+	in, err := r.test.filter.eval(ctx, vars)
+	if err != nil {
+		why, unobserved = r.test.filter.explain(err, it)
+		return true, false, "not known whether it counts: " + why, unobserved
+	}
+	if !in {
+		return false, false, "", false
+	}
+	if ok, err = r.test.assert.eval(ctx, vars); err != nil {
+		why, unobserved = r.test.assert.explain(err, it)
+		return true, false, why, unobserved
+	}
+	return true, ok, "", false
+}
+
+func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
+	x := evidence.Item{Seq: it.seqs[0], Also: it.seqs[1:], Kind: it.kind, At: it.at.UTC(), Label: it.label, Why: why, Verdict: v}
+	if len(x.Also) == 0 {
+		x.Also = nil
+	}
+	r.items = append(r.items, x)
+	switch v {
+	case evidence.Pass:
+		r.passed++
+	case evidence.Fail:
+		r.failed = append(r.failed, x)
+	default:
+		r.unknown = append(r.unknown, x)
+		if unobserved {
+			r.unobserved++
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package mappings
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// finding makes the finding of a test for a control.
+func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
+	t, r := ref.Test, a.runs[ref.Test]
+	sight := a.cover.look(t.needs, t.Least, r.period, a.in.running())
+	f := evidence.Finding{
+		Tenant: a.in.Reader.Tenant(), Control: c.ID, Article: c.Reference(), Title: c.Title,
+		Test: t.ID, RuleHash: t.hash, Period: r.period, Size: a.in.Reader.Size(),
+		Severity: c.Severity, Strength: ref.Strength, View: t.View, Query: t.Population, Assertion: t.Assertion,
+		Population: len(r.items), Passed: r.passed, Failed: r.failed, Unknown: r.unknown, Items: r.items,
+		Uncovered: sight.windows, Class: sight.weakest, Newest: sight.newest, Limits: limits(c, t),
+	}
+	if a.in.running() {
+		f.Period.To = a.in.Period.To
+	}
+	f.Status = a.status(c, r, &sight)
+	if f.Status == evidence.NotObserved {
+		f.Reason = a.cover.reason(&sight, a.in.Collectable)
+	}
+	f.Summary = a.summary(&f, r, &sight)
+	return f
+}
+
+func limits(c *Control, t *Test) string {
+	return strings.Join(slices.DeleteFunc([]string{c.CannotProve, t.Limits}, func(s string) bool { return s == "" }), " ")
+}
+
+// status is the decision table of docs/assessment.md. The order is the rule:
+// the first line that holds decides.
+func (a *assessment) status(c *Control, r *run, s *sight) evidence.Status {
+	switch {
+	case len(r.failed) > 0:
+		return evidence.NotSatisfied
+	case len(r.unknown) > r.unobserved:
+		return evidence.Undetermined
+	case len(s.holes) > 0 || r.unobserved > 0:
+		return evidence.NotObserved
+	case r.period.To.Sub(s.newest) > r.test.Freshness:
+		return evidence.Stale
+	case len(r.items) > 0:
+		return evidence.Satisfied
+	case r.test.Empty == evidence.NotApplicable && !a.outOfScope(c, r.period):
+		return evidence.Gap // nobody has said, in due form, that it does not apply
+	}
+	return r.test.Empty
+}
+
+func (a *assessment) outOfScope(c *Control, p evidence.Period) bool {
+	return slices.ContainsFunc(a.in.Scope, func(s ScopeStatement) bool { return s.covers(c.ID, p) })
+}
+
+// summary says the finding in one sentence.
+func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
+	t := r.test
+	switch f.Status {
+	case evidence.NotSatisfied:
+		return fmt.Sprintf("The evidence contradicts that %s: %d of %s failed%s%s.", t.Says, len(f.Failed),
+			plural(f.Population, "item"), threshold(t, f), beside(f))
+	case evidence.Undetermined:
+		return fmt.Sprintf("It cannot be told whether %s: %d of %s could not be decided (%s).", t.Says,
+			len(f.Unknown), plural(f.Population, "item"), firstWhy(f.Unknown))
+	case evidence.NotObserved:
+		return fmt.Sprintf("It was not observed whether %s: %s.", t.Says, unseen(f, r, s))
+	case evidence.Stale:
+		return fmt.Sprintf("It is no longer known whether %s: the newest look was %s, more than %s before %s.", t.Says,
+			evidence.FormatTime(s.newest), human(t.Freshness), evidence.FormatTime(r.period.To))
+	case evidence.Gap:
+		return fmt.Sprintf("Nothing was found to show that %s, although it was looked for over the whole period.", t.Says)
+	case evidence.NotApplicable:
+		return fmt.Sprintf("There was nothing to test whether %s, and an approved statement says that it does not apply.", t.Says)
+	}
+	supports := "The evidence supports that " + t.Says
+	if s.newest.Before(r.period.To) {
+		supports = "Up to the look of " + evidence.FormatTime(s.newest) + " the evidence supports that " + t.Says
+	}
+	if f.Population == 0 {
+		return supports + ": there was nothing that could have failed."
+	}
+	return fmt.Sprintf("%s: %s passed.", supports, plural(f.Population, "item"))
+}
+
+// threshold names the limit that stands beside the status and never changes it.
+func threshold(t *Test, f *evidence.Finding) string {
+	if t.Threshold == 0 || f.Population == 0 {
+		return ""
+	}
+	share := 100 * float64(len(f.Failed)) / float64(f.Population)
+	word := "within"
+	if share > t.Threshold {
+		word = "above"
+	}
+	return fmt.Sprintf(" (%.1f %%, %s the threshold of %g %%, which does not change the status)", share, word, t.Threshold)
+}
+
+func beside(f *evidence.Finding) string {
+	var parts []string
+	if n := len(f.Unknown); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d could not be decided", n))
+	}
+	if n := len(f.Uncovered); n > 0 {
+		parts = append(parts, plural(n, "window")+" not covered")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; beside it " + strings.Join(parts, " and ")
+}
+
+func unseen(f *evidence.Finding, r *run, s *sight) string {
+	if len(s.none) > 0 {
+		var ks []string
+		for _, k := range s.none {
+			ks = append(ks, string(k))
+		}
+		return "no source gives " + strings.Join(ks, ", ")
+	}
+	if len(s.holes) == 0 {
+		return fmt.Sprintf("%d of %s could not be seen well enough (%s)", r.unobserved, plural(f.Population, "item"), firstWhy(f.Unknown))
+	}
+	w := slices.MaxFunc(s.holes, func(a, b evidence.Window) int { return cmp.Compare(a.Period.Duration(), b.Period.Duration()) })
+	who := string(w.Source)
+	if who == "" {
+		who = string(w.Kind)
+	}
+	return fmt.Sprintf("%s not covered, the longest %s of %s (%s)", plural(len(s.holes), "window"), w.Period, who, w.Cause)
+}
+
+func firstWhy(items []evidence.Item) string {
+	if len(items) == 0 {
+		return "no reason known"
+	}
+	return items[0].Why
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func human(d time.Duration) string {
+	if d%(24*time.Hour) == 0 && d > 24*time.Hour {
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	s := d.String()
+	s = strings.TrimSuffix(s, "0s")
+	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = rest + "h"
+	}
+	return s
+}
+
+// rank orders statuses, worst first, as the decision table does. A test that
+// does not apply says nothing, so it comes last.
+var rank = map[evidence.Status]int{
+	evidence.NotSatisfied: 0, evidence.Undetermined: 1, evidence.NotObserved: 2, evidence.Stale: 3,
+	evidence.Gap: 4, evidence.Satisfied: 5, evidence.NotApplicable: 6,
+}
+
+// judge makes a control's verdict from its findings: the worst of those that
+// apply. Supporting tests can pull it down, but they alone never lift it to
+// satisfied.
+func (c *ControlResult) judge(all []evidence.Finding) {
+	if len(c.Findings) == 0 {
+		c.Status, c.Reason = evidence.NotObserved, evidence.ReasonNoCollector
+		c.Why = "No source answers it yet: " + c.Control.AnsweredBy + "."
+		return
+	}
+	worst := &all[c.Findings[0]]
+	carried := false
+	for _, i := range c.Findings {
+		f := &all[i]
+		if rank[f.Status] < rank[worst.Status] {
+			worst = f
+		}
+		carried = carried || f.Strength != Supporting && f.Status == evidence.Satisfied
+	}
+	c.Status, c.Reason, c.Why = worst.Status, worst.Reason, worst.Summary
+	if c.Status == evidence.Satisfied && !carried {
+		c.Status = evidence.Undetermined
+		c.Why = "Only supporting tests speak for it, and they alone do not carry it."
+	}
+}

@@ -1,0 +1,337 @@
+package mappings
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+const askDeployed = "changes_reviewed"
+
+var deploymentsView = &view{
+	View: View{
+		Name: "deployments",
+		Doc: "Deployments: every sync operation, and every change of what an application runs that no observed sync explains. " +
+			"The changes of a deployment are the commits between the revision before it and its own, as far as this log knows them; " +
+			"for the first deployment of an application, the revision's own commit.",
+		Kinds: []evidence.Kind{evidence.DeploySync},
+		Fields: []Field{
+			{Name: "type", Type: "string", Doc: "sync, or seen: a change without an observed sync"},
+			{Name: "app", Type: "string", Doc: "application, namespace/name"},
+			{Name: "project", Type: "string", Doc: "project of the application"},
+			{Name: "phase", Type: "string", Doc: "Running, Terminating, Succeeded, Failed or Error; Succeeded for seen"},
+			{Name: "automated", Type: "bool", Optional: true, Doc: "started by the controller, not by a person"},
+			{Name: "initiator_known", Type: "bool", Doc: "the source says which person started it"},
+			{Name: "partial", Type: "bool", Doc: "only some resources were synced"},
+			{Name: "dry_run", Type: "bool", Doc: "nothing was changed"},
+			{Name: "local_manifests", Type: "bool", Optional: true, Doc: "manifests were pushed by hand and do not come from git"},
+			{Name: "revisions", Type: "list(string)", Doc: "revision of each source"},
+			{Name: "commits_known", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeCommit}, Doc: "every git revision is a commit that was observed; missing where one was not"},
+			{Name: askDeployed, Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge},
+				Doc: "every commit between the revision before and this one was approved by another person, at the merged commit"},
+			{Name: "history_known", Type: "bool", Needs: []evidence.Kind{evidence.ChangeCommit}, Doc: "the commits between the two revisions have no hole"},
+		},
+	},
+	build: buildDeployments,
+}
+
+// deployLog follows the revisions of applications.
+type deployLog struct {
+	s     *scene
+	x     *changeIndex
+	last  map[string][]string // application -> revisions of its last successful sync
+	syncs map[string][]syncSpan
+	items []*item
+}
+
+type syncSpan struct {
+	from, to  time.Time
+	revisions []string
+}
+
+func buildDeployments(ctx context.Context, s *scene, yield func(*item) error) error {
+	x, err := s.index(ctx)
+	if err != nil {
+		return err
+	}
+	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}}
+	for r, err := range s.reader.States(ctx, evidence.DeployState, s.period.From) {
+		if err != nil {
+			return fmt.Errorf("applications: %w", err)
+		}
+		var f evidence.DeployFacts
+		if err := r.Decode(&f); err != nil {
+			return err
+		}
+		d.last[f.App] = f.SyncedRevisions
+	}
+	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
+		return err
+	}
+	if err := d.seen(ctx); err != nil {
+		return err
+	}
+	return yieldSorted(d.items, yield)
+}
+
+func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64) error {
+	var f evidence.SyncFacts
+	if err := r.Decode(&f); err != nil {
+		return err
+	}
+	it := newItem(r, r.Occurred, "sync of "+f.App+revisionLabel(f.Revisions))
+	it.seqs = seqs
+	it.set("type", "sync").set("source", string(r.Source)).set("happened", r.Occurred)
+	it.set("app", f.App).set("project", f.Project).set("phase", f.Phase).set("automated", f.Automated)
+	it.set("initiator_known", f.Initiator >= 0 && f.Initiator < len(r.People))
+	it.set("partial", f.Partial).set("dry_run", f.DryRun).set("local_manifests", f.LocalManifests)
+	d.trace(ctx, it, f.App, f.Revisions, f.Sources)
+	d.items = append(d.items, it)
+	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions})
+	if f.Phase == "Succeeded" && !f.DryRun && !f.Partial && len(f.Revisions) > 0 {
+		d.last[f.App] = f.Revisions
+	}
+	return nil
+}
+
+func revisionLabel(revisions []string) string {
+	if len(revisions) == 0 {
+		return ""
+	}
+	var ss []string
+	for _, r := range revisions {
+		ss = append(ss, shortSHA(r))
+	}
+	return " at " + strings.Join(ss, ", ")
+}
+
+// around is how far a sync may lie from the change of state it explains:
+// applications are looked at from time to time, and a sync takes its time.
+const around = time.Hour
+
+// seen finds changes of the synced revision that no sync explains.
+func (d *deployLog) seen(ctx context.Context) error {
+	flat, err := stretches[evidence.DeployFacts](ctx, d.s, evidence.DeployState)
+	if err != nil {
+		return err
+	}
+	return perSubject(flat, func(sts []stretch[evidence.DeployFacts]) error {
+		for i := 1; i < len(sts); i++ {
+			was, is := &sts[i-1], &sts[i]
+			if len(is.facts.SyncedRevisions) == 0 || slices.Equal(was.facts.SyncedRevisions, is.facts.SyncedRevisions) ||
+				d.explained(is.facts.App, is.facts.SyncedRevisions, was.from, is.from) {
+				continue
+			}
+			d.last[is.facts.App] = was.facts.SyncedRevisions
+			d.items = append(d.items, d.unexplained(ctx, is))
+		}
+		return nil
+	})
+}
+
+func (d *deployLog) explained(app string, revisions []string, from, to time.Time) bool {
+	return slices.ContainsFunc(d.syncs[app], func(y syncSpan) bool {
+		return slices.Equal(y.revisions, revisions) && !y.to.Before(from.Add(-around)) && !y.from.After(to.Add(around))
+	})
+}
+
+func (d *deployLog) unexplained(ctx context.Context, st *stretch[evidence.DeployFacts]) *item {
+	f := &st.facts
+	it := &item{
+		seqs: []uint64{st.seq}, kind: evidence.DeployState, at: st.from,
+		label:  "change of " + f.App + revisionLabel(f.SyncedRevisions) + " without an observed sync",
+		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
+	}
+	it.set("type", "seen").set("source", string(st.source)).set("happened", st.from)
+	it.set("app", f.App).set("project", f.Project).set("phase", "Succeeded")
+	it.lacks("automated", "no sync was observed").lacks("local_manifests", "no sync was observed")
+	it.set("initiator_known", false).set("partial", false).set("dry_run", false)
+	d.trace(ctx, it, f.App, f.SyncedRevisions, f.Sources)
+	return it
+}
+
+// trace sets the fields that follow a deployment back to its changes.
+func (d *deployLog) trace(ctx context.Context, it *item, app string, revisions []string, sources []evidence.DeploySource) {
+	if revisions == nil {
+		revisions = []string{}
+	}
+	it.set("revisions", revisions).set("commits_known", true).set("history_known", true)
+	verdict := answer{is: yes}
+	if len(revisions) == 0 {
+		verdict = answer{is: unknown, why: "the source did not say which revision"}
+		it.unseen("commits_known", "the source did not say which revision")
+	}
+	before := d.last[app]
+	for i, rev := range revisions {
+		if !objectID.MatchString(rev) {
+			if i < len(sources) && sources[i].Chart == "" {
+				it.unseen("commits_known", "revision "+shortSHA(rev)+" is no commit")
+			}
+			verdict = worse(verdict, answer{is: unknown, why: "revision " + shortSHA(rev) + " is no commit"})
+			continue
+		}
+		prev := ""
+		if len(before) == len(revisions) {
+			prev = before[i]
+		}
+		verdict = worse(verdict, d.between(ctx, it, prev, rev))
+	}
+	it.answerField(askDeployed, verdict)
+}
+
+// worse keeps no before unknown before yes.
+func worse(a, b answer) answer {
+	switch {
+	case a.is == no || b.is == yes:
+		return a
+	case b.is == no || a.is == yes:
+		return b
+	}
+	a.unobserved = a.unobserved && b.unobserved
+	return a
+}
+
+// between asks for every commit from the revision before to this one. A
+// revision before that nobody saw leaves the revision's own commit.
+func (d *deployLog) between(ctx context.Context, it *item, prev, rev string) answer {
+	head, ok := d.x.bySHA[rev]
+	if !ok || d.x.commits[head].seq == 0 {
+		why := "no source saw commit " + shortSHA(rev)
+		it.unseen("commits_known", why).set("history_known", false)
+		return answer{is: unknown, why: why, unobserved: true}
+	}
+	changes := []int{head}
+	switch base, ok := d.x.bySHA[prev]; {
+	case ok && base == head:
+		changes = nil // the same revision again brings nothing new
+	case ok:
+		changes = d.x.between(head, base)
+	case prev != "":
+		it.set("history_known", false)
+	}
+	verdict := answer{is: yes}
+	for _, i := range changes {
+		c := &d.x.commits[i]
+		if c.seq == 0 {
+			it.set("history_known", false) // beyond what this log knows
+			continue
+		}
+		it.also(c.seq)
+		if q := d.x.carried[i]; q != nil {
+			it.also(q.seqs[0])
+		}
+		verdict = worse(verdict, d.s.changeOf(ctx, d.x, i, askHead))
+	}
+	return verdict
+}
+
+var runningView = &view{
+	View: View{
+		Name:  "running",
+		Doc:   "Applications: one item for each that existed in the period, with how long what ran differed from what was declared.",
+		Kinds: []evidence.Kind{evidence.DeployState},
+		Fields: []Field{
+			{Name: "app", Type: "string", Doc: "application, namespace/name"},
+			{Name: "project", Type: "string", Doc: "project of the application"},
+			{Name: "longest_drift", Type: "duration", Doc: "longest stretch that was seen out of sync without a blind window in it"},
+			{Name: "longest_possible_drift", Type: "duration", Doc: "as longest_drift, counting blind windows and unknown states in between as out of sync"},
+			{Name: "sync", Type: "string", Doc: "Synced, OutOfSync or Unknown, at the end of the period or when it went"},
+			{Name: "health", Type: "string", Doc: "health at the end of the period or when it went"},
+			{Name: "at_end", Type: "bool", Doc: "the application is there at the end of the period"},
+			{Name: "automated", Type: "bool", Doc: "the controller may sync by itself, at the end"},
+			{Name: "self_heal", Type: "bool", Doc: "the controller undoes changes made past it, at the end"},
+			{Name: "revision_matches", Type: "bool", Optional: true, Doc: "the revision last synced is the declared one, at the end"},
+			{Name: "images_pinned", Type: "bool", Optional: true, Doc: "every image that runs is named by digest, at the end"},
+		},
+	},
+	build: buildRunning,
+}
+
+func buildRunning(ctx context.Context, s *scene, yield func(*item) error) error {
+	flat, err := stretches[evidence.DeployFacts](ctx, s, evidence.DeployState)
+	if err != nil {
+		return err
+	}
+	var its []*item
+	err = perSubject(flat, func(sts []stretch[evidence.DeployFacts]) error {
+		its = append(its, s.runningItem(sts))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return yieldSorted(its, yield)
+}
+
+func (s *scene) runningItem(sts []stretch[evidence.DeployFacts]) *item {
+	last := &sts[len(sts)-1]
+	f := &last.facts
+	it := &item{
+		seqs: []uint64{last.seq}, kind: evidence.DeployState, at: last.from, label: "application " + f.App,
+		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
+	}
+	it.set("source", string(last.source)).set("happened", last.from).set("app", f.App).set("project", f.Project)
+	it.set("sync", f.Sync).set("health", f.Health).set("at_end", last.until.IsZero())
+	it.set("automated", f.Automated).set("self_heal", f.SelfHeal)
+	if len(f.Revisions) == 0 || len(f.SyncedRevisions) == 0 {
+		it.lacks("revision_matches", "the source named no revision")
+	} else {
+		it.set("revision_matches", slices.Equal(f.Revisions, f.SyncedRevisions))
+		if !slices.Equal(f.Revisions, f.SyncedRevisions) {
+			it.why["revision_matches"] = "last synced" + revisionLabel(f.SyncedRevisions) + ", declared" + revisionLabel(f.Revisions)
+		}
+	}
+	if len(f.Images) == 0 {
+		it.lacks("images_pinned", "the source named no image")
+	} else {
+		it.set("images_pinned", !slices.ContainsFunc(f.Images, func(i string) bool { return !strings.Contains(i, "@sha") }))
+	}
+	s.drift(it, sts)
+	return it
+}
+
+// drift measures how long the application was out of sync. A blind window cuts
+// a drift that is sure in two, since it may have ended and begun again.
+func (s *scene) drift(it *item, sts []stretch[evidence.DeployFacts]) {
+	var sure, possible, open time.Duration
+	var seqs, openSeqs []uint64
+	var began, sureBegan time.Time
+	for i := range sts {
+		st := &sts[i]
+		p := evidence.Period{From: st.from, To: st.end(s.period)} // a drift keeps its begin before the period
+		joined := i > 0 && sts[i-1].until.Equal(st.from)
+		if !joined || st.facts.Sync == "Synced" {
+			open, openSeqs, began = 0, nil, time.Time{}
+		}
+		if st.facts.Sync == "Synced" {
+			continue
+		}
+		open += p.Duration()
+		possible = max(possible, open)
+		if st.facts.Sync != "OutOfSync" {
+			openSeqs, began = nil, time.Time{}
+			continue
+		}
+		openSeqs = append(openSeqs, st.seq)
+		for _, seen := range p.Subtract(s.cover.blind(st.source, evidence.DeployState, p)) {
+			if began.IsZero() || !seen.From.Equal(p.From) {
+				began = seen.From
+			}
+			if d := seen.To.Sub(began); d > sure {
+				sure, seqs, sureBegan = d, slices.Clone(openSeqs), began
+			}
+			if !seen.To.Equal(p.To) {
+				began = time.Time{}
+			}
+		}
+	}
+	it.set("longest_drift", sure).set("longest_possible_drift", possible)
+	if sure > 0 {
+		it.why["longest_drift"] = fmt.Sprintf("out of sync for %s from %s", sure, evidence.FormatTime(sureBegan))
+		it.seqs = append(seqs, slices.DeleteFunc(it.seqs, func(q uint64) bool { return slices.Contains(seqs, q) })...)
+	}
+}

@@ -1,0 +1,119 @@
+package reports
+
+import (
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// UsualInterval returns how far apart the looks at a polled source usually
+// lie: the median of its looks for the kind. 0 when it has no two looks.
+func UsualInterval(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind) time.Duration {
+	var looks []time.Time
+	for _, s := range cov.Spans() {
+		if s.Source == source && slices.Contains(s.Kinds, kind) {
+			looks = append(looks, s.Looks...)
+		}
+	}
+	slices.SortFunc(looks, time.Time.Compare)
+	var gaps []time.Duration
+	for i := 1; i < len(looks); i++ {
+		if d := looks[i].Sub(looks[i-1]); d > 0 {
+			gaps = append(gaps, d)
+		}
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}
+
+// Strips lays the period out for one source and kind, like
+// evidence.Coverage.Strips, but without the seams between coverage records: a
+// polled source's record ends at its last look and the next begins at the
+// following one, and where these lie no further apart than the source usually
+// looks (half as much again), the stretch between counts as polled too.
+func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []Strip {
+	// Seams at the period's edges can only be told with what lies outside.
+	usual := UsualInterval(cov, source, kind)
+	wide := evidence.Period{From: p.From.Add(-2 * usual), To: p.To.Add(2 * usual)}
+	var out []Strip
+	raw := cov.Strips(source, kind, wide)
+	for i, s := range raw {
+		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}
+		seam := s.Class == "" && i > 0 && i+1 < len(raw) && raw[i-1].Class == evidence.Instants && raw[i+1].Class == evidence.Instants
+		if seam && s.Period.Duration() <= usual+usual/2 {
+			strip.Class, strip.Cause, strip.Seq = evidence.Instants, raw[i-1].Cause, raw[i-1].Seq
+		}
+		if n := len(out); n > 0 && out[n-1].Class == strip.Class && out[n-1].Cause == strip.Cause {
+			out[n-1].To = strip.To
+			continue
+		}
+		out = append(out, strip)
+	}
+	return clip(out, p)
+}
+
+func clip(strips []Strip, p evidence.Period) []Strip {
+	var out []Strip
+	for _, s := range strips {
+		if in, ok := (evidence.Period{From: s.From, To: s.To}).Intersect(p); ok {
+			s.From, s.To = in.From, in.To
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// BlindWindows returns the stretches of the period in which the source did not
+// see the kind, in order: where it tried and could not, and where nobody
+// looked.
+func BlindWindows(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []BlindWindow {
+	var ws []BlindWindow
+	for _, s := range Strips(cov, source, kind, p) {
+		if s.Class.Rank() > 0 {
+			continue
+		}
+		ws = append(ws, BlindWindow{
+			Source: source, Kinds: []evidence.Kind{kind}, From: s.From, To: s.To,
+			Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq,
+		})
+	}
+	return ws
+}
+
+// AllBlind returns the blind windows of all sources over the period, in order
+// of time; kinds that a source missed alike stand in one window.
+func AllBlind(cov *evidence.Coverage, p evidence.Period) []BlindWindow {
+	var ws []BlindWindow
+	for _, id := range cov.Sources() {
+		for _, kind := range KindsOf(cov, id) {
+			for _, w := range BlindWindows(cov, id, kind, p) {
+				same := func(o BlindWindow) bool {
+					return o.Source == w.Source && o.From.Equal(w.From) && o.To.Equal(w.To) && o.Cause == w.Cause
+				}
+				if i := slices.IndexFunc(ws, same); i >= 0 {
+					ws[i].Kinds = append(ws[i].Kinds, kind)
+					continue
+				}
+				ws = append(ws, w)
+			}
+		}
+	}
+	slices.SortStableFunc(ws, func(x, y BlindWindow) int { return x.From.Compare(y.From) })
+	return ws
+}
+
+// KindsOf returns the kinds that a source claims anything for, sorted.
+func KindsOf(cov *evidence.Coverage, id evidence.SourceID) []evidence.Kind {
+	var kinds []evidence.Kind
+	for _, s := range cov.Spans() {
+		if s.Source == id {
+			kinds = append(kinds, s.Kinds...)
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}

@@ -1,0 +1,103 @@
+package reports
+
+import (
+	"time"
+
+	"evidenced/evidence"
+)
+
+// CoverageChart is what was seen of each source over a period, and how the due
+// runs ended. reports/coverage makes it; text, JSON and PDF are drawn from it.
+type CoverageChart struct {
+	Tenant  evidence.Tenant                          `json:"tenant"`
+	Origin  string                                   `json:"origin"`
+	Size    uint64                                   `json:"size"` // log size it was read at
+	Period  evidence.Period                          `json:"period"`
+	Rows    []CoverageRow                            `json:"rows"`
+	Runs    evidence.RunCounts                       `json:"runs"`
+	Sources map[evidence.SourceID]evidence.RunCounts `json:"runs_by_source,omitempty"`
+	Blind   []BlindWindow                            `json:"blind"`
+	Demo    bool                                     `json:"demonstration,omitempty"`
+}
+
+// CoverageRow is one source, for kinds that were seen alike.
+type CoverageRow struct {
+	Source evidence.SourceID `json:"source"`
+	Kinds  []evidence.Kind   `json:"kinds"`
+	Strips []Strip           `json:"strips"`          // in order, they fill the period
+	Looks  []time.Time       `json:"looks,omitempty"` // of the stretches of class instants
+}
+
+// Strip is a stretch of one class. The empty class means that nobody looked.
+type Strip struct {
+	From  time.Time      `json:"from"`
+	To    time.Time      `json:"to"`
+	Class evidence.Class `json:"class"`
+	Cause string         `json:"cause,omitempty"`
+	Seq   uint64         `json:"record,omitempty"` // the coverage record that claims it
+}
+
+// BlindWindow is a stretch in which a source was not seen, and why.
+type BlindWindow struct {
+	Source evidence.SourceID `json:"source"`
+	Kinds  []evidence.Kind   `json:"kinds"`
+	From   time.Time         `json:"from"`
+	To     time.Time         `json:"to"`
+	Cause  string            `json:"cause"`
+	Looked bool              `json:"looked"` // true: we tried and failed; false: nobody looked
+	Seq    uint64            `json:"record,omitempty"`
+}
+
+// ClassWord says a class in words; the empty class is "nobody looked".
+func ClassWord(c evidence.Class) string {
+	if c == "" {
+		return "nobody looked"
+	}
+	return string(c)
+}
+
+// StatusWord says a status in words for people. No text says "compliant": the
+// evidence supports, or it does not.
+func StatusWord(s evidence.Status) string {
+	switch s {
+	case evidence.Satisfied:
+		return "the evidence supports it"
+	case evidence.NotSatisfied:
+		return "the evidence shows exceptions"
+	case evidence.Undetermined:
+		return "could not be decided"
+	case evidence.NotObserved:
+		return "not observed well enough"
+	case evidence.Stale:
+		return "the evidence is too old"
+	case evidence.Gap:
+		return "evidence that must exist is missing"
+	case evidence.NotApplicable:
+		return "does not apply"
+	}
+	return "not judged"
+}
+
+// Group is the three-way reading of a status on a first page.
+type Group int
+
+// The groups.
+const (
+	Supported  Group = iota // satisfied
+	NeedsWork               // not satisfied, gap, stale: somebody must act
+	CannotTell              // undetermined, not observed
+	Outside                 // not applicable
+)
+
+// StatusGroup sorts a status into its group.
+func StatusGroup(s evidence.Status) Group {
+	switch s {
+	case evidence.Satisfied:
+		return Supported
+	case evidence.NotSatisfied, evidence.Gap, evidence.Stale:
+		return NeedsWork
+	case evidence.NotApplicable:
+		return Outside
+	}
+	return CannotTell
+}

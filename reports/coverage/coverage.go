@@ -1,0 +1,147 @@
+// Package coverage tells what was seen of each source over a period, how the
+// due runs ended, and every blind window, from the coverage records of one
+// tenant's own log.
+//
+// Build makes the model that text, JSON and the pack's PDF are drawn from. The
+// text is a chart of source by time; each class has its own sign, so that the
+// chart says the same without colour:
+//
+//	#  continuous     a gapless history or an unbroken watch
+//	:  instants       polled: a look
+//	-                 between two looks, where nothing is claimed
+//	=  reconstructed  read later from history
+//	.  blind          we tried to look and could not
+//	   (space)        nobody looked
+package coverage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/reports"
+)
+
+// Build reads the coverage of a period that is not empty. Errors are those of
+// the reader.
+func Build(ctx context.Context, r evidence.Reader, p evidence.Period) (*reports.CoverageChart, error) {
+	if !p.From.Before(p.To) {
+		return nil, fmt.Errorf("coverage of %s: the period is empty", p)
+	}
+	cov, err := evidence.LoadCoverage(ctx, r, p)
+	if err != nil {
+		return nil, fmt.Errorf("coverage of %s in %s: %w", r.Tenant(), p, err)
+	}
+	c := &reports.CoverageChart{
+		Tenant: r.Tenant(), Origin: r.Origin(), Size: r.Size(), Period: evidence.Period{From: p.From.UTC(), To: p.To.UTC()},
+		Rows: []reports.CoverageRow{}, Blind: []reports.BlindWindow{}, Sources: map[evidence.SourceID]evidence.RunCounts{}, Demo: r.Simulated(),
+	}
+	for _, id := range cov.Sources() {
+		if rows := sourceRows(cov, id, c.Period); len(rows) > 0 {
+			c.Rows = append(c.Rows, rows...)
+			c.Sources[id] = cov.Runs[id]
+			c.Runs.Add(cov.Runs[id])
+		}
+	}
+	c.Blind = append(c.Blind, blind(c.Rows)...)
+	return c, nil
+}
+
+// ForKinds returns the rows of a chart that speak of one of the kinds, each
+// with these kinds alone: what one control rests on.
+func ForKinds(c *reports.CoverageChart, kinds ...evidence.Kind) []reports.CoverageRow {
+	var rows []reports.CoverageRow
+	for _, row := range c.Rows {
+		var has []evidence.Kind
+		for _, k := range row.Kinds {
+			if slices.Contains(kinds, k) {
+				has = append(has, k)
+			}
+		}
+		if len(has) > 0 {
+			row.Kinds = has
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// sourceRows makes one row for each group of kinds that were seen alike.
+func sourceRows(cov *evidence.Coverage, id evidence.SourceID, p evidence.Period) []reports.CoverageRow {
+	var kinds []evidence.Kind
+	for _, s := range cov.Spans() {
+		if s.Source == id && reaches(s, p) {
+			kinds = append(kinds, s.Kinds...)
+		}
+	}
+	slices.Sort(kinds)
+	var rows []reports.CoverageRow
+	for _, k := range slices.Compact(kinds) {
+		strips := reports.Strips(cov, id, k, p)
+		looks := looksOf(cov, id, k, p)
+		i := slices.IndexFunc(rows, func(r reports.CoverageRow) bool { return alike(r.Strips, strips) && len(r.Looks) == len(looks) })
+		if i >= 0 {
+			rows[i].Kinds = append(rows[i].Kinds, k)
+			continue
+		}
+		rows = append(rows, reports.CoverageRow{Source: id, Kinds: []evidence.Kind{k}, Strips: strips, Looks: looks})
+	}
+	return rows
+}
+
+// reaches reports whether a span touches the period; a single look has no
+// length but counts.
+func reaches(s evidence.Span, p evidence.Period) bool {
+	return s.Period.Overlaps(p) || p.Contains(s.Period.From) || p.Contains(s.Period.To)
+}
+
+func looksOf(cov *evidence.Coverage, id evidence.SourceID, kind evidence.Kind, p evidence.Period) []time.Time {
+	var looks []time.Time
+	for _, s := range cov.Spans() {
+		if s.Source != id || !slices.Contains(s.Kinds, kind) {
+			continue
+		}
+		for _, t := range s.Looks {
+			if p.Contains(t) {
+				looks = append(looks, t)
+			}
+		}
+	}
+	slices.SortFunc(looks, time.Time.Compare)
+	return slices.CompactFunc(looks, time.Time.Equal)
+}
+
+func alike(a, b []reports.Strip) bool {
+	return slices.EqualFunc(a, b, func(x, y reports.Strip) bool {
+		return x.From.Equal(y.From) && x.To.Equal(y.To) && x.Class == y.Class && x.Cause == y.Cause
+	})
+}
+
+// blind lists the stretches that no source of a row saw, in order of time.
+// Between two single looks of a source that has no usual interval nothing is
+// claimed, and that shows in its row; it is no window of blindness unless a
+// record says so or nobody looked at all.
+func blind(rows []reports.CoverageRow) []reports.BlindWindow {
+	var ws []reports.BlindWindow
+	for _, row := range rows {
+		for _, s := range row.Strips {
+			if s.Class.Rank() > 0 {
+				continue
+			}
+			ws = append(ws, reports.BlindWindow{
+				Source: row.Source, Kinds: row.Kinds, From: s.From, To: s.To,
+				Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq,
+			})
+		}
+	}
+	slices.SortStableFunc(ws, func(x, y reports.BlindWindow) int {
+		if c := x.From.Compare(y.From); c != 0 {
+			return c
+		}
+		return strings.Compare(string(x.Source), string(y.Source))
+	})
+	return ws
+}

@@ -1,0 +1,129 @@
+package coverage_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+	"evidenced/reports"
+	"evidenced/reports/coverage"
+)
+
+func at(day, hour, minute int) time.Time {
+	return time.Date(2026, 11, day, hour, minute, 0, 0, time.UTC)
+}
+
+func newLog(t testing.TB) *evidencetest.Log {
+	t.Helper()
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return evidencetest.NewLog(tenant)
+}
+
+func week(t testing.TB) *evidencetest.Log {
+	l := newLog(t)
+	deploy := []evidence.Kind{evidence.DeployState, evidence.DeploySync}
+	l.Cover("github/acme", evidence.Reconstructed, evidence.Period{From: at(1, 0, 0), To: at(9, 4, 0)}, "read 9 Nov", evidence.ChangeMerge)
+	l.Cover("github/acme", evidence.Continuous, evidence.Period{From: at(9, 4, 0), To: at(16, 0, 0)}, "", evidence.ChangeMerge)
+	l.Cover("argocd/prod", evidence.Continuous, evidence.Period{From: at(8, 0, 0), To: at(10, 11, 2)}, "", deploy...)
+	l.AddCoverage(evidence.CoverageFacts{
+		Source: "argocd/prod", Period: evidence.Period{From: at(10, 11, 2), To: at(10, 15, 40)},
+		Spans: []evidence.CoverageSpan{{Kinds: deploy, From: at(10, 11, 2), To: at(10, 15, 40), Class: evidence.Blind, Cause: "503 from server \x1b[2J"}},
+		Runs:  evidence.RunCounts{Expected: 19, Failed: 19},
+	})
+	l.Cover("argocd/prod", evidence.Continuous, evidence.Period{From: at(10, 15, 40), To: at(15, 0, 0)}, "", deploy...)
+	for day := 9; day < 15; day++ {
+		var looks []time.Time
+		for h := 0; h < 24; h += 6 {
+			looks = append(looks, at(day, h, 0))
+		}
+		l.CoverLooks("certs/edge", looks, evidence.CertState)
+	}
+	return l
+}
+
+func TestChart(t *testing.T) {
+	cases := []struct {
+		name string
+		log  *evidencetest.Log
+		p    evidence.Period
+	}{
+		{"week", week(t), evidence.Period{From: at(8, 0, 0), To: at(15, 0, 0)}},
+		{"day", week(t), evidence.Period{From: at(10, 0, 0), To: at(11, 0, 0)}},
+		{"month", week(t), evidence.Period{From: at(1, 0, 0), To: at(30, 0, 0)}},
+		{"fine", week(t), evidence.Period{From: at(11, 0, 0), To: at(12, 0, 0)}},
+		{"none", newLog(t), evidence.Period{From: at(8, 0, 0), To: at(15, 0, 0)}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			chart, err := coverage.Build(context.Background(), c.log, c.p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := coverage.Text(&b, chart, reports.Style{Width: 110}); err != nil {
+				t.Fatal(err)
+			}
+			evidencetest.Golden(t, c.name+".txt", b.Bytes())
+			if strings.ContainsRune(b.String(), '\x1b') {
+				t.Error("an escape sequence of a source reached the terminal")
+			}
+			if c.name == "week" {
+				doc, err := json.MarshalIndent(chart, "", "  ")
+				if err != nil {
+					t.Fatal(err)
+				}
+				evidencetest.Golden(t, "week.json", append(doc, '\n'))
+			}
+			for _, row := range chart.Rows {
+				fills(t, row, c.p)
+			}
+		})
+	}
+}
+
+// fills checks that the strips of a row cover the period without overlap.
+func fills(t *testing.T, row reports.CoverageRow, p evidence.Period) {
+	t.Helper()
+	next := p.From
+	for _, s := range row.Strips {
+		if !s.From.Equal(next) || !s.From.Before(s.To) {
+			t.Errorf("%s: strip %v to %v does not follow %v", row.Source, s.From, s.To, next)
+		}
+		next = s.To
+	}
+	if !next.Equal(p.To) {
+		t.Errorf("%s: strips end at %v, the period at %v", row.Source, next, p.To)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	l := week(t)
+	if _, err := coverage.Build(context.Background(), l, evidence.Period{From: at(2, 0, 0), To: at(2, 0, 0)}); err == nil {
+		t.Error("an empty period: no error")
+	}
+	broken := errors.New("disk gone")
+	l.Fail("Records", broken)
+	if _, err := coverage.Build(context.Background(), l, evidence.Period{From: at(1, 0, 0), To: at(2, 0, 0)}); !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
+	}
+}
+
+func TestForKinds(t *testing.T) {
+	chart, err := coverage.Build(context.Background(), week(t), evidence.Period{From: at(8, 0, 0), To: at(15, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := coverage.ForKinds(chart, evidence.DeploySync, evidence.CertState)
+	if len(rows) != 2 || len(rows[0].Kinds) != 1 || rows[0].Source != "argocd/prod" || rows[1].Source != "certs/edge" {
+		t.Errorf("rows %+v, want argocd/prod with one kind and certs/edge", rows)
+	}
+}

@@ -1,0 +1,165 @@
+package reports
+
+import (
+	"regexp"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// PackDoc is the document of an evidence pack: everything its PDF says, in the
+// order it says it. The pack's maker fills it from a log at one size and the
+// findings at that size; reports/pdf draws it. Texts are as they came and are
+// made safe where they are drawn.
+type PackDoc struct {
+	Tenant    evidence.Tenant
+	Origin    string
+	Period    evidence.Period
+	FirstSeq  uint64 // first record in the pack
+	Size      uint64 // closing log size: records up to Size-1 are in the pack
+	Root      evidence.Hash
+	Generated time.Time
+	Program   string // name and version of the program that made the pack
+	Purpose   string // empty: not stated
+	Recipient string // empty: not stated
+
+	Complete      bool   // every record of the range is there; else a selection
+	Interim       string // why the pack is interim; empty when it is final
+	Demonstration bool   // the log is simulated
+
+	Maker      MakerKey
+	Anchor     Anchor
+	DataDigest evidence.Hash // over the pack's data members
+
+	Controls  []ControlResult // in the order they are shown, law by law
+	Coverage  CoverageChart
+	Registers []Register
+	Changes   []SystemChange
+	Custody   []CustodyStep
+	Withheld  []WithheldClaims
+	Earlier   []EarlierPack
+	Steps     []string // how to verify, a command or sentence each; empty: the standard ones
+
+	// Names opens person tokens that stand in labels, reasons and summaries. A
+	// token that is not there stays a token: its person was withheld.
+	Names map[evidence.ID]string
+}
+
+// MakerKey is the key that signs the pack.
+type MakerKey struct {
+	Name        string // of the note verifier key
+	Fingerprint string // lower-case hex
+}
+
+// Anchor says how far the closing checkpoint is fixed outside the maker's
+// reach. Rung 0 means by nobody but the maker.
+type Anchor struct {
+	Rung       int
+	Says       string // what is shown: "signed by the maker alone"
+	LeavesOpen string // what it cannot show
+}
+
+// ControlResult is one control with its findings.
+type ControlResult struct {
+	ID        evidence.ControlID
+	Law       string // short name of the regulation, "DORA"; controls of one law stand together
+	Article   string
+	Title     string
+	Objective string // in our own words
+	Status    evidence.Status
+	Reason    evidence.Reason
+	Findings  []evidence.Finding
+	Coverage  []CoverageRow // of the sources the control rests on
+	Limits    string        // what this cannot prove
+	Waivers   []Waiver
+}
+
+// Waiver is a dated, approved exception. It never changes a status.
+type Waiver struct {
+	Reason     string
+	By         string
+	ApprovedBy string
+	From       time.Time
+	To         time.Time
+	Seq        uint64
+}
+
+// Register is one population as a table: the same rows as the CSV member.
+type Register struct {
+	Title   string
+	Member  string // name of the CSV member in the pack
+	Note    string // one sentence on what is in it, and what was left out
+	Columns []RegisterColumn
+	Rows    [][]string
+}
+
+// RegisterColumn is one column of a register.
+type RegisterColumn struct {
+	Title  string
+	Weight float64 // share of the width; 0 counts as 1
+	Right  bool    // numbers
+	Mono   bool    // hashes and ids
+}
+
+// SystemChange is a change of the evidence system itself: a configuration
+// loaded, an act of an administrator, a key.
+type SystemChange struct {
+	At      time.Time
+	Seq     uint64
+	Kind    evidence.Kind
+	Summary string
+	By      string
+	Diff    []string // lines removed (-) and added (+)
+	Loosens []string // what of it loosens the evidence
+}
+
+// CustodyStep is one step of how the evidence was held.
+type CustodyStep struct {
+	At   time.Time
+	Step string
+	By   string
+	Seq  uint64 // 0: not a record
+	Hash string // what fixes it, may be empty
+}
+
+// WithheldClaims counts claims that were not disclosed, by reason.
+type WithheldClaims struct {
+	Claim  string // content, text, raw, person
+	Count  int
+	Reason string
+	Seq    uint64 // of an erasure record; 0 for none
+}
+
+// EarlierPack is an earlier pack of overlapping scope.
+type EarlierPack struct {
+	Manifest evidence.Hash
+	Period   evidence.Period
+	Issued   time.Time
+	Records  uint64
+	Seq      uint64
+}
+
+var tokenInText = regexp.MustCompile(`(person:/)?[A-Za-z0-9_-]{22,}`)
+
+// OpenNames replaces person tokens in a text (bare, or as person:/TOKEN) by
+// names. A token behind person:/ that names does not hold becomes
+// "person abc123": the person is there, the name is not given.
+func OpenNames(text string, names map[evidence.ID]string) string {
+	return tokenInText.ReplaceAllStringFunc(text, func(m string) string {
+		bare, marked := m, false
+		if len(m) > 8 && m[:8] == "person:/" {
+			bare, marked = m[8:], true
+		}
+		id, err := evidence.ParseID(bare)
+		if err != nil {
+			return m
+		}
+		if name, ok := names[id]; ok {
+			return name
+		}
+		if marked {
+			return "person " + bare[:6]
+		}
+		return m
+	})
+}

@@ -1,0 +1,159 @@
+package timeline
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/reports"
+)
+
+// Text writes the lines for people, a heading for each UTC day, and at the end
+// how many there were. It stops at the first error of the lines.
+func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.Style) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintln(b, style.Bold(fmt.Sprintf("What happened in %s, %s (UTC), as known at log size %d of %s", head.Tenant, reports.Span(head.Period.From, head.Period.To), head.Size, head.Origin)))
+	if head.Demo {
+		fmt.Fprintln(b, style.Bad(reports.Demonstration))
+	}
+	fmt.Fprintln(b)
+	day, records, gaps := "", 0, 0
+	for l, err := range lines {
+		if err != nil {
+			return cmpErr(b.Flush(), err)
+		}
+		if d := l.At.UTC().Format("Monday 2 January 2006"); d != day {
+			if day != "" {
+				fmt.Fprintln(b)
+			}
+			day = d
+			fmt.Fprintln(b, style.Bold(d+" (UTC)"))
+		}
+		if l.Gap {
+			gaps++
+		} else {
+			records++
+		}
+		textLine(b, l, style)
+	}
+	if day != "" {
+		fmt.Fprintln(b)
+	}
+	fmt.Fprintf(b, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.\n", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
+	return b.Flush()
+}
+
+func cmpErr(flush, err error) error {
+	if err != nil {
+		return err
+	}
+	return flush
+}
+
+// textLine writes "12:58:44  record  sentence  [source]", wrapped. A time that
+// is not the source's own word is marked: ~ observed by us, ? claimed.
+func textLine(b *bufio.Writer, l Line, style reports.Style) {
+	mark := " "
+	switch l.Basis {
+	case evidence.BasisObserved:
+		mark = "~"
+	case evidence.BasisClaimed:
+		mark = "?"
+	}
+	number := strconv.FormatUint(l.Seq, 10)
+	if l.Gap {
+		mark, number = " ", "BLIND"
+	}
+	head := fmt.Sprintf("%s%s %7s  ", mark, l.At.UTC().Format("15:04:05"), number)
+	says := l.Says
+	if !l.NotBefore.IsZero() {
+		says += ", not so at " + reports.Near(l.NotBefore, l.At)
+	}
+	if l.Source != "" {
+		says += "  [" + string(l.Source) + "]"
+	}
+	paint := func(s string) string { return s }
+	if l.Gap {
+		paint = style.Warn
+	}
+	for i, s := range reports.Wrap(reports.Terminal(says), style.Columns()-len(head)) {
+		if i > 0 {
+			head = strings.Repeat(" ", len(head))
+		}
+		fmt.Fprintln(b, head+paint(s))
+	}
+}
+
+// JSON writes one JSON object a line. It stops at the first error of the lines.
+func JSON(w io.Writer, lines iter.Seq2[Line, error]) error {
+	b := bufio.NewWriter(w)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	for l, err := range lines {
+		if err != nil {
+			return cmpErr(b.Flush(), err)
+		}
+		if err := enc.Encode(l); err != nil {
+			return fmt.Errorf("write timeline: %w", err)
+		}
+	}
+	return b.Flush()
+}
+
+// CSVHeader names the columns of CSV.
+var CSVHeader = []string{"time", "until", "basis", "record", "kind", "op", "source", "says", "who", "proof", "actor_tenant", "subject", "mark"}
+
+// CSV writes the lines with a header (RFC 4180). Cells that a spreadsheet
+// would run as a formula are made harmless, see reports.CSV. Several people of
+// a record stand in one cell, separated by semicolons, roles before the names.
+func CSV(w io.Writer, lines iter.Seq2[Line, error]) error {
+	c := csv.NewWriter(w)
+	if err := c.Write(CSVHeader); err != nil {
+		return fmt.Errorf("write timeline: %w", err)
+	}
+	for l, err := range lines {
+		if err != nil {
+			c.Flush()
+			return err
+		}
+		if err := c.Write(csvRow(l)); err != nil {
+			return fmt.Errorf("write timeline: %w", err)
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func csvRow(l Line) []string {
+	var who, proofs []string
+	for _, p := range l.Who {
+		who = append(who, string(p.Role)+" "+p.Label)
+		proofs = append(proofs, string(p.Proof))
+	}
+	kind := string(l.Kind)
+	if l.Gap {
+		kind = "blind"
+	}
+	seq := ""
+	if l.Seq > 0 || !l.Gap {
+		seq = strconv.FormatUint(l.Seq, 10)
+	}
+	mark := ""
+	if l.Demo {
+		mark = "DEMONSTRATION"
+	}
+	row := []string{
+		evidence.FormatTime(l.At), evidence.FormatTime(l.Until), string(l.Basis), seq, kind, string(l.Op), string(l.Source),
+		l.Says, strings.Join(who, "; "), strings.Join(proofs, "; "), string(l.Actor), l.Subject, mark,
+	}
+	for i := range row {
+		row[i] = reports.CSV(row[i])
+	}
+	return row
+}
