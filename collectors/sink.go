@@ -315,7 +315,11 @@ func (s *sink) turnOver(ctx context.Context) error {
 	return nil
 }
 
-func (r *Runner) spacing() time.Duration { return r.Every*5/2 + time.Second }
+func (r *Runner) spacing() time.Duration { return spacingOf(r.Every) }
+
+// spacingOf is how far two looks may lie apart and still make one covered
+// stretch, when looks are due so often.
+func spacingOf(every time.Duration) time.Duration { return every*5/2 + time.Second }
 
 // count tells the tally of a new record.
 func (r *Runner) count(t evidence.Tenant, k evidence.Kind) {

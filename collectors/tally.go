@@ -77,7 +77,7 @@ func (t *tally) see(seen []evidence.Seen, spacing time.Duration, owners func(evi
 		switch {
 		case len(s.Kinds) == 0:
 		case s.Scope.IsZero():
-			changed = t.extend(s, spacing) || changed
+			changed = t.extend(s, max(spacing, spacingOf(s.Every))) || changed
 		case s.Class == evidence.Blind:
 			i, fresh := t.miss(s, owners(s.Scope))
 			now[i] = true

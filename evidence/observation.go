@@ -77,4 +77,7 @@ type Seen struct {
 	From  time.Time
 	To    time.Time
 	Cause string // for Blind: why; for Reconstructed: how late
+	// Every is how often these kinds are looked at when that is less often
+	// than the source's schedule; zero: at every slot.
+	Every time.Duration
 }

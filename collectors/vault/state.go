@@ -86,7 +86,7 @@ func (r *run) stateIfDue(ctx context.Context) error {
 			WithHint("check url, token_file and the policy of deploy/access/vault")
 	}
 	if len(kinds) > 0 {
-		r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: now, To: now})
+		r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: now, To: now, Every: r.c.cfg.StateEvery})
 	}
 	r.c.retry.next(now, len(kinds) == len(stateKinds), r.c.cfg.StateEvery)
 	if len(kinds) == len(stateKinds) {

@@ -186,7 +186,6 @@ func goodLeaves(t testing.TB) []goodLeaf {
 	l = leastLeaf()
 	l.Occurred, l.NotBefore = at("0001-01-01T00:00:00.000000001Z"), at("9999-12-31T23:59:59.999999999Z")
 	add("times at the ends", l)
-	l = leastLeaf()
 	l.Occurred = at("2028-02-29T23:59:59.1Z")
 	add("a leap day", l)
 	b := atLimit(t, chain.MaxLeaf)
@@ -304,9 +303,7 @@ func badLeaves(t testing.TB) []badLeaf {
 	return out
 }
 
-type spelling struct{ why, text string }
-
-var timeSpellings = []spelling{
+var timeSpellings = []struct{ why, text string }{
 	{"another offset", "2026-11-14T14:57:02+01:00"},
 	{"offset instead of Z", "2026-11-14T13:57:02+00:00"},
 	{"lower-case z", "2026-11-14T13:57:02z"},

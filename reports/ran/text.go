@@ -196,11 +196,13 @@ func (a *Answer) textChange(p *printer, c *Change) {
 	}
 	p.block("CHANGE", head)
 	var parts []string
+	if c.Opener != nil {
+		parts = append(parts, "opened by "+withProof(c.Opener, ""))
+	}
 	switch {
 	case c.Author != nil:
 		parts = append(parts, "author "+withProof(c.Author, ""))
 	case c.Opener != nil:
-		parts = append(parts, "opened by "+withProof(c.Opener, ""))
 	case c.Review != ReviewUnrelated:
 		parts = append(parts, "author not observed")
 	}

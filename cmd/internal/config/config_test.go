@@ -55,9 +55,11 @@ func specs() []collectors.Spec {
 				}
 				return nil, nil
 			}},
-		{Type: "vault", Says: "a vault", Every: "@every 1m", Config: func() any { return &struct {
-			AuditFile string `yaml:"audit_file"`
-		}{} }},
+		{Type: "vault", Says: "a vault", Every: "@every 1m", Config: func() any {
+			return &struct {
+				AuditFile string `yaml:"audit_file"`
+			}{}
+		}},
 	}
 }
 

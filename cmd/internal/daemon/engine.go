@@ -66,6 +66,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{o: o}
+	if o.ReadOnly {
+		// A demonstration at rest has a clock of its own, known once it is open.
+		o.Clock = func() time.Time { return e.o.Clock() }
+	}
 	var user []fs.FS
 	if o.Config.Catalogs != "" {
 		user = append(user, os.DirFS(o.Config.Catalogs))
@@ -91,7 +95,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		}
 	}()
 	if o.ReadOnly {
-		return e, nil
+		return e, e.stopClock()
 	}
 	if err = e.beginLogs(); err != nil {
 		return nil, err
@@ -111,6 +115,37 @@ func (e *Engine) Close() error {
 		}
 	}
 	return errors.Join(append(errs, e.local.Close())...)
+}
+
+// stopClock makes the clock of a demonstration at rest stand just after its
+// newest record: its weeks ended there, whatever the day is now.
+func (e *Engine) stopClock() error {
+	if !e.local.Simulated {
+		return nil
+	}
+	ts, err := e.local.Store.Tenants()
+	if err != nil {
+		return err
+	}
+	var newest time.Time
+	for _, t := range ts {
+		log, err := e.local.Store.Log(t)
+		if err != nil {
+			return err
+		}
+		if s := log.Snapshot(); s.Size() > 0 {
+			rec, err := s.Record(context.Background(), s.Size()-1)
+			if err != nil {
+				return err
+			}
+			if rec.Recorded.After(newest) {
+				newest = rec.Recorded
+			}
+		}
+	}
+	at := newest.Add(time.Second)
+	e.o.Clock = func() time.Time { return at }
+	return nil
 }
 
 // Local is the open data directory.

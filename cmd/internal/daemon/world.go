@@ -18,35 +18,8 @@ import (
 
 var _ api.World = (*Engine)(nil)
 
-// Now implements api.World. A demonstration at rest stands at its newest
-// record, because its clock does not run on by itself.
-func (e *Engine) Now() time.Time {
-	if !e.local.Simulated || e.o.Simulated {
-		return e.o.Clock()
-	}
-	var newest time.Time
-	ts, err := e.local.Store.Tenants()
-	if err != nil {
-		return e.o.Clock()
-	}
-	for _, t := range ts {
-		log, err := e.local.Store.Log(t)
-		if err != nil {
-			continue
-		}
-		s := log.Snapshot()
-		if s.Size() == 0 {
-			continue
-		}
-		if rec, err := s.Record(context.Background(), s.Size()-1); err == nil && rec.Recorded.After(newest) {
-			newest = rec.Recorded
-		}
-	}
-	if newest.IsZero() {
-		return e.o.Clock()
-	}
-	return newest.Add(time.Second)
-}
+// Now implements api.World.
+func (e *Engine) Now() time.Time { return e.o.Clock() }
 
 // Zone implements api.World.
 func (e *Engine) Zone() *time.Location { return e.o.Config.Zone() }

@@ -54,7 +54,7 @@ const marker = "DEMONSTRATION"
 var slots = []struct{ source, weeks, lastHours string }{
 	{SourceForge, "@every 30m", "@every 5m"},
 	{SourceGit, "@every 1h", "@every 10m"},
-	{SourceArgoCD, "@every 30m", "@every 1m"},
+	{SourceArgoCD, "@every 30m", "@every 2m"},
 	{SourceVault, "@every 15m", "@every 5m"},
 	{SourceCerts, "@every 6h", "@every 1h"},
 }
