@@ -142,6 +142,10 @@ const (
 	MaxLinks     = 256
 	MaxPeople    = 64
 	MaxKey       = 512
+
+	// maxStoredRef bounds a reference in a record. References up to MaxRef are
+	// the rule; paths of repositories and secrets may be longer.
+	maxStoredRef = 16 << 10
 )
 
 // Check reports the first rule the draft breaks. A draft that breaks one is
@@ -179,6 +183,13 @@ func (d *Draft) Check() error {
 		return fmt.Errorf("draft %s: content of %d bytes, at most %d", d.Kind, len(d.Content), MaxContent)
 	case len(d.Content) == 0 || d.Content[0] != '{' || !utf8.Valid(d.Content) || !json.Valid(d.Content):
 		return fmt.Errorf("draft %s: content is not a JSON object in UTF-8", d.Kind)
+	}
+	for _, refs := range [][]Ref{{d.Subject}, d.Links, d.Scope, d.ActorScope} {
+		for _, r := range refs {
+			if n := len(r.String()); n > maxStoredRef {
+				return fmt.Errorf("draft %s: reference of %d bytes, at most %d", d.Kind, n, maxStoredRef)
+			}
+		}
 	}
 	for _, p := range d.People {
 		if !roleName.MatchString(string(p.Role)) || !p.Proof.Valid() || p.Realm == "" || p.NativeID == "" {

@@ -27,7 +27,8 @@ type Ref struct {
 	UID       string
 }
 
-// MaxRef is the longest text form of a Ref, in bytes.
+// MaxRef is the longest text form of a Ref that sources should need, in bytes.
+// A record holds longer ones (long paths) up to a limit of its own.
 const MaxRef = 512
 
 // schemes lists every scheme with what its name part holds. The table is the
@@ -122,7 +123,7 @@ func escapeRef(b *strings.Builder, s string, slash bool) {
 
 // ParseRef reads the text form and refuses anything but the canonical one.
 func ParseRef(s string) (Ref, error) {
-	if len(s) > MaxRef*3 {
+	if len(s) > maxStoredRef {
 		return Ref{}, fmt.Errorf("reference of %d bytes is too long", len(s))
 	}
 	scheme, rest, ok := strings.Cut(s, ":")

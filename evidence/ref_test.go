@@ -121,7 +121,7 @@ func TestRef(t *testing.T) {
 			t.Errorf("%q (%s) is read as %+v", b.Text, b.Why, r)
 		}
 	}
-	if _, err := evidence.ParseRef("repo:/" + strings.Repeat("a", 4*evidence.MaxRef)); err == nil {
+	if _, err := evidence.ParseRef("repo:/" + strings.Repeat("a", 40*evidence.MaxRef)); err == nil {
 		t.Error("a reference of any length is read")
 	}
 	defer func() {

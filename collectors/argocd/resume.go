@@ -85,6 +85,3 @@ func loadResume(b []byte) (*resume, error) {
 }
 
 func (r *resume) encode() ([]byte, error) { return json.Marshal(r) }
-
-// first reports whether no full list was ever seen.
-func (r *resume) first() bool { return r.Listed.IsZero() }

@@ -241,13 +241,6 @@ func (s *scan) hex4() rune {
 	return r
 }
 
-// bool returns true for the literal true; any other value is skipped.
-func (s *scan) bool() bool {
-	yes := s.peek() == 't'
-	s.skip()
-	return yes && s.err == nil
-}
-
 // number returns a non-negative integer of up to nine digits; any other value
 // is skipped and gives -1.
 func (s *scan) number() int {

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -49,6 +50,10 @@ func parseProof(b []byte) (extra []byte, index uint64, proof []evidence.Hash, ch
 			return nil, 0, nil, nil, bad("hash")
 		}
 		proof = append(proof, evidence.Hash(h))
+	}
+	// The decoder of base64 skips line breaks: only the one spelling counts.
+	if !bytes.Equal(formatProof(extra, index, proof, []byte(rest)), b) {
+		return nil, 0, nil, nil, bad("form")
 	}
 	return extra, index, proof, []byte(rest), nil
 }

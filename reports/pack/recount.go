@@ -87,19 +87,32 @@ func (v *verifier) claimsAndRegisters() error {
 	for token, n := range inRange {
 		v.names[token] = n
 	}
-	total := 0
-	for _, n := range v.rep.Withheld {
-		total += n
-	}
-	said := v.m.Erased
-	for _, n := range v.m.Withheld {
-		said += n
-	}
-	if total != said {
-		return fmt.Errorf("%d claims are not disclosed, the manifest says %d", total, said)
+	if err := v.compareWithheld(); err != nil {
+		return err
 	}
 	v.rep.Withheld, v.rep.Erased = v.m.Withheld, v.m.Erased
 	return v.checkRegisters()
+}
+
+// compareWithheld holds the manifest's counts against the claims that are not
+// there. Which of those are erased and which withheld is the maker's word: the
+// claims themselves do not show it.
+func (v *verifier) compareWithheld() error {
+	absent := 0
+	for _, n := range v.rep.Withheld {
+		absent += n
+	}
+	said := v.m.Erased
+	for name, n := range v.m.Withheld {
+		if n < 0 || n > v.rep.Withheld[name] {
+			return fmt.Errorf("the manifest says %d %s claims are withheld, %d are not there", n, name, v.rep.Withheld[name])
+		}
+		said += n
+	}
+	if v.m.Erased < 0 || absent != said {
+		return fmt.Errorf("%d claims are not disclosed, the manifest says %d", absent, said)
+	}
+	return nil
 }
 
 func learn(into labels, lf *chain.Leaf, d disclosed) error {

@@ -191,6 +191,9 @@ func (v *verifier) digests() error {
 		if m.Name != memberPDF {
 			lines = append(lines, digestLine(m))
 		}
+		if m.Name == memberRules && m.SHA256 != v.m.Rules {
+			return fmt.Errorf("the rules are not those the manifest names")
+		}
 	}
 	for _, name := range v.c.order {
 		if !listed[name] {

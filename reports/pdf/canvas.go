@@ -45,16 +45,14 @@ type font struct {
 
 // The fonts of the document.
 var (
-	body    = font{regular, 9, ink}
-	strong  = font{bold, 9, ink}
-	slanted = font{oblique, 9, ink}
-	small   = font{regular, 7.5, soft}
-	smallIn = font{regular, 7.5, ink}
-	tiny    = font{regular, 6.5, soft}
-	label   = font{bold, 7.5, soft}
-	head1   = font{bold, 17, ink}
-	head2   = font{bold, 11.5, ink}
-	code    = font{mono, 7.5, ink}
+	body   = font{regular, 9, ink}
+	strong = font{bold, 9, ink}
+	small  = font{regular, 7.5, soft}
+	tiny   = font{regular, 6.5, soft}
+	label  = font{bold, 7.5, soft}
+	head1  = font{bold, 17, ink}
+	head2  = font{bold, 11.5, ink}
+	code   = font{mono, 7.5, ink}
 )
 
 func (f font) in(c colour) font     { f.colour = c; return f }
