@@ -136,7 +136,12 @@ func (p *pack) lawTable() {
 }
 
 func (p *pack) lawLine(law string, n [4]int, shapes []string) {
-	const lawW, wordsW = 26.0, 92.0
+	const wordsW = 88.0
+	// Names of implementing acts are long; the shapes give way to them.
+	lawW := 26.0
+	for _, l := range p.laws() {
+		lawW = max(lawW, min(p.measure(strong, l)+4, 58))
+	}
 	perLine := int((width - lawW - wordsW) / 4)
 	h := body.height() * float64(1+(len(shapes)-1)/perLine)
 	p.need(h + 2)
