@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type memory struct {
 	logs    map[evidence.Tenant][]Placed
 	cursors map[string][]byte
 	fail    error
+	mu      sync.Mutex
 }
 
 func newMemory(t *testing.T, names ...string) *memory {
@@ -41,6 +43,8 @@ func tenantOf(t *testing.T, name string) evidence.Tenant {
 func (m *memory) Tenants() []evidence.Tenant { return m.tenants }
 
 func (m *memory) Append(_ context.Context, t evidence.Tenant, ds []Placed) ([]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.fail != nil {
 		return nil, m.fail
 	}

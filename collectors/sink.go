@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -200,15 +201,34 @@ func (s *sink) flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	s.inflight = done
 	// The goroutine ends with its batch; wait collects it before the run ends.
-	go func() {
-		var first error
-		for t, ds := range queue {
+	go func() { done <- s.write(ctx, queue) }()
+	return nil
+}
+
+// writers is how many logs are written at a time: their syncs overlap.
+const writers = 8
+
+// write appends the batch to every tenant's log. What one log refuses does not
+// keep the others from what is theirs.
+func (s *sink) write(ctx context.Context, queue map[evidence.Tenant][]Placed) error {
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+		slots = make(chan struct{}, writers)
+	)
+	for t, ds := range queue {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
 			news, err := s.r.Ledger.Append(ctx, t, ds)
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil {
 				if first == nil {
 					first = fmt.Errorf("store for %s: %w", t, err)
 				}
-				continue
+				return
 			}
 			for i, n := range news {
 				if n {
@@ -218,10 +238,10 @@ func (s *sink) flush(ctx context.Context) error {
 					s.repeated++
 				}
 			}
-		}
-		done <- first
-	}()
-	return nil
+		})
+	}
+	wg.Wait()
+	return first
 }
 
 func (s *sink) wait() error {
