@@ -71,7 +71,10 @@ func allFaults() []fault {
 		{name: "redirect to another host", serve: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://other.invalid"+r.URL.Path, http.StatusFound)
 		}},
-		{name: "timeout", slow: true, serve: func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		{name: "timeout", slow: true, serve: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // a gone client shows only once the body is read
+			<-r.Context().Done()
+		}},
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -244,26 +243,6 @@ func TestTryNamesThePlace(t *testing.T) {
 	want := "the configuration cannot be used: /etc/evidenced/evidenced.yaml:4:13: source forge/a cannot be used: forge: url is missing (set url)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
-
-// The sample in deploy/ must load: its own types are checked where they are
-// linked, here only what belongs to this package.
-func TestSample(t *testing.T) {
-	text, err := os.ReadFile(filepath.FromSlash("../../../deploy/evidenced.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []collectors.Spec
-	for _, name := range []string{"vault", "github", "gitrepo", "argocd", "certs"} {
-		all = append(all, collectors.Spec{Type: name, Every: "@every 5m", Config: func() any { return &map[string]any{} }})
-	}
-	c, err := Parse("deploy/evidenced.yaml", text, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(c.Sources) != len(all) {
-		t.Errorf("the sample shows %d sources, want one of each of the %d types", len(c.Sources), len(all))
 	}
 }
 
