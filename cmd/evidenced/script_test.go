@@ -1,12 +1,19 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// programEnv makes the test binary be the program.
+const programEnv = "EVIDENCED_TEST_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(programEnv) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"evidenced": main})
 }
 
