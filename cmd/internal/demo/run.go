@@ -52,10 +52,10 @@ const marker = "DEMONSTRATION"
 // weeks, so that they pass quickly, and fine over the last
 // hours.
 var slots = []struct{ source, weeks, lastHours string }{
-	{SourceForge, "@every 30m", "@every 5m"},
-	{SourceGit, "@every 1h", "@every 10m"},
-	{SourceArgoCD, "@every 30m", "@every 2m"},
-	{SourceVault, "@every 15m", "@every 5m"},
+	{SourceForge, "@every 1h", "@every 5m"},
+	{SourceGit, "@every 2h", "@every 10m"},
+	{SourceArgoCD, "@every 1h", "@every 2m"},
+	{SourceVault, "@every 20m", "@every 5m"},
 	{SourceCerts, "@every 6h", "@every 1h"},
 }
 
@@ -143,7 +143,7 @@ func writeConfig(file string, p *Platform) error {
 		if s.Name == SourceVault {
 			// On this clock a probe comes back at the next look, and the state
 			// walk of a server on loopback needs no pauses.
-			s.Values["probe_limit"], s.Values["pace"], s.Values["state_every"] = "40m", "1us", "6h"
+			s.Values["probe_limit"], s.Values["pace"], s.Values["state_every"] = "50m", "1us", "6h"
 		}
 		sources = append(sources, one)
 	}
