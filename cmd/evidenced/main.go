@@ -65,7 +65,6 @@ func (p *program) root() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRun:  func(*cobra.Command, []string) { p.started = true },
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -81,7 +80,22 @@ func (p *program) root() *cobra.Command {
 	if p.demo != nil {
 		root.AddCommand(p.demoCommand())
 	}
+	p.noteStart(root)
 	return root
+}
+
+// noteStart makes every command say that it has begun. What cobra finds wrong
+// before that is the command line's fault.
+func (p *program) noteStart(cmd *cobra.Command) {
+	if f := cmd.RunE; f != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			p.started = true
+			return f(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		p.noteStart(c)
+	}
 }
 
 func allCodes() []int {

@@ -115,7 +115,7 @@ func (b *builder) commit(ctx context.Context, c *Change, recs []evidence.Record)
 		c.Seqs = append(c.Seqs, rec.Seq)
 	}
 	if len(c.Seqs) == 0 {
-		c.Notes = append(c.Notes, "the commit itself was not observed")
+		c.Notes = append(c.Notes, "this log has no such commit: it changed nothing that belongs to the tenant, or it was never seen")
 	}
 	return nil
 }

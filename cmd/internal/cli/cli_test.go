@@ -208,7 +208,7 @@ func TestExitHelp(t *testing.T) {
 
 func TestPrintError(t *testing.T) {
 	var b bytes.Buffer
-	err := problem.Wrap(problem.Config, errors.New("\n  e.yaml:1:1: a\n  e.yaml:2:1: \x1b[31mb"), "2 problems").WithHint("look\u202eagain")
+	err := problem.Wrap(problem.Config, errors.New("\n  e.yaml:1:1: a\n\n\te.yaml:2:1: \x1b[31mb"), "2 problems").WithHint("look\u202eagain")
 	PrintError(&b, "evidenced", err)
 	want := "evidenced: 2 problems: \n  e.yaml:1:1: a\n  e.yaml:2:1: \\x1b[31mb\n  hint: look\\u202eagain\n"
 	if d := cmp.Diff(want, b.String()); d != "" {

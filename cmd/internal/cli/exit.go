@@ -96,6 +96,8 @@ func PrintError(w io.Writer, program string, err error) {
 	text := problem.Text(program, err)
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for _, l := range lines {
-		fmt.Fprintln(w, safeLine(l))
+		if l != "" {
+			fmt.Fprintln(w, safeLine(l))
+		}
 	}
 }

@@ -39,10 +39,11 @@ func (t Terminal) Style(zone *time.Location) reports.Style {
 	return reports.Style{Width: t.Width, Colour: t.Colour, Zone: zone}
 }
 
-// safeLine makes one line safe for a terminal.
+// safeLine makes one line safe for a terminal; its indent stays.
 func safeLine(s string) string {
-	indent := len(s) - len(strings.TrimLeft(s, " "))
-	return s[:indent] + reports.Terminal(s[indent:])
+	rest := strings.TrimLeft(s, " \t")
+	indent := strings.ReplaceAll(s[:len(s)-len(rest)], "\t", "  ")
+	return indent + reports.Terminal(rest)
 }
 
 // Progress is a bar on a terminal; on anything else it prints nothing. Call

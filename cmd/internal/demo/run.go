@@ -143,7 +143,7 @@ func writeConfig(file string, p *Platform) error {
 		if s.Name == SourceVault {
 			// On this clock a probe comes back at the next look, and the state
 			// walk of a server on loopback needs no pauses.
-			s.Values["probe_limit"], s.Values["pace"], s.Values["state_every"] = "50m", "1us", "6h"
+			s.Values["probe_limit"], s.Values["pace"], s.Values["state_every"] = "50m", "1us", "4h"
 		}
 		sources = append(sources, one)
 	}
