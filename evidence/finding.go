@@ -2,11 +2,11 @@ package evidence
 
 import "time"
 
-// ControlID names a control of a catalog, such as "dora-9-4-e".
+// ControlID names a control of a catalog, such as "dora-art-9-4-e".
 type ControlID string
 
-// Status is the verdict of a finding. See DESIGN of the assessment in
-// docs/assessment.md: the seven are decided in the order they stand here.
+// Status is the verdict of a finding. docs/assessment.md has the table that
+// decides between the seven, and its order.
 type Status string
 
 // The seven statuses.

@@ -140,7 +140,7 @@ func (in *Input) controls() ([]*Control, error) {
 	for _, id := range in.Controls {
 		if _, ok := in.Catalog.Control(id); !ok {
 			return nil, problem.New(problem.NotFound, "no control %q in the catalog", id).
-				WithHint("list them with: evidenced controls")
+				WithHint("evidenced assess --all lists every control")
 		}
 	}
 	return cs, nil

@@ -16,7 +16,7 @@ func (p *program) assessCommand() *cobra.Command {
 			"days are meant. An unfavourable verdict is an answer, not an error: the exit code is 0.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
 		Example: "  evidenced assess --tenant tenant-7 --from 2026-10-01 --to 2026-12-31\n" +
-			"  evidenced assess --tenant tenant-7 --control dora-9-4-e --json",
+			"  evidenced assess --tenant tenant-7 --control dora-art-9-4-e --json",
 		Args: cobra.NoArgs,
 	}
 	q := p.question(cmd)

@@ -117,6 +117,16 @@ type packBuild struct {
 }
 
 func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuild, error) {
+	// The configuration's defaults; withholding names is never turned off by
+	// leaving a flag away.
+	defaults := e.o.Config.Pack
+	q.Pseudonymous = q.Pseudonymous || defaults.Pseudonymous
+	if q.Recipient == "" {
+		q.Recipient = defaults.Recipient
+	}
+	if q.Raw == "" {
+		q.Raw = defaults.Raw
+	}
 	log, err := e.local.Store.Log(q.Tenant)
 	if err != nil {
 		return nil, err
@@ -139,15 +149,11 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if b.chart, err = coverage.Build(ctx, b.snap, q.Period); err != nil {
 		return nil, err
 	}
-	raw := q.Raw
-	if raw == "" {
-		raw = e.o.Config.Pack.Raw
-	}
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: e.local.LogKey.Verifier, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier, Anchor: anchorNow,
 		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Tests(),
-		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: raw, PDF: b.pdf(ctx),
+		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
 		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items})
