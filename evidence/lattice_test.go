@@ -30,10 +30,11 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/claim":        {"evidence", ""},
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 
-	"store":         {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
-	"store/bolt":    {"evidence/problem store", "go.etcd.io/bbolt"},
-	"store/keyring": {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
-	"store/local":   {"evidence/problem store store/bolt store/keyring", "golang.org/x/sys"},
+	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
+	"store/bolt":      {"evidence/problem store", "go.etcd.io/bbolt"},
+	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
+	"store/local":     {"evidence/problem store store/bolt store/keyring", "golang.org/x/sys"},
+	"store/storetest": {"evidence store", "pgregory.net/rapid"},
 
 	"collectors":               {"evidence evidence/problem", ""},
 	"collectors/fetch":         {"evidence evidence/problem", ""},

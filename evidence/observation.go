@@ -56,7 +56,7 @@ type Observation struct {
 	OffsetOK bool          // an offset was measured
 	TLSKey   string        // SHA-256 of the endpoint's public key, lower-case hex
 	TLS      string        // protocol version
-	Requests int           // requests made
+	Requests int           // requests made since the commit before
 	Probe    *Probe        // own sighting in a pushed or tailed source
 	Notes    []string      // what an operator should know: unknown fields, skipped lines, counts
 }

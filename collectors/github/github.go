@@ -259,6 +259,11 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 		Total: -1, Identity: l.identity, Sees: l.sees,
 		Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey, Requests: st.Requests, Notes: l.notes,
 	}
+	if seen == nil {
+		// In the middle of a look: what the credential sees and how much was
+		// asked is told once, at its end.
+		o.Sees, o.Requests = nil, 0
+	}
 	if err := l.sink.Commit(l.ctx, l.cur.bytes(), o); err != nil {
 		return sinkError{err}
 	}
