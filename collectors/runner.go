@@ -75,6 +75,7 @@ type runnerState struct {
 	LastList     lists     `json:"last_list,omitempty"`    // newest complete list by kind
 	Sees         []string  `json:"sees,omitempty"`         // containers the credential has seen
 	Coverage     tally     `json:"coverage"`
+	Frozen       []frozen  `json:"frozen,omitempty"` // coverage records not yet in every log
 }
 
 type lists map[evidence.Kind]time.Time
@@ -86,6 +87,16 @@ type openStates map[evidence.Ref]openState
 type openState struct {
 	tenants []evidence.Tenant
 	scope   []evidence.Ref
+	since   time.Time // when the state in force began, as the source says
+}
+
+// end is when a state that is gone at the instant ends: never before it began,
+// even when the source's clock is ahead of ours.
+func (o openState) end(at time.Time) time.Time {
+	if at.After(o.since) {
+		return at
+	}
+	return o.since.Add(time.Nanosecond)
 }
 
 func (r *Runner) cursorName() string { return "source/" + string(r.Source) }
@@ -158,7 +169,7 @@ func (r *Runner) Poll(ctx context.Context, slot time.Time) (evidence.RunFacts, e
 	}
 	s := r.newSink(slot)
 	window := evidence.Period{From: from, To: s.started}
-	err = guard(func() error { return r.Collector.Poll(ctx, window, resume, s) })
+	err = guard(r.Log, func() error { return r.Collector.Poll(ctx, window, resume, s) })
 	return r.end(context.WithoutCancel(ctx), s, err)
 }
 
@@ -175,26 +186,27 @@ func (r *Runner) Follow(ctx context.Context) error {
 	}
 	s := r.newSink(r.Clock().UTC())
 	s.rotate = r.Every
-	err = guard(func() error { return f.Follow(ctx, resume, s) })
+	err = guard(r.Log, func() error { return f.Follow(ctx, resume, s) })
 	if ctx.Err() != nil && s.commits > 0 {
 		err = nil // a clean end after a commit is no failure
 	}
-	facts, serr := r.end(context.WithoutCancel(ctx), s, err)
+	_, serr := r.end(context.WithoutCancel(ctx), s, err)
 	if serr != nil {
 		return serr
 	}
 	if err != nil {
-		return fmt.Errorf("source %s: %s", r.Source, facts.Cause)
+		return fmt.Errorf("source %s: %w", r.Source, err)
 	}
 	return nil
 }
 
 // guard turns a panic of a collector into the failure of its run.
-func guard(fn func() error) (err error) {
+func guard(log *slog.Logger, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = problem.New(problem.Internal, "collector panicked: %v", p)
-			slog.Error("collector panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			// The value may hold what was being read; its type and place do not.
+			err = problem.New(problem.Internal, "the collector panicked (%T)", p)
+			log.Error("collector panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
 	return fn()
@@ -226,7 +238,7 @@ func (r *Runner) Flush(ctx context.Context) error {
 		return err
 	}
 	if !r.state.Coverage.pending() {
-		return nil
+		return r.thaw(ctx)
 	}
 	return r.writeCoverage(ctx)
 }
@@ -251,7 +263,14 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	var storeErr *storeError
 	if errors.As(err, &storeErr) {
 		r.state, r.states = nil, nil // read again what was really kept
-		return f, storeErr.err
+		if err := r.load(); err != nil {
+			return f, errors.Join(storeErr.err, err)
+		}
+		// The logs that still write are told that this run came to nothing.
+		f.Outcome, f.Cause = evidence.RunFailed, "the store refused a write"
+		r.state.Coverage.count(f.Outcome, 1)
+		changed := r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), f.Cause)
+		return f, errors.Join(storeErr.err, r.record(ctx, s.run, f, r.Clock().UTC(), changed))
 	}
 	if s.queued > 0 {
 		// Dropped drafts may have been states: what is open is read again.
@@ -276,7 +295,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	}
 	changed := s.changed
 	if err != nil {
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), f.Cause) || changed
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), plainCause(err)) || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	r.Log.Info("run ended", "source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests)
@@ -292,7 +311,7 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	}
 	d := evidence.Draft{
 		Kind: evidence.CollectionRun, Op: evidence.OpEvent, Source: evidence.SelfSource,
-		Key: run.String() + "/" + f.Slot.Format(time.RFC3339Nano), Subject: evidence.NewRef("source", "", string(r.Source)),
+		Key: fmt.Sprintf("%s/%s", r.Source, f.Slot.UTC().Format(time.RFC3339Nano)), Subject: evidence.NewRef("source", "", string(r.Source)),
 		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
 	}
 	if _, err := r.Ledger.Append(ctx, evidence.Platform, []Placed{{Draft: d, Run: run}}); err != nil {
@@ -310,37 +329,97 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	if changed || r.state.Coverage.dayOver(now) {
 		return r.writeCoverage(ctx)
 	}
-	return r.save()
+	return errors.Join(r.save(), r.thaw(ctx))
 }
 
-// writeCoverage appends a coverage record to every tenant's log, each with
-// that tenant's own counts, and begins a new tally.
+// frozen is a coverage record on its way into the logs. It is saved before the
+// first log gets it, so that after a crash the rest get the same one.
+type frozen struct {
+	Number int                                `json:"n"`
+	Facts  evidence.CoverageFacts             `json:"facts"`
+	Spans  map[string][]evidence.CoverageSpan `json:"spans"` // by tenant
+	Counts map[string]map[evidence.Kind]int   `json:"counts,omitempty"`
+	Left   []evidence.Tenant                  `json:"left"` // tenants still to get it
+}
+
+// writeCoverage makes a coverage record of the tally and appends it to every
+// tenant's log, each with that tenant's own spans and counts.
 func (r *Runner) writeCoverage(ctx context.Context) error {
-	now := r.Clock().UTC()
-	facts, counts := r.state.Coverage.facts(r.Source, now)
-	for _, t := range r.Ledger.Tenants() {
-		f := facts
-		f.Spans = r.state.Coverage.spansFor(t, facts.Spans)
-		f.Counts = map[evidence.Kind]int{}
+	c := &r.state.Coverage
+	facts, counts := c.facts(r.Source, r.Clock().UTC())
+	fz := frozen{Number: c.Number, Facts: facts, Spans: map[string][]evidence.CoverageSpan{}, Counts: map[string]map[evidence.Kind]int{}, Left: r.Ledger.Tenants()}
+	for _, t := range fz.Left {
+		fz.Spans[t.String()] = c.spansFor(t, facts.Spans)
+		own := map[evidence.Kind]int{}
 		for _, k := range r.Collector.Kinds() {
-			f.Counts[k] = counts[t][k]
+			own[k] = counts[t][k]
 		}
-		content, err := json.Marshal(f)
-		if err != nil {
-			return err
+		fz.Counts[t.String()] = own
+	}
+	fz.Facts.Spans = nil
+	c.written()
+	r.state.Frozen = append(r.state.Frozen, fz)
+	if err := r.save(); err != nil {
+		return err
+	}
+	return r.thaw(ctx)
+}
+
+// thaw appends frozen coverage records to the logs that do not have them. A
+// log that refuses keeps its own waiting; the others get theirs.
+func (r *Runner) thaw(ctx context.Context) error {
+	if len(r.state.Frozen) == 0 {
+		return nil
+	}
+	var errs []error
+	var still []frozen
+	for _, fz := range r.state.Frozen {
+		var left []evidence.Tenant
+		for _, t := range fz.Left {
+			if err := r.appendCoverage(ctx, fz, t); err != nil {
+				left = append(left, t)
+				errs = append(errs, fmt.Errorf("record coverage of %s for %s: %w", r.Source, t, err))
+			}
 		}
-		d := evidence.Draft{
-			Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource,
-			Key:        fmt.Sprintf("%s/%d/%s", r.Source, r.state.Coverage.Number, f.Period),
-			Subject:    evidence.NewRef("source", "", string(r.Source)),
-			OccurredAt: f.Period.To, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-		}
-		if _, err := r.Ledger.Append(ctx, t, []Placed{{Draft: d}}); err != nil {
-			return fmt.Errorf("record coverage of %s for %s: %w", r.Source, t, err)
+		if fz.Left = left; len(left) > 0 {
+			still = append(still, fz)
 		}
 	}
-	r.state.Coverage.written()
-	return r.save()
+	r.state.Frozen = still
+	return errors.Join(append(errs, r.save())...)
+}
+
+func (r *Runner) appendCoverage(ctx context.Context, fz frozen, t evidence.Tenant) error {
+	f := fz.Facts
+	f.Spans, f.Counts = fz.Spans[t.String()], fz.Counts[t.String()]
+	content, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	_, err = r.Ledger.Append(ctx, t, []Placed{{Draft: evidence.Draft{
+		Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource,
+		Key: fmt.Sprintf("%s/%d", r.Source, fz.Number), Subject: evidence.NewRef("source", "", string(r.Source)),
+		OccurredAt: f.Period.To, Basis: evidence.BasisSource, ObservedAt: r.Clock().UTC(), Content: content,
+	}}})
+	return err
+}
+
+// plainCause says in words that name nobody why a look failed: it stands in
+// every tenant's log. The whole error stands in the run's record in _platform.
+func plainCause(err error) string {
+	switch {
+	case problem.Is(err, problem.Credential):
+		return "the source refused the credential"
+	case problem.Is(err, problem.Throttled):
+		return "the source was unavailable: it asked us to come back later"
+	case problem.Is(err, problem.Source):
+		return "the source was unreachable or answered with an error"
+	case problem.Is(err, problem.Internal):
+		return "the collector failed"
+	case errors.Is(err, context.Canceled):
+		return "the look was broken off"
+	}
+	return "the look failed"
 }
 
 // owners names the tenants that own a part of the source.

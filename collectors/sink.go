@@ -141,11 +141,11 @@ func (s *sink) placeState(ctx context.Context, d evidence.Draft, tenants []evide
 	}
 	for _, t := range before.tenants {
 		if !slices.Contains(tenants, t) {
-			s.put(t, Placed{endOf(d.Kind, d.Source, d.Subject, before.scope, "reassigned", s.r.Clock().UTC(), time.Time{}), "", s.run})
+			s.put(t, Placed{endOf(d.Kind, d.Source, d.Subject, before.scope, "reassigned", before.end(s.r.Clock().UTC()), time.Time{}), "", s.run})
 			s.ended++
 		}
 	}
-	open[d.Subject] = openState{tenants, d.Scope}
+	open[d.Subject] = openState{tenants, d.Scope, maxTime(before.since, d.OccurredAt)}
 	if s.seen[d.Kind] == nil {
 		s.seen[d.Kind] = map[evidence.Ref]bool{}
 	}
@@ -170,7 +170,7 @@ func (s *sink) open(ctx context.Context, kind evidence.Kind) (openStates, error)
 			}
 			if rec.Source == s.r.Source {
 				st := o[rec.Subject]
-				st.tenants, st.scope = append(st.tenants, t), rec.Scope
+				st.tenants, st.scope, st.since = append(st.tenants, t), rec.Scope, maxTime(st.since, rec.Occurred)
 				o[rec.Subject] = st
 			}
 		}
@@ -312,7 +312,7 @@ func (s *sink) absences(ctx context.Context, o *evidence.Observation) error {
 	if shrunk := s.shrunk(o.Sees); len(shrunk) > 0 {
 		o.Incomplete = join(o.Incomplete, fmt.Sprintf("scope shrank: %d of %d containers are no longer visible to the credential (%s)", len(shrunk), len(s.r.state.Sees), shorten(shrunk)))
 		s.completes = nil
-	} else if len(o.Sees) > 0 {
+	} else if o.Sees != nil {
 		s.r.state.Sees = slices.Clone(o.Sees)
 	}
 	return s.endAbsent(ctx, *o)
@@ -350,8 +350,8 @@ func (r *Runner) count(t evidence.Tenant, k evidence.Kind) {
 
 // shrunk returns the containers seen before and not now.
 func (s *sink) shrunk(sees []string) []string {
-	if len(sees) == 0 || s.r.AcceptScope {
-		return nil
+	if sees == nil || s.r.AcceptScope {
+		return nil // not said, or an operator says that it is well
 	}
 	var gone []string
 	for _, c := range s.r.state.Sees {
@@ -374,15 +374,20 @@ func (s *sink) endAbsent(ctx context.Context, o evidence.Observation) error {
 				continue
 			}
 			for _, t := range st.tenants {
-				s.put(t, Placed{endOf(c.kind, s.r.Source, subject, st.scope, "absent", o.At, s.r.state.LastList[c.kind]), "", s.run})
+				s.put(t, Placed{endOf(c.kind, s.r.Source, subject, st.scope, "absent", st.end(o.At), s.r.state.LastList[c.kind]), "", s.run})
 				s.ended++
 			}
 			delete(open, subject)
 		}
 		s.r.state.LastList[c.kind] = o.At
 	}
+	// The next list begins anew, each scope for itself.
 	for _, c := range s.completes {
-		delete(s.seen, c.kind)
+		for subject := range s.seen[c.kind] {
+			if c.scope.IsZero() || slices.Contains(s.r.states[c.kind][subject].scope, c.scope) {
+				delete(s.seen[c.kind], subject)
+			}
+		}
 	}
 	s.completes = nil
 	return nil

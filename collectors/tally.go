@@ -2,6 +2,7 @@ package collectors
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"time"
 
@@ -58,10 +59,16 @@ func (t *tally) ran(id evidence.ID) { t.IDs = append(t.IDs, id) }
 // the tenants that own the part; no tenants means that nobody is known to own
 // it, and it concerns all.
 type part struct {
+	Scope   string                `json:"scope,omitempty"`
 	Tenants []string              `json:"tenants,omitempty"`
 	Span    evidence.CoverageSpan `json:"span"`
-	Open    bool                  `json:"open,omitempty"` // still blind at the newest look
+	Open    bool                  `json:"open,omitempty"`    // still blind at the newest look
+	Carried bool                  `json:"carried,omitempty"` // went on from a coverage record: blind at its first instant too
 }
+
+// unownedPart is the cause told of a part that no tenant owns: what it is
+// called is nobody else's business.
+const unownedPart = "a part of the source that no tenant owns was not seen"
 
 func (p part) concerns(t evidence.Tenant) bool {
 	return len(p.Tenants) == 0 || slices.Contains(p.Tenants, t.String())
@@ -72,17 +79,18 @@ func (p part) concerns(t evidence.Tenant) bool {
 // takes back, for the tenants that own it, what the look claims of the whole;
 // a seen part claims nothing by itself.
 func (t *tally) see(seen []evidence.Seen, spacing time.Duration, owners func(evidence.Ref) []string) (changed bool) {
+	if len(seen) == 0 {
+		return false // in the middle of a look: nothing is claimed or taken back
+	}
 	now := map[int]bool{} // parts that are blind in this look
-	for _, s := range seen {
-		switch {
-		case len(s.Kinds) == 0:
-		case s.Scope.IsZero():
+	for _, s := range append(whole(seen), parts(seen)...) {
+		if s.Scope.IsZero() {
 			changed = t.extend(s, max(spacing, spacingOf(s.Every))) || changed
-		case s.Class == evidence.Blind:
-			i, fresh := t.miss(s, owners(s.Scope))
-			now[i] = true
-			changed = fresh || changed
+			continue
 		}
+		i, fresh := t.miss(s, owners(s.Scope))
+		now[i] = true
+		changed = fresh || changed
 	}
 	for i := range t.Parts {
 		if t.Parts[i].Open && !now[i] {
@@ -92,20 +100,89 @@ func (t *tally) see(seen []evidence.Seen, spacing time.Duration, owners func(evi
 	return changed
 }
 
+// parts are the claims that a part of the source was not seen.
+func parts(seen []evidence.Seen) (out []evidence.Seen) {
+	for _, s := range seen {
+		if len(s.Kinds) > 0 && !s.Scope.IsZero() && s.Class == evidence.Blind {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// whole are the claims about the whole source. Where a look claims kinds part
+// by part, the weakest of the parts stands for the whole: the class that all
+// have, over the time that all share. Parts that were not seen are told apart.
+func whole(seen []evidence.Seen) (out []evidence.Seen) {
+	byKinds := map[string]int{}
+	told := map[string]bool{}
+	for _, s := range seen {
+		if len(s.Kinds) > 0 && s.Scope.IsZero() {
+			out = append(out, s)
+			told[fmt.Sprint(s.Kinds)] = true
+		}
+	}
+	for _, s := range seen {
+		name := fmt.Sprint(s.Kinds)
+		if len(s.Kinds) == 0 || s.Scope.IsZero() || s.Class == evidence.Blind || told[name] {
+			continue
+		}
+		i, ok := byKinds[name]
+		if !ok {
+			s.Scope = evidence.Ref{}
+			byKinds[name] = len(out)
+			out = append(out, s)
+			continue
+		}
+		w := &out[i]
+		if s.Class.Rank() < w.Class.Rank() {
+			w.Class, w.Cause = s.Class, s.Cause
+		}
+		if s.From.After(w.From) {
+			w.From = s.From
+		}
+		if s.To.Before(w.To) {
+			w.To = s.To
+		}
+		if w.Class == evidence.Instants {
+			w.To = maxTime(w.From, w.To)
+			w.From = w.To
+		}
+	}
+	return out
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // miss grows the open stretch of a blind part or begins one.
 func (t *tally) miss(s evidence.Seen, tenants []string) (index int, fresh bool) {
+	scope := s.Scope.String()
 	for i := range t.Parts {
 		p := &t.Parts[i]
-		if p.Open && slices.Equal(p.Tenants, tenants) && slices.Equal(p.Span.Kinds, s.Kinds) && !s.From.After(p.Span.To) {
+		// Open means that the look before did not see the part either: one
+		// stretch, whatever its cause is called now.
+		if p.Open && p.Scope == scope && slices.Equal(p.Tenants, tenants) && slices.Equal(p.Span.Kinds, s.Kinds) {
 			if s.To.After(p.Span.To) {
 				p.Span.To = s.To.UTC()
 			}
 			return i, false
 		}
 	}
-	t.Parts = append(t.Parts, part{tenants, evidence.CoverageSpan{
-		Kinds: slices.Clone(s.Kinds), From: s.From.UTC(), To: s.To.UTC(), Class: evidence.Blind, Cause: s.Cause,
-	}, true})
+	cause, from := s.Cause, s.From.UTC()
+	if len(tenants) == 0 {
+		cause = unownedPart
+	}
+	if !from.Before(s.To) {
+		from = s.To.UTC().Add(-time.Nanosecond) // never seen before: this look did not see it either
+	}
+	t.Parts = append(t.Parts, part{Scope: scope, Tenants: tenants, Open: true, Span: evidence.CoverageSpan{
+		Kinds: slices.Clone(s.Kinds), From: from, To: s.To.UTC(), Class: evidence.Blind, Cause: cause,
+	}})
 	return len(t.Parts) - 1, true
 }
 
@@ -120,7 +197,11 @@ func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []ev
 		var next []evidence.CoverageSpan
 		for _, s := range spans {
 			if s.Class != evidence.Blind && slices.ContainsFunc(s.Kinds, func(k evidence.Kind) bool { return slices.Contains(p.Span.Kinds, k) }) {
-				next = append(next, without(s, p.Span.From, p.Span.To)...)
+				from := p.Span.From
+				if p.Carried {
+					from = from.Add(-time.Nanosecond)
+				}
+				next = append(next, without(s, from, p.Span.To)...)
 				continue
 			}
 			next = append(next, s)
@@ -319,7 +400,7 @@ func (t *tally) written() {
 	}
 	for _, p := range t.Parts {
 		if p.Open { // goes on being blind from where the record ends
-			p.Span.From = p.Span.To
+			p.Span.From, p.Carried = p.Span.To, true
 			next.Parts = append(next.Parts, p)
 		}
 	}

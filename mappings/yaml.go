@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,9 @@ type decoder struct {
 	faults Faults
 }
 
+// lineBreak is what YAML takes for the end of a line.
+var lineBreak = regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029]")
+
 // decodeFile reads one YAML document strictly into dst, a pointer to a struct.
 func decodeFile(file string, data []byte, dst any) Faults {
 	d := &decoder{file: file}
@@ -101,7 +105,7 @@ func decodeFile(file string, data []byte, dst any) Faults {
 	if len(data) > maxFile {
 		return Faults{whole.fault("file of %d bytes, at most %d", len(data), maxFile)}
 	}
-	d.lines = strings.Split(string(data), "\n")
+	d.lines = lineBreak.Split(string(data), -1)
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	switch err := dec.Decode(&doc); {

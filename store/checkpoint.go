@@ -24,6 +24,9 @@ type signState struct {
 	root evidence.Hash
 }
 
+// maxSize is larger than any log: leaves hold integers below 2^53.
+const maxSize = 1 << 53
+
 func openSignState(dir, logID string) (*signState, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make sign-state directory")
@@ -111,6 +114,16 @@ func (s *signState) close() error { return s.f.Close() }
 // less, or another tree, must not grow or sign.
 func (l *Log) checkSignState() error {
 	size, root := l.sign.size, l.sign.root
+	// A stored checkpoint is written after the sign-state, so one that the
+	// sign-state does not know came with a copy brought to another place.
+	newest, err := l.file.NoteAt(maxSize)
+	if err != nil {
+		return fmt.Errorf("newest checkpoint: %w", err)
+	}
+	if newest.Signed != nil && newest.Size > size {
+		return problem.New(problem.Refused, "log of %s has a checkpoint of size %d, the sign-state knows of %d: this is a restored copy", l.tenant, newest.Size, size).
+			WithHint("bring the sign-state of the original along; a copy without it may be read and verified, but signs nothing")
+	}
 	if size == 0 {
 		return nil
 	}

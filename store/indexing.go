@@ -73,12 +73,13 @@ func (l *Log) flushIndex() error {
 		ps = append(ps, p)
 		return true
 	})
-	if err := l.index.Apply(ps, mark); err != nil {
+	err := l.index.Apply(ps, mark)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flushErr = err; err != nil {
 		return err
 	}
-	l.mu.Lock()
 	l.flushing, l.flushed = nil, mark
-	l.mu.Unlock()
 	return nil
 }
 
@@ -87,9 +88,13 @@ func (l *Log) flushIndex() error {
 func (l *Log) waitForIndex() {
 	for {
 		l.mu.RLock()
-		n := l.activeN
+		n, failing := l.activeN, l.flushErr
 		l.mu.RUnlock()
 		if n < maxTail {
+			return
+		}
+		if failing != nil {
+			_ = l.stop(fmt.Errorf("the index cannot be written and memory is full: %w", failing))
 			return
 		}
 		select {

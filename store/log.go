@@ -52,6 +52,7 @@ type Log struct {
 	flushing  *btree.BTreeG[Posting] // postings being indexed, immutable
 	activeN   int                    // records in active
 	flushed   uint64                 // records in the stored index
+	flushErr  error                  // why the index could not be written last time
 	stopped   error                  // why nothing more may be appended
 	signed    evidence.LogHead       // newest checkpoint
 	signedAt  time.Time

@@ -374,24 +374,22 @@ func (c *Collector) observe(all []sighting, res *resume, probes int) evidence.Ob
 	}
 	c.env.Log.Warn("not everything answered", slog.String("source", string(c.env.Source)), slog.Int("failed", len(failed)), slog.Int("of", len(all)))
 	o.Incomplete = fmt.Sprintf("%d of %d could not be looked at: %s", len(failed), len(all), strings.Join(failed[:min(len(failed), maxNamed)], "; "))
-	// Only a claim without a scope covers the kind. What failed is one blind
-	// claim with all causes, so that the same failures make one stretch.
-	blind := evidence.Seen{Kinds: kinds, Class: evidence.Blind, From: at, To: at, Cause: failed[0]}
+	// Each endpoint or file is a part of the source, told apart, so that what
+	// failed takes coverage from its owner alone.
+	var blinds []evidence.Seen
 	for _, g := range all {
 		switch {
 		case g.err != nil:
-			blind.Scope = g.scope
+			blind := evidence.Seen{Kinds: kinds, Scope: g.scope, Class: evidence.Blind, From: at, To: at, Cause: g.name + ": " + g.err.Error()}
 			if last, ok := res.Last[g.name]; ok && last.At.Before(blind.From) {
 				blind.From = last.At
 			}
+			blinds = append(blinds, blind)
 		case g.draft != nil:
 			when := g.draft.OccurredAt
 			o.Seen = append(o.Seen, evidence.Seen{Kinds: kinds, Scope: g.scope, Class: evidence.Instants, From: when, To: when})
 		}
 	}
-	if len(failed) > 1 {
-		blind.Scope, blind.Cause = evidence.Ref{}, o.Incomplete
-	}
-	o.Seen = append(o.Seen, blind)
+	o.Seen = append(o.Seen, blinds...)
 	return o
 }

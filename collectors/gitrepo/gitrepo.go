@@ -157,7 +157,7 @@ func (r *run) look(ctx context.Context, t target) (outcome, error) {
 	}
 	if out.err != nil {
 		r.env.Log.LogAttrs(ctx, slog.LevelWarn, "repository was not read whole",
-			slog.String("source", string(r.env.Source)), slog.String("repo", t.Name))
+			slog.String("source", string(r.env.Source)), slog.String("code", string(code)))
 		return out, nil
 	}
 	out.since, out.why = l.since, l.why()
@@ -229,49 +229,37 @@ func (r *run) observation(outs []outcome) evidence.Observation {
 	return o
 }
 
-// seen claims what the package comment says. Only a claim without a scope
-// covers a kind, so a look that was whole makes one for the source; of one
-// that was not, each repository's part is told apart, and what was not seen is
-// one blind claim with all causes.
+// seen claims what the package comment says: of a whole look for the source, of
+// one that was not for each repository, so that one that could not be read
+// takes coverage from its owner alone.
 func (r *run) seen(outs []outcome) []evidence.Seen {
 	if !slices.ContainsFunc(outs, func(o outcome) bool { return o.err != nil || o.why != "" }) {
 		return []evidence.Seen{r.history(outs), r.instant()}
 	}
 	var parts []evidence.Seen
-	blind := map[bool]*evidence.Seen{} // true: commits, false: refs
-	lose := func(out outcome, commits bool, kinds []evidence.Kind, cause string) {
+	lose := func(out outcome, kinds []evidence.Kind, cause string) {
 		from := out.prev
 		if from.IsZero() {
 			from = r.at
 		}
-		b := blind[commits]
-		if b == nil {
-			blind[commits] = &evidence.Seen{Kinds: kinds, Scope: r.project(out.repo), Class: evidence.Blind, From: from, To: r.at, Cause: cause}
-			return
-		}
-		b.Scope, b.Cause = evidence.Ref{}, b.Cause+"; "+cause
-		if from.Before(b.From) {
-			b.From = from
-		}
+		parts = append(parts, evidence.Seen{Kinds: kinds, Scope: r.project(out.repo), Class: evidence.Blind, From: from, To: r.at, Cause: cause})
 	}
 	for _, out := range outs {
 		// Commits of a repository that could not be read are caught up with
 		// later; where its refs stood meanwhile is lost.
 		if out.err != nil {
-			lose(out, false, refKinds, out.err.Error())
+			lose(out, refKinds, "repository "+out.repo+" could not be read")
+			lose(out, r.history([]outcome{out}).Kinds, "repository "+out.repo+" could not be read")
 			continue
 		}
 		instant, history := r.instant(), r.history([]outcome{out})
 		instant.Scope, history.Scope = r.project(out.repo), r.project(out.repo)
 		parts = append(parts, instant)
 		if out.why != "" {
-			lose(out, true, history.Kinds, "repository "+out.repo+": "+out.why)
+			lose(out, history.Kinds, "repository "+out.repo+": "+out.why)
 			continue
 		}
 		parts = append(parts, history)
-	}
-	for _, b := range blind {
-		parts = append(parts, *b)
 	}
 	slices.SortStableFunc(parts, func(a, b evidence.Seen) int {
 		return strings.Compare(string(a.Kinds[0])+a.Scope.Name, string(b.Kinds[0])+b.Scope.Name)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"evidenced/evidence"
+	"evidenced/evidence/chain"
 )
 
 const sample = "../../testdata/vectors/pack.zip"
@@ -287,6 +288,30 @@ func TestMakerCannotDropARow(t *testing.T) {
 			}
 			return false
 		}, "does not hold"},
+		{"the record before the range dropped", func(t *testing.T, u *unpacked) bool {
+			lines := bytes.SplitAfter(u.members[memberEarlier], []byte("\n"))
+			for i, l := range lines {
+				var x single
+				if json.Unmarshal(l, &x) != nil {
+					continue
+				}
+				if lf, err := chain.Decode([]byte(x.Leaf)); err == nil && lf.Kind != evidence.PersonKnown {
+					u.members[memberEarlier] = bytes.Join(slices.Delete(lines, i, i+1), nil)
+					return true
+				}
+			}
+			return false
+		}, "nothing shows that the range begins"},
+		{"findings of a test left away", func(t *testing.T, u *unpacked) bool {
+			var fs []Finding
+			if err := json.Unmarshal(u.members[memberFindings], &fs); err != nil {
+				t.Fatal(err)
+			}
+			gone := fs[0].Test
+			fs = slices.DeleteFunc(fs, func(f Finding) bool { return f.Test == gone })
+			u.members[memberFindings], _ = json.Marshal(fs)
+			return true
+		}, "there is no finding of test"},
 		{"finding turned", func(t *testing.T, u *unpacked) bool {
 			var fs []Finding
 			if err := json.Unmarshal(u.members[memberFindings], &fs); err != nil {

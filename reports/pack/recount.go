@@ -164,7 +164,8 @@ func (v *verifier) walk(fn func(lf *chain.Leaf, line []byte, ds []disclosed) err
 // earlier checks the leaves from before the range.
 func (v *verifier) earlier() error {
 	last, any := uint64(0), false
-	return v.lines(memberEarlier, maxClaimLine*2, func(line []byte) error {
+	begins := v.m.Start.Size == 0
+	if err := v.lines(memberEarlier, maxClaimLine*2, func(line []byte) error {
 		var s single
 		if err := strict(memberEarlier, line, &s); err != nil {
 			return err
@@ -177,6 +178,12 @@ func (v *verifier) earlier() error {
 			return fmt.Errorf("%s: record %d is out of place", memberEarlier, lf.Seq)
 		}
 		last, any = lf.Seq, true
+		if lf.Seq+1 == v.m.Start.Size {
+			if lf.Recorded.After(v.m.Period.From) {
+				return fmt.Errorf("the range begins after the period: record %d, before it, is of %s", lf.Seq, evidence.FormatTime(lf.Recorded))
+			}
+			begins = true
+		}
 		v.seqs[lf.Seq] = lf.Kind
 		for _, d := range s.Claims {
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
@@ -188,7 +195,13 @@ func (v *verifier) earlier() error {
 			}
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	if !begins {
+		return fmt.Errorf("%s: record %d, the last before the range, is missing: nothing shows that the range begins at or before the period", memberEarlier, v.m.Start.Size-1)
+	}
+	return nil
 }
 
 type check struct {

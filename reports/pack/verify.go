@@ -42,6 +42,7 @@ type Report struct {
 	Findings  map[string]int  `json:"findings"` // by status, recounted
 	Cited     int             `json:"cited"`    // records cited in findings, all present
 	Issued    uint64          `json:"issued"`
+	Between   uint64          `json:"between"` // records between the range and the issue, which the pack does not hold
 	Data      evidence.Hash   `json:"data"`
 }
 
@@ -53,6 +54,10 @@ type Options struct {
 
 // ErrSelection says that a pack does not claim to be complete.
 var ErrSelection = errors.New("the pack is a selection, not complete")
+
+// checkedRung is the highest anchor rung that this verifier checks itself: the
+// proof that the manifest was sealed.
+const checkedRung = 1
 
 const maxSmall = 64 << 20 // largest JSON member held in memory, bytes
 
@@ -159,6 +164,9 @@ func (v *verifier) manifest() error {
 	}
 	if v.logKey, err = note.NewVerifier(m.LogKey); err != nil {
 		return fmt.Errorf("manifest: log key: %w", err)
+	}
+	if m.Anchor.Rung < 0 || m.Anchor.Rung > checkedRung {
+		return fmt.Errorf("the manifest claims anchor rung %d, but nothing in the pack shows more than rung %d", m.Anchor.Rung, checkedRung)
 	}
 	if m.Anchor.Rung < v.o.MinRung {
 		return fmt.Errorf("the closing checkpoint reaches anchor rung %d, your policy asks for %d", m.Anchor.Rung, v.o.MinRung)
@@ -342,6 +350,9 @@ func (v *verifier) leaves() error {
 		return fmt.Errorf("the %d records do not make the tree that the closing checkpoint signs", seq-v.m.Start.Size)
 	}
 	v.rep.First, v.rep.Last, v.rep.Records = v.m.Start.Size, seq-1, seq-v.m.Start.Size
+	if last.Recorded.Before(v.m.Period.To) && !v.m.Interim {
+		return fmt.Errorf("the pack claims to be final, but its newest record is of %s: records of the period could still come in", evidence.FormatTime(last.Recorded))
+	}
 	if v.rep.Records != v.m.Records || !sameCounts(v.rep.Counts, v.m.Counts) {
 		return fmt.Errorf("the manifest counts other records than there are")
 	}
@@ -486,7 +497,7 @@ func (v *verifier) issued() error {
 	if f.Manifest != v.hash {
 		return fmt.Errorf("%s: another manifest was sealed", memberIssued)
 	}
-	v.rep.Issued = index
+	v.rep.Issued, v.rep.Between = index, index-v.closing.Size
 	return nil
 }
 
@@ -498,6 +509,9 @@ func (v *verifier) findings() error {
 	}
 	var fs []Finding
 	if err := strict(memberFindings, b, &fs); err != nil {
+		return err
+	}
+	if err := v.everyTest(fs); err != nil {
 		return err
 	}
 	cited := map[uint64]bool{}
@@ -547,4 +561,25 @@ func sameItems(part, all []evidence.Item, verdict evidence.Verdict) bool {
 		got = append(got, fmt.Sprint(it.Seq, it.Also))
 	}
 	return strings.Join(got, ",") == strings.Join(want, ",") || slices.Equal(got, want)
+}
+
+// everyTest requires a finding of every test of the rules: a verdict cannot be
+// left away.
+func (v *verifier) everyTest(fs []Finding) error {
+	b, err := v.small(memberRules)
+	if err != nil {
+		return err
+	}
+	var rules []struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(b, &rules); err != nil {
+		return fmt.Errorf("member %s: %w", memberRules, err)
+	}
+	for _, r := range rules {
+		if !slices.ContainsFunc(fs, func(f Finding) bool { return f.Test == r.ID }) {
+			return fmt.Errorf("there is no finding of test %s, although it stands among the rules", r.ID)
+		}
+	}
+	return nil
 }

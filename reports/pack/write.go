@@ -112,6 +112,9 @@ type writer struct {
 	names     labels
 	registers map[evidence.Kind]bool
 	tokens    map[evidence.ID]bool
+	// lastRecorded is when the newest record of the range was recorded. While
+	// it lies in the period, nothing shows that the period is over.
+	lastRecorded time.Time
 }
 
 func (w *writer) prepare() error {
@@ -133,11 +136,16 @@ func (w *writer) prepare() error {
 	if err != nil {
 		return err
 	}
+	last, err := w.in.Log.Record(context.Background(), closing.Size-1)
+	if err != nil {
+		return err
+	}
+	w.lastRecorded = last.Recorded
 	w.tokens = map[evidence.ID]bool{}
 	w.m = Manifest{
 		Tenant: w.in.Log.Tenant(), Origin: w.in.Log.Origin(), Simulated: w.in.Log.Simulated(), Period: w.in.Period,
 		Start: Tree{w.start.Size, fr.Root()}, Closing: Tree{closing.Size, closing.Root}, Complete: true,
-		Interim: w.in.Now.Before(w.in.Period.To.Add(w.in.Lag)), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
+		Interim: w.in.Now.Before(w.in.Period.To.Add(w.in.Lag)) || w.lastRecorded.Before(w.in.Period.To), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
 		Made: w.in.Now.UTC(), Program: w.in.Program, LogKey: w.in.LogKey, PackKey: w.in.PackPub, Anchor: w.in.Anchor,
 		Withheld: map[string]int{}, Counts: map[string]int{}, Records: closing.Size - w.start.Size, Config: w.in.Config,
 	}
@@ -168,6 +176,10 @@ func (w *writer) json(name string, v any) error {
 		b, err := json.MarshalIndent(v, "", " ")
 		if err != nil {
 			return err
+		}
+		if len(b) >= maxSmall {
+			return problem.New(problem.Refused, "%s would have %d bytes, at most %d", name, len(b), maxSmall).
+				WithHint("make packs of shorter periods")
 		}
 		_, err = out.Write(append(b, '\n'))
 		return err
@@ -284,6 +296,9 @@ func (w *writer) disclosable(lf *chain.Leaf) []string {
 	if !w.in.Pseudonymous {
 		names = append(names, "text")
 	}
+	if w.in.Pseudonymous {
+		return names // raw bytes hold logins and mails
+	}
 	if w.in.Raw == "all" || w.in.Raw == "exceptions" && slices.Contains(w.in.RawOf, lf.Seq) {
 		names = append(names, "raw")
 	}
@@ -340,6 +355,9 @@ func learnInto(into labels, lf *chain.Leaf, name string, plain []byte) {
 // findings cite and person records of people in the range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
+	if w.m.Start.Size > 0 {
+		need[w.m.Start.Size-1] = true // shows that the range begins at or before the period
+	}
 	for _, f := range w.in.Findings {
 		for _, it := range f.Items {
 			for _, seq := range append([]uint64{it.Seq}, it.Also...) {

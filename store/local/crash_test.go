@@ -186,6 +186,35 @@ func checkSignState(t *testing.T, dir string) {
 	}
 }
 
+// A log restored without its sign-state, as a backup leaves it, signs nothing.
+func TestRestoredWithoutSignState(t *testing.T) {
+	c := &clock{start}
+	dir := filepath.Join(t.TempDir(), "data")
+	l := openDir(t, dir, c)
+	log, err := l.Store.Create(tenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, event("1", start, map[string]int{"v": 1}))
+	l.Close()
+	if err := os.RemoveAll(filepath.Join(dir, "sign-state")); err != nil {
+		t.Fatal(err)
+	}
+	l = openDir(t, dir, c)
+	if log, err = l.Store.Log(tenant(t, "tenant-1")); err != nil {
+		t.Fatal(err)
+	}
+	if log.Stopped() == nil {
+		t.Error("a copy without its sign-state goes on")
+	}
+	if _, _, err := log.Checkpoint(); err == nil {
+		t.Error("a copy without its sign-state signed a checkpoint")
+	}
+	if rep, err := log.Verify(context.Background(), store.VerifyOptions{}); err != nil || rep.Records != 2 {
+		t.Errorf("it cannot be verified any more: %+v %v", rep, err)
+	}
+}
+
 // A torn last line of the sign-state is a signature that was never made.
 func TestTornSignState(t *testing.T) {
 	c := &clock{start}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -111,19 +112,21 @@ func mustTenant(t testing.TB, name string) evidence.Tenant {
 
 // makePack collects two days and returns a pack of the second one, with its
 // trust line.
-func makePackBytes(t testing.TB) (*Engine, []byte, string) {
+func makePackBytes(t testing.TB) (*Engine, []byte, string) { return makePackOf(t, 60) }
+
+func makePackOf(t testing.TB, hours int) (*Engine, []byte, string) {
 	t.Helper()
 	clock, src := &testClock{begin}, &testSource{}
 	e := newEngine(t, clock, src)
-	for i := range 60 {
-		src.emit = []evidence.Draft{mergeDraft("acme/one", i, clock.t.Add(-time.Minute), i != 45), mergeDraft("acme/two", i, clock.t.Add(-time.Minute), true)}
+	for i := range hours {
+		src.emit = []evidence.Draft{mergeDraft("acme/one", i, clock.t.Add(-time.Minute), i != hours*3/4), mergeDraft("acme/two", i, clock.t.Add(-time.Minute), true)}
 		if _, err := e.Collect(t.Context(), "", false); err != nil {
 			t.Fatal(err)
 		}
 		clock.t = clock.t.Add(time.Hour)
 	}
 	var buf bytes.Buffer
-	period := evidence.Period{From: begin.Add(24 * time.Hour), To: begin.Add(56 * time.Hour)}
+	period := evidence.Period{From: begin.Add(time.Duration(hours*2/5) * time.Hour), To: begin.Add(time.Duration(hours-4) * time.Hour)}
 	if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: period, Raw: "exceptions", Progress: func(_, _ uint64) {}}, &buf); err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +177,24 @@ func TestPackAnyByteChanged(t *testing.T) {
 		c[i] ^= 1 << (i % 8)
 		if _, err := verifyBytes(c, trust); err == nil {
 			t.Fatalf("byte %d of %d changed from %#x to %#x, and the pack still verifies", i, len(b), b[i], c[i])
+		}
+	}
+}
+
+var updateSample = flag.Bool("update-sample", false, "write the sample pack of testdata/vectors anew")
+
+// The sample is a real pack of this engine. Once released it is never written
+// anew: every later program must verify it.
+func TestWriteSample(t *testing.T) {
+	if !*updateSample {
+		return
+	}
+	_, b, trust := makePackOf(t, 20)
+	line, _, _ := strings.Cut(trust, " #")
+	known := "# What an auditor knows of the maker of pack.zip.\n" + line + "\n"
+	for name, content := range map[string][]byte{"pack.zip": b, "pack.trust": []byte(known)} {
+		if err := os.WriteFile(filepath.Join("../../../testdata/vectors", name), content, 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 				defer s.busy.Unlock()
 				// At a stop the paused slots so far are still told.
 				if err := s.runner.Missed(context.WithoutCancel(ctx), m.First, m.Last, m.Count, m.Cause); err != nil {
-					e.o.Log.Error("missed slots not recorded", "source", string(m.Source), "err", err)
+					e.o.Log.Error("missed slots not recorded", "source", string(m.Source), "code", codeOf(err))
 				}
 			}
 		},
@@ -97,8 +97,13 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 	for _, s := range e.sources {
 		if _, ok := s.runner.Collector.(collectors.Follower); ok && s.config.Paused == "" {
 			part(string(s.runner.Source), func() error {
-				loop.Keep(ctx, s.runner.Follow, func(err error, next time.Duration) {
-					e.o.Log.Warn("source lost", "source", string(s.runner.Source), "err", err, "again_in", next.String())
+				loop.Keep(ctx, func(ctx context.Context) error {
+					if err := e.missedByFollower(ctx, s); err != nil {
+						return err
+					}
+					return s.runner.Follow(ctx)
+				}, func(err error, next time.Duration) {
+					e.o.Log.Warn("source lost", "source", string(s.runner.Source), "code", codeOf(err), "again_in", next.String())
 				})
 				return nil
 			})
@@ -106,7 +111,7 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 		}
 		last, err := s.runner.LastSlot()
 		if err != nil {
-			e.o.Log.Error("cursor not read", "source", string(s.runner.Source), "err", err)
+			e.o.Log.Error("cursor not read", "source", string(s.runner.Source), "code", codeOf(err))
 			continue
 		}
 		entries = append(entries, schedule.Entry{
@@ -114,13 +119,46 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 			Job: func(ctx context.Context, slot time.Time) error {
 				f, err := e.run(ctx, s, slot)
 				if err == nil && f.Outcome == evidence.RunFailed {
-					err = errors.New(f.Cause)
+					err = errRunFailed // the cause stands in the run's record
 				}
 				return err
 			},
 		})
 	}
 	part("schedule", func() error { loop.Run(ctx, entries); return nil })
+}
+
+// errRunFailed slows the schedule of a source down.
+var errRunFailed = errors.New("the run failed")
+
+// missedByFollower records the slots that went by since the follower was last
+// with its source: the daemon was down, or waited after a failure.
+func (e *Engine) missedByFollower(ctx context.Context, s *source) error {
+	last, err := s.runner.LastSlot()
+	if err != nil || last.IsZero() {
+		return err
+	}
+	var n int
+	var first, newest time.Time
+	for t := range s.config.Due.Due(evidence.Period{From: last.Add(time.Nanosecond), To: e.o.Clock().UTC()}) {
+		if n++; n == 1 {
+			first = t
+		}
+		newest = t
+	}
+	if n <= 1 {
+		return nil // the slot that this follow begins with
+	}
+	return s.runner.Missed(ctx, first, newest, n, "nobody was with the source: the daemon was down or the source was lost")
+}
+
+// codeOf says what kind of error it was; its text may name what was read, and
+// stands in the run's record instead.
+func codeOf(err error) string {
+	if p := problem.Of(err); p != nil {
+		return string(p.Code)
+	}
+	return "other"
 }
 
 func (e *Engine) source(id evidence.SourceID) *source {

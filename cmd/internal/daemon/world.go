@@ -210,9 +210,11 @@ func (e *Engine) run(ctx context.Context, s *source, slot time.Time) (evidence.R
 // Checkpoints signs every log that has grown and seals the list of the others'
 // checkpoints in _platform.
 func (e *Engine) Checkpoints(ctx context.Context) error {
-	if err := e.local.Store.CheckpointAll(ctx); err != nil {
-		return err
-	}
+	// One stopped log must not keep the others' checkpoints from being sealed.
+	return errors.Join(e.local.Store.CheckpointAll(ctx), e.sealCheckpoints(ctx))
+}
+
+func (e *Engine) sealCheckpoints(ctx context.Context) error {
 	heads := e.local.Store.Heads(evidence.Platform)
 	cursors := e.local.Store.Cursors()
 	content, err := json.Marshal(evidence.CheckpointsFacts{Logs: heads})
