@@ -157,7 +157,7 @@ func (r *run) look(ctx context.Context, t target) (outcome, error) {
 	}
 	if out.err != nil {
 		r.env.Log.LogAttrs(ctx, slog.LevelWarn, "repository was not read whole",
-			slog.String("source", string(r.env.Source)), slog.String("code", string(code)))
+			slog.String("source", string(r.env.Source)), slog.String("code", string(problem.Of(out.err).Code)))
 		return out, nil
 	}
 	out.since, out.why = l.since, l.why()
