@@ -33,6 +33,7 @@ type sink struct {
 	ended      int
 	requests   int
 	incomplete string
+	narrow     bool // the credential sees less than before
 	changed    bool // coverage verdict or class changed
 	notes      []string
 	last       evidence.Observation
@@ -297,9 +298,14 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 func (s *sink) keep(resume []byte, o evidence.Observation) error {
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
-	if s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners) {
-		s.changed = true
+	changed := false
+	if s.narrow {
+		// What is no longer visible may have changed unseen: nothing is claimed.
+		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), o.At, "scope shrank: the credential sees less than before")
+	} else {
+		changed = s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners)
 	}
+	s.changed = s.changed || changed
 	s.r.state.Resume = slices.Clone(resume)
 	return s.r.save()
 }
@@ -311,7 +317,7 @@ func (s *sink) absences(ctx context.Context, o *evidence.Observation) error {
 	defer s.r.mu.Unlock()
 	if shrunk := s.shrunk(o.Sees); len(shrunk) > 0 {
 		o.Incomplete = join(o.Incomplete, fmt.Sprintf("scope shrank: %d of %d containers are no longer visible to the credential (%s)", len(shrunk), len(s.r.state.Sees), shorten(shrunk)))
-		s.completes = nil
+		s.completes, s.narrow = nil, true
 	} else if o.Sees != nil {
 		s.r.state.Sees = slices.Clone(o.Sees)
 	}

@@ -16,13 +16,17 @@ import (
 	"evidenced/cmd/internal/config"
 	"evidenced/collectors"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 	"evidenced/reports/pack"
 )
 
 // testSource is a collector that emits what the test gives it.
 type testSource struct {
-	emit  []evidence.Draft
-	clock func() time.Time
+	emit     []evidence.Draft
+	sees     []string
+	fail     bool // the credential is refused
+	instants bool // looks claim instants
+	clock    func() time.Time
 }
 
 func (s *testSource) Kinds() []evidence.Kind {
@@ -30,6 +34,9 @@ func (s *testSource) Kinds() []evidence.Kind {
 }
 
 func (s *testSource) Poll(ctx context.Context, w evidence.Period, _ []byte, sk collectors.Sink) error {
+	if s.fail {
+		return problem.New(problem.Credential, "401 from the forge of acme/secret-name")
+	}
 	for _, d := range s.emit {
 		if err := sk.Emit(ctx, d); err != nil {
 			return err
@@ -41,7 +48,10 @@ func (s *testSource) Poll(ctx context.Context, w evidence.Period, _ []byte, sk c
 	if from.IsZero() {
 		from, class = now.Add(-time.Hour), evidence.Reconstructed
 	}
-	return sk.Commit(ctx, []byte(`{}`), evidence.Observation{At: now, Total: -1, Seen: []evidence.Seen{{Kinds: s.Kinds(), Class: class, From: from, To: now}}})
+	if s.instants {
+		from, class = now, evidence.Instants
+	}
+	return sk.Commit(ctx, []byte(`{}`), evidence.Observation{At: now, Total: -1, Sees: s.sees, Seen: []evidence.Seen{{Kinds: s.Kinds(), Class: class, From: from, To: now}}})
 }
 
 type testClock struct{ t time.Time }

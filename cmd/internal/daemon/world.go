@@ -45,8 +45,7 @@ func (e *Engine) Flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Read implements api.World: it seals who asked what. On a demonstration at
-// rest nothing is written: its clock stands still.
+// Read implements api.World: it seals who asked what, in the log that was asked.
 func (e *Engine) Read(ctx context.Context, t evidence.Tenant, f evidence.ReadFacts) error {
 	log, err := e.local.Store.Log(t)
 	if err != nil {
