@@ -196,7 +196,7 @@ func (p *page) line(s string) {
 }
 
 func (p *page) table(a *Assessment, style reports.Style, all bool) {
-	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "ARTICLE"}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "WHY"}}}
 	sorted := slices.Clone(a.Controls)
 	slices.SortStableFunc(sorted, func(x, y AssessedControl) int { return order(x.Status) - order(y.Status) })
 	hidden := 0
@@ -215,7 +215,7 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		if c.Reason != "" {
 			status += ": " + string(c.Reason)
 		}
-		t.PaintedRow(paint, string(c.ID), status, c.Article, reports.OpenNames(c.Why, a.Names))
+		t.PaintedRow(paint, string(c.ID), status, reports.OpenNames(core(c.Why), a.Names))
 	}
 	if t.Len() > 0 && p.err == nil {
 		p.err = t.Write(p.w, style)
@@ -223,6 +223,17 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 	if hidden > 0 {
 		p.line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
 	}
+}
+
+// core is what a verdict's sentence says beyond its status, which stands beside
+// it in the table.
+func core(why string) string {
+	for _, intro := range []string{"The evidence contradicts that ", "The evidence supports that ", "It was not observed whether ", "It cannot be told whether "} {
+		if rest, ok := strings.CutPrefix(why, intro); ok {
+			return rest
+		}
+	}
+	return why
 }
 
 // stories tells what failed, a few items of each finding.
