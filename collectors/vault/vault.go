@@ -130,6 +130,9 @@ func (c *Collector) Follow(ctx context.Context, resume []byte, s collectors.Sink
 	defer t.Stop()
 	for {
 		if err := r.follow(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err() // broken off in the middle of a read is a clean end
+			}
 			return err
 		}
 		select {
