@@ -243,16 +243,6 @@ func (r *Runner) Flush(ctx context.Context) error {
 	return r.writeCoverage(ctx)
 }
 
-// Covered returns until when the tenants' logs know of this source.
-func (r *Runner) Covered() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.load() != nil {
-		return time.Time{}
-	}
-	return r.state.Coverage.Written
-}
-
 // end closes a run: what was emitted after the last commit is dropped with the
 // sink, the outcome is recorded.
 func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts, error) {

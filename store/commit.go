@@ -12,7 +12,6 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
-	"evidenced/evidence/claim"
 )
 
 // draftState is an item on its way to become a record.
@@ -115,7 +114,6 @@ func (l *Log) identify(d *draftState) error {
 // stateAt is a state of a subject inside the batch.
 type stateAt struct {
 	at     [8]byte
-	order  int
 	op     evidence.Op
 	digest digest
 }
@@ -133,7 +131,7 @@ func (l *Log) filter(all []draftState, fates []Fate) ([]*draftState, error) {
 	for i := range all {
 		d := &all[i]
 		if d.info.State {
-			fates[i] = l.judgeState(ls, states, d, i)
+			fates[i] = l.judgeState(ls, states, d)
 		} else if fates[i], err = l.judgeEvent(ls, events, d); err != nil {
 			return nil, err
 		}
@@ -181,7 +179,7 @@ func (l *Log) judgeAgain(batch map[digest]*draftState, d *draftState, before dig
 }
 
 // judgeState compares a state with its neighbour before it in time.
-func (l *Log) judgeState(ls layers, batch map[digest][]stateAt, d *draftState, order int) Fate {
+func (l *Log) judgeState(ls layers, batch map[digest][]stateAt, d *draftState) Fate {
 	at := timeKey(d.item.Draft.OccurredAt)
 	op, dig, found := d.stored(ls, at)
 	var newest *stateAt
@@ -200,7 +198,7 @@ func (l *Log) judgeState(ls layers, batch map[digest][]stateAt, d *draftState, o
 	case d.item.Draft.Op == evidence.OpEnd && (!found.ok || op == evidence.OpEnd):
 		return Unchanged
 	}
-	batch[d.ident] = append(batch[d.ident], stateAt{at, order, d.item.Draft.Op, d.digest})
+	batch[d.ident] = append(batch[d.ident], stateAt{at, d.item.Draft.Op, d.digest})
 	return Appended
 }
 
@@ -366,12 +364,10 @@ func (l *Log) sealClaim(d *draftState, name string, plain []byte, dataID string,
 	if err != nil {
 		return err
 	}
-	d.claims = append(d.claims, chain.Claim{Name: name, Commit: s.Commit, Sealed: s.Hash, Size: len(s.Ciphertext), Keys: claimKeys(c)})
+	d.claims = append(d.claims, chain.Claim{Name: name, Commit: s.Commit, Sealed: s.Hash, Size: len(s.Ciphertext), Keys: c.Keys()})
 	d.sealed = append(d.sealed, s.Ciphertext)
 	return nil
 }
-
-func claimKeys(c *claim.Cipher) []string { return c.Keys() }
 
 // store seals in parallel, chains in order, and makes all of it durable in one
 // transaction.

@@ -140,7 +140,7 @@ func (p *pack) lawLine(law string, n [4]int, shapes []string) {
 	// Names of implementing acts are long; the shapes give way to them.
 	lawW := 26.0
 	for _, l := range p.laws() {
-		lawW = max(lawW, min(p.measure(strong, l)+4, 58))
+		lawW = max(lawW, min(p.measure(strong, l)+4, 62))
 	}
 	perLine := int((width - lawW - wordsW) / 4)
 	h := body.height() * float64(1+(len(shapes)-1)/perLine)
