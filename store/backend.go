@@ -50,6 +50,9 @@ type Note struct {
 type LogFile interface {
 	// Head returns the stored head; the zero Head for a new log.
 	Head() (Head, error)
+	// First returns the seq of the oldest record that is kept: 0 until a
+	// segment is retired.
+	First() uint64
 	// Append stores entries, complete tiles and the new head in one
 	// transaction. A head naming a new segment opens it.
 	Append(entries []Entry, tiles []Tile, head Head) error

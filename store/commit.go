@@ -193,6 +193,7 @@ func (l *Log) judgeState(ls layers, batch map[digest][]stateAt, d *draftState) F
 		op, dig, found.ok = newest.op, newest.digest, true
 	}
 	switch {
+	case d.item.Carries != nil:
 	case d.item.Draft.Op == evidence.OpSet && found.ok && op == evidence.OpSet && dig == d.digest:
 		return Unchanged
 	case d.item.Draft.Op == evidence.OpEnd && (!found.ok || op == evidence.OpEnd):
@@ -424,7 +425,7 @@ func (l *Log) encode(d *draftState, prev evidence.Hash, now time.Time) (Entry, e
 		Origin: l.origin, Seq: d.seq, Prev: prev, ID: d.id, Kind: draft.Kind, Version: d.info.Version, Op: op,
 		Source: draft.Source, Run: d.item.Run, Occurred: draft.OccurredAt, Basis: draft.Basis,
 		NotBefore: draft.NotBefore, Observed: draft.ObservedAt, Recorded: now,
-		People: d.parties, Claims: d.claims, Amends: d.amends,
+		People: d.parties, Claims: d.claims, Amends: d.amends, Carries: d.item.Carries, From: d.item.From,
 	}
 	b, err := lf.Append(make([]byte, 0, 1024))
 	if err != nil {

@@ -65,6 +65,12 @@ type Item struct {
 	Draft evidence.Draft
 	Actor evidence.ActorTenant
 	Run   evidence.ID
+	// Carries names the record whose state in force this item states again
+	// because its segment is retired. Such an item is never dropped as
+	// unchanged.
+	Carries *evidence.At
+	// From names the record of another log that this item copies.
+	From *evidence.At
 }
 
 // Fate says what became of an item.

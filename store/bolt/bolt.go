@@ -266,6 +266,16 @@ func (f *logFile) Head() (store.Head, error) {
 	return h, err
 }
 
+// First implements store.LogFile.
+func (f *logFile) First() uint64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) == 0 {
+		return 0
+	}
+	return f.segments[0].first
+}
+
 // Append implements store.LogFile.
 func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
 	db, err := f.writable(head.Segment, entries)
