@@ -31,7 +31,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
-	"store/bolt":      {"evidence/problem store", "go.etcd.io/bbolt"},
+	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
+	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
 	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
 	"store/local":     {"evidence/problem store store/bolt store/keyring", "golang.org/x/sys"},
 	"store/storetest": {"evidence store", "pgregory.net/rapid"},

@@ -26,6 +26,14 @@ type Head struct {
 	Recorded time.Time       // of the newest record
 	Frontier []evidence.Hash // roots of the full subtrees, the largest first
 	Segment  int             // number of the segment the next record goes to
+	Intake   IntakeMark      // parts of the intake up to here are in the log
+}
+
+// IntakeMark is a position in an intake. Positions rise within an epoch; an
+// intake that was begun anew has another epoch.
+type IntakeMark struct {
+	Epoch string `json:"epoch,omitempty"`
+	Pos   uint64 `json:"pos,omitempty"`
 }
 
 // Tile is 256 complete hashes of one level (a multiple of 8) of the tree.
@@ -87,8 +95,12 @@ type Posting struct {
 type Index interface {
 	// Watermark returns how many records of the log are indexed.
 	Watermark() (uint64, error)
-	// Apply stores postings, sorted by bucket and key, with the watermark.
+	// Apply stores postings with the watermark; of two with the same key the
+	// later one holds.
 	Apply(ps []Posting, watermark uint64) error
+	// Get returns the value of one posting as the index stands now; nil when
+	// there is none.
+	Get(bucket byte, key []byte) ([]byte, error)
 	// View opens a snapshot; it must be closed.
 	View() (IndexView, error)
 	// Reset empties the index.
@@ -96,14 +108,16 @@ type Index interface {
 	Close() error
 }
 
-// IndexView is a snapshot of an Index. Returned slices are valid until Close.
+// IndexView is a snapshot of an Index, for one goroutine. A posting that
+// cannot be read counts as not there until Close says why; an answer stands
+// only when Close returns nil.
 type IndexView interface {
 	// SeekGE returns the first posting of the bucket at or after key; nil when
 	// there is none.
 	SeekGE(bucket byte, key []byte) (k, v []byte)
 	// SeekLT returns the last posting of the bucket before key.
 	SeekLT(bucket byte, key []byte) (k, v []byte)
-	Close()
+	Close() error
 }
 
 // Cursors keeps small sealed values by name: resume cursors of sources.

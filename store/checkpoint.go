@@ -143,7 +143,7 @@ func (l *Log) checkSignState() error {
 }
 
 func (l *Log) loadSigned() error {
-	n, err := l.file.NoteAt(l.Size())
+	n, err := l.file.NoteAt(l.size())
 	if err != nil || n.Signed == nil {
 		return err
 	}
@@ -166,6 +166,14 @@ func (l *Log) lastSigned() evidence.LogHead {
 // Checkpoint signs the log as it stands and stores the note; when nothing was
 // added since the newest checkpoint it returns that one.
 func (l *Log) Checkpoint() (chain.Checkpoint, []byte, error) {
+	if err := l.use(); err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	defer l.release()
+	return l.checkpoint()
+}
+
+func (l *Log) checkpoint() (chain.Checkpoint, []byte, error) {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
 	l.mu.RLock()
@@ -212,6 +220,10 @@ func (l *Log) CheckpointDue(now time.Time) bool {
 
 // NoteAt returns the newest stored checkpoint of at most the size.
 func (l *Log) NoteAt(size uint64) (chain.Checkpoint, []byte, error) {
+	if err := l.use(); err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	defer l.release()
 	n, err := l.file.NoteAt(size)
 	if err != nil || n.Signed == nil {
 		return chain.Checkpoint{}, nil, err
@@ -222,15 +234,27 @@ func (l *Log) NoteAt(size uint64) (chain.Checkpoint, []byte, error) {
 
 // Frontier returns the frontier of the first size records.
 func (l *Log) Frontier(size uint64) (*chain.Frontier, error) {
+	if err := l.use(); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	return chain.FrontierAt(size, l.hashes())
 }
 
 // ProveInclusion proves that record seq is in the tree of the size.
 func (l *Log) ProveInclusion(size, seq uint64) ([]evidence.Hash, error) {
+	if err := l.use(); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	return chain.ProveInclusion(size, seq, l.hashes())
 }
 
 // ProveConsistency proves that the tree of newSize extends the one of oldSize.
 func (l *Log) ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, error) {
+	if err := l.use(); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	return chain.ProveConsistency(oldSize, newSize, l.hashes())
 }

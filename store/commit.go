@@ -4,10 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"runtime"
+	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -29,20 +29,21 @@ type draftState struct {
 	leaf        evidence.Hash // once encoded
 	seq         uint64
 
-	id     evidence.ID
-	claims []chain.Claim
-	sealed [][]byte
+	id       evidence.ID
+	claims   []chain.Claim
+	sealed   [][]byte
+	unplaced chain.Unplaced
 }
 
 // process filters, seals and stores items as one transaction. Only the
 // committer calls it.
 func (l *Log) process(items []Item) (Result, error) {
-	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items)), Size: l.Size()}
+	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items)), Size: l.size()}
 	all := make([]draftState, len(items))
-	if err := parallel(len(items), func(i int) error {
+	if err := inOrder(len(items), identifyChunk, func(i int) error {
 		all[i].item = &items[i]
 		return l.identify(&all[i])
-	}); err != nil {
+	})(len(items) - 1); err != nil {
 		return res, err
 	}
 	fresh, err := l.filter(all, res.Fates)
@@ -60,41 +61,13 @@ func (l *Log) process(items []Item) (Result, error) {
 	for i := range all {
 		res.Seqs[i] = all[i].seq
 	}
-	res.Size = l.Size()
+	res.Size = l.size()
 	return res, nil
 }
 
-// parallel runs fn for 0..n-1 on all cores, in chunks.
-func parallel(n int, fn func(i int) error) error {
-	workers := runtime.GOMAXPROCS(0)
-	if n < 64 || workers < 2 {
-		for i := range n {
-			if err := fn(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, workers)
-	for w := range workers {
-		wg.Go(func() {
-			for i := w * n / workers; i < (w+1)*n/workers; i++ {
-				if err := fn(i); err != nil {
-					errs[w] = err
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// identifyChunk is how many drafts one core identifies before it looks for
+// more.
+const identifyChunk = 64
 
 func (l *Log) identify(d *draftState) error {
 	draft := &d.item.Draft
@@ -111,28 +84,22 @@ func (l *Log) identify(d *draftState) error {
 	return err
 }
 
-// stateAt is a state of a subject inside the batch.
-type stateAt struct {
-	at     [8]byte
-	op     evidence.Op
-	digest digest
-}
-
 // filter drops what the log has already. It returns the survivors in order.
-func (l *Log) filter(all []draftState, fates []Fate) ([]*draftState, error) {
-	ls, _, err := l.snapshot()
-	if err != nil {
-		return nil, err
-	}
-	defer ls.view.Close()
-	events := map[digest]*draftState{}
-	states := map[digest][]stateAt{}
-	var fresh []*draftState
+// It asks three places: this batch, the records that the stored index may not
+// have yet, and the stored index.
+func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err error) {
+	l.recent.forget(l.flushed.Load())
+	f := filter{l: l}
+	defer func() { err = errors.Join(err, f.close()) }()
+	fresh = make([]*draftState, 0, len(all))
 	for i := range all {
 		d := &all[i]
 		if d.info.State {
-			fates[i] = l.judgeState(ls, states, d)
-		} else if fates[i], err = l.judgeEvent(ls, events, d); err != nil {
+			fates[i], err = f.state(d)
+		} else {
+			fates[i], err = f.event(d)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if fates[i] == Appended || fates[i] == Amended {
@@ -142,82 +109,112 @@ func (l *Log) filter(all []draftState, fates []Fate) ([]*draftState, error) {
 	return fresh, nil
 }
 
-func (l *Log) judgeEvent(ls layers, batch map[digest]*draftState, d *draftState) (Fate, error) {
-	if prev := batch[d.ident]; prev != nil {
-		return l.judgeAgain(batch, d, prev.digest, nil, prev), nil
-	}
-	v, ok := ls.get(bucketIdentity, d.ident[:])
-	if !ok {
-		batch[d.ident] = d
-		return Appended, nil
-	}
-	if len(v) != 8+16 {
-		return 0, fmt.Errorf("identity posting of %d bytes", len(v))
-	}
-	seq := binary.BigEndian.Uint64(v)
-	if !d.info.Revisable || digest(v[8:]) == d.digest {
-		return l.judgeAgain(batch, d, digest(v[8:]), nil, nil), nil
-	}
-	e, err := l.file.Entry(seq)
-	if err != nil {
-		return 0, fmt.Errorf("read record %d to amend: %w", seq, err)
-	}
-	return l.judgeAgain(batch, d, digest(v[8:]), &evidence.At{Seq: seq, Leaf: chain.LeafHash(e.Leaf)}, nil), nil
+// filter is the filtering of one batch.
+type filter struct {
+	l      *Log
+	events map[digest]*draftState
+	states map[digest][]stateAt
+	view   IndexView // opened by the first state
 }
 
-// judgeAgain decides about an event whose identity is known.
-func (l *Log) judgeAgain(batch map[digest]*draftState, d *draftState, before digest, at *evidence.At, prev *draftState) Fate {
-	switch {
-	case !d.info.Revisable:
-		return Repeated
-	case before == d.digest:
+func (f *filter) close() error {
+	if f.view == nil {
+		return nil
+	}
+	return f.view.Close()
+}
+
+func (f *filter) event(d *draftState) (Fate, error) {
+	if prev := f.events[d.ident]; prev != nil {
+		return f.again(d, prev.digest, nil, prev), nil
+	}
+	e, ok := f.l.recent.event(d.ident)
+	if !ok {
+		v, err := f.l.index.Get(bucketIdentity, d.ident[:])
+		if err != nil {
+			return 0, err
+		}
+		if v == nil {
+			f.remember(d)
+			return Appended, nil
+		}
+		if len(v) != 8+16 {
+			return 0, fmt.Errorf("identity posting of %d bytes", len(v))
+		}
+		e = eventAt{binary.BigEndian.Uint64(v), digest(v[8:])}
+	}
+	if !d.info.Revisable || e.digest == d.digest {
+		return f.again(d, e.digest, nil, nil), nil
+	}
+	en, err := f.l.file.Entry(e.seq)
+	if err != nil {
+		return 0, fmt.Errorf("read record %d to amend: %w", e.seq, err)
+	}
+	return f.again(d, e.digest, &evidence.At{Seq: e.seq, Leaf: chain.LeafHash(en.Leaf)}, nil), nil
+}
+
+func (f *filter) remember(d *draftState) {
+	if f.events == nil {
+		f.events = map[digest]*draftState{}
+	}
+	f.events[d.ident] = d
+}
+
+// again decides about an event whose identity is known.
+func (f *filter) again(d *draftState, before digest, at *evidence.At, prev *draftState) Fate {
+	if !d.info.Revisable || before == d.digest {
 		return Repeated
 	}
 	d.amends, d.amendsBatch = at, prev
-	batch[d.ident] = d
+	f.remember(d)
 	return Amended
 }
 
-// judgeState compares a state with its neighbour before it in time.
-func (l *Log) judgeState(ls layers, batch map[digest][]stateAt, d *draftState) Fate {
+// state compares a state with its neighbour before it in time.
+func (f *filter) state(d *draftState) (Fate, error) {
 	at := timeKey(d.item.Draft.OccurredAt)
-	op, dig, found := d.stored(ls, at)
-	var newest *stateAt
-	for i := range batch[d.ident] {
-		s := &batch[d.ident][i]
-		if string(s.at[:]) <= string(at[:]) && (newest == nil || string(s.at[:]) >= string(newest.at[:])) {
-			newest = s
-		}
+	newest, ok, err := f.stored(d, at)
+	if err != nil {
+		return 0, err
 	}
-	if newest != nil && (!found.ok || string(newest.at[:]) >= string(found.at[:])) {
-		op, dig, found.ok = newest.op, newest.digest, true
+	if r, found := f.l.recent.state(d.ident, at); found && (!ok || r.notBefore(newest)) {
+		newest, ok = r, true
+	}
+	for _, s := range f.states[d.ident] {
+		if string(s.at[:]) <= string(at[:]) && (!ok || s.notBefore(newest)) {
+			newest, ok = s, true
+		}
 	}
 	switch {
 	case d.item.Carries != nil:
-	case d.item.Draft.Op == evidence.OpSet && found.ok && op == evidence.OpSet && dig == d.digest:
-		return Unchanged
-	case d.item.Draft.Op == evidence.OpEnd && (!found.ok || op == evidence.OpEnd):
-		return Unchanged
+	case d.item.Draft.Op == evidence.OpSet && ok && newest.op == evidence.OpSet && newest.digest == d.digest:
+		return Unchanged, nil
+	case d.item.Draft.Op == evidence.OpEnd && (!ok || newest.op == evidence.OpEnd):
+		return Unchanged, nil
 	}
-	batch[d.ident] = append(batch[d.ident], stateAt{at, d.item.Draft.Op, d.digest})
-	return Appended
+	if f.states == nil {
+		f.states = map[digest][]stateAt{}
+	}
+	f.states[d.ident] = append(f.states[d.ident], stateAt{at, math.MaxUint64, d.item.Draft.Op, d.digest})
+	return Appended, nil
 }
 
-type storedAt struct {
-	ok bool
-	at [8]byte
-}
-
-// stored returns the state of the subject at or before the instant.
-func (d *draftState) stored(ls layers, at [8]byte) (evidence.Op, digest, storedAt) {
+// stored returns the state of the subject at or before the instant, from the
+// stored index.
+func (f *filter) stored(d *draftState, at [8]byte) (s stateAt, ok bool, err error) {
+	if f.view == nil {
+		if f.view, err = f.l.openView(); err != nil {
+			return s, false, err
+		}
+	}
 	prefix := stateKey(d.item.Draft.Kind, d.ident)
-	end := append(append(append([]byte{}, prefix...), at[:]...), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-	k, v := ls.seekLT(bucketState, end)
+	end := append(append(slices.Clone(prefix), at[:]...), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	k, v := f.view.SeekLT(bucketState, end)
 	if len(k) != len(prefix)+16 || string(k[:len(prefix)]) != string(prefix) {
-		return "", digest{}, storedAt{}
+		return s, false, nil
 	}
 	op, dig := decodeState(v)
-	return op, dig, storedAt{true, [8]byte(k[len(prefix):])}
+	return stateAt{[8]byte(k[len(prefix):]), binary.BigEndian.Uint64(k[len(prefix)+8:]), op, dig}, true, nil
 }
 
 func stateKey(kind evidence.Kind, ident digest) []byte {
@@ -370,8 +367,11 @@ func (l *Log) sealClaim(d *draftState, name string, plain []byte, dataID string,
 	return nil
 }
 
-// store seals in parallel, chains in order, and makes all of it durable in one
-// transaction.
+// sealChunk is how many drafts one core seals before it looks for more.
+const sealChunk = 16
+
+// store seals in parallel, places in order as drafts become ready, and makes
+// all of it durable in one transaction.
 func (l *Log) store(ds []*draftState) error {
 	l.mu.RLock()
 	head, edge := l.head, l.edge.clone()
@@ -387,9 +387,16 @@ func (l *Log) store(ds []*draftState) error {
 	if err != nil {
 		return fmt.Errorf("data key of segment %d: %w", head.Segment, err)
 	}
-	if err := parallel(len(ds), func(i int) error { return l.seal(ds[i], dataID, dataKey) }); err != nil {
-		return err
-	}
+	ready := inOrder(len(ds), sealChunk, func(i int) error {
+		d := ds[i]
+		if err := l.seal(d, dataID, dataKey); err != nil {
+			return err
+		}
+		if d.amendsBatch != nil {
+			return nil // names a leaf of this batch: made ready in its turn
+		}
+		return l.prepare(d)
+	})
 	entries := make([]Entry, len(ds))
 	prev := head.Last
 	if head.Size == 0 {
@@ -397,14 +404,30 @@ func (l *Log) store(ds []*draftState) error {
 	}
 	var tiles []Tile
 	for i, d := range ds {
-		d.seq = head.Size + uint64(i)
-		if entries[i], err = l.encode(d, prev, now); err != nil {
+		if err := ready(i); err != nil {
 			return err
 		}
+		d.seq = head.Size + uint64(i)
+		if d.amendsBatch != nil {
+			d.amends = &evidence.At{Seq: d.amendsBatch.seq, Leaf: d.amendsBatch.leaf}
+			if err := l.prepare(d); err != nil {
+				return err
+			}
+		}
+		b := d.unplaced.Place(make([]byte, 0, d.unplaced.PlacedSize()), d.seq, prev, now)
+		if len(b) > chain.MaxLeaf {
+			return fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
+		}
+		d.leaf = chain.LeafHash(b)
+		entries[i] = Entry{d.seq, b, d.sealed}
 		prev = d.leaf
 		edge.append(d.leaf, func(t Tile) { tiles = append(tiles, t) })
 	}
-	head = Head{Size: head.Size + uint64(len(ds)), Last: prev, Recorded: now, Frontier: edge.frontier.Roots(), Segment: head.Segment}
+	head.Size += uint64(len(ds))
+	head.Last, head.Recorded, head.Frontier = prev, now, edge.frontier.Roots()
+	if l.intake.Epoch != "" {
+		head.Intake = l.intake
+	}
 	if err := l.file.Append(entries, tiles, head); err != nil {
 		return l.stop(err)
 	}
@@ -412,82 +435,43 @@ func (l *Log) store(ds []*draftState) error {
 	return nil
 }
 
-func (l *Log) encode(d *draftState, prev evidence.Hash, now time.Time) (Entry, error) {
+// prepare makes the leaf ready, but for its place.
+func (l *Log) prepare(d *draftState) error {
 	draft := &d.item.Draft
 	op := draft.Op
-	if d.amendsBatch != nil {
-		d.amends = &evidence.At{Seq: d.amendsBatch.seq, Leaf: d.amendsBatch.leaf}
-	}
 	if d.amends != nil {
 		op = evidence.OpAmend
 	}
 	lf := chain.Leaf{
-		Origin: l.origin, Seq: d.seq, Prev: prev, ID: d.id, Kind: draft.Kind, Version: d.info.Version, Op: op,
+		Origin: l.origin, ID: d.id, Kind: draft.Kind, Version: d.info.Version, Op: op,
 		Source: draft.Source, Run: d.item.Run, Occurred: draft.OccurredAt, Basis: draft.Basis,
-		NotBefore: draft.NotBefore, Observed: draft.ObservedAt, Recorded: now,
+		NotBefore: draft.NotBefore, Observed: draft.ObservedAt,
 		People: d.parties, Claims: d.claims, Amends: d.amends, Carries: d.item.Carries, From: d.item.From,
 	}
-	b, err := lf.Append(make([]byte, 0, 1024))
-	if err != nil {
-		return Entry{}, fmt.Errorf("encode %s: %w", draft.Kind, err)
+	var err error
+	if d.unplaced, err = lf.Unplaced(); err != nil {
+		return fmt.Errorf("encode %s: %w", draft.Kind, err)
 	}
-	d.leaf = chain.LeafHash(b)
-	return Entry{d.seq, b, d.sealed}, nil
+	return nil
 }
 
-// publish shows what is durable now to readers, and wakes the indexer.
+// publish shows what is durable now to readers, and wakes the indexer when
+// much waits for it.
 func (l *Log) publish(ds []*draftState, head Head, e *edge) {
-	var ps []Posting
-	for _, d := range ds {
+	recs := make([]indexed, len(ds))
+	for i, d := range ds {
 		draft := &d.item.Draft
-		ps = l.postings(ps, d.seq, draft.Kind, draft.OccurredAt, draft.Op, d.ident, d.digest, draft.Subject, draft.Links, d.parties)
+		l.recent.add(d, timeKey(draft.OccurredAt))
+		recs[i] = indexed{
+			seq: d.seq, kind: draft.Kind, at: draft.OccurredAt, op: draft.Op, ident: d.ident, digest: d.digest,
+			subject: draft.Subject, links: draft.Links, people: d.parties,
+		}
 	}
 	l.mu.Lock()
 	l.head, l.edge = head, e
-	for _, p := range ps {
-		l.active.Set(p)
-	}
-	l.activeN += len(ds)
-	wake := l.activeN >= flushAt
+	l.tail.add(recs)
 	l.mu.Unlock()
-	if wake {
-		select {
-		case l.flush <- struct{}{}:
-		default:
-		}
+	if l.tail.len() >= flushAt {
+		l.wakeIndexer()
 	}
-}
-
-// postings derives the index entries of a record.
-func (l *Log) postings(ps []Posting, seq uint64, kind evidence.Kind, at time.Time, op evidence.Op, ident, dig digest, subject evidence.Ref, links []evidence.Ref, people []evidence.Party) []Posting {
-	tk := timeKey(at)
-	var when [16]byte
-	copy(when[:], tk[:])
-	binary.BigEndian.PutUint64(when[8:], seq)
-	key := func(parts ...[]byte) []byte { return slices.Concat(append(parts, when[:])...) }
-	kz := append([]byte(kind), 0)
-	ps = append(ps, Posting{bucketTime, key(kz), nil})
-	if info, _ := evidence.KindInfo(kind); info.State {
-		ps = append(ps, Posting{bucketState, key(kz, ident[:]), encodeState(op, dig)})
-	} else {
-		v := binary.BigEndian.AppendUint64(make([]byte, 0, 24), seq)
-		ps = append(ps, Posting{bucketIdentity, ident[:], append(v, dig[:]...)})
-	}
-	seen := map[digest]bool{}
-	add := func(r evidence.Ref) {
-		if h := l.names.ref(r); !seen[h] {
-			seen[h] = true
-			ps = append(ps, Posting{bucketLink, key(h[:]), []byte(kind)})
-		}
-	}
-	add(subject)
-	for _, r := range links {
-		add(r)
-	}
-	for i, p := range people {
-		if !slices.ContainsFunc(people[:i], func(o evidence.Party) bool { return o.Token == p.Token }) {
-			ps = append(ps, Posting{bucketPerson, key(p.Token[:]), []byte(kind)})
-		}
-	}
-	return ps
 }

@@ -25,6 +25,10 @@ func (s *Snapshot) Export(ctx context.Context, from, to uint64, claims []string,
 	if to > s.size {
 		return fmt.Errorf("export to record %d of %d", to, s.size)
 	}
+	if err := s.use(); err != nil {
+		return err
+	}
+	defer s.l.release()
 	return s.l.file.Scan(from, to, func(e Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -59,6 +63,10 @@ func (s *Snapshot) Export(ctx context.Context, from, to uint64, claims []string,
 // CheckpointBefore returns the newest signed checkpoint all of whose records
 // were recorded at or before t; a nil note when there is none.
 func (s *Snapshot) CheckpointBefore(t time.Time) (chain.Checkpoint, []byte, error) {
+	if err := s.use(); err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	defer s.l.release()
 	// Record times never fall, so the first record after t is found by halving.
 	lo, hi := uint64(0), s.size
 	for lo < hi {

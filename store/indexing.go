@@ -2,39 +2,27 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"github.com/tidwall/btree"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 )
 
-// indexEvery is how long postings wait at most in memory before they are
-// stored, so that little is left to derive again after a crash.
+// indexEvery is how long records wait at most before the index takes them.
 const indexEvery = 2 * time.Second
 
-// indexChunk bounds the records of one index transaction: large ones cost
-// memory out of proportion.
-const indexChunk = 16 << 10
+// indexChunk bounds the records of one index transaction.
+const indexChunk = 4096
 
-// snapshot returns the index as one ordered map, and the size it stands for.
-// The caller closes the view.
-func (l *Log) snapshot() (layers, uint64, error) {
-	l.mu.Lock()
-	trees := []*btree.BTreeG[Posting]{l.active.Copy()}
-	if l.flushing != nil {
-		trees = append(trees, l.flushing)
-	}
-	size := l.head.Size
-	l.mu.Unlock()
-	v, err := l.index.View()
-	if err != nil {
-		return layers{}, 0, fmt.Errorf("open index: %w", err)
-	}
-	return layers{trees, v}, size, nil
-}
+// flushAt is how many waiting records wake the indexer: the committer is left
+// alone by it for a burst of that size.
+const flushAt = 16 << 10
+
+// maxTail is how many waiting records stop the committer until the indexer has
+// caught up: memory stays flat and callers feel the back-pressure.
+const maxTail = 64 << 10
 
 func (l *Log) indexLoop() {
 	defer l.done.Done()
@@ -58,55 +46,91 @@ func (l *Log) indexLoop() {
 func (l *Log) flushIndex() error {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
-	l.mu.Lock()
-	if l.flushing == nil {
-		if l.activeN == 0 {
-			l.mu.Unlock()
+	for {
+		recs := l.tail.first(indexChunk)
+		if len(recs) == 0 {
 			return nil
 		}
-		l.flushing, l.active, l.activeN = l.active, newTree(), 0
+		err := l.storePostings(recs)
+		l.mu.Lock()
+		l.flushErr = err
+		l.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
-	tree, mark := l.flushing, l.head.Size-uint64(l.activeN)
-	l.mu.Unlock()
-	var ps []Posting
-	tree.Scan(func(p Posting) bool {
-		ps = append(ps, p)
-		return true
-	})
-	err := l.index.Apply(ps, mark)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.flushErr = err; err != nil {
+}
+
+// storePostings moves records from the front of the tail into the index.
+func (l *Log) storePostings(recs []indexed) error {
+	ps := make([]Posting, 0, len(recs)*7)
+	for i := range recs {
+		ps = l.names.postings(ps, &recs[i])
+	}
+	mark := recs[len(recs)-1].seq + 1
+	if err := l.index.Apply(ps, mark); err != nil {
 		return err
 	}
-	l.flushing, l.flushed = nil, mark
+	// Only now may the records leave memory: a reader always finds them in one
+	// place or in both.
+	l.flushed.Store(mark)
+	l.tail.done(mark)
+	l.caughtUp()
 	return nil
 }
 
-// waitForIndex holds the committer back while the tail is too long: memory
-// stays flat and callers feel the back-pressure.
+// caughtUp wakes a committer that waits for the index.
+func (l *Log) caughtUp() {
+	select {
+	case l.indexed <- struct{}{}:
+	default:
+	}
+}
+
+// waitForIndex holds the committer back while the tail is too long.
 func (l *Log) waitForIndex() {
-	for {
+	for l.tail.len() >= maxTail {
 		l.mu.RLock()
-		n, failing := l.activeN, l.flushErr
+		failing := l.flushErr
 		l.mu.RUnlock()
-		if n < maxTail {
-			return
-		}
 		if failing != nil {
 			_ = l.stop(fmt.Errorf("the index cannot be written and memory is full: %w", failing))
 			return
 		}
-		select {
-		case l.flush <- struct{}{}:
-		default:
-		}
+		l.wakeIndexer()
 		select {
 		case <-l.quit:
 			return
-		case <-time.After(5 * time.Millisecond):
+		case <-l.indexed:
+		case <-time.After(indexEvery): // the indexer failed, and says so above
 		}
 	}
+}
+
+func (l *Log) wakeIndexer() {
+	select {
+	case l.flush <- struct{}{}:
+	default:
+	}
+}
+
+// WaitIndexed returns when every record that is in the log now is in the
+// stored index.
+func (l *Log) WaitIndexed(ctx context.Context) error {
+	if err := l.use(); err != nil {
+		return err
+	}
+	defer l.release()
+	size := l.size()
+	for l.flushed.Load() < size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.flushIndex(); err != nil {
+			return fmt.Errorf("index of %s: %w", l.tenant, err)
+		}
+	}
+	return nil
 }
 
 // catchUpIndex derives the postings of records that were not indexed when the
@@ -120,65 +144,69 @@ func (l *Log) catchUpIndex() error {
 		}
 		mark = 0
 	}
-	l.flushed = mark
+	mark = max(mark, l.file.First())
 	for mark < l.head.Size {
 		end := min(mark+indexChunk, l.head.Size)
-		tree := newTree()
+		ps := make([]Posting, 0, indexChunk*7)
 		if err := l.file.Scan(mark, end, func(e Entry) error {
-			ps, err := l.derive(e)
-			for _, p := range ps {
-				tree.Set(p)
+			r, err := l.derive(e)
+			if err == nil {
+				ps = l.names.postings(ps, &r)
 			}
 			return err
 		}); err != nil {
 			return fmt.Errorf("derive index: %w", err)
 		}
-		var ps []Posting
-		tree.Scan(func(p Posting) bool {
-			ps = append(ps, p)
-			return true
-		})
-		if err := l.index.Apply(ps, end); err != nil {
+			if err := l.index.Apply(ps, end); err != nil {
 			return fmt.Errorf("store index: %w", err)
 		}
-		mark, l.flushed = end, end
+		mark = end
 	}
+	l.flushed.Store(mark)
+	l.mu.Lock()
+	l.tail = newTail(&l.names, mark)
+	l.mu.Unlock()
 	return nil
 }
 
-// derive opens a stored record and makes its postings. A record whose content
-// is closed for good (an erased person's) is found by kind, time and people
-// only.
-func (l *Log) derive(e Entry) ([]Posting, error) {
+// derive opens a stored record and says what the index needs of it. A record
+// whose content is closed for good (an erased person's) is found by kind, time
+// and people only.
+func (l *Log) derive(e Entry) (indexed, error) {
 	lf, err := chain.Decode(e.Leaf)
 	if err != nil {
-		return nil, fmt.Errorf("record %d: %w", e.Seq, err)
+		return indexed{}, fmt.Errorf("record %d: %w", e.Seq, err)
 	}
+	r := indexed{seq: e.Seq, kind: lf.Kind, at: lf.Occurred, op: lf.Op, people: lf.People}
 	c, err := l.openContent(lf, e)
 	if err != nil {
-		l.st.o.Log.Warn("record indexed without its content", "tenant", l.tenant.String(), "seq", e.Seq, "err", err)
-		tk := timeKey(lf.Occurred)
-		key := append(append([]byte(lf.Kind), 0), tk[:]...)
-		return []Posting{{bucketTime, append(key, seqBytes(e.Seq)...), nil}}, nil
+		if !errors.Is(err, ErrKeyMissing) {
+			l.st.o.Log.Warn("record indexed without its content", "tenant", l.tenant.String(), "seq", e.Seq, "err", err)
+		}
+		r.closed = true
+		return r, nil
 	}
 	info, _ := evidence.KindInfo(lf.Kind)
-	ident := l.names.identity(lf.Source, lf.Kind, c.Key)
-	if info.State {
-		ident = l.names.state(lf.Source, lf.Kind, c.Subject)
+	if r.ident = l.names.identity(lf.Source, lf.Kind, c.Key); info.State {
+		r.ident = l.names.state(lf.Source, lf.Kind, c.Subject)
 	}
-	return l.postings(nil, e.Seq, lf.Kind, lf.Occurred, lf.Op, ident, c.Digest, c.Subject, c.Links, lf.People), nil
+	r.digest, r.subject, r.links = c.Digest, c.Subject, c.Links
+	return r, nil
 }
 
 // CheckIndex counts the records that are not found by their kind and time.
 func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
-	s := l.Snapshot()
-	v, err := l.index.View()
-	if err != nil {
-		return 0, fmt.Errorf("open index: %w", err)
+	if err := l.use(); err != nil {
+		return 0, err
 	}
-	defer v.Close()
-	ls := layers{s.trees, v}
-	err = l.file.Scan(0, s.size, func(e Entry) error {
+	defer l.release()
+	s := l.Snapshot()
+	v, err := l.openView()
+	if err != nil {
+		return 0, err
+	}
+	ls := layers{s.tree, v}
+	err = l.file.Scan(l.file.First(), s.size, func(e Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -193,30 +221,21 @@ func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
 		}
 		return nil
 	})
-	return missing, err
+	return missing, errors.Join(err, v.Close())
 }
 
 // RebuildIndex throws the index away and derives it again. The log takes no
-// appends meanwhile.
+// appends and answers no questions meanwhile.
 func (l *Log) RebuildIndex() error {
-	reply := make(chan error, 1)
-	select {
-	case l.rebuild <- reply:
-		return <-reply
-	case <-l.quit:
-		return fmt.Errorf("log of %s is closed", l.tenant)
-	}
-}
-
-// rebuildNow runs in the committer, so that nothing is appended beside it.
-func (l *Log) rebuildNow() error {
-	if err := l.flushIndex(); err != nil {
-		return err
-	}
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	if err := l.index.Reset(); err != nil {
-		return err
-	}
-	return l.catchUpIndex()
+	return l.between(func() error {
+		l.flushMu.Lock()
+		defer l.flushMu.Unlock()
+		l.viewMu.Lock()
+		defer l.viewMu.Unlock()
+		if err := l.index.Reset(); err != nil {
+			return err
+		}
+		l.recent = recents{}
+		return l.catchUpIndex()
+	})
 }

@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/tidwall/btree"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -17,47 +16,58 @@ import (
 )
 
 // Log is one tenant's log. Its methods take no tenant. It may be used by
-// several goroutines.
+// several goroutines. Its files are open while it is used and for a while
+// after; see residence.go.
 type Log struct {
 	st     *Store
 	tenant evidence.Tenant
 	origin string
 	keys   TenantKeys
 	names  names
-	file   LogFile
-	index  Index
-	sign   *signState
 
-	requests chan *request
-	rebuild  chan chan error
-	flush    chan struct{}
-	quit     chan struct{}
-	done     sync.WaitGroup
+	simulated bool
 
-	flushMu sync.Mutex // one flush of the index at a time
-	signMu  sync.Mutex // one checkpoint at a time, so that sizes only rise
+	life        sync.Mutex // guards the next five
+	lifeChanged sync.Cond
+	resident    bool
+	opened      bool // once at least
+	users       int // operations at work
+	used        time.Time
+
+	// What follows is there while the log is resident.
+	file    LogFile
+	index   Index
+	sign    *signState
+	queue   *queue
+	flush   chan struct{} // wakes the indexer
+	indexed chan struct{} // wakes a committer that waits for the indexer
+	quit    chan struct{}
+	done    sync.WaitGroup
+
+	flushMu sync.Mutex   // one flush of the index at a time
+	signMu  sync.Mutex   // one checkpoint at a time, so that sizes only rise
+	viewMu  sync.RWMutex // held for reading while a view of the index is open
 
 	ciphersMu sync.Mutex
 	ciphers   map[string]*claim.Cipher
 
 	// Owned by the committer; known remembers which people's names were
 	// offered to the log already, so that most batches offer none.
-	known map[evidence.ID]evidence.Names
+	known  map[evidence.ID]evidence.Names
+	recent recents
+	intake IntakeMark // newest part of the intake among the items at work
+
+	flushed atomic.Uint64 // records in the stored index
 
 	// mu guards what follows; the committer writes, readers read.
-	mu        sync.RWMutex
-	head      Head
-	edge      *edge
-	active    *btree.BTreeG[Posting] // postings not yet being indexed
-	flushing  *btree.BTreeG[Posting] // postings being indexed, immutable
-	activeN   int                    // records in active
-	flushed   uint64                 // records in the stored index
-	flushErr  error                  // why the index could not be written last time
-	stopped   error                  // why nothing more may be appended
-	signed    evidence.LogHead       // newest checkpoint
-	signedAt  time.Time
-	simulated bool
-	closing   bool
+	mu       sync.RWMutex
+	head     Head
+	edge     *edge
+	tail     *tail
+	flushErr error            // why the index could not be written last time
+	stopped  error            // why nothing more may be appended
+	signed   evidence.LogHead // newest checkpoint
+	signedAt time.Time
 }
 
 // Item is a draft with what the runner decided about it.
@@ -92,27 +102,11 @@ type Result struct {
 	Size  uint64   // of the log after the append
 }
 
-type request struct {
-	items []Item
-	reply chan reply
-}
-
-type reply struct {
-	res Result
-	err error
-}
-
 // maxBatch is how many items one durable transaction takes at most.
 const maxBatch = 8192
 
-// maxTail is how many un-indexed records stop the committer until the indexer
-// has caught up.
-const maxTail = 64 << 10
-
-// flushAt is how many un-indexed records wake the indexer.
-const flushAt = 4096
-
-func openLog(s *Store, t evidence.Tenant, keys TenantKeys) (_ *Log, err error) {
+// newLog makes the handle of a log; nothing is opened yet.
+func newLog(s *Store, t evidence.Tenant, keys TenantKeys) (*Log, error) {
 	ik, err := keys.Derived("index")
 	if err != nil {
 		return nil, err
@@ -123,49 +117,60 @@ func openLog(s *Store, t evidence.Tenant, keys TenantKeys) (_ *Log, err error) {
 	}
 	l := &Log{
 		st: s, tenant: t, keys: keys, origin: s.o.Installation + "/" + keys.LogID(),
-		names:    names{newMACPool(ik), newMACPool(dk)},
-		requests: make(chan *request, 64), rebuild: make(chan chan error), flush: make(chan struct{}, 1), quit: make(chan struct{}),
-		ciphers: map[string]*claim.Cipher{}, known: map[evidence.ID]evidence.Names{},
-		active: newTree(), simulated: s.o.Simulated,
+		names: names{newMACPool(ik), newMACPool(dk)}, simulated: s.o.Simulated,
 	}
-	if l.file, l.index, err = s.o.Backend.Open(keys.LogID(), true); err != nil {
-		return nil, err
+	l.lifeChanged.L = &l.life
+	return l, nil
+}
+
+// open opens files, catches the index up and starts the goroutines. The caller
+// holds life.
+func (l *Log) open() (err error) {
+	l.queue, l.quit = newQueue(), make(chan struct{})
+	l.flush, l.indexed = make(chan struct{}, 1), make(chan struct{}, 1)
+	l.ciphers, l.known, l.recent = map[string]*claim.Cipher{}, map[evidence.ID]evidence.Names{}, recents{}
+	if l.file, l.index, err = l.st.o.Backend.Open(l.keys.LogID(), true); err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
-			l.index.Close()
-			l.file.Close()
+			_ = l.index.Close()
+			_ = l.file.Close()
 			if l.sign != nil {
-				l.sign.close()
+				_ = l.sign.close()
 			}
 		}
 	}()
-	if l.head, err = l.file.Head(); err != nil {
-		return nil, err
+	head, err := l.file.Head()
+	if err != nil {
+		return err
 	}
-	if l.edge, err = loadEdge(l.file, l.head); err != nil {
-		return nil, err
+	e, err := loadEdge(l.file, head)
+	if err != nil {
+		return err
 	}
-	if l.sign, err = openSignState(s.o.SignDir, keys.LogID()); err != nil {
-		return nil, err
+	l.mu.Lock()
+	l.head, l.edge, l.stopped = head, e, nil
+	l.mu.Unlock()
+	if l.sign, err = openSignState(l.st.o.SignDir, l.keys.LogID()); err != nil {
+		return err
 	}
 	if err := l.checkSignState(); err != nil {
+		l.mu.Lock()
 		l.stopped = err
-		s.o.Log.Error("log stopped", "tenant", t.String(), "err", err)
+		l.mu.Unlock()
+		l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
 	}
 	if err := l.catchUpIndex(); err != nil {
-		return nil, err
+		return err
+	}
+	if err := l.loadSigned(); err != nil {
+		return err
 	}
 	l.done.Add(2)
 	go l.commitLoop()
 	go l.indexLoop()
-	if l.head.Size == 0 && l.stopped == nil {
-		if err := l.begin(); err != nil {
-			l.close()
-			return nil, err
-		}
-	}
-	return l, l.loadSigned()
+	return nil
 }
 
 // begin appends the genesis record.
@@ -182,12 +187,15 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
-	_, err = l.Append(context.Background(), []Item{{Draft: evidence.Draft{
+	rq := newRequest([]Item{{Draft: evidence.Draft{
 		Kind: evidence.LogGenesis, Op: evidence.OpEvent, Source: evidence.SelfSource,
 		Key: "genesis", Subject: evidence.NewRef("log", "", l.origin),
 		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: facts,
 	}}})
-	return err
+	if err := l.queue.put(context.Background(), rq); err != nil {
+		return err
+	}
+	return (<-rq.reply).err
 }
 
 // Tenant returns whose log it is.
@@ -196,15 +204,37 @@ func (l *Log) Tenant() evidence.Tenant { return l.tenant }
 // Origin returns the log's opaque name.
 func (l *Log) Origin() string { return l.origin }
 
-// Size returns the number of records.
+// Size returns the number of records; of a log that cannot be opened what was
+// known of it last.
 func (l *Log) Size() uint64 {
+	if err := l.use(); err == nil {
+		defer l.release()
+	}
+	return l.size()
+}
+
+func (l *Log) size() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.head.Size
 }
 
-// Stopped returns why nothing more may be appended; nil while it may.
+// Stopped returns why nothing more may be appended; nil while it may. A log
+// that was never opened is opened to find out.
 func (l *Log) Stopped() error {
+	l.life.Lock()
+	known := l.opened
+	l.life.Unlock()
+	if !known {
+		if err := l.use(); err != nil {
+			return err
+		}
+		l.release()
+	}
+	return l.stoppedBy()
+}
+
+func (l *Log) stoppedBy() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.stopped
@@ -215,96 +245,106 @@ func (l *Log) Stopped() error {
 // the disk the log is stopped.
 func (l *Log) Append(ctx context.Context, items []Item) (Result, error) {
 	var res Result
-	for len(items) > maxBatch {
-		r, err := l.Append(ctx, items[:maxBatch])
-		if err != nil {
+	if err := l.check(items); err != nil {
+		return res, err
+	}
+	if err := l.use(); err != nil {
+		return res, err
+	}
+	defer l.release()
+	for {
+		n := min(len(items), maxBatch)
+		rq := newRequest(items[:n])
+		if err := l.queue.put(ctx, rq); err != nil {
 			return res, err
 		}
-		res.Fates, res.Seqs = append(res.Fates, r.Fates...), append(res.Seqs, r.Seqs...)
-		items = items[maxBatch:]
-	}
-	for i := range items {
-		if err := items[i].Draft.Check(); err != nil {
-			return res, problem.Wrap(problem.Internal, err, "append to log of %s", l.tenant)
+		// From here on the outcome is awaited even when ctx ends: the records
+		// may become durable, and a caller must not be told that they did not.
+		rp := <-rq.reply
+		if rp.err != nil {
+			return res, rp.err
+		}
+		res.Fates, res.Seqs, res.Size = append(res.Fates, rp.res.Fates...), append(res.Seqs, rp.res.Seqs...), rp.res.Size
+		if items = items[n:]; len(items) == 0 {
+			return res, nil
 		}
 	}
-	rq := &request{items, make(chan reply, 1)}
-	select {
-	case l.requests <- rq:
-	case <-ctx.Done():
-		return res, ctx.Err()
-	case <-l.quit:
-		return res, fmt.Errorf("log of %s is closed", l.tenant)
+}
+
+func (l *Log) check(items []Item) error {
+	for i := range items {
+		if err := items[i].Draft.Check(); err != nil {
+			return problem.Wrap(problem.Internal, err, "append to log of %s", l.tenant)
+		}
 	}
-	// From here on the outcome is awaited even when ctx ends: the records may
-	// become durable, and a caller must not be told that they did not.
-	select {
-	case rp := <-rq.reply:
-		res.Fates, res.Seqs, res.Size = append(res.Fates, rp.res.Fates...), append(res.Seqs, rp.res.Seqs...), rp.res.Size
-		return res, rp.err
-	case <-l.quit:
-		return res, fmt.Errorf("log of %s is closed", l.tenant)
-	}
+	return nil
 }
 
 func (l *Log) commitLoop() {
 	defer l.done.Done()
 	for {
-		select {
-		case <-l.quit:
+		batch := l.queue.take(maxBatch, l.quit)
+		if batch == nil {
 			return
-		case done := <-l.rebuild:
-			done <- l.rebuildNow()
-		case first := <-l.requests:
-			batch := []*request{first}
-			n := len(first.items)
-			for n < maxBatch {
-				select {
-				case next := <-l.requests:
-					batch = append(batch, next)
-					n += len(next.items)
-					continue
-				default:
-				}
-				break
-			}
-			l.commit(batch)
 		}
+		l.commit(batch)
 	}
 }
 
 // commit makes one durable transaction of several requests.
 func (l *Log) commit(batch []*request) {
+	if work := batch[0].work; work != nil {
+		batch[0].reply <- reply{err: work()}
+		return
+	}
 	l.waitForIndex()
-	if err := l.Stopped(); err != nil {
+	if err := l.stoppedBy(); err != nil {
 		for _, rq := range batch {
 			rq.reply <- reply{err: err}
 		}
 		return
 	}
-	var items []Item
+	n := 0
 	for _, rq := range batch {
-		items = append(items, rq.items...)
+		n += len(rq.items)
 	}
+	items := batch[0].items
+	if len(batch) > 1 {
+		items = make([]Item, 0, n)
+		for _, rq := range batch {
+			items = append(items, rq.items...)
+		}
+	}
+	l.intake = newest(batch)
 	res, err := l.process(items)
 	if err != nil && len(batch) > 1 && !errors.Is(err, errStopped) {
 		// One caller's bad item must not fail another's good ones.
-		for _, rq := range batch {
+		for i, rq := range batch {
+			l.intake = newest(batch[:i+1])
 			r, err := l.process(rq.items)
-			rq.reply <- reply{r, err}
+			rq.reply <- reply{r, l.keepIntake(rq, err)}
 		}
 		return
 	}
 	at := 0
 	for _, rq := range batch {
 		n := len(rq.items)
-		rp := reply{err: err}
+		rp := reply{err: l.keepIntake(rq, err)}
 		if err == nil {
 			rp.res = Result{res.Fates[at : at+n], res.Seqs[at : at+n], res.Size}
 		}
 		rq.reply <- rp
 		at += n
 	}
+}
+
+// keepIntake stops the log when it cannot take a part of the intake: the part
+// was promised to be kept, and a later one must not be taken before it.
+func (l *Log) keepIntake(rq *request, err error) error {
+	if err == nil || rq.intake.Epoch == "" || errors.Is(err, errStopped) {
+		return err
+	}
+	return l.stop(fmt.Errorf("take what the intake keeps: %w", err))
 }
 
 var errStopped = errors.New("log is stopped")
@@ -319,29 +359,6 @@ func (l *Log) stop(err error) error {
 	l.mu.Unlock()
 	l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
 	return p
-}
-
-func (l *Log) close() error {
-	l.mu.Lock()
-	if l.closing {
-		l.mu.Unlock()
-		return nil
-	}
-	l.closing = true
-	stopped := l.stopped
-	l.mu.Unlock()
-	var errs []error
-	if stopped == nil {
-		_, _, err := l.Checkpoint()
-		errs = append(errs, err)
-	}
-	close(l.quit)
-	l.done.Wait()
-	if stopped == nil {
-		errs = append(errs, l.flushIndex())
-	}
-	errs = append(errs, l.index.Close(), l.file.Close(), l.sign.close())
-	return errors.Join(errs...)
 }
 
 // cipher returns the cipher for a set of keys, cached.

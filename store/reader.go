@@ -21,29 +21,65 @@ import (
 
 func seqBytes(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// Snapshot is a log as it stood at a size. It implements evidence.Reader.
+// Snapshot is a log as it stood at a size. It implements evidence.Reader. A
+// snapshot of a log that cannot be opened says so when it is asked.
 type Snapshot struct {
-	l     *Log
-	size  uint64
-	trees []*btree.BTreeG[Posting]
+	l    *Log
+	size uint64
+	tree *btree.BTreeG[Posting]
+	err  error
 }
 
 var _ evidence.Reader = (*Snapshot)(nil)
 
 // Snapshot returns the log as it stands now.
 func (l *Log) Snapshot() *Snapshot {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := &Snapshot{l: l, size: l.head.Size, trees: []*btree.BTreeG[Posting]{l.active.Copy()}}
-	if l.flushing != nil {
-		s.trees = append(s.trees, l.flushing)
+	s := &Snapshot{l: l, tree: newTree()}
+	if s.err = l.use(); s.err != nil {
+		return s
 	}
+	defer l.release()
+	l.mu.RLock()
+	s.size = l.head.Size
+	t := l.tail
+	l.mu.RUnlock()
+	s.tree = t.postings()
 	return s
+}
+
+// use makes the log resident for an operation; the caller releases it.
+func (s *Snapshot) use() error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.l.use()
+}
+
+// view opens the index for one goroutine; the log is in use until it is
+// closed.
+func (s *Snapshot) view() (layers, error) {
+	if err := s.use(); err != nil {
+		return layers{}, err
+	}
+	v, err := s.l.openView()
+	if err != nil {
+		s.l.release()
+		return layers{}, err
+	}
+	return layers{s.tree, v}, nil
+}
+
+func (s *Snapshot) close(ls layers) error {
+	defer s.l.release()
+	return ls.view.Close()
 }
 
 // SnapshotAt returns the log as it stood at the size.
 func (l *Log) SnapshotAt(size uint64) (*Snapshot, error) {
 	s := l.Snapshot()
+	if s.err != nil {
+		return nil, s.err
+	}
 	if size > s.size {
 		return nil, fmt.Errorf("the log of %s has %d records, not %d", l.tenant, s.size, size)
 	}
@@ -255,15 +291,14 @@ func before(a, b hit, backward bool) bool {
 }
 
 func (s *Snapshot) refill(pages []*page) error {
-	v, err := s.l.index.View()
+	ls, err := s.view()
 	if err != nil {
-		return fmt.Errorf("open index: %w", err)
+		return err
 	}
-	defer v.Close()
 	for _, p := range pages {
-		p.fill(layers{s.trees, v}, s.size)
+		p.fill(ls, s.size)
 	}
-	return nil
+	return s.close(ls)
 }
 
 func (s *Snapshot) inOrder(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
@@ -306,31 +341,53 @@ func (s *Snapshot) States(ctx context.Context, kind evidence.Kind, at time.Time)
 				yield(evidence.Record{}, err)
 				return
 			}
-			for _, seq := range seqs {
-				rec, err := s.load(seq, false, false)
-				if err != nil {
-					yield(evidence.Record{}, err)
-					return
-				}
-				if !yield(rec, nil) {
-					return
-				}
+			if !s.loadAll(seqs, yield) {
+				return
 			}
 			next = after
 		}
 	}
 }
 
+// loadChunk is how many records one core opens before it looks for more.
+const loadChunk = 16
+
+// loadAll opens records on all cores and yields them in order. It reports
+// whether to go on.
+func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) bool) bool {
+	if err := s.use(); err != nil {
+		yield(evidence.Record{}, err)
+		return false
+	}
+	recs := make([]evidence.Record, len(seqs))
+	ready := inOrder(len(seqs), loadChunk, func(i int) (err error) {
+		recs[i], err = s.loadHeld(seqs[i], false, false)
+		return err
+	})
+	err := ready(len(seqs) - 1)
+	s.l.release() // before the caller's own work, which may take long
+	for i := range recs {
+		if err != nil && recs[i].Leaf == (evidence.Hash{}) {
+			break
+		}
+		if !yield(recs[i], nil) {
+			return false
+		}
+	}
+	if err != nil {
+		yield(evidence.Record{}, err)
+	}
+	return err == nil
+}
+
 // statePage finds the states in force of up to pageSize subjects from the key
 // next on, and the key to go on from; nil at the end.
-func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) ([]uint64, []byte, error) {
-	v, err := s.l.index.View()
+func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) (seqs []uint64, after []byte, err error) {
+	ls, err := s.view()
 	if err != nil {
-		return nil, nil, fmt.Errorf("open index: %w", err)
+		return nil, nil, err
 	}
-	defer v.Close()
-	ls := layers{s.trees, v}
-	var seqs []uint64
+	defer func() { err = errors.Join(err, s.close(ls)) }()
 	for range pageSize {
 		k, _ := ls.seekGE(bucketState, next)
 		if len(k) != len(prefix)+32 || !bytes.HasPrefix(k, prefix) {
@@ -380,13 +437,15 @@ func (s *Snapshot) Identity(ctx context.Context, token evidence.ID) (evidence.Id
 	id := evidence.Identity{Token: token}
 	subject := evidence.NewRef("person", "", token.String())
 	ident := s.l.names.state(evidence.SelfSource, evidence.PersonKnown, subject)
-	v, err := s.l.index.View()
+	ls, err := s.view()
 	if err != nil {
-		return id, fmt.Errorf("open index: %w", err)
+		return id, err
 	}
 	limit := timeKey(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
-	seq, ok := s.stateOf(layers{s.trees, v}, stateKey(evidence.PersonKnown, ident), limit)
-	v.Close()
+	seq, ok := s.stateOf(ls, stateKey(evidence.PersonKnown, ident), limit)
+	if err := s.close(ls); err != nil {
+		return id, err
+	}
 	if !ok {
 		return id, problem.New(problem.NotFound, "nobody in the log of %s has the token %s", s.l.tenant, token)
 	}
@@ -417,6 +476,15 @@ const (
 
 // load reads a record and opens its content, and text and raw when asked.
 func (s *Snapshot) load(seq uint64, text, raw bool) (evidence.Record, error) {
+	if err := s.use(); err != nil {
+		return evidence.Record{}, err
+	}
+	defer s.l.release()
+	return s.loadHeld(seq, text, raw)
+}
+
+// loadHeld is load for a caller that has the log in use.
+func (s *Snapshot) loadHeld(seq uint64, text, raw bool) (evidence.Record, error) {
 	e, err := s.l.file.Entry(seq)
 	if err != nil {
 		return evidence.Record{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
@@ -517,14 +585,13 @@ func (l *Log) whyClosed(keys []string) string {
 			continue
 		}
 		h := l.names.ref(evidence.NewRef("key", "", id))
-		ls, _, err := l.snapshot()
+		v, err := l.openView()
 		if err != nil {
 			return closedMissing
 		}
-		k, v := ls.seekGE(bucketLink, h[:])
-		erased := k != nil && bytes.HasPrefix(k, h[:]) && evidence.Kind(v) == evidence.Erasure
-		ls.view.Close()
-		if !erased {
+		k, kind := layers{l.tail.postings(), v}.seekGE(bucketLink, h[:])
+		erased := k != nil && bytes.HasPrefix(k, h[:]) && evidence.Kind(kind) == evidence.Erasure
+		if v.Close() != nil || !erased {
 			return closedMissing
 		}
 	}

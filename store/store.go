@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -32,6 +34,7 @@ type Options struct {
 	SegmentBytes      int64         // a new segment begins above it; default 1 GiB
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
+	OpenLogs          int           // logs kept open at a time; default 128
 }
 
 // Store hands out logs. It may be used by several goroutines.
@@ -42,6 +45,11 @@ type Store struct {
 	mu     sync.Mutex
 	logs   map[evidence.Tenant]*Log
 	closed bool
+
+	residentMu sync.Mutex // taken after a log's life
+	resident   map[*Log]bool
+	restMu     sync.Mutex
+	background sync.WaitGroup
 }
 
 // New makes a Store. It opens no log yet.
@@ -55,11 +63,14 @@ func New(o Options) (*Store, error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = time.Minute
 	}
+	if o.OpenLogs == 0 {
+		o.OpenLogs = 128
+	}
 	v, err := note.NewVerifier(o.LogVerifier)
 	if err != nil {
 		return nil, fmt.Errorf("store: log verifier key: %w", err)
 	}
-	return &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}}, nil
+	return &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}, resident: map[*Log]bool{}}, nil
 }
 
 // Simulated reports whether this store's logs say that their clock is
@@ -115,8 +126,8 @@ func (s *Store) Tenants() ([]evidence.Tenant, error) {
 // problem of code not-found.
 func (s *Store) Log(t evidence.Tenant) (*Log, error) { return s.log(t, false) }
 
-// Create returns the log of a tenant, beginning it with its genesis record
-// when there is none.
+// Create returns the log of a tenant. One that does not exist yet begins, with
+// its genesis record, when it is first used.
 func (s *Store) Create(t evidence.Tenant) (*Log, error) { return s.log(t, true) }
 
 func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
@@ -126,7 +137,7 @@ func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, fmt.Errorf("store is closed")
+		return nil, errClosed
 	}
 	if l := s.logs[t]; l != nil {
 		return l, nil
@@ -139,26 +150,42 @@ func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := openLog(s, t, keys)
+	l, err := newLog(s, t, keys)
 	if err != nil {
-		return nil, fmt.Errorf("open log of tenant %s: %w", t, err)
+		return nil, fmt.Errorf("log of tenant %s: %w", t, err)
 	}
 	s.logs[t] = l
 	return l, nil
 }
 
-// CheckpointAll signs a checkpoint of every open log that has grown.
-func (s *Store) CheckpointAll(ctx context.Context) error {
+var errClosed = errors.New("store is closed")
+
+func (s *Store) isClosed() bool {
 	s.mu.Lock()
-	var logs []*Log
-	for _, l := range s.logs {
-		logs = append(logs, l)
-	}
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// handles returns the logs that were asked for so far.
+func (s *Store) handles() []*Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.logs))
+}
+
+// CheckpointAll signs a checkpoint of every log that has grown. A log that is
+// closed was signed when it was closed.
+func (s *Store) CheckpointAll(ctx context.Context) error {
+	s.residentMu.Lock()
+	logs := slices.Collect(maps.Keys(s.resident))
+	s.residentMu.Unlock()
 	var errs []error
 	for _, l := range logs {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if l.stoppedBy() != nil {
+			continue // told when it stopped
 		}
 		if _, _, err := l.Checkpoint(); err != nil {
 			errs = append(errs, fmt.Errorf("checkpoint of %s: %w", l.tenant, err))
@@ -167,14 +194,12 @@ func (s *Store) CheckpointAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Heads returns the newest signed checkpoint of every open log but the given
-// tenant's, sorted by origin.
+// Heads returns the newest signed checkpoint of every log used so far but the
+// given tenant's, sorted by origin.
 func (s *Store) Heads(but evidence.Tenant) []evidence.LogHead {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var hs []evidence.LogHead
-	for t, l := range s.logs {
-		if t == but {
+	for _, l := range s.handles() {
+		if l.tenant == but {
 			continue
 		}
 		if h := l.lastSigned(); h.Size > 0 {
@@ -185,16 +210,19 @@ func (s *Store) Heads(but evidence.Tenant) []evidence.LogHead {
 	return hs
 }
 
-// Close signs what has grown and closes every log.
+// Close waits for operations at work, signs what has grown and closes every
+// log.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
+	s.mu.Unlock()
+	s.background.Wait()
 	var errs []error
-	for _, l := range s.logs {
+	for _, l := range s.handles() {
 		errs = append(errs, l.close())
 	}
 	errs = append(errs, s.o.Backend.Close())

@@ -2,8 +2,14 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/tidwall/btree"
+
+	"evidenced/evidence"
 )
 
 // The buckets of the index. Every name is an HMAC under the log's index key,
@@ -22,6 +28,148 @@ const (
 	bucketPerson   = 'p'
 )
 
+// indexed is what the index needs of a record.
+type indexed struct {
+	seq           uint64
+	kind          evidence.Kind
+	at            time.Time
+	op            evidence.Op
+	ident, digest digest
+	closed        bool // its content cannot be opened: found by kind, time and people only
+	subject       evidence.Ref
+	links         []evidence.Ref
+	people        []evidence.Party
+}
+
+// tail is what is durable in the log and not yet in the stored index. Records
+// come in at the end and leave at the front once they are stored there. A tree
+// over them is made only when somebody asks: most of the time the index is
+// right behind, and nobody does.
+type tail struct {
+	names *names
+
+	mu   sync.Mutex
+	recs []indexed // in order of seq
+	from uint64    // of recs[0]
+
+	treeMu     sync.Mutex // held while the tree grows; taken before mu
+	tree       *btree.BTreeG[Posting]
+	treeFrom   uint64 // the tree has the postings from here
+	treeBefore uint64 // up to here, exclusive
+}
+
+func newTail(n *names, from uint64) *tail {
+	return &tail{names: n, from: from, tree: newTree(), treeFrom: from, treeBefore: from}
+}
+
+// add appends records; only the committer calls it.
+func (t *tail) add(recs []indexed) {
+	t.mu.Lock()
+	t.recs = append(t.recs, recs...)
+	t.mu.Unlock()
+}
+
+// len returns how many records wait.
+func (t *tail) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.recs)
+}
+
+// first returns up to n records from the front, without taking them out.
+func (t *tail) first(n int) []indexed {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.recs[:min(n, len(t.recs)):min(n, len(t.recs))]
+}
+
+// done takes the records before the mark out: they are stored.
+func (t *tail) done(mark uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := int(mark - t.from)
+	t.from = mark
+	if n == len(t.recs) {
+		t.recs = nil
+		return
+	}
+	clear(t.recs[:n]) // what they hold must not be kept alive by the array
+	t.recs = t.recs[n:]
+}
+
+// postings returns a tree with the postings of all records that wait. It may
+// hold more than those: what was stored meanwhile is the same in both places.
+func (t *tail) postings() *btree.BTreeG[Posting] {
+	t.treeMu.Lock()
+	defer t.treeMu.Unlock()
+	t.mu.Lock()
+	recs, from := t.recs, t.from
+	t.mu.Unlock()
+	before := from + uint64(len(recs))
+	if t.treeBefore < from || t.treeBefore-t.treeFrom > 2*maxTail {
+		t.tree, t.treeFrom, t.treeBefore = newTree(), from, from
+	}
+	var ps []Posting
+	for i := range recs[t.treeBefore-from:] {
+		ps = t.names.postings(ps[:0], &recs[t.treeBefore-from:][i])
+		for _, p := range ps {
+			t.tree.Set(p)
+		}
+	}
+	t.treeBefore = before
+	return t.tree.Copy()
+}
+
+// postings appends the index entries of a record.
+func (n *names) postings(ps []Posting, r *indexed) []Posting {
+	var when [16]byte
+	tk := timeKey(r.at)
+	copy(when[:], tk[:])
+	binary.BigEndian.PutUint64(when[8:], r.seq)
+	info, _ := evidence.KindInfo(r.kind)
+	// One block of memory holds every key and value of the record.
+	buf := make([]byte, 0, (2+len(r.links)+len(r.people))*32+2*(len(r.kind)+17)+64)
+	put := func(bucket byte, value []byte, parts ...[]byte) {
+		start := len(buf)
+		for _, p := range parts {
+			buf = append(buf, p...)
+		}
+		ps = append(ps, Posting{bucket, buf[start:len(buf):len(buf)], value})
+	}
+	kind := []byte(r.kind)
+	zero := []byte{0}
+	put(bucketTime, nil, kind, zero, when[:])
+	switch {
+	case r.closed:
+	case info.State:
+		put(bucketState, encodeState(r.op, r.digest), kind, zero, r.ident[:], when[:])
+	default:
+		put(bucketIdentity, append(binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.seq), r.digest[:]...), r.ident[:])
+	}
+	if !r.closed {
+		links := len(ps)
+		add := func(ref evidence.Ref) {
+			h := n.ref(ref)
+			for _, p := range ps[links:] {
+				if [16]byte(p.Key) == h {
+					return
+				}
+			}
+			put(bucketLink, kind, h[:], when[:])
+		}
+		add(r.subject)
+		for _, l := range r.links {
+			add(l)
+		}
+	}
+	for i, p := range r.people {
+		if !slices.ContainsFunc(r.people[:i], func(o evidence.Party) bool { return o.Token == p.Token }) {
+			put(bucketPerson, kind, p.Token[:], when[:])
+		}
+	}
+	return ps
+}
+
 func lessPosting(a, b Posting) bool {
 	if a.Bucket != b.Bucket {
 		return a.Bucket < b.Bucket
@@ -33,18 +181,16 @@ func newTree() *btree.BTreeG[Posting] {
 	return btree.NewBTreeGOptions(lessPosting, btree.Options{NoLocks: true})
 }
 
-// layers reads the index as one ordered map: the un-indexed tail in memory
-// first, newest tree first, then the stored index.
+// layers reads the index as one ordered map: the un-indexed tail in memory and
+// the stored index. Where both have a posting it is the same.
 type layers struct {
-	trees []*btree.BTreeG[Posting]
-	view  IndexView
+	tree *btree.BTreeG[Posting]
+	view IndexView
 }
 
 func (l layers) get(bucket byte, key []byte) ([]byte, bool) {
-	for _, t := range l.trees {
-		if p, ok := t.Get(Posting{Bucket: bucket, Key: key}); ok {
-			return p.Value, true
-		}
+	if p, ok := l.tree.Get(Posting{Bucket: bucket, Key: key}); ok {
+		return p.Value, true
 	}
 	if k, v := l.view.SeekGE(bucket, key); k != nil && bytes.Equal(k, key) {
 		return v, true
@@ -52,34 +198,35 @@ func (l layers) get(bucket byte, key []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// seekGE returns the first posting at or after key, of the newest layer that
-// has it.
+// seekGE returns the first posting at or after key.
 func (l layers) seekGE(bucket byte, key []byte) (k, v []byte) {
 	k, v = l.view.SeekGE(bucket, key)
-	for i := len(l.trees) - 1; i >= 0; i-- {
-		l.trees[i].Ascend(Posting{Bucket: bucket, Key: key}, func(p Posting) bool {
-			if p.Bucket == bucket && (k == nil || bytes.Compare(p.Key, k) <= 0) {
-				k, v = p.Key, p.Value
-			}
-			return false
-		})
+	if l.tree.Len() == 0 {
+		return k, v
 	}
+	l.tree.Ascend(Posting{Bucket: bucket, Key: key}, func(p Posting) bool {
+		if p.Bucket == bucket && (k == nil || bytes.Compare(p.Key, k) <= 0) {
+			k, v = p.Key, p.Value
+		}
+		return false
+	})
 	return k, v
 }
 
 // seekLT returns the last posting before key.
 func (l layers) seekLT(bucket byte, key []byte) (k, v []byte) {
 	k, v = l.view.SeekLT(bucket, key)
-	for i := len(l.trees) - 1; i >= 0; i-- {
-		l.trees[i].Descend(Posting{Bucket: bucket, Key: key}, func(p Posting) bool {
-			if p.Bucket == bucket && bytes.Equal(p.Key, key) {
-				return true // strictly before
-			}
-			if p.Bucket == bucket && (k == nil || bytes.Compare(p.Key, k) >= 0) {
-				k, v = p.Key, p.Value
-			}
-			return false
-		})
+	if l.tree.Len() == 0 {
+		return k, v
 	}
+	l.tree.Descend(Posting{Bucket: bucket, Key: key}, func(p Posting) bool {
+		if p.Bucket == bucket && bytes.Equal(p.Key, key) {
+			return true // strictly before
+		}
+		if p.Bucket == bucket && (k == nil || bytes.Compare(p.Key, k) >= 0) {
+			k, v = p.Key, p.Value
+		}
+		return false
+	})
 	return k, v
 }

@@ -58,8 +58,12 @@ type VerifyOptions struct {
 // ciphertexts, stored checkpoints and sign-state. The error is for reads that
 // could not be done; what is wrong with the log stands in the report.
 func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
+	if err := l.use(); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	l.mu.RLock()
-	head, root, flushed := l.head, l.edge.frontier.Root(), l.flushed
+	head, root, flushed := l.head, l.edge.frontier.Root(), l.flushed.Load()
 	l.mu.RUnlock()
 	v := verifier{l: l, o: o, r: &Report{
 		Tenant: l.tenant, Origin: l.origin, Size: head.Size, Root: root, Indexed: flushed,
@@ -96,7 +100,7 @@ func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	if v.frontier.Size() == head.Size && head.Size > 0 && v.prev != head.Last {
 		v.r.fail("the head names another last record")
 	}
-	if stopped := l.Stopped(); stopped != nil {
+	if stopped := l.stoppedBy(); stopped != nil {
 		v.r.fail("the log is stopped: %v", stopped)
 	}
 	return v.r, nil

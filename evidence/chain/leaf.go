@@ -90,13 +90,21 @@ func (l *Leaf) Append(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	start := len(b)
-	b = append(b, `{"v":1,"origin":"`...)
-	b = append(b, l.Origin...)
-	b = append(b, `","seq":`...)
-	b = strconv.AppendUint(b, l.Seq, 10)
-	b = append(b, `,"prev":"`...)
-	b = hex.AppendEncode(b, l.Prev[:])
-	b = append(b, `","id":"`...)
+	b = appendBegin(b, l.Origin, l.Seq, l.Prev)
+	b = l.appendMiddle(b)
+	b = append(b, `,"recorded":"`...)
+	b = l.Recorded.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, '"')
+	b = l.appendEnd(b)
+	if len(b)-start > MaxLeaf {
+		return nil, fmt.Errorf("leaf of %d bytes, at most %d", len(b)-start, MaxLeaf)
+	}
+	return b, nil
+}
+
+// appendMiddle appends what stands between prev and recorded.
+func (l *Leaf) appendMiddle(b []byte) []byte {
+	b = append(b, `,"id":"`...)
 	b = base64.RawURLEncoding.AppendEncode(b, l.ID[:])
 	b = append(b, `","kind":"`...)
 	b = append(b, l.Kind...)
@@ -118,9 +126,11 @@ func (l *Leaf) Append(b []byte) ([]byte, error) {
 	}
 	b = append(b, `","observed":"`...)
 	b = l.Observed.UTC().AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","recorded":"`...)
-	b = l.Recorded.UTC().AppendFormat(b, time.RFC3339Nano)
-	b = append(b, '"')
+	return append(b, '"')
+}
+
+// appendEnd appends what stands after recorded.
+func (l *Leaf) appendEnd(b []byte) []byte {
 	b = l.appendPeople(b)
 	b = l.appendClaims(b)
 	b = appendAt(b, "amends", l.Amends)
@@ -131,11 +141,7 @@ func (l *Leaf) Append(b []byte) ([]byte, error) {
 		b = append(b, l.X...)
 		b = append(b, '"')
 	}
-	b = append(b, '}')
-	if len(b)-start > MaxLeaf {
-		return nil, fmt.Errorf("leaf of %d bytes, at most %d", len(b)-start, MaxLeaf)
-	}
-	return b, nil
+	return append(b, '}')
 }
 
 func (l *Leaf) appendPeople(b []byte) []byte {

@@ -25,6 +25,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/index"
 )
 
 var (
@@ -38,7 +39,8 @@ var (
 
 // Backend implements store.Backend in one directory.
 type Backend struct {
-	dir string
+	dir     string
+	indexes index.Pool
 
 	mu      sync.Mutex
 	cursors *bolt.DB
@@ -50,10 +52,15 @@ func New(dir string) *Backend { return &Backend{dir: dir} }
 
 func open(path string, readOnly bool) (*bolt.DB, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:        2 * time.Second,
-		NoFreelistSync: true, // append-only files have next to no free pages
-		FreelistType:   bolt.FreelistMapType,
-		ReadOnly:       readOnly,
+		Timeout: 2 * time.Second,
+		// The free list of an append-only file is a page or two: writing it
+		// with each commit costs little, and opening need not read every page
+		// to find what is free.
+		FreelistType: bolt.FreelistMapType,
+		// Large pages take several records: fewer of them are written and
+		// searched.
+		PageSize: 16 << 10,
+		ReadOnly: readOnly,
 	})
 	if err != nil {
 		return nil, problem.Wrap(problem.Corrupt, err, "open %s", path)
@@ -155,7 +162,7 @@ func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, e
 	if len(f.segments) == 0 && !create {
 		return nil, nil, problem.New(problem.NotFound, "no log in %s", dir)
 	}
-	ix, err := openIndex(filepath.Join(dir, "index.db"))
+	ix, err := b.indexes.Open(filepath.Join(dir, "index"))
 	if err != nil {
 		f.Close()
 		return nil, nil, err

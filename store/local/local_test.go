@@ -180,9 +180,12 @@ func TestLogKeepsEventsStatesAndPeople(t *testing.T) {
 	loc.Close()
 
 	// Without its index the log answers the same.
-	m, _ := filepath.Glob(filepath.Join(dir, "tenants", "*", "index.db"))
+	m, _ := filepath.Glob(filepath.Join(dir, "tenants", "*", "index"))
+	if len(m) == 0 {
+		t.Fatal("no index to remove")
+	}
 	for _, p := range m {
-		if err := os.Remove(p); err != nil {
+		if err := os.RemoveAll(p); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -198,12 +198,6 @@ func testIndex(t *testing.T, open func(testing.TB, string) store.Backend) {
 				k, v := rapid.StringN(1, 6, 12).Draw(rt, "key"), rapid.StringN(0, 4, 8).Draw(rt, "value")
 				ps = append(ps, store.Posting{Bucket: b, Key: []byte(k), Value: []byte(v)})
 			}
-			slices.SortStableFunc(ps, func(a, b store.Posting) int {
-				if a.Bucket != b.Bucket {
-					return int(a.Bucket) - int(b.Bucket)
-				}
-				return bytes.Compare(a.Key, b.Key)
-			})
 			for _, p := range ps {
 				if model[p.Bucket] == nil {
 					model[p.Bucket] = map[string]string{}
@@ -228,7 +222,7 @@ func checkIndex(t testing.TB, ix store.Index, model map[byte]map[string]string, 
 	t.Helper()
 	v, err := ix.View()
 	must(t, err)
-	defer v.Close()
+	defer func() { must(t, v.Close()) }()
 	for b := range map[byte]bool{'a': true, 'b': true, 'c': true} {
 		var keys []string
 		for k := range model[b] {
@@ -243,6 +237,11 @@ func checkIndex(t testing.TB, ix store.Index, model map[byte]map[string]string, 
 			}
 			if i > 0 {
 				lt = keys[i-1]
+			}
+			got, err := ix.Get(b, []byte(at))
+			must(t, err)
+			if want, ok := model[b][at]; (got != nil) != ok || string(got) != want {
+				t.Fatalf("value of %c %q: got %q, want %q", b, at, got, want)
 			}
 			if k, val := v.SeekGE(b, []byte(at)); string(k) != ge || ge != "" && string(val) != model[b][ge] {
 				t.Fatalf("first of %c at or after %q: got %q, want %q", b, at, k, ge)

@@ -1,0 +1,263 @@
+// Package index keeps the derived postings of a log in a log-structured tree
+// (Pebble), because they arrive in random order and a page tree would rewrite
+// a page for nearly every one of them. The index holds no truth: whatever is
+// lost or damaged here is derived again from the records.
+//
+// It writes no log of its own. What was not yet flushed when the process died
+// is gone together with its watermark, and the store derives it again.
+package index
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"evidenced/evidence/problem"
+	"evidenced/store"
+)
+
+// cacheBytes and openFiles are shared by all indexes of a process.
+const (
+	cacheBytes = 24 << 20
+	openFiles  = 1000
+)
+
+// memtableBytes is how much one index gathers in memory before it writes a
+// table. It starts small and doubles, so idle logs cost little.
+const memtableBytes = 8 << 20
+
+// Pool is what the indexes of a process share. The zero value is ready.
+type Pool struct {
+	mu    sync.Mutex
+	cache *pebble.Cache
+	files *pebble.FileCache
+	open  int
+}
+
+func (p *Pool) take() (*pebble.Cache, *pebble.FileCache) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == 0 {
+		p.cache = pebble.NewCache(cacheBytes)
+		p.files = pebble.NewFileCache(4, openFiles)
+	}
+	p.open++
+	return p.cache, p.files
+}
+
+// give releases what the last index used.
+func (p *Pool) give() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open--; p.open == 0 {
+		p.files.Unref()
+		p.cache.Unref()
+		p.files, p.cache = nil, nil
+	}
+}
+
+// Open opens the index kept in the directory, making it when it is not there.
+// A damaged index is thrown away and begun anew: its watermark is zero then.
+func (p *Pool) Open(dir string) (store.Index, error) {
+	x := &index{pool: p, dir: dir}
+	err := x.open()
+	if err != nil {
+		if rerr := os.RemoveAll(dir); rerr != nil {
+			return nil, problem.Wrap(problem.Storage, errors.Join(err, rerr), "open index %s", dir)
+		}
+		if err = x.open(); err != nil {
+			return nil, problem.Wrap(problem.Storage, err, "make index %s", dir)
+		}
+	}
+	return x, nil
+}
+
+type index struct {
+	pool *Pool
+	dir  string
+	db   *pebble.DB
+}
+
+// quiet drops what Pebble tells: errors that matter are returned where the
+// index is used.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf("index: "+format, args...)) }
+
+func (x *index) open() error {
+	cache, files := x.pool.take()
+	o := &pebble.Options{
+		Cache: cache, FileCache: files, Logger: quiet{},
+		FormatMajorVersion: pebble.FormatNewest,
+		DisableWAL:         true,
+		MemTableSize:       memtableBytes,
+		// Four memtables may wait while one is written.
+		MemTableStopWritesThreshold: 4,
+		DisableTableStats:           true,
+	}
+	for i := range o.Levels {
+		// Keyed digests do not compress; filters answer most look-ups of an
+		// identity that is new.
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := pebble.Open(x.dir, o)
+	if err != nil {
+		x.pool.give()
+		return err
+	}
+	x.db = db
+	return nil
+}
+
+// Close implements store.Index.
+func (x *index) Close() error {
+	if x.db == nil {
+		return nil
+	}
+	err := x.db.Flush()
+	err = errors.Join(err, x.db.Close())
+	x.db = nil
+	x.pool.give()
+	return err
+}
+
+// watermark is the key of the number of records indexed; no bucket is zero.
+var watermark = []byte{0, 'w'}
+
+// Watermark implements store.Index.
+func (x *index) Watermark() (uint64, error) {
+	v, closer, err := x.db.Get(watermark)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("watermark of the index: %w", err)
+	}
+	defer closer.Close()
+	if len(v) != 8 {
+		return 0, fmt.Errorf("watermark of the index has %d bytes", len(v))
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// Apply implements store.Index. Postings and watermark become visible, and
+// survive, together.
+func (x *index) Apply(ps []store.Posting, mark uint64) error {
+	size := 64
+	for i := range ps {
+		size += len(ps[i].Key) + len(ps[i].Value) + 8
+	}
+	b := x.db.NewBatchWithSize(size)
+	defer b.Close()
+	for _, p := range ps {
+		op := b.SetDeferred(1+len(p.Key), len(p.Value))
+		op.Key[0] = p.Bucket
+		copy(op.Key[1:], p.Key)
+		copy(op.Value, p.Value)
+		if err := op.Finish(); err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
+	if err := b.Set(watermark, binary.BigEndian.AppendUint64(nil, mark), nil); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	return nil
+}
+
+// Get implements store.Index.
+func (x *index) Get(bucket byte, key []byte) ([]byte, error) {
+	var buf [64]byte
+	v, closer, err := x.db.Get(append(append(buf[:0], bucket), key...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	defer closer.Close()
+	return append(make([]byte, 0, len(v)), v...), nil
+}
+
+// Reset implements store.Index.
+func (x *index) Reset() error {
+	if err := x.Close(); err != nil {
+		return problem.Wrap(problem.Storage, err, "close index %s", x.dir)
+	}
+	if err := os.RemoveAll(x.dir); err != nil {
+		return problem.Wrap(problem.Storage, err, "remove index %s", x.dir)
+	}
+	if err := x.open(); err != nil {
+		return problem.Wrap(problem.Storage, err, "make index %s", x.dir)
+	}
+	return nil
+}
+
+// View implements store.Index.
+func (x *index) View() (store.IndexView, error) {
+	it, err := x.db.NewIter(&pebble.IterOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	return &view{it: it}, nil
+}
+
+type view struct {
+	it  *pebble.Iterator
+	buf []byte
+}
+
+func (v *view) at(bucket byte, key []byte) []byte {
+	v.buf = append(append(v.buf[:0], bucket), key...)
+	return v.buf
+}
+
+// here copies the posting the iterator stands on, when it is of the bucket:
+// the iterator's own bytes live only until it moves.
+func (v *view) here(bucket byte) (key, value []byte) {
+	k := v.it.Key()
+	if k[0] != bucket {
+		return nil, nil
+	}
+	val := v.it.Value()
+	b := make([]byte, len(k)-1+len(val))
+	copy(b, k[1:])
+	copy(b[len(k)-1:], val)
+	return b[: len(k)-1 : len(k)-1], b[len(k)-1:]
+}
+
+// SeekGE implements store.IndexView.
+func (v *view) SeekGE(bucket byte, key []byte) (k, val []byte) {
+	at := v.at(bucket, key)
+	// Walking is cheaper than seeking, and most calls ask for the next one.
+	if v.it.Valid() && bytes.Compare(v.it.Key(), at) < 0 && v.it.Next() && bytes.Compare(v.it.Key(), at) >= 0 {
+		return v.here(bucket)
+	}
+	if !v.it.SeekGE(at) {
+		return nil, nil
+	}
+	return v.here(bucket)
+}
+
+// SeekLT implements store.IndexView.
+func (v *view) SeekLT(bucket byte, key []byte) (k, val []byte) {
+	if !v.it.SeekLT(v.at(bucket, key)) {
+		return nil, nil
+	}
+	return v.here(bucket)
+}
+
+// Close implements store.IndexView.
+func (v *view) Close() error { return v.it.Close() }

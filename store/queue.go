@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// request asks the committer to append items, or to do other work that must
+// not run beside an append.
+type request struct {
+	items  []Item
+	intake IntakeMark // of a part that the intake keeps; else zero
+	work   func() error
+	reply  chan reply // takes one
+}
+
+type reply struct {
+	res Result
+	err error
+}
+
+func newRequest(items []Item) *request { return &request{items: items, reply: make(chan reply, 1)} }
+
+// newest returns the newest position of the intake among the requests.
+func newest(batch []*request) (m IntakeMark) {
+	for _, rq := range batch {
+		if rq.intake.Epoch != "" {
+			m = rq.intake
+		}
+	}
+	return m
+}
+
+// maxWaiting is how many requests of callers wait for a committer before the
+// next caller is held back.
+const maxWaiting = 64
+
+// queue holds requests for a committer, first come, first served.
+type queue struct {
+	slots chan struct{} // taken by callers that are held back when none is left
+	wake  chan struct{}
+
+	mu   sync.Mutex
+	list []*request
+}
+
+func newQueue() *queue {
+	return &queue{slots: make(chan struct{}, maxWaiting), wake: make(chan struct{}, 1)}
+}
+
+// put adds a caller's request, waiting for its turn.
+func (q *queue) put(ctx context.Context, rq *request) error {
+	select {
+	case q.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		<-q.slots
+		return err
+	}
+	q.push(rq)
+	return nil
+}
+
+// push adds a request without waiting.
+func (q *queue) push(rq *request) {
+	q.mu.Lock()
+	q.list = append(q.list, rq)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the requests at the front, of up to about max items, once there
+// is one; nil when quit is closed. Other work is taken alone.
+func (q *queue) take(max int, quit <-chan struct{}) []*request {
+	for {
+		if batch := q.front(max); batch != nil {
+			return batch
+		}
+		select {
+		case <-quit:
+			return nil
+		case <-q.wake:
+		}
+	}
+}
+
+func (q *queue) front(max int) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, items := 0, 0
+	for n < len(q.list) && (n == 0 || items+len(q.list[n].items) <= max && q.list[n].work == nil && q.list[0].work == nil) {
+		items += len(q.list[n].items)
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	batch := q.list[:n:n]
+	q.list = q.list[n:]
+	for _, rq := range batch {
+		if rq.intake.Epoch == "" && rq.work == nil {
+			<-q.slots
+		}
+	}
+	return batch
+}
