@@ -3,7 +3,6 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"time"
 	"unicode/utf8"
 )
@@ -69,7 +68,19 @@ const (
 	RoleActor     Role = "actor"   // acted on evidenced itself
 )
 
-var roleName = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+// valid reports whether the role is 1 to 32 of a-z and -, beginning with a
+// letter.
+func (r Role) valid() bool {
+	if r == "" || len(r) > 32 || r[0] == '-' {
+		return false
+	}
+	for i := 0; i < len(r); i++ {
+		if c := r[i]; (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // Person is one party of a draft, as the source knows it. Realm and NativeID
 // together are the identity; Names are what people call it and go into the
@@ -94,10 +105,20 @@ type Names struct {
 // SourceID is the configured name of a source, such as "vault/prod".
 type SourceID string
 
-var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9/-]{0,62}$`)
-
-// Valid reports whether the name is 1 to 63 of a-z, 0-9, / and -.
-func (s SourceID) Valid() bool { return sourceName.MatchString(string(s)) }
+// Valid reports whether the name is 1 to 63 of a-z, 0-9, / and -, beginning
+// with a letter or digit.
+func (s SourceID) Valid() bool {
+	if s == "" || len(s) > 63 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'; !letter && (i == 0 || c != '/' && c != '-') {
+			return false
+		}
+	}
+	return true
+}
 
 // SelfSource is the source of records that evidenced makes about itself.
 const SelfSource SourceID = "evidenced"
@@ -186,13 +207,17 @@ func (d *Draft) Check() error {
 	}
 	for _, refs := range [][]Ref{{d.Subject}, d.Links, d.Scope, d.ActorScope} {
 		for _, r := range refs {
+			// Escaping makes three bytes of one at most.
+			if worst := 3*(len(r.Scheme)+len(r.Authority)+len(r.Name)+len(r.UID)) + 3; worst <= maxStoredRef {
+				continue
+			}
 			if n := len(r.String()); n > maxStoredRef {
 				return fmt.Errorf("draft %s: reference of %d bytes, at most %d", d.Kind, n, maxStoredRef)
 			}
 		}
 	}
 	for _, p := range d.People {
-		if !roleName.MatchString(string(p.Role)) || !p.Proof.Valid() || p.Realm == "" || p.NativeID == "" {
+		if !p.Role.valid() || !p.Proof.Valid() || p.Realm == "" || p.NativeID == "" {
 			return fmt.Errorf("draft %s: person with role %q, proof %q, realm %q is incomplete", d.Kind, p.Role, p.Proof, p.Realm)
 		}
 	}

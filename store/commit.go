@@ -20,6 +20,7 @@ type draftState struct {
 	info    evidence.Info
 	ident   digest // identity of an event, or of a state
 	digest  digest
+	stored  []byte // identity posting of the event in the stored index
 	parties []evidence.Party
 	people  []PersonKey
 	subject *PersonKey // of a person record: whose keys seal it
@@ -40,6 +41,8 @@ type draftState struct {
 func (l *Log) process(items []Item) (Result, error) {
 	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items)), Size: l.size()}
 	all := make([]draftState, len(items))
+	// Before the index is read: what is forgotten now is found there.
+	l.recent.forget(l.flushed.Load())
 	if err := inOrder(len(items), identifyChunk, func(i int) error {
 		all[i].item = &items[i]
 		return l.identify(&all[i])
@@ -79,7 +82,12 @@ func (l *Log) identify(d *draftState) error {
 		d.ident = l.names.identity(draft.Source, draft.Kind, draft.Key)
 	}
 	if d.info.State && draft.Op == evidence.OpSet || d.info.Revisable {
-		d.digest, err = l.names.factsDigest(d.info, draft)
+		if d.digest, err = l.names.factsDigest(d.info, draft); err != nil {
+			return err
+		}
+	}
+	if !d.info.State {
+		d.stored, err = l.index.Get(bucketIdentity, d.ident[:])
 	}
 	return err
 }
@@ -88,7 +96,6 @@ func (l *Log) identify(d *draftState) error {
 // It asks three places: this batch, the records that the stored index may not
 // have yet, and the stored index.
 func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err error) {
-	l.recent.forget(l.flushed.Load())
 	f := filter{l: l}
 	defer func() { err = errors.Join(err, f.close()) }()
 	fresh = make([]*draftState, 0, len(all))
@@ -130,10 +137,7 @@ func (f *filter) event(d *draftState) (Fate, error) {
 	}
 	e, ok := f.l.recent.event(d.ident)
 	if !ok {
-		v, err := f.l.index.Get(bucketIdentity, d.ident[:])
-		if err != nil {
-			return 0, err
-		}
+		v := d.stored
 		if v == nil {
 			f.remember(d)
 			return Appended, nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -55,22 +56,55 @@ func (d *digest) UnmarshalText(b []byte) error {
 type macPool struct{ pool sync.Pool }
 
 func newMACPool(key []byte) *macPool {
-	return &macPool{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	m := &macPool{}
+	m.pool.New = func() any { return &macState{pool: m, h: hmac.New(sha256.New, key)} }
+	return m
+}
+
+// macState is one HMAC at work. Its message is gathered and hashed at once.
+type macState struct {
+	pool *macPool
+	h    hash.Hash
+	buf  []byte
+	sum  [32]byte
+}
+
+func (m *macPool) begin() *macState {
+	s := m.pool.Get().(*macState)
+	s.buf = s.buf[:0]
+	return s
+}
+
+// part adds a part of the message, with its length before it.
+func (s *macState) part(p string) {
+	s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(len(p)))
+	s.buf = append(s.buf, p...)
+}
+
+func (s *macState) bytes(p []byte) {
+	s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(len(p)))
+	s.buf = append(s.buf, p...)
+}
+
+// end returns the HMAC; the state must not be used after it.
+func (s *macState) end() [32]byte {
+	s.h.Reset()
+	s.h.Write(s.buf)
+	s.h.Sum(s.sum[:0])
+	out := s.sum
+	if cap(s.buf) <= 64<<10 { // a rare long message must not be kept for good
+		s.pool.pool.Put(s)
+	}
+	return out
 }
 
 // sum returns the HMAC over the parts, each with its length before it.
-func (m *macPool) sum(parts ...string) (out [32]byte) {
-	h := m.pool.Get().(hash.Hash)
-	h.Reset()
-	var n [4]byte
+func (m *macPool) sum(parts ...string) [32]byte {
+	s := m.begin()
 	for _, p := range parts {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
+		s.part(p)
 	}
-	h.Sum(out[:0])
-	m.pool.Put(h)
-	return out
+	return s.end()
 }
 
 func (m *macPool) short(parts ...string) digest {
@@ -96,25 +130,26 @@ func (n names) ref(r evidence.Ref) digest { return n.index.short("ref", r.String
 // factsDigest is the digest of what makes a state or a revision: the facts
 // without the kind's volatile fields, and who the people are.
 func (n names) factsDigest(info evidence.Info, d *evidence.Draft) (digest, error) {
-	facts := d.Content
-	if len(info.Volatile) > 0 {
-		var m map[string]json.RawMessage
-		if err := json.Unmarshal(facts, &m); err != nil {
-			return digest{}, fmt.Errorf("facts of %s: %w", d.Kind, err)
-		}
-		for _, v := range info.Volatile {
-			delete(m, v)
-		}
-		var err error
-		if facts, err = json.Marshal(m); err != nil {
-			return digest{}, err
+	facts, err := withoutFields(d.Content, info.Volatile)
+	if err != nil { // white space between the tokens
+		var buf bytes.Buffer
+		if err = json.Compact(&buf, d.Content); err == nil {
+			facts, err = withoutFields(buf.Bytes(), info.Volatile)
 		}
 	}
-	parts := []string{"facts", string(facts)}
+	if err != nil {
+		return digest{}, fmt.Errorf("facts of %s: %w", d.Kind, err)
+	}
+	m := n.dedup.begin()
+	m.part("facts")
+	m.bytes(facts)
 	for _, p := range d.People {
-		parts = append(parts, string(p.Role), p.Realm, p.NativeID)
+		m.part(string(p.Role))
+		m.part(p.Realm)
+		m.part(p.NativeID)
 	}
-	return n.dedup.short(parts...), nil
+	h := m.end()
+	return digest(h[:16]), nil
 }
 
 // timeKey gives 8 bytes that sort as the times do. Times outside what 64 bits

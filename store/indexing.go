@@ -157,7 +157,7 @@ func (l *Log) catchUpIndex() error {
 		}); err != nil {
 			return fmt.Errorf("derive index: %w", err)
 		}
-			if err := l.index.Apply(ps, end); err != nil {
+		if err := l.index.Apply(ps, end); err != nil {
 			return fmt.Errorf("store index: %w", err)
 		}
 		mark = end

@@ -31,7 +31,7 @@ type Log struct {
 	lifeChanged sync.Cond
 	resident    bool
 	opened      bool // once at least
-	users       int // operations at work
+	users       int  // operations at work
 	used        time.Time
 
 	// What follows is there while the log is resident.
