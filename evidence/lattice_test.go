@@ -33,8 +33,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
+	"store/intake":    {"evidence/problem store", "golang.org/x/sys"},
 	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
-	"store/local":     {"evidence/problem store store/bolt store/keyring", "golang.org/x/sys"},
+	"store/local":     {"evidence/problem store store/bolt store/intake store/keyring", "golang.org/x/sys"},
 	"store/storetest": {"evidence store", "pgregory.net/rapid"},
 
 	"collectors":               {"evidence evidence/problem", ""},

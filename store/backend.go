@@ -126,6 +126,33 @@ type Cursors interface {
 	PutCursor(name string, value []byte) error
 }
 
+// IntakeFrame is one log's part of a batch, as an intake keeps it.
+type IntakeFrame struct {
+	Log  string // log id
+	Pos  uint64 // given by the intake
+	Body []byte // sealed
+}
+
+// Intake keeps batches for many logs durable until the logs have taken them.
+// It may be used by several goroutines.
+type Intake interface {
+	// Epoch names the row of positions.
+	Epoch() string
+	// Put makes the frames durable with one sync and gives them their
+	// positions; then it calls accepted, in order of positions across all
+	// callers. Accepted must not wait for anything.
+	Put(frames []IntakeFrame, accepted func([]IntakeFrame)) error
+	// Taken says that the logs have the frames now.
+	Taken(positions ...uint64) error
+	// Waiting lists the frames not taken, without bodies, in order.
+	Waiting() []IntakeFrame
+	// Body reads the body of a frame that is not taken.
+	Body(pos uint64) ([]byte, error)
+	// Bytes says how much is kept for a log.
+	Bytes(log string) int64
+	Close() error
+}
+
 // Backend makes the storage of logs, by log id.
 type Backend interface {
 	Open(logID string, create bool) (LogFile, Index, error)

@@ -30,6 +30,9 @@ func withoutFields(object []byte, names []string) ([]byte, error) {
 		if i, err = skipValue(object, end+1); err != nil {
 			return nil, err
 		}
+		if i > len(object)-1 {
+			return nil, errNotObject // the value took the closing brace
+		}
 		if i < len(object)-1 {
 			if object[i] != ',' {
 				return nil, errNotObject

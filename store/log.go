@@ -27,6 +27,8 @@ type Log struct {
 
 	simulated bool
 
+	backlog backlog
+
 	life        sync.Mutex // guards the next five
 	lifeChanged sync.Cond
 	resident    bool
@@ -150,12 +152,14 @@ func (l *Log) open() (err error) {
 		return err
 	}
 	l.mu.Lock()
-	l.head, l.edge, l.stopped = head, e, nil
+	l.head, l.edge = head, e
 	l.mu.Unlock()
 	if l.sign, err = openSignState(l.st.o.SignDir, l.keys.LogID()); err != nil {
 		return err
 	}
-	if err := l.checkSignState(); err != nil {
+	// A log that was stopped stays so until the next start: after a failed
+	// sync what is read back may never have reached the disk.
+	if err := l.checkSignState(); err != nil && l.stoppedBy() == nil {
 		l.mu.Lock()
 		l.stopped = err
 		l.mu.Unlock()
@@ -300,7 +304,7 @@ func (l *Log) commit(batch []*request) {
 	l.waitForIndex()
 	if err := l.stoppedBy(); err != nil {
 		for _, rq := range batch {
-			rq.reply <- reply{err: err}
+			l.answer(rq, reply{err: err})
 		}
 		return
 	}
@@ -322,7 +326,7 @@ func (l *Log) commit(batch []*request) {
 		for i, rq := range batch {
 			l.intake = newest(batch[:i+1])
 			r, err := l.process(rq.items)
-			rq.reply <- reply{r, l.keepIntake(rq, err)}
+			l.answer(rq, reply{r, l.keepIntake(rq, err)})
 		}
 		return
 	}
@@ -333,7 +337,7 @@ func (l *Log) commit(batch []*request) {
 		if err == nil {
 			rp.res = Result{res.Fates[at : at+n], res.Seqs[at : at+n], res.Size}
 		}
-		rq.reply <- rp
+		l.answer(rq, rp)
 		at += n
 	}
 }

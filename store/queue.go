@@ -10,6 +10,7 @@ import (
 type request struct {
 	items  []Item
 	intake IntakeMark // of a part that the intake keeps; else zero
+	part   *ingest    // whose piece it is
 	work   func() error
 	reply  chan reply // takes one
 }
@@ -40,12 +41,28 @@ type queue struct {
 	slots chan struct{} // taken by callers that are held back when none is left
 	wake  chan struct{}
 
-	mu   sync.Mutex
-	list []*request
+	mu    sync.Mutex
+	list  []*request
+	items int       // in the list
+	less  sync.Cond // told when there are fewer
 }
 
 func newQueue() *queue {
-	return &queue{slots: make(chan struct{}, maxWaiting), wake: make(chan struct{}, 1)}
+	q := &queue{slots: make(chan struct{}, maxWaiting), wake: make(chan struct{}, 1)}
+	q.less.L = &q.mu
+	return q
+}
+
+// room waits until the committer is no more than two batches behind.
+func (q *queue) room(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, q.less.Broadcast)
+	defer stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.items > 2*maxBatch && ctx.Err() == nil {
+		q.less.Wait()
+	}
+	return ctx.Err()
 }
 
 // put adds a caller's request, waiting for its turn.
@@ -67,6 +84,7 @@ func (q *queue) put(ctx context.Context, rq *request) error {
 func (q *queue) push(rq *request) {
 	q.mu.Lock()
 	q.list = append(q.list, rq)
+	q.items += len(rq.items)
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -102,6 +120,8 @@ func (q *queue) front(max int) []*request {
 	}
 	batch := q.list[:n:n]
 	q.list = q.list[n:]
+	q.items -= items
+	q.less.Broadcast()
 	for _, rq := range batch {
 		if rq.intake.Epoch == "" && rq.work == nil {
 			<-q.slots

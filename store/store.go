@@ -22,6 +22,7 @@ import (
 type Options struct {
 	Backend      Backend
 	Keys         Keyring
+	Intake       Intake // nil: a batch for many logs is written to each of them
 	LogKey       note.Signer
 	LogVerifier  string // note verifier key of LogKey
 	PackVerifier string // note verifier key of the pack key
@@ -35,6 +36,7 @@ type Options struct {
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
 	OpenLogs          int           // logs kept open at a time; default 128
+	IntakeQuota       int64         // bytes kept for a stopped log; default 1 GiB
 }
 
 // Store hands out logs. It may be used by several goroutines.
@@ -52,7 +54,8 @@ type Store struct {
 	background sync.WaitGroup
 }
 
-// New makes a Store. It opens no log yet.
+// New makes a Store. It opens no log but those that the intake keeps something
+// for, in the background.
 func New(o Options) (*Store, error) {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 1 << 30
@@ -66,11 +69,15 @@ func New(o Options) (*Store, error) {
 	if o.OpenLogs == 0 {
 		o.OpenLogs = 128
 	}
+	if o.IntakeQuota == 0 {
+		o.IntakeQuota = 1 << 30
+	}
 	v, err := note.NewVerifier(o.LogVerifier)
 	if err != nil {
 		return nil, fmt.Errorf("store: log verifier key: %w", err)
 	}
-	return &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}, resident: map[*Log]bool{}}, nil
+	s := &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}, resident: map[*Log]bool{}}
+	return s, s.recoverIntake()
 }
 
 // Simulated reports whether this store's logs say that their clock is
@@ -224,6 +231,9 @@ func (s *Store) Close() error {
 	var errs []error
 	for _, l := range s.handles() {
 		errs = append(errs, l.close())
+	}
+	if s.o.Intake != nil {
+		errs = append(errs, s.o.Intake.Close())
 	}
 	errs = append(errs, s.o.Backend.Close())
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@
 //	DIR/lock            held by one process; names its socket
 //	DIR/installation    what this directory is, and its clock
 //	DIR/tenants/LOG/    segments and index of one log
+//	DIR/intake/         batches for many logs, until the logs have them
 //	DIR/cursors.db      sealed resume cursors
 //	KEYS/               wrapping.key, keyring.db, log.key, pack.key
 //	SIGN/               sign-state, to be kept out of backups
@@ -25,6 +26,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/bolt"
+	"evidenced/store/intake"
 	"evidenced/store/keyring"
 )
 
@@ -123,8 +125,12 @@ func Open(o Options) (_ *Local, err error) {
 	if l.PackKey, err = keyring.OpenSigner(filepath.Join(o.KeysDir, "pack.key"), inst.ID+"/pack", fresh); err != nil {
 		return nil, err
 	}
+	in, err := intake.Open(filepath.Join(o.Dir, "intake"))
+	if err != nil {
+		return nil, err
+	}
 	so := store.Options{
-		Backend: bolt.New(o.Dir), Keys: l.Keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
+		Backend: bolt.New(o.Dir), Intake: in, Keys: l.Keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
 		SignDir: o.SignDir, Installation: inst.ID, Clock: o.Clock, Simulated: l.Simulated, Log: o.Log,
 	}
 	if o.Store != nil {
@@ -178,7 +184,7 @@ func checkDir(dir string, fresh bool) error {
 		if es, err := os.ReadDir(dir); err == nil {
 			for _, e := range es {
 				switch e.Name() {
-				case "lock", "keys", "sign-state", "tenants", "cursors.db", "installation.new":
+				case "lock", "keys", "sign-state", "tenants", "intake", "cursors.db", "installation.new":
 				default:
 					return problem.New(problem.Refused, "%s is not empty and holds no evidence: %s is in the way", dir, e.Name()).
 						WithHint("give an empty directory as data_dir")
