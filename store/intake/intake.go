@@ -3,9 +3,9 @@
 // however many logs it is for.
 //
 // It is a row of files NNNNNNNN.intake. Each begins with a line that names the
-// format, the epoch, a random name of this intake, and the newest position given
-// out before the file: positions rise within an epoch, through all files, and
-// are never used again. Then come frames:
+// format, the epoch (a random name of this intake), the newest position given out
+// before the file, and a checksum: positions rise within an epoch, through all
+// files, and are never used again. Then come frames:
 //
 //	length   4 bytes, of what follows the checksum
 //	checksum 4 bytes, CRC-32C of what follows it
@@ -147,7 +147,11 @@ func open(dir string, limit int64) (_ *Intake, err error) {
 
 func fileName(n int) string { return fmt.Sprintf("%08d.intake", n) }
 
-func firstLine(epoch string, base uint64) string { return fmt.Sprintf("%s%s %d\n", magic, epoch, base) }
+// firstLine begins a file; its last word is the CRC-32C of what is before it.
+func firstLine(epoch string, base uint64) string {
+	line := fmt.Sprintf("%s%s %d", magic, epoch, base)
+	return fmt.Sprintf("%s %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
+}
 
 // keep notes a frame that was not taken yet.
 func (i *Intake) keep(f *file, pos uint64, fr frame) {
@@ -173,14 +177,14 @@ func (i *Intake) load(n int, newest bool) (*file, error) {
 	}
 	r := bufio.NewReaderSize(f, 1<<20)
 	line, err := r.ReadString('\n')
-	if newest && err == io.EOF && len(line) <= 64 {
+	if newest && err == io.EOF && len(line) <= 80 {
 		// Begun and not synced: nothing was put into it.
 		f.Close()
 		return nil, os.Remove(path)
 	}
 	var epoch string
 	var base uint64
-	if _, serr := fmt.Sscanf(line, magic+"%16s %d\n", &epoch, &base); err != nil || serr != nil || firstLine(epoch, base) != line {
+	if _, serr := fmt.Sscanf(line, magic+"%16s %d ", &epoch, &base); err != nil || serr != nil || firstLine(epoch, base) != line {
 		return nil, damaged("its first line is damaged")
 	}
 	if i.epoch == "" {

@@ -22,11 +22,32 @@ import (
 	"evidenced/store"
 )
 
-const crashDir = "EVIDENCED_CRASH_DIR"
+// crashDir is set for the child that is to be killed, crashHow says what it
+// does until then.
+const (
+	crashDir = "EVIDENCED_CRASH_DIR"
+	crashHow = "EVIDENCED_CRASH_HOW"
+)
+
+// cycles is how often a process is killed: 1,000 times in full (EVIDENCED_FULL
+// is set), some times otherwise.
+func cycles(some int) int {
+	switch {
+	case os.Getenv("EVIDENCED_FULL") != "":
+		return 1000
+	case testing.Short():
+		return 3
+	}
+	return some
+}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
-		if err := appendUntilKilled(dir); err != nil {
+		run := appendUntilKilled
+		if os.Getenv(crashHow) == "ingest" {
+			run = ingestUntilKilled
+		}
+		if err := run(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -78,16 +99,12 @@ func appendUntilKilled(dir string) error {
 func TestKilledWhileAppending(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	acked := map[string]bool{}
-	cycles := 30
-	if testing.Short() {
-		cycles = 5
-	}
-	for i := range cycles {
+	for i := range cycles(30) {
 		runAndKill(t, dir, time.Duration(5+rand.IntN(80))*time.Millisecond, acked)
 		checkAfterKill(t, dir, acked, i)
 	}
-	if len(acked) < cycles {
-		t.Errorf("only %d keys were acknowledged in %d cycles: the test tests nothing", len(acked), cycles)
+	if len(acked) < cycles(30) {
+		t.Errorf("only %d keys were acknowledged: the test tests nothing", len(acked))
 	}
 }
 
