@@ -23,6 +23,18 @@ type Placed struct {
 	Run   evidence.ID
 }
 
+// Taken says what became of one tenant's drafts of a batch.
+type Taken struct {
+	New []bool // for each draft, whether it is a new record
+	// Kept says that the drafts are durable and wait for the tenant's log,
+	// which is stopped.
+	Kept bool
+	// Refused says that the drafts are not durable, because as much waits for
+	// the tenant's stopped log as may. The source goes on without the tenant.
+	Refused bool
+	Err     error // the drafts are not durable, and the look has failed
+}
+
 // Ledger is where a runner writes. It may be used by several goroutines.
 type Ledger interface {
 	// Tenants lists the tenants whose logs tell the coverage of a source:
@@ -31,6 +43,10 @@ type Ledger interface {
 	// Append makes the drafts durable in the tenant's log and reports for each
 	// whether it is new there.
 	Append(ctx context.Context, t evidence.Tenant, ds []Placed) ([]bool, error)
+	// Ingest makes the drafts of a batch durable, each tenant's for itself, and
+	// says what became of them. An error, and an error of one tenant, mean that
+	// drafts are not durable.
+	Ingest(ctx context.Context, batch map[evidence.Tenant][]Placed) (map[evidence.Tenant]Taken, error)
 	// OpenStates yields the states of the kind in force in the tenant's log.
 	OpenStates(ctx context.Context, t evidence.Tenant, kind evidence.Kind) iter.Seq2[evidence.Record, error]
 	// Cursor and PutCursor keep a small value, sealed and durable.

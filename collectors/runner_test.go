@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type memory struct {
 	logs    map[evidence.Tenant][]Placed
 	cursors map[string][]byte
 	fail    error
+	stopped map[evidence.Tenant]Taken // what becomes of their drafts
 	mu      sync.Mutex
 }
 
@@ -66,6 +68,19 @@ func (m *memory) Append(_ context.Context, t evidence.Tenant, ds []Placed) ([]bo
 		news = append(news, n)
 	}
 	return news, nil
+}
+
+func (m *memory) Ingest(ctx context.Context, batch map[evidence.Tenant][]Placed) (map[evidence.Tenant]Taken, error) {
+	taken := map[evidence.Tenant]Taken{}
+	for t, ds := range batch {
+		if k, ok := m.stopped[t]; ok {
+			taken[t] = k
+			continue
+		}
+		news, err := m.Append(ctx, t, ds)
+		taken[t] = Taken{New: news, Err: err}
+	}
+	return taken, nil
 }
 
 func (m *memory) last(t evidence.Tenant, k evidence.Kind, subject evidence.Ref) *Placed {
@@ -342,6 +357,42 @@ func TestBlindPartConcernsItsOwner(t *testing.T) {
 		if best != tc.want {
 			t.Errorf("%s after minute %d: got %q, want %q", tc.tenant, tc.min, best, tc.want)
 		}
+	}
+}
+
+// A tenant whose log is stopped holds the source up for nobody. What is kept
+// for it counts as its own; what had to be refused leaves it blind.
+func TestStoppedLogDoesNotStopTheSource(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		taken Taken
+		kept  int
+		blind bool
+	}{{"kept", Taken{Kept: true}, 1, false}, {"refused", Taken{Refused: true}, 0, true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t)
+			one, two := tenantOf(t, "tenant-1"), tenantOf(t, "tenant-2")
+			b.list(t, "tenant-1 web", "tenant-2 api")
+			b.mem.stopped = map[evidence.Tenant]Taken{one: tc.taken}
+			b.now = b.now.Add(time.Minute)
+			f := b.list(t, "tenant-1 web2", "tenant-2 api2")
+			if f.Outcome != evidence.RunDone || f.Kept != tc.kept && tc.kept == 0 || (f.Refused > 0) != tc.blind {
+				t.Errorf("the run: %+v", f)
+			}
+			b.mem.stopped = nil
+			b.now = b.now.Add(time.Minute)
+			b.list(t, "tenant-1 web2", "tenant-2 api2")
+			if err := b.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			for _, tn := range []evidence.Tenant{one, two} {
+				spans, _ := coverageOf(t, b.mem, tn)
+				blind := slices.ContainsFunc(spans, func(s evidence.CoverageSpan) bool { return s.Class == evidence.Blind })
+				if blind != (tc.blind && tn == one) {
+					t.Errorf("%s: blind %t, spans %+v", tn, blind, spans)
+				}
+			}
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -31,6 +30,9 @@ type sink struct {
 	records    int
 	repeated   int
 	ended      int
+	kept       int // durable, waiting for a stopped log
+	dropped    int // refused for a stopped log
+	refused    map[evidence.Tenant]time.Time
 	requests   int
 	incomplete string
 	narrow     bool // the credential sees less than before
@@ -206,32 +208,30 @@ func (s *sink) flush(ctx context.Context) error {
 	return nil
 }
 
-// writers is how many logs are written at a time: their syncs overlap.
-const writers = 8
-
-// write appends the batch to every tenant's log. What one log refuses does not
-// keep the others from what is theirs.
+// write hands the batch over. What one log refuses does not keep the others
+// from what is theirs.
 func (s *sink) write(ctx context.Context, queue map[evidence.Tenant][]Placed) error {
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-		slots = make(chan struct{}, writers)
-	)
+	taken, err := s.r.Ledger.Ingest(ctx, queue)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	var first error
 	for t, ds := range queue {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			news, err := s.r.Ledger.Append(ctx, t, ds)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				if first == nil {
-					first = fmt.Errorf("store for %s: %w", t, err)
-				}
-				return
+		k := taken[t]
+		switch {
+		case k.Err != nil:
+			if first == nil {
+				first = fmt.Errorf("store for %s: %w", t, k.Err)
 			}
-			for i, n := range news {
+		case k.Refused:
+			s.refuse(t, ds)
+		case k.Kept:
+			s.kept += len(ds)
+			for _, d := range ds {
+				s.r.count(t, d.Draft.Kind)
+			}
+		default:
+			for i, n := range k.New {
 				if n {
 					s.records++
 					s.r.count(t, ds[i].Draft.Kind)
@@ -239,10 +239,24 @@ func (s *sink) write(ctx context.Context, queue map[evidence.Tenant][]Placed) er
 					s.repeated++
 				}
 			}
-		})
+		}
 	}
-	wg.Wait()
 	return first
+}
+
+// refuse remembers since when a tenant misses what the source told.
+func (s *sink) refuse(t evidence.Tenant, ds []Placed) {
+	if s.refused == nil {
+		s.refused = map[evidence.Tenant]time.Time{}
+	}
+	since, ok := s.refused[t]
+	for _, d := range ds {
+		if !ok || d.Draft.OccurredAt.Before(since) {
+			since, ok = d.Draft.OccurredAt, true
+		}
+	}
+	s.refused[t] = since
+	s.dropped += len(ds)
 }
 
 func (s *sink) wait() error {
@@ -305,6 +319,14 @@ func (s *sink) keep(resume []byte, o evidence.Observation) error {
 	} else {
 		changed = s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners)
 	}
+	for t, since := range s.refused {
+		changed = true
+		s.r.state.Coverage.miss(evidence.Seen{
+			Kinds: s.r.Collector.Kinds(), From: since, To: o.At,
+			Cause: "the log was stopped, and as much waited for it as may: what the source told was refused",
+		}, []string{t.String()})
+	}
+	clear(s.refused)
 	s.changed = s.changed || changed
 	s.r.state.Resume = slices.Clone(resume)
 	return s.r.save()
@@ -403,7 +425,7 @@ func (s *sink) facts(now time.Time) evidence.RunFacts {
 	o := s.last
 	f := evidence.RunFacts{
 		Source: s.r.Source, Slot: s.slot, Started: s.started, Ended: now, Window: o.Window,
-		Items: s.items, Records: s.records, Repeated: s.repeated, Ended_: s.ended,
+		Items: s.items, Records: s.records, Repeated: s.repeated, Ended_: s.ended, Kept: s.kept, Refused: s.dropped,
 		Total: o.Total, Identity: o.Identity, Sees: len(o.Sees), TLS: o.TLS, TLSKey: o.TLSKey,
 		Requests: s.requests, Notes: s.notes,
 	}

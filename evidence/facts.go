@@ -387,6 +387,8 @@ type RunFacts struct {
 	Records  int       `json:"records"`
 	Repeated int       `json:"repeated"` // seen before
 	Ended_   int       `json:"states_ended,omitempty"`
+	Kept     int       `json:"kept,omitempty"`    // durable, waiting for a log that is stopped
+	Refused  int       `json:"refused,omitempty"` // not kept: too much waits for a log that is stopped
 	Total    int64     `json:"source_total"` // -1 when the source gives none
 	Identity string    `json:"identity,omitempty"`
 	Sees     int       `json:"sees,omitempty"` // containers visible

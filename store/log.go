@@ -238,6 +238,9 @@ func (l *Log) Stopped() error {
 	return l.stoppedBy()
 }
 
+// Failure is Stopped as far as it is known: it opens nothing.
+func (l *Log) Failure() error { return l.stoppedBy() }
+
 func (l *Log) stoppedBy() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -28,24 +28,66 @@ func (l *ledger) Append(ctx context.Context, t evidence.Tenant, ds []collectors.
 	if err != nil {
 		return nil, err
 	}
-	items := make([]store.Item, len(ds))
-	for i, d := range ds {
-		items[i] = store.Item{Draft: d.Draft, Actor: d.Actor, Run: d.Run}
-	}
-	res, err := log.Append(ctx, items)
+	res, err := log.Append(ctx, items(ds))
 	if err != nil {
 		return nil, err
 	}
-	news := make([]bool, len(ds))
+	return news(res), l.signWhenGrown(t)
+}
+
+func items(ds []collectors.Placed) []store.Item {
+	out := make([]store.Item, len(ds))
+	for i, d := range ds {
+		out[i] = store.Item{Draft: d.Draft, Actor: d.Actor, Run: d.Run}
+	}
+	return out
+}
+
+func news(res store.Result) []bool {
+	out := make([]bool, len(res.Fates))
 	for i, f := range res.Fates {
-		news[i] = f == store.Appended || f == store.Amended
+		out[i] = f == store.Appended || f == store.Amended
 	}
-	if log.CheckpointDue(time.Time{}) { // grown by many records, whatever the time
-		if _, _, err := log.Checkpoint(); err != nil {
-			return nil, err
+	return out
+}
+
+// signWhenGrown signs a log that has grown by many records, whatever the time.
+func (l *ledger) signWhenGrown(t evidence.Tenant) error {
+	log, err := l.st.Log(t)
+	if err != nil || !log.CheckpointDue(time.Time{}) {
+		return err
+	}
+	_, _, err = log.Checkpoint()
+	return err
+}
+
+// Ingest implements collectors.Ledger.
+func (l *ledger) Ingest(ctx context.Context, batch map[evidence.Tenant][]collectors.Placed) (map[evidence.Tenant]collectors.Taken, error) {
+	parts := make([]store.Part, 0, len(batch))
+	for t, ds := range batch {
+		parts = append(parts, store.Part{Tenant: t, Items: items(ds)})
+	}
+	in, err := l.st.Ingest(ctx, parts)
+	if err != nil {
+		return nil, err
+	}
+	taken := make(map[evidence.Tenant]collectors.Taken, len(parts))
+	for i, p := range parts {
+		res, err := in.Wait(ctx, i)
+		k := collectors.Taken{New: news(res)}
+		switch {
+		case errors.Is(err, store.ErrKept):
+			k.Kept = true
+		case errors.Is(err, store.ErrQuota):
+			k.Refused = true
+		case err != nil:
+			k.Err = err
+		default:
+			k.Err = l.signWhenGrown(p.Tenant)
 		}
+		taken[p.Tenant] = k
 	}
-	return news, nil
+	return taken, nil
 }
 
 func (l *ledger) OpenStates(ctx context.Context, t evidence.Tenant, kind evidence.Kind) iter.Seq2[evidence.Record, error] {
@@ -54,6 +96,9 @@ func (l *ledger) OpenStates(ctx context.Context, t evidence.Tenant, kind evidenc
 		return func(func(evidence.Record, error) bool) {}
 	}
 	if err != nil {
+		return func(yield func(evidence.Record, error) bool) { yield(evidence.Record{}, err) }
+	}
+	if err := log.CaughtUp(ctx); err != nil {
 		return func(yield func(evidence.Record, error) bool) { yield(evidence.Record{}, err) }
 	}
 	return log.Snapshot().States(ctx, kind, time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC))

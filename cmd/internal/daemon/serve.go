@@ -56,6 +56,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 		h := telemetry.Handler(e.metrics(), telemetry.Health{Ready: e.ready})
 		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
 	}
+	part("logs", func() error { return e.openLogs(ctx) })
 	part("checkpoints", func() error { return e.sign(ctx) })
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
@@ -184,6 +185,7 @@ func (e *Engine) sign(ctx context.Context) error {
 				// again.
 				e.o.Log.Error("checkpoints not signed", "err", err)
 			}
+			e.local.Store.Rest(ctx, restAfter)
 		}
 	}
 }
@@ -199,9 +201,34 @@ func (e *Engine) ready(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.Stopped(); err != nil {
+		if err := l.Failure(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// openLogs opens every log once, so that one that must not go on is found at
+// the start and not with its next record.
+func (e *Engine) openLogs(ctx context.Context) error {
+	ts, err := e.local.Store.Tenants()
+	if err != nil {
+		return err
+	}
+	for _, t := range ts {
+		if ctx.Err() != nil {
+			return nil
+		}
+		l, err := e.local.Store.Log(t)
+		if err != nil {
+			return err
+		}
+		if err := l.Stopped(); err != nil {
+			e.o.Log.Error("log does not go on", "tenant", t.String(), "code", codeOf(err))
+		}
+	}
+	return nil
+}
+
+// restAfter is how long a log that nobody uses stays open.
+const restAfter = 10 * time.Minute
