@@ -389,7 +389,7 @@ type RunFacts struct {
 	Ended_   int       `json:"states_ended,omitempty"`
 	Kept     int       `json:"kept,omitempty"`    // durable, waiting for a log that is stopped
 	Refused  int       `json:"refused,omitempty"` // not kept: too much waits for a log that is stopped
-	Total    int64     `json:"source_total"` // -1 when the source gives none
+	Total    int64     `json:"source_total"`      // -1 when the source gives none
 	Identity string    `json:"identity,omitempty"`
 	Sees     int       `json:"sees,omitempty"` // containers visible
 	OffsetMS *int64    `json:"clock_offset_ms,omitempty"`

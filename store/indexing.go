@@ -47,11 +47,11 @@ func (l *Log) flushIndex() error {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	for {
-		recs := l.tail.first(indexChunk)
-		if len(recs) == 0 {
+		batches := l.tail.first(indexChunk)
+		if len(batches) == 0 {
 			return nil
 		}
-		err := l.storePostings(recs)
+		err := l.storePostings(batches)
 		l.mu.Lock()
 		l.flushErr = err
 		l.mu.Unlock()
@@ -62,19 +62,22 @@ func (l *Log) flushIndex() error {
 }
 
 // storePostings moves records from the front of the tail into the index.
-func (l *Log) storePostings(recs []indexed) error {
-	ps := make([]Posting, 0, len(recs)*7)
-	for i := range recs {
-		ps = l.names.postings(ps, &recs[i])
+func (l *Log) storePostings(batches [][]indexed) error {
+	ps := make([]Posting, 0, indexChunk*7)
+	var mark uint64
+	for _, recs := range batches {
+		for i := range recs {
+			ps = l.names.postings(ps, &recs[i])
+		}
+		mark = recs[len(recs)-1].seq + 1
 	}
-	mark := recs[len(recs)-1].seq + 1
 	if err := l.index.Apply(ps, mark); err != nil {
 		return err
 	}
 	// Only now may the records leave memory: a reader always finds them in one
 	// place or in both.
 	l.flushed.Store(mark)
-	l.tail.done(mark)
+	l.tail.done(len(batches))
 	l.caughtUp()
 	return nil
 }

@@ -48,9 +48,10 @@ type indexed struct {
 type tail struct {
 	names *names
 
-	mu   sync.Mutex
-	recs []indexed // in order of seq
-	from uint64    // of recs[0]
+	mu     sync.Mutex
+	chunks [][]indexed // batches, in order of seq
+	from   uint64      // seq of the first record
+	n      int         // records
 
 	treeMu     sync.Mutex // held while the tree grows; taken before mu
 	tree       *btree.BTreeG[Posting]
@@ -62,10 +63,11 @@ func newTail(n *names, from uint64) *tail {
 	return &tail{names: n, from: from, tree: newTree(), treeFrom: from, treeBefore: from}
 }
 
-// add appends records; only the committer calls it.
+// add appends a batch; only the committer calls it.
 func (t *tail) add(recs []indexed) {
 	t.mu.Lock()
-	t.recs = append(t.recs, recs...)
+	t.chunks = append(t.chunks, recs)
+	t.n += len(recs)
 	t.mu.Unlock()
 }
 
@@ -73,28 +75,34 @@ func (t *tail) add(recs []indexed) {
 func (t *tail) len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.recs)
+	return t.n
 }
 
-// first returns up to n records from the front, without taking them out.
-func (t *tail) first(n int) []indexed {
+// first returns whole batches from the front, of n records or a little more,
+// without taking them out.
+func (t *tail) first(n int) [][]indexed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.recs[:min(n, len(t.recs)):min(n, len(t.recs))]
-}
-
-// done takes the records before the mark out: they are stored.
-func (t *tail) done(mark uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := int(mark - t.from)
-	t.from = mark
-	if n == len(t.recs) {
-		t.recs = nil
-		return
+	end, recs := 0, 0
+	for end < len(t.chunks) && recs < n {
+		recs += len(t.chunks[end])
+		end++
 	}
-	clear(t.recs[:n]) // what they hold must not be kept alive by the array
-	t.recs = t.recs[n:]
+	return t.chunks[:end:end]
+}
+
+// done takes so many batches out: they are stored.
+func (t *tail) done(batches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range batches {
+		t.from += uint64(len(t.chunks[i]))
+		t.n -= len(t.chunks[i])
+		t.chunks[i] = nil // must not be kept alive by the array
+	}
+	if t.chunks = t.chunks[batches:]; len(t.chunks) == 0 {
+		t.chunks = nil
+	}
 }
 
 // postings returns a tree with the postings of all records that wait. It may
@@ -103,17 +111,21 @@ func (t *tail) postings() *btree.BTreeG[Posting] {
 	t.treeMu.Lock()
 	defer t.treeMu.Unlock()
 	t.mu.Lock()
-	recs, from := t.recs, t.from
+	chunks, from, before := slices.Clone(t.chunks), t.from, t.from+uint64(t.n)
 	t.mu.Unlock()
-	before := from + uint64(len(recs))
 	if t.treeBefore < from || t.treeBefore-t.treeFrom > 2*maxTail {
 		t.tree, t.treeFrom, t.treeBefore = newTree(), from, from
 	}
 	var ps []Posting
-	for i := range recs[t.treeBefore-from:] {
-		ps = t.names.postings(ps[:0], &recs[t.treeBefore-from:][i])
-		for _, p := range ps {
-			t.tree.Set(p)
+	for _, recs := range chunks {
+		for i := range recs {
+			if recs[i].seq < t.treeBefore {
+				continue
+			}
+			ps = t.names.postings(ps[:0], &recs[i])
+			for _, p := range ps {
+				t.tree.Set(p)
+			}
 		}
 	}
 	t.treeBefore = before

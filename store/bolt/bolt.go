@@ -294,8 +294,16 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 		if err != nil {
 			return err
 		}
+		// The values stand in one piece of memory, which bbolt copies from.
+		size := 0
 		for _, e := range entries {
-			if err := rb.Put(seqKey(e.Seq), encodeEntry(e)); err != nil {
+			size += entrySize(e)
+		}
+		buf := make([]byte, 0, size)
+		for _, e := range entries {
+			start := len(buf)
+			buf = encodeEntry(buf, e)
+			if err := rb.Put(seqKey(e.Seq), buf[start:len(buf):len(buf)]); err != nil {
 				return err
 			}
 		}
@@ -534,12 +542,15 @@ func tileKey(level int, index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{byte(level)}, index)
 }
 
-func encodeEntry(e store.Entry) []byte {
+func entrySize(e store.Entry) int {
 	n := 4 + len(e.Leaf)
 	for _, c := range e.Claims {
 		n += 4 + len(c)
 	}
-	b := make([]byte, 0, n)
+	return n
+}
+
+func encodeEntry(b []byte, e store.Entry) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(e.Leaf)))
 	b = append(b, e.Leaf...)
 	for _, c := range e.Claims {
