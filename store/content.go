@@ -254,3 +254,127 @@ func appendRefs(b []byte, intro string, refs []evidence.Ref) []byte {
 	}
 	return append(b, ']')
 }
+
+// decode reads what encode wrote. The members that every record has are read
+// by hand, because this runs for every record that is shown; a content that
+// does not have the plain form goes through encoding/json, with the same
+// outcome.
+func (c *content) decode(plain []byte) error {
+	if c.decodePlain(plain) {
+		return nil
+	}
+	*c = content{}
+	return json.Unmarshal(plain, c)
+}
+
+// decodePlain reports whether the content had the plain form: members in their
+// order, no white space, no escapes.
+func (c *content) decodePlain(b []byte) bool {
+	s := plainReader{b}
+	if !s.skip("{") {
+		return false
+	}
+	var text string
+	var ok bool
+	if s.skip(`"key":`) {
+		if c.Key, ok = s.str(); !ok || !s.skip(",") {
+			return false
+		}
+	}
+	if !s.skip(`"subject":`) {
+		return false
+	}
+	if text, ok = s.str(); !ok || c.Subject.UnmarshalText([]byte(text)) != nil {
+		return false
+	}
+	if c.Links, ok = s.refs(`,"links":[`); !ok {
+		return false
+	}
+	if c.Scope, ok = s.refs(`,"scope":[`); !ok {
+		return false
+	}
+	if s.skip(`,"actor":`) {
+		if text, ok = s.str(); !ok {
+			return false
+		}
+		c.Actor = evidence.ActorTenant(text)
+	}
+	if s.skip(`,"digest":`) {
+		if text, ok = s.str(); !ok || c.Digest.UnmarshalText([]byte(text)) != nil {
+			return false
+		}
+	}
+	if !s.skip(`,"facts":`) {
+		return false
+	}
+	end, err := skipValue(s.b, 0)
+	if err != nil || !json.Valid(s.b[:end]) {
+		return false
+	}
+	c.Facts = json.RawMessage(s.b[:end:end])
+	s.b = s.b[end:]
+	if s.skip(`,"request":`) {
+		if end, err = skipValue(s.b, 0); err != nil {
+			return false
+		}
+		c.Request = &evidence.Request{}
+		if json.Unmarshal(s.b[:end], c.Request) != nil {
+			return false
+		}
+		s.b = s.b[end:]
+	}
+	return string(s.b) == "}"
+}
+
+// plainReader reads JSON tokens that need no unescaping from the front of b.
+type plainReader struct{ b []byte }
+
+func (s *plainReader) skip(text string) bool {
+	if len(s.b) < len(text) || string(s.b[:len(text)]) != text {
+		return false
+	}
+	s.b = s.b[len(text):]
+	return true
+}
+
+func (s *plainReader) str() (string, bool) {
+	if len(s.b) == 0 || s.b[0] != '"' {
+		return "", false
+	}
+	for i, c := range s.b[1:] {
+		switch {
+		case c == '"':
+			v := string(s.b[1 : 1+i])
+			s.b = s.b[2+i:]
+			return v, true
+		case c < ' ' || c >= 0x7f || c == '\\':
+			return "", false
+		}
+	}
+	return "", false
+}
+
+func (s *plainReader) refs(intro string) ([]evidence.Ref, bool) {
+	if !s.skip(intro) {
+		return nil, true
+	}
+	var rs []evidence.Ref
+	for {
+		text, ok := s.str()
+		if !ok {
+			return nil, false
+		}
+		var r evidence.Ref
+		if r.UnmarshalText([]byte(text)) != nil {
+			return nil, false
+		}
+		rs = append(rs, r)
+		switch {
+		case s.skip(","):
+		case s.skip("]"):
+			return rs, true
+		default:
+			return nil, false
+		}
+	}
+}

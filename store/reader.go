@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -529,7 +528,7 @@ func (s *Snapshot) loadHeld(seq uint64, text, raw bool) (evidence.Record, error)
 
 func fillContent(r *evidence.Record, plain []byte) error {
 	var c content
-	if err := json.Unmarshal(plain, &c); err != nil {
+	if err := c.decode(plain); err != nil {
 		return fmt.Errorf("content: %w", err)
 	}
 	r.Key, r.Subject, r.Links, r.Scope = c.Key, c.Subject, c.Links, c.Scope
@@ -569,7 +568,7 @@ func (l *Log) openContent(lf *chain.Leaf, e Entry) (*content, error) {
 			return nil, err
 		}
 		var out content
-		if err := json.Unmarshal(o.Plain, &out); err != nil {
+		if err := out.decode(o.Plain); err != nil {
 			return nil, fmt.Errorf("content: %w", err)
 		}
 		return &out, nil
