@@ -73,6 +73,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},
+	"testdata/bench": {"evidence evidence/chain evidence/claim store store/local", "golang.org/x/sys"},
 }
 
 // noIO are packages without a network or a file system, by what they must not
@@ -91,7 +92,7 @@ const module = "evidenced/"
 // outside tests.
 func imported(t *testing.T) map[string][]string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...", "./testdata/world")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...", "./testdata/world", "./testdata/bench")
 	cmd.Dir = ".."
 	out, err := cmd.Output()
 	var exit *exec.ExitError
