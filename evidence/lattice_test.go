@@ -29,6 +29,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/chain":        {"evidence", "golang.org/x/mod"},
 	"evidence/claim":        {"evidence", ""},
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
+	"evidence/witness":      {"evidence evidence/chain", "golang.org/x/mod"},
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
@@ -80,7 +81,7 @@ var lattice = map[string]struct{ ours, others string }{
 // import of the standard library.
 var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
-	"evidence/claim": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
+	"evidence/claim": "os net net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec",
