@@ -33,6 +33,7 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
+	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
 	"store/intake":    {"evidence/problem store", "golang.org/x/sys"},
 	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
