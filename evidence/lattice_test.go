@@ -32,6 +32,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/witness":      {"evidence evidence/chain", "golang.org/x/mod"},
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
+	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/witness", ""},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
