@@ -72,7 +72,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
 	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem reports store/local", "github.com/spf13/cobra"},
+		"collectors collectors/all evidence evidence/problem evidence/witness reports store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},

@@ -75,7 +75,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.tenantsCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
-		p.verifyCommand(), p.fsckCommand(),
+		p.verifyCommand(), p.fsckCommand(), p.witnessCommand(),
 	)
 	if p.demo != nil {
 		root.AddCommand(p.demoCommand())
