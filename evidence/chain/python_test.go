@@ -50,7 +50,7 @@ func copyVectors(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	files, err := filepath.Glob(filepath.Join(vectorDir, "*.json"))
-	if err != nil || len(files) != 7 {
+	if err != nil || len(files) != 8 {
 		t.Fatalf("vectors: %q, %v", files, err)
 	}
 	for _, f := range files {
@@ -92,6 +92,11 @@ func TestPythonRefusesOtherVectors(t *testing.T) {
 		{"a ciphertext changed", "claims.json", `"ciphertext": "`, `"ciphertext": "AAAA`},
 		{"a reference changed", "refs.json", `"text": "change:prod/`, `"text": "change:test/`},
 		{"a refused reference that is good", "refs.json", `"text": "repo:acme"`, `"text": "repo:/acme"`},
+		{"a cosigned size changed", "witness.json", `\n21\n`, `\n22\n`},
+		{"a witness's key changed", "witness.json", `"key": "witness.example/w1+`, `"key": "witness.example/w9+`},
+		{"a cosignature's time changed", "witness.json", `"time": "2026-11-14T14:00:00Z"`, `"time": "2026-11-14T14:00:01Z"`},
+		{"a receipt's record changed", "witness.json", `\nindex 10\n`, `\nindex 11\n`},
+		{"a refused request that is good", "witness.json", `"text": "old 010\n`, `"text": "old 10\n`},
 		{"no JSON", "refs.json", `{`, `[`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -7,8 +7,8 @@
                               check a pack; the keys, as you know them from
                               elsewhere, are note verifier keys
 
-It is a second implementation of docs/formats/record.md, log.md and pack.md
-and shares no code with the first. It decrypts nothing (the standard library
+It is a second implementation of docs/formats/record.md, log.md, pack.md and
+witness.md and shares no code with the first. It decrypts nothing (the standard library
 has no AES): what it says about claims it says of disclosed ones.
 
 Exit codes: 0 all holds, 2 something does not, 3 the pack holds but is a
@@ -26,6 +26,7 @@ import os
 import re
 import struct
 import sys
+import time
 import zlib
 
 MAX_LEAF = 16384
@@ -419,6 +420,100 @@ def open_checkpoint(raw, key, origin, alone=False):
     return int(lines[1]), root
 
 
+# ---- witness.md: cosignatures, requests, receipts ---------------------------
+
+MAX_NOTE = 65536
+
+
+def parse_witness(text):
+    """A witness's verifier key: name, hash, public key."""
+    parts = text.split("+", 2)
+    need(len(parts) == 3 and 0 < len(parts[0].encode()) <= 255 and not re.search(r"[\s+\x00-\x1f\x7f]", parts[0]), "bad key")
+    name, digest, raw = parts[0], parts[1], unb64std(parts[2])
+    need(len(raw) == 33 and raw[0] == 4, "not an Ed25519 cosignature key")
+    need(matches(digest, "[0-9a-f]{8}"), "bad key hash")
+    need(hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex() == digest, "key hash is not the key's")
+    return name, bytes.fromhex(digest), raw[1:]
+
+
+def cosigned(raw, keys):
+    """[name, time] for each of the keys, by the note's order. The log's own signature is for open_checkpoint."""
+    need(len(raw) <= MAX_NOTE, "note is too large")
+    note = raw.decode("utf-8")
+    cut = note.rfind("\n\n")
+    need(cut >= 0 and note.endswith("\n"), "note has no signatures")
+    text, known, got = note[:cut + 1], [parse_witness(k) for k in keys], []
+    for line in note[cut + 2:-1].split("\n"):
+        need(line.startswith("\u2014 "), "bad signature line")
+        who, _, sig64 = line[2:].partition(" ")
+        sig = unb64std(sig64)
+        need(who and len(sig) >= 5, "bad signature line")
+        for name, digest, public in known:
+            if (who, sig[:4]) != (name, digest) or name in [g[0] for g in got]:
+                continue
+            need(len(sig) == 4 + 8 + 64, "cosignature has another length")
+            at = int.from_bytes(sig[4:12], "big")
+            need(0 < at < 253402300800, "time of a cosignature")
+            message = "cosignature/v1\ntime %d\n%s" % (at, text)
+            need(ed25519_verify(public, message.encode(), sig[12:]), "cosignature of %s is not good" % name)
+            got.append([name, at])
+    return got
+
+
+def decimal(text):
+    need(matches(text, "0|[1-9][0-9]{0,15}") and int(text) < MAX_INT, "bad number")
+    return int(text)
+
+
+def proof_lines(text):
+    """The hashes up to the empty line, and what follows it."""
+    got = []
+    while True:
+        line, end, text = text.partition("\n")
+        need(end, "no empty line after the proof")
+        if not line:
+            need(0 < len(text.encode()) <= MAX_NOTE, "no checkpoint after the proof")
+            return got, text
+        h = unb64std(line)
+        need(len(h) == 32 and len(got) < 63, "bad line of the proof")
+        got.append(h)
+
+
+def parse_request(text):
+    first, _, rest = text.partition("\n")
+    need(first.startswith("old "), "no old size")
+    return [decimal(first[4:])] + list(proof_lines(rest))
+
+
+def parse_size(text):
+    need(text.endswith("\n"), "no line end")
+    return decimal(text[:-1])
+
+
+def parse_answer(body, note, key):
+    need(body.endswith("\n") and all(x.startswith("\u2014 ") for x in body[:-1].split("\n")), "not signature lines alone")
+    got = cosigned((note[:note.rfind("\n\n") + 2] + body).encode(), [key])
+    need(got, "no cosignature by the witness")
+
+
+def parse_receipt(text):
+    head, _, rest = text.partition("\n")
+    need(head == "c2sp.org/tlog-proof@v1", "no tlog-proof of version 1")
+    line, _, rest = rest.partition("\n")
+    if line.startswith("extra "):
+        need(0 < len(unb64std(line[6:])) <= 32768, "bad extra data")
+        line, _, rest = rest.partition("\n")
+    need(line.startswith("index "), "no index")
+    return [decimal(line[6:])] + list(proof_lines(rest))
+
+
+def check_receipt(text, leaf, origin, key, witnesses):
+    index, proof, note = parse_receipt(text)
+    size, root = open_checkpoint(note.encode(), key, origin)
+    check_inclusion(index, size, leaf, root, proof)
+    return index, size, cosigned(note.encode(), witnesses)
+
+
 # ---- references -------------------------------------------------------------
 
 REF_PLAIN = set(range(0x21, 0x7F)) - set(b'%#"\\')
@@ -581,9 +676,42 @@ def vector_refs(folder, n):
         n.refuses("reference, " + b["why"], parse_ref, b["text"], v["schemes"])
 
 
+def vector_witness(folder, n):
+    v = load(folder, "witness.json")
+    keys = [w["key"] for w in v["witnesses"]]
+
+    def note(text):
+        open_checkpoint(text.encode(), v["log_key"], v["origin"])
+        return cosigned(text.encode(), keys)
+    for g in v["checkpoints"]:
+        got = n.holds("cosigned checkpoint, " + g["name"], note, g["note"])
+        want = [[c["name"], calendar.timegm(time.strptime(c["time"], "%Y-%m-%dT%H:%M:%SZ"))] for c in g["cosigned"] or []]
+        need(got == want, "cosigned checkpoint, %s: by others, or at another time" % g["name"])
+    for g in v["add_checkpoint"]:
+        got = n.holds("request", parse_request, g["text"])
+        proof = hashes(g["proof"] or [])
+        need(got == [g["old"], proof, g["signed"]], "request: other values")
+    leaf = bytes.fromhex(v["proof_leaf"])
+    for g in v["proofs"]:
+        index, size, by = n.holds("receipt, " + g["name"], check_receipt, g["text"], leaf, v["origin"], v["log_key"], keys)
+        need((index, size, len(by)) == (g["index"], g["size"], 2), "receipt, %s: other values" % g["name"])
+    first = v["checkpoints"][0]["note"]
+    for what, list_, fn in (("cosigned checkpoint", "checkpoints_refused", note), ("request", "add_checkpoint_refused", parse_request),
+                            ("size", "sizes_refused", parse_size), ("answer", "answers_refused", lambda t: parse_answer(t, first, keys[0])),
+                            ("witness key", "keys_refused", parse_witness),
+                            ("receipt", "proofs_refused", lambda t: check_receipt(t, leaf, v["origin"], v["log_key"], keys))):
+        for b in v[list_]:
+            n.refuses("%s, %s" % (what, b["why"]), fn, b["text"])
+    for b in v["proofs_refused"]:
+        if b["parses"]:
+            n.holds("receipt that can be read, " + b["why"], parse_receipt, b["text"])
+        else:
+            n.refuses("receipt that cannot be read, " + b["why"], parse_receipt, b["text"])
+
+
 def verify_vectors(folder):
     n = Count()
-    for step in (vector_leaves, vector_chain, vector_trees, vector_proofs, vector_checkpoints, vector_claims, vector_refs):
+    for step in (vector_leaves, vector_chain, vector_trees, vector_proofs, vector_checkpoints, vector_claims, vector_refs, vector_witness):
         step(folder, n)
     return "%d vectors hold, %d are refused as they must be" % (n.good, n.refused)
 
