@@ -303,7 +303,7 @@ func makeProofs(t testing.TB, v *vectors, log note.Signer, ws ...*witness.Signer
 	bad("nothing", false, "")
 }
 
-// The helpers below make signature lines that Cosign never makes.
+// The functions below make signature lines that Cosign never makes.
 
 func rawOf(t testing.TB, line string) []byte {
 	t.Helper()
