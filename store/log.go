@@ -279,12 +279,12 @@ func (l *Log) Append(ctx context.Context, items []Item) (Result, error) {
 }
 
 func (l *Log) check(items []Item) error {
-	for i := range items {
+	return inOrder(len(items), identifyChunk, func(i int) error {
 		if err := items[i].Draft.Check(); err != nil {
 			return problem.Wrap(problem.Internal, err, "append to log of %s", l.tenant)
 		}
-	}
-	return nil
+		return nil
+	})(len(items) - 1)
 }
 
 func (l *Log) commitLoop() {
