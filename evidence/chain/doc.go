@@ -13,7 +13,8 @@
 //	observed recorded [people] claims [amends] [carries] [from] [x]
 //
 // It is written once and hashed as stored. [Decode] refuses any byte string
-// that [Leaf.Encode] would not make, so no two byte strings mean the same leaf.
+// that [Leaf.Encode] would not make, so no two byte strings mean the same leaf;
+// [View] does so without copying anything, for reading millions.
 //
 // # Chain and tree
 //

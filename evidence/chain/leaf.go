@@ -214,13 +214,13 @@ func appendAt(b []byte, name string, at *evidence.At) []byte {
 // check refuses fields that have no place in a leaf.
 func (l *Leaf) check() error {
 	switch {
-	case !plain(l.Origin, 128):
+	case !plain(l.Origin, maxOrigin):
 		return fmt.Errorf("leaf: bad origin %q", l.Origin)
 	case l.Seq >= maxInt:
 		return fmt.Errorf("leaf: seq %d is 2^53 or more", l.Seq)
 	case !kindName(string(l.Kind)):
 		return fmt.Errorf("leaf: bad kind %q", l.Kind)
-	case l.Version < 1 || l.Version > 1<<16:
+	case l.Version < 1 || l.Version > maxKV:
 		return fmt.Errorf("leaf: bad kind version %d", l.Version)
 	case !l.Op.Valid():
 		return fmt.Errorf("leaf: bad op %q", l.Op)
@@ -230,15 +230,15 @@ func (l *Leaf) check() error {
 		return fmt.Errorf("leaf: bad basis %q", l.Basis)
 	case l.Recorded.Nanosecond()%1000 != 0:
 		return fmt.Errorf("leaf: recorded has a fraction of a microsecond")
-	case len(l.Claims) > 3:
-		return fmt.Errorf("leaf: %d claims, at most 3", len(l.Claims))
+	case len(l.Claims) > maxClaims:
+		return fmt.Errorf("leaf: %d claims, at most %d", len(l.Claims), maxClaims)
 	case len(l.People) > evidence.MaxPeople:
 		return fmt.Errorf("leaf: %d people, at most %d", len(l.People), evidence.MaxPeople)
-	case l.X != "" && !plain(l.X, 1024):
+	case l.X != "" && !plain(l.X, maxX):
 		return fmt.Errorf("leaf: bad x")
 	case l.Amends != nil && (l.Amends.Origin != "" || l.Amends.Seq >= maxInt),
 		l.Carries != nil && (l.Carries.Origin != "" || l.Carries.Seq >= maxInt),
-		l.From != nil && (!plain(l.From.Origin, 128) || l.From.Seq >= maxInt):
+		l.From != nil && (!plain(l.From.Origin, maxOrigin) || l.From.Seq >= maxInt):
 		return fmt.Errorf("leaf: bad reference to another record")
 	}
 	for _, t := range []time.Time{l.Occurred, l.Observed, l.Recorded} {
@@ -270,7 +270,7 @@ func (l *Leaf) checkClaims() error {
 			return fmt.Errorf("leaf: claim %s has size %d and %d keys", c.Name, c.Size, len(c.Keys))
 		}
 		for _, k := range c.Keys {
-			if !plain(k, 64) {
+			if !plain(k, maxKeyID) {
 				return fmt.Errorf("leaf: claim %s: bad key id %q", c.Name, k)
 			}
 		}
@@ -325,16 +325,14 @@ func lowerName(s string) bool {
 
 // Decode reads a leaf and refuses every byte string that Encode would not have
 // made: other order, white space, escapes, unknown or repeated names, other
-// spellings of a number or a time.
+// spellings of a number or a time. What View.Read accepts is encoded again and
+// compared, so that the reader alone never decides what is canonical.
 func Decode(b []byte) (*Leaf, error) {
-	if len(b) > MaxLeaf {
-		return nil, fmt.Errorf("leaf of %d bytes, at most %d", len(b), MaxLeaf)
+	var v View
+	if err := v.Read(b); err != nil {
+		return nil, err
 	}
-	s := scanner{rest: b}
-	l := s.leaf()
-	if s.err != nil {
-		return nil, fmt.Errorf("leaf: %w (at byte %d)", s.err, len(b)-len(s.rest))
-	}
+	l := v.Leaf()
 	again, err := l.Append(make([]byte, 0, len(b)))
 	if err != nil {
 		return nil, err

@@ -1,247 +1,376 @@
 package chain
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"fmt"
 	"time"
 
 	"evidenced/evidence"
 )
 
-// scanner reads the fixed form of a leaf from the front of rest. After the
-// first error it consumes nothing and returns zero values.
+// The grammar of a leaf. It is recognised byte by byte, so that a leaf in
+// another spelling than Encode's is refused without writing it again: digits,
+// times, hex and base64 have one accepted form each, and every text is held to
+// the alphabet and length that Leaf.check demands.
+
+// The alphabets, as bits of alphabet.
+const (
+	isPlain  = 1 << iota // printable ASCII that JSON never escapes
+	isKind               // a-z . -
+	isRole               // a-z -
+	isSource             // a-z 0-9 / -
+)
+
+// Lengths at most.
+const (
+	maxOrigin = 128
+	maxKind   = 64
+	maxSource = 63
+	maxRole   = 32
+	maxKeyID  = 64
+	maxX      = 1024
+	maxWord   = 16 // more than any word of a fixed list
+	maxClaims = 3
+	maxKV     = 1 << 16
+)
+
+const noDigit = 0xff
+
+var (
+	alphabet [256]uint8
+	hexDigit [256]uint8
+	b64Digit [256]uint8
+)
+
+func init() {
+	for c := range alphabet {
+		hexDigit[c], b64Digit[c] = noDigit, noDigit
+		c := byte(c)
+		lower, digit := c >= 'a' && c <= 'z', c >= '0' && c <= '9'
+		for bit, in := range map[uint8]bool{
+			isPlain:  c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&',
+			isKind:   lower || c == '.' || c == '-',
+			isRole:   lower || c == '-',
+			isSource: lower || digit || c == '/' || c == '-',
+		} {
+			if in {
+				alphabet[c] |= bit
+			}
+		}
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		hexDigit[c] = uint8(i)
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		b64Digit[c] = uint8(i)
+	}
+}
+
+// scanner reads from b at i. After the first error it consumes nothing and
+// returns zero values.
 type scanner struct {
-	rest []byte
-	err  error
+	b   []byte
+	i   int
+	bad string // what is wrong; "" while nothing is
 }
 
-func (s *scanner) fail(format string, args ...any) {
-	if s.err == nil {
-		s.err = fmt.Errorf(format, args...)
+func (s *scanner) fail(why string) {
+	if s.bad == "" {
+		s.bad = why
 	}
-}
-
-// lit consumes exactly the text.
-func (s *scanner) lit(text string) {
-	if s.err != nil {
-		return
-	}
-	if len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
-		s.fail("want %s", text)
-		return
-	}
-	s.rest = s.rest[len(text):]
 }
 
 // opt consumes the text if it stands there, and says whether it did.
 func (s *scanner) opt(text string) bool {
-	if s.err != nil || len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
+	if s.bad != "" || len(s.b)-s.i < len(text) || string(s.b[s.i:s.i+len(text)]) != text {
 		return false
 	}
-	s.rest = s.rest[len(text):]
+	s.i += len(text)
 	return true
 }
 
-// str consumes up to the closing quote, which it leaves.
-func (s *scanner) str() []byte {
-	if s.err != nil {
+// lit consumes exactly the text.
+func (s *scanner) lit(text string) {
+	if !s.opt(text) {
+		s.fail("want " + text)
+	}
+}
+
+// word consumes 1 to most bytes of the alphabet, up to a closing quote, which
+// it leaves.
+func (s *scanner) word(of uint8, most int) []byte {
+	if s.bad != "" {
 		return nil
 	}
-	for i, c := range s.rest {
-		if c == '"' {
-			v := s.rest[:i]
-			s.rest = s.rest[i:]
-			return v
-		}
-		if c <= ' ' || c >= 0x7f || c == '\\' {
-			s.fail("byte %#02x in a string", c)
-			return nil
-		}
+	rest := s.b[s.i:]
+	n := 0
+	for n < len(rest) && alphabet[rest[n]]&of != 0 {
+		n++
 	}
-	s.fail("string without end")
-	return nil
+	if n == 0 || n > most || n == len(rest) || rest[n] != '"' {
+		s.fail("a text with a byte or of a length that is not allowed")
+		return nil
+	}
+	s.i += n
+	return rest[:n:n]
 }
 
 // num consumes decimal digits without a leading zero, below 2^53.
 func (s *scanner) num() uint64 {
-	if s.err != nil {
+	if s.bad != "" {
 		return 0
 	}
 	var n uint64
+	rest := s.b[s.i:]
 	i := 0
-	for ; i < len(s.rest) && s.rest[i] >= '0' && s.rest[i] <= '9'; i++ {
-		n = n*10 + uint64(s.rest[i]-'0')
+	for ; i < len(rest) && rest[i]-'0' <= 9; i++ {
+		n = n*10 + uint64(rest[i]-'0')
 		if n >= maxInt {
 			s.fail("integer of 2^53 or more")
 			return 0
 		}
 	}
-	if i == 0 || i > 1 && s.rest[0] == '0' {
+	if i == 0 || i > 1 && rest[0] == '0' {
 		s.fail("bad integer")
 		return 0
 	}
-	s.rest = s.rest[i:]
+	s.i += i
 	return n
 }
 
-func (s *scanner) hexHash() (h evidence.Hash) {
-	v := s.str()
-	if s.err != nil {
+func (s *scanner) hexHash(h *evidence.Hash) {
+	if s.bad != "" {
 		return
 	}
-	if len(v) != 64 {
-		s.fail("hash of %d digits, want 64", len(v))
+	if len(s.b)-s.i < 2*len(h) {
+		s.fail("bad hash")
 		return
 	}
-	if _, err := hex.Decode(h[:], v); err != nil {
-		s.fail("hash is not hex")
+	v := s.b[s.i : s.i+2*len(h)]
+	var wrong uint8
+	for i := range h {
+		a, b := hexDigit[v[2*i]], hexDigit[v[2*i+1]]
+		wrong |= a | b
+		h[i] = a<<4 | b&15
 	}
-	return
+	if wrong > 15 {
+		s.fail("bad hash")
+		return
+	}
+	s.i += len(v)
 }
 
+// b64 consumes the one unpadded base64url form of len(dst) bytes, which are
+// not a multiple of three: the bits of the last digit that no byte needs are
+// zero.
 func (s *scanner) b64(dst []byte) {
-	v := s.str()
-	if s.err != nil {
+	n := (len(dst)*8 + 5) / 6
+	if s.bad != "" {
 		return
 	}
-	if base64.RawURLEncoding.DecodedLen(len(v)) != len(dst) {
-		s.fail("base64url of %d characters", len(v))
-		return
-	}
-	var buf [48]byte
-	if _, err := base64.RawURLEncoding.Strict().Decode(buf[:], v); err != nil {
+	if len(s.b)-s.i < n {
 		s.fail("bad base64url")
 		return
 	}
-	copy(dst, buf[:])
+	v := s.b[s.i : s.i+n]
+	var wrong uint8
+	j := 0
+	for ; j+3 <= len(dst); j += 3 {
+		a, b, c, d := b64Digit[v[0]], b64Digit[v[1]], b64Digit[v[2]], b64Digit[v[3]]
+		wrong |= a | b | c | d
+		dst[j], dst[j+1], dst[j+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		v = v[4:]
+	}
+	a, b := b64Digit[v[0]], b64Digit[v[1]]
+	wrong |= a | b
+	dst[j] = a<<2 | b>>4
+	spare := b & 15
+	if len(dst)-j == 2 {
+		c := b64Digit[v[2]]
+		wrong |= c
+		dst[j+1] = b<<4 | c>>2
+		spare = c & 3
+	}
+	if wrong > 63 || spare != 0 {
+		s.fail("bad base64url")
+		return
+	}
+	s.i += n
 }
 
-func (s *scanner) time() time.Time {
-	v := s.str()
-	if s.err != nil {
-		return time.Time{}
-	}
-	t, ok := parseTime(v)
-	if !ok {
-		s.fail("bad time %q", v)
-	}
-	return t
-}
+// days before each month in a common year.
+var daysBefore = [13]int{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365}
 
-// parseTime reads YYYY-MM-DDTHH:MM:SS[.fraction]Z with 1 to 9 fraction digits,
-// the last not zero. It checks what time.Date would silently normalise.
-func parseTime(v []byte) (time.Time, bool) {
-	if len(v) < 20 || v[len(v)-1] != 'Z' || v[4] != '-' || v[7] != '-' || v[10] != 'T' || v[13] != ':' || v[16] != ':' {
-		return time.Time{}, false
+// time consumes YYYY-MM-DDTHH:MM:SS[.fraction]Z: a day of the calendar in the
+// years 1 to 9999, 1 to 9 fraction digits of which the last is not zero. The
+// zero time is refused: it stands for a time that is not said.
+func (s *scanner) time() (t time.Time) {
+	if s.bad != "" {
+		return
 	}
-	ok := true
+	v := s.b[s.i:]
+	if len(v) < 20 || v[4] != '-' || v[7] != '-' || v[10] != 'T' || v[13] != ':' || v[16] != ':' {
+		s.fail("bad time")
+		return
+	}
+	var wrong bool
 	two := func(i int) int {
 		a, b := v[i]-'0', v[i+1]-'0'
-		ok = ok && a <= 9 && b <= 9
+		wrong = wrong || a > 9 || b > 9
 		return int(a)*10 + int(b)
 	}
 	year := two(0)*100 + two(2)
 	month, day, hour, min, sec := two(5), two(8), two(11), two(14), two(17)
-	nano := 0
-	if f := v[19 : len(v)-1]; len(f) > 0 {
-		if f[0] != '.' || len(f) < 2 || len(f) > 10 || f[len(f)-1] == '0' {
-			return time.Time{}, false
-		}
+	nano, n := 0, 19
+	if v[n] == '.' {
 		scale := 100_000_000
-		for _, c := range f[1:] {
-			if c < '0' || c > '9' {
-				return time.Time{}, false
-			}
-			nano += int(c-'0') * scale
+		for n++; n < len(v) && v[n]-'0' <= 9 && scale > 0; n++ {
+			nano += int(v[n]-'0') * scale
 			scale /= 10
 		}
+		wrong = wrong || v[n-1] == '0' || v[n-1] == '.'
 	}
-	if !ok || month < 1 || month > 12 || day < 1 || hour > 23 || min > 59 || sec > 59 || year < 1 {
-		return time.Time{}, false
+	if wrong || n == len(v) || v[n] != 'Z' || month < 1 || month > 12 || hour > 23 || min > 59 || sec > 59 || year < 1 {
+		s.fail("bad time")
+		return
 	}
-	t := time.Date(year, time.Month(month), day, hour, min, sec, nano, time.UTC)
-	return t, t.Day() == day
+	last := daysBefore[month] - daysBefore[month-1]
+	leap := year%4 == 0 && (year%100 != 0 || year%400 == 0)
+	if month == 2 && leap {
+		last++
+	}
+	if day < 1 || day > last {
+		s.fail("bad time")
+		return
+	}
+	y := year - 1 // whole years since the first of January of year 1
+	days := y*365 + y/4 - y/100 + y/400 + daysBefore[month-1] + day - 1
+	if month > 2 && leap {
+		days++
+	}
+	const toUnix = -62135596800 // the zero time in Unix seconds
+	t = time.Unix(toUnix+int64(days)*86400+int64(hour*3600+min*60+sec), int64(nano)).UTC()
+	if t.IsZero() {
+		s.fail("the zero time")
+		return time.Time{}
+	}
+	s.i += n + 1
+	return t
 }
 
-func (s *scanner) leaf() *Leaf {
-	l := &Leaf{}
+func (s *scanner) leaf(v *View) {
 	s.lit(`{"v":1,"origin":"`)
-	l.Origin = string(s.str())
+	v.Origin = s.word(isPlain, maxOrigin)
 	s.lit(`","seq":`)
-	l.Seq = s.num()
+	v.Seq = s.num()
 	s.lit(`,"prev":"`)
-	l.Prev = s.hexHash()
+	s.hexHash(&v.Prev)
 	s.lit(`","id":"`)
-	s.b64(l.ID[:])
+	s.b64(v.ID[:])
 	s.lit(`","kind":"`)
-	l.Kind = evidence.Kind(s.str())
+	v.Kind = s.word(isKind, maxKind)
 	s.lit(`","kv":`)
-	l.Version = int(s.num())
+	kv := s.num()
+	if s.bad == "" && (kv < 1 || kv > maxKV) {
+		s.fail("bad kind version")
+	}
+	v.Version = int(kv)
 	s.lit(`,"op":"`)
-	l.Op = evidence.Op(s.str())
+	if v.Op = s.word(isRole, maxWord); s.bad == "" && !evidence.Op(v.Op).Valid() {
+		s.fail("unknown op")
+	}
 	s.lit(`","source":"`)
-	l.Source = evidence.SourceID(s.str())
+	if v.Source = s.word(isSource, maxSource); s.bad == "" && (v.Source[0] == '/' || v.Source[0] == '-') {
+		s.fail("bad source")
+	}
 	s.lit(`","run":"`)
-	s.b64(l.Run[:])
+	s.b64(v.Run[:])
 	s.lit(`","occurred":"`)
-	l.Occurred = s.time()
+	v.Occurred = s.time()
 	s.lit(`","basis":"`)
-	l.Basis = evidence.Basis(s.str())
+	if v.Basis = s.word(isRole, maxWord); s.bad == "" && !evidence.Basis(v.Basis).Valid() {
+		s.fail("unknown basis")
+	}
+	v.NotBefore = time.Time{}
 	if s.opt(`","not_before":"`) {
-		l.NotBefore = s.time()
+		v.NotBefore = s.time()
 	}
 	s.lit(`","observed":"`)
-	l.Observed = s.time()
+	v.Observed = s.time()
 	s.lit(`","recorded":"`)
-	l.Recorded = s.time()
+	if v.Recorded = s.time(); v.Recorded.Nanosecond()%1000 != 0 {
+		s.fail("recorded has a fraction of a microsecond")
+	}
 	s.lit(`"`)
-	s.people(l)
-	s.claims(l)
-	l.Amends = s.at(`,"amends":{`, false)
-	l.Carries = s.at(`,"carries":{`, false)
-	l.From = s.at(`,"from":{`, true)
+	s.people(v)
+	s.claims(v)
+	s.at(&v.refs[0], `,"amends":{`, false)
+	s.at(&v.refs[1], `,"carries":{`, false)
+	s.at(&v.refs[2], `,"from":{`, true)
+	v.x = nil
 	if s.opt(`,"x":"`) {
-		l.X = string(s.str())
+		v.x = s.word(isPlain, maxX)
 		s.lit(`"`)
 	}
 	s.lit(`}`)
-	if s.err == nil && len(s.rest) > 0 {
-		s.fail("%d bytes after the end", len(s.rest))
+	if s.bad == "" && s.i < len(s.b) {
+		s.fail("bytes after the end")
 	}
-	return l
 }
 
-func (s *scanner) people(l *Leaf) {
+func (s *scanner) people(v *View) {
+	v.people, v.nPeople = nil, 0
 	if !s.opt(`,"people":[`) {
 		return
 	}
-	for s.err == nil {
-		var p evidence.Party
-		s.lit(`{"role":"`)
-		p.Role = evidence.Role(s.str())
-		s.lit(`","token":"`)
-		s.b64(p.Token[:])
-		s.lit(`","proof":"`)
-		p.Proof = evidence.Proof(s.str())
-		s.lit(`"}`)
-		l.People = append(l.People, p)
+	start := s.i
+	var token evidence.ID
+	for s.bad == "" {
+		s.person(&token)
+		if v.nPeople++; v.nPeople > evidence.MaxPeople {
+			s.fail("too many people")
+		}
 		if !s.opt(`,`) {
 			break
 		}
 	}
+	v.people = s.b[start:s.i]
 	s.lit(`]`)
 }
 
-func (s *scanner) claims(l *Leaf) {
+// person consumes one person.
+func (s *scanner) person(token *evidence.ID) (role, proof []byte) {
+	s.lit(`{"role":"`)
+	role = s.word(isRole, maxRole)
+	s.lit(`","token":"`)
+	s.b64(token[:])
+	s.lit(`","proof":"`)
+	proof = s.word(isRole, maxWord)
+	s.lit(`"}`)
+	if s.bad == "" && !evidence.Proof(proof).Valid() {
+		s.fail("unknown proof")
+	}
+	return role, proof
+}
+
+func (s *scanner) claims(v *View) {
+	v.nClaims = 0
 	s.lit(`,"claims":[`)
 	if s.opt(`]`) {
 		return
 	}
-	for s.err == nil {
-		var c Claim
+	rank := -1
+	for s.bad == "" {
+		if v.nClaims == maxClaims {
+			s.fail("too many claims")
+			return
+		}
+		c := &v.claims[v.nClaims]
+		v.nClaims++
 		s.lit(`{"name":"`)
-		c.Name = string(s.str())
+		c.Name = s.word(isRole, maxWord)
+		before := rank
+		if rank = claimRank(c.Name); s.bad == "" && rank <= before {
+			s.fail("an unknown claim, or one out of order")
+		}
 		s.lit(`","commit":"`)
 		s.b64(c.Commit[:])
 		s.lit(`","sealed":"`)
@@ -249,16 +378,18 @@ func (s *scanner) claims(l *Leaf) {
 		s.lit(`","size":`)
 		c.Size = int(s.num())
 		s.lit(`,"keys":[`)
-		for s.err == nil {
+		start := s.i
+		for c.nKeys = 0; s.bad == ""; {
 			s.lit(`"`)
-			c.Keys = append(c.Keys, string(s.str()))
+			s.word(isPlain, maxKeyID)
 			s.lit(`"`)
+			c.nKeys++
 			if !s.opt(`,`) {
 				break
 			}
 		}
+		c.keys = s.b[start:s.i]
 		s.lit(`]}`)
-		l.Claims = append(l.Claims, c)
 		if !s.opt(`,`) {
 			break
 		}
@@ -266,20 +397,29 @@ func (s *scanner) claims(l *Leaf) {
 	s.lit(`]`)
 }
 
-func (s *scanner) at(intro string, origin bool) *evidence.At {
-	if !s.opt(intro) {
-		return nil
+// claimRank is the place of a claim's name in ClaimNames; -1 of an unknown one.
+func claimRank(name []byte) int {
+	for i, n := range ClaimNames {
+		if string(name) == n {
+			return i
+		}
 	}
-	at := &evidence.At{}
+	return -1
+}
+
+func (s *scanner) at(at *atView, intro string, origin bool) {
+	at.set, at.origin = s.opt(intro), nil
+	if !at.set {
+		return
+	}
 	if origin {
 		s.lit(`"origin":"`)
-		at.Origin = string(s.str())
+		at.origin = s.word(isPlain, maxOrigin)
 		s.lit(`",`)
 	}
 	s.lit(`"seq":`)
-	at.Seq = s.num()
+	at.seq = s.num()
 	s.lit(`,"leaf":"`)
-	at.Leaf = s.hexHash()
+	s.hexHash(&at.leaf)
 	s.lit(`"}`)
-	return at
 }
