@@ -492,6 +492,18 @@ type CheckpointsFacts struct {
 	Logs []LogHead `json:"logs"`
 }
 
+// DamageFacts are the facts of log.damage. They name records by number and kind,
+// never what they hold.
+type DamageFacts struct {
+	Origin   string   `json:"origin"`
+	Size     uint64   `json:"size"`
+	Root     Hash     `json:"root"`    // as the log's head says
+	Records  uint64   `json:"records"` // read
+	Failures []string `json:"failures,omitempty"`
+	More     int      `json:"more,omitempty"`    // failures not listed
+	Missing  uint64   `json:"missing,omitempty"` // claims without key and without erasure record
+}
+
 // LogHead is a checkpoint of a log, by its origin.
 type LogHead struct {
 	Origin string `json:"origin"`

@@ -33,7 +33,7 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/witness", ""},
-	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt"},
+	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt golang.org/x/sys"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
 	"store/intake":    {"evidence/problem store", "golang.org/x/sys"},
@@ -72,7 +72,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
 	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem evidence/witness reports store/cosigner store/local", "github.com/spf13/cobra"},
+		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},

@@ -108,11 +108,16 @@ func (l *Log) hashes() chain.HashReader {
 	l.mu.RLock()
 	e := l.edge.clone()
 	l.mu.RUnlock()
+	return e.hashes(l.file)
+}
+
+// hashes reads the tree of which e is the edge.
+func (e *edge) hashes(f LogFile) chain.HashReader {
 	return chain.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		cache := map[[2]uint64][]byte{}
 		for i, x := range indexes {
-			h, err := e.hash(l.file, x, cache)
+			h, err := e.hash(f, x, cache)
 			if err != nil {
 				return nil, err
 			}

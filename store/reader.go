@@ -542,9 +542,19 @@ func (l *Log) openClaim(lf *chain.Leaf, e Entry, i int) (claim.Opening, error) {
 		return claim.Opening{}, fmt.Errorf("claim %s is not stored", lf.Claims[i].Name)
 	}
 	c := lf.Claims[i]
-	ci, err := l.cipher(c.Keys, func() ([][]byte, error) {
-		ks := make([][]byte, len(c.Keys))
-		for j, id := range c.Keys {
+	ci, err := l.claimCipher(c.Keys)
+	if err != nil {
+		return claim.Opening{}, err
+	}
+	return ci.Open(lf.Origin, lf.ID, c.Name, e.Claims[i], c.Commit)
+}
+
+// claimCipher returns the cipher of a claim that needs the keys. One that is gone
+// is ErrKeyMissing.
+func (l *Log) claimCipher(ids []string) (*claim.Cipher, error) {
+	return l.cipher(ids, func() ([][]byte, error) {
+		ks := make([][]byte, len(ids))
+		for j, id := range ids {
 			var err error
 			if ks[j], err = l.keys.Key(id); err != nil {
 				return nil, fmt.Errorf("key %s: %w", id, err)
@@ -552,10 +562,6 @@ func (l *Log) openClaim(lf *chain.Leaf, e Entry, i int) (claim.Opening, error) {
 		}
 		return ks, nil
 	})
-	if err != nil {
-		return claim.Opening{}, err
-	}
-	return ci.Open(lf.Origin, lf.ID, c.Name, e.Claims[i], c.Commit)
 }
 
 func (l *Log) openContent(lf *chain.Leaf, e Entry) (*content, error) {

@@ -1,207 +1,522 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
+	"evidenced/evidence/problem"
 )
 
-// Report is the verdict of a verification of one log. Each field answers one
-// question; none stands for another.
-type Report struct {
-	Tenant      evidence.Tenant `json:"tenant"`
-	Origin      string          `json:"origin"`
-	Size        uint64          `json:"size"`
-	Root        evidence.Hash   `json:"root"`
-	Records     uint64          `json:"records"` // verified
-	Claims      uint64          `json:"claims"`  // ciphertexts whose hash is the leaf's
-	Opened      uint64          `json:"opened"`  // claims opened and matched to their commitment (deep)
-	Erased      uint64          `json:"erased"`  // claims closed by an erasure record
-	Missing     uint64          `json:"missing"` // claims whose key is gone without one
-	Checkpoints int             `json:"checkpoints"`
-	Signed      uint64          `json:"signed_size"` // newest checkpoint's size
-	Unsigned    uint64          `json:"unsigned"`    // records after it
-	Indexed     uint64          `json:"indexed"`
-	First       time.Time       `json:"first,omitzero"` // record times
-	Last        time.Time       `json:"last,omitzero"`
-	Clock       string          `json:"clock"`
-	Failures    []string        `json:"failures,omitempty"` // what is wrong, at most 20
-	MoreFailed  int             `json:"more_failures,omitempty"`
-	// Anchor says which rung of the anchor ladder was checked. With none, that
-	// the log is whole is shown only against its own checkpoints.
-	Anchor string `json:"anchor"`
-}
-
-// OK reports whether nothing is wrong.
-func (r *Report) OK() bool { return len(r.Failures) == 0 && r.Missing == 0 }
-
-func (r *Report) fail(format string, args ...any) {
-	if len(r.Failures) == 20 {
-		r.MoreFailed++
-		return
-	}
-	r.Failures = append(r.Failures, fmt.Sprintf(format, args...))
-}
-
-// VerifyOptions says how much is verified.
+// VerifyOptions says how much is verified, and against what.
 type VerifyOptions struct {
-	Deep     bool // open every claim and check its commitment
+	Deep    bool       // open every claim and check its commitment
+	Since   *Since     // read only what came after; nil reads the whole log
+	Anchors []Anchored // what others hold of this log
+	Kept    []Kept     // checkpoints of this log that somebody kept
+	Workers int        // ranges verified at a time; 0 for one on each core
+	// Pace is called by a worker after each range with the bytes it has read,
+	// and may wait; an error ends the verification. Nil never waits.
+	Pace     func(ctx context.Context, bytes int) error
 	Progress func(done, total uint64)
 }
 
-// Verify reads the whole log as it stands and checks leaves, chain, tree,
-// ciphertexts, stored checkpoints and sign-state. The error is for reads that
-// could not be done; what is wrong with the log stands in the report.
+// Since is where an earlier verification ended. It must come from a place that
+// whoever can write the log cannot write.
+type Since struct {
+	Size uint64        `json:"size"`
+	Root evidence.Hash `json:"root"`
+}
+
+// ReadAheader is an ability of a LogFile that reads badly at random.
+type ReadAheader interface {
+	// ReadAhead begins to bring the records [from, to) into memory. It is a
+	// hint: it returns without waiting for the disk and reports nothing.
+	ReadAhead(from, to uint64)
+}
+
+// Verify reads the log as it stands and checks leaves, chain, tree, stored
+// tiles, ciphertexts, stored checkpoints, sign-state and the given anchors. The
+// error is for a verification that could not be done; what is wrong with the
+// log stands in the report.
 func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	if err := l.use(); err != nil {
 		return nil, err
 	}
 	defer l.release()
+	for {
+		var r *Report
+		err := guarded(func() (err error) {
+			r, err = l.verify(ctx, o)
+			return err
+		})
+		if !errors.Is(err, errRetired) {
+			return r, err
+		}
+	}
+}
+
+// guarded turns a panic or a memory fault inside f into an error: the storage
+// library trusts its pages, and damaged ones lead it out of the file.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = problem.New(problem.Corrupt, "the stored pages are damaged: %v", r)
+		}
+	}()
+	return f()
+}
+
+// errRetired says that records were retired while they were to be read.
+var errRetired = errors.New("the oldest segment was retired meanwhile")
+
+// mark is a size at which the tree must have a known root.
+type mark struct {
+	size     uint64
+	root     evidence.Hash
+	about    int
+	what     string    // for the failure
+	anchor   *Anchored // of an anchor
+	note     bool      // of a stored checkpoint
+	recorded time.Time // of an anchor's last record, once passed
+}
+
+// verifier puts the ranges together, in order.
+type verifier struct {
+	l    *Log
+	o    VerifyOptions
+	r    *Report
+	head Head
+	edge *edge
+	tree chain.HashReader
+
+	first    uint64        // the oldest record kept
+	prev     evidence.Hash // leaf hash of the record before the next
+	frontier *chain.Frontier
+	partial  [][]evidence.Hash // by tile level from 1: hashes since the last full tile
+	marks    []mark            // by size, those not passed yet
+	fit      []mark            // anchors that fit
+}
+
+func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
+	// Checkpoints and sign-state never run ahead of the records, so they are
+	// read before the head.
+	newest, err := l.file.NoteAt(maxSize)
+	if err != nil {
+		return nil, fmt.Errorf("read the newest checkpoint: %w", err)
+	}
+	l.sign.mu.Lock()
+	signed := mark{size: l.sign.size, root: l.sign.root, about: ofIntegrity, what: "the sign-state"}
+	l.sign.mu.Unlock()
 	l.mu.RLock()
-	head, root, flushed := l.head, l.edge.frontier.Root(), l.flushed.Load()
+	head, edge, flushed := l.head, l.edge.clone(), l.flushed.Load()
 	l.mu.RUnlock()
-	v := verifier{l: l, o: o, r: &Report{
-		Tenant: l.tenant, Origin: l.origin, Size: head.Size, Root: root, Indexed: flushed,
-		Signed: l.lastSigned().Size, Clock: "real", Anchor: "none given: completeness is shown against this log's own checkpoints only",
-	}, prev: chain.GenesisPrev(l.origin), frontier: &chain.Frontier{}}
+	key := l.st.verifier
+	v := &verifier{l: l, o: o, head: head, edge: edge, tree: edge.hashes(l.file), first: l.file.First(), r: &Report{
+		Tenant: l.tenant, Origin: l.origin, Size: head.Size, Root: edge.frontier.Root(), Indexed: flushed, Deep: o.Deep,
+		Clock: "real", SignedBy: fmt.Sprintf("%s+%08x", key.Name(), key.KeyHash()), Asked: len(o.Anchors) + len(o.Kept),
+	}}
 	if l.simulated {
 		v.r.Clock = "simulated"
 	}
-	v.r.Unsigned = head.Size - v.r.Signed
-	if err := v.checkNotes(head.Size); err != nil {
+	if newest.Size > head.Size {
+		v.r.fail(ofIntegrity, "a checkpoint of size %d is stored, the log has %d records: the end is lost", newest.Size, head.Size)
+		newest, err = l.file.NoteAt(head.Size)
+		if err != nil {
+			return nil, fmt.Errorf("read the newest checkpoint: %w", err)
+		}
+	}
+	v.r.Signed, v.r.Unsigned = newest.Size, head.Size-newest.Size
+	if signed.size > 0 {
+		v.expect(signed)
+	}
+	for _, a := range slices.Concat(o.Anchors, v.open(o.Kept)) {
+		v.expect(mark{size: a.Size, root: a.Root, about: ofCompleteness, what: a.Name, anchor: &a})
+	}
+	slices.SortStableFunc(v.marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
+	if err := v.begin(); err != nil {
 		return nil, err
 	}
-	err := l.file.Scan(0, head.Size, func(e Entry) error {
-		if e.Seq%4096 == 0 {
-			if o.Progress != nil {
-				o.Progress(e.Seq, head.Size)
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		v.record(e)
-		return nil
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		v.r.fail("records cannot be read from %d on: %v", v.r.Records, err)
+	if err := v.run(ctx); err != nil {
+		return nil, err
 	}
-	if v.frontier.Size() == head.Size && v.frontier.Root() != root {
-		v.r.fail("the tree over the records has root %s, the log's head says %s", v.frontier.Root(), root)
-	}
-	if v.frontier.Size() == head.Size && head.Size > 0 && v.prev != head.Last {
-		v.r.fail("the head names another last record")
-	}
-	if stopped := l.stoppedBy(); stopped != nil {
-		v.r.fail("the log is stopped: %v", stopped)
-	}
+	v.finish()
 	return v.r, nil
 }
 
-type verifier struct {
-	l        *Log
-	o        VerifyOptions
-	r        *Report
-	prev     evidence.Hash
-	frontier *chain.Frontier
-	notes    map[uint64]evidence.Hash // checkpoint roots by size
-}
-
-// checkNotes verifies the signature of every stored checkpoint.
-func (v *verifier) checkNotes(size uint64) error {
-	v.notes = map[uint64]evidence.Hash{}
-	for at := size; ; {
-		n, err := v.l.file.NoteAt(at)
-		if err != nil {
-			return fmt.Errorf("read checkpoints: %w", err)
-		}
-		if n.Signed == nil {
-			return nil
-		}
-		c, err := chain.OpenCheckpoint(n.Signed, v.l.st.verifier)
+// open makes anchors of kept checkpoints. One that the log's key did not sign is
+// no anchor but a failure: whoever kept it was deceived, then or now.
+func (v *verifier) open(kept []Kept) []Anchored {
+	var out []Anchored
+	for _, k := range kept {
+		c, err := chain.OpenCheckpoint(k.Signed, v.l.st.verifier)
 		switch {
 		case err != nil:
-			v.r.fail("checkpoint of size %d: %v", n.Size, err)
-		case c.Origin != v.l.origin || c.Size != n.Size:
-			v.r.fail("checkpoint of size %d is of log %s, size %d", n.Size, c.Origin, c.Size)
+			v.r.fail(ofSignatures, "%s: %v", k.Name, err)
+		case c.Origin != v.l.origin:
+			v.r.fail(ofCompleteness, "%s is of another log, %s", k.Name, c.Origin)
 		default:
-			v.notes[c.Size] = c.Root
-			v.r.Checkpoints++
+			out = append(out, Anchored{Rung: 1, Name: k.Name, Size: c.Size, Root: c.Root})
 		}
-		if n.Size == 0 {
-			return nil
-		}
-		at = n.Size - 1
 	}
+	return out
 }
 
-// record checks one record and goes on after a failure with what is stored,
-// so that each damage is named once.
-func (v *verifier) record(e Entry) {
-	v.r.Records++
-	hash := chain.LeafHash(e.Leaf)
-	lf, err := chain.Decode(e.Leaf)
-	if err != nil {
-		v.r.fail("record %d: %v", e.Seq, err)
-	} else {
-		v.leaf(lf, e)
-	}
-	v.prev = hash
-	v.frontier.Append(hash, nil)
-	if root, ok := v.notes[v.frontier.Size()]; ok && root != v.frontier.Root() {
-		v.r.fail("the records up to %d are not those that the checkpoint of size %d signed", e.Seq, v.frontier.Size())
-	}
-}
-
-func (v *verifier) leaf(lf *chain.Leaf, e Entry) {
+// expect takes a mark in; one beyond the end fails at once.
+func (v *verifier) expect(m mark) {
 	switch {
-	case lf.Origin != v.l.origin:
-		v.r.fail("record %d belongs to log %s", e.Seq, lf.Origin)
-	case lf.Seq != e.Seq:
-		v.r.fail("record %d says it is record %d", e.Seq, lf.Seq)
-	case lf.Prev != v.prev:
-		v.r.fail("record %d does not follow record %d: it was made after another one", e.Seq, e.Seq-1)
-	case lf.Recorded.Before(v.r.Last):
-		v.r.fail("record %d was recorded at %s, before its predecessor", e.Seq, evidence.FormatTime(lf.Recorded))
+	case m.size <= v.head.Size:
+		v.marks = append(v.marks, m)
+	case m.anchor != nil:
+		v.r.fail(ofCompleteness, "anchored tail lost: %s holds size %d of this log, %d records are here", m.what, m.size, v.head.Size)
+	default:
+		v.r.fail(m.about, "%s knows size %d of this log, %d records are here: the end is lost", m.what, m.size, v.head.Size)
 	}
-	if v.r.First.IsZero() {
-		v.r.First = lf.Recorded
+}
+
+// begin finds where reading starts, and the state of chain and tree there:
+// from the stored hashes, for the records before are gone or were verified
+// earlier.
+func (v *verifier) begin() error {
+	from := v.first
+	if s := v.o.Since; s != nil {
+		v.r.Since = s
+		switch {
+		case s.Size > v.head.Size:
+			v.r.fail(ofIntegrity, "%d records were verified earlier, %d are here: the end is lost", s.Size, v.head.Size)
+			v.r.Since = nil
+		case !v.rootIs(s.Size, s.Root, ofIntegrity, "the records verified earlier"):
+			v.r.Since = nil // the whole log is read to find the damage
+		default:
+			from = max(from, s.Size)
+		}
 	}
-	v.r.Last = lf.Recorded
-	if len(lf.Claims) != len(e.Claims) {
-		v.r.fail("record %d (%s): %d claims are stored, the leaf has %d", e.Seq, lf.Kind, len(e.Claims), len(lf.Claims))
+	v.r.From = from
+	v.prev, v.frontier = chain.GenesisPrev(v.l.origin), &chain.Frontier{}
+	if from > 0 {
+		leaf, err := v.stored(0, from-1, from)
+		if err == nil {
+			v.prev = leaf[0]
+			v.frontier, err = chain.FrontierAt(from, v.tree)
+		}
+		if err != nil {
+			return fmt.Errorf("verify from record %d on: %w", from, err)
+		}
+	}
+	for level, n := 1, from/TileWidth; n > 0; level, n = level+1, n/TileWidth {
+		hs, err := v.stored(8*level, n-n%TileWidth, n)
+		if err != nil {
+			return fmt.Errorf("verify from record %d on: %w", from, err)
+		}
+		v.partial = append(v.partial, hs)
+	}
+	// What lies before is compared with the stored tree.
+	for len(v.marks) > 0 && v.marks[0].size <= from {
+		m := v.marks[0]
+		v.marks = v.marks[1:]
+		if v.rootIs(m.size, m.root, m.about, m.what) {
+			v.passed(m)
+		}
+	}
+	return v.notesBefore(from)
+}
+
+// stored reads the hashes [from, to) of a level of the tree.
+func (v *verifier) stored(level int, from, to uint64) ([]evidence.Hash, error) {
+	indexes := make([]int64, 0, to-from)
+	for i := from; i < to; i++ {
+		indexes = append(indexes, chain.StoredIndex(level, i))
+	}
+	hs, err := v.tree.ReadHashes(indexes)
+	out := make([]evidence.Hash, len(hs))
+	for i, h := range hs {
+		out[i] = evidence.Hash(h)
+	}
+	return out, err
+}
+
+// rootIs compares the root at a size by the stored tree.
+func (v *verifier) rootIs(size uint64, want evidence.Hash, about int, what string) bool {
+	got, err := chain.Root(size, v.tree)
+	if err != nil {
+		v.r.fail(ofIntegrity, "the tree at size %d cannot be read: %v", size, err)
+		return false
+	}
+	if got != want {
+		v.mismatch(mark{size: size, root: want, about: about, what: what}, got)
+	}
+	return got == want
+}
+
+func (v *verifier) mismatch(m mark, got evidence.Hash) {
+	if m.about == ofCompleteness {
+		v.r.fail(m.about, "another tree: %s holds root %s at size %d, here it is %s", m.what, m.root, m.size, got)
 		return
 	}
-	for i, c := range lf.Claims {
-		if len(e.Claims[i]) != c.Size || evidence.Hash(sha256.Sum256(e.Claims[i])) != c.Sealed {
-			v.r.fail("record %d (%s, %s): the stored %s is not the sealed one", e.Seq, lf.Kind, evidence.FormatTime(lf.Occurred), c.Name)
-			continue
+	v.r.fail(m.about, "the records up to %d are not those that %s knows: root %s at size %d, here it is %s", m.size-1, m.what, m.root, m.size, got)
+}
+
+// passed takes note of an anchor that fits.
+func (v *verifier) passed(m mark) {
+	if m.anchor == nil {
+		return
+	}
+	if m.size > v.first {
+		m.recorded = v.l.recordedAt(m.size - 1)
+	}
+	v.fit = append(v.fit, m)
+}
+
+// recordedAt is the record time of a record; zero when it cannot be read.
+func (l *Log) recordedAt(seq uint64) time.Time {
+	e, err := l.file.Entry(seq)
+	if err != nil {
+		return time.Time{}
+	}
+	lf, err := chain.Decode(e.Leaf)
+	if err != nil {
+		return time.Time{}
+	}
+	return lf.Recorded
+}
+
+// notesBefore checks the stored checkpoints of at most the size against the
+// stored tree. An earlier verification has checked those it covered.
+func (v *verifier) notesBefore(size uint64) error {
+	if v.r.Since != nil && size == v.r.Since.Size || size == 0 {
+		return nil
+	}
+	notes, err := readNotes(v.l, 0, size)
+	if err != nil {
+		return fmt.Errorf("read checkpoints: %w", err)
+	}
+	for _, n := range notes {
+		switch {
+		case n.bad != "":
+			v.r.fail(ofSignatures, "%s", n.bad)
+		case v.rootIs(n.size, n.root, ofIntegrity, fmt.Sprintf("the checkpoint of size %d", n.size)):
+			v.r.Checkpoints++
 		}
-		v.r.Claims++
-		if v.o.Deep {
-			v.open(lf, e, i)
+	}
+	return nil
+}
+
+// run hands ranges to workers and merges them in order. At most two ranges for
+// each worker are in memory.
+func (v *verifier) run(ctx context.Context) error {
+	workers := v.o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	jobs, order := make(chan *span), make(chan *span, workers)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for range workers {
+		wg.Go(func() {
+			w := newWorker(v)
+			for s := range jobs {
+				w.verify(ctx, s)
+				close(s.done)
+			}
+		})
+	}
+	wg.Go(func() {
+		defer close(jobs)
+		defer close(order)
+		v.dispatch(ctx, jobs, order)
+	})
+	for s := range order {
+		<-s.done
+		if s.err != nil {
+			return s.err
 		}
+		v.merge(s)
+		if v.o.Progress != nil {
+			v.o.Progress(s.to, v.head.Size)
+		}
+		if s.unreadable != "" {
+			if v.l.file.First() > s.from {
+				return errRetired
+			}
+			return nil // the hashes after it are not known
+		}
+		spans.Put(s)
+	}
+	return ctx.Err()
+}
+
+// dispatch cuts what is to be read into ranges, aligned so that all but the
+// first and the last are full subtrees, and reads ahead of the workers.
+func (v *verifier) dispatch(ctx context.Context, jobs, order chan<- *span) {
+	ahead, _ := v.l.file.(ReadAheader)
+	for from := v.r.From; from < v.head.Size; {
+		to := min(from-from%spanWidth+spanWidth, v.head.Size)
+		if ahead != nil {
+			// What damage it meets the worker will meet and tell.
+			_ = guarded(func() error { ahead.ReadAhead(from, to); return nil })
+		}
+		s := newSpan(from, to)
+		if s.before = from % TileWidth; s.before > 0 {
+			if s.err = guarded(func() error {
+				hs, err := v.stored(0, from-s.before, from)
+				copy(s.nodes[0][from-s.before-s.base:], hs)
+				return err
+			}); s.err != nil {
+				close(s.done)
+				order <- s // has room: it is the first
+				return
+			}
+		}
+		select {
+		case order <- s:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case jobs <- s:
+		case <-ctx.Done():
+			s.err = ctx.Err()
+			close(s.done)
+			return
+		}
+		from = to
 	}
 }
 
-func (v *verifier) open(lf *chain.Leaf, e Entry, i int) {
-	_, err := v.l.openClaim(lf, e, i)
-	switch {
-	case err == nil:
-		v.r.Opened++
-	case errors.Is(err, ErrKeyMissing) && v.l.whyClosed(lf.Claims[i].Keys) == closedErased:
-		v.r.Erased++
-	case errors.Is(err, ErrKeyMissing):
-		v.r.Missing++
-	default:
-		v.r.fail("record %d (%s): %v", e.Seq, lf.Kind, err)
+// merge takes the next range in: its link to the one before, its part of the
+// tree, its checkpoints and the marks in it.
+func (v *verifier) merge(s *span) {
+	v.link(s)
+	v.r.Records += s.records
+	v.r.Claims += s.claims
+	v.r.Opened += s.opened
+	v.r.Erased += s.erased
+	v.r.Missing += s.missing
+	v.r.Tiles += s.tiles
+	if s.unreadable != "" {
+		v.r.fail(ofIntegrity, "%s", s.unreadable)
+		return
 	}
+	at := s.from
+	for _, m := range v.marksIn(s) {
+		s.grow(v.frontier, at, m.size)
+		at = m.size
+		if got := v.frontier.Root(); got != m.root {
+			v.mismatch(m, got)
+			continue
+		}
+		if m.note {
+			v.r.Checkpoints++
+		}
+		v.passed(m)
+	}
+	s.grow(v.frontier, at, s.to)
+	// Subtrees of a full tile are the hashes of the tiles above.
+	for i := (s.from - s.before + TileWidth - 1) / TileWidth; i < s.to/TileWidth; i++ {
+		v.push(1, i, s.nodes[8][i-s.base/TileWidth])
+	}
+}
+
+// link compares the range's first record with the one before it, takes the
+// range's failures in, and remembers its last record.
+func (v *verifier) link(s *span) {
+	if h := s.head; h != nil {
+		switch {
+		case h.prev != v.prev:
+			v.r.fail(ofIntegrity, "record %d does not follow record %d: it was made after another one", h.seq, h.seq-1)
+		case h.recorded.Before(v.r.Last):
+			v.r.fail(ofIntegrity, "record %d was recorded at %s, before its predecessor", h.seq, evidence.FormatTime(h.recorded))
+		}
+	}
+	for _, f := range s.failures {
+		v.r.fail(f.about, "%s", f.says)
+	}
+	v.r.MoreFailed += s.more
+	v.r.failed[ofIntegrity] += s.more
+	if s.unreadable == "" {
+		v.prev = s.nodes[0][s.to-s.base-1]
+	}
+	if v.r.First.IsZero() {
+		v.r.First = s.firstRecorded
+	}
+	if !s.lastRecorded.IsZero() {
+		v.r.Last = s.lastRecorded
+	}
+}
+
+// marksIn returns the marks and checkpoints that end in the range, by size.
+func (v *verifier) marksIn(s *span) []mark {
+	n := 0
+	for n < len(v.marks) && v.marks[n].size <= s.to {
+		n++
+	}
+	in := slices.Clone(v.marks[:n])
+	v.marks = v.marks[n:]
+	for _, n := range s.notes {
+		if n.bad != "" {
+			v.r.fail(ofSignatures, "%s", n.bad)
+			continue
+		}
+		in = append(in, mark{size: n.size, root: n.root, about: ofIntegrity, what: fmt.Sprintf("the checkpoint of size %d", n.size), note: true})
+	}
+	slices.SortStableFunc(in, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
+	return in
+}
+
+// push adds hash i of a tile level above the lowest, and compares the tile that
+// it fills with the stored one.
+func (v *verifier) push(level int, i uint64, h evidence.Hash) {
+	if level > len(v.partial) {
+		v.partial = append(v.partial, nil)
+	}
+	p := append(v.partial[level-1], h)
+	v.partial[level-1] = p
+	if i%TileWidth != TileWidth-1 {
+		return
+	}
+	v.partial[level-1] = nil
+	tile := joinHashes(p)
+	if len(p) != TileWidth {
+		v.r.fail(ofIntegrity, "tile %d/%d has no begin", level, i/TileWidth)
+		return
+	}
+	stored, err := v.l.file.Tile(level, i/TileWidth)
+	switch {
+	case err != nil:
+		v.r.fail(ofIntegrity, "%v", err)
+	case !bytes.Equal(stored, tile):
+		v.r.fail(ofIntegrity, "tile %d/%d is not what the records give", level, i/TileWidth)
+	default:
+		v.r.Tiles++
+	}
+	v.push(level+1, i/TileWidth, subtree(tile))
+}
+
+// finish compares what the records gave with the head.
+func (v *verifier) finish() {
+	if v.frontier.Size() == v.head.Size {
+		if root := v.frontier.Root(); root != v.r.Root {
+			v.r.fail(ofIntegrity, "the tree over the records has root %s, the log's head says %s", root, v.r.Root)
+		}
+		if v.head.Size > 0 && v.prev != v.head.Last {
+			v.r.fail(ofIntegrity, "the head names another last record")
+		}
+	}
+	if stopped := v.l.stoppedBy(); stopped != nil {
+		v.r.fail(ofIntegrity, "the log is stopped: %v", stopped)
+	}
+	v.r.anchored(v.fit)
 }

@@ -12,15 +12,15 @@ func (p *program) fsckCommand() *cobra.Command {
 		Use:     "fsck",
 		GroupID: "check",
 		Short:   "Look at the whole data directory: keys, sign-state, index, cursors, then the logs",
-		Long: "--repair rebuilds what is derived from the records (the index); records themselves are\n" +
-			"never changed.\n\n" + cli.ExitHelp(cli.ExitVerify, cli.ExitLocked),
-		Example: "  evidenced fsck\n  evidenced fsck --deep --repair",
+		Long: "--repair-index derives an index again from the records. Nothing else is ever changed: not\n" +
+			"records, not checkpoints, not keys.\n\n" + cli.ExitHelp(cli.ExitVerify, cli.ExitLocked),
+		Example: "  evidenced fsck\n  evidenced fsck --deep --repair-index",
 		Args:    cobra.NoArgs,
 	}
 	var r api.FsckParams
 	f := cmd.Flags()
 	f.BoolVar(&r.Deep, "deep", false, "open every claim")
-	f.BoolVar(&r.Repair, "repair", false, "rebuild what is derived")
+	f.BoolVar(&r.RepairIndex, "repair-index", false, "derive an index again that does not fit the records")
 	f.BoolVar(&r.JSON, "json", false, "write JSON")
 	t := cli.Look(p.stdout, p.getenv)
 	r.Width, r.Colour = t.Width, t.Colour

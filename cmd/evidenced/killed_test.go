@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/daemon"
 	"evidenced/collectors/all"
@@ -80,7 +81,7 @@ func checkCollected(t *testing.T, file string, requests int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rep, err := e.Verify(t.Context(), tn, true, nil)
+		rep, err := e.Verify(t.Context(), tn, api.VerifyRequest{Deep: true})
 		if err != nil || !rep.OK() {
 			t.Fatalf("%s: %v %+v", name, err, rep)
 		}

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE evidenced ARG...   the exit code, with stdout and stderr kept
 //	appears PATTERN               wait until a background program made such a file
-//	flip PATTERN TEXT             change a bit of the first file with the text, where it begins
+//	flip PATTERN TEXT             change a bit of the first file with the text, everywhere it begins:
+//	                              a page that was written anew may still stand where it was
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
@@ -84,8 +85,12 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	for _, path := range found {
 		b, err := os.ReadFile(path)
 		ts.Check(err)
-		if at := bytes.Index(b, []byte(args[1])); at >= 0 {
+		found := false
+		for at := bytes.Index(b, []byte(args[1])); at >= 0; at = bytes.Index(b, []byte(args[1])) {
 			b[at] ^= 1
+			found = true
+		}
+		if found {
 			ts.Check(os.WriteFile(path, b, 0o600))
 			return
 		}

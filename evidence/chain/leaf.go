@@ -73,6 +73,21 @@ func LeafHash(leaf []byte) evidence.Hash {
 	return evidence.Hash(h.Sum(nil))
 }
 
+// Hasher makes leaf hashes without allocating, for one goroutine. The zero
+// value is ready for use.
+type Hasher struct {
+	buf [1 + MaxLeaf]byte // 0x00 || leaf
+}
+
+// LeafHash is the function LeafHash.
+func (h *Hasher) LeafHash(leaf []byte) evidence.Hash {
+	if len(leaf) > MaxLeaf {
+		return LeafHash(leaf)
+	}
+	n := copy(h.buf[1:], leaf)
+	return sha256.Sum256(h.buf[:1+n])
+}
+
 // GenesisPrev returns the prev of leaf 0 of the log with the origin.
 func GenesisPrev(origin string) evidence.Hash {
 	b := append([]byte("evidenced/genesis/v1"), 0, 0, 0, 0)

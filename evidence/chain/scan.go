@@ -102,6 +102,13 @@ func (s *scanner) word(of uint8, most int) []byte {
 	}
 	rest := s.b[s.i:]
 	n := 0
+	for n+4 <= len(rest) {
+		four := (*[4]byte)(rest[n:])
+		if alphabet[four[0]]&alphabet[four[1]]&alphabet[four[2]]&alphabet[four[3]]&of == 0 {
+			break
+		}
+		n += 4
+	}
 	for n < len(rest) && alphabet[rest[n]]&of != 0 {
 		n++
 	}
@@ -144,7 +151,7 @@ func (s *scanner) hexHash(h *evidence.Hash) {
 		s.fail("bad hash")
 		return
 	}
-	v := s.b[s.i : s.i+2*len(h)]
+	v := (*[2 * len(h)]byte)(s.b[s.i:])
 	var wrong uint8
 	for i := range h {
 		a, b := hexDigit[v[2*i]], hexDigit[v[2*i+1]]
@@ -158,42 +165,59 @@ func (s *scanner) hexHash(h *evidence.Hash) {
 	s.i += len(v)
 }
 
-// b64 consumes the one unpadded base64url form of len(dst) bytes, which are
-// not a multiple of three: the bits of the last digit that no byte needs are
-// zero.
-func (s *scanner) b64(dst []byte) {
-	n := (len(dst)*8 + 5) / 6
+// id consumes the one unpadded base64url form of 16 bytes: the bits of the last
+// digit that no byte needs are zero.
+func (s *scanner) id(id *evidence.ID) {
+	const digits = 22
 	if s.bad != "" {
 		return
 	}
-	if len(s.b)-s.i < n {
+	if len(s.b)-s.i < digits {
 		s.fail("bad base64url")
 		return
 	}
-	v := s.b[s.i : s.i+n]
+	v := (*[digits]byte)(s.b[s.i:])
 	var wrong uint8
-	j := 0
-	for ; j+3 <= len(dst); j += 3 {
-		a, b, c, d := b64Digit[v[0]], b64Digit[v[1]], b64Digit[v[2]], b64Digit[v[3]]
+	for i := range 5 {
+		four, three := (*[4]byte)(v[4*i:]), (*[3]byte)(id[3*i:])
+		a, b, c, d := b64Digit[four[0]], b64Digit[four[1]], b64Digit[four[2]], b64Digit[four[3]]
 		wrong |= a | b | c | d
-		dst[j], dst[j+1], dst[j+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
-		v = v[4:]
+		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 	}
-	a, b := b64Digit[v[0]], b64Digit[v[1]]
-	wrong |= a | b
-	dst[j] = a<<2 | b>>4
-	spare := b & 15
-	if len(dst)-j == 2 {
-		c := b64Digit[v[2]]
-		wrong |= c
-		dst[j+1] = b<<4 | c>>2
-		spare = c & 3
-	}
-	if wrong > 63 || spare != 0 {
+	a, b := b64Digit[v[20]], b64Digit[v[21]]
+	id[15] = a<<2 | b>>4
+	if wrong|a|b > 63 || b&15 != 0 {
 		s.fail("bad base64url")
 		return
 	}
-	s.i += n
+	s.i += digits
+}
+
+// hash is id for 32 bytes.
+func (s *scanner) hash(h *evidence.Hash) {
+	const digits = 43
+	if s.bad != "" {
+		return
+	}
+	if len(s.b)-s.i < digits {
+		s.fail("bad base64url")
+		return
+	}
+	v := (*[digits]byte)(s.b[s.i:])
+	var wrong uint8
+	for i := range 10 {
+		four, three := (*[4]byte)(v[4*i:]), (*[3]byte)(h[3*i:])
+		a, b, c, d := b64Digit[four[0]], b64Digit[four[1]], b64Digit[four[2]], b64Digit[four[3]]
+		wrong |= a | b | c | d
+		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+	}
+	a, b, c := b64Digit[v[40]], b64Digit[v[41]], b64Digit[v[42]]
+	h[30], h[31] = a<<2|b>>4, b<<4|c>>2
+	if wrong|a|b|c > 63 || c&3 != 0 {
+		s.fail("bad base64url")
+		return
+	}
+	s.i += digits
 }
 
 // days before each month in a common year.
@@ -264,7 +288,7 @@ func (s *scanner) leaf(v *View) {
 	s.lit(`,"prev":"`)
 	s.hexHash(&v.Prev)
 	s.lit(`","id":"`)
-	s.b64(v.ID[:])
+	s.id(&v.ID)
 	s.lit(`","kind":"`)
 	v.Kind = s.word(isKind, maxKind)
 	s.lit(`","kv":`)
@@ -282,7 +306,7 @@ func (s *scanner) leaf(v *View) {
 		s.fail("bad source")
 	}
 	s.lit(`","run":"`)
-	s.b64(v.Run[:])
+	s.id(&v.Run)
 	s.lit(`","occurred":"`)
 	v.Occurred = s.time()
 	s.lit(`","basis":"`)
@@ -341,7 +365,7 @@ func (s *scanner) person(token *evidence.ID) (role, proof []byte) {
 	s.lit(`{"role":"`)
 	role = s.word(isRole, maxRole)
 	s.lit(`","token":"`)
-	s.b64(token[:])
+	s.id(token)
 	s.lit(`","proof":"`)
 	proof = s.word(isRole, maxWord)
 	s.lit(`"}`)
@@ -372,9 +396,9 @@ func (s *scanner) claims(v *View) {
 			s.fail("an unknown claim, or one out of order")
 		}
 		s.lit(`","commit":"`)
-		s.b64(c.Commit[:])
+		s.hash(&c.Commit)
 		s.lit(`","sealed":"`)
-		s.b64(c.Sealed[:])
+		s.hash(&c.Sealed)
 		s.lit(`","size":`)
 		c.Size = int(s.num())
 		s.lit(`,"keys":[`)

@@ -9,6 +9,11 @@ import (
 	"evidenced/evidence"
 )
 
+// NodeHash returns SHA-256(0x01 || left || right), RFC 6962 section 2.1.
+func NodeHash(left, right evidence.Hash) evidence.Hash {
+	return evidence.Hash(tlog.NodeHash(tlog.Hash(left), tlog.Hash(right)))
+}
+
 // Frontier is the right edge of a tree: the roots of its full subtrees, the
 // largest first. With it the tree grows and its root is known without any
 // earlier leaf. The zero value is the empty tree.
@@ -68,6 +73,22 @@ func (f *Frontier) Append(leaf evidence.Hash, emit func(level int, index uint64,
 	f.size++
 }
 
+// AppendTree adds 2^level leaves at once by the root of the full subtree over
+// them. The size before must be a multiple of 2^level.
+func (f *Frontier) AppendTree(level int, root evidence.Hash) error {
+	if level < 0 || level > 52 || f.size&(1<<level-1) != 0 {
+		return fmt.Errorf("append a subtree of level %d to a tree of %d leaves", level, f.size)
+	}
+	h := tlog.Hash(root)
+	for n := f.size >> level; n&1 == 1; n >>= 1 {
+		h = tlog.NodeHash(f.roots[len(f.roots)-1], h)
+		f.roots = f.roots[:len(f.roots)-1]
+	}
+	f.roots = append(f.roots, h)
+	f.size += 1 << level
+	return nil
+}
+
 // Root returns the tree's root; for the empty tree SHA-256 of nothing, as RFC
 // 6962 says.
 func (f *Frontier) Root() evidence.Hash {
@@ -87,6 +108,10 @@ type HashReader = tlog.HashReader
 
 // HashReaderFunc makes a HashReader of a function.
 type HashReaderFunc = tlog.HashReaderFunc
+
+// StoredIndex is the number by which a HashReader is asked for hash i of a level
+// of the tree; leaf hashes are level 0.
+func StoredIndex(level int, i uint64) int64 { return tlog.StoredHashIndex(level, int64(i)) }
 
 // Root returns the root of the first size leaves.
 func Root(size uint64, r HashReader) (evidence.Hash, error) {

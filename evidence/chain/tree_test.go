@@ -396,3 +396,45 @@ func TestProofVectors(t *testing.T) {
 		}
 	}
 }
+
+// Leaves added by subtrees of any size give the tree of the leaves.
+func TestAppendTree(t *testing.T) {
+	leaf := func(i uint64) evidence.Hash { return fixedHash(fmt.Sprint("leaf ", i)) }
+	subtree := func(level int, at uint64) evidence.Hash {
+		f := &chain.Frontier{}
+		for i := range uint64(1) << level {
+			f.Append(leaf(at+i), nil)
+		}
+		return f.Root()
+	}
+	want, got := &chain.Frontier{}, &chain.Frontier{}
+	for _, level := range []int{0, 0, 1, 2, 0, 0, 0, 0, 2, 4, 3, 1, 0} {
+		for i := range uint64(1) << level {
+			want.Append(leaf(got.Size()+i), nil)
+		}
+		if err := got.AppendTree(level, subtree(level, got.Size())); err != nil {
+			t.Fatal(err)
+		}
+		if got.Size() != want.Size() || got.Root() != want.Root() {
+			t.Fatalf("after a subtree of level %d: size %d root %s, want %d %s", level, got.Size(), got.Root(), want.Size(), want.Root())
+		}
+	}
+	for _, level := range []int{-1, 1, 6, 53} { // the size is odd
+		if got.Size()&1 == 0 {
+			t.Fatalf("size %d", got.Size())
+		}
+		if err := got.AppendTree(level, fixedHash("x")); err == nil {
+			t.Errorf("a subtree of level %d is added to a tree of %d", level, got.Size())
+		}
+	}
+}
+
+func TestHasher(t *testing.T) {
+	var h chain.Hasher
+	for _, n := range []int{0, 1, 55, 64, 2047, 2048, 2049, chain.MaxLeaf, chain.MaxLeaf + 1} {
+		leaf := bytes.Repeat([]byte{byte(n)}, n)
+		if got, want := h.LeafHash(leaf), evidence.Hash(sha256.Sum256(append([]byte{0}, leaf...))); got != want || chain.LeafHash(leaf) != want {
+			t.Errorf("hash of %d bytes: %s, want %s", n, got, want)
+		}
+	}
+}

@@ -174,12 +174,21 @@ func (c *Cipher) Seal(origin string, id evidence.ID, name string, plain []byte) 
 // Open decrypts a ciphertext and checks the commitment.
 func (c *Cipher) Open(origin string, id evidence.ID, name string, ciphertext []byte, commit evidence.Hash) (Opening, error) {
 	var o Opening
-	if len(ciphertext) < 12+1+SaltSize+c.aead.Overhead() {
-		return o, fmt.Errorf("open claim %s: %d bytes are too few", name, len(ciphertext))
+	if _, err := c.open(&o, nil, c.aad(origin, id, name), name, ciphertext); err != nil {
+		return Opening{}, err
 	}
-	inner, err := c.aead.Open(nil, ciphertext[:12], ciphertext[12:], c.aad(origin, id, name))
+	return o, o.Check(name, commit)
+}
+
+// open decrypts into buf, which it returns grown, and fills in the opening; a
+// plaintext that was not compressed lies in buf.
+func (c *Cipher) open(o *Opening, buf, aad []byte, name string, ciphertext []byte) ([]byte, error) {
+	if len(ciphertext) < 12+1+SaltSize+c.aead.Overhead() {
+		return buf, fmt.Errorf("open claim %s: %d bytes are too few", name, len(ciphertext))
+	}
+	inner, err := c.aead.Open(buf, ciphertext[:12], ciphertext[12:], aad)
 	if err != nil {
-		return o, fmt.Errorf("open claim %s: the ciphertext or the key is not the right one", name)
+		return buf, fmt.Errorf("open claim %s: the ciphertext or the key is not the right one", name)
 	}
 	copy(o.Salt[:], inner[1:])
 	body := inner[1+SaltSize:]
@@ -188,16 +197,19 @@ func (c *Cipher) Open(origin string, id evidence.ID, name string, ciphertext []b
 		o.Plain = body
 	case 1:
 		if o.Plain, err = inflate(body); err != nil {
-			return Opening{}, fmt.Errorf("open claim %s: %w", name, err)
+			return inner, fmt.Errorf("open claim %s: %w", name, err)
 		}
 	default:
-		return Opening{}, fmt.Errorf("open claim %s: unknown encoding %d", name, inner[0])
+		return inner, fmt.Errorf("open claim %s: unknown encoding %d", name, inner[0])
 	}
-	return o, o.Check(name, commit)
+	return inner, nil
 }
 
 func (c *Cipher) aad(origin string, id evidence.ID, name string) []byte {
-	b := make([]byte, 0, 160)
+	return c.appendAAD(make([]byte, 0, 160), origin, id, name)
+}
+
+func (c *Cipher) appendAAD(b []byte, origin string, id evidence.ID, name string) []byte {
 	b = lp(b, label)
 	b = lp(b, origin)
 	b = lp(b, string(id[:]))

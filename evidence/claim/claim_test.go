@@ -366,3 +366,44 @@ func BenchmarkOpen1K(b *testing.B) {
 		}
 	}
 }
+
+// A Checker accepts what Open accepts, whatever it has checked before.
+func TestCheckerAgreesWithOpen(t *testing.T) {
+	c, id := newCipher(t, "d1", "p1"), recordID("1")
+	var k claim.Checker
+	good := 0
+	for _, plain := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte("text "), 300), bytes.Repeat([]byte("deflated "), 1000), []byte("short again")} {
+		s, err := c.Seal(origin, id, "text", plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type try struct {
+			name       string
+			ciphertext []byte
+			commit     evidence.Hash
+			id         evidence.ID
+		}
+		tries := []try{
+			{"text", s.Ciphertext, s.Commit, id}, {"raw", s.Ciphertext, s.Commit, id}, {"text", s.Ciphertext, s.Hash, id},
+			{"text", s.Ciphertext, s.Commit, recordID("2")}, {"text", s.Ciphertext[:44], s.Commit, id}, {"text", nil, s.Commit, id},
+		}
+		for i := 0; i < len(s.Ciphertext); i += 7 {
+			flipped := bytes.Clone(s.Ciphertext)
+			flipped[i] ^= 0x10
+			tries = append(tries, try{"text", flipped, s.Commit, id})
+		}
+		for _, x := range tries {
+			_, want := c.Open(origin, x.id, x.name, x.ciphertext, x.commit)
+			got := k.Check(c, origin, x.id, x.name, x.ciphertext, x.commit)
+			if (want == nil) != (got == nil) || want != nil && want.Error() != got.Error() {
+				t.Errorf("%d bytes as %s: Check says %v, Open %v", len(x.ciphertext), x.name, got, want)
+			}
+			if got == nil {
+				good++
+			}
+		}
+	}
+	if good != 5 {
+		t.Errorf("%d accepted, want 5", good)
+	}
+}

@@ -394,7 +394,7 @@ func (f *logFile) Entry(seq uint64) (store.Entry, error) {
 				return store.ErrNoEntry
 			}
 			var derr error
-			e, derr = decodeEntry(seq, append([]byte(nil), v...))
+			e, derr = decodeEntry(seq, append([]byte(nil), v...), nil)
 			return derr
 		})
 		err = verr
@@ -433,14 +433,16 @@ func scanSegment(s segment, from, end uint64, fn func(store.Entry) error) error 
 		}
 		c := b.Cursor()
 		k, v := c.Seek(seqKey(from))
+		var claims [][]byte // of one entry after the other
 		for seq := from; seq < end; seq++ {
 			if len(k) != 8 || binary.BigEndian.Uint64(k) != seq {
 				return fmt.Errorf("record %d in %s: %w", seq, filepath.Base(s.path), store.ErrNoEntry)
 			}
-			e, err := decodeEntry(seq, v)
+			e, err := decodeEntry(seq, v, claims[:0])
 			if err != nil {
 				return err
 			}
+			claims = e.Claims
 			if err := fn(e); err != nil {
 				return err
 			}
@@ -560,8 +562,9 @@ func encodeEntry(b []byte, e store.Entry) []byte {
 	return b
 }
 
-func decodeEntry(seq uint64, v []byte) (store.Entry, error) {
-	e := store.Entry{Seq: seq}
+// decodeEntry cuts a value into its parts; claims is where their list goes.
+func decodeEntry(seq uint64, v []byte, claims [][]byte) (store.Entry, error) {
+	e := store.Entry{Seq: seq, Claims: claims}
 	for i := 0; len(v) > 0; i++ {
 		if len(v) < 4 || uint64(binary.BigEndian.Uint32(v)) > uint64(len(v)-4) {
 			return e, problem.New(problem.Corrupt, "record %d: stored bytes are damaged", seq)

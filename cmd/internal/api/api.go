@@ -65,15 +65,24 @@ type World interface {
 	Judging(ctx context.Context, t evidence.Tenant) (mappings.Input, error)
 	// Verify verifies the tenant's log. An error means that it could not be
 	// read; what is wrong stands in the report.
-	Verify(ctx context.Context, t evidence.Tenant, deep bool, progress func(done, total uint64)) (*store.Report, error)
+	Verify(ctx context.Context, t evidence.Tenant, r VerifyRequest) (*store.Report, error)
 	// Fsck looks at everything around the logs: installation, keys, sign-state,
-	// index, cursors. Repair allows it to rebuild what is derived.
-	Fsck(ctx context.Context, repair bool) ([]Check, error)
+	// index, cursors. RepairIndex allows it to derive an index again from the
+	// records; nothing else is ever repaired.
+	Fsck(ctx context.Context, repairIndex bool) ([]Check, error)
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
 }
 
-// Check is one thing fsck looked at.
+// VerifyRequest says what of a log is verified, and against what.
+type VerifyRequest struct {
+	Deep      bool         // open every claim too
+	SinceLast bool         // read only what came after the last verification
+	Kept      []store.Kept // checkpoints of this log that somebody kept
+	Progress  func(done, total uint64)
+}
+
+// Check is one thing that was looked at beside the logs.
 type Check struct {
 	What     string `json:"what"` // "keyring", "index of tenant-7"
 	OK       bool   `json:"ok"`

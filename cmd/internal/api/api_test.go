@@ -19,6 +19,7 @@ import (
 	"evidenced/cmd/internal/api/apitest"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
+	"evidenced/store"
 )
 
 // collected is a reply with everything that was told beside the body.
@@ -116,7 +117,8 @@ func TestAnswersAreTheSameBothWays(t *testing.T) {
 		{"coverage json", "coverage", api.CoverageParams{Common: common("tenant-7", true), Span: api.Span{Last: "2d"}}, api.MediaJSON, []string{`"origin"`}},
 		{"assess", "assess", api.AssessParams{Common: common("tenant-7", false), Span: day}, api.MediaText, []string{"tenant-7", "CONTROL"}},
 		{"assess json", "assess", api.AssessParams{Common: common("tenant-7", true), Span: day}, api.MediaJSON, []string{`"findings"`, `"controls"`}},
-		{"verify", "verify", api.VerifyParams{}, api.MediaText, []string{"OK        tenant-8: 1 record verified"}},
+		{"verify", "verify", api.VerifyParams{}, api.MediaText, []string{"OK        tenant-8: 1 record verified", "completeness  not shown: no anchor was given"}},
+		{"verify json", "verify", api.VerifyParams{JSON: true, SinceLast: true}, api.MediaJSON, []string{`"about": "completeness"`, `"word": "not shown"`, `"signed_size"`, `"since"`}},
 		{"fsck json", "fsck", api.FsckParams{JSON: true, Deep: true}, api.MediaJSON, []string{`"ok": true`, `"what": "keyring"`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -203,8 +205,28 @@ func TestBadLogsAreProblems(t *testing.T) {
 	if got, err = both(t, w, "fsck", api.FsckParams{}); !problem.Is(err, problem.Corrupt) || !strings.Contains(got.String(), "FAILED    index of tenant-7") {
 		t.Errorf("got %v and\n%s", err, got)
 	}
-	if got, err = both(t, w, "fsck", api.FsckParams{Repair: true}); err != nil || !strings.Contains(got.String(), "REPAIRED  index of tenant-7") {
+	if got, err = both(t, w, "fsck", api.FsckParams{RepairIndex: true}); err != nil || !strings.Contains(got.String(), "REPAIRED  index of tenant-7") {
 		t.Errorf("got %v and\n%s", err, got)
+	}
+}
+
+// A kept checkpoint reaches the log it names, and no other; one of a log that is
+// not there is a failure of its own.
+func TestKeptCheckpoints(t *testing.T) {
+	w := apitest.New()
+	t7, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := store.Kept{Name: "own.note", Signed: []byte(w.Logs[t7].Origin() + "\n1\n")}
+	got, err := both(t, w, "verify", api.VerifyParams{Checkpoints: []store.Kept{own}})
+	if err != nil || strings.Count(got.String(), "no anchor could be compared") != 1 || strings.Count(got.String(), "no anchor was given") != 3 {
+		t.Errorf("%v\n%s", err, got)
+	}
+	foreign := store.Kept{Name: "foreign.note", Signed: []byte("elsewhere/1\n1\n")}
+	got, err = both(t, w, "verify", api.VerifyParams{Tenant: "tenant-7", Checkpoints: []store.Kept{own, foreign}})
+	if !problem.Is(err, problem.Corrupt) || !strings.Contains(got.String(), `FAILED    foreign.note: is a checkpoint of log "elsewhere/1", which is none of those verified`) {
+		t.Errorf("%v\n%s", err, got)
 	}
 }
 

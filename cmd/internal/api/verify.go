@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -15,25 +17,37 @@ import (
 type VerifyParams struct {
 	Tenant string `json:"tenant,omitempty"` // "": all
 	Deep   bool   `json:"deep,omitempty"`   // open every claim too
-	JSON   bool   `json:"json,omitempty"`
-	Width  int    `json:"width,omitempty"`
-	Colour bool   `json:"colour,omitempty"`
+	// SinceLast reads only what came after the last verification.
+	SinceLast bool `json:"since_last,omitempty"`
+	// Checkpoints are signed checkpoints that the caller kept, each for the log
+	// that it names.
+	Checkpoints []store.Kept `json:"checkpoints,omitempty"`
+	JSON        bool         `json:"json,omitempty"`
+	Width       int          `json:"width,omitempty"`
+	Colour      bool         `json:"colour,omitempty"`
 }
 
 // FsckParams ask for a look at the whole data directory.
 type FsckParams struct {
-	Deep   bool `json:"deep,omitempty"`
-	Repair bool `json:"repair,omitempty"`
-	JSON   bool `json:"json,omitempty"`
-	Width  int  `json:"width,omitempty"`
-	Colour bool `json:"colour,omitempty"`
+	Deep        bool `json:"deep,omitempty"`
+	RepairIndex bool `json:"repair_index,omitempty"`
+	JSON        bool `json:"json,omitempty"`
+	Width       int  `json:"width,omitempty"`
+	Colour      bool `json:"colour,omitempty"`
 }
 
 // Verified is the JSON document of evidenced verify and fsck.
 type Verified struct {
-	OK     bool            `json:"ok"`
-	Logs   []*store.Report `json:"logs"`
-	Checks []Check         `json:"checks,omitempty"`
+	OK     bool      `json:"ok"`
+	Logs   []Verdict `json:"logs"`
+	Checks []Check   `json:"checks,omitempty"`
+}
+
+// Verdict is the report on one log, with its answers in words.
+type Verdict struct {
+	OK       bool            `json:"ok"` // nothing is wrong; see completeness for what that leaves open
+	Verdicts []store.Verdict `json:"verdicts"`
+	*store.Report
 }
 
 func verify(ctx context.Context, c *call) error {
@@ -49,7 +63,7 @@ func verify(ctx context.Context, c *call) error {
 		}
 		ts = []evidence.Tenant{t}
 	}
-	v, err := c.logs(ctx, ts, p.Deep)
+	v, err := c.logs(ctx, ts, VerifyRequest{Deep: p.Deep, SinceLast: p.SinceLast, Kept: p.Checkpoints})
 	if err != nil {
 		return err
 	}
@@ -61,40 +75,59 @@ func fsck(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	checks, err := c.Fsck(ctx, p.Repair)
+	checks, err := c.Fsck(ctx, p.RepairIndex)
 	if err != nil {
 		return err
 	}
-	v, err := c.logs(ctx, nil, p.Deep)
+	v, err := c.logs(ctx, nil, VerifyRequest{Deep: p.Deep})
 	if err != nil {
 		return err
 	}
-	v.Checks = checks
+	v.Checks = append(checks, v.Checks...)
 	for _, check := range checks {
 		v.OK = v.OK && (check.OK || check.Repaired)
 	}
 	return c.verified(v, p.JSON, reports.Style{Width: p.Width, Colour: p.Colour})
 }
 
-// logs verifies the logs of the tenants, all when there are none given.
-func (c *call) logs(ctx context.Context, ts []evidence.Tenant, deep bool) (*Verified, error) {
+// logs verifies the logs of the tenants, all when there are none given. A kept
+// checkpoint goes to the log that it names; one that no log has for its own is
+// a failure: the log that it was made of is not here any more.
+func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) (*Verified, error) {
 	if ts == nil {
 		var err error
 		if ts, err = c.Tenants(ctx); err != nil {
 			return nil, err
 		}
 	}
-	v := &Verified{OK: true, Logs: []*store.Report{}}
+	v := &Verified{OK: true, Logs: []Verdict{}}
+	kept := map[string][]store.Kept{}
+	for _, k := range r.Kept {
+		kept[k.Origin()] = append(kept[k.Origin()], k)
+	}
 	const share = 1000 // of one log in the whole, for progress
 	for i, t := range ts {
-		rep, err := c.Verify(ctx, t, deep, func(done, total uint64) {
+		r.Progress = func(done, total uint64) {
 			c.progress(uint64(i)*share+done*share/max(total, 1), uint64(len(ts))*share)
-		})
+		}
+		reader, err := c.Reader(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		r.Kept = kept[reader.Origin()]
+		delete(kept, reader.Origin())
+		rep, err := c.Verify(ctx, t, r)
 		if err != nil {
 			return nil, fmt.Errorf("verify the log of %s: %w", t, err)
 		}
-		v.Logs = append(v.Logs, rep)
+		v.Logs = append(v.Logs, Verdict{rep.OK(), rep.Verdicts(), rep})
 		v.OK = v.OK && rep.OK()
+	}
+	for _, origin := range slices.Sorted(maps.Keys(kept)) {
+		for _, k := range kept[origin] {
+			v.OK = false
+			v.Checks = append(v.Checks, Check{What: k.Name, Says: fmt.Sprintf("is a checkpoint of log %q, which is none of those verified", origin)})
+		}
 	}
 	return v, nil
 }
@@ -113,13 +146,13 @@ func (c *call) verified(v *Verified, asJSON bool, style reports.Style) error {
 	}
 	bad := 0
 	for _, l := range v.Logs {
-		if !l.OK() {
+		if !l.OK {
 			bad++
 		}
 	}
 	if bad == 0 {
 		return problem.New(problem.Corrupt, "the logs verify, but something around them does not").
-			WithHint("evidenced fsck --repair rebuilds what is derived; the rest needs you")
+			WithHint("evidenced fsck --repair-index derives an index again; the rest needs you")
 	}
 	return problem.New(problem.Corrupt, "%s verify", countDoNot(bad)).
 		WithHint("stop the daemon, copy the data directory as it is, and compare the records named with a backup")
@@ -150,9 +183,9 @@ func (v *Verified) text(w io.Writer, style reports.Style) error {
 	return p.err
 }
 
-func (p *page) log(l *store.Report, style reports.Style) {
+func (p *page) log(l Verdict, style reports.Style) {
 	word := style.Bold("OK      ")
-	if !l.OK() {
+	if !l.OK {
 		word = style.Bad("FAILED  ")
 	}
 	p.line(fmt.Sprintf("%s  %s: %s verified, %s", word, l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
@@ -165,19 +198,12 @@ func (p *page) log(l *store.Report, style reports.Style) {
 	if l.MoreFailed > 0 {
 		p.line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
 	}
-	if l.Missing > 0 {
-		p.line("          " + style.Bad(fmt.Sprintf("%s missing: no key and no erasure record", reports.Count(int(l.Missing), "claim"))))
+	for _, v := range l.Verdicts {
+		text := fmt.Sprintf("%-14s%s: %s", v.About, v.Word, reports.Terminal(v.Says))
+		if v.Bad {
+			text = style.Bad(text)
+		}
+		p.line("          " + text)
 	}
-	p.line(fmt.Sprintf("          origin %s, size %d, root %s", reports.Terminal(l.Origin), l.Size, l.Root))
-	signed := fmt.Sprintf("%s, the newest at size %d", reports.Count(l.Checkpoints, "checkpoint"), l.Signed)
-	if l.Unsigned > 0 {
-		signed += fmt.Sprintf("; %s after it not signed yet", reports.Count(int(l.Unsigned), "record"))
-	}
-	p.line("          " + signed)
-	if l.Opened > 0 || l.Erased > 0 {
-		p.line(fmt.Sprintf("          %s opened and matched, %d erased", reports.Count(int(l.Opened), "claim"), l.Erased))
-	}
-	if l.Anchor != "" {
-		p.line("          " + reports.Terminal(l.Anchor))
-	}
+	p.line(fmt.Sprintf("          %-14s%s, size %d, root %s", "log", reports.Terminal(l.Origin), l.Size, l.Root))
 }

@@ -88,16 +88,16 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 }
 
 // Verify implements api.World.
-func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, deep bool, progress func(done, total uint64)) (*store.Report, error) {
+func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, r api.VerifyRequest) (*store.Report, error) {
 	log, err := e.local.Store.Log(t)
 	if err != nil {
 		return nil, err
 	}
-	return log.Verify(ctx, store.VerifyOptions{Deep: deep, Progress: progress})
+	return e.verify(ctx, log, store.VerifyOptions{Deep: r.Deep, Kept: r.Kept, Progress: r.Progress}, r.SinceLast)
 }
 
 // Fsck implements api.World.
-func (e *Engine) Fsck(ctx context.Context, repair bool) ([]api.Check, error) {
+func (e *Engine) Fsck(ctx context.Context, repairIndex bool) ([]api.Check, error) {
 	checks := []api.Check{
 		{What: "installation", OK: true, Says: fmt.Sprintf("format 1, clock %s", map[bool]string{true: "simulated", false: "real"}[e.local.Simulated])},
 	}
@@ -110,12 +110,12 @@ func (e *Engine) Fsck(ctx context.Context, repair bool) ([]api.Check, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		checks = append(checks, e.checkLog(ctx, t, repair)...)
+		checks = append(checks, e.checkLog(ctx, t, repairIndex)...)
 	}
 	return append(checks, e.checkCursors()...), nil
 }
 
-func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repair bool) []api.Check {
+func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repairIndex bool) []api.Check {
 	name := "log of " + t.String()
 	log, err := e.local.Store.Log(t)
 	if err != nil {
@@ -135,7 +135,7 @@ func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repair bool) [
 	default:
 		ix.Says = fmt.Sprintf("%d records are not found", missing)
 	}
-	if !ix.OK && repair {
+	if !ix.OK && repairIndex {
 		if err := log.RebuildIndex(); err != nil {
 			ix.Says += "; not repaired: " + err.Error()
 		} else {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/daemon"
 	"evidenced/cmd/internal/demo"
@@ -101,7 +102,7 @@ func checkDemoLogs(t *testing.T, e *daemon.Engine) {
 		t.Errorf("%d logs", len(ts))
 	}
 	for _, tn := range ts {
-		rep, err := e.Verify(t.Context(), tn, true, nil)
+		rep, err := e.Verify(t.Context(), tn, api.VerifyRequest{Deep: true})
 		if err != nil || !rep.OK() {
 			t.Errorf("%s: %v %+v", tn, err, rep)
 		}

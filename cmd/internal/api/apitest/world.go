@@ -121,12 +121,16 @@ func (w *World) Judging(context.Context, evidence.Tenant) (mappings.Input, error
 }
 
 // Verify implements api.World.
-func (w *World) Verify(ctx context.Context, t evidence.Tenant, deep bool, progress func(done, total uint64)) (*store.Report, error) {
+func (w *World) Verify(ctx context.Context, t evidence.Tenant, r api.VerifyRequest) (*store.Report, error) {
 	l := w.Logs[t]
 	size := l.Size()
-	progress(size, size)
+	r.Progress(size, size)
 	rep := &store.Report{Tenant: t, Origin: l.Origin(), Size: size, Records: size, Claims: size, Clock: "real", Checkpoints: 1, Signed: size}
-	if deep {
+	rep.Deep, rep.Asked = r.Deep, len(r.Kept)
+	if r.SinceLast {
+		rep.From, rep.Since = size, &store.Since{Size: size}
+	}
+	if r.Deep {
 		rep.Opened = size
 	}
 	if t == w.BadLog {
@@ -136,10 +140,10 @@ func (w *World) Verify(ctx context.Context, t evidence.Tenant, deep bool, progre
 }
 
 // Fsck implements api.World.
-func (w *World) Fsck(_ context.Context, repair bool) ([]api.Check, error) {
+func (w *World) Fsck(_ context.Context, repairIndex bool) ([]api.Check, error) {
 	return []api.Check{
 		{What: "keyring", OK: true, Says: "4 keys"},
-		{What: "index of tenant-7", OK: !w.BadCheck, Says: "2 of 2 records", Repaired: w.BadCheck && repair},
+		{What: "index of tenant-7", OK: !w.BadCheck, Says: "2 of 2 records", Repaired: w.BadCheck && repairIndex},
 	}, nil
 }
 

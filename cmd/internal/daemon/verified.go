@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/store"
+)
+
+// verified is the newest point up to which a log was found good. It is sealed
+// among the cursors, so that whoever can write the log alone cannot move it.
+type verified struct {
+	store.Since
+	At   time.Time `json:"at"`   // of the verification that ended there
+	Full time.Time `json:"full"` // of the newest one that read the whole log
+}
+
+// verifiedName is the cursor of a log's point.
+func verifiedName(log *store.Log) string { return "verified/" + path.Base(log.Origin()) }
+
+// lastVerified returns the point of the log, nil when there is none.
+func (e *Engine) lastVerified(log *store.Log) (*verified, error) {
+	b, err := e.local.Store.Cursors().Cursor(verifiedName(log))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	var v verified
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("last verified point of %s: %w", log.Tenant(), err)
+	}
+	return &v, nil
+}
+
+// verify verifies a log and keeps the point when nothing is wrong. With
+// sinceLast it begins where the last one ended, if there was one.
+func (e *Engine) verify(ctx context.Context, log *store.Log, o store.VerifyOptions, sinceLast bool) (*store.Report, error) {
+	last, err := e.lastVerified(log)
+	if err != nil {
+		return nil, err
+	}
+	if sinceLast && last != nil {
+		o.Since = &last.Since
+	}
+	rep, err := log.Verify(ctx, o)
+	if err != nil || !rep.OK() {
+		return rep, err
+	}
+	now := e.Now().UTC()
+	point := verified{Since: store.Since{Size: rep.Size, Root: rep.Root}, At: now, Full: now}
+	if rep.Since != nil {
+		point.Full = last.Full
+	}
+	b, err := json.Marshal(point)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.local.Store.Cursors().PutCursor(verifiedName(log), b); err != nil {
+		// The verdict stands; the next verification reads more than it must.
+		e.o.Log.Warn("verified point not kept", "tenant", log.Tenant().String(), "code", codeOf(err))
+	}
+	return rep, nil
+}
+
+// sealDamage records in _platform that a log does not verify. The same damage
+// found again is not recorded again.
+func (e *Engine) sealDamage(ctx context.Context, rep *store.Report) error {
+	facts := evidence.DamageFacts{
+		Origin: rep.Origin, Size: rep.Size, Root: rep.Root, Records: rep.Records,
+		Failures: rep.Failures, More: rep.MoreFailed, Missing: rep.Missing,
+	}
+	same, err := json.Marshal([]any{facts.Origin, facts.Failures, facts.More, facts.Missing})
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	log, err := e.local.Store.Create(evidence.Platform)
+	if err != nil {
+		return err
+	}
+	now := e.o.Clock().UTC()
+	_, err = log.Append(ctx, []store.Item{{Draft: evidence.Draft{
+		Kind: evidence.LogDamage, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: hashOf(same).String(),
+		Subject: evidence.NewRef("log", "", rep.Origin), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
+	}}})
+	return err
+}
