@@ -67,7 +67,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api":         {"cmd/internal/cli evidence evidence/problem mappings reports reports/coverage reports/ran reports/timeline store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api evidence evidence/evidencetest evidence/problem mappings store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/schedule cmd/internal/telemetry collectors " +
-		"evidence evidence/chain evidence/problem mappings reports reports/coverage reports/pack reports/pdf store store/local", ""},
+		"evidence evidence/chain evidence/problem mappings reports reports/coverage reports/pack reports/pdf store store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
@@ -223,7 +223,7 @@ func TestLatticeKeepsItsRules(t *testing.T) {
 		}
 	}
 	owners := map[string]string{}
-	shared := []string{"golang.org/x/mod", "golang.org/x/sys", "go.yaml.in/yaml/v3", "go.etcd.io/bbolt", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/go-git/go-git/v5"}
+	shared := []string{"golang.org/x/mod", "golang.org/x/sys", "golang.org/x/time", "go.yaml.in/yaml/v3", "go.etcd.io/bbolt", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/go-git/go-git/v5"}
 	for _, pkg := range slices.Sorted(maps.Keys(lattice)) {
 		for _, mod := range strings.Fields(lattice[pkg].others) {
 			if owner, taken := owners[mod]; taken && !slices.Contains(shared, mod) {

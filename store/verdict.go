@@ -11,7 +11,7 @@ import (
 
 // Anchored is what somebody else holds of a log: its size and root at a
 // moment. How it came about (a receipt, a time-stamp, a witness) is checked by
-// whoever makes the value.
+// whoever makes the value; an anchor that tells no root is none.
 type Anchored struct {
 	Rung int           `json:"rung"` // of the ladder: 1 a receipt, 2 a copy elsewhere, ... 5 a witness
 	Name string        `json:"name"` // who holds it, as reports print it

@@ -30,6 +30,7 @@ func (k *checker) no(path []any, format string, args ...any) {
 
 func (k *checker) check(specs []collectors.Spec) {
 	k.general()
+	k.verification()
 	k.tenants()
 	k.sources(specs)
 	k.accounts()
@@ -56,6 +57,17 @@ func (k *checker) general() {
 	}
 	if c.Checkpoint.Records < 1 || c.Checkpoint.Records > 1_000_000 {
 		k.no([]any{"checkpoint", "records"}, "checkpoint.records: %d is not between 1 and 1000000", c.Checkpoint.Records)
+	}
+}
+
+// verification checks how often and how fast logs are verified.
+func (k *checker) verification() {
+	v := k.c.Verify
+	if v.ScrubEvery < time.Minute || v.ScrubEvery > 31*24*time.Hour {
+		k.no([]any{"verify", "scrub_every"}, "verify.scrub_every: %s is not between 1m and 744h", v.ScrubEvery)
+	}
+	if v.BytesPerSecond < 64<<10 || v.BytesPerSecond > 1<<40 {
+		k.no([]any{"verify", "bytes_per_second"}, "verify.bytes_per_second: %d is not between 65536 and 1099511627776", v.BytesPerSecond)
 	}
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 	Listen     string     `yaml:"listen"`    // for /metrics, /healthz, /readyz; "" serves none
 	TimeZone   string     `yaml:"time_zone"` // shown beside UTC in answers, IANA name
 	Checkpoint Checkpoint `yaml:"checkpoint"`
+	Verify     Verify     `yaml:"verify"`
 	Tenants    []Tenant   `yaml:"tenants"`
 	Platform   Platform   `yaml:"platform"`
 	Sources    []Source   `yaml:"sources"`
@@ -67,6 +68,12 @@ type Log struct {
 type Checkpoint struct {
 	Every   time.Duration `yaml:"every"`
 	Records int           `yaml:"records"`
+}
+
+// Verify says how the daemon verifies its own logs in the background.
+type Verify struct {
+	ScrubEvery     time.Duration `yaml:"scrub_every"`      // each log is read in full this often
+	BytesPerSecond int           `yaml:"bytes_per_second"` // read at most, all logs together
 }
 
 // Tenant is one tenant and what belongs to it.
@@ -125,6 +132,7 @@ func Default() *Config {
 		Listen:     "127.0.0.1:9320",
 		TimeZone:   "UTC",
 		Checkpoint: Checkpoint{Every: time.Minute, Records: 10_000},
+		Verify:     Verify{ScrubEvery: 24 * time.Hour, BytesPerSecond: 32 << 20},
 		Pack:       Pack{Raw: "exceptions"},
 	}
 }

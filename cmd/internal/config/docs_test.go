@@ -107,7 +107,7 @@ func valueAt(t *testing.T, path string) string {
 		v = f
 	}
 	if d, ok := v.Interface().(time.Duration); ok {
-		return strings.TrimSuffix(d.String(), "0s")
+		return strings.NewReplacer("m0s", "m", "h0m0s", "h").Replace(d.String())
 	}
 	return fmt.Sprint(v.Interface())
 }

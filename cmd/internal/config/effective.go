@@ -23,6 +23,7 @@ type effective struct {
 	SignState  string                     `json:"sign_state_dir"`
 	TimeZone   string                     `json:"time_zone"`
 	Checkpoint effectiveCheckpoint        `json:"checkpoint"`
+	Verify     effectiveVerify            `json:"verify"`
 	Tenants    map[string]effectiveTenant `json:"tenants"`
 	Platform   []map[string][]string      `json:"platform_owns"`
 	Sources    map[string]effectiveSource `json:"sources"`
@@ -35,6 +36,11 @@ type effective struct {
 type effectiveCheckpoint struct {
 	Every   string `json:"every"`
 	Records int    `json:"records"`
+}
+
+type effectiveVerify struct {
+	ScrubEvery     string `json:"scrub_every"`
+	BytesPerSecond int    `json:"bytes_per_second"`
 }
 
 type effectiveTenant struct {
@@ -64,6 +70,7 @@ func (c *Config) Effective() []byte {
 	e := effective{
 		Format: 1, DataDir: c.DataDir, KeysDir: c.Keys.Dir, SignState: c.Keys.SignStateDir, TimeZone: c.TimeZone,
 		Checkpoint: effectiveCheckpoint{c.Checkpoint.Every.String(), c.Checkpoint.Records},
+		Verify:     effectiveVerify{c.Verify.ScrubEvery.String(), c.Verify.BytesPerSecond},
 		Tenants:    map[string]effectiveTenant{},
 		Platform:   canonicalOwns(c.Platform.Owns),
 		Sources:    map[string]effectiveSource{},

@@ -112,6 +112,8 @@ func TestLoosens(t *testing.T) {
 		{"tenant gone", []string{"name: tenant-7", "name: tenant-8"}, seven, []string{"tenant tenant-7 was removed: what belonged to it goes to _unassigned"}},
 		{"platform pattern", []string{"[argocd]", "[argo]"}, evidence.Platform, []string{`tenant _platform no longer owns namespaces "argocd"`}},
 		{"bot unmarked", []string{`ids: ["17"], `, ""}, seven, []string{"account forge:* e46f8565a9e0ba24 is no longer marked as a bot"}},
+		{"verify", []string{"time_zone", "verify: {scrub_every: 48h, bytes_per_second: 1000000}\ntime_zone"}, seven,
+			[]string{"logs are verified in full every 48h0m0s instead of 24h0m0s"}},
 		{"checkpoint", []string{"time_zone", "checkpoint: {every: 5m, records: 20000}\ntime_zone"}, seven,
 			[]string{"checkpoints are up to 5m0s apart instead of 1m0s", "a checkpoint covers up to 20000 new records instead of 10000"}},
 		{"pack", []string{"time_zone", "pack: {raw: none, pseudonymous: true}\ntime_zone"}, seven,

@@ -290,6 +290,11 @@ func (l *loosener) general() {
 			l.all("a checkpoint covers up to %d new records instead of %d", y.Records, o.Records)
 		}
 	}
+	od, err1 := time.ParseDuration(l.old.Verify.ScrubEvery)
+	yd, err2 := time.ParseDuration(l.young.Verify.ScrubEvery)
+	if err1 == nil && err2 == nil && yd > od {
+		l.all("logs are verified in full every %s instead of %s", yd, od)
+	}
 	for _, m := range []struct {
 		what       string
 		old, young []string

@@ -57,6 +57,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
 	}
 	part("logs", func() error { return e.openLogs(ctx) })
+	part("scrub", func() error { return e.scrub(ctx) })
 	part("checkpoints", func() error { return e.sign(ctx) })
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
