@@ -32,17 +32,24 @@ const (
 	maxKV     = 1 << 16
 )
 
-const noDigit = 0xff
+// What stands in the tables for a byte that is no digit.
+const (
+	noDigit  = 0xff
+	noDigits = 0xff000000
+)
 
 var (
 	alphabet [256]uint8
 	hexDigit [256]uint8
-	b64Digit [256]uint8
+	b64Digit [4][256]uint32 // by place in a group of four, shifted to where it belongs
 )
 
 func init() {
 	for c := range alphabet {
-		hexDigit[c], b64Digit[c] = noDigit, noDigit
+		hexDigit[c] = noDigit
+		for place := range b64Digit {
+			b64Digit[place][c] = noDigits
+		}
 		c := byte(c)
 		lower, digit := c >= 'a' && c <= 'z', c >= '0' && c <= '9'
 		for bit, in := range map[uint8]bool{
@@ -60,7 +67,9 @@ func init() {
 		hexDigit[c] = uint8(i)
 	}
 	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
-		b64Digit[c] = uint8(i)
+		for place := range b64Digit {
+			b64Digit[place][c] = uint32(i) << (18 - 6*place)
+		}
 	}
 }
 
@@ -165,6 +174,12 @@ func (s *scanner) hexHash(h *evidence.Hash) {
 	s.i += len(v)
 }
 
+// quad decodes four base64url digits to 24 bits; a byte that is no digit sets
+// bits above them.
+func quad(v *[4]byte) uint32 {
+	return b64Digit[0][v[0]] | b64Digit[1][v[1]] | b64Digit[2][v[2]] | b64Digit[3][v[3]]
+}
+
 // id consumes the one unpadded base64url form of 16 bytes: the bits of the last
 // digit that no byte needs are zero.
 func (s *scanner) id(id *evidence.ID) {
@@ -177,16 +192,16 @@ func (s *scanner) id(id *evidence.ID) {
 		return
 	}
 	v := (*[digits]byte)(s.b[s.i:])
-	var wrong uint8
+	var all uint32
 	for i := range 5 {
-		four, three := (*[4]byte)(v[4*i:]), (*[3]byte)(id[3*i:])
-		a, b, c, d := b64Digit[four[0]], b64Digit[four[1]], b64Digit[four[2]], b64Digit[four[3]]
-		wrong |= a | b | c | d
-		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		x := quad((*[4]byte)(v[4*i:]))
+		all |= x
+		three := (*[3]byte)(id[3*i:])
+		three[0], three[1], three[2] = byte(x>>16), byte(x>>8), byte(x)
 	}
-	a, b := b64Digit[v[20]], b64Digit[v[21]]
-	id[15] = a<<2 | b>>4
-	if wrong|a|b > 63 || b&15 != 0 {
+	x := b64Digit[0][v[20]] | b64Digit[1][v[21]]
+	id[15] = byte(x >> 16)
+	if (all|x)&noDigits != 0 || x&0xffff != 0 {
 		s.fail("bad base64url")
 		return
 	}
@@ -204,16 +219,16 @@ func (s *scanner) hash(h *evidence.Hash) {
 		return
 	}
 	v := (*[digits]byte)(s.b[s.i:])
-	var wrong uint8
+	var all uint32
 	for i := range 10 {
-		four, three := (*[4]byte)(v[4*i:]), (*[3]byte)(h[3*i:])
-		a, b, c, d := b64Digit[four[0]], b64Digit[four[1]], b64Digit[four[2]], b64Digit[four[3]]
-		wrong |= a | b | c | d
-		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		x := quad((*[4]byte)(v[4*i:]))
+		all |= x
+		three := (*[3]byte)(h[3*i:])
+		three[0], three[1], three[2] = byte(x>>16), byte(x>>8), byte(x)
 	}
-	a, b, c := b64Digit[v[40]], b64Digit[v[41]], b64Digit[v[42]]
-	h[30], h[31] = a<<2|b>>4, b<<4|c>>2
-	if wrong|a|b|c > 63 || c&3 != 0 {
+	x := b64Digit[0][v[40]] | b64Digit[1][v[41]] | b64Digit[2][v[42]]
+	h[30], h[31] = byte(x>>16), byte(x>>8)
+	if (all|x)&noDigits != 0 || x&0xff != 0 {
 		s.fail("bad base64url")
 		return
 	}
