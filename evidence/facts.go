@@ -371,6 +371,38 @@ type LogEnd struct {
 	Size   uint64 `json:"size"`
 	Root   Hash   `json:"root"`
 	Why    string `json:"why"`
+	// Lost is the newest checkpoint known of the log that its records no
+	// longer reach, when that is why it ended.
+	Lost *LogHead `json:"lost,omitempty"`
+}
+
+// KeyFacts are the facts of log.key: the log key changes. The new key signs
+// every tree that holds this record; the first such checkpoint is signed by the
+// old key too, unless that was compromised.
+type KeyFacts struct {
+	Old         string `json:"old"`  // note verifier keys
+	New         string `json:"new"`  // of the same name
+	From        uint64 `json:"from"` // the new key signs no tree smaller than this
+	Compromised bool   `json:"compromised,omitempty"`
+	Reason      string `json:"reason"`
+}
+
+// RecoveredFacts are the facts of log.recovered: what an installation came back
+// with after a crash or from a backup, and who let it go on.
+type RecoveredFacts struct {
+	Outcome   string     `json:"outcome"`            // whole, unsigned-tail-lost, continued
+	Size      uint64     `json:"size"`               // records that were there
+	Lost      uint64     `json:"lost,omitempty"`     // unsigned records known to be gone, at least
+	Compared  []LogKnown `json:"compared,omitempty"` // checkpoints it was compared with
+	Reason    string     `json:"reason,omitempty"`
+	Authority string     `json:"authority,omitempty"`
+}
+
+// LogKnown is a checkpoint of a log and where it is known from.
+type LogKnown struct {
+	From string `json:"from"`
+	Size uint64 `json:"size"`
+	Root Hash   `json:"root"`
 }
 
 // RunFacts are the facts of collection.run: how one due slot of a source

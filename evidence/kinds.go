@@ -32,6 +32,7 @@ const (
 	LogKey             Kind = "log.key"
 	LogCheckpoints     Kind = "log.checkpoints" // in _platform: checkpoints of the other logs
 	LogDamage          Kind = "log.damage"      // in _platform: a log that does not verify
+	LogRecovered       Kind = "log.recovered"   // what came back after a crash or from a backup
 	PersonKnown        Kind = "person"          // who a token stands for, and each change of name
 	CollectionRun      Kind = "collection.run"
 	CollectionCoverage Kind = "collection.coverage"
@@ -82,6 +83,7 @@ func init() {
 		{Kind: LogKey, Own: true, Says: "a new log key"},
 		{Kind: LogCheckpoints, Own: true, Says: "checkpoints of the other logs"},
 		{Kind: LogDamage, Own: true, Says: "a verification found a log wrong"},
+		{Kind: LogRecovered, Own: true, Says: "what a log came back with after a crash or from a backup"},
 		{Kind: PersonKnown, State: true, Own: true, Says: "who a person token stands for"},
 		{Kind: CollectionRun, Own: true, Says: "how a due run of a source ended"},
 		{Kind: CollectionCoverage, Own: true, Says: "what a source was seen of"},

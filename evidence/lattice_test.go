@@ -33,12 +33,13 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/witness", ""},
+	"store/backup":    {"evidence evidence/chain evidence/claim evidence/problem store store/bolt", "golang.org/x/mod"},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt golang.org/x/sys"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
 	"store/intake":    {"evidence/problem store", "golang.org/x/sys"},
 	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
-	"store/local":     {"evidence/problem store store/bolt store/intake store/keyring", "golang.org/x/sys"},
+	"store/local":     {"evidence evidence/problem store store/bolt store/intake store/keyring", "golang.org/x/sys"},
 	"store/storetest": {"evidence store", "pgregory.net/rapid"},
 
 	"collectors":               {"evidence evidence/problem", ""},
@@ -67,12 +68,12 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api":         {"cmd/internal/cli evidence evidence/problem mappings reports reports/coverage reports/ran reports/timeline store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api evidence evidence/evidencetest evidence/problem mappings store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/schedule cmd/internal/telemetry collectors " +
-		"evidence evidence/chain evidence/problem mappings reports reports/coverage reports/pack reports/pdf store store/local", "golang.org/x/time"},
+		"evidence evidence/chain evidence/problem mappings reports reports/coverage reports/pack reports/pdf store store/backup store/keyring store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
 	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/cosigner store/local", "github.com/spf13/cobra"},
+		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},

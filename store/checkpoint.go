@@ -18,23 +18,40 @@ import (
 // another tree of a size signed before. It is a file of lines "size root",
 // appended and synced before the signature is made.
 type signState struct {
-	mu   sync.Mutex
-	f    *os.File
-	size uint64
-	root evidence.Hash
+	mu     sync.Mutex
+	f      *os.File
+	absent bool // there is no file: what was signed is not known
+	size   uint64
+	root   evidence.Hash
 }
 
 // maxSize is larger than any log: leaves hold integers below 2^53.
 const maxSize = 1 << 53
 
-func openSignState(dir, logID string) (*signState, error) {
+// openSignState opens the file of a log, making it for a log that begins. It
+// is never made for a log that has records: a missing file would come back as
+// one that says that nothing was signed.
+func openSignState(dir, logID string, begins bool) (*signState, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make sign-state directory")
 	}
 	path := filepath.Join(dir, logID)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	flags := os.O_RDWR
+	if begins {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if os.IsNotExist(err) {
+		return &signState{absent: true}, nil
+	}
 	if err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "open sign-state")
+	}
+	if begins {
+		if err := syncDir(dir); err != nil {
+			f.Close()
+			return nil, problem.Wrap(problem.Storage, err, "make the sign-state durable")
+		}
 	}
 	s := &signState{f: f}
 	good, err := s.read()
@@ -92,6 +109,8 @@ func (s *signState) claim(size uint64, root evidence.Hash) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.absent:
+		return problem.New(problem.Refused, "it is not known what was signed of this log")
 	case size == s.size && root == s.root:
 		return nil
 	case size < s.size, size == s.size && s.size > 0:
@@ -108,46 +127,30 @@ func (s *signState) claim(size uint64, root evidence.Hash) error {
 	return nil
 }
 
-func (s *signState) close() error { return s.f.Close() }
-
-// checkSignState compares the log with what was signed of it. A log that has
-// less, or another tree, must not grow or sign.
-func (l *Log) checkSignState() error {
-	size, root := l.sign.size, l.sign.root
-	// A stored checkpoint is written after the sign-state, so one that the
-	// sign-state does not know came with a copy brought to another place.
-	newest, err := l.file.NoteAt(maxSize)
-	if err != nil {
-		return fmt.Errorf("newest checkpoint: %w", err)
-	}
-	if newest.Signed != nil && newest.Size > size {
-		return problem.New(problem.Refused, "log of %s has a checkpoint of size %d, the sign-state knows of %d: this is a restored copy", l.tenant, newest.Size, size).
-			WithHint("bring the sign-state of the original along; a copy without it may be read and verified, but signs nothing")
-	}
-	if size == 0 {
+func (s *signState) close() error {
+	if s.f == nil {
 		return nil
 	}
-	if l.head.Size < size {
-		return problem.New(problem.Corrupt, "log of %s has %d records, but %d were signed: the end is lost", l.tenant, l.head.Size, size).
-			WithHint("this is an older copy or a cut log; bring back the newest copy; nothing is appended until then")
-	}
-	got, err := chain.Root(size, l.hashes())
-	if err != nil {
-		return fmt.Errorf("compare with the sign-state: %w", err)
-	}
-	if got != root {
-		return problem.New(problem.Corrupt, "log of %s has root %s at size %d, but %s was signed: the records were changed", l.tenant, got, size, root).
-			WithHint("run evidenced verify --tenant %s; nothing is appended until the signed log is back", l.tenant)
-	}
-	return nil
+	return s.f.Close()
 }
 
 func (l *Log) loadSigned() error {
+	if err := l.loadKeys(); err != nil {
+		return err
+	}
+	if l.stoppedBy() == nil {
+		if err := l.checkKey(); err != nil {
+			l.mu.Lock()
+			l.stopped = err
+			l.mu.Unlock()
+			l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
+		}
+	}
 	n, err := l.file.NoteAt(l.size())
 	if err != nil || n.Signed == nil {
 		return err
 	}
-	c, err := chain.OpenCheckpoint(n.Signed, l.st.verifier)
+	c, err := l.heldKeys().Open(n.Signed)
 	if err != nil {
 		return problem.Wrap(problem.Corrupt, err, "newest checkpoint of %s", l.tenant)
 	}
@@ -192,7 +195,7 @@ func (l *Log) checkpoint() (chain.Checkpoint, []byte, error) {
 	if err := l.sign.claim(c.Size, c.Root); err != nil {
 		return c, nil, err
 	}
-	signed, err := c.Sign(l.st.o.LogKey)
+	signed, err := l.signNote(c)
 	if err != nil {
 		return c, nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
@@ -228,7 +231,7 @@ func (l *Log) NoteAt(size uint64) (chain.Checkpoint, []byte, error) {
 	if err != nil || n.Signed == nil {
 		return chain.Checkpoint{}, nil, err
 	}
-	c, err := chain.OpenCheckpoint(n.Signed, l.st.verifier)
+	c, err := l.heldKeys().Open(n.Signed)
 	return c, n.Signed, err
 }
 

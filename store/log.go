@@ -70,6 +70,9 @@ type Log struct {
 	stopped  error            // why nothing more may be appended
 	signed   evidence.LogHead // newest checkpoint
 	signedAt time.Time
+	logKeys  chain.LogKeys
+	rotating atomic.Bool // a log.key record is on its way
+	lostTail lostTail    // records that went with a crash, until told
 }
 
 // Item is a draft with what the runner decided about it.
@@ -154,7 +157,7 @@ func (l *Log) open() (err error) {
 	l.mu.Lock()
 	l.head, l.edge = head, e
 	l.mu.Unlock()
-	if l.sign, err = openSignState(l.st.o.SignDir, l.keys.LogID()); err != nil {
+	if l.sign, err = openSignState(l.st.o.SignDir, l.keys.LogID(), l.begins()); err != nil {
 		return err
 	}
 	// A log that was stopped stays so until the next start: after a failed
@@ -164,6 +167,9 @@ func (l *Log) open() (err error) {
 		l.stopped = err
 		l.mu.Unlock()
 		l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
+	}
+	if err := l.noteLostTail(); err != nil {
+		return err
 	}
 	if err := l.catchUpIndex(); err != nil {
 		return err
@@ -186,7 +192,8 @@ func (l *Log) begin() error {
 	}
 	facts, err := json.Marshal(evidence.GenesisFacts{
 		Format: chain.Version, Origin: l.origin, Tenant: l.tenant, Created: now,
-		LogKey: l.st.o.LogVerifier, PackKey: l.st.o.PackVerifier, Clock: clock,
+		LogKey: l.st.signers.newestKey(), PackKey: l.st.o.PackVerifier, Clock: clock,
+		Predecessor: l.predecessor(),
 	})
 	if err != nil {
 		return err

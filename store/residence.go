@@ -29,6 +29,12 @@ func (l *Log) use() error {
 			if err := l.begin(); err != nil {
 				return errors.Join(fmt.Errorf("begin log of tenant %s: %w", l.tenant, err), l.shut())
 			}
+			if err := l.loadKeys(); err != nil {
+				return errors.Join(err, l.shut())
+			}
+		}
+		if err := l.tellLostTail(); err != nil {
+			return errors.Join(fmt.Errorf("tell what log of tenant %s lost: %w", l.tenant, err), l.shut())
 		}
 	}
 	l.users++

@@ -274,7 +274,8 @@ type signedNote struct {
 }
 
 // readNotes reads the stored checkpoints of sizes above after and up to the
-// given one, by rising size, and accepts them by the log's own key alone.
+// given one, by rising size, and accepts them by the log's own
+// key for their size alone.
 func readNotes(l *Log, after, upto uint64) ([]signedNote, error) {
 	var out []signedNote
 	for at := upto; at > after; {
@@ -286,7 +287,7 @@ func readNotes(l *Log, after, upto uint64) ([]signedNote, error) {
 			break
 		}
 		s := signedNote{size: n.Size}
-		c, err := chain.OpenCheckpoint(n.Signed, l.st.verifier)
+		c, err := l.heldKeys().Open(n.Signed)
 		switch {
 		case err != nil:
 			s.bad = fmt.Sprintf("checkpoint of size %d: %v", n.Size, err)

@@ -30,7 +30,13 @@ type Options struct {
 	Installation string // first part of every origin
 	Clock        func() time.Time
 	Simulated    bool // genesis records say so
+	Restored     bool // the directory came from a backup: nothing is appended or signed before it is accepted
 	Log          *slog.Logger
+	// Lost is told, before it is recorded, that a log came back without
+	// records that no signature covers, and when the newest one left was
+	// recorded. What it was told must be durable when it returns; it is called
+	// while the log opens and must not use it. May be nil.
+	Lost func(t evidence.Tenant, since time.Time) error
 
 	SegmentBytes      int64         // a new segment begins above it; default 1 GiB
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
@@ -41,11 +47,12 @@ type Options struct {
 
 // Store hands out logs. It may be used by several goroutines.
 type Store struct {
-	o        Options
-	verifier note.Verifier
+	o       Options
+	signers signers
 
 	mu     sync.Mutex
 	logs   map[evidence.Tenant]*Log
+	prior  map[string]*Log // logs that others continue, by log id
 	closed bool
 
 	residentMu sync.Mutex // taken after a log's life
@@ -72,11 +79,11 @@ func New(o Options) (*Store, error) {
 	if o.IntakeQuota == 0 {
 		o.IntakeQuota = 1 << 30
 	}
-	v, err := note.NewVerifier(o.LogVerifier)
-	if err != nil {
+	if _, err := note.NewVerifier(o.LogVerifier); err != nil {
 		return nil, fmt.Errorf("store: log verifier key: %w", err)
 	}
-	s := &Store{o: o, verifier: v, logs: map[evidence.Tenant]*Log{}, resident: map[*Log]bool{}}
+	s := &Store{o: o, logs: map[evidence.Tenant]*Log{}, prior: map[string]*Log{}, resident: map[*Log]bool{}}
+	s.signers.add(o.LogVerifier, o.LogKey)
 	return s, s.recoverIntake()
 }
 
@@ -84,11 +91,21 @@ func New(o Options) (*Store, error) {
 // simulated.
 func (s *Store) Simulated() bool { return s.o.Simulated }
 
-// Verifier is the public half of the log key.
-func (s *Store) Verifier() note.Verifier { return s.verifier }
+// Verifier is the public half of the newest log key. A checkpoint made before
+// that key is verified by the log's own keys (Log.LogKeys).
+func (s *Store) Verifier() note.Verifier {
+	v, err := note.NewVerifier(s.signers.newestKey())
+	if err != nil { // every key was checked when it was taken in
+		panic(err)
+	}
+	return v
+}
 
 // Cursors returns the daemon's small sealed values.
 func (s *Store) Cursors() SealedCursors { return SealedCursors{s.o.Backend, s.o.Keys} }
+
+// SealedCursorsOf returns the small values of a store that is yet to be made.
+func SealedCursorsOf(b Cursors, k Keyring) SealedCursors { return SealedCursors{b, k} }
 
 // SealedCursors keeps values sealed under the keyring's wrapping key.
 type SealedCursors struct {
@@ -177,7 +194,7 @@ func (s *Store) isClosed() bool {
 func (s *Store) handles() []*Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.logs))
+	return append(slices.Collect(maps.Values(s.logs)), slices.Collect(maps.Values(s.prior))...)
 }
 
 // CheckpointAll signs a checkpoint of every log that has grown. A log that is

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
@@ -28,6 +30,8 @@ type VerifyOptions struct {
 	// and may wait; an error ends the verification. Nil never waits.
 	Pace     func(ctx context.Context, bytes int) error
 	Progress func(done, total uint64)
+
+	ended bool // another log continues it: that it is stopped, or lacks what was signed, was told there
 }
 
 // Since is where an earlier verification ended. It must come from a place that
@@ -121,7 +125,11 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	l.mu.RLock()
 	head, edge, flushed := l.head, l.edge.clone(), l.flushed.Load()
 	l.mu.RUnlock()
-	key := l.st.verifier
+	ks := l.heldKeys()
+	key, err := note.NewVerifier(ks[len(ks)-1].Key)
+	if err != nil {
+		return nil, fmt.Errorf("log key: %w", err)
+	}
 	v := &verifier{l: l, o: o, head: head, edge: edge, tree: edge.hashes(l.file), first: l.file.First(), r: &Report{
 		Tenant: l.tenant, Origin: l.origin, Size: head.Size, Root: edge.frontier.Root(), Indexed: flushed, Deep: o.Deep,
 		Clock: "real", SignedBy: fmt.Sprintf("%s+%08x", key.Name(), key.KeyHash()), Asked: len(o.Anchors) + len(o.Kept),
@@ -137,8 +145,11 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		}
 	}
 	v.r.Signed, v.r.Unsigned = newest.Size, head.Size-newest.Size
-	if signed.size > 0 {
+	if signed.size > 0 && !(o.ended && signed.size > head.Size) {
 		v.expect(signed)
+	}
+	if _, err := l.KeyChanges(head.Size); err != nil {
+		v.r.fail(ofSignatures, "%v", err)
 	}
 	for _, a := range slices.Concat(o.Anchors, v.open(o.Kept)) {
 		v.expect(mark{size: a.Size, root: a.Root, about: ofCompleteness, what: a.Name, anchor: &a})
@@ -159,7 +170,7 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 func (v *verifier) open(kept []Kept) []Anchored {
 	var out []Anchored
 	for _, k := range kept {
-		c, err := chain.OpenCheckpoint(k.Signed, v.l.st.verifier)
+		c, err := v.l.heldKeys().Open(k.Signed)
 		switch {
 		case err != nil:
 			v.r.fail(ofSignatures, "%s: %v", k.Name, err)
@@ -515,7 +526,7 @@ func (v *verifier) finish() {
 			v.r.fail(ofIntegrity, "the head names another last record")
 		}
 	}
-	if stopped := v.l.stoppedBy(); stopped != nil {
+	if stopped := v.l.stoppedBy(); stopped != nil && !v.o.ended {
 		v.r.fail(ofIntegrity, "the log is stopped: %v", stopped)
 	}
 	v.r.anchored(v.fit)

@@ -50,8 +50,11 @@ type Backend struct {
 // before it is needed.
 func New(dir string) *Backend { return &Backend{dir: dir} }
 
+// pageSize is that of new files, in bytes.
+const pageSize = 16 << 10
+
 func open(path string, readOnly bool) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
+	db, err := openFile(path, &bolt.Options{
 		Timeout: 2 * time.Second,
 		// The free list of an append-only file is a page or two: writing it
 		// with each commit costs little, and opening need not read every page
@@ -59,7 +62,7 @@ func open(path string, readOnly bool) (*bolt.DB, error) {
 		FreelistType: bolt.FreelistMapType,
 		// Large pages take several records: fewer of them are written and
 		// searched.
-		PageSize: 16 << 10,
+		PageSize: pageSize,
 		ReadOnly: readOnly,
 	})
 	if err != nil {
@@ -102,7 +105,7 @@ func (b *Backend) cursorDB() (*bolt.DB, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cursors == nil {
-		db, err := open(filepath.Join(b.dir, "cursors.db"), false)
+		db, err := openDerived(filepath.Join(b.dir, "cursors.db"))
 		if err != nil {
 			return nil, err
 		}
@@ -205,6 +208,12 @@ func (f *logFile) openAll() error {
 	sort.Ints(numbers)
 	for i, n := range numbers {
 		s := segment{number: n, path: filepath.Join(f.dir, segmentName(n))}
+		if i == len(numbers)-1 && halfMade(s.path) {
+			if err := os.Remove(s.path); err != nil {
+				return problem.Wrap(problem.Storage, err, "remove half-made segment")
+			}
+			continue
+		}
 		if s.db, err = open(s.path, false); err != nil {
 			f.Close()
 			return err

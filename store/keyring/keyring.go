@@ -141,6 +141,10 @@ type tenantEntry struct {
 	Name  string `json:"name"`
 	LogID string `json:"log"`
 	Root  []byte `json:"root"`
+	// Prior are the logs that this one continues, the oldest first; End says
+	// of the newest of them where it ended (see Succeed).
+	Prior []tenantEntry   `json:"prior,omitempty"`
+	End   json.RawMessage `json:"end,omitempty"`
 }
 
 func (k *Keyring) tenantKey(t evidence.Tenant) []byte {
@@ -202,12 +206,19 @@ func (k *Keyring) Tenant(t evidence.Tenant, create bool) (store.TenantKeys, erro
 	if err != nil {
 		return nil, fmt.Errorf("keyring: tenant %s: %w", t, err)
 	}
-	tk := &tenantKeys{k: k, entry: e, keys: map[string][]byte{}, people: map[[32]byte]store.PersonKey{}}
-	if tk.lookup, err = tk.Derived("lookup"); err != nil {
+	tk, err := k.keysOf(e)
+	if err != nil {
 		return nil, err
 	}
 	k.tenants[t] = tk
 	return tk, nil
+}
+
+func (k *Keyring) keysOf(e tenantEntry) (*tenantKeys, error) {
+	tk := &tenantKeys{k: k, entry: e, keys: map[string][]byte{}, people: map[[32]byte]store.PersonKey{}}
+	var err error
+	tk.lookup, err = tk.Derived("lookup")
+	return tk, err
 }
 
 func (k *Keyring) newTenant(t evidence.Tenant, name []byte) (tenantEntry, error) {
@@ -231,6 +242,7 @@ type tenantKeys struct {
 	k      *Keyring
 	entry  tenantEntry
 	lookup []byte
+	ended  bool // another log continues this one
 
 	mu     sync.Mutex
 	keys   map[string][]byte // by key id

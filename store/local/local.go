@@ -5,7 +5,8 @@
 //	DIR/tenants/LOG/    segments and index of one log
 //	DIR/intake/         batches for many logs, until the logs have them
 //	DIR/cursors.db      sealed resume cursors
-//	KEYS/               wrapping.key, keyring.db, log.key, pack.key
+//	KEYS/               wrapping.key, keyring.db, log.key, pack.key; log.key.*
+//	                    while the log key is being rotated
 //	SIGN/               sign-state, to be kept out of backups
 package local
 
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,8 +42,11 @@ type Options struct {
 	// AllowSimulated opens a simulated installation for reading and
 	// verifying. Without it, and without Simulated, one is refused.
 	AllowSimulated bool
-	Log            *slog.Logger
-	Store          func(*store.Options) // last changes; may be nil
+	// Accepting opens a directory that came from a backup to compare it and let
+	// it go on. Without it such a directory can only be read.
+	Accepting bool
+	Log       *slog.Logger
+	Store     func(*store.Options) // last changes; may be nil
 }
 
 // Local is an open data directory.
@@ -52,7 +57,10 @@ type Local struct {
 	PackKey   *keyring.Signer
 	Dir       string
 	Simulated bool
+	Restored  bool // the directory came from a backup and was not accepted yet
 	lock      *os.File
+	keysDir   string
+	rotation  sync.Mutex // one rotation of the log key at a time
 }
 
 type installation struct {
@@ -66,6 +74,26 @@ type installation struct {
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "installation"))
 	return err == nil
+}
+
+// BackupManifest is the file that says what a backup holds (see store/backup).
+// In a data directory it says that the directory came from one.
+const BackupManifest = "backup.json"
+
+// Restored reports whether the directory came from a backup and was not
+// accepted yet.
+func Restored(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, BackupManifest))
+	return err == nil
+}
+
+// Accepted ends that the directory counts as restored: every log of it was
+// compared, and goes on.
+func (l *Local) Accepted() error {
+	if err := os.Remove(filepath.Join(l.Dir, BackupManifest)); err != nil && !os.IsNotExist(err) {
+		return problem.Wrap(problem.Storage, err, "end the restore")
+	}
+	return nil
 }
 
 // LockPath is the file that the process holding the directory has locked. It
@@ -95,7 +123,7 @@ func Open(o Options) (_ *Local, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{Dir: o.Dir, lock: lock}
+	l := &Local{Dir: o.Dir, lock: lock, keysDir: o.KeysDir}
 	defer func() {
 		if err != nil {
 			l.Close()
@@ -117,6 +145,9 @@ func Open(o Options) (_ *Local, err error) {
 	if l.Keys, err = keyring.Open(o.KeysDir); err != nil {
 		return nil, err
 	}
+	if err = keyring.FinishRotation(o.KeysDir); err != nil {
+		return nil, err
+	}
 	// Keys are made only with the installation: later a missing key file is a
 	// loss to be told, not a gap to be filled.
 	if l.LogKey, err = keyring.OpenSigner(filepath.Join(o.KeysDir, "log.key"), inst.ID, fresh); err != nil {
@@ -129,8 +160,10 @@ func Open(o Options) (_ *Local, err error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Restored = Restored(o.Dir)
 	so := store.Options{
-		Backend: bolt.New(o.Dir), Intake: in, Keys: l.Keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
+		Restored: l.Restored && !o.Accepting,
+		Backend:  bolt.New(o.Dir), Intake: in, Keys: l.Keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
 		SignDir: o.SignDir, Installation: inst.ID, Clock: o.Clock, Simulated: l.Simulated, Log: o.Log,
 	}
 	if o.Store != nil {
@@ -138,6 +171,15 @@ func Open(o Options) (_ *Local, err error) {
 	}
 	if l.Store, err = store.New(so); err != nil {
 		return nil, err
+	}
+	_, next, err := keyring.PendingRotation(o.KeysDir)
+	if err != nil {
+		return nil, err
+	}
+	if next != nil {
+		if err = l.Store.AddLogKey(next.Verifier, next.Signer); err != nil {
+			return nil, err
+		}
 	}
 	return l, finish(o.Dir, inst, fresh)
 }
@@ -312,3 +354,7 @@ func finish(dir string, inst installation, fresh bool) error {
 	}
 	return nil
 }
+
+// Damaged lists the files of the directory that were moved aside because they
+// could not be read.
+func (l *Local) Damaged() []string { return bolt.Damaged(l.Dir) }
