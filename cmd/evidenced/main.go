@@ -76,6 +76,7 @@ func (p *program) root() *cobra.Command {
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.tenantsCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
 		p.verifyCommand(), p.fsckCommand(), p.witnessCommand(),
+		p.backupCommand(), p.restoreCommand(), p.keysCommand(),
 	)
 	if p.demo != nil {
 		root.AddCommand(p.demoCommand())

@@ -103,6 +103,8 @@ type verifier struct {
 	rep     *Report
 	hash    evidence.Hash // of the manifest
 	logKey  note.Verifier
+	keys    chain.LogKeys
+	trusted *trusted // what the auditor knows; nil without a trust file
 	closing chain.Checkpoint
 	seqs    map[uint64]evidence.Kind // records present
 	names   labels
@@ -154,7 +156,8 @@ func (v *verifier) manifest() error {
 		if err != nil {
 			return err
 		}
-		if e.logKey != m.LogKey || e.packKey != m.PackKey {
+		v.trusted = e // whether its log key reaches the pack's: see keyChain
+		if e.packKey != m.PackKey {
 			return fmt.Errorf("the pack is signed by other keys than your trust file gives for %s", m.Tenant)
 		}
 		v.rep.Known, v.rep.Maker = true, "keys known to your trust file"
@@ -252,13 +255,20 @@ func (v *verifier) checkpoints() error {
 	if v.closing.Origin != v.m.Origin || v.closing.Size != v.m.Closing.Size || v.closing.Root != v.m.Closing.Root {
 		return fmt.Errorf("closing checkpoint is not the manifest's")
 	}
+	if err := v.keyChain(); err != nil {
+		return err
+	}
 	if v.m.Start.Size == 0 {
 		return nil
 	}
 	if b, err = v.small(memberStart); err != nil {
 		return err
 	}
-	start, err := openCheckpoint(b, v.logKey)
+	key, err := v.keyFor(v.m.Start.Size)
+	if err != nil {
+		return fmt.Errorf("starting checkpoint: %w", err)
+	}
+	start, err := openCheckpoint(b, key)
 	if err != nil {
 		return fmt.Errorf("starting checkpoint: %w", err)
 	}
@@ -439,7 +449,7 @@ func (v *verifier) checkGenesis() error {
 	switch {
 	case g.Tenant != v.m.Tenant || g.Origin != v.m.Origin:
 		return fmt.Errorf("the log is that of %s, the manifest says %s", g.Tenant, v.m.Tenant)
-	case g.LogKey != v.m.LogKey || g.PackKey != v.m.PackKey:
+	case g.LogKey != v.keys[0].Key || g.PackKey != v.m.PackKey:
 		return fmt.Errorf("the keys are not those the log began with")
 	case (g.Clock == "simulated") != v.m.Simulated:
 		return fmt.Errorf("the log's clock is %s, the manifest says otherwise", g.Clock)

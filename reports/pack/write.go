@@ -54,10 +54,14 @@ type Input struct {
 	Now     time.Time
 	Lag     time.Duration // longest lag of a source: before period end + lag the pack is interim
 	Program string
-	LogKey  string // note verifier keys
+	LogKey  string // note verifier keys; of the log the one for the closing size
 	PackKey note.Signer
 	PackPub string
 	Anchor  Anchor
+	// Keys are the log's keys by size and KeyChanges how they changed up to
+	// the closing size; both empty when LogKey was the only one.
+	Keys       chain.LogKeys
+	KeyChanges []KeyChange
 
 	Findings []Finding
 	Rules    any // written as rules.json
@@ -122,6 +126,10 @@ func (w *writer) prepare() error {
 	if err != nil {
 		return fmt.Errorf("log key: %w", err)
 	}
+	// A handover carries two signatures; a pack takes the one by its own key.
+	if w.in.Closing, err = chain.OnlyBy(w.in.Closing, w.in.LogKey); err != nil {
+		return fmt.Errorf("closing checkpoint: %w", err)
+	}
 	closing, err := openCheckpoint(w.in.Closing, key)
 	if err != nil {
 		return fmt.Errorf("closing checkpoint: %w", err)
@@ -131,6 +139,11 @@ func (w *writer) prepare() error {
 	}
 	if w.start, w.startNote, err = w.in.Log.CheckpointBefore(w.in.Period.From); err != nil {
 		return err
+	}
+	if w.startNote != nil {
+		if w.startNote, err = chain.OnlyBy(w.startNote, w.keyAt(w.start.Size)); err != nil {
+			return fmt.Errorf("starting checkpoint: %w", err)
+		}
 	}
 	fr, err := w.in.Log.Frontier(w.start.Size)
 	if err != nil {
@@ -204,6 +217,9 @@ func (w *writer) data(ctx context.Context) error {
 		return err
 	}
 	if err := w.genesis(ctx); err != nil {
+		return err
+	}
+	if err := w.keys(ctx); err != nil {
 		return err
 	}
 	if err := w.leaves(ctx); err != nil {
@@ -532,6 +548,9 @@ func (w *writer) issue(ctx context.Context, res *Result) error {
 	extra, err := json.Marshal(x)
 	if err != nil {
 		return err
+	}
+	if signed, err = chain.OnlyBy(signed, w.in.LogKey); err != nil {
+		return fmt.Errorf("checkpoint of pack.issued: %w", err)
 	}
 	return w.bytes(memberIssued, formatProof(extra, seq, proof, signed))
 }

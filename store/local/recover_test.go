@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -394,13 +395,26 @@ func TestLostTailIsToldAfterCrash(t *testing.T) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, "7 %d\n", cp.Size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l = openDir(t, dir, c)
+	var told []string
+	l, err = Open(Options{Dir: dir, Clock: c.now, Store: func(o *store.Options) {
+		o.Lost = func(tn evidence.Tenant, since time.Time) error {
+			told = append(told, tn.String()+" "+since.Format(time.RFC3339))
+			return nil
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	if log, err = l.Store.Log(tn); err != nil || log.Stopped() != nil {
 		t.Fatal(err, log.Stopped())
 	}
 	var f evidence.RecoveredFacts
 	if n := facts(t, log, evidence.LogRecovered, &f); n != 1 || f.Lost != 7 || f.Size != cp.Size {
 		t.Errorf("%d log.recovered, %+v", n, f)
+	}
+	if want := tn.String() + " " + start.Format(time.RFC3339); len(told) != 1 || told[0] != want {
+		t.Errorf("the daemon was told %q, want %q once", told, want)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the mark stays: %v", err)

@@ -804,7 +804,7 @@ def check_registers(z, kinds):
         need([(r[0], r[-1]) for r in rows[1:]] == want, "register of %s does not list exactly its records" % k)
 
 
-OWN = ("log.genesis", "log.key", "log.checkpoints", "person", "collection.run", "collection.coverage", "platform.config",
+OWN = ("log.genesis", "log.key", "log.checkpoints", "log.recovered", "log.damage", "person", "collection.run", "collection.coverage", "platform.config",
        "platform.admin", "access.read", "finding.state", "pack.issued", "erasure")
 
 
@@ -857,6 +857,39 @@ def check_issued(z, m):
     return index
 
 
+def key_chain(z, m, first, closing, known):
+    """The log keys as (first size, key), from the genesis through keys.json; known must reach the one that signs."""
+    keys, broken = [(0, first)], -1
+    for c in parse_json(z.plain["keys.json"]) if "keys.json" in z.plain else []:
+        leaf, opened = check_single(c, m)
+        need(leaf["kind"] == "log.key" and len(opened) == 1, "keys.json: not a log.key record with its content")
+        f, seq = facts_of(opened[0]), leaf["seq"]
+        need(f["old"] == keys[-1][1] and seq >= keys[-1][0], "keys.json: it replaces a key that is not in force")
+        need(all(f["new"] != k for _, k in keys) and parse_key(f["new"])[0] == parse_key(first)[0], "keys.json: bad new key")
+        signed = c["handover"].encode()
+        size, root = open_checkpoint(signed, f["new"], m["origin"])
+        need(seq < size <= closing[0], "keys.json: handover of another size")
+        if f.get("compromised"):
+            broken = len(keys)
+        else:
+            open_checkpoint(signed, f["old"], m["origin"])
+        if size < closing[0]:
+            check_consistency(size, root, closing[0], closing[1], hashes(c["consistency"]))
+        else:
+            need((size, root) == closing and not c["consistency"], "keys.json: handover of another tree")
+        keys.append((seq + 1, f["new"]))
+    need(keys[-1][1] == m["log_key"] and keys[-1][0] <= closing[0], "the log was not handed over to the key that signs")
+    if known is not None:
+        at = [i for i, (_, k) in enumerate(keys) if k == known]
+        need(at, "signed by other keys than those given")
+        need(at[0] >= broken, "the key given was replaced as compromised")
+    return keys
+
+
+def key_at(keys, size):
+    return [k for first, k in keys if first <= size][-1]
+
+
 def verify_pack(raw, log_key, pack_key):
     z = Zip(raw)
     need("manifest" in z.plain and "issued.tlog-proof" in z.plain, "manifest or proof of issue is missing")
@@ -864,19 +897,20 @@ def verify_pack(raw, log_key, pack_key):
     first, _, body = text.partition("\n")
     need(first == "evidenced-pack/v1", "not a manifest of version 1")
     m = parse_json(body)
-    need(log_key in (None, m["log_key"]) and pack_key in (None, m["pack_key"]), "signed by other keys than those given")
+    need(pack_key in (None, m["pack_key"]), "signed by other keys than those given")
     need(open_note(z.plain["manifest"], m["pack_key"], alone=True) == text + "\n", "manifest is not the signed text")
     check_members(z, m)
     closing = open_checkpoint(z.plain["checkpoint"], m["log_key"], m["origin"], alone=True)
     need(closing == (m["closing"]["size"], bytes.fromhex(m["closing"]["root"])), "closing checkpoint is not the manifest's")
-    if m["start"]["size"]:
-        start = open_checkpoint(z.plain.get("checkpoint-start", b""), m["log_key"], m["origin"], alone=True)
-        need(start == (m["start"]["size"], bytes.fromhex(m["start"]["root"])), "starting checkpoint is not the manifest's")
     genesis, opened = check_single(parse_json(z.plain["genesis.json"]), m)
     need(genesis["seq"] == 0 and genesis["kind"] == "log.genesis" and len(opened) == 1, "genesis is not the first record")
     g = facts_of(opened[0])
-    need([g["tenant"], g["origin"], g["log_key"], g["pack_key"], g["clock"] == "simulated"] ==
-         [m["tenant"], m["origin"], m["log_key"], m["pack_key"], m["simulated"]], "the log began with another tenant, keys or clock")
+    need([g["tenant"], g["origin"], g["pack_key"], g["clock"] == "simulated"] ==
+         [m["tenant"], m["origin"], m["pack_key"], m["simulated"]], "the log began with another tenant, keys or clock")
+    keys = key_chain(z, m, g["log_key"], closing, log_key)
+    if m["start"]["size"]:
+        start = open_checkpoint(z.plain.get("checkpoint-start", b""), key_at(keys, m["start"]["size"]), m["origin"], alone=True)
+        need(start == (m["start"]["size"], bytes.fromhex(m["start"]["root"])), "starting checkpoint is not the manifest's")
     leaves = check_range(z, m)
     claims = len(opened) + check_claims(z, m, leaves)
     for line in lines_of(z.plain["earlier.jsonl"], "earlier.jsonl"):

@@ -50,6 +50,8 @@ type World interface {
 	// Tenants lists the tenants that have a log, the pseudo-tenants among
 	// them, in order of name.
 	Tenants(ctx context.Context) ([]evidence.Tenant, error)
+	// Stopped returns why the tenant's log takes nothing more; "" while it does.
+	Stopped(ctx context.Context, t evidence.Tenant) string
 	// Reader opens the tenant's log as it stands. A tenant without a log is a
 	// problem of code not-found.
 	Reader(ctx context.Context, t evidence.Tenant) (evidence.Reader, error)
@@ -72,6 +74,7 @@ type World interface {
 	Fsck(ctx context.Context, repairIndex bool) ([]Check, error)
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
+	Keeper
 }
 
 // VerifyRequest says what of a log is verified, and against what.
@@ -139,6 +142,8 @@ var Ops = []Op{
 	{"pack", makePack},
 	{"verify", verify},
 	{"fsck", fsck},
+	{"backup", makeBackup},
+	{"rotate-log-key", rotateLogKey},
 }
 
 // Run runs the operation on the world and streams its reply to out. The

@@ -390,3 +390,45 @@ func ExampleRun() {
 	// tenant-8
 	// <nil>
 }
+
+// What keeps the installation is asked for with a place and a reason, and a
+// stopped log stands beside its tenant.
+func TestKeeping(t *testing.T) {
+	w := apitest.New()
+	for _, tc := range []struct {
+		op     string
+		params any
+		want   string // in the answer
+		code   problem.Code
+	}{
+		{"backup", api.BackupParams{}, "", problem.Usage},
+		{"backup", api.BackupParams{Dir: "relative"}, "", problem.Usage},
+		{"backup", api.BackupParams{Dir: "/mnt/b"}, "evidenced restore --check /mnt/b", ""},
+		{"backup", api.BackupParams{Dir: "/mnt/b", JSON: true}, `"dir": "/mnt/b"`, ""},
+		{"rotate-log-key", api.RotateParams{Reason: " "}, "", problem.Usage},
+		{"rotate-log-key", api.RotateParams{Reason: "yearly"}, "signed by both keys", ""},
+		{"rotate-log-key", api.RotateParams{Reason: "stolen", Compromised: true}, "only their trust file", ""},
+		{"rotate-log-key", api.RotateParams{Reason: "stolen", Compromised: true, JSON: true}, `"after_compromise": true`, ""},
+	} {
+		got, err := both(t, w, tc.op, tc.params)
+		if tc.code != "" {
+			if !problem.Is(err, tc.code) {
+				t.Errorf("%s %+v: %v, want a problem of code %s", tc.op, tc.params, err, tc.code)
+			}
+			continue
+		}
+		if err != nil || !strings.Contains(got.String(), tc.want) {
+			t.Errorf("%s %+v: %v, %q, want %q in it", tc.op, tc.params, err, got.String(), tc.want)
+		}
+	}
+	for tn := range w.Logs {
+		w.StoppedLog = tn
+		break
+	}
+	for _, asJSON := range []bool{false, true} {
+		got, err := both(t, w, "tenants", api.TenantsParams{JSON: asJSON})
+		if err != nil || strings.Count(got.String(), "the disk refused a write") != 1 {
+			t.Errorf("tenants with one stopped: %v %s", err, got.String())
+		}
+	}
+}

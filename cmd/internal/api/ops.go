@@ -8,6 +8,7 @@ import (
 	"evidenced/cmd/internal/cli"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
+	"evidenced/reports"
 	"evidenced/reports/coverage"
 	"evidenced/reports/ran"
 	"evidenced/reports/timeline"
@@ -27,11 +28,25 @@ func tenants(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	stopped := map[string]string{}
+	for _, t := range all {
+		if why := c.Stopped(ctx, t); why != "" {
+			stopped[t.String()] = why
+		}
+	}
 	if p.JSON {
-		return c.document(map[string]any{"tenants": all})
+		doc := map[string]any{"tenants": all}
+		if len(stopped) > 0 {
+			doc["stopped"] = stopped
+		}
+		return c.document(doc)
 	}
 	for _, t := range all {
-		fmt.Fprintln(c.begin(MediaText), t)
+		line := t.String()
+		if why := stopped[line]; why != "" {
+			line += "  STOPPED: " + reports.Terminal(why)
+		}
+		fmt.Fprintln(c.begin(MediaText), line)
 	}
 	return nil
 }

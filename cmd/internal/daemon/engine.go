@@ -5,9 +5,7 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -20,6 +18,7 @@ import (
 	"evidenced/cmd/internal/telemetry"
 	"evidenced/collectors"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 	"evidenced/mappings"
 	"evidenced/store"
 	"evidenced/store/local"
@@ -46,7 +45,9 @@ type Engine struct {
 	rules   *collectors.Rules
 	sources []*source
 
-	mu sync.Mutex // one pack at a time
+	mu      sync.Mutex // one pack at a time
+	began   bool       // what a crash lost was looked for
+	keeping sync.Mutex // one backup or rotation at a time
 }
 
 // source is a configured source with its runner.
@@ -85,6 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		Clock: o.Clock, Simulated: o.Simulated, AllowSimulated: o.ReadOnly, Log: o.Log,
 		Store: func(so *store.Options) {
 			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
+			tellLosses(so)
 		},
 	}); err != nil {
 		return nil, err
@@ -97,12 +99,26 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if o.ReadOnly {
 		return e, e.stopClock()
 	}
+	for _, f := range e.local.Damaged() {
+		o.Log.Error("damaged file moved aside", "file", f)
+	}
+	if e.local.Restored {
+		return nil, problem.New(problem.Refused, "%s came from a backup", o.Config.DataDir).
+			WithHint("evidenced restore --accept compares it with what is known elsewhere and lets it go on")
+	}
+	if err = e.resumeRotation(ctx); err != nil {
+		return nil, err
+	}
 	if err = e.beginLogs(); err != nil {
 		return nil, err
 	}
 	if err = e.makeRunners(); err != nil {
 		return nil, err
 	}
+	if err = e.tellLost(ctx); err != nil {
+		return nil, err
+	}
+	e.began = true
 	return e, e.sealConfig(ctx)
 }
 
@@ -113,6 +129,9 @@ func (e *Engine) Close() error {
 		if c, ok := s.runner.Collector.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}
+	}
+	if !e.o.ReadOnly && e.began {
+		errs = append(errs, e.local.Store.Cursors().PutCursor(endedCursor, []byte(endedWell)))
 	}
 	return errors.Join(append(errs, e.local.Close())...)
 }
@@ -158,7 +177,7 @@ func (e *Engine) beginLogs() error {
 		if t == evidence.Unassigned {
 			continue // begun with the first draft that no rule matches
 		}
-		if _, err := e.local.Store.Create(t); err != nil {
+		if _, err := e.local.Store.Create(t); err != nil && !e.openRefused(t, err) {
 			return err
 		}
 	}
@@ -206,53 +225,4 @@ func (e *Engine) done(f evidence.RunFacts) {
 	if f.Outcome == evidence.RunDone || f.Outcome == evidence.RunEmpty {
 		m.Time("evidenced_collector_last_complete_timestamp_seconds", telemetry.Labels{Source: f.Source}, f.Ended)
 	}
-}
-
-// sealConfig records the effective configuration in every log it concerns when
-// it differs from the one before.
-func (e *Engine) sealConfig(ctx context.Context) error {
-	effective := e.o.Config.Effective()
-	cursors := e.local.Store.Cursors()
-	before, err := cursors.Cursor("config")
-	if err != nil {
-		return fmt.Errorf("read the configuration before: %w", err)
-	}
-	if string(before) == string(effective) {
-		return nil
-	}
-	facts := evidence.ConfigFacts{SHA256: e.o.Config.Hash().String(), By: fmt.Sprintf("uid %d", os.Getuid()), Config: string(effective)}
-	var loosenings []config.Loosening
-	if before != nil {
-		facts.Before = hashOf(before).String()
-		facts.Diff = config.Diff(before, effective)
-		if loosenings, err = config.Loosens(before, effective); err != nil {
-			return err
-		}
-	}
-	now := e.o.Clock().UTC()
-	for _, t := range e.ledgerTenants() {
-		f := facts
-		f.Loosen = config.Sentences(loosenings, t)
-		if t != evidence.Platform {
-			// Another tenant's log tells that the configuration changed and
-			// what of it loosens its own evidence, not what it says of others.
-			f.Config, f.Diff = "", nil
-		}
-		content, err := json.Marshal(f)
-		if err != nil {
-			return err
-		}
-		l, err := e.local.Store.Create(t)
-		if err != nil {
-			return err
-		}
-		if _, err := l.Append(ctx, []store.Item{{Draft: evidence.Draft{
-			Kind: evidence.PlatformConfig, Op: evidence.OpEvent, Source: evidence.SelfSource,
-			Key: facts.SHA256 + "/" + evidence.FormatTime(now), Subject: evidence.NewRef("config", "", facts.SHA256),
-			OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-		}}}); err != nil {
-			return fmt.Errorf("seal the configuration: %w", err)
-		}
-	}
-	return cursors.PutCursor("config", effective)
 }

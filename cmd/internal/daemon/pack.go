@@ -149,9 +149,13 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if b.chart, err = coverage.Build(ctx, b.snap, q.Period); err != nil {
 		return nil, err
 	}
+	keys, changes, err := keyChanges(log, cp.Size)
+	if err != nil {
+		return nil, err
+	}
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
-		LogKey: e.local.LogKey.Verifier, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier, Anchor: anchorNow,
+		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier, Anchor: anchorNow,
 		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Tests(),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +55,8 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	part("socket", func() error { return api.Serve(ctx, sock, e, log) })
 	if web != nil {
+		e.metrics()
+		e.watchStopped()
 		h := telemetry.Handler(e.metrics(), telemetry.Health{Ready: e.ready})
 		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
 	}
@@ -191,22 +195,17 @@ func (e *Engine) sign(ctx context.Context) error {
 	}
 }
 
-// ready fails while a log is stopped.
+// ready fails while a log is stopped. It names tenants, not what happened.
 func (e *Engine) ready(context.Context) error {
-	ts, err := e.local.Store.Tenants()
-	if err != nil {
-		return err
+	var names []string
+	for t := range e.stoppedLogs() {
+		names = append(names, t.String())
 	}
-	for _, t := range ts {
-		l, err := e.local.Store.Log(t)
-		if err != nil {
-			return err
-		}
-		if err := l.Failure(); err != nil {
-			return err
-		}
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	slices.Sort(names)
+	return fmt.Errorf("log stopped: %s", strings.Join(names, ", "))
 }
 
 // openLogs opens every log once, so that one that must not go on is found at

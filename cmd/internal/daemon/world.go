@@ -111,8 +111,13 @@ func (e *Engine) Fsck(ctx context.Context, repairIndex bool) ([]api.Check, error
 			return nil, err
 		}
 		checks = append(checks, e.checkLog(ctx, t, repairIndex)...)
+		prior, err := e.checkPrior(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, prior...)
 	}
-	return append(checks, e.checkCursors()...), nil
+	return append(append(checks, e.checkCursors()...), e.checkDamaged()...), nil
 }
 
 func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repairIndex bool) []api.Check {

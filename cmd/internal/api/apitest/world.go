@@ -24,10 +24,11 @@ var Now = time.Date(2026, 11, 14, 14, 0, 0, 0, time.UTC)
 
 // World implements api.World. Its exported fields may be set before use.
 type World struct {
-	Logs     map[evidence.Tenant]*evidencetest.Log
-	BadLog   evidence.Tenant // Verify finds a failure here
-	BadCheck bool            // Fsck finds a failure
-	PackErr  error           // Pack fails with it after half of the bytes
+	Logs       map[evidence.Tenant]*evidencetest.Log
+	BadLog     evidence.Tenant // Verify finds a failure here
+	StoppedLog evidence.Tenant // takes nothing more
+	BadCheck   bool            // Fsck finds a failure
+	PackErr    error           // Pack fails with it after half of the bytes
 
 	mu      sync.Mutex
 	reads   []string
@@ -89,6 +90,14 @@ func (w *World) Reader(_ context.Context, t evidence.Tenant) (evidence.Reader, e
 		return nil, problem.New(problem.NotFound, "no log of %s", t)
 	}
 	return l, nil
+}
+
+// Stopped implements api.World: the log of StoppedLog is stopped.
+func (w *World) Stopped(_ context.Context, t evidence.Tenant) string {
+	if !w.StoppedLog.IsZero() && t == w.StoppedLog {
+		return "the disk refused a write"
+	}
+	return ""
 }
 
 // Flush implements api.World.
@@ -160,4 +169,15 @@ func (w *World) Pack(_ context.Context, r api.PackRequest, out io.Writer) (api.P
 	}
 	r.Progress(2, 2)
 	return api.PackResult{Tenant: r.Tenant, Period: r.Period, Size: w.Logs[r.Tenant].Size(), Records: 4, Complete: true, Interim: "the period is not over"}, nil
+}
+
+// Backup implements api.World without copying anything.
+func (w *World) Backup(_ context.Context, dir string, progress func(done, total uint64)) (api.BackupResult, error) {
+	progress(1, 1)
+	return api.BackupResult{Dir: dir, Logs: len(w.Logs), Records: 12, Bytes: 4096, Copied: 4096}, nil
+}
+
+// RotateLogKey implements api.World.
+func (w *World) RotateLogKey(context.Context, string, bool) (string, error) {
+	return "0123456789abcdef+01234567+AAAA", nil
 }
