@@ -19,7 +19,7 @@ test: tools check unit race fuzz
 
 # What the tests need beside Go: git and a C compiler (race detector), Python
 # (the vectors are checked by a second implementation), poppler (the PDF is
-# read back).
+# read back), openssl (time-stamp tokens are checked by it too).
 tools:
 	@sh deploy/test-tools.sh
 

@@ -7,6 +7,7 @@ need git git
 need gcc gcc
 need python3 python3
 need pdftotext poppler-utils
+need openssl openssl
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

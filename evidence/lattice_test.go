@@ -31,6 +31,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 	"evidence/witness":      {"evidence evidence/chain", "golang.org/x/mod"},
 
+	"evidence/timestamp":               {"", "golang.org/x/mod"},
+	"evidence/timestamp/timestamptest": {"", "github.com/digitorus/timestamp github.com/digitorus/pkcs7"},
+
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
 	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/witness", ""},
 	"store/backup":    {"evidence evidence/chain evidence/claim evidence/problem store store/bolt", "golang.org/x/mod"},
@@ -87,7 +90,7 @@ var noIO = map[string]string{
 	"evidence/claim": "os net net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
-	"cmd/evidence-verify": "net net/http os/exec",
+	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",
 }
 
 const module = "evidenced/"
