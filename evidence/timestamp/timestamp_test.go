@@ -465,6 +465,56 @@ func TestTokensOfOpenSSL(t *testing.T) {
 	}
 }
 
+func TestCertificates(t *testing.T) {
+	a := good(t)
+	token := a.Token(t, timestamptest.Odd{Imprint: imprint})
+	roots, between, err := timestamp.Certificates([]byte("the authority's, by hand\n" + string(a.ChainPEM()) + string(a.RootPEM())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := timestamp.Verify(token, imprint, timestamp.Options{Roots: roots, Intermediates: between}); err != nil {
+		t.Error(err)
+	}
+	// An intermediate is no root, also when it stands in the file of roots.
+	b := timestamptest.New(t, timestamptest.Options{})
+	if roots, between, err = timestamp.Certificates(append(b.RootPEM(), a.ChainPEM()...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := timestamp.Verify(token, imprint, timestamp.Options{Roots: roots, Intermediates: between}); err == nil {
+		t.Error("trusted by an intermediate certificate alone")
+	}
+	for _, tc := range []struct {
+		name string
+		in   []byte
+		want string
+	}{
+		{"empty", nil, "certificates: no root certificate (one that issued itself) in PEM form"},
+		{"an intermediate alone", a.ChainPEM(), "certificates: no root certificate (one that issued itself) in PEM form"},
+		{"a key", a.KeyPEM(t), `certificates: block 1 is a "PRIVATE KEY"`},
+		{"damaged", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "certificates: block 1: x509: malformed certificate"},
+		{"too large", make([]byte, timestamp.MaxRoots+1), "certificates: 1048577 bytes, at most 1048576"},
+	} {
+		if _, _, err := timestamp.Certificates(tc.in); err == nil || err.Error() != tc.want {
+			t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)
+		}
+	}
+}
+
+func FuzzCertificates(f *testing.F) {
+	root, err := os.ReadFile("testdata/root.pem")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(root)
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		roots, between, err := timestamp.Certificates(b)
+		if (err == nil) != (roots != nil && between != nil) {
+			t.Errorf("pools %v and %v with %v", roots, between, err)
+		}
+	})
+}
+
 // The sample is an answer of the authority in timestamptest to a request for
 // the imprint with nonce 5. It is fixed, so that every process that fuzzes
 // starts from the same bytes.
