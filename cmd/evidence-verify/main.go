@@ -2,11 +2,13 @@
 // the company that made it. It links the format packages and nothing else: no
 // store, no client library, no PDF writer.
 //
-// Exit codes: 0 the pack verifies and is complete; 2 it does not verify; 3 it
+// Exit codes: 0 the pack verifies and is complete (and, with --extends, goes on
+// from the earlier one); 2 it does not; 3 it
 // verifies but is a selection; 64 the command line is off.
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -30,16 +32,27 @@ const (
 
 const usage = `Verify an evidence pack offline.
 
-  evidence-verify PACK.zip [--trust FILE] [--policy FILE] [--json]
+  evidence-verify PACK.zip [--extends OLD.zip] [--trust FILE] [--policy FILE]
+                  [--tsa-roots FILE] [--json]
 
-  --trust FILE   what you know of the makers of packs from elsewhere: lines of
-                 "tenant origin log-key pack-key [from-to] [# note]". Without it
-                 the pack's keys are printed and its maker is not established.
-  --policy FILE  what you ask for, JSON: {"min_rung": 1}
-  --json         print the report as JSON
+  --extends OLD.zip  an earlier pack of the same log: show from the two packs
+                     alone that they tell one history, of which the earlier is
+                     the beginning. A log that was rewritten, cut, reordered or
+                     brought back from an older copy fails.
+  --trust FILE       what you know of the makers of packs from elsewhere: lines
+                     of "tenant origin log-key pack-key [from-to] [# note]".
+                     Without it the pack's keys are printed and its maker is not
+                     established.
+  --policy FILE      what you ask for, JSON: {"min_rung": 4, "witnesses":
+                     [{"operator": "...", "key": "..."}], "quorum": 2,
+                     "tsa_policies": ["1.2.3"]}; each name may be left away.
+  --tsa-roots FILE   roots of the time-stamping authorities that you trust, PEM,
+                     perhaps with intermediate certificates. Without it no
+                     time-stamp is checked, and none counts.
+  --json             print the report as JSON
 
 Example:
-  evidence-verify tenant-7-2026-q4.zip --trust auditors.trust
+  evidence-verify tenant-7-2026.zip --extends tenant-7-2025.zip --trust auditors.trust
 
 Exit codes: 0 verified and complete, 2 failed, 3 verified but a selection,
 64 wrong command line.
@@ -47,15 +60,13 @@ Exit codes: 0 verified and complete, 2 failed, 3 verified but a selection,
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-type policy struct {
-	MinRung int `json:"min_rung"`
-}
-
 func run(args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("evidence-verify", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	trustFile := fs.String("trust", "", "")
 	policyFile := fs.String("policy", "", "")
+	rootsFile := fs.String("tsa-roots", "", "")
+	earlier := fs.String("extends", "", "")
 	asJSON := fs.Bool("json", false, "")
 	var packs []string
 	for rest := args; ; {
@@ -74,11 +85,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(packs) != 1 {
 		return misuse(stderr, fmt.Sprintf("name one pack, not %d", len(packs)))
 	}
-	o, err := options(*trustFile, *policyFile)
+	o, err := options(*trustFile, *policyFile, *rootsFile)
 	if err != nil {
 		return misuse(stderr, err.Error())
 	}
-	rep, err := pack.VerifyFile(packs[0], o)
+	verify := func() (*pack.Report, error) { return pack.VerifyFile(packs[0], o) }
+	if *earlier != "" {
+		verify = func() (*pack.Report, error) { return pack.ExtendsFile(packs[0], *earlier, o) }
+	}
+	rep, err := verify()
 	if err != nil && !errors.Is(err, pack.ErrSelection) {
 		if *asJSON {
 			_ = json.NewEncoder(stdout).Encode(map[string]string{"verdict": "FAILED", "why": err.Error()})
@@ -112,30 +127,43 @@ func misuse(w io.Writer, why string) int {
 	return exitUsage
 }
 
-func options(trustFile, policyFile string) (pack.Options, error) {
-	var o pack.Options
-	if trustFile != "" {
-		f, err := os.Open(trustFile)
-		if err != nil {
-			return o, err
-		}
-		defer f.Close()
-		if o.Trust, err = pack.ParseTrust(f); err != nil {
-			return o, err
-		}
+// maxFile bounds what the auditor brings along, in bytes.
+const maxFile = 1 << 20
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	if policyFile != "" {
-		b, err := os.ReadFile(policyFile)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("%s: more than %d bytes", path, maxFile)
+	}
+	return b, err
+}
+
+// options reads the files that the auditor brings along.
+func options(trustFile, policyFile, rootsFile string) (pack.Options, error) {
+	var o pack.Options
+	for _, in := range []struct {
+		path string
+		take func([]byte) error
+	}{
+		{trustFile, func(b []byte) (err error) { o.Trust, err = pack.ParseTrust(bytes.NewReader(b)); return err }},
+		{policyFile, func(b []byte) (err error) { o.Policy, err = pack.ParsePolicy(b); return err }},
+		{rootsFile, func(b []byte) (err error) { o.TSARoots, o.TSAIntermediates, err = pack.ParseRoots(b); return err }},
+	} {
+		if in.path == "" {
+			continue
+		}
+		b, err := readFile(in.path)
 		if err != nil {
 			return o, err
 		}
-		dec := json.NewDecoder(strings.NewReader(string(b)))
-		dec.DisallowUnknownFields()
-		var p policy
-		if err := dec.Decode(&p); err != nil {
-			return o, fmt.Errorf("policy file %s: %w", policyFile, err)
+		if err := in.take(b); err != nil {
+			return o, fmt.Errorf("%s: %w", in.path, err)
 		}
-		o.MinRung = p.MinRung
 	}
 	return o, nil
 }
@@ -165,6 +193,21 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	}
 	line("anchored", "rung %d: %s", r.Anchor.Rung, r.Anchor.What)
 	line("", "leaves open: %s", r.Anchor.Open)
+	if r.Claimed > r.Anchor.Rung {
+		line("", "the maker says rung %d; what is above rung %d was not verified here", r.Claimed, r.Anchor.Rung)
+	}
+	for _, v := range r.Receipts {
+		line("receipt", "%s (%s, size %s): %s", v.Name, v.Kind, group(v.Size), told(v))
+	}
+	line("bracket", "%s", bracket(r))
+	if e := r.Extends; e != nil {
+		line("extends", "the earlier pack, which closed at size %s with root %s: one history, shown by %s", group(e.Size), e.Root, e.How)
+		if e.Sealed {
+			line("", "record %s, which sealed the earlier pack, stands in it", group(e.Issued))
+		} else {
+			line("", "the earlier pack was sealed after this one had closed")
+		}
+	}
 	line("withheld", "%s", withheld(r))
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
@@ -172,6 +215,31 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
 	line("data", "digest %s", r.Data)
 	line("PDF", "bytes as issued; its wording is not checked")
+}
+
+// told is the verdict on a receipt in words.
+func told(v pack.Vouched) string {
+	s := v.Verdict + ", " + v.Why
+	if !v.Time.IsZero() {
+		s += ", " + evidence.FormatTime(v.Time)
+	}
+	return s
+}
+
+// bracket says between which times others vouch for the range.
+func bracket(r *pack.Report) string {
+	b := r.Bracket
+	var parts []string
+	if !b.From.IsZero() {
+		parts = append(parts, fmt.Sprintf("the log stood at size %s by %s", group(b.FromSize), evidence.FormatTime(b.From)))
+	}
+	if !b.To.IsZero() {
+		parts = append(parts, fmt.Sprintf("its last record was there by %s", evidence.FormatTime(b.To)))
+	}
+	if len(parts) == 0 {
+		return "nobody but the maker vouches for the times"
+	}
+	return strings.Join(parts, "; ")
 }
 
 func withheld(r *pack.Report) string {

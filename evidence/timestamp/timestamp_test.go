@@ -148,6 +148,25 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Inspect asks for no roots, and for all that needs none.
+func TestInspect(t *testing.T) {
+	a := good(t)
+	if got, err := timestamp.Inspect(a.Token(t, timestamptest.Odd{Imprint: imprint}), imprint); err != nil || !got.Time.Equal(at) {
+		t.Errorf("a good token: %+v, %v", got, err)
+	}
+	for name, token := range map[string][]byte{
+		"other imprint":       a.Token(t, timestamptest.Odd{Imprint: other}),
+		"no certificate":      a.Token(t, timestamptest.Odd{Imprint: imprint, NoCertificate: true}),
+		"other certificate":   a.Token(t, timestamptest.Odd{Imprint: imprint, OtherCert: a.Root}),
+		"not for time-stamps": timestamptest.New(t, timestamptest.Options{OtherUsage: true}).Token(t, timestamptest.Odd{Imprint: imprint}),
+		"changed":             bytes.Replace(a.Token(t, timestamptest.Odd{Imprint: imprint}), []byte("20261114130000Z"), []byte("20261114130001Z"), 1),
+	} {
+		if _, err := timestamp.Inspect(token, imprint); err == nil {
+			t.Errorf("%s: nothing found", name)
+		}
+	}
+}
+
 // Every bit of what is signed is held. Bits that may change are those of
 // unsigned places: the order and parameters of the digest algorithms, and the
 // chain's certificates where a trusted root helps out.

@@ -49,17 +49,27 @@ func (t *Token) NotAfter() time.Time { return t.Time.Add(t.Accuracy) }
 // The package comment says what that means and what is left out. The error
 // names the first thing that is wrong.
 func Verify(token []byte, imprint [32]byte, o Options) (*Token, error) {
-	t, err := verify(token, imprint, o)
+	if o.Roots == nil {
+		return nil, fmt.Errorf("time-stamp token: no trusted roots were given to verify it with")
+	}
+	return read(token, imprint, &o)
+}
+
+// Inspect reads a token over the imprint without saying that it is good: all of
+// [Verify] but what needs roots, policies and nonce. A token that passes holds
+// together, and may be made by anybody. It finds out a token that nobody could
+// ever verify.
+func Inspect(token []byte, imprint [32]byte) (*Token, error) { return read(token, imprint, nil) }
+
+func read(token []byte, imprint [32]byte, o *Options) (*Token, error) {
+	t, err := check(token, imprint, o)
 	if err != nil {
 		return nil, fmt.Errorf("time-stamp token: %w", err)
 	}
 	return t, nil
 }
 
-func verify(token []byte, imprint [32]byte, o Options) (*Token, error) {
-	if o.Roots == nil {
-		return nil, fmt.Errorf("no trusted roots were given to verify it with")
-	}
+func check(token []byte, imprint [32]byte, o *Options) (*Token, error) {
 	s, err := parse(token)
 	if err != nil {
 		return nil, err
@@ -78,10 +88,15 @@ func verify(token []byte, imprint [32]byte, o Options) (*Token, error) {
 	if err := checkUsage(cert); err != nil {
 		return nil, err
 	}
-	if err := s.checkChain(cert, t.time, o); err != nil {
-		return nil, err
+	if o != nil {
+		if err := s.checkChain(cert, t.time, o); err != nil {
+			return nil, err
+		}
+		if err := t.checkWanted(o); err != nil {
+			return nil, err
+		}
 	}
-	if err := t.check(cert, imprint, o); err != nil {
+	if err := t.check(cert, imprint); err != nil {
 		return nil, err
 	}
 	return &Token{Time: t.time.UTC(), Accuracy: t.accuracy, Policy: t.policy, Serial: t.serial, Authority: cert.Subject.String()}, nil
@@ -302,7 +317,7 @@ func checkUsage(cert *x509.Certificate) error {
 }
 
 // checkChain builds a chain to the roots, valid at the token's time.
-func (s *signed) checkChain(cert *x509.Certificate, at time.Time, o Options) error {
+func (s *signed) checkChain(cert *x509.Certificate, at time.Time, o *Options) error {
 	if at.Before(cert.NotBefore) || at.After(cert.NotAfter) {
 		return fmt.Errorf("the certificate that signed is valid from %s to %s, not at the token's time %s",
 			cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))
@@ -325,17 +340,24 @@ func (s *signed) checkChain(cert *x509.Certificate, at time.Time, o Options) err
 	return nil
 }
 
-// check compares what the token says with what is wanted.
-func (t *info) check(cert *x509.Certificate, imprint [32]byte, o Options) error {
+// checkWanted compares the token with what the caller accepts.
+func (t *info) checkWanted(o *Options) error {
+	switch {
+	case len(o.Policies) > 0 && !slices.ContainsFunc(o.Policies, t.policy.Equal):
+		return fmt.Errorf("its policy %v is not one of those accepted", t.policy)
+	case o.Nonce != nil && (t.nonce == nil || t.nonce.Cmp(o.Nonce) != 0):
+		return fmt.Errorf("its nonce is not the one that was asked for")
+	}
+	return nil
+}
+
+// check holds the token against the imprint and against itself.
+func (t *info) check(cert *x509.Certificate, imprint [32]byte) error {
 	switch {
 	case !t.hashAlg.Equal(oidSHA256):
 		return fmt.Errorf("its imprint is made with %v, not SHA-256", t.hashAlg)
 	case !bytes.Equal(t.hash, imprint[:]):
 		return fmt.Errorf("it is for other bytes: imprint %s, want %s", hex.EncodeToString(t.hash), hex.EncodeToString(imprint[:]))
-	case len(o.Policies) > 0 && !slices.ContainsFunc(o.Policies, t.policy.Equal):
-		return fmt.Errorf("its policy %v is not one of those accepted", t.policy)
-	case o.Nonce != nil && (t.nonce == nil || t.nonce.Cmp(o.Nonce) != 0):
-		return fmt.Errorf("its nonce is not the one that was asked for")
 	case len(t.authority.FullBytes) > 0 && !namesAuthority(t.authority, cert):
 		return fmt.Errorf("it names another authority than the certificate that signed")
 	}

@@ -15,6 +15,9 @@
 //	findings.json       verdicts; rules.json the rules; coverage.json what was seen
 //	registers/KIND.csv  every record of a kind that occurred in the period
 //	packs.json          earlier packs of overlapping scope
+//	consistency.json    trees that the closing one extends, with proofs: that of
+//	                    the range's begin and those of all earlier packs
+//	anchors.json        receipts of others for checkpoints; anchors/NNN.* they are
 //	report.pdf          for people
 //	VERIFY.txt          how to verify by hand
 //	issued.tlog-proof   not in the manifest: that its hash is sealed in the log
@@ -42,22 +45,24 @@ const Header = "evidenced-pack/v1"
 
 // Names of the fixed members.
 const (
-	memberManifest  = "manifest"
-	memberStart     = "checkpoint-start"
-	memberClosing   = "checkpoint"
-	memberFrontier  = "frontier.json"
-	memberGenesis   = "genesis.json"
-	memberLeaves    = "leaves.jsonl"
-	memberClaims    = "claims.jsonl"
-	memberEarlier   = "earlier.jsonl"
-	memberFindings  = "findings.json"
-	memberRules     = "rules.json"
-	memberCoverage  = "coverage.json"
-	memberPacks     = "packs.json"
-	memberPDF       = "report.pdf"
-	memberHowTo     = "VERIFY.txt"
-	memberIssued    = "issued.tlog-proof"
-	registersFolder = "registers/"
+	memberManifest    = "manifest"
+	memberStart       = "checkpoint-start"
+	memberClosing     = "checkpoint"
+	memberFrontier    = "frontier.json"
+	memberGenesis     = "genesis.json"
+	memberLeaves      = "leaves.jsonl"
+	memberClaims      = "claims.jsonl"
+	memberEarlier     = "earlier.jsonl"
+	memberFindings    = "findings.json"
+	memberRules       = "rules.json"
+	memberCoverage    = "coverage.json"
+	memberPacks       = "packs.json"
+	memberConsistency = "consistency.json"
+	memberAnchors     = "anchors.json"
+	memberPDF         = "report.pdf"
+	memberHowTo       = "VERIFY.txt"
+	memberIssued      = "issued.tlog-proof"
+	registersFolder   = "registers/"
 )
 
 // Manifest names what a pack is and everything in it.

@@ -73,6 +73,9 @@ func (v *verifier) claimsAndRegisters() error {
 				return err
 			}
 			v.rep.Disclosed++
+			if err := v.learnIssued(lf, d); err != nil {
+				return err
+			}
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
 				if err := learn(inRange, lf, d); err != nil {
 					return err
@@ -185,7 +188,13 @@ func (v *verifier) earlier() error {
 			begins = true
 		}
 		v.seqs[lf.Seq] = lf.Kind
+		if _, wanted := v.want[lf.Seq]; wanted {
+			v.want[lf.Seq] = chain.LeafHash([]byte(s.Leaf))
+		}
 		for _, d := range s.Claims {
+			if err := v.learnIssued(lf, d); err != nil {
+				return err
+			}
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
 				// Lines are in log order, so a later name replaces an earlier
 				// one, as it does for the writer.

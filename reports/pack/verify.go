@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -34,7 +34,11 @@ type Report struct {
 	Known     bool            `json:"maker_known"`
 	LogKey    string          `json:"log_key"`
 	PackKey   string          `json:"pack_key"`
-	Anchor    Anchor          `json:"anchor"`
+	Anchor    Anchor          `json:"anchor"`   // the rung that was verified here
+	Claimed   int             `json:"claimed"`  // the rung that the maker says
+	Receipts  []Vouched       `json:"receipts"` // of somebody outside
+	Bracket   Bracket         `json:"bracket"`
+	Extends   *Extension      `json:"extends,omitempty"`
 	Disclosed int             `json:"disclosed"` // claims checked against their commitment
 	Withheld  map[string]int  `json:"withheld"`
 	Erased    int             `json:"erased"`
@@ -48,33 +52,28 @@ type Report struct {
 
 // Options is what the auditor brings.
 type Options struct {
-	Trust   *Trust // nil: the maker's identity is not established
-	MinRung int    // least anchor rung that is accepted
+	Trust  *Trust  // nil: the maker's identity is not established
+	Policy *Policy // nil: nothing is asked for
+	// TSARoots are the time-stamping authorities' roots that the auditor
+	// trusts; nil: tokens are not checked. TSAIntermediates add no trust.
+	TSARoots         *x509.CertPool
+	TSAIntermediates *x509.CertPool
 }
 
 // ErrSelection says that a pack does not claim to be complete.
 var ErrSelection = errors.New("the pack is a selection, not complete")
-
-// checkedRung is the highest anchor rung that this verifier checks itself: the
-// proof that the manifest was sealed.
-const checkedRung = 1
 
 const maxSmall = 64 << 20 // largest JSON member held in memory, bytes
 
 // Verify checks a pack. The error names the first thing that is wrong; with
 // ErrSelection alone the report is good for what the pack holds.
 func Verify(r io.ReaderAt, size int64, o Options) (*Report, error) {
-	c, err := openContainer(r, size)
+	v, err := open(r, size, o)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{c: c, o: o, seqs: map[uint64]evidence.Kind{}, names: labels{}}
-	for _, step := range []func() error{
-		v.manifest, v.digests, v.checkpoints, v.leaves, v.claimsAndRegisters, v.findings, v.issued,
-	} {
-		if err := step(); err != nil {
-			return nil, err
-		}
+	if err := v.verify(); err != nil {
+		return nil, err
 	}
 	if !v.m.Complete {
 		return v.rep, ErrSelection
@@ -82,18 +81,43 @@ func Verify(r io.ReaderAt, size int64, o Options) (*Report, error) {
 	return v.rep, nil
 }
 
+// open reads the container's structure; nothing is verified yet.
+func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
+	c, err := openContainer(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{
+		c: c, o: o, seqs: map[uint64]evidence.Kind{}, names: labels{}, proved: map[uint64]evidence.Hash{},
+		sealed: map[uint64]evidence.PackFacts{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
+	}, nil
+}
+
+// steps are what a verification does, in this order.
+func (v *verifier) steps() []func() error {
+	return []func() error{
+		v.manifest, v.digests, v.checkpoints, v.history, v.wantProofs, v.leaves, v.claimsAndRegisters, v.earlierPacks, v.findings,
+		v.receipts, v.issued, v.enough,
+	}
+}
+
+func (v *verifier) verify() error {
+	for _, step := range v.steps() {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // VerifyFile verifies the pack in a file.
 func VerifyFile(path string, o Options) (*Report, error) {
-	f, err := os.Open(path)
+	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return Verify(f, st.Size(), o)
+	return Verify(f, size, o)
 }
 
 type verifier struct {
@@ -109,6 +133,14 @@ type verifier struct {
 	seqs    map[uint64]evidence.Kind // records present
 	names   labels
 	genesis evidence.GenesisFacts
+	proved  map[uint64]evidence.Hash      // roots of trees that the closing one extends, by size
+	sealed  map[uint64]evidence.PackFacts // of the pack.issued records whose content is in the pack
+	// want and wantRoots are filled as the leaves go by: hashes of the leaves
+	// whose seq is in want, roots of the sizes in wantRoots.
+	want      map[uint64]evidence.Hash
+	wantRoots map[uint64]evidence.Hash
+	index     uint64        // of this pack's own pack.issued record
+	indexLeaf evidence.Hash // and the hash of its leaf
 }
 
 // small reads a member whole.
@@ -148,7 +180,7 @@ func (v *verifier) manifest() error {
 	m := v.m
 	v.rep = &Report{
 		Tenant: m.Tenant, Origin: m.Origin, Simulated: m.Simulated, Period: m.Period, Complete: m.Complete, Interim: m.Interim,
-		LogKey: m.LogKey, PackKey: m.PackKey, Anchor: m.Anchor, Maker: "identity of the maker not established",
+		LogKey: m.LogKey, PackKey: m.PackKey, Claimed: m.Anchor.Rung, Receipts: []Vouched{}, Maker: "identity of the maker not established",
 		Withheld: map[string]int{}, Counts: map[string]int{}, Findings: map[string]int{},
 	}
 	if v.o.Trust != nil {
@@ -167,12 +199,6 @@ func (v *verifier) manifest() error {
 	}
 	if v.logKey, err = note.NewVerifier(m.LogKey); err != nil {
 		return fmt.Errorf("manifest: log key: %w", err)
-	}
-	if m.Anchor.Rung < 0 || m.Anchor.Rung > checkedRung {
-		return fmt.Errorf("the manifest claims anchor rung %d, but nothing in the pack shows more than rung %d", m.Anchor.Rung, checkedRung)
-	}
-	if m.Anchor.Rung < v.o.MinRung {
-		return fmt.Errorf("the closing checkpoint reaches anchor rung %d, your policy asks for %d", m.Anchor.Rung, v.o.MinRung)
 	}
 	if m.Closing.Size <= m.Start.Size || m.Closing.Size >= 1<<53 {
 		return fmt.Errorf("manifest: range from %d to %d", m.Start.Size, m.Closing.Size)
@@ -211,7 +237,7 @@ func (v *verifier) digests() error {
 			return fmt.Errorf("member %s is not in the manifest", name)
 		}
 	}
-	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCoverage, memberPacks, memberHowTo} {
+	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCoverage, memberPacks, memberConsistency, memberAnchors, memberHowTo} {
 		if !listed[name] {
 			return fmt.Errorf("member %s is missing", name)
 		}
@@ -329,6 +355,7 @@ func (v *verifier) leaves() error {
 	var prev evidence.Hash
 	var last *chain.Leaf
 	seq := v.m.Start.Size
+	v.noteRoot(fr)
 	err = v.lines(memberLeaves, chain.MaxLeaf+1, func(line []byte) error {
 		lf, err := chain.Decode(line)
 		if err != nil {
@@ -346,6 +373,10 @@ func (v *verifier) leaves() error {
 		}
 		prev, last = chain.LeafHash(line), lf
 		fr.Append(prev, nil)
+		v.noteRoot(fr)
+		if _, wanted := v.want[seq]; wanted {
+			v.want[seq] = prev
+		}
 		v.seqs[seq] = lf.Kind
 		if v.m.Period.Contains(lf.Occurred) {
 			v.rep.Counts[string(lf.Kind)]++
@@ -367,6 +398,13 @@ func (v *verifier) leaves() error {
 		return fmt.Errorf("the manifest counts other records than there are")
 	}
 	return v.checkGenesis()
+}
+
+// noteRoot keeps the root if somebody wants it.
+func (v *verifier) noteRoot(fr *chain.Frontier) {
+	if _, wanted := v.wantRoots[fr.Size()]; wanted {
+		v.wantRoots[fr.Size()] = fr.Root()
+	}
 }
 
 func sameCounts(a, b map[string]int) bool {
@@ -508,6 +546,7 @@ func (v *verifier) issued() error {
 		return fmt.Errorf("%s: another manifest was sealed", memberIssued)
 	}
 	v.rep.Issued, v.rep.Between = index, index-v.closing.Size
+	v.index, v.indexLeaf = index, chain.LeafHash([]byte(x.Leaf))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -67,7 +68,11 @@ type Input struct {
 	Rules    any // written as rules.json
 	Coverage any // written as coverage.json
 	Config   string
-	Earlier  []Earlier
+	// Earlier are all packs of the log that were issued before. Those of an
+	// overlapping period are listed in packs.json.
+	Earlier []Earlier
+	// Receipts of others for the closing checkpoint and earlier ones.
+	Receipts []Receipt
 	// PDF writes report.pdf; it is told the digest of the data members.
 	PDF func(w io.Writer, m *Manifest) error
 
@@ -116,6 +121,7 @@ type writer struct {
 	names     labels
 	registers map[evidence.Kind]bool
 	tokens    map[evidence.ID]bool
+	receipts  []listed
 	// lastRecorded is when the newest record of the range was recorded. While
 	// it lies in the period, nothing shows that the period is over.
 	lastRecorded time.Time
@@ -155,12 +161,17 @@ func (w *writer) prepare() error {
 	}
 	w.lastRecorded = last.Recorded
 	w.tokens = map[evidence.ID]bool{}
+	w.in.Earlier = slices.Clone(w.in.Earlier)
+	slices.SortFunc(w.in.Earlier, func(a, b Earlier) int { return cmp.Compare(a.Seq, b.Seq) })
 	w.m = Manifest{
 		Tenant: w.in.Log.Tenant(), Origin: w.in.Log.Origin(), Simulated: w.in.Log.Simulated(), Period: w.in.Period,
 		Start: Tree{w.start.Size, fr.Root()}, Closing: Tree{closing.Size, closing.Root}, Complete: true,
 		Interim: w.in.Now.Before(w.in.Period.To.Add(w.in.Lag)) || w.lastRecorded.Before(w.in.Period.To), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
 		Made: w.in.Now.UTC(), Program: w.in.Program, LogKey: w.in.LogKey, PackKey: w.in.PackPub, Anchor: w.in.Anchor,
 		Withheld: map[string]int{}, Counts: map[string]int{}, Records: closing.Size - w.start.Size, Config: w.in.Config,
+	}
+	if err := w.prepareReceipts(); err != nil {
+		return err
 	}
 	return w.json(memberFrontier, frontierFile{fr.Size(), fr.Roots()})
 }
@@ -244,7 +255,13 @@ func (w *writer) data(ctx context.Context) error {
 	if err := w.json(memberCoverage, w.in.Coverage); err != nil {
 		return err
 	}
-	if err := w.json(memberPacks, w.in.Earlier); err != nil {
+	if err := w.json(memberPacks, w.overlapping()); err != nil {
+		return err
+	}
+	if err := w.history(); err != nil {
+		return err
+	}
+	if err := w.writeReceipts(); err != nil {
 		return err
 	}
 	return w.bytes(memberHowTo, []byte(howTo))
@@ -368,9 +385,16 @@ func learnInto(into labels, lf *chain.Leaf, name string, plain []byte) {
 }
 
 // earlier discloses leaves before the range that the pack needs: records that
-// findings cite and person records of people in the range.
+// findings cite, records that sealed earlier packs, and person records of
+// people in the range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
+	closed := map[uint64]bool{} // leaf alone: what an earlier pack of another period was for concerns nobody here
+	for _, e := range w.in.Earlier {
+		if e.Seq < w.m.Start.Size {
+			need[e.Seq], closed[e.Seq] = true, !e.Facts.Period.Overlaps(w.in.Period)
+		}
+	}
 	if w.m.Start.Size > 0 {
 		need[w.m.Start.Size-1] = true // shows that the range begins at or before the period
 	}
@@ -406,6 +430,9 @@ func (w *writer) earlier(ctx context.Context) error {
 			names := []string{"content", "text"}
 			if w.in.Pseudonymous {
 				names = names[:1]
+			}
+			if closed[seq] {
+				names = nil
 			}
 			s, err := w.single(ctx, seq, names)
 			if err != nil {

@@ -45,9 +45,10 @@ type Engine struct {
 	rules   *collectors.Rules
 	sources []*source
 
-	mu      sync.Mutex // one pack at a time
-	began   bool       // what a crash lost was looked for
-	keeping sync.Mutex // one backup or rotation at a time
+	mu       sync.Mutex  // one pack at a time
+	receipts receiptsFor // for packs; nil: none
+	began    bool        // what a crash lost was looked for
+	keeping  sync.Mutex  // one backup or rotation at a time
 }
 
 // source is a configured source with its runner.

@@ -25,11 +25,11 @@ import (
 // come in; a pack made earlier is interim.
 const sourceLag = 24 * time.Hour
 
-// anchorNow is the rung every checkpoint reaches today.
-var anchorNow = pack.Anchor{
-	Rung: 1, What: "receipt: the pack carries a signed proof that its manifest was sealed in the log",
-	Open: "whoever holds the signing key could rewrite the log and make another pack; compare with a pack or checkpoint you received earlier",
-}
+// receiptsFor gathers what others gave for checkpoints of a log: for the closing
+// one of a pack, and perhaps for earlier ones, above all for the newest at or
+// before start, the size at the range's begin. What it cannot have soon it
+// leaves away.
+type receiptsFor func(ctx context.Context, log *store.Log, start uint64, closing chain.Checkpoint, signed []byte) ([]pack.Receipt, error)
 
 // packLog gives a snapshot to package pack. It implements pack.Log.
 type packLog struct {
@@ -155,7 +155,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	}
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
-		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier, Anchor: anchorNow,
+		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
 		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Tests(),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
@@ -165,8 +165,25 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 			b.in.RawOf = append(append(b.in.RawOf, it.Seq), it.Also...)
 		}
 	}
-	b.in.Earlier, err = b.earlier(ctx)
-	return b, err
+	if b.in.Earlier, err = b.earlier(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.receipts(ctx, log, cp, signed)
+}
+
+// receipts adds what others gave, and says which rung that can reach.
+func (b *packBuild) receipts(ctx context.Context, log *store.Log, closing chain.Checkpoint, signed []byte) error {
+	if b.e.receipts != nil {
+		start, _, err := b.snap.CheckpointBefore(b.q.Period.From)
+		if err != nil {
+			return err
+		}
+		if b.in.Receipts, err = b.e.receipts(ctx, log, start.Size, closing, signed); err != nil {
+			return err
+		}
+	}
+	b.in.Anchor = pack.Claim(b.in.Receipts, closing.Size)
+	return nil
 }
 
 func (b *packBuild) judge(ctx context.Context) error {
@@ -179,7 +196,7 @@ func (b *packBuild) judge(ctx context.Context) error {
 	return err
 }
 
-// earlier lists the packs issued before of an overlapping period.
+// earlier lists the packs of the log that were issued before, oldest first.
 func (b *packBuild) earlier(ctx context.Context) ([]pack.Earlier, error) {
 	list := []pack.Earlier{}
 	for rec, err := range b.snap.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PackIssued}}) {
@@ -190,9 +207,7 @@ func (b *packBuild) earlier(ctx context.Context) ([]pack.Earlier, error) {
 		if err := rec.Decode(&f); err != nil {
 			return nil, err
 		}
-		if f.Period.Overlaps(b.q.Period) {
-			list = append(list, pack.Earlier{Seq: rec.Seq, Facts: f})
-		}
+		list = append(list, pack.Earlier{Seq: rec.Seq, Facts: f})
 	}
 	return list, nil
 }
@@ -336,6 +351,9 @@ func (b *packBuild) custody(ctx context.Context, doc *reports.PackDoc, m *pack.M
 	add(last.Recorded, fmt.Sprintf("closing checkpoint signed, size %d", m.Closing.Size), last.Seq, m.Closing.Root.String())
 	add(b.now, "pack made; its manifest is sealed in the log next", 0, "")
 	for _, p := range b.in.Earlier {
+		if !p.Facts.Period.Overlaps(b.q.Period) {
+			continue
+		}
 		doc.Earlier = append(doc.Earlier, reports.EarlierPack{Manifest: p.Facts.Manifest, Period: p.Facts.Period, Issued: p.Facts.Issued, Records: p.Facts.Records, Seq: p.Seq})
 	}
 	return nil

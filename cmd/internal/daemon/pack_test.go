@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,7 +61,13 @@ var begin = time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
 
 func newEngine(t testing.TB, clock *testClock, src *testSource) *Engine {
 	t.Helper()
-	dir := t.TempDir()
+	return openEngine(t, t.TempDir(), clock, src)
+}
+
+// openEngine opens the data directory below dir; it begins one when there is
+// none.
+func openEngine(t testing.TB, dir string, clock *testClock, src *testSource) *Engine {
+	t.Helper()
 	src.clock = clock.now
 	file := filepath.Join(dir, "evidenced.yaml")
 	spec := collectors.Spec{Type: "test", Says: "a test", Config: func() any { return &struct{}{} }, Every: "@every 1m",
@@ -187,24 +192,6 @@ func TestPackAnyByteChanged(t *testing.T) {
 		c[i] ^= 1 << (i % 8)
 		if _, err := verifyBytes(c, trust); err == nil {
 			t.Fatalf("byte %d of %d changed from %#x to %#x, and the pack still verifies", i, len(b), b[i], c[i])
-		}
-	}
-}
-
-var updateSample = flag.Bool("update-sample", false, "write the sample pack of testdata/vectors anew")
-
-// The sample is a real pack of this engine. Once released it is never written
-// anew: every later program must verify it.
-func TestWriteSample(t *testing.T) {
-	if !*updateSample {
-		return
-	}
-	_, b, trust := makePackOf(t, 20)
-	line, _, _ := strings.Cut(trust, " #")
-	known := "# What an auditor knows of the maker of pack.zip.\n" + line + "\n"
-	for name, content := range map[string][]byte{"pack.zip": b, "pack.trust": []byte(known)} {
-		if err := os.WriteFile(filepath.Join("../../../testdata/vectors", name), content, 0o644); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -1,0 +1,175 @@
+package pack
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/problem"
+)
+
+// ancestor is an entry of consistency.json: a tree that the closing one
+// extends, and the proof.
+type ancestor struct {
+	Size  uint64          `json:"size"`
+	Root  evidence.Hash   `json:"root"`
+	Proof []evidence.Hash `json:"proof"`
+}
+
+// history writes consistency.json: the tree at the range's begin, those at
+// which earlier packs closed, and those that receipts speak of.
+func (w *writer) history() error {
+	sizes := map[uint64]bool{}
+	if w.start.Size > 0 {
+		sizes[w.start.Size] = true
+	}
+	for _, e := range w.in.Earlier {
+		sizes[e.Facts.Size] = true
+	}
+	for _, r := range w.receipts {
+		sizes[r.Size] = true
+	}
+	list := []ancestor{}
+	for _, size := range slices.Sorted(maps.Keys(sizes)) {
+		if size == 0 || size > w.m.Closing.Size {
+			return problem.New(problem.Corrupt, "an earlier pack or receipt is of log size %d, the pack closes at %d", size, w.m.Closing.Size)
+		}
+		a, err := w.ancestor(size)
+		if err != nil {
+			return err
+		}
+		list = append(list, a)
+	}
+	for _, e := range w.in.Earlier {
+		i, _ := slices.BinarySearchFunc(list, e.Facts.Size, func(a ancestor, size uint64) int { return cmp.Compare(a.Size, size) })
+		if list[i].Root != e.Facts.Root {
+			return problem.New(problem.Corrupt, "the pack that record %d sealed closed at size %d with root %s, the log has %s there", e.Seq, e.Facts.Size, e.Facts.Root, list[i].Root).
+				WithHint("run evidenced verify --tenant %s", w.m.Tenant)
+		}
+	}
+	return w.json(memberConsistency, list)
+}
+
+func (w *writer) ancestor(size uint64) (ancestor, error) {
+	fr, err := w.in.Log.Frontier(size)
+	if err != nil {
+		return ancestor{}, err
+	}
+	proof, err := w.in.Log.ProveConsistency(size, w.m.Closing.Size)
+	return ancestor{size, fr.Root(), proof}, err
+}
+
+// overlapping are the earlier packs that packs.json lists.
+func (w *writer) overlapping() []Earlier {
+	list := []Earlier{}
+	for _, e := range w.in.Earlier {
+		if e.Facts.Period.Overlaps(w.in.Period) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// history verifies consistency.json.
+func (v *verifier) history() error {
+	b, err := v.small(memberConsistency)
+	if err != nil {
+		return err
+	}
+	var list []ancestor
+	if err := strict(memberConsistency, b, &list); err != nil {
+		return err
+	}
+	last := uint64(0)
+	for _, a := range list {
+		if a.Size <= last {
+			return fmt.Errorf("%s: size %d is out of order", memberConsistency, a.Size)
+		}
+		last = a.Size
+		if err := chain.CheckConsistency(a.Proof, a.Size, a.Root, v.closing.Size, v.closing.Root); err != nil {
+			return fmt.Errorf("%s: the log does not extend its tree of size %d: %w", memberConsistency, a.Size, err)
+		}
+		v.proved[a.Size] = a.Root
+	}
+	if v.m.Start.Size > 0 && v.proved[v.m.Start.Size] != v.m.Start.Root {
+		return fmt.Errorf("%s: no proof from the starting checkpoint", memberConsistency)
+	}
+	return nil
+}
+
+// learnIssued keeps what a pack.issued record in the pack says.
+func (v *verifier) learnIssued(lf *chain.Leaf, d disclosed) error {
+	if lf.Kind != evidence.PackIssued || d.Name != "content" {
+		return nil
+	}
+	var c content
+	if err := json.Unmarshal(d.Plain, &c); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	var f evidence.PackFacts
+	if err := json.Unmarshal(c.Facts, &f); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	v.sealed[lf.Seq] = f
+	return nil
+}
+
+// earlierPacks holds packs.json against the pack.issued records, and asks for a
+// proof from where each earlier pack closed.
+func (v *verifier) earlierPacks() error {
+	b, err := v.small(memberPacks)
+	if err != nil {
+		return err
+	}
+	var list []Earlier
+	if err := strict(memberPacks, b, &list); err != nil {
+		return err
+	}
+	listed := map[uint64]bool{}
+	for i, e := range list {
+		if i > 0 && e.Seq <= list[i-1].Seq {
+			return fmt.Errorf("%s: record %d is out of order", memberPacks, e.Seq)
+		}
+		if v.seqs[e.Seq] != evidence.PackIssued {
+			return fmt.Errorf("%s: record %d, which sealed an earlier pack, is not in this one", memberPacks, e.Seq)
+		}
+		if f, open := v.sealed[e.Seq]; open && !sameFacts(f, e.Facts) {
+			return fmt.Errorf("%s: record %d says otherwise of the earlier pack", memberPacks, e.Seq)
+		}
+		if err := v.provedFrom(e.Seq, e.Facts); err != nil {
+			return err
+		}
+		listed[e.Seq] = true
+	}
+	for _, seq := range slices.Sorted(maps.Keys(v.sealed)) {
+		f := v.sealed[seq]
+		if f.Period.Overlaps(v.m.Period) && !listed[seq] {
+			return fmt.Errorf("%s: the earlier pack that record %d sealed is not listed, although its period overlaps", memberPacks, seq)
+		}
+		if err := v.provedFrom(seq, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) provedFrom(seq uint64, f evidence.PackFacts) error {
+	root, ok := v.proved[f.Size]
+	if !ok {
+		return fmt.Errorf("%s: no proof from size %d, where the pack closed that record %d sealed", memberConsistency, f.Size, seq)
+	}
+	if root != f.Root {
+		return fmt.Errorf("%s: the pack that record %d sealed closed at size %d with another root", memberConsistency, seq, f.Size)
+	}
+	return nil
+}
+
+func sameFacts(a, b evidence.PackFacts) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}
