@@ -11,6 +11,18 @@ The trust file names the logs and keys you know, from your own meeting with the
 maker or from an earlier audit. Without it the pack's own keys are printed and
 the maker's identity is "not established".
 
+With an earlier pack of the same log at hand,
+
+    evidence-verify pack.zip --extends earlier.zip --trust your-trust-file
+
+shows that both tell one history: that nothing the earlier pack was made of was
+changed, cut or put in another order since. Keep every pack you receive: no
+pack can show by itself that there is no second history.
+
+With the roots of a time-stamping authority (--tsa-roots) and the keys of
+witnesses (--policy) the receipts of others that the pack carries are checked;
+without them they count for nothing.
+
 By hand. docs/formats in the program's source says every byte; in short:
 
 1. manifest is a signed note (Ed25519). It gives size and SHA-256 of every
@@ -27,6 +39,13 @@ By hand. docs/formats in the program's source says every byte; in short:
 5. registers/*.csv list the records of each kind that occurred in the period;
    every line of a register is a leaf, and no leaf of that kind and period is
    missing.
-6. issued.tlog-proof shows that the hash of the manifest was sealed in the log
+6. consistency.json holds trees that the one in checkpoint extends, each with a
+   consistency proof (RFC 6962): the tree at the range's begin, and the trees
+   at which earlier packs closed.
+7. anchors/NNN.tst are time-stamp tokens over anchors/NNN.checkpoint:
+       openssl ts -verify -token_in -in anchors/NNN.tst -CAfile roots.pem \
+           -digest $(head -5 anchors/NNN.checkpoint | sha256sum | cut -d' ' -f1)
+   Cosignatures of witnesses are further signature lines of a checkpoint.
+8. issued.tlog-proof shows that the hash of the manifest was sealed in the log
    when the pack was made.
 `

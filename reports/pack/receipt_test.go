@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -376,5 +378,36 @@ func TestExtendsAsksForEach(t *testing.T) {
 	v, old := two()
 	if e, err := v.extends(old); err != nil || e.Sealed || e.How != "consistency proof" {
 		t.Errorf("unchanged: %+v, %v", e, err)
+	}
+}
+
+// The command that VERIFY.txt gives for time-stamps works on a pack's members,
+// with nothing of ours.
+func TestStampsByHand(t *testing.T) {
+	u, dir := unpack(t), t.TempDir()
+	roots, err := os.ReadFile("../../testdata/vectors/pack.tsa-roots.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"NNN.tst": u.members[rcptStamp+".tst"], "NNN.checkpoint": u.members[rcptStamp+".checkpoint"]} {
+		if err := os.MkdirAll(filepath.Join(dir, "anchors"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "anchors", name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "roots.pem"), roots, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(u.members[memberHowTo]), "       openssl ")
+	command, _, ok := strings.Cut(rest, "\n   Cosignatures")
+	if !ok {
+		t.Fatalf("no command in\n%s", u.members[memberHowTo])
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "openssl "+command)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("Verification: OK")) {
+		t.Errorf("openssl %s: %v\n%s", command, err, out)
 	}
 }

@@ -3,13 +3,16 @@
 
     verify.py                 check the vectors beside this file
     verify.py DIR             check the vectors in a directory
-    verify.py PACK.zip [--log-key KEY] [--pack-key KEY]
-                              check a pack; the keys, as you know them from
-                              elsewhere, are note verifier keys
+    verify.py PACK.zip [--extends OLD.zip] [--log-key KEY] [--pack-key KEY]
+                              check a pack, and that its log goes on from that
+                              of an earlier pack; the keys, as you know them
+                              from elsewhere, are note verifier keys
 
 It is a second implementation of docs/formats/record.md, log.md, pack.md and
-witness.md and shares no code with the first. It decrypts nothing (the standard library
-has no AES): what it says about claims it says of disclosed ones.
+witness.md and shares no code with the first. It decrypts nothing (the standard
+library has no AES): what it says about claims it says of disclosed ones. Of
+the receipts in a pack it checks the log's own signature and place in the
+history; time-stamp tokens and cosignatures there it leaves to other tools.
 
 Exit codes: 0 all holds, 2 something does not, 3 the pack holds but is a
 selection, 64 the command line is off.
@@ -720,7 +723,7 @@ def verify_vectors(folder):
 
 STORED = ("manifest", "issued.tlog-proof")  # not compressed
 FIXED = ("checkpoint", "frontier.json", "genesis.json", "leaves.jsonl", "claims.jsonl", "earlier.jsonl",
-         "findings.json", "rules.json", "coverage.json", "packs.json", "VERIFY.txt")
+         "findings.json", "rules.json", "coverage.json", "packs.json", "consistency.json", "anchors.json", "VERIFY.txt")
 
 
 class Zip:
@@ -813,10 +816,11 @@ def check_range(z, m):
     f = Frontier(start["size"], hashes(start["hashes"]))
     need((f.size, f.root().hex()) == (m["start"]["size"], m["start"]["root"]), "frontier is not the start's")
     low, high = instant(m["period"]["from"]), instant(m["period"]["to"])
-    counts, kinds, leaves = {}, {}, {}
+    counts, kinds, leaves, hashed, roots = {}, {}, {}, {}, {}
 
     def each(leaf, raw):
-        leaves[leaf["seq"]] = leaf
+        leaves[leaf["seq"]], hashed[leaf["seq"]] = leaf, leaf_hash(raw)
+        roots[f.size] = f.root().hex()
         if low <= instant(leaf["occurred"]) < high:
             counts[leaf["kind"]] = counts.get(leaf["kind"], 0) + 1
             if leaf["kind"] not in OWN:
@@ -825,20 +829,76 @@ def check_range(z, m):
     need((f.size, f.root().hex()) == (m["closing"]["size"], m["closing"]["root"]), "the leaves do not make the closing root")
     need(len(leaves) == m["records"] and counts == m["counts"], "the manifest counts other records")
     check_registers(z, kinds)
-    return leaves
+    return leaves, hashed, roots
 
 
-def check_claims(z, m, leaves):
+def check_claims(z, m, leaves, sealed):
     last, opened = (-1, ""), set()
     for line in lines_of(z.plain["claims.jsonl"], "claims.jsonl"):
         d = parse_json(line)
         need(d["seq"] in leaves and d["seq"] >= last[0] and (d["seq"], d["name"]) not in opened, "claims.jsonl: claim out of order")
-        check_claim(leaves[d["seq"]], d)
+        text = check_claim(leaves[d["seq"]], d)
+        if leaves[d["seq"]]["kind"] == "pack.issued" and d["name"] == "content":
+            sealed[d["seq"]] = facts_of(text)
         last = (d["seq"], d["name"])
         opened.add(last)
     closed = sum(len(x["claims"]) for x in leaves.values()) - len(opened)
     need(closed == sum(m["withheld"].values()) + m["erased"], "the manifest counts other withheld claims")
     return len(opened)
+
+
+def check_history(z, m):
+    """Trees that the closing one extends, by size."""
+    proved, closing = {}, m["closing"]
+    for a in parse_json(z.plain["consistency.json"]):
+        need(set(a) == {"size", "root", "proof"} and integer(a["size"], 1) and is_hash(a["root"]), "consistency.json: bad entry")
+        need(not proved or a["size"] > max(proved), "consistency.json: size %d is out of order" % a["size"])
+        check_consistency(a["size"], bytes.fromhex(a["root"]), closing["size"], bytes.fromhex(closing["root"]), hashes(a["proof"]))
+        proved[a["size"]] = a["root"]
+    need(not m["start"]["size"] or proved.get(m["start"]["size"]) == m["start"]["root"], "no proof from the starting checkpoint")
+    return proved
+
+
+def check_earlier_packs(z, m, proved, kinds, sealed):
+    listed = []
+    for e in parse_json(z.plain["packs.json"]):
+        need(not listed or e["seq"] > listed[-1], "packs.json: out of order")
+        need(kinds.get(e["seq"]) == "pack.issued", "record %d, which sealed an earlier pack, is not in this one" % e["seq"])
+        need(e["seq"] not in sealed or sealed[e["seq"]] == e["facts"], "record %d says otherwise of the earlier pack" % e["seq"])
+        need(proved.get(e["facts"]["size"]) == e["facts"]["root"], "no proof from the earlier pack that record %d sealed" % e["seq"])
+        listed.append(e["seq"])
+    low, high = instant(m["period"]["from"]), instant(m["period"]["to"])
+    for seq, f in sealed.items():
+        need(proved.get(f["size"]) == f["root"], "no proof from the earlier pack that record %d sealed" % seq)
+        overlaps = instant(f["period"]["from"]) < high and low < instant(f["period"]["to"])
+        need(seq in listed or not overlaps, "the earlier pack that record %d sealed is not listed" % seq)
+
+
+MEMBERS = {"time-stamp": (".checkpoint", ".tst"), "witness": (".checkpoint",), "elsewhere": (".checkpoint",), "proof": (".tlog-proof",)}
+
+
+def check_receipts(z, m, proved, hashed, keys):
+    """The log's own part of each receipt; what others signed is not checked."""
+    named, top = set(), 1
+    for i, r in enumerate(parse_json(z.plain["anchors.json"])):
+        need(set(r) == {"kind", "name", "rung", "size", "root", "members"} and r["kind"] in MEMBERS, "anchors.json: bad receipt")
+        need(r["rung"] in {"time-stamp": (4,), "witness": (5,), "elsewhere": (2, 3), "proof": (1,)}[r["kind"]], "anchors.json: rung of another kind")
+        need(r["members"] == ["anchors/%03d%s" % (i + 1, e) for e in MEMBERS[r["kind"]]], "anchors.json: other members")
+        named |= set(r["members"])
+        raw = z.plain[r["members"][0]]
+        if r["kind"] == "proof":
+            head, cut, note = raw.partition(b"\n\n")
+            lines = head.decode("ascii", "replace").split("\n")
+            need(cut and lines[0] == "c2sp.org/tlog-proof@v1" and matches(lines[1], "index (0|[1-9][0-9]*)"), "%s: bad form" % r["members"][0])
+            index, raw = int(lines[1][6:]), note
+            need(index in hashed, "%s: record %d is not in the range" % (r["members"][0], index))
+            check_inclusion(index, r["size"], hashed[index], bytes.fromhex(r["root"]), [unb64std(t) for t in lines[2:]])
+        need(open_checkpoint(raw, key_at(keys, r["size"]), m["origin"]) == (r["size"], bytes.fromhex(r["root"])), "%s: another checkpoint" % r["members"][0])
+        need(proved.get(r["size"]) == r["root"], "%s: no proof from its checkpoint" % r["members"][0])
+        if r["size"] == m["closing"]["size"]:
+            top = max(top, r["rung"])
+    need(named == {n for n in z.plain if n.startswith("anchors/")}, "members of anchors/ that no receipt names")
+    need(0 <= m["anchor"]["rung"] <= top, "the manifest claims a rung that nothing in the pack shows")
 
 
 def check_issued(z, m):
@@ -854,7 +914,7 @@ def check_issued(z, m):
     check_consistency(m["closing"]["size"], bytes.fromhex(m["closing"]["root"]), size, root, hashes(x["consistency"]))
     sealed = facts_of(check_claim(leaf, x["claim"]))["manifest"]
     need(sealed == hashlib.sha256(z.plain["manifest"]).hexdigest(), "another manifest was sealed")
-    return index
+    return index, leaf_hash(raw)
 
 
 def key_chain(z, m, first, closing, known):
@@ -911,22 +971,47 @@ def verify_pack(raw, log_key, pack_key):
     if m["start"]["size"]:
         start = open_checkpoint(z.plain.get("checkpoint-start", b""), key_at(keys, m["start"]["size"]), m["origin"], alone=True)
         need(start == (m["start"]["size"], bytes.fromhex(m["start"]["root"])), "starting checkpoint is not the manifest's")
-    leaves = check_range(z, m)
-    claims = len(opened) + check_claims(z, m, leaves)
+    proved = check_history(z, m)
+    leaves, hashed, roots = check_range(z, m)
+    sealed, kinds = {}, {seq: x["kind"] for seq, x in leaves.items()}
+    claims = len(opened) + check_claims(z, m, leaves, sealed)
+    check_receipts(z, m, proved, hashed, keys)
     for line in lines_of(z.plain["earlier.jsonl"], "earlier.jsonl"):
-        leaf, more = check_single(parse_json(line), m)
+        single = parse_json(line)
+        leaf, more = check_single(single, m)
         need(leaf["seq"] < m["start"]["size"], "earlier.jsonl: record of the range")
+        kinds[leaf["seq"]], hashed[leaf["seq"]] = leaf["kind"], leaf_hash(single["leaf"].encode())
+        for d, text in zip(single["claims"] or [], more):
+            if leaf["kind"] == "pack.issued" and d["name"] == "content":
+                sealed[leaf["seq"]] = facts_of(text)
         claims += len(more)
-    index = check_issued(z, m)
+    check_earlier_packs(z, m, proved, kinds, sealed)
+    index, sealing = check_issued(z, m)
     known = "keys as given" if log_key and pack_key else "identity of the maker not established"
     text = "%s%s, %s to %s, %s: %d records, %d claims match, issued as record %d; %s" % (
         "DEMONSTRATION: " if m["simulated"] else "", m["tenant"], m["period"]["from"], m["period"]["to"],
         "complete" if m["complete"] else "a selection", len(leaves), claims, index, known)
-    return text, 0 if m["complete"] is True else 3
+    facts = {"m": m, "proved": {**proved, **roots}, "hashed": hashed, "index": index, "sealing": sealing}
+    return text, 0 if m["complete"] is True else 3, facts
+
+
+def check_extends(new, old):
+    """One history from two packs: the old tree is an ancestor of the new one."""
+    a, b = old["m"], new["m"]
+    for name in ("tenant", "origin", "log_key"):
+        need(a[name] == b[name], "the earlier pack is of another %s" % name.replace("_", " "))
+    size = a["closing"]["size"]
+    need(size <= b["closing"]["size"], "the log became shorter: from size %d to %d" % (size, b["closing"]["size"]))
+    root = b["closing"]["root"] if size == b["closing"]["size"] else new["proved"].get(size)
+    need(root is not None, "nothing shows that the log extends the earlier pack's at size %d" % size)
+    need(root == a["closing"]["root"], "two histories: another root at size %d" % size)
+    if old["index"] < b["closing"]["size"]:
+        need(new["hashed"].get(old["index"]) == old["sealing"], "two histories: record %d, which sealed the earlier pack, is not this log's" % old["index"])
+    return "; extends the earlier pack from size %d" % size
 
 
 def main(args):
-    keys = {"--log-key": None, "--pack-key": None}
+    keys = {"--log-key": None, "--pack-key": None, "--extends": None}
     rest = []
     while args:
         a = args.pop(0)
@@ -946,7 +1031,11 @@ def main(args):
             print("OK  " + verify_vectors(what))
         else:
             with open(what, "rb") as f:
-                text, code = verify_pack(f.read(), keys["--log-key"], keys["--pack-key"])
+                text, code, facts = verify_pack(f.read(), keys["--log-key"], keys["--pack-key"])
+            if keys["--extends"]:
+                with open(keys["--extends"], "rb") as f:
+                    _, earlier, old = verify_pack(f.read(), keys["--log-key"], keys["--pack-key"])
+                text, code = text + check_extends(facts, old), max(code, earlier)
             print(("SELECTION  " if code else "OK  ") + text)
             return code
     except Bad as e:

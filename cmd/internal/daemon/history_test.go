@@ -157,6 +157,18 @@ func audit(t testing.TB, args ...string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// secondOpinion runs the second implementation, which shares no code with the first,
+// and returns what it says and its exit code.
+func secondOpinion(t testing.TB, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "python3", append([]string{"../../../testdata/vectors/verify.py"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
 func report(t testing.TB, path string) *pack.Report {
 	t.Helper()
 	rep, err := pack.VerifyFile(path, pack.Options{})
@@ -203,6 +215,9 @@ func TestPacksExtendOneAnother(t *testing.T) {
 		want := fmt.Sprintf("extends   the earlier pack, which closed at size %d with root %s", size, root)
 		if code != 0 || !strings.Contains(out, want) || !strings.Contains(out, tc.want) {
 			t.Errorf("%s: exit code %d:\n%s\nwant %s\n... %s", tc.name, code, out, want, tc.want)
+		}
+		if out, code := secondOpinion(t, tc.newer, "--extends", tc.older); code != 0 || !strings.Contains(out, fmt.Sprintf("extends the earlier pack from size %d", size)) {
+			t.Errorf("%s: the second implementation says, with exit code %d:\n%s", tc.name, code, out)
 		}
 		if tc.newer != tc.older && !strings.Contains(out, fmt.Sprintf("record %d, which sealed the earlier pack, stands in it", report(t, tc.older).Issued)) {
 			t.Errorf("%s: the record of issue is not found:\n%s", tc.name, out)
@@ -340,6 +355,9 @@ func TestTwoHistories(t *testing.T) {
 			newer, older, want := tc.make(t)
 			if got, code := audit(t, newer, "--extends", older); code != 2 || got != want {
 				t.Errorf("exit code %d:\n%swant 2:\n%s", code, got, want)
+			}
+			if got, code := secondOpinion(t, newer, "--extends", older); code != 2 || !strings.HasPrefix(got, "FAILED  ") {
+				t.Errorf("the second implementation says, with exit code %d:\n%s", code, got)
 			}
 			// Alone each of them is a pack without fault: only both together show it.
 			for _, p := range []string{newer, older} {
@@ -499,6 +517,9 @@ func TestReceiptsOfAPack(t *testing.T) {
 	}
 	m.e.receipts = out.gather(key)
 	p := m.pack("tenant-1", 4, 10)
+	if got, code := secondOpinion(t, p); code != 0 {
+		t.Errorf("the second implementation says, with exit code %d:\n%s", code, got)
+	}
 	dir := t.TempDir()
 	file := func(name string, b []byte) string {
 		path := filepath.Join(dir, name)
