@@ -74,25 +74,37 @@ func (w *writer) overlapping() []Earlier {
 	return list
 }
 
+// parseHistory reads consistency.json: sizes ascend and lie in the closing tree,
+// and every proof leads there.
+func parseHistory(b []byte, closing chain.Checkpoint) ([]ancestor, error) {
+	var list []ancestor
+	if err := strict(memberConsistency, b, &list); err != nil {
+		return nil, err
+	}
+	last := uint64(0)
+	for _, a := range list {
+		if a.Size <= last {
+			return nil, fmt.Errorf("%s: size %d is out of order", memberConsistency, a.Size)
+		}
+		last = a.Size
+		if err := chain.CheckConsistency(a.Proof, a.Size, a.Root, closing.Size, closing.Root); err != nil {
+			return nil, fmt.Errorf("%s: the log does not extend its tree of size %d: %w", memberConsistency, a.Size, err)
+		}
+	}
+	return list, nil
+}
+
 // history verifies consistency.json.
 func (v *verifier) history() error {
 	b, err := v.small(memberConsistency)
 	if err != nil {
 		return err
 	}
-	var list []ancestor
-	if err := strict(memberConsistency, b, &list); err != nil {
+	list, err := parseHistory(b, v.closing)
+	if err != nil {
 		return err
 	}
-	last := uint64(0)
 	for _, a := range list {
-		if a.Size <= last {
-			return fmt.Errorf("%s: size %d is out of order", memberConsistency, a.Size)
-		}
-		last = a.Size
-		if err := chain.CheckConsistency(a.Proof, a.Size, a.Root, v.closing.Size, v.closing.Root); err != nil {
-			return fmt.Errorf("%s: the log does not extend its tree of size %d: %w", memberConsistency, a.Size, err)
-		}
 		v.proved[a.Size] = a.Root
 	}
 	if v.m.Start.Size > 0 && v.proved[v.m.Start.Size] != v.m.Start.Root {

@@ -261,28 +261,39 @@ type Bracket struct {
 	To       time.Time `json:"to,omitzero"`   // the closing checkpoint existed by then
 }
 
+// parseReceipts reads anchors.json.
+func parseReceipts(b []byte) ([]listed, error) {
+	var list []listed
+	if err := strict(memberAnchors, b, &list); err != nil {
+		return nil, err
+	}
+	if len(list) > maxReceipts {
+		return nil, fmt.Errorf("%s: %d receipts, at most %d", memberAnchors, len(list), maxReceipts)
+	}
+	for i, l := range list {
+		if err := l.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", memberAnchors, err)
+		}
+		if !slices.Equal(l.Members, l.Kind.members(i)) {
+			return nil, fmt.Errorf("%s: receipt %d names other members", memberAnchors, i+1)
+		}
+	}
+	return list, nil
+}
+
 // receipts verifies anchors.json and the members it names.
 func (v *verifier) receipts() error {
 	b, err := v.small(memberAnchors)
 	if err != nil {
 		return err
 	}
-	var list []listed
-	if err := strict(memberAnchors, b, &list); err != nil {
+	list, err := parseReceipts(b)
+	if err != nil {
 		return err
-	}
-	if len(list) > maxReceipts {
-		return fmt.Errorf("%s: %d receipts", memberAnchors, len(list))
 	}
 	named := map[string]bool{}
 	claimable := rungReceipt
 	for i, l := range list {
-		if err := l.check(); err != nil {
-			return fmt.Errorf("%s: %w", memberAnchors, err)
-		}
-		if !slices.Equal(l.Members, l.Kind.members(i)) {
-			return fmt.Errorf("%s: receipt %d names other members", memberAnchors, i+1)
-		}
 		for _, m := range l.Members {
 			named[m] = true
 		}

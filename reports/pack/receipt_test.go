@@ -244,7 +244,6 @@ func TestForgedCosignature(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// Two keys of one operator are one operator.
-	u = unpack(t)
 	for i, w := range o.Policy.Witnesses.Witnesses {
 		same, err := witness.ParseWitness("one operator", w.Key())
 		if err != nil {
@@ -410,4 +409,33 @@ func TestStampsByHand(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("Verification: OK")) {
 		t.Errorf("openssl %s: %v\n%s", command, err, out)
 	}
+}
+
+func FuzzParseHistory(f *testing.F) {
+	u := unpack(f)
+	closing := chain.Checkpoint{Origin: "a/b", Size: 46}
+	f.Add(u.members[memberConsistency])
+	f.Add([]byte("[]"))
+	f.Add([]byte(`[{"size":46,"root":"` + closing.Root.String() + `","proof":[]}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := parseHistory(b, closing)
+		for i, a := range list {
+			if err != nil || a.Size == 0 || a.Size > closing.Size || i > 0 && a.Size <= list[i-1].Size {
+				t.Errorf("size %d at %d, %v", a.Size, i, err)
+			}
+		}
+	})
+}
+
+func FuzzParseReceipts(f *testing.F) {
+	f.Add(unpack(f).members[memberAnchors])
+	f.Add([]byte(`[{"kind":"elsewhere","name":"x","rung":2,"size":1,"root":"` + evidence.Hash{}.String() + `","members":["anchors/001.checkpoint"]}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := parseReceipts(b)
+		for _, l := range list {
+			if err != nil || l.Rung < rungReceipt || l.Rung > rungWitnessed || len(l.Members) == 0 {
+				t.Errorf("receipt %+v, %v", l, err)
+			}
+		}
+	})
 }
