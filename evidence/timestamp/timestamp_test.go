@@ -3,8 +3,12 @@ package timestamp_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -21,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/digitorus/pkcs7"
 	digitorus "github.com/digitorus/timestamp"
 	"golang.org/x/mod/sumdb/note"
 
@@ -145,6 +150,39 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
+	}
+}
+
+// Keys and digests that authorities use, and none for another's digest.
+func TestAlgorithms(t *testing.T) {
+	curve := func(c elliptic.Curve) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return ecdsa.GenerateKey(c, rand.Reader) }
+	}
+	for _, tc := range []struct {
+		name   string
+		key    func() (crypto.Signer, error)
+		digest asn1.ObjectIdentifier
+	}{
+		{"P-256, SHA-256", curve(elliptic.P256()), pkcs7.OIDDigestAlgorithmSHA256},
+		{"P-384, SHA-384", curve(elliptic.P384()), pkcs7.OIDDigestAlgorithmSHA384},
+		{"P-521, SHA-512", curve(elliptic.P521()), pkcs7.OIDDigestAlgorithmSHA512},
+		{"RSA, SHA-256", func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }, pkcs7.OIDDigestAlgorithmSHA256},
+		{"RSA, SHA-384", func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }, pkcs7.OIDDigestAlgorithmSHA384},
+		{"RSA, SHA-512", func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }, pkcs7.OIDDigestAlgorithmSHA512},
+		{"Ed25519, SHA-512", func() (crypto.Signer, error) {
+			_, key, err := ed25519.GenerateKey(rand.Reader)
+			return key, err
+		}, pkcs7.OIDDigestAlgorithmSHA512},
+	} {
+		a := timestamptest.New(t, timestamptest.Options{Key: tc.key})
+		token := a.Token(t, timestamptest.Odd{Imprint: imprint, Digest: tc.digest})
+		if _, err := timestamp.Verify(token, imprint, timestamp.Options{Roots: a.Roots()}); err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		changed := bytes.Replace(token, imprint[:], other[:], 1)
+		if _, err := timestamp.Verify(changed, other, timestamp.Options{Roots: a.Roots()}); err == nil {
+			t.Errorf("%s: accepted with another imprint", tc.name)
+		}
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	"evidenced/evidence/timestamp/timestamptest"
 )
 
+var _ Anchor = (*TSA)(nil)
+
 func stampKey(t *testing.T) (note.Signer, note.Verifier) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "0123456789abcdef")

@@ -43,6 +43,8 @@ type Options struct {
 	OtherUsage  bool      // code signing instead
 	NoUsage     bool
 	Encipher    bool // key usage key encipherment alone
+	// Key makes the key that stamps; nil: ECDSA on P-256.
+	Key func() (crypto.Signer, error)
 }
 
 // Authority stamps.
@@ -50,7 +52,7 @@ type Authority struct {
 	Root, Intermediate, Cert *x509.Certificate
 	// Clock gives the time in tokens; nil: time.Now.
 	Clock func() time.Time
-	key   *ecdsa.PrivateKey
+	key   crypto.Signer
 }
 
 // New makes an authority with a root, an intermediate and a certificate.
@@ -70,8 +72,12 @@ func New(t testing.TB, o Options) *Authority {
 		}
 	}
 	a := &Authority{}
-	root, rootKey := issue(t, long("example root", 1), nil, nil)
-	middle, middleKey := issue(t, long("example intermediate", 2), root, rootKey)
+	p256 := func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+	if o.Key == nil {
+		o.Key = p256
+	}
+	root, rootKey := issue(t, p256, long("example root", 1), nil, nil)
+	middle, middleKey := issue(t, p256, long("example intermediate", 2), root, rootKey)
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "example time-stamps", Organization: []string{"Example Authority"}},
 		NotBefore: o.From, NotAfter: o.To, KeyUsage: x509.KeyUsageDigitalSignature,
@@ -90,13 +96,13 @@ func New(t testing.TB, o Options) *Authority {
 		leaf.ExtraExtensions = []pkix.Extension{{Id: oidExtKeyUsage, Critical: !o.NonCritical, Value: marshal(t, usages)}}
 	}
 	a.Root, a.Intermediate = root, middle
-	a.Cert, a.key = issue(t, leaf, middle, middleKey)
+	a.Cert, a.key = issue(t, o.Key, leaf, middle, middleKey)
 	return a
 }
 
-func issue(t testing.TB, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func issue(t testing.TB, newKey func() (crypto.Signer, error), c, parent *x509.Certificate, parentKey crypto.Signer) (*x509.Certificate, crypto.Signer) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,11 +194,12 @@ type Odd struct {
 	ImprintAlg      asn1.ObjectIdentifier // nil: SHA-256
 	NoCertificate   bool
 	NoSigningCert   bool
-	OtherCert       *x509.Certificate // named by the signing-certificate attribute
-	OtherSerial     bool              // in that attribute
-	Authority       []byte            // DER of another directory name
-	CriticalUnknown bool              // an extension of the TSTInfo
-	SHA1            bool              // as digest algorithm
+	OtherCert       *x509.Certificate     // named by the signing-certificate attribute
+	OtherSerial     bool                  // in that attribute
+	Authority       []byte                // DER of another directory name
+	CriticalUnknown bool                  // an extension of the TSTInfo
+	SHA1            bool                  // as digest algorithm
+	Digest          asn1.ObjectIdentifier // algorithm; nil: SHA-256
 	TwoSigners      bool
 	Twice           bool   // the signing-certificate attribute
 	After           []byte // DER put behind the TSTInfo's last element
@@ -254,6 +261,9 @@ func (a *Authority) Token(t testing.TB, o Odd) []byte {
 		t.Fatal(err)
 	}
 	sd.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	if o.Digest != nil {
+		sd.SetDigestAlgorithm(o.Digest)
+	}
 	if o.SHA1 {
 		sd.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA1)
 	}
