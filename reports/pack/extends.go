@@ -93,7 +93,7 @@ func (v *verifier) extends(old *verifier) (*Extension, error) {
 		return nil, fmt.Errorf("the earlier pack is of %s, this one of %s", old.m.Tenant, v.m.Tenant)
 	case a.Origin != b.Origin:
 		return nil, v.otherLog(old)
-	case old.m.LogKey != v.m.LogKey:
+	case v.keys.At(a.Size).Key != old.m.LogKey:
 		return nil, fmt.Errorf("the log was signed by another key when the earlier pack was made, and nothing in the log passes it on")
 	case a.Size > b.Size:
 		return nil, fmt.Errorf("the log became shorter: the earlier pack closed at size %d, this one at %d; its end is lost, or an older copy was brought back", a.Size, b.Size)

@@ -150,11 +150,15 @@ func (w *writer) prepareReceipts() error {
 	if len(w.in.Receipts) > maxReceipts {
 		return fmt.Errorf("%d receipts, at most %d", len(w.in.Receipts), maxReceipts)
 	}
-	key, err := note.NewVerifier(w.in.LogKey)
-	if err != nil {
-		return fmt.Errorf("log key: %w", err)
-	}
 	for i, r := range w.in.Receipts {
+		vkey := w.in.LogKey
+		if len(w.in.Keys) > 0 { // a receipt may be older than the key
+			vkey = w.in.Keys.At(r.Size).Key
+		}
+		key, err := note.NewVerifier(vkey)
+		if err != nil {
+			return fmt.Errorf("log key: %w", err)
+		}
 		l := listed{Kind: r.Kind, Name: r.Name, Rung: r.Rung, Size: r.Size, Members: r.Kind.members(i)}
 		if r.Kind != Elsewhere {
 			l.Rung = l.reaches()
@@ -162,7 +166,7 @@ func (w *writer) prepareReceipts() error {
 		if err := l.check(); err != nil {
 			return err
 		}
-		h, err := holdReceipt(l, r.Note, r.Token, key, w.in.LogKey, nil)
+		h, err := holdReceipt(l, r.Note, r.Token, key, vkey, nil)
 		if err != nil {
 			return fmt.Errorf("receipt of anchor %s: %w", r.Name, err)
 		}
@@ -337,7 +341,11 @@ func (v *verifier) receipt(l listed) (Vouched, error) {
 		}
 	}
 	p := v.policy()
-	h, err := holdReceipt(l, signed, token, v.logKey, v.m.LogKey, p.Witnesses.Witnesses)
+	key, err := v.keyFor(l.Size)
+	if err != nil {
+		return out, err
+	}
+	h, err := holdReceipt(l, signed, token, key, v.keys.At(l.Size).Key, p.Witnesses.Witnesses)
 	if err != nil {
 		return out, err
 	}
