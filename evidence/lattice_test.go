@@ -35,8 +35,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/timestamp/timestamptest": {"", "github.com/digitorus/timestamp github.com/digitorus/pkcs7"},
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem", "golang.org/x/mod github.com/tidwall/btree"},
+	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/witness evidence/timestamp", "github.com/go-git/go-git/v5 go.etcd.io/bbolt golang.org/x/mod"},
 	"store/backup":    {"evidence evidence/chain evidence/claim evidence/problem store store/bolt", "golang.org/x/mod"},
-	"store/anchor":    {"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"store/bolt":      {"evidence/problem store store/index", "go.etcd.io/bbolt golang.org/x/sys"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
