@@ -2,6 +2,8 @@ package store
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -192,6 +194,9 @@ func (l *Log) checkpoint() (chain.Checkpoint, []byte, error) {
 			return c, n.Signed, nil
 		}
 	}
+	if err := l.maySign(c); err != nil {
+		return c, nil, err
+	}
 	if err := l.sign.claim(c.Size, c.Root); err != nil {
 		return c, nil, err
 	}
@@ -211,13 +216,85 @@ func (l *Log) checkpoint() (chain.Checkpoint, []byte, error) {
 	return c, signed, nil
 }
 
+// ErrNotSigned says that a log was not signed because of what others know of
+// it, or because they could not be asked. Its records are durable all the same.
+var ErrNotSigned = errors.New("the log is not signed")
+
+// First is a log about to be signed for the first time since the start.
+type First struct {
+	Tenant evidence.Tenant
+	Origin string
+	Size   uint64
+	Root   evidence.Hash
+	// RootAt returns the root of the first size records, at most Size.
+	RootAt func(size uint64) (evidence.Hash, error)
+}
+
+// maySign asks before the first signature whether the log may be signed.
+func (l *Log) maySign(c chain.Checkpoint) error {
+	if err := l.SigningRefused(); err != nil {
+		return err
+	}
+	if l.asked || l.st.o.BeforeFirstSign == nil {
+		return nil
+	}
+	err := l.st.o.BeforeFirstSign(context.Background(), First{l.tenant, l.origin, c.Size, c.Root, l.rootAt})
+	switch {
+	case problem.Is(err, problem.Refused):
+		l.RefuseToSign(err)
+		return l.SigningRefused()
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrNotSigned, err)
+	}
+	l.asked = true
+	return nil
+}
+
+// RefuseToSign lets the log never be signed again while it is open: somebody
+// outside knows of another history of it. It still takes records, so that what
+// happens meanwhile is not lost. The first reason stays.
+func (l *Log) RefuseToSign(why error) {
+	l.mu.Lock()
+	first := l.unsigned == nil
+	if first {
+		l.unsigned = fmt.Errorf("%w: %w", ErrNotSigned, why)
+	}
+	l.mu.Unlock()
+	if first {
+		l.st.o.Log.Error("log signs nothing", "tenant", l.tenant.String(), "err", why)
+	}
+}
+
+// SigningRefused returns why the log is not signed any more; nil while it is.
+func (l *Log) SigningRefused() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.unsigned
+}
+
+// RootAt returns the root of the first size records.
+func (l *Log) RootAt(size uint64) (evidence.Hash, error) {
+	if err := l.use(); err != nil {
+		return evidence.Hash{}, err
+	}
+	defer l.release()
+	return l.rootAt(size)
+}
+
+func (l *Log) rootAt(size uint64) (evidence.Hash, error) {
+	if n := l.size(); size > n {
+		return evidence.Hash{}, fmt.Errorf("root of the first %d records of %d", size, n)
+	}
+	return chain.Root(size, l.hashes())
+}
+
 // CheckpointDue reports whether the log has grown enough, or long enough ago,
 // to be signed again.
 func (l *Log) CheckpointDue(now time.Time) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	grown := l.head.Size - l.signed.Size
-	return l.stopped == nil && grown > 0 &&
+	return l.stopped == nil && l.unsigned == nil && grown > 0 &&
 		(grown >= l.st.o.CheckpointRecords || now.Sub(l.signedAt) >= l.st.o.CheckpointEvery)
 }
 

@@ -48,6 +48,7 @@ type Log struct {
 
 	flushMu sync.Mutex   // one flush of the index at a time
 	signMu  sync.Mutex   // one checkpoint at a time, so that sizes only rise
+	asked   bool         // Options.BeforeFirstSign has let it be signed; under signMu
 	viewMu  sync.RWMutex // held for reading while a view of the index is open
 
 	ciphersMu sync.Mutex
@@ -68,6 +69,7 @@ type Log struct {
 	tail     *tail
 	flushErr error            // why the index could not be written last time
 	stopped  error            // why nothing more may be appended
+	unsigned error            // why nothing more may be signed
 	signed   evidence.LogHead // newest checkpoint
 	signedAt time.Time
 	logKeys  chain.LogKeys

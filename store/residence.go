@@ -87,8 +87,9 @@ func (l *Log) shut() error {
 	var errs []error
 	stopped := l.stoppedBy()
 	if stopped == nil {
-		_, _, err := l.checkpoint()
-		errs = append(errs, err)
+		if _, _, err := l.checkpoint(); !errors.Is(err, ErrNotSigned) { // that was told when it was decided
+			errs = append(errs, err)
+		}
 	}
 	close(l.quit)
 	l.done.Wait()

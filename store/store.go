@@ -38,6 +38,13 @@ type Options struct {
 	// while the log opens and must not use it. May be nil.
 	Lost func(t evidence.Tenant, since time.Time) error
 
+	// BeforeFirstSign is asked before a log is signed for the first time since
+	// the start, until it returns nil once; nil lets every log be signed. An
+	// error leaves the log unsigned for now; one of code refused lets it never
+	// be signed again. It may wait, within bounds of its own, and must not call
+	// this or another log: it may be asked while one is being closed.
+	BeforeFirstSign func(ctx context.Context, f First) error
+
 	SegmentBytes      int64         // a new segment begins above it; default 1 GiB
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
