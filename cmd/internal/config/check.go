@@ -34,6 +34,7 @@ func (k *checker) check(specs []collectors.Spec) {
 	k.tenants()
 	k.sources(specs)
 	k.accounts()
+	k.anchors()
 }
 
 func (k *checker) general() {

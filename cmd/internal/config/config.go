@@ -46,6 +46,11 @@ type Config struct {
 	Accounts   Accounts   `yaml:"accounts"`
 	Catalogs   string     `yaml:"catalogs"` // folder of own catalogs beside the built-in ones; "" for none
 	Pack       Pack       `yaml:"pack"`
+	// Anchors are where checkpoints go beside the data directory; left out, a
+	// folder beside it. AnchorsRequired lets no log be signed after a start
+	// before every anchor that can be asked has answered.
+	Anchors         []Anchor `yaml:"anchors"`
+	AnchorsRequired bool     `yaml:"anchors_required"`
 
 	file string
 	zone *time.Location
@@ -181,7 +186,7 @@ func ForDirectory(dir string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.DataDir, c.Keys = abs, Keys{}
+	c.DataDir, c.Keys, c.Anchors = abs, Keys{}, nil
 	c.resolve(abs)
 	return c, nil
 }
@@ -274,6 +279,7 @@ func (c *Config) resolve(base string) {
 	for _, p := range []*string{&c.DataDir, &c.Keys.Dir, &c.Keys.SignStateDir, &c.Catalogs} {
 		*p = under(base, *p)
 	}
+	c.resolveAnchors(base)
 	for i := range c.Sources {
 		resolvePaths(reflect.ValueOf(c.Sources[i].Config), "", base)
 	}

@@ -31,6 +31,9 @@ type effective struct {
 	Shared     []string                   `json:"shared_accounts"`
 	Catalogs   string                     `json:"catalogs"`
 	Pack       effectivePack              `json:"pack"`
+
+	Anchors         map[string]map[string]any `json:"anchors"`
+	AnchorsRequired bool                      `json:"anchors_required"`
 }
 
 type effectiveCheckpoint struct {
@@ -78,6 +81,9 @@ func (c *Config) Effective() []byte {
 		Shared:     hashedAccounts(c.Accounts.Shared),
 		Catalogs:   c.Catalogs,
 		Pack:       effectivePack{c.Pack.Raw, c.Pack.Pseudonymous},
+
+		Anchors:         effectiveAnchors(c.Anchors),
+		AnchorsRequired: c.AnchorsRequired,
 	}
 	for _, t := range c.Tenants {
 		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), canonicalOwns(t.Owns)}
@@ -247,7 +253,7 @@ func flattenInto(out map[leaf]bool, path string, v any) {
 	case map[string]any:
 		for k, x := range v {
 			p := join(path, k)
-			if path == "tenants" || path == "sources" {
+			if path == "tenants" || path == "sources" || path == "anchors" {
 				p = path + "[" + k + "]"
 			}
 			flattenInto(out, p, x)

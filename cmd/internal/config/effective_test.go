@@ -118,7 +118,15 @@ func TestLoosens(t *testing.T) {
 			[]string{"checkpoints are up to 5m0s apart instead of 1m0s", "a checkpoint covers up to 20000 new records instead of 10000"}},
 		{"pack", []string{"time_zone", "pack: {raw: none, pseudonymous: true}\ntime_zone"}, seven,
 			[]string{"packs disclose source bytes of none instead of exceptions by default", "packs withhold names and texts by default"}},
-		{"data moved", []string{"data_dir: data", "data_dir: data2"}, seven, []string{"the sign-state moved: a log rolled back to before the move is not noticed by it"}},
+		{"data moved", []string{"data_dir: data", "data_dir: data2"}, seven, []string{"the sign-state moved: a log rolled back to before the move is not noticed by it",
+			"anchor folder moved: a log rolled back to before the move is not noticed by it"}},
+		{"anchors gone", []string{"time_zone", "anchors: []\ntime_zone"}, seven, []string{"anchor folder was removed: checkpoints no longer go there"}},
+		{"anchor moved, to the platform", []string{"time_zone", "anchors: [{name: folder, type: git, repository: /srv/a.git}]\ntime_zone"}, evidence.Platform,
+			[]string{"anchor folder moved from file /etc/evidenced/data-anchors to git /srv/a.git: a log rolled back to before the move is not noticed by it",
+				"anchor folder gets a checkpoint every 15m0s instead of 5m0s"}},
+		{"anchor less often", []string{"time_zone", "anchors: [{name: folder, type: file, dir: data-anchors, every: 1h}]\ntime_zone"}, seven,
+			[]string{"anchor folder gets a checkpoint every 1h0m0s instead of 5m0s"}},
+		{"anchor added", []string{"time_zone", "anchors: [{name: folder, type: file, dir: data-anchors}, {name: s, type: syslog, address: /dev/log}]\ntime_zone"}, seven, nil},
 	} {
 		ls, err := Loosens(change(t, tc.change...))
 		if err != nil {
@@ -137,6 +145,17 @@ var seven = func() evidence.Tenant {
 	}
 	return t
 }()
+
+func TestLoosensAnchorsRequired(t *testing.T) {
+	before := parse(t, good+"anchors_required: true\n").Effective()
+	ls, err := Loosens(before, parse(t, good).Effective())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"logs are signed after a start although no anchor answers"}, Sentences(ls, seven)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
 
 func TestLoosensFirstAndBroken(t *testing.T) {
 	if ls, err := Loosens(nil, parse(t, good).Effective()); ls != nil || err != nil {

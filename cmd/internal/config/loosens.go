@@ -41,6 +41,7 @@ func Loosens(before, after []byte) ([]Loosening, error) {
 	l.sources()
 	l.tenants()
 	l.general()
+	l.anchors()
 	return l.found, nil
 }
 
