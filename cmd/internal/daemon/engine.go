@@ -34,6 +34,9 @@ type Options struct {
 	ReadOnly bool
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics // nil: none
+	// AskLimit is how long a first signature waits for what anchors know; 0 is
+	// 30 seconds, and 5 when ReadOnly.
+	AskLimit time.Duration
 }
 
 // Engine is an open data directory with its configuration. Its methods may be
@@ -44,6 +47,9 @@ type Engine struct {
 	catalog *mappings.Catalog
 	rules   *collectors.Rules
 	sources []*source
+
+	anchors  *anchors // nil until they are asked
+	platform string   // origin of _platform's log; "" when it has none
 
 	mu       sync.Mutex  // one pack at a time
 	receipts receiptsFor // for packs; nil: none
@@ -88,6 +94,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		Store: func(so *store.Options) {
 			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
 			tellLosses(so)
+			so.BeforeFirstSign = e.beforeFirstSign
 		},
 	}); err != nil {
 		return nil, err
@@ -95,10 +102,14 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	defer func() {
 		if err != nil {
 			e.local.Close()
+			e.anchors.close()
 		}
 	}()
 	if o.ReadOnly {
-		return e, e.stopClock()
+		if err = e.stopClock(); err != nil {
+			return nil, err
+		}
+		return e, e.openAnchors()
 	}
 	for _, f := range e.local.Damaged() {
 		o.Log.Error("damaged file moved aside", "file", f)
@@ -106,6 +117,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if e.local.Restored {
 		return nil, problem.New(problem.Refused, "%s came from a backup", o.Config.DataDir).
 			WithHint("evidenced restore --accept compares it with what is known elsewhere and lets it go on")
+	}
+	// Before anything is signed, as the end of a rotation is.
+	if err = e.openAnchors(); err != nil {
+		return nil, err
 	}
 	if err = e.resumeRotation(ctx); err != nil {
 		return nil, err
@@ -134,7 +149,8 @@ func (e *Engine) Close() error {
 	if !e.o.ReadOnly && e.began {
 		errs = append(errs, e.local.Store.Cursors().PutCursor(endedCursor, []byte(endedWell)))
 	}
-	return errors.Join(append(errs, e.local.Close())...)
+	e.anchors.asking.settle()
+	return errors.Join(append(errs, e.local.Close(), e.anchors.close())...)
 }
 
 // stopClock makes the clock of a demonstration at rest stand just after its
@@ -187,7 +203,7 @@ func (e *Engine) beginLogs() error {
 }
 
 func (e *Engine) makeRunners() error {
-	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants()}
+	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants(), asked: e.anchors.asking.over}
 	for i := range e.o.Config.Sources {
 		sc := &e.o.Config.Sources[i]
 		log := e.o.Log.With("source", string(sc.Name))

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -147,7 +148,8 @@ func newest(ctx context.Context, r evidence.Reader, q evidence.Query) (*evidence
 	return nil, nil
 }
 
-// stoppedLogs returns why logs take nothing more, by tenant.
+// stoppedLogs returns why logs take nothing more, or are no longer signed, by
+// tenant.
 func (e *Engine) stoppedLogs() map[evidence.Tenant]error {
 	out := map[evidence.Tenant]error{}
 	ts, err := e.local.Store.Tenants()
@@ -157,7 +159,7 @@ func (e *Engine) stoppedLogs() map[evidence.Tenant]error {
 	for _, t := range ts {
 		log, err := e.local.Store.Log(t)
 		if err == nil {
-			err = log.Failure()
+			err = errors.Join(log.Failure(), log.SigningRefused())
 		}
 		if err != nil {
 			out[t] = err

@@ -63,12 +63,16 @@ func (e *Engine) Serve(ctx context.Context) error {
 	part("logs", func() error { return e.openLogs(ctx) })
 	part("scrub", func() error { return e.scrub(ctx) })
 	part("checkpoints", func() error { return e.sign(ctx) })
+	for _, p := range e.anchors.places {
+		part("anchor "+p.Name(), func() error { e.anchors.run(ctx, p); return nil })
+	}
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
 	<-ctx.Done()
 	wg.Wait()
 	last := context.WithoutCancel(ctx)
 	err = errors.Join(e.Flush(last), e.Checkpoints(last))
+	e.anchors.all(last, anchorAtStop)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
@@ -195,7 +199,12 @@ func (e *Engine) sign(ctx context.Context) error {
 	}
 }
 
-// ready fails while a log is stopped. It names tenants, not what happened.
+// anchorAtStop bounds how long a stop waits for the anchors to take the newest
+// checkpoint.
+const anchorAtStop = 10 * time.Second
+
+// ready fails while a log is stopped or signs nothing. It names tenants, not
+// what happened.
 func (e *Engine) ready(context.Context) error {
 	var names []string
 	for t := range e.stoppedLogs() {

@@ -193,6 +193,7 @@ func (e *Engine) Collect(ctx context.Context, name evidence.SourceID, acceptScop
 		out = append(out, f)
 	}
 	errs = append(errs, e.Flush(ctx), e.Checkpoints(ctx))
+	e.anchors.all(ctx, putTimeout)
 	return out, errors.Join(errs...)
 }
 

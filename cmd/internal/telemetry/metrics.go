@@ -25,6 +25,7 @@ type Labels struct {
 	Source  evidence.SourceID
 	Kind    evidence.Kind
 	Outcome string // from a fixed list of the caller
+	Anchor  string // name of a configured anchor
 }
 
 // Metrics is a set of metrics of its own. All methods may be called by several
@@ -47,7 +48,7 @@ func series(name string, l Labels, more ...string) string {
 	}
 	var parts []string
 	for _, p := range []struct{ key, value string }{
-		{"tenant", tenant}, {"source", string(l.Source)}, {"kind", string(l.Kind)}, {"outcome", l.Outcome},
+		{"tenant", tenant}, {"source", string(l.Source)}, {"kind", string(l.Kind)}, {"outcome", l.Outcome}, {"anchor", l.Anchor},
 	} {
 		if p.value != "" {
 			parts = append(parts, p.key+`="`+escape(p.value)+`"`)
