@@ -73,9 +73,9 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.dataDir, "data-dir", "", "data directory to read, in place of a configuration")
 	root.AddGroup(&cobra.Group{ID: "ask", Title: "Ask:"}, &cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check:"})
 	root.AddCommand(
-		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.tenantsCommand(),
+		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
-		p.verifyCommand(), p.fsckCommand(), p.witnessCommand(),
+		p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
 		p.backupCommand(), p.restoreCommand(), p.keysCommand(),
 	)
 	if p.demo != nil {

@@ -77,15 +77,7 @@ func (r *Receipts) Put(rc Receipt) error {
 func (r *Receipts) Newest(anchor, origin string) (rc Receipt, ok bool, err error) {
 	err = r.db.View(func(tx *bolt.Tx) error {
 		prefix := receiptPrefix(origin, anchor)
-		c := tx.Bucket(receiptBucket).Cursor()
-		// The first key behind every size of this prefix, then one back.
-		behind := append(bytes.Clone(prefix[:len(prefix)-1]), 1)
-		k, v := c.Seek(behind)
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
-		}
+		k, v := last(tx.Bucket(receiptBucket).Cursor(), prefix)
 		if !bytes.HasPrefix(k, prefix) {
 			return nil
 		}
@@ -115,6 +107,35 @@ func (r *Receipts) Each(anchor, origin string, fn func(Receipt) error) error {
 		}
 		return nil
 	})
+}
+
+// Back calls fn for the place's receipts of the log, the largest size first,
+// until fn returns false.
+func (r *Receipts) Back(anchor, origin string, fn func(Receipt) bool) error {
+	return r.db.View(func(tx *bolt.Tx) error {
+		prefix := receiptPrefix(origin, anchor)
+		c := tx.Bucket(receiptBucket).Cursor()
+		for k, v := last(c, prefix); bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+			var rc Receipt
+			if err := decodeReceipt(v, &rc); err != nil {
+				return err
+			}
+			if !fn(rc) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// last moves the cursor to the last key that is not behind the prefix.
+func last(c *bolt.Cursor, prefix []byte) (k, v []byte) {
+	// The first key behind every size of this prefix, then one back.
+	behind := append(bytes.Clone(prefix[:len(prefix)-1]), 1)
+	if k, _ := c.Seek(behind); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
 }
 
 // Of returns every receipt of exactly this checkpoint of the log.

@@ -52,6 +52,11 @@ func TestReceipts(t *testing.T) {
 	if err != nil || len(sizes) != 4 || sizes[0] != 1 || sizes[1] != 255 || sizes[2] != 256 {
 		t.Errorf("got %v, %v", sizes, err)
 	}
+	sizes = nil
+	err = rs.Back("a", origin, func(r Receipt) bool { sizes = append(sizes, r.Size); return len(sizes) < 3 })
+	if err != nil || len(sizes) != 3 || sizes[0] != 1<<40 || sizes[1] != 256 || sizes[2] != 255 {
+		t.Errorf("backwards: got %v, %v", sizes, err)
+	}
 	n := 0
 	if err := rs.Each("", origin, func(Receipt) error { n++; return nil }); err != nil || n != 9 {
 		t.Errorf("%d receipts of the log, want 9 (%v)", n, err)

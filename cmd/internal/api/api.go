@@ -72,6 +72,11 @@ type World interface {
 	// index, cursors. RepairIndex allows it to derive an index again from the
 	// records; nothing else is ever repaired.
 	Fsck(ctx context.Context, repairIndex bool) ([]Check, error)
+	// Anchors says who outside holds checkpoints of the tenant's log.
+	Anchors(ctx context.Context, t evidence.Tenant) (*Anchors, error)
+	// Receipt returns a C2SP tlog-proof that the record is in the tenant's log,
+	// with the record's leaf as extra data.
+	Receipt(ctx context.Context, t evidence.Tenant, seq uint64) ([]byte, error)
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
 	Keeper
@@ -142,6 +147,8 @@ var Ops = []Op{
 	{"pack", makePack},
 	{"verify", verify},
 	{"fsck", fsck},
+	{"anchors", tellAnchors},
+	{"receipt", giveReceipt},
 	{"backup", makeBackup},
 	{"rotate-log-key", rotateLogKey},
 }

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"encoding/asn1"
 	"fmt"
 	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,19 +30,28 @@ type Anchor struct {
 	User       string `yaml:"user"`       // git over https; default git
 	TokenFile  string `yaml:"token_file"` // git over https
 	CAFile     string `yaml:"ca_file"`    // git over https: trusted beside the system's authorities
+	URL        string `yaml:"url"`        // rfc3161: http or https
+	RootsFile  string `yaml:"roots_file"` // rfc3161: certificates of the authority, PEM
+	Policy     string `yaml:"policy"`     // rfc3161: object identifier that is asked for; "" is the authority's own
 }
 
 // anchorType says what a type of anchor takes.
 type anchorType struct {
 	every time.Duration
-	needs string   // the key that names the place
+	needs []string // required keys, first the one that names the place
 	takes []string // other keys of its own
+	mute  bool     // it cannot be asked what it knows
 }
 
 var anchorTypes = map[string]anchorType{
-	"file":   {every: 5 * time.Minute, needs: "dir"},
-	"syslog": {every: 5 * time.Minute, needs: "address", takes: []string{"forwarded"}},
-	"git":    {every: 15 * time.Minute, needs: "repository", takes: []string{"branch", "user", "token_file", "ca_file"}},
+	"file":    {every: 5 * time.Minute, needs: []string{"dir"}},
+	"syslog":  {every: 5 * time.Minute, needs: []string{"address"}, takes: []string{"forwarded"}, mute: true},
+	"git":     {every: 15 * time.Minute, needs: []string{"repository"}, takes: []string{"branch", "user", "token_file", "ca_file"}},
+	"rfc3161": {every: time.Hour, needs: []string{"url", "roots_file"}, takes: []string{"policy"}, mute: true},
+}
+
+func (t anchorType) has(key string) bool {
+	return slices.Contains(t.needs, key) || slices.Contains(t.takes, key)
 }
 
 // Bounds of every.
@@ -56,6 +67,8 @@ func (a *Anchor) Place() string {
 		return a.Dir
 	case "syslog":
 		return a.Address
+	case "rfc3161":
+		return a.URL
 	}
 	return a.Repository
 }
@@ -77,7 +90,7 @@ func (k *checker) anchors() {
 		}
 		k.anchor(at, a)
 	}
-	if k.c.AnchorsRequired && k.c.Anchors != nil && !slices.ContainsFunc(k.c.Anchors, func(a Anchor) bool { return a.Type != "syslog" }) {
+	if k.c.AnchorsRequired && k.c.Anchors != nil && !slices.ContainsFunc(k.c.Anchors, func(a Anchor) bool { return !anchorTypes[a.Type].mute }) {
 		k.no([]any{"anchors_required"}, "anchors_required: no anchor is configured that can be asked")
 	}
 }
@@ -101,9 +114,14 @@ func (k *checker) anchor(at []any, a *Anchor) {
 	if a.Every < minAnchorEvery || a.Every > maxAnchorEvery {
 		k.no(append(at, "every"), "anchor %s: every: %s is not between %s and %s", a.Name, a.Every, minAnchorEvery, maxAnchorEvery)
 	}
+	n := find(k.root, at...)
+	for _, key := range typ.needs {
+		if v := child(n, key); v == nil || v.Value == "" {
+			k.no(at, "anchor %s has no %s", a.Name, key)
+			return
+		}
+	}
 	switch place := a.Place(); {
-	case place == "":
-		k.no(at, "anchor %s has no %s", a.Name, typ.needs)
 	case a.Type == "syslog":
 		if _, _, err := anchor.ParseSyslogAddress(place); err != nil {
 			k.no(append(at, "address"), "anchor %s: address: %v", a.Name, err)
@@ -111,6 +129,14 @@ func (k *checker) anchor(at []any, a *Anchor) {
 	case a.Type == "git":
 		if why := badRepository(a); why != "" {
 			k.no(append(at, "repository"), "anchor %s: repository: %s", a.Name, why)
+		}
+	case a.Type == "rfc3161":
+		u, err := url.Parse(place)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			k.no(append(at, "url"), "anchor %s: url: %q is no http or https URL without a user", a.Name, place)
+		}
+		if _, err := ParseOID(a.Policy); a.Policy != "" && err != nil {
+			k.no(append(at, "policy"), "anchor %s: policy: %v", a.Name, err)
 		}
 	}
 }
@@ -120,12 +146,10 @@ func (k *checker) anchorKeys(at []any, a *Anchor, typ anchorType) {
 	n := find(k.root, at...)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
-		if slices.Contains([]string{"name", "type", "every", typ.needs}, key) || slices.Contains(typ.takes, key) {
+		if typ.has(key) || slices.Contains([]string{"name", "type", "every"}, key) {
 			continue
 		}
-		if slices.ContainsFunc(slices.Collect(maps.Values(anchorTypes)), func(t anchorType) bool {
-			return t.needs == key || slices.Contains(t.takes, key)
-		}) {
+		if slices.ContainsFunc(slices.Collect(maps.Values(anchorTypes)), func(t anchorType) bool { return t.has(key) }) {
 			k.at(n.Content[i], "anchor %s: type %s has no key %q", a.Name, a.Type, key)
 		}
 	}
@@ -153,6 +177,22 @@ func badRepository(a *Anchor) string {
 	return ""
 }
 
+// ParseOID reads an object identifier in dotted decimals.
+func ParseOID(s string) (asn1.ObjectIdentifier, error) {
+	var oid asn1.ObjectIdentifier
+	for _, part := range strings.Split(s, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil || strconv.Itoa(n) != part || n < 0 {
+			return nil, fmt.Errorf("%q is no object identifier such as 1.2.3.4", s)
+		}
+		oid = append(oid, n)
+	}
+	if len(oid) < 2 {
+		return nil, fmt.Errorf("%q is no object identifier such as 1.2.3.4", s)
+	}
+	return oid, nil
+}
+
 // resolveAnchors sets the default anchor and makes paths absolute.
 func (c *Config) resolveAnchors(base string) {
 	if c.Anchors == nil {
@@ -160,7 +200,9 @@ func (c *Config) resolveAnchors(base string) {
 	}
 	for i := range c.Anchors {
 		a := &c.Anchors[i]
-		a.Dir, a.TokenFile, a.CAFile = under(base, a.Dir), under(base, a.TokenFile), under(base, a.CAFile)
+		for _, p := range []*string{&a.Dir, &a.TokenFile, &a.CAFile, &a.RootsFile} {
+			*p = under(base, *p)
+		}
 		if !strings.Contains(a.Repository, "://") {
 			a.Repository = under(base, a.Repository)
 		}
@@ -205,7 +247,10 @@ func (l *loosener) anchors() {
 // anchorPlace is the type and place of an anchor in the effective form.
 func anchorPlace(m map[string]any) string {
 	typ := fmt.Sprint(m["type"])
-	place := fmt.Sprintf("%s %v", typ, m[anchorTypes[typ].needs])
+	place := typ
+	for _, key := range anchorTypes[typ].needs {
+		place += fmt.Sprintf(" %v", m[key])
+	}
 	if b, ok := m["branch"]; ok {
 		place += fmt.Sprintf(" branch %v", b)
 	}

@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"encoding/asn1"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
+	"evidenced/evidence/timestamp"
 	"evidenced/store"
 	"evidenced/store/anchor"
 )
@@ -106,10 +109,47 @@ func (e *Engine) place(c *config.Anchor) (*place, error) {
 			return nil, problem.Wrap(problem.Config, err, "anchor %s", c.Name)
 		}
 		p.Anchor, p.asks = a, false
+	case "rfc3161":
+		return p, e.authority(p)
 	default:
 		return nil, problem.New(problem.Config, "anchor %s: unknown type %q", c.Name, c.Type)
 	}
 	return p, nil
+}
+
+// authority makes the place of a time-stamping authority.
+func (e *Engine) authority(p *place) error {
+	c := p.config
+	pem, err := os.ReadFile(c.RootsFile)
+	if err != nil {
+		return problem.Wrap(problem.Config, err, "anchor %s: roots_file", c.Name)
+	}
+	roots, between, err := timestamp.Certificates(pem)
+	if err != nil {
+		return problem.Wrap(problem.Config, err, "anchor %s: roots_file %s", c.Name, c.RootsFile)
+	}
+	o := anchor.TSAOptions{Name: c.Name, URL: c.URL, Roots: roots, Intermediates: between, LogKey: e.local.Store.Verifier(), Clock: e.Now}
+	want := timestamp.Options{Roots: roots, Intermediates: between}
+	if c.Policy != "" {
+		if o.Policy, err = config.ParseOID(c.Policy); err != nil {
+			return problem.Wrap(problem.Config, err, "anchor %s: policy", c.Name)
+		}
+		want.Policies = []asn1.ObjectIdentifier{o.Policy}
+	}
+	p.asks = false
+	p.check = func(r anchor.Receipt) (time.Time, error) {
+		imprint, err := timestamp.Imprint(r.Note, o.LogKey)
+		if err != nil {
+			return time.Time{}, err
+		}
+		token, err := timestamp.Verify(r.Token, imprint, want)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return token.NotAfter(), nil
+	}
+	p.Anchor, err = anchor.NewTSA(o)
+	return err
 }
 
 // close ends what still runs and closes the receipts. The logs must be closed

@@ -156,6 +156,36 @@ func (w *World) Fsck(_ context.Context, repairIndex bool) ([]api.Check, error) {
 	}, nil
 }
 
+// Anchors implements api.World: one place holds all but the newest record, a
+// second one failed; with BadLog the first holds another log.
+func (w *World) Anchors(_ context.Context, t evidence.Tenant) (*api.Anchors, error) {
+	l := w.Logs[t]
+	size := l.Size()
+	a := &api.Anchors{Tenant: t, Origin: l.Origin(), Size: size, At: Now, Open: []api.AnchorRung{{Rung: 2, What: "elsewhere", Open: "who can write there"}}}
+	if size == 0 {
+		return a, nil
+	}
+	a.Unanchored = 1
+	a.Places = []api.AnchorPlace{
+		{Name: "repo", Type: "git", Place: "/srv/anchor.git", Every: "15m0s", Rung: 2, Says: "asked now", Size: size - 1, Via: "_platform", Taken: Now.Add(-time.Hour),
+			Gaps: []api.AnchorGap{{From: Now.Add(-9 * time.Hour), To: Now.Add(-7 * time.Hour)}}},
+		{Name: "journal", Type: "syslog", Place: "/dev/log", Every: "5m0s", Says: "nothing was sent yet", Failures: 2, Why: "connection \x1b[31mrefused"},
+	}
+	if size > 1 {
+		a.Reaches = append(a.Reaches, api.AnchorReach{To: size - 1, First: Now.Add(-2 * time.Hour), Last: Now.Add(-time.Hour), Rung: 2, By: []string{"repo"}})
+	}
+	a.Reaches = append(a.Reaches, api.AnchorReach{From: size - 1, To: size, First: Now, Last: Now})
+	if t == w.BadLog {
+		a.Places[0].Contradicts = "the end of the log is lost, or an older copy was brought back"
+	}
+	return a, nil
+}
+
+// Receipt implements api.World with a text that is no proof.
+func (w *World) Receipt(_ context.Context, t evidence.Tenant, seq uint64) ([]byte, error) {
+	return fmt.Appendf(nil, "receipt of record %d of %s\n", seq, t), nil
+}
+
 // Pack implements api.World with bytes that are no zip.
 func (w *World) Pack(_ context.Context, r api.PackRequest, out io.Writer) (api.PackResult, error) {
 	r.Progress(1, 2)
