@@ -34,6 +34,10 @@ func deviceOf(path string) (uint64, bool) {
 	}
 }
 
+// OtherHost reports whether a host name or address is, by its name, not this
+// machine.
+func OtherHost(host string) bool { return onOtherHost(host) }
+
 // onOtherHost reports whether the host of an address is not this machine by
 // its name: a loopback address or localhost is. Another name of this machine
 // cannot be told.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -75,9 +76,15 @@ func (r *Receipts) Put(rc Receipt) error {
 
 // Newest returns the place's receipt of the largest size of the log.
 func (r *Receipts) Newest(anchor, origin string) (rc Receipt, ok bool, err error) {
+	return r.AtMost(anchor, origin, math.MaxUint64)
+}
+
+// AtMost returns the place's receipt of the largest size of the log that is at
+// most the given one.
+func (r *Receipts) AtMost(anchor, origin string, size uint64) (rc Receipt, ok bool, err error) {
 	err = r.db.View(func(tx *bolt.Tx) error {
 		prefix := receiptPrefix(origin, anchor)
-		k, v := last(tx.Bucket(receiptBucket).Cursor(), prefix)
+		k, v := last(tx.Bucket(receiptBucket).Cursor(), prefix, size)
 		if !bytes.HasPrefix(k, prefix) {
 			return nil
 		}
@@ -115,7 +122,7 @@ func (r *Receipts) Back(anchor, origin string, fn func(Receipt) bool) error {
 	return r.db.View(func(tx *bolt.Tx) error {
 		prefix := receiptPrefix(origin, anchor)
 		c := tx.Bucket(receiptBucket).Cursor()
-		for k, v := last(c, prefix); bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+		for k, v := last(c, prefix, math.MaxUint64); bytes.HasPrefix(k, prefix); k, v = c.Prev() {
 			var rc Receipt
 			if err := decodeReceipt(v, &rc); err != nil {
 				return err
@@ -128,12 +135,14 @@ func (r *Receipts) Back(anchor, origin string, fn func(Receipt) bool) error {
 	})
 }
 
-// last moves the cursor to the last key that is not behind the prefix.
-func last(c *bolt.Cursor, prefix []byte) (k, v []byte) {
-	// The first key behind every size of this prefix, then one back.
-	behind := append(bytes.Clone(prefix[:len(prefix)-1]), 1)
-	if k, _ := c.Seek(behind); k == nil {
+// last moves the cursor to the last key of at most the prefix and the size.
+func last(c *bolt.Cursor, prefix []byte, size uint64) (k, v []byte) {
+	want := binary.BigEndian.AppendUint64(bytes.Clone(prefix), size)
+	switch k, v = c.Seek(want); {
+	case k == nil:
 		return c.Last()
+	case bytes.Equal(k, want):
+		return k, v
 	}
 	return c.Prev()
 }

@@ -52,6 +52,11 @@ func TestReceipts(t *testing.T) {
 	if err != nil || len(sizes) != 4 || sizes[0] != 1 || sizes[1] != 255 || sizes[2] != 256 {
 		t.Errorf("got %v, %v", sizes, err)
 	}
+	for _, c := range []struct{ at, want uint64 }{{0, 0}, {1, 1}, {254, 1}, {255, 255}, {256, 256}, {1 << 39, 256}, {1<<64 - 1, 1 << 40}} {
+		if r, ok, err := rs.AtMost("a", origin, c.at); r.Size != c.want || ok != (c.want > 0) || err != nil {
+			t.Errorf("at most %d: got %d %t %v, want %d", c.at, r.Size, ok, err, c.want)
+		}
+	}
 	sizes = nil
 	err = rs.Back("a", origin, func(r Receipt) bool { sizes = append(sizes, r.Size); return len(sizes) < 3 })
 	if err != nil || len(sizes) != 3 || sizes[0] != 1<<40 || sizes[1] != 256 || sizes[2] != 255 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/witness"
 	"evidenced/store/anchor"
 )
 
@@ -29,10 +30,13 @@ type Anchor struct {
 	Branch     string `yaml:"branch"`     // git; default evidenced-checkpoints
 	User       string `yaml:"user"`       // git over https; default git
 	TokenFile  string `yaml:"token_file"` // git over https
-	CAFile     string `yaml:"ca_file"`    // git over https: trusted beside the system's authorities
-	URL        string `yaml:"url"`        // rfc3161: http or https
+	CAFile     string `yaml:"ca_file"`    // git over https, witness: trusted beside the system's authorities
+	URL        string `yaml:"url"`        // rfc3161: http or https; witness: https
 	RootsFile  string `yaml:"roots_file"` // rfc3161: certificates of the authority, PEM
 	Policy     string `yaml:"policy"`     // rfc3161: object identifier that is asked for; "" is the authority's own
+	Key        string `yaml:"key"`        // witness: its verifier key
+	Operator   string `yaml:"operator"`   // witness: who runs it
+	PlainHTTP  bool   `yaml:"plain_http"` // witness: http is allowed beyond this machine
 }
 
 // anchorType says what a type of anchor takes.
@@ -47,6 +51,7 @@ var anchorTypes = map[string]anchorType{
 	"file":    {every: 5 * time.Minute, needs: []string{"dir"}},
 	"syslog":  {every: 5 * time.Minute, needs: []string{"address"}, takes: []string{"forwarded"}, mute: true},
 	"git":     {every: 15 * time.Minute, needs: []string{"repository"}, takes: []string{"branch", "user", "token_file", "ca_file"}},
+	"witness": {every: 5 * time.Minute, needs: []string{"url", "key", "operator"}, takes: []string{"ca_file", "plain_http"}},
 	"rfc3161": {every: time.Hour, needs: []string{"url", "roots_file"}, takes: []string{"policy"}, mute: true},
 }
 
@@ -67,7 +72,7 @@ func (a *Anchor) Place() string {
 		return a.Dir
 	case "syslog":
 		return a.Address
-	case "rfc3161":
+	case "rfc3161", "witness":
 		return a.URL
 	}
 	return a.Repository
@@ -129,6 +134,16 @@ func (k *checker) anchor(at []any, a *Anchor) {
 	case a.Type == "git":
 		if why := badRepository(a); why != "" {
 			k.no(append(at, "repository"), "anchor %s: repository: %s", a.Name, why)
+		}
+	case a.Type == "witness":
+		u, err := url.Parse(place)
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http" {
+			k.no(append(at, "url"), "anchor %s: url: %q is no https URL without a user", a.Name, place)
+		} else if u.Scheme == "http" && !a.PlainHTTP && anchor.OtherHost(u.Hostname()) {
+			k.no(append(at, "url"), "anchor %s: url: not https; plain_http: true allows it", a.Name)
+		}
+		if _, err := witness.ParseWitness(a.Operator, a.Key); err != nil {
+			k.no(append(at, "key"), "anchor %s: key: %v", a.Name, err)
 		}
 	case a.Type == "rfc3161":
 		u, err := url.Parse(place)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/evidence/timestamp"
+	"evidenced/evidence/witness"
 	"evidenced/store"
 	"evidenced/store/anchor"
 )
@@ -62,7 +64,7 @@ func (e *Engine) openAnchors() error {
 	s := &anchors{e: e, told: map[string]bool{}}
 	if !e.local.Simulated && len(e.o.Config.Anchors) > 0 {
 		for i := range e.o.Config.Anchors {
-			p, err := e.place(&e.o.Config.Anchors[i])
+			p, err := e.place(s, &e.o.Config.Anchors[i])
 			if err != nil {
 				return err
 			}
@@ -87,11 +89,11 @@ func (e *Engine) openAnchors() error {
 	if err := s.startAsking(l); err != nil {
 		return errors.Join(err, s.close())
 	}
-	e.anchors = s
+	e.anchors, e.receipts = s, s.forPack
 	return nil
 }
 
-func (e *Engine) place(c *config.Anchor) (*place, error) {
+func (e *Engine) place(s *anchors, c *config.Anchor) (*place, error) {
 	p := &place{config: c, asks: true, turn: make(chan struct{}, 1)}
 	p.turn <- struct{}{}
 	open := func(signed []byte) (chain.Checkpoint, error) {
@@ -111,6 +113,8 @@ func (e *Engine) place(c *config.Anchor) (*place, error) {
 		p.Anchor, p.asks = a, false
 	case "rfc3161":
 		return p, e.authority(p)
+	case "witness":
+		return p, e.witness(s, p, open)
 	default:
 		return nil, problem.New(problem.Config, "anchor %s: unknown type %q", c.Name, c.Type)
 	}
@@ -149,6 +153,46 @@ func (e *Engine) authority(p *place) error {
 		return token.NotAfter(), nil
 	}
 	p.Anchor, err = anchor.NewTSA(o)
+	return err
+}
+
+// witness makes the place of a witness.
+func (e *Engine) witness(s *anchors, p *place, open anchor.Opener) error {
+	c := p.config
+	key, err := witness.ParseWitness(c.Operator, c.Key)
+	if err != nil {
+		return problem.Wrap(problem.Config, err, "anchor %s: key", c.Name)
+	}
+	o := anchor.WitnessOptions{Name: c.Name, URL: c.URL, PlainHTTP: c.PlainHTTP, Key: key, Open: open, Now: e.Now}
+	// What it cosigned before is shown to it again. The log is not asked: it
+	// may be held by whoever waits for the witness.
+	o.Stored = func(_ context.Context, origin string) ([]byte, error) {
+		r, _, err := s.receipts.Newest(c.Name, origin)
+		return r.Note, err
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return problem.Wrap(problem.Config, err, "anchor %s: ca_file", c.Name)
+		}
+		if o.Roots, err = x509.SystemCertPool(); err != nil {
+			o.Roots = x509.NewCertPool()
+		}
+		if !o.Roots.AppendCertsFromPEM(pem) {
+			return problem.New(problem.Config, "anchor %s: ca_file %s holds no certificate", c.Name, c.CAFile)
+		}
+	}
+	p.check = func(r anchor.Receipt) (time.Time, error) {
+		cs, err := witness.Verify(r.Note, []witness.Witness{key})
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(cs) == 0 {
+			return time.Time{}, errors.New("the witness did not sign it")
+		}
+		return cs[0].Time, nil
+	}
+	p.Anchor, err = anchor.NewWitness(o)
 	return err
 }
 

@@ -372,26 +372,3 @@ func (e *Engine) Receipt(ctx context.Context, t evidence.Tenant, seq uint64) ([]
 	}
 	return proof.Encode()
 }
-
-// anchorPack bounds how long a pack waits for the anchors.
-const anchorPack = 15 * time.Second
-
-// receiptsOf gives every place the closing checkpoint of a pack and returns the
-// receipts that there are of it; a place that does not answer in time is left
-// out.
-func (s *anchors) receiptsOf(ctx context.Context, l *store.Log, c chain.Checkpoint, signed []byte) ([]anchor.Receipt, error) {
-	if len(s.places) == 0 {
-		return nil, nil
-	}
-	within, cancel := context.WithTimeout(ctx, anchorPack)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, p := range s.places {
-		wg.Go(func() { _, _ = s.put(within, p, l, c, signed) }) // told where it happens
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return s.receipts.Of(c.Origin, c.Size)
-}
