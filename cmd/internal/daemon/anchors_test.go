@@ -28,6 +28,7 @@ type site struct {
 	clock *testClock
 	src   *testSource
 	n     int // changes made so far
+	last  *Engine
 }
 
 func newSite(t *testing.T) *site {
@@ -60,6 +61,7 @@ func (s *site) open(anchors string, set ...func(*Options)) *Engine {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { e.Close() })
+	s.last = e
 	return e
 }
 

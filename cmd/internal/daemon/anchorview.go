@@ -349,9 +349,9 @@ func (e *Engine) Receipt(ctx context.Context, t evidence.Tenant, seq uint64) ([]
 		if err != nil {
 			return nil, err
 		}
-		if ok && r.Size > seq && r.Size <= c.Size && r.Rung > rung && p.check != nil {
+		if ok && r.Size > seq && r.Size <= c.Size && p.check != nil && p.Rung() > rung {
 			if _, err := p.check(r); err == nil {
-				rung, signed, c.Size = r.Rung, r.Note, r.Size
+				rung, signed, c.Size = p.Rung(), r.Note, r.Size
 			}
 		}
 	}
