@@ -52,10 +52,9 @@ type place struct {
 	turn  chan struct{} // holds one token: one exchange at a time
 
 	mu       sync.Mutex
-	tried    time.Time
-	done     time.Time
 	failures int // in a row
 	why      string
+	said     map[string]said // by origin, for reports; emptied by every exchange
 }
 
 // openAnchors makes the places and begins to ask them. A demonstration has
@@ -94,7 +93,7 @@ func (e *Engine) openAnchors() error {
 }
 
 func (e *Engine) place(s *anchors, c *config.Anchor) (*place, error) {
-	p := &place{config: c, asks: true, turn: make(chan struct{}, 1)}
+	p := &place{config: c, asks: true, turn: make(chan struct{}, 1), said: map[string]said{}}
 	p.turn <- struct{}{}
 	open := func(signed []byte) (chain.Checkpoint, error) {
 		return chain.OpenCheckpoint(signed, e.local.Store.Verifier())
@@ -293,9 +292,9 @@ func (s *anchors) put(ctx context.Context, p *place, l *store.Log, c chain.Check
 func (s *anchors) ended(p *place, err error) error {
 	now := s.e.Now().UTC()
 	p.mu.Lock()
-	p.tried = now
+	clear(p.said)
 	if err == nil {
-		p.done, p.failures, p.why = now, 0, ""
+		p.failures, p.why = 0, ""
 	} else {
 		p.failures++
 		p.why = err.Error()

@@ -447,8 +447,8 @@ func TestAnchorDown(t *testing.T) {
 		t.Errorf("told %v", got)
 	}
 	p := e.anchors.places[0]
-	if p.failed() == 0 || !p.done.IsZero() {
-		t.Errorf("failures %d, done %v", p.failed(), p.done)
+	if p.failed() == 0 {
+		t.Error("no failure is counted")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type holding struct {
 	via         string // _platform, when it holds that log's list of this one
 	taken       time.Time
 	vouched     time.Time
-	contradicts string // it holds another log than this one
+	contradicts string // it holds another log than this one, of size other
+	other       store.Anchored
 }
 
 // holdings tells what every place holds of the log: its checkpoints, and those
@@ -91,9 +93,71 @@ func (h *holding) against(l *store.Log) error {
 	}
 	if why != "" {
 		h.contradicts = fmt.Sprintf("it holds size %d: %s", h.size, why)
+		h.other = h.anchored()
 		h.size, h.rung = 0, 0
 	}
 	return nil
+}
+
+// anchored is the holding as a verification takes it.
+func (h *holding) anchored() store.Anchored {
+	name := h.place.Name() + ", " + h.says
+	if h.via != "" {
+		name += ", through " + h.via
+	}
+	return store.Anchored{Rung: h.rung, Name: name, Size: h.size, Root: h.root, NotAfter: h.vouched}
+}
+
+// maxBrackets is how many older signatures of each place a verification takes
+// to tell when records were appended.
+const maxBrackets = 100
+
+// anchored is what a verification of the log is held against: what the places
+// hold, and the older times that they signed for this very log. A place on this
+// machine shows nothing, unless it contradicts.
+func (s *anchors) anchored(ctx context.Context, l *store.Log) ([]store.Anchored, error) {
+	hs, err := s.holdings(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	var out []store.Anchored
+	for _, h := range hs {
+		switch {
+		case h.contradicts != "" && h.other.Size > 0:
+			out = append(out, h.other)
+		case h.size > 0 && h.rung > 0:
+			out = append(out, h.anchored())
+		}
+		older, err := s.signedBefore(h.place, l.Origin(), h.size)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, older...)
+	}
+	return out, nil
+}
+
+// signedBefore are the place's signatures on smaller sizes of the log that
+// verify, the newest of them.
+func (s *anchors) signedBefore(p *place, origin string, size uint64) ([]store.Anchored, error) {
+	if p.check == nil || p.Rung() == 0 {
+		return nil, nil
+	}
+	var out []store.Anchored
+	err := s.receipts.Back(p.Name(), origin, func(r anchor.Receipt) bool {
+		if r.Size >= size {
+			return true
+		}
+		c, err := chain.OpenCheckpoint(r.Note, s.e.local.Store.Verifier())
+		if err != nil || c.Origin != origin || c.Size != r.Size {
+			return true
+		}
+		if at, err := p.check(r); err == nil {
+			out = append(out, store.Anchored{Rung: p.Rung(), Name: p.Name(), Size: c.Size, Root: c.Root, NotAfter: at})
+		}
+		return len(out) < maxBrackets
+	})
+	return out, err
 }
 
 // direct tells what the place holds of the log's own checkpoints. A place that
@@ -121,7 +185,7 @@ func (s *anchors) direct(ctx context.Context, p *place, l *store.Log) (holding, 
 			return holding{place: p, says: "the signature in its newest receipt does not verify"}, nil
 		}
 		h.vouched, h.rung, h.says = vouched, p.Rung(), "its signature was verified now"
-	case p.check == nil && p.asks:
+	case p.check == nil && p.asks && (ok || l.Origin() == s.e.platform): // of other logs only packs were sent
 		if err := s.askHolding(ctx, &h, r, l.Origin()); err != nil {
 			return h, err
 		}
@@ -135,7 +199,7 @@ func (s *anchors) direct(ctx context.Context, p *place, l *store.Log) (holding, 
 
 // askHolding lets what the place says now count in place of the receipt.
 func (s *anchors) askHolding(ctx context.Context, h *holding, r anchor.Receipt, origin string) error {
-	got, err := s.ask(ctx, h.place, origin)
+	got, err := s.askAgain(ctx, h.place, origin)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -154,6 +218,35 @@ func (s *anchors) askHolding(ctx context.Context, h *holding, r anchor.Receipt, 
 		}
 	}
 	return nil
+}
+
+// soon is how long the answer of a server across the network is taken again: a
+// question about a thousand logs asks it once.
+const soon = 30 * time.Second
+
+type said struct {
+	answer
+	at time.Time
+}
+
+// askAgain is ask for a report about several logs.
+func (s *anchors) askAgain(ctx context.Context, p *place, origin string) (answer, error) {
+	if !strings.Contains(p.config.Place(), "://") {
+		return s.ask(ctx, p, origin)
+	}
+	p.mu.Lock()
+	had, ok := p.said[origin]
+	p.mu.Unlock()
+	if ok && time.Since(had.at) < soon {
+		return had.answer, nil
+	}
+	got, err := s.ask(ctx, p, origin)
+	if err == nil {
+		p.mu.Lock()
+		p.said[origin] = said{got, time.Now()}
+		p.mu.Unlock()
+	}
+	return got, err
 }
 
 // listed returns the newest checkpoint of the log of the origin that _platform

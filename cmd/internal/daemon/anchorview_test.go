@@ -17,6 +17,7 @@ import (
 	"evidenced/evidence/timestamp/timestamptest"
 	"evidenced/evidence/witness"
 	"evidenced/reports/pack"
+	"evidenced/store"
 	"evidenced/store/anchor"
 	"evidenced/store/cosigner"
 )
@@ -179,6 +180,59 @@ func TestAnchorsContradict(t *testing.T) {
 	s.change(e) // asks before it signs
 	if a := s.view(e, "_platform"); a.Refused == "" {
 		t.Error("_platform does not say that it signs nothing")
+	}
+}
+
+// A verification speaks of completeness up to what the places hold now, and of
+// the times that they signed.
+func TestVerifyAgainstAnchors(t *testing.T) {
+	s := newSite(t)
+	stamp, _, _ := s.authority()
+	e := s.open(folderLine + stamp)
+	s.mustChange(e)
+	first := s.clock.t
+	s.mustChange(e)
+	verify := func(tenant string) *store.Report {
+		t.Helper()
+		rep, err := e.Verify(t.Context(), mustTenant(t, tenant), api.VerifyRequest{Progress: func(_, _ uint64) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep
+	}
+	rep := verify("tenant-1")
+	if !rep.OK() || len(rep.Anchors) != 1 || rep.Anchors[0].Rung != 4 || rep.Anchors[0].Name != "stamp, its signature was verified now, through _platform" || rep.Unanchored != 0 {
+		t.Errorf("tenant-1: %+v", rep)
+	}
+	// A folder on this machine is no anchor; two stamps bracket _platform.
+	rep = verify("_platform")
+	if !rep.OK() || len(rep.Anchors) != 2 || rep.Anchors[0].NotAfter.After(rep.Anchors[1].NotAfter) || rep.Anchors[0].NotAfter.Before(first) {
+		t.Errorf("_platform: %+v", rep.Anchors)
+	}
+	move(t, e, "folder", 2)
+	if rep = verify("tenant-1"); len(rep.Anchors) != 2 {
+		t.Errorf("with a folder elsewhere: %+v", rep.Anchors)
+	}
+}
+
+func TestVerifyFindsContradiction(t *testing.T) {
+	s := newSite(t)
+	e := s.open("")
+	s.mustChange(e)
+	s.close(e)
+	old := filepath.Join(t.TempDir(), "old")
+	copyTree(t, filepath.Join(s.dir, "data"), old)
+	e = s.open("")
+	s.mustChange(e)
+	s.close(e)
+	s.restore(old)
+	e = s.open("")
+	rep, err := e.Verify(t.Context(), mustTenant(t, "_platform"), api.VerifyRequest{Progress: func(_, _ uint64) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.OK() {
+		t.Errorf("a log that was rolled back verifies: %+v", rep)
 	}
 }
 

@@ -93,7 +93,11 @@ func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, r api.VerifyRequ
 	if err != nil {
 		return nil, err
 	}
-	return e.verify(ctx, log, store.VerifyOptions{Deep: r.Deep, Kept: r.Kept, Progress: r.Progress}, r.SinceLast)
+	held, err := e.anchors.anchored(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	return e.verify(ctx, log, store.VerifyOptions{Deep: r.Deep, Kept: r.Kept, Anchors: held, Progress: r.Progress}, r.SinceLast)
 }
 
 // Fsck implements api.World.
