@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,14 +26,32 @@ import (
 type site struct {
 	t     *testing.T
 	dir   string
-	clock *testClock
+	clock *siteClock
 	src   *testSource
 	n     int // changes made so far
 	last  *Engine
 }
 
+// siteClock is a clock that alarms may read beside the test.
+type siteClock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *siteClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *siteClock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
 func newSite(t *testing.T) *site {
-	return &site{t: t, dir: t.TempDir(), clock: &testClock{begin}, src: &testSource{}}
+	return &site{t: t, dir: t.TempDir(), clock: &siteClock{t: begin}, src: &testSource{}}
 }
 
 // open opens the data directory with these lines about anchors.
@@ -68,10 +87,10 @@ func (s *site) open(anchors string, set ...func(*Options)) *Engine {
 // change lets one change of each tenant be seen.
 func (s *site) change(e *Engine) error {
 	s.n++
-	s.clock.t = s.clock.t.Add(time.Minute)
+	s.clock.pass(time.Minute)
 	s.src.emit = []evidence.Draft{
-		mergeDraft("acme/one", s.n, s.clock.t.Add(-10*time.Second), true),
-		mergeDraft("acme/two", s.n, s.clock.t.Add(-10*time.Second), true),
+		mergeDraft("acme/one", s.n, s.clock.now().Add(-10*time.Second), true),
+		mergeDraft("acme/two", s.n, s.clock.now().Add(-10*time.Second), true),
 	}
 	_, err := e.Collect(s.t.Context(), "", false)
 	return err
@@ -384,7 +403,7 @@ func TestTwoOfOneLog(t *testing.T) {
 	a.close(e)
 	b := newSite(t)
 	copyTree(t, filepath.Join(a.dir, "data"), filepath.Join(b.dir, "data"))
-	b.clock, b.n = &testClock{a.clock.t}, 100
+	b.clock, b.n = &siteClock{t: a.clock.now()}, 100
 
 	ea, eb := a.open(shared), b.open(shared)
 	for _, e := range []*Engine{ea, eb} { // both are let sign before they part

@@ -33,6 +33,7 @@ func (e elsewhere) Rung() int { return e.rung }
 // move makes the named place count as if it were on another host.
 func move(t *testing.T, e *Engine, name string, rung int) {
 	t.Helper()
+	<-e.anchors.asking.compared // nobody asks it any more
 	for _, p := range e.anchors.places {
 		if p.Name() == name {
 			p.Anchor = elsewhere{p.Anchor, rung}
@@ -190,7 +191,7 @@ func TestVerifyAgainstAnchors(t *testing.T) {
 	stamp, _, _ := s.authority()
 	e := s.open(folderLine + stamp)
 	s.mustChange(e)
-	first := s.clock.t
+	first := s.clock.now()
 	s.mustChange(e)
 	verify := func(tenant string) *store.Report {
 		t.Helper()
@@ -272,8 +273,8 @@ func TestAnchorGaps(t *testing.T) {
 	// The place is away for two hours in which things happen.
 	e = reopen(s, "anchors: []\n")
 	s.mustChange(e)
-	from := s.clock.t
-	s.clock.t = s.clock.t.Add(2 * time.Hour)
+	from := s.clock.now()
+	s.clock.pass(2 * time.Hour)
 	s.mustChange(e)
 	e = reopen(s, "")
 	s.mustChange(e)
@@ -282,7 +283,7 @@ func TestAnchorGaps(t *testing.T) {
 		t.Errorf("gaps %+v, want one from about %s for two hours", gaps, from)
 	}
 	// Another hour in which nothing is recorded is none.
-	s.clock.t = s.clock.t.Add(time.Hour)
+	s.clock.pass(time.Hour)
 	if gaps := s.view(e, "tenant-1").Places[0].Gaps; len(gaps) != 1 {
 		t.Errorf("gaps %+v", gaps)
 	}
@@ -332,7 +333,7 @@ func TestPackIsAnchored(t *testing.T) {
 	s.mustChange(e)
 	s.mustChange(e)
 	var zip bytes.Buffer
-	q := api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: evidence.Period{From: begin.Add(-time.Hour), To: s.clock.t}, Raw: "none", Progress: func(_, _ uint64) {}}
+	q := api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: evidence.Period{From: begin.Add(-time.Hour), To: s.clock.now()}, Raw: "none", Progress: func(_, _ uint64) {}}
 	if _, err := e.Pack(t.Context(), q, &zip); err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +377,7 @@ func TestPackedLogRolledBack(t *testing.T) {
 	e := s.open(folderLine)
 	s.mustChange(e)
 	var zip bytes.Buffer
-	q := api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: evidence.Period{From: begin.Add(-time.Hour), To: s.clock.t}, Raw: "none", Progress: func(_, _ uint64) {}}
+	q := api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: evidence.Period{From: begin.Add(-time.Hour), To: s.clock.now()}, Raw: "none", Progress: func(_, _ uint64) {}}
 	if _, err := e.Pack(t.Context(), q, &zip); err != nil {
 		t.Fatal(err)
 	}
