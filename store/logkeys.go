@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -78,6 +79,40 @@ func (l *Log) LogKeys() chain.LogKeys {
 		defer l.release()
 	}
 	return l.heldKeys()
+}
+
+// OpenNote verifies a signed checkpoint by the keys of the log that it names. It
+// uses no log, so it may be called while one is being signed or closed; of a log
+// that was not opened since the start the newest key is taken for its only one.
+func (s *Store) OpenNote(signed []byte) (chain.Checkpoint, error) {
+	keys, err := s.keysOf(signed)
+	if err != nil {
+		return chain.Checkpoint{}, err
+	}
+	return keys.Open(signed)
+}
+
+// NoteVerifier returns the key that must have signed the checkpoint.
+func (s *Store) NoteVerifier(signed []byte) (note.Verifier, error) {
+	keys, err := s.keysOf(signed)
+	if err != nil {
+		return nil, err
+	}
+	c, err := keys.Open(signed)
+	if err != nil {
+		return nil, err
+	}
+	return note.NewVerifier(keys.At(c.Size).Key)
+}
+
+func (s *Store) keysOf(signed []byte) (chain.LogKeys, error) {
+	origin, _, _ := strings.Cut(string(signed), "\n")
+	for _, l := range s.handles() {
+		if keys := l.heldKeys(); l.origin == origin && len(keys) > 0 {
+			return keys, nil
+		}
+	}
+	return chain.NewLogKeys(s.signers.newestKey())
 }
 
 func (l *Log) heldKeys() chain.LogKeys {

@@ -96,13 +96,14 @@ func (f *File) newest(origin string) (chain.Checkpoint, bool, error) {
 	}
 	var best chain.Checkpoint
 	var last error
+	var strange uint64
 	for _, text := range strings.Split(tail, "\n") {
 		if text == "" {
 			continue
 		}
 		c, err := parseLine(text, origin, f.o.Open)
 		if err != nil {
-			last = err
+			last, strange = err, max(strange, claimedSize(text, origin))
 			continue
 		}
 		if c.Size == best.Size && best.Size > 0 && c.Root != best.Root {
@@ -111,6 +112,11 @@ func (f *File) newest(origin string) (chain.Checkpoint, bool, error) {
 		if c.Size > best.Size {
 			best = c
 		}
+	}
+	if strange > best.Size {
+		// Ours before the log key was changed, or somebody's noise: what is
+		// known of the log cannot be told.
+		return best, false, fmt.Errorf("anchor %s: the file of log %s holds a checkpoint of size %d that no known key of the log signed", f.o.Name, origin, strange)
 	}
 	if best.Size == 0 {
 		return best, false, fmt.Errorf("anchor %s: no checkpoint in the file of log %s can be read: %w", f.o.Name, origin, last)

@@ -81,13 +81,14 @@ func TestFileDamage(t *testing.T) {
 		size uint64
 		err  string
 	}{
-		"only noise":           {"noise\nmore noise\n", 0, "no checkpoint in the file"},
-		"another's key":        {stranger.at(9).line(noon) + "\n", 0, "no checkpoint in the file"},
-		"another's, then ours": {stranger.at(9).line(noon) + "\n" + good + "\n", 4, ""},
-		"another log":          {good + "\n" + elsewhere.at(9).line(noon) + "\n", 4, ""},
-		"line lies":            {good + "\n" + strings.Replace(h.at(3).line(noon), "3 ", "7 ", 1) + "\n", 4, ""},
-		"older line last":      {good + "\n" + h.at(2).line(noon) + "\n", 4, ""},
-		"two trees":            {good + "\n" + fork.at(4).line(noon) + "\n", 4, "two trees of one size"},
+		"only noise":            {"noise\nmore noise\n", 0, "no checkpoint in the file"},
+		"another's key":         {stranger.at(9).line(noon) + "\n", 0, "size 9 that no known key of the log signed"},
+		"another's, then ours":  {stranger.at(9).line(noon) + "\n" + good + "\n", 4, "size 9 that no known key of the log signed"},
+		"another's smaller one": {stranger.at(3).line(noon) + "\n" + good + "\n", 4, ""},
+		"another log":           {good + "\n" + elsewhere.at(9).line(noon) + "\n", 4, ""},
+		"line lies":             {good + "\n" + strings.Replace(h.at(3).line(noon), "3 ", "7 ", 1) + "\n", 4, ""},
+		"older line last":       {good + "\n" + h.at(2).line(noon) + "\n", 4, ""},
+		"two trees":             {good + "\n" + fork.at(4).line(noon) + "\n", 4, "two trees of one size"},
 	} {
 		f, path := newFile(t, w)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -45,6 +45,22 @@ func parseLine(text, origin string, open Opener) (chain.Checkpoint, error) {
 	return c, nil
 }
 
+// claimedSize is the size that the note of a line names for the log of the
+// origin, whoever signed it; 0 for what is no whole note of it.
+func claimedSize(text, origin string) uint64 {
+	fields := strings.Split(text, " ")
+	signed, err := base64.StdEncoding.Strict().DecodeString(fields[len(fields)-1])
+	if err != nil || len(signed) > maxNote {
+		return 0
+	}
+	head, signatures, _ := strings.Cut(string(signed), "\n\n")
+	c, err := chain.ParseCheckpoint(head + "\n")
+	if !strings.HasSuffix(signatures, "\n") || err != nil || c.Origin != origin {
+		return 0
+	}
+	return c.Size
+}
+
 // openOf verifies a note and that it is of the log of the origin.
 func openOf(signed []byte, origin string, open Opener) (chain.Checkpoint, error) {
 	c, err := open(signed)

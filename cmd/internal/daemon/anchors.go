@@ -95,9 +95,7 @@ func (e *Engine) openAnchors() error {
 func (e *Engine) place(s *anchors, c *config.Anchor) (*place, error) {
 	p := &place{config: c, asks: true, turn: make(chan struct{}, 1), said: map[string]said{}}
 	p.turn <- struct{}{}
-	open := func(signed []byte) (chain.Checkpoint, error) {
-		return chain.OpenCheckpoint(signed, e.local.Store.Verifier())
-	}
+	open := e.local.Store.OpenNote
 	switch c.Type {
 	case "file":
 		p.Anchor = anchor.NewFile(anchor.FileOptions{Name: c.Name, Dir: c.Dir, Data: e.local.Dir, Open: open, Now: e.Now})
@@ -131,7 +129,7 @@ func (e *Engine) authority(p *place) error {
 	if err != nil {
 		return problem.Wrap(problem.Config, err, "anchor %s: roots_file %s", c.Name, c.RootsFile)
 	}
-	o := anchor.TSAOptions{Name: c.Name, URL: c.URL, Roots: roots, Intermediates: between, LogKey: e.local.Store.Verifier(), Clock: e.Now}
+	o := anchor.TSAOptions{Name: c.Name, URL: c.URL, Roots: roots, Intermediates: between, LogKey: newestKey{e.local.Store}, Clock: e.Now}
 	want := timestamp.Options{Roots: roots, Intermediates: between}
 	if c.Policy != "" {
 		if o.Policy, err = config.ParseOID(c.Policy); err != nil {
@@ -141,7 +139,11 @@ func (e *Engine) authority(p *place) error {
 	}
 	p.asks = false
 	p.check = func(r anchor.Receipt) (time.Time, error) {
-		imprint, err := timestamp.Imprint(r.Note, o.LogKey)
+		key, err := e.local.Store.NoteVerifier(r.Note)
+		if err != nil {
+			return time.Time{}, err
+		}
+		imprint, err := timestamp.Imprint(r.Note, key)
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -154,6 +156,13 @@ func (e *Engine) authority(p *place) error {
 	p.Anchor, err = anchor.NewTSA(o)
 	return err
 }
+
+// newestKey is the log key in force at each use: it may be changed meanwhile.
+type newestKey struct{ st *store.Store }
+
+func (k newestKey) Name() string                { return k.st.Verifier().Name() }
+func (k newestKey) KeyHash() uint32             { return k.st.Verifier().KeyHash() }
+func (k newestKey) Verify(msg, sig []byte) bool { return k.st.Verifier().Verify(msg, sig) }
 
 // witness makes the place of a witness.
 func (e *Engine) witness(s *anchors, p *place, open anchor.Opener) error {

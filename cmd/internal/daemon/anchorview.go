@@ -148,7 +148,7 @@ func (s *anchors) signedBefore(p *place, origin string, size uint64) ([]store.An
 		if r.Size >= size {
 			return true
 		}
-		c, err := chain.OpenCheckpoint(r.Note, s.e.local.Store.Verifier())
+		c, err := s.e.local.Store.OpenNote(r.Note)
 		if err != nil || c.Origin != origin || c.Size != r.Size {
 			return true
 		}
@@ -170,7 +170,7 @@ func (s *anchors) direct(ctx context.Context, p *place, l *store.Log) (holding, 
 		return h, err
 	}
 	if ok {
-		c, err := chain.OpenCheckpoint(r.Note, s.e.local.Store.Verifier())
+		c, err := s.e.local.Store.OpenNote(r.Note)
 		if err != nil || c.Origin != l.Origin() || c.Size != r.Size || c.Root != r.Root {
 			ok = false // it does not hold what it says
 		}
@@ -460,7 +460,7 @@ func (e *Engine) Receipt(ctx context.Context, t evidence.Tenant, seq uint64) ([]
 		return nil, err
 	}
 	// What is handed out was verified once, as the one who gets it will.
-	if _, _, err := proof.Verify(l.Origin(), e.local.LogKey.Verifier, chain.LeafHash(proof.Extra), nil); err != nil {
+	if _, _, err := proof.Verify(l.Origin(), l.LogKeys().At(c.Size).Key, chain.LeafHash(proof.Extra), nil); err != nil {
 		return nil, problem.Wrap(problem.Corrupt, err, "receipt of record %d of %s", seq, t)
 	}
 	return proof.Encode()

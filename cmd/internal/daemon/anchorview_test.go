@@ -411,3 +411,39 @@ func reopen(s *site, anchors string) *Engine {
 	}
 	return s.open(anchors)
 }
+
+// What was anchored under a log key that was replaced still counts, and the
+// anchors take what the new key signs.
+func TestAnchorsFollowTheLogKey(t *testing.T) {
+	s := newSite(t)
+	stamp, _, _ := s.authority()
+	e := s.open(folderLine + stamp)
+	move(t, e, "folder", 2)
+	s.mustChange(e)
+	if _, err := e.RotateLogKey(t.Context(), "a test", false); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.view(e, "_platform").Places {
+		if p.Size == 0 || p.Contradicts != "" {
+			t.Errorf("after the change: %+v", p)
+		}
+	}
+	s.mustChange(e)
+	s.close(e)
+	e = s.open(folderLine + stamp)
+	move(t, e, "folder", 2)
+	s.mustChange(e)
+	a := s.view(e, "tenant-1")
+	for _, p := range a.Places {
+		if p.Size != a.Size || p.Contradicts != "" {
+			t.Errorf("under the new key: %+v of %d", p, a.Size)
+		}
+	}
+	rep, err := e.Verify(t.Context(), mustTenant(t, "_platform"), api.VerifyRequest{Progress: func(_, _ uint64) {}})
+	if err != nil || !rep.OK() || len(rep.Anchors) != 4 { // the folder, and stamps under either key
+		t.Errorf("%+v, %v", rep.Anchors, err)
+	}
+	if _, err := e.Receipt(t.Context(), mustTenant(t, "tenant-1"), 1); err != nil {
+		t.Errorf("a receipt: %v", err)
+	}
+}
