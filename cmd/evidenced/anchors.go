@@ -35,16 +35,13 @@ func (p *program) receiptCommand() *cobra.Command {
 		Short:   "A receipt for one record: a proof, with a signed checkpoint, that it is in the log",
 		Long: "Writes a C2SP tlog-proof: the record's number, the inclusion proof and a signed checkpoint,\n" +
 			"with the record's leaf as extra data. Whoever keeps it can show later that the record was\n" +
-			"there. It holds no content and no names.\n\n" + cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
+			"there. It holds no content and no names. --json writes it as a member of an object.\n\n" + cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
 		Example: "  evidenced receipt --tenant tenant-7 --record 40188 > 40188.tlog-proof",
 		Args:    cobra.NoArgs,
 	}
-	q := &api.Common{}
+	q := p.question(cmd)
 	var r api.ReceiptParams
-	f := cmd.Flags()
-	f.StringVarP(&q.Tenant, "tenant", "t", "", "tenant whose log holds the record")
-	f.StringVar(&q.Purpose, "purpose", "", "why you ask; sealed with the record that you did")
-	f.Uint64Var(&r.Seq, "record", 0, "number of the record, as answers show it")
+	cmd.Flags().Uint64Var(&r.Seq, "record", 0, "number of the record, as answers show it")
 	_ = cmd.MarkFlagRequired("record") // fails only for a flag that is not there
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r.Common = *q

@@ -285,6 +285,9 @@ func giveReceipt(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if p.JSON {
+		return c.document(map[string]any{"tenant": q.tenant, "record": p.Seq, "receipt": string(text)})
+	}
 	_, err = c.begin(MediaText).Write(text)
 	return err
 }

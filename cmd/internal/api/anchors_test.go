@@ -85,6 +85,9 @@ func TestReceiptOp(t *testing.T) {
 	if len(reads) != 1 || reads[0] != `tenant-7 receipt via direct for "audit"` {
 		t.Errorf("sealed %q", reads)
 	}
+	if c, err = runOp(t, w, "receipt", api.ReceiptParams{Common: api.Common{Tenant: "tenant-7", JSON: true}, Seq: 1}); err != nil || !strings.Contains(c.String(), `"receipt": "receipt of record 1 of tenant-7\n"`) {
+		t.Errorf("got %q, %v", c, err)
+	}
 	if _, err := runOp(t, w, "receipt", api.ReceiptParams{Common: api.Common{Tenant: "tenant-7"}, Seq: 1 << 40}); !problem.Is(err, problem.NotFound) {
 		t.Errorf("no such record: %v", err)
 	}
