@@ -246,6 +246,20 @@ func TestAnchorsByDefault(t *testing.T) {
 	}
 }
 
+// What is closed twice lets go of everything: the next who opens it reads what
+// was sealed.
+func TestClosedTwice(t *testing.T) {
+	s := newSite(t)
+	e := s.open("")
+	s.mustChange(e)
+	s.close(e)
+	e.Close() // a deferred one; the lock is let go of already
+	e = s.open("", func(o *Options) { o.ReadOnly = true })
+	if _, err := e.knownHeads(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoAnchors(t *testing.T) {
 	s := newSite(t)
 	e := s.open("anchors: []\n")

@@ -147,6 +147,7 @@ func (e *Engine) Close() error {
 		}
 	}
 	if !e.o.ReadOnly && e.began {
+		e.began = false // a second Close must not open the cursors again
 		errs = append(errs, e.local.Store.Cursors().PutCursor(endedCursor, []byte(endedWell)))
 	}
 	e.anchors.asking.settle()
