@@ -33,6 +33,9 @@ const (
 	LogCheckpoints     Kind = "log.checkpoints" // in _platform: checkpoints of the other logs
 	LogDamage          Kind = "log.damage"      // in _platform: a log that does not verify
 	LogRecovered       Kind = "log.recovered"   // what came back after a crash or from a backup
+	LogSegment         Kind = "log.segment"     // a segment was sealed or retired
+	LogHold            Kind = "log.hold"        // a legal hold on the log
+	TenantOffboard     Kind = "tenant.offboard" // a step of taking a tenant off
 	PersonKnown        Kind = "person"          // who a token stands for, and each change of name
 	CollectionRun      Kind = "collection.run"
 	CollectionCoverage Kind = "collection.coverage"
@@ -54,7 +57,10 @@ type Info struct {
 	// state or amending an event; they say when or how we looked.
 	Volatile []string
 	Own      bool // made by evidenced, never by a collector
-	Says     string
+	// Lasting records stay when their segment is retired: without them what is
+	// kept could not be read rightly. They hold nothing personal.
+	Lasting bool
+	Says    string
 }
 
 var kinds = map[Kind]Info{}
@@ -79,11 +85,14 @@ func init() {
 		{Kind: SecretMount, State: true, Says: "a mounted secret or auth engine"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
 
-		{Kind: LogGenesis, Own: true, Says: "the first record of a log"},
-		{Kind: LogKey, Own: true, Says: "a new log key"},
+		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
+		{Kind: LogKey, Own: true, Lasting: true, Says: "a new log key"},
 		{Kind: LogCheckpoints, Own: true, Says: "checkpoints of the other logs"},
 		{Kind: LogDamage, Own: true, Says: "a verification found a log wrong"},
-		{Kind: LogRecovered, Own: true, Says: "what a log came back with after a crash or from a backup"},
+		{Kind: LogRecovered, Own: true, Lasting: true, Says: "what a log came back with after a crash or from a backup"},
+		{Kind: LogSegment, Own: true, Lasting: true, Says: "a segment of the log was sealed or retired"},
+		{Kind: LogHold, State: true, Own: true, Says: "a legal hold: nothing is retired, erased or offboarded"},
+		{Kind: TenantOffboard, Own: true, Lasting: true, Says: "a step of taking a tenant off"},
 		{Kind: PersonKnown, State: true, Own: true, Says: "who a person token stands for"},
 		{Kind: CollectionRun, Own: true, Says: "how a due run of a source ended"},
 		{Kind: CollectionCoverage, Own: true, Says: "what a source was seen of"},
@@ -92,7 +101,7 @@ func init() {
 		{Kind: AccessRead, Own: true, Says: "a person read evidence"},
 		{Kind: FindingState, State: true, Own: true, Says: "the verdict of a test"},
 		{Kind: PackIssued, Own: true, Says: "an evidence pack was issued"},
-		{Kind: Erasure, Own: true, Says: "keys of a person or a period were destroyed"},
+		{Kind: Erasure, Own: true, Lasting: true, Says: "keys of a person or a period were destroyed"},
 	} {
 		k.Version = 1
 		kinds[k.Kind] = k

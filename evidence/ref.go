@@ -58,6 +58,7 @@ var schemes = map[string]string{
 	"config":    "effective configuration hash",
 	"pack":      "manifest hash of an evidence pack",
 	"tenant":    "tenant name",
+	"hold":      "name of a legal hold",
 	"log":       "origin of a log",
 	"key":       "key id",
 	"namespace": "Kubernetes namespace",

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"evidenced/evidence"
@@ -58,13 +59,37 @@ type Note struct {
 type LogFile interface {
 	// Head returns the stored head; the zero Head for a new log.
 	Head() (Head, error)
-	// First returns the seq of the oldest record that is kept: 0 until a
+	// First returns the seq from which on every record is kept: 0 until a
 	// segment is retired.
 	First() uint64
+	// Segments lists the segments that are kept, the oldest first. All but the
+	// last are sealed.
+	Segments() []SegmentInfo
+	// Keep stores what outlives the oldest segment before it is retired. It may
+	// be called several times; storing the same again changes nothing.
+	Keep(r Remains) error
+	// Retire drops the oldest segment, which must be sealed: tiles, checkpoints
+	// and the leaf hashes after the last complete tile stay readable, records
+	// do not but for those given to Keep. A retired segment is retired again
+	// without effect, and a retirement that was cut off is completed when the
+	// log is opened.
+	Retire(number int) error
+	// Retired lists the retired segments, the oldest first.
+	Retired() []SegmentInfo
+	// RetiredHashes returns the leaf hashes of the retired records [from,
+	// First()), of which those after the last complete tile are kept.
+	RetiredHashes(from uint64) ([]evidence.Hash, error)
+	// KeptRecords calls fn for each record that outlives its segment, in order,
+	// with what Keep was given to open it.
+	KeptRecords(fn func(e Entry, opening []byte) error) error
+	// KeptPostings calls fn for the postings given to Keep, sorted by bucket
+	// and key.
+	KeptPostings(fn func(Posting) error) error
 	// Append stores entries, complete tiles and the new head in one
 	// transaction. A head naming a new segment opens it.
 	Append(entries []Entry, tiles []Tile, head Head) error
-	// Entry reads one record; ErrNoEntry when it is not there.
+	// Entry reads one record; ErrNoEntry when it is not there, ErrRetired when
+	// it went with its segment.
 	Entry(seq uint64) (Entry, error)
 	// Scan calls fn for the records [from, to) in order. The entry's slices
 	// are valid only during the call.
@@ -83,6 +108,31 @@ type LogFile interface {
 
 // ErrNoEntry says that a record is not in the log.
 var ErrNoEntry = errors.New("no such record")
+
+// ErrRetired says that a record was in the log and went with its segment. It
+// is an ErrNoEntry.
+var ErrRetired = fmt.Errorf("%w any more: it was retired under retention", ErrNoEntry)
+
+// SegmentInfo describes a segment: the records [First, Next), recorded from
+// Oldest to Newest.
+type SegmentInfo struct {
+	Number int       `json:"number"`
+	First  uint64    `json:"first"`
+	Next   uint64    `json:"next"`
+	Oldest time.Time `json:"oldest"`
+	Newest time.Time `json:"newest"`
+	Sealed bool      `json:"sealed"` // read-only: nothing is added any more
+	Bytes  int64     `json:"bytes"`  // on disk; of a retired segment, before it was dropped
+}
+
+// Remains is what outlives a segment: whole records, each with a sealed value that
+// opens its content without the segment's data key, and postings by which
+// de-duplication knows the dropped ones.
+type Remains struct {
+	Entries  []Entry
+	Openings [][]byte // by entry
+	Postings []Posting
+}
 
 // Posting is one entry of a derived index.
 type Posting struct {
@@ -157,6 +207,12 @@ type Intake interface {
 type Backend interface {
 	Open(logID string, create bool) (LogFile, Index, error)
 	Logs() ([]string, error)
+	// End retires every segment of a log that is not open, the newest too, and
+	// removes its index: hashes and checkpoints stay. It may be repeated.
+	End(logID string) error
+	// Ended returns the end of a log that was ended and its newest checkpoint;
+	// false when it was not.
+	Ended(logID string) (Head, Note, bool, error)
 	Cursors
 	Close() error
 }

@@ -75,6 +75,9 @@ const identifyChunk = 64
 func (l *Log) identify(d *draftState) error {
 	draft := &d.item.Draft
 	d.info, _ = evidence.KindInfo(draft.Kind)
+	if d.item.restated != nil {
+		return d.item.restated.adopt(l, d)
+	}
 	var err error
 	if d.info.State {
 		d.ident = l.names.state(draft.Source, draft.Kind, draft.Subject)
@@ -101,9 +104,16 @@ func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err e
 	fresh = make([]*draftState, 0, len(all))
 	for i := range all {
 		d := &all[i]
-		if d.info.State {
+		old, oerr := f.expired(d)
+		switch {
+		case oerr != nil:
+			return nil, oerr
+		case old:
+			l.ret.expired.Add(1)
+			fates[i] = Expired
+		case d.info.State:
 			fates[i], err = f.state(d)
-		} else {
+		default:
 			fates[i], err = f.event(d)
 		}
 		if err != nil {
@@ -384,9 +394,11 @@ func (l *Log) store(ds []*draftState) error {
 	if now.Before(head.Recorded) {
 		now = head.Recorded
 	}
-	if head.Segment == 0 || l.file.Bytes() > l.st.o.SegmentBytes {
-		head.Segment++
+	ds, segment, err := l.nextSegment(ds, head, edge, now)
+	if err != nil {
+		return err
 	}
+	head.Segment = segment
 	dataID, dataKey, err := l.keys.DataKey(head.Segment)
 	if err != nil {
 		return fmt.Errorf("data key of segment %d: %w", head.Segment, err)

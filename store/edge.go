@@ -61,8 +61,11 @@ func loadEdge(f LogFile, head Head) (*edge, error) {
 	e := &edge{frontier: fr}
 	// Level 0: the leaves since the last full tile.
 	start := head.Size - head.Size%TileWidth
-	var leaves []evidence.Hash
-	if err := f.Scan(start, head.Size, func(en Entry) error {
+	leaves, err := f.RetiredHashes(start)
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the retired records: %w", err)
+	}
+	if err := f.Scan(max(start, f.First()), head.Size, func(en Entry) error {
 		leaves = append(leaves, chain.LeafHash(en.Leaf))
 		return nil
 	}); err != nil {

@@ -68,7 +68,7 @@ func (s *Snapshot) CheckpointBefore(t time.Time) (chain.Checkpoint, []byte, erro
 	}
 	defer s.l.release()
 	// Record times never fall, so the first record after t is found by halving.
-	lo, hi := uint64(0), s.size
+	lo, hi := min(s.l.file.First(), s.size), s.size
 	for lo < hi {
 		mid := (lo + hi) / 2
 		e, err := s.l.file.Entry(mid)

@@ -147,7 +147,11 @@ func (l *Log) catchUpIndex() error {
 		}
 		mark = 0
 	}
-	mark = max(mark, l.file.First())
+	if mark < l.file.First() {
+		if mark, err = l.indexRetired(); err != nil {
+			return err
+		}
+	}
 	for mark < l.head.Size {
 		end := min(mark+indexChunk, l.head.Size)
 		ps := make([]Posting, 0, indexChunk*7)

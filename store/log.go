@@ -28,13 +28,15 @@ type Log struct {
 	simulated bool
 
 	backlog backlog
+	ret     retirement // what was retired
 
-	life        sync.Mutex // guards the next five
+	life        sync.Mutex // guards the next six
 	lifeChanged sync.Cond
 	resident    bool
 	opened      bool // once at least
 	users       int  // operations at work
 	used        time.Time
+	ended       error // why it is not opened again
 
 	// What follows is there while the log is resident.
 	file    LogFile
@@ -88,6 +90,9 @@ type Item struct {
 	Carries *evidence.At
 	// From names the record of another log that this item copies.
 	From *evidence.At
+
+	// restated is set with Carries: what the record had that no draft can say.
+	restated *restated
 }
 
 // Fate says what became of an item.
@@ -100,6 +105,7 @@ const (
 	Repeated              // the log had it already
 	Unchanged             // a state that holds already
 	Ignored               // other content under the key of a kind that is not revisable
+	Expired               // about a time whose records were retired: never appended again
 )
 
 // Result is the fate of each item, in order, and the seq of new records.
@@ -159,6 +165,9 @@ func (l *Log) open() (err error) {
 	l.mu.Lock()
 	l.head, l.edge = head, e
 	l.mu.Unlock()
+	if err := l.loadRetired(); err != nil {
+		return err
+	}
 	if l.sign, err = openSignState(l.st.o.SignDir, l.keys.LogID(), l.begins()); err != nil {
 		return err
 	}
@@ -177,6 +186,9 @@ func (l *Log) open() (err error) {
 		return err
 	}
 	if err := l.loadSigned(); err != nil {
+		return err
+	}
+	if err := l.resumeRetired(context.Background()); err != nil {
 		return err
 	}
 	l.done.Add(2)

@@ -142,7 +142,7 @@ func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
 }
 
 // fill reads the next postings.
-func (p *page) fill(ls layers, size uint64) {
+func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
 	for len(p.buf) < pageSize && !p.done {
 		var k, v []byte
 		if p.backward {
@@ -165,7 +165,7 @@ func (p *page) fill(ls layers, size uint64) {
 		}
 		h := hit{when: [16]byte(k[len(p.prefix):])}
 		h.seq = binary.BigEndian.Uint64(h.when[8:])
-		if h.seq >= size || len(p.kinds) > 0 && !slices.Contains(p.kinds, evidence.Kind(v)) {
+		if h.seq >= size || gone(h.seq) || len(p.kinds) > 0 && !slices.Contains(p.kinds, evidence.Kind(v)) {
 			continue
 		}
 		p.buf = append(p.buf, h)
@@ -295,17 +295,26 @@ func (s *Snapshot) refill(pages []*page) error {
 		return err
 	}
 	for _, p := range pages {
-		p.fill(ls, s.size)
+		p.fill(ls, s.size, s.l.gone)
 	}
 	return s.close(ls)
 }
 
 func (s *Snapshot) inOrder(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
-		for i := range s.size {
-			seq := i
+		kept, first := s.l.keptSeqs()
+		before := uint64(len(kept)) // records kept before first
+		n := before + s.size - min(first, s.size)
+		for i := range n {
 			if q.Backward {
-				seq = s.size - 1 - i
+				i = n - 1 - i
+			}
+			seq := first + i - before
+			if i < before {
+				seq = kept[i]
+			}
+			if seq >= s.size {
+				continue // the snapshot is older than what was retired since
 			}
 			if seq < q.FromSeq {
 				if q.Backward {
@@ -416,7 +425,7 @@ func (s *Snapshot) stateOf(ls layers, subject []byte, limit [8]byte) (uint64, bo
 			continue
 		}
 		op, _ := decodeState(v)
-		return seq, op == evidence.OpSet
+		return seq, op == evidence.OpSet && !s.l.gone(seq)
 	}
 }
 
@@ -485,6 +494,9 @@ func (s *Snapshot) load(seq uint64, text, raw bool) (evidence.Record, error) {
 // loadHeld is load for a caller that has the log in use.
 func (s *Snapshot) loadHeld(seq uint64, text, raw bool) (evidence.Record, error) {
 	e, err := s.l.file.Entry(seq)
+	if errors.Is(err, ErrRetired) {
+		return evidence.Record{}, problem.Wrap(problem.NotFound, err, "record %d of %s", seq, s.l.tenant)
+	}
 	if err != nil {
 		return evidence.Record{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
 	}
@@ -543,6 +555,11 @@ func (l *Log) openClaim(lf *chain.Leaf, e Entry, i int) (claim.Opening, error) {
 	}
 	c := lf.Claims[i]
 	ci, err := l.claimCipher(c.Keys)
+	if errors.Is(err, ErrKeyMissing) {
+		if o, ok, kerr := l.openKept(lf, c); ok || kerr != nil {
+			return o, kerr
+		}
+	}
 	if err != nil {
 		return claim.Opening{}, err
 	}

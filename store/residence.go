@@ -20,6 +20,9 @@ func (l *Log) use() error {
 		if l.st.isClosed() {
 			return errClosed
 		}
+		if l.ended != nil {
+			return l.ended
+		}
 		if err := l.open(); err != nil {
 			return fmt.Errorf("open log of tenant %s: %w", l.tenant, err)
 		}
@@ -79,6 +82,15 @@ func (l *Log) close() error {
 		return nil
 	}
 	return l.shut()
+}
+
+// finish closes the log for good; it gives the error from now on.
+func (l *Log) finish(why error) error {
+	err := l.close()
+	l.life.Lock()
+	defer l.life.Unlock()
+	l.ended = why
+	return err
 }
 
 // shut signs what has grown, stores the index and closes the files. The caller

@@ -46,6 +46,8 @@ type Options struct {
 	BeforeFirstSign func(ctx context.Context, f First) error
 
 	SegmentBytes      int64         // a new segment begins above it; default 1 GiB
+	SegmentRecords    uint64        // and after so many records; 0: no limit
+	SegmentMonthly    bool          // and with each UTC month of record time
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
 	OpenLogs          int           // logs kept open at a time; default 128
@@ -60,6 +62,7 @@ type Store struct {
 	mu     sync.Mutex
 	logs   map[evidence.Tenant]*Log
 	prior  map[string]*Log // logs that others continue, by log id
+	ending map[string]bool // log ids that are not handed out any more
 	closed bool
 
 	residentMu sync.Mutex // taken after a log's life
@@ -180,6 +183,9 @@ func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if s.ending[keys.LogID()] {
+		return nil, problem.New(problem.Refused, "tenant %s is being offboarded", t)
 	}
 	l, err := newLog(s, t, keys)
 	if err != nil {

@@ -155,6 +155,9 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		v.expect(mark{size: a.Size, root: a.Root, about: ofCompleteness, what: a.Name, anchor: &a})
 	}
 	slices.SortStableFunc(v.marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
+	if err := v.retired(ctx); err != nil {
+		return nil, err
+	}
 	if err := v.begin(); err != nil {
 		return nil, err
 	}
@@ -163,6 +166,18 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	}
 	v.finish()
 	return v.r, nil
+}
+
+// retired compares what is gone with what the log tells of it.
+func (v *verifier) retired(ctx context.Context) error {
+	wrong, err := v.l.CheckRetired(ctx)
+	if err != nil {
+		return fmt.Errorf("compare what was retired: %w", err)
+	}
+	for _, w := range wrong {
+		v.r.fail(ofIntegrity, "%s", w)
+	}
+	return nil
 }
 
 // open makes anchors of kept checkpoints. One that the log's key did not sign is

@@ -8,7 +8,7 @@
 //	                          was not finished
 //	DIR/installation          what the data directory is
 //	DIR/cursors.db            resume cursors, sealed
-//	DIR/tenants/LOG/log/*.db  the segments of a log
+//	DIR/tenants/LOG/log/*.db  the segments of a log, and retired.db
 //
 // No tenant, person or source is named in it. Keys and sign-state are left out
 // on purpose: keys must be destroyable, and a copy that brings the sign-state
@@ -69,7 +69,7 @@ type Log struct {
 
 var (
 	logID    = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
-	fileName = regexp.MustCompile(`^(installation|cursors\.db|log/[0-9]{4,9}\.[a-z]{2,8})$`)
+	fileName = regexp.MustCompile(`^(installation|cursors\.db|log/[0-9]{4,9}\.[a-z]{2,8}|log/retired\.db)$`)
 )
 
 // ParseManifest reads a manifest strictly: no unknown names, nothing after it,

@@ -4,7 +4,10 @@
 //
 // A segment has four buckets: "r" (seq -> record), "t" (tile level, tile index
 // -> 256 hashes), "n" (size -> signed checkpoint) and "h" (the head, in the
-// newest segment the end of the log). A record is one value: the length of its
+// newest segment the end of the log, and what the log had when the segment
+// began). The newest segment alone is written; the others are sealed, mode
+// 0400, and opened when they are read. What outlives retired segments is in
+// log/retired.db. A record is one value: the length of its
 // leaf, the leaf, then length and bytes of each claim, so that an append
 // writes one key per record in rising order and pages fill whole.
 package bolt
@@ -15,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -41,6 +45,8 @@ var (
 type Backend struct {
 	dir     string
 	indexes index.Pool
+
+	shelf shelf // open sealed segments of all logs
 
 	mu      sync.Mutex
 	cursors *bolt.DB
@@ -149,8 +155,8 @@ func (b *Backend) PutCursor(name string, value []byte) error {
 
 // Open implements store.Backend.
 func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, error) {
-	if logID == "" || strings.ContainsAny(logID, "/\\.") {
-		return nil, nil, fmt.Errorf("bad log id %q", logID)
+	if err := checkID(logID); err != nil {
+		return nil, nil, err
 	}
 	dir := filepath.Join(b.dir, "tenants", logID)
 	if create {
@@ -158,12 +164,17 @@ func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, e
 			return nil, nil, problem.Wrap(problem.Storage, err, "make log directory")
 		}
 	}
-	f := &logFile{dir: filepath.Join(dir, "log")}
+	f := &logFile{dir: filepath.Join(dir, "log"), shelf: &b.shelf}
 	if err := f.openAll(); err != nil {
 		return nil, nil, err
 	}
 	if len(f.segments) == 0 && !create {
+		f.Close()
 		return nil, nil, problem.New(problem.NotFound, "no log in %s", dir)
+	}
+	if len(f.segments) == 0 && len(f.retired) > 0 {
+		f.Close()
+		return nil, nil, problem.New(problem.Refused, "the log in %s was ended: only its hashes and checkpoints are left", dir)
 	}
 	ix, err := b.indexes.Open(filepath.Join(dir, "index"))
 	if err != nil {
@@ -173,20 +184,25 @@ func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, e
 	return f, ix, nil
 }
 
-type segment struct {
-	number int
-	first  uint64 // seq of its first record
-	db     *bolt.DB
-	path   string
-}
-
 // logFile implements store.LogFile. The committer alone appends; mu guards the
 // list of segments, which readers walk.
 type logFile struct {
-	dir string
+	dir   string
+	shelf *shelf
 
+	readOnly bool       // a copy: nothing in it is made or changed
+	retiring sync.Mutex // one retirement at a time
 	mu       sync.RWMutex
-	segments []segment
+	segments []*segment
+	retired  []store.SegmentInfo
+	outlived *bolt.DB // what outlives retired segments; nil when there are none
+}
+
+func checkID(logID string) error {
+	if logID == "" || strings.ContainsAny(logID, "/\\.") {
+		return fmt.Errorf("bad log id %q", logID)
+	}
+	return nil
 }
 
 func segmentName(n int) string { return fmt.Sprintf("%04d.db", n) }
@@ -205,48 +221,19 @@ func (f *logFile) openAll() error {
 			numbers = append(numbers, n)
 		}
 	}
-	sort.Ints(numbers)
-	for i, n := range numbers {
-		s := segment{number: n, path: filepath.Join(f.dir, segmentName(n))}
-		if i == len(numbers)-1 && halfMade(s.path) {
-			if err := os.Remove(s.path); err != nil {
-				return problem.Wrap(problem.Storage, err, "remove half-made segment")
-			}
-			continue
-		}
-		if s.db, err = open(s.path, false); err != nil {
-			f.Close()
-			return err
-		}
-		empty := true
-		err := s.db.View(func(tx *bolt.Tx) error {
-			if b := tx.Bucket(records); b != nil {
-				if k, _ := b.Cursor().First(); len(k) == 8 {
-					s.first, empty = binary.BigEndian.Uint64(k), false
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			f.Close()
-			return problem.Wrap(problem.Corrupt, err, "read segment %s", s.path)
-		}
-		if empty {
-			// A crash between making the file and its first transaction leaves
-			// an empty newest segment, which holds nothing and is made again.
-			s.db.Close()
-			if i != len(numbers)-1 {
-				f.Close()
-				return problem.New(problem.Corrupt, "segment %s is empty but not the newest", s.path)
-			}
-			if err := os.Remove(s.path); err != nil {
-				return problem.Wrap(problem.Storage, err, "remove empty segment")
-			}
-			continue
-		}
-		f.segments = append(f.segments, s)
+	err = f.openRetired(false)
+	if err == nil {
+		err = f.finishRetired()
 	}
-	return nil
+	numbers = slices.DeleteFunc(numbers, f.isRetired)
+	sort.Ints(numbers)
+	if err == nil {
+		err = f.list(numbers)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return err
 }
 
 // Close implements store.LogFile.
@@ -255,11 +242,17 @@ func (f *logFile) Close() error {
 	defer f.mu.Unlock()
 	var first error
 	for _, s := range f.segments {
-		if err := s.db.Close(); err != nil && first == nil {
+		f.shelf.forget(s)
+		if err := s.close(); err != nil && first == nil {
 			first = err
 		}
 	}
-	f.segments = nil
+	if f.outlived != nil {
+		if err := f.outlived.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	f.segments, f.outlived = nil, nil
 	return first
 }
 
@@ -272,7 +265,7 @@ func (f *logFile) Head() (store.Head, error) {
 		return h, nil
 	}
 	s := f.segments[len(f.segments)-1]
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(heads)
 		if b == nil || b.Get(headKey) == nil {
 			return problem.New(problem.Corrupt, "segment %s has no head", s.path)
@@ -286,19 +279,22 @@ func (f *logFile) Head() (store.Head, error) {
 func (f *logFile) First() uint64 {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if len(f.segments) == 0 {
-		return 0
+	if len(f.segments) > 0 {
+		return f.segments[0].info.First
 	}
-	return f.segments[0].first
+	if n := len(f.retired); n > 0 {
+		return f.retired[n-1].Next
+	}
+	return 0
 }
 
 // Append implements store.LogFile.
 func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
-	db, err := f.writable(head.Segment, entries)
+	s, err := f.writable(head, entries)
 	if err != nil {
 		return err
 	}
-	return db.Update(func(tx *bolt.Tx) error {
+	if err := s.db.Update(func(tx *bolt.Tx) error {
 		rb, err := bucket(tx, records)
 		if err != nil {
 			return err
@@ -329,12 +325,19 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 		if err != nil {
 			return err
 		}
+		if err := f.begin(hb, s); err != nil {
+			return err
+		}
 		v, err := json.Marshal(head)
 		if err != nil {
 			return err
 		}
 		return hb.Put(headKey, v)
-	})
+	}); err != nil {
+		return err
+	}
+	f.grown(s, head)
+	return nil
 }
 
 func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
@@ -345,55 +348,57 @@ func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	return b, err
 }
 
-// writable returns the database of the segment, making it when it is new.
-func (f *logFile) writable(number int, entries []store.Entry) (*bolt.DB, error) {
+// writable returns the segment of the head, making it when it is new.
+func (f *logFile) writable(head store.Head, entries []store.Entry) (*segment, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := len(f.segments); n > 0 && f.segments[n-1].number == number {
-		return f.segments[n-1].db, nil
+	n := len(f.segments)
+	if n > 0 && f.segments[n-1].info.Number == head.Segment {
+		return f.segments[n-1], nil
 	}
-	if n := len(f.segments); len(entries) == 0 || n > 0 && f.segments[n-1].number > number {
-		return nil, fmt.Errorf("segment %d is not the newest", number)
+	if len(entries) == 0 || n > 0 && f.segments[n-1].info.Number > head.Segment || f.isRetired(head.Segment) {
+		return nil, fmt.Errorf("segment %d is not the newest", head.Segment)
 	}
-	path := filepath.Join(f.dir, segmentName(number))
-	db, err := open(path, false)
-	if err != nil {
+	s := &segment{
+		path: filepath.Join(f.dir, segmentName(head.Segment)), shelf: f.shelf, writable: true,
+		info: store.SegmentInfo{Number: head.Segment, First: entries[0].Seq, Next: entries[0].Seq, Oldest: head.Recorded, Newest: head.Recorded},
+	}
+	var err error
+	if s.db, err = open(s.path, false); err != nil {
 		return nil, err
 	}
-	d, err := os.Open(f.dir)
-	if err == nil {
-		err = d.Sync()
-		d.Close()
+	if err := syncDir(f.dir); err != nil {
+		s.db.Close()
+		return nil, problem.Wrap(problem.Storage, err, "make segment %s durable", s.path)
 	}
-	if err != nil {
-		db.Close()
-		return nil, problem.Wrap(problem.Storage, err, "make segment %s durable", path)
-	}
-	f.segments = append(f.segments, segment{number: number, first: entries[0].Seq, db: db, path: path})
-	return db, nil
+	f.segments = append(f.segments, s)
+	return s, nil
 }
 
 // at returns the segments that may hold the records [from, to).
-func (f *logFile) at(from, to uint64) []segment {
+func (f *logFile) at(from, to uint64) []*segment {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	i := sort.Search(len(f.segments), func(i int) bool { return f.segments[i].first > from })
+	i := sort.Search(len(f.segments), func(i int) bool { return f.segments[i].info.First > from })
 	if i > 0 {
 		i--
 	}
 	j := i
-	for j < len(f.segments) && (j == i || f.segments[j].first < to) {
+	for j < len(f.segments) && (j == i || f.segments[j].info.First < to) {
 		j++
 	}
-	return append([]segment(nil), f.segments[i:j]...)
+	return slices.Clone(f.segments[i:j])
 }
 
 // Entry implements store.LogFile. The result is a copy.
 func (f *logFile) Entry(seq uint64) (store.Entry, error) {
+	if seq < f.First() {
+		return f.keptEntry(seq)
+	}
 	e := store.Entry{Seq: seq}
 	err := error(store.ErrNoEntry)
 	for _, s := range f.at(seq, seq+1) {
-		verr := s.db.View(func(tx *bolt.Tx) error {
+		verr := s.view(func(tx *bolt.Tx) error {
 			b := tx.Bucket(records)
 			if b == nil {
 				return store.ErrNoEntry
@@ -418,13 +423,16 @@ const scanChunk = 4096
 // Scan implements store.LogFile.
 func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
 	for from < to {
+		if from < f.First() {
+			return fmt.Errorf("record %d: %w", from, store.ErrRetired)
+		}
 		segs := f.at(from, to)
 		if len(segs) == 0 {
 			return store.ErrNoEntry
 		}
 		end := min(to, from+scanChunk)
-		if len(segs) > 1 && segs[1].first < end {
-			end = segs[1].first
+		if len(segs) > 1 && segs[1].info.First < end {
+			end = segs[1].info.First
 		}
 		if err := scanSegment(segs[0], from, end, fn); err != nil {
 			return err
@@ -434,8 +442,8 @@ func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
 	return nil
 }
 
-func scanSegment(s segment, from, end uint64, fn func(store.Entry) error) error {
-	return s.db.View(func(tx *bolt.Tx) error {
+func scanSegment(s *segment, from, end uint64, fn func(store.Entry) error) error {
+	return s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(records)
 		if b == nil {
 			return store.ErrNoEntry
@@ -468,14 +476,21 @@ func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
 		last *= store.TileWidth
 	}
 	var out []byte
-	for _, s := range f.at(last-1, last) {
-		if err := s.db.View(func(tx *bolt.Tx) error {
-			if b := tx.Bucket(tiles); b != nil {
-				out = append(out[:0], b.Get(tileKey(level, index))...)
-			}
-			return nil
-		}); err != nil {
+	read := func(tx *bolt.Tx) error {
+		if b := tx.Bucket(tiles); b != nil {
+			out = append(out[:0], b.Get(tileKey(level, index))...)
+		}
+		return nil
+	}
+	if last-1 < f.First() {
+		if err := f.outlivedView(read); err != nil {
 			return nil, err
+		}
+	} else {
+		for _, s := range f.at(last-1, last) {
+			if err := s.view(read); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if len(out) != store.TileWidth*32 {
@@ -503,34 +518,37 @@ func (f *logFile) PutNote(n store.Note) error {
 // NoteAt implements store.LogFile.
 func (f *logFile) NoteAt(size uint64) (store.Note, error) {
 	f.mu.RLock()
-	segs := append([]segment(nil), f.segments...)
+	segs := slices.Clone(f.segments)
 	f.mu.RUnlock()
+	var n store.Note
+	read := func(tx *bolt.Tx) error {
+		n = noteAt(tx, size)
+		return nil
+	}
 	for i := len(segs) - 1; i >= 0; i-- {
-		var n store.Note
-		err := segs[i].db.View(func(tx *bolt.Tx) error {
-			b := tx.Bucket(notes)
-			if b == nil {
-				return nil
-			}
-			c := b.Cursor()
-			k, v := c.Seek(seqKey(size))
-			if len(k) != 8 || binary.BigEndian.Uint64(k) > size {
-				if k == nil {
-					k, v = c.Last()
-				} else {
-					k, v = c.Prev()
-				}
-			}
-			if len(k) == 8 {
-				n = store.Note{Size: binary.BigEndian.Uint64(k), Signed: append([]byte(nil), v...)}
-			}
-			return nil
-		})
-		if err != nil || n.Signed != nil {
+		if err := segs[i].view(read); err != nil || n.Signed != nil {
 			return n, err
 		}
 	}
-	return store.Note{}, nil
+	return n, f.outlivedView(read)
+}
+
+func noteAt(tx *bolt.Tx, size uint64) store.Note {
+	b := tx.Bucket(notes)
+	if b == nil {
+		return store.Note{}
+	}
+	c := b.Cursor()
+	k, v := c.Seek(seqKey(size))
+	if k == nil {
+		k, v = c.Last()
+	} else if len(k) != 8 || binary.BigEndian.Uint64(k) > size {
+		k, v = c.Prev()
+	}
+	if len(k) != 8 {
+		return store.Note{}
+	}
+	return store.Note{Size: binary.BigEndian.Uint64(k), Signed: append([]byte(nil), v...)}
 }
 
 // Bytes implements store.LogFile.

@@ -2,12 +2,12 @@ package bolt
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,17 +23,42 @@ import (
 // what is copied is the log as it stood at one moment of the copying.
 func (f *logFile) Copy(ctx context.Context, fn store.CopyFunc) error {
 	f.mu.RLock()
-	segs := append([]segment(nil), f.segments...)
+	segs := slices.Clone(f.segments)
 	f.mu.RUnlock()
 	for _, s := range segs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := copyDB(s.db, "log/"+filepath.Base(s.path), fn); err != nil {
-			return fmt.Errorf("copy segment %d: %w", s.number, err)
+		err := s.copy(fn)
+		if err != nil && f.wasRetired(s.info.Number) {
+			continue // meanwhile; what outlives it is in the file that comes last
+		}
+		if err != nil {
+			return fmt.Errorf("copy segment %d: %w", s.info.Number, err)
 		}
 	}
-	return nil
+	f.mu.RLock()
+	outlived := f.outlived
+	f.mu.RUnlock()
+	if outlived == nil {
+		return nil
+	}
+	return copyDB(outlived, "log/"+retiredName, fn)
+}
+
+func (s *segment) copy(fn store.CopyFunc) error {
+	db, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	return copyDB(db, "log/"+filepath.Base(s.path), fn)
+}
+
+func (f *logFile) wasRetired(number int) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.isRetired(number)
 }
 
 func copyDB(db *bolt.DB, name string, fn store.CopyFunc) error {
@@ -58,7 +83,7 @@ func (b *Backend) CopyCursors(fn store.CopyFunc) error {
 // alone: nothing is made, repaired or written, so that a backup can be looked
 // at on a medium that cannot be written to.
 func OpenCopy(dir string) (_ store.LogFile, err error) {
-	f := &logFile{dir: filepath.Join(dir, "log")}
+	f := &logFile{dir: filepath.Join(dir, "log"), shelf: &shelf{}, readOnly: true}
 	es, err := os.ReadDir(f.dir)
 	if err != nil {
 		return nil, problem.Wrap(problem.NotFound, err, "list segments of the copy")
@@ -68,33 +93,30 @@ func OpenCopy(dir string) (_ store.LogFile, err error) {
 			f.Close()
 		}
 	}()
+	if err := f.openRetired(false); err != nil {
+		return nil, err
+	}
 	for _, e := range es {
 		n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".db"))
-		if err != nil || segmentName(n) != e.Name() {
+		if err != nil || segmentName(n) != e.Name() || f.isRetired(n) {
 			continue
 		}
-		s := segment{number: n, path: filepath.Join(f.dir, e.Name())}
-		if s.db, err = open(s.path, true); err != nil {
-			return nil, err
-		}
+		s := &segment{path: filepath.Join(f.dir, e.Name()), shelf: f.shelf}
 		f.segments = append(f.segments, s)
-		if f.segments[len(f.segments)-1].first, err = firstOf(s.db); err != nil {
+		err = s.view(func(tx *bolt.Tx) (err error) {
+			s.info, _, err = describeTx(tx, n)
+			return err
+		})
+		if err == nil && s.info.Next == s.info.First {
+			err = errors.New("it holds no record")
+		}
+		if err != nil {
 			return nil, problem.Wrap(problem.Corrupt, err, "read segment %s", s.path)
 		}
 	}
-	sort.Slice(f.segments, func(i, j int) bool { return f.segments[i].number < f.segments[j].number })
+	sort.Slice(f.segments, func(i, j int) bool { return f.segments[i].info.Number < f.segments[j].info.Number })
+	for i := range f.segments {
+		f.segments[i].info.Sealed = i < len(f.segments)-1
+	}
 	return f, nil
-}
-
-func firstOf(db *bolt.DB) (first uint64, err error) {
-	err = db.View(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(records); b != nil {
-			if k, _ := b.Cursor().First(); len(k) == 8 {
-				first = binary.BigEndian.Uint64(k)
-				return nil
-			}
-		}
-		return errors.New("it holds no record")
-	})
-	return first, err
 }

@@ -28,7 +28,7 @@ const (
 // stretch from the first to the last is asked for in order of the file.
 func (f *logFile) ReadAhead(from, to uint64) {
 	for i, s := range f.at(from, to) {
-		first, last := max(from, s.first), to-1
+		first, last := max(from, s.info.First), to-1
 		if i == 0 {
 			first = from
 		}
@@ -47,8 +47,8 @@ func (f *logFile) ReadAhead(from, to uint64) {
 
 // stretch finds the part of the file from the first record to the last, or to
 // the segment's last if that is earlier.
-func (s segment) stretch(first, last uint64) (begin, end int64, ok bool) {
-	err := s.db.View(func(tx *bolt.Tx) error {
+func (s *segment) stretch(first, last uint64) (begin, end int64, ok bool) {
+	err := s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(records)
 		if b == nil {
 			return nil
@@ -58,7 +58,7 @@ func (s segment) stretch(first, last uint64) (begin, end int64, ok bool) {
 		if len(v) == 0 {
 			return nil
 		}
-		begin = s.place(v)
+		begin = place(tx, v)
 		k, v := c.Seek(seqKey(last))
 		if k == nil {
 			_, v = c.Last()
@@ -66,7 +66,7 @@ func (s segment) stretch(first, last uint64) (begin, end int64, ok bool) {
 		if len(v) == 0 {
 			return nil
 		}
-		end = s.place(v) + int64(len(v))
+		end = place(tx, v) + int64(len(v))
 		ok = begin >= 0 && begin < end
 		return nil
 	})
@@ -75,8 +75,8 @@ func (s segment) stretch(first, last uint64) (begin, end int64, ok bool) {
 
 // place is where in the file a value lies that bbolt handed out: values are
 // parts of the mapped file, whose address the library tells.
-func (s segment) place(v []byte) int64 {
-	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - s.db.Info().Data)
+func place(tx *bolt.Tx, v []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - tx.DB().Info().Data)
 }
 
 // readAhead asks the kernel to read the part of the file; where it cannot be

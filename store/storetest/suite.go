@@ -23,6 +23,8 @@ import (
 func Run(t *testing.T, open func(t testing.TB, dir string) store.Backend) {
 	t.Run("log", func(t *testing.T) { testLog(t, open) })
 	t.Run("segments", func(t *testing.T) { testSegments(t, open) })
+	t.Run("retire", func(t *testing.T) { testRetire(t, open) })
+	t.Run("end", func(t *testing.T) { testEnd(t, open) })
 	t.Run("notes", func(t *testing.T) { testNotes(t, open) })
 	t.Run("index", func(t *testing.T) { testIndex(t, open) })
 	t.Run("cursors", func(t *testing.T) { testCursors(t, open) })

@@ -1,0 +1,250 @@
+package store
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/claim"
+)
+
+// retirement is what a log knows of its retired segments.
+type retirement struct {
+	busy    sync.Mutex // held by a retirement
+	expired atomic.Uint64
+
+	mu    sync.RWMutex
+	next  uint64            // records below are gone but for the kept ones
+	until time.Time         // record time of the newest of them
+	kept  map[uint64][]byte // seq -> what opens it
+	order []uint64          // of kept
+}
+
+// loadRetired reads what outlives the retired segments.
+func (l *Log) loadRetired() error {
+	kept := map[uint64][]byte{}
+	if err := l.file.KeptRecords(func(e Entry, opening []byte) error {
+		kept[e.Seq] = slices.Clone(opening)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read what outlives retired segments: %w", err)
+	}
+	var until time.Time
+	for _, s := range l.file.Retired() {
+		until = s.Newest
+	}
+	l.ret.mu.Lock()
+	defer l.ret.mu.Unlock()
+	l.ret.next, l.ret.until, l.ret.kept, l.ret.order = l.file.First(), until, kept, l.ret.order[:0:0]
+	for seq := range kept {
+		l.ret.order = append(l.ret.order, seq)
+	}
+	slices.Sort(l.ret.order)
+	return nil
+}
+
+// gone reports whether the record went with its segment.
+func (l *Log) gone(seq uint64) bool {
+	l.ret.mu.RLock()
+	defer l.ret.mu.RUnlock()
+	return seq < l.ret.next && l.ret.kept[seq] == nil
+}
+
+// keptSeqs returns the records that outlive their segments, in order, and the
+// seq from which on all are kept.
+func (l *Log) keptSeqs() ([]uint64, uint64) {
+	l.ret.mu.RLock()
+	defer l.ret.mu.RUnlock()
+	return l.ret.order, l.ret.next
+}
+
+// Expired returns how many drafts were refused since the log was opened
+// because they are about a time whose records were retired.
+func (l *Log) Expired() uint64 { return l.ret.expired.Load() }
+
+// expired reports whether the draft is about something that was retired. A
+// known event is: its record is gone. An unknown one is when it happened
+// before the horizon by its source's clock; a time that is only claimed decides
+// nothing. A state is when another took its place before the horizon; else it
+// reaches into what is kept and is wanted whatever its age.
+func (f *filter) expired(d *draftState) (bool, error) {
+	r := f.l.retired()
+	if r.Next == 0 || d.item.Carries != nil {
+		return false, nil
+	}
+	draft := &d.item.Draft
+	old := !draft.OccurredAt.After(r.Until)
+	if d.info.State {
+		if !old {
+			return false, nil
+		}
+		return f.superseded(d, timeKey(draft.OccurredAt), timeKey(r.Until))
+	}
+	if f.events[d.ident] != nil {
+		return false, nil
+	}
+	if e, ok := f.l.recent.event(d.ident); ok {
+		return f.l.gone(e.seq), nil
+	}
+	if d.stored != nil {
+		return len(d.stored) >= 8 && f.l.gone(binary.BigEndian.Uint64(d.stored)), nil
+	}
+	return old && draft.Basis != evidence.BasisClaimed, nil
+}
+
+// superseded reports whether a state of the subject is known after the one
+// instant and up to the other.
+func (f *filter) superseded(d *draftState, after, until [8]byte) (bool, error) {
+	within := func(at [8]byte) bool { return string(at[:]) > string(after[:]) && string(at[:]) <= string(until[:]) }
+	for _, g := range f.l.recent.gens {
+		if slices.ContainsFunc(g.states[d.ident], func(s stateAt) bool { return within(s.at) }) {
+			return true, nil
+		}
+	}
+	if slices.ContainsFunc(f.states[d.ident], func(s stateAt) bool { return within(s.at) }) {
+		return true, nil
+	}
+	newest, ok, err := f.stored(d, until)
+	return ok && within(newest.at), err
+}
+
+// keptCipher returns what seals the openings of kept records: a key that goes
+// with the tenant's root key and with nothing else.
+func (l *Log) keptCipher() (cipher.AEAD, error) {
+	key, err := l.keys.Derived("kept")
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func (l *Log) keptBinding(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte("evidenced/kept/v1\x00"+l.origin+"\x00"), seq)
+}
+
+// sealOpening seals salt and plaintext of a record's content, so that it opens
+// when the data key of its segment is gone.
+func (l *Log) sealOpening(aead cipher.AEAD, lf *chain.Leaf, e Entry) ([]byte, error) {
+	i := slices.IndexFunc(lf.Claims, func(c chain.Claim) bool { return c.Name == "content" })
+	if i < 0 {
+		return nil, fmt.Errorf("record %d has no content claim", e.Seq)
+	}
+	o, err := l.openClaim(lf, e, i)
+	if err != nil {
+		return nil, fmt.Errorf("record %d (%s): %w", e.Seq, lf.Kind, err)
+	}
+	plain, err := json.Marshal(keptOpening{o.Salt[:], o.Plain})
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
+	rand.Read(nonce)
+	return aead.Seal(nonce, nonce, plain, l.keptBinding(e.Seq)), nil
+}
+
+type keptOpening struct {
+	Salt  []byte `json:"salt"`
+	Plain []byte `json:"plain"`
+}
+
+// openKept opens the content of a record that outlives its segment; false when
+// it is another claim or record.
+func (l *Log) openKept(lf *chain.Leaf, c chain.Claim) (claim.Opening, bool, error) {
+	var o claim.Opening
+	l.ret.mu.RLock()
+	sealed := l.ret.kept[lf.Seq]
+	l.ret.mu.RUnlock()
+	if sealed == nil || c.Name != "content" {
+		return o, false, nil
+	}
+	aead, err := l.keptCipher()
+	if err != nil {
+		return o, false, err
+	}
+	n := aead.NonceSize()
+	if len(sealed) < n {
+		return o, false, errKept
+	}
+	plain, err := aead.Open(nil, sealed[:n], sealed[n:], l.keptBinding(lf.Seq))
+	if err != nil {
+		return o, false, errKept
+	}
+	var k keptOpening
+	if err := json.Unmarshal(plain, &k); err != nil || len(k.Salt) != len(o.Salt) {
+		return o, false, errKept
+	}
+	o.Salt, o.Plain = [claim.SaltSize]byte(k.Salt), k.Plain
+	return o, true, o.Check(c.Name, c.Commit)
+}
+
+var errKept = errors.New("what opens a kept record is damaged")
+
+// checkKept verifies the records that outlive their segments against the tree
+// and their openings against the commitments.
+func (l *Log) checkKept(wrong *[]string) error {
+	return l.file.KeptRecords(func(e Entry, _ []byte) error {
+		want, err := l.leafHash(e.Seq)
+		if err != nil {
+			return err
+		}
+		lf, err := chain.Decode(e.Leaf)
+		switch {
+		case chain.LeafHash(e.Leaf) != want:
+			*wrong = append(*wrong, fmt.Sprintf("record %d, which outlives its segment, is not the one in the tree", e.Seq))
+		case err != nil:
+			*wrong = append(*wrong, fmt.Sprintf("record %d: %v", e.Seq, err))
+		default:
+			if _, err := l.openContent(lf, e); err != nil {
+				*wrong = append(*wrong, fmt.Sprintf("record %d (%s), which outlives its segment: %v", e.Seq, lf.Kind, err))
+			}
+		}
+		return nil
+	})
+}
+
+// indexRetired stores the postings of what was retired: all of a record that
+// is kept, and of the others what de-duplication knows them by. It returns the
+// seq to go on from.
+func (l *Log) indexRetired() (uint64, error) {
+	first := l.file.First()
+	var ps []Posting
+	store := func(mark uint64) error {
+		slices.SortFunc(ps, comparePostings)
+		err := l.index.Apply(ps, mark)
+		ps = ps[:0]
+		return err
+	}
+	if err := l.file.KeptPostings(func(p Posting) error {
+		ps = append(ps, Posting{p.Bucket, slices.Clone(p.Key), slices.Clone(p.Value)})
+		if len(ps) < indexChunk {
+			return nil
+		}
+		return store(0)
+	}); err != nil {
+		return 0, fmt.Errorf("index what was retired: %w", err)
+	}
+	if err := l.file.KeptRecords(func(e Entry, _ []byte) error {
+		r, err := l.derive(e)
+		if err == nil {
+			ps = l.names.postings(ps, &r)
+		}
+		return err
+	}); err != nil {
+		return 0, fmt.Errorf("index what outlives retired segments: %w", err)
+	}
+	return first, store(first)
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// TenantDestroyer is a Keyring that can forget a tenant.
+type TenantDestroyer interface {
+	// DestroyTenantKeys removes every key of the tenant's log, its root key and
+	// its people, durably. It does so only while the tenant's log is the named
+	// one: a tenant that was begun anew keeps its keys. Keys that are not there
+	// are no error.
+	DestroyTenantKeys(t evidence.Tenant, logID string) error
+}
+
+// CloseLog closes the tenant's log of this origin for good, signing what has
+// grown: it is not handed out again, and whoever still holds it gets errors. A
+// log that is not open is no error.
+func (s *Store) CloseLog(t evidence.Tenant, origin string) error {
+	id, err := s.logID(origin)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.ending == nil {
+		s.ending = map[string]bool{}
+	}
+	s.ending[id] = true
+	l := s.logs[t]
+	if l != nil && l.keys.LogID() == id {
+		delete(s.logs, t)
+	} else {
+		l = nil
+	}
+	s.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return l.finish(problem.New(problem.Refused, "tenant %s was offboarded", t))
+}
+
+// DestroyTenant destroys the keys of the tenant's log of this origin: nothing
+// in it can be read any more, wherever a copy of it is. It closes the log
+// first, and may be repeated.
+func (s *Store) DestroyTenant(t evidence.Tenant, origin string) error {
+	id, err := s.logID(origin)
+	if err != nil {
+		return err
+	}
+	keys, ok := s.o.Keys.(TenantDestroyer)
+	if !ok {
+		return fmt.Errorf("the keyring cannot destroy the keys of a tenant")
+	}
+	if err := s.CloseLog(t, origin); err != nil {
+		return err
+	}
+	if err := keys.DestroyTenantKeys(t, id); err != nil {
+		return fmt.Errorf("destroy the keys of %s: %w", t, err)
+	}
+	return nil
+}
+
+// End drops the segments of a log whose keys are destroyed, the newest too;
+// hashes and checkpoints stay. It may be repeated.
+func (s *Store) End(origin string) error {
+	id, err := s.logID(origin)
+	if err != nil {
+		return err
+	}
+	return s.o.Backend.End(id)
+}
+
+// Ended returns the end of a log that was ended and its newest signed
+// checkpoint; false when the log was not ended.
+func (s *Store) Ended(origin string) (Head, []byte, bool, error) {
+	id, err := s.logID(origin)
+	if err != nil {
+		return Head{}, nil, false, err
+	}
+	h, n, ok, err := s.o.Backend.Ended(id)
+	return h, n.Signed, ok, err
+}
+
+// logID returns the log id in an origin of this installation.
+func (s *Store) logID(origin string) (string, error) {
+	id, ok := strings.CutPrefix(origin, s.o.Installation+"/")
+	if !ok || id == "" {
+		return "", problem.New(problem.Refused, "log %s is not of this installation", origin)
+	}
+	return id, nil
+}
+
+// Has reports whether the tenant has a log, and of which origin.
+func (s *Store) Has(t evidence.Tenant) (origin string, ok bool, err error) {
+	keys, err := s.o.Keys.Tenant(t, false)
+	if errors.Is(err, ErrKeyMissing) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	return s.o.Installation + "/" + keys.LogID(), true, nil
+}
