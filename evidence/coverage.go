@@ -13,7 +13,10 @@ import (
 // nobody looked.
 type Coverage struct {
 	spans []Span
-	Runs  map[SourceID]RunCounts
+	// Retired is until when the log's records, those of coverage too, were
+	// dropped under retention; zero when none were.
+	Retired time.Time
+	Runs    map[SourceID]RunCounts
 }
 
 // Span is one claimed stretch of one source for some kinds.
@@ -60,8 +63,36 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 			})
 		}
 	}
+	var err error
+	if c.Retired, err = RetiredUntil(ctx, r); err != nil {
+		return nil, fmt.Errorf("load coverage: %w", err)
+	}
 	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
 	return c, nil
+}
+
+// CauseRetired is the cause of a stretch of which nothing is known any more:
+// what was seen of it was dropped under retention. It does not say that nobody
+// looked, nor that nothing happened.
+const CauseRetired = "retired under retention"
+
+// RetiredUntil returns until when the records of a log were dropped under
+// retention, by its own records that tell so; zero when none were.
+func RetiredUntil(ctx context.Context, r Reader) (time.Time, error) {
+	var until time.Time
+	for rec, err := range r.Records(ctx, Query{Kinds: []Kind{LogSegment}}) {
+		if err != nil {
+			return until, err
+		}
+		var f SegmentFacts
+		if err := rec.Decode(&f); err != nil {
+			return until, err
+		}
+		if f.Act == SegmentRetired && f.Newest.After(until) {
+			until = f.Newest.UTC()
+		}
+	}
+	return until, nil
 }
 
 // LookTimes returns the instants at which the span's source was looked at, in
@@ -122,6 +153,9 @@ type Strip struct {
 func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 	var in []Span
 	cuts := []time.Time{p.From, p.To}
+	if c.Retired.After(p.From) && c.Retired.Before(p.To) {
+		cuts = append(cuts, c.Retired)
+	}
 	for _, s := range c.spans {
 		if source != "" && s.Source != source || kind != "" && !slices.Contains(s.Kinds, kind) {
 			continue
@@ -139,6 +173,9 @@ func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 			continue
 		}
 		best := Strip{Period: cell, Cause: "nobody looked"}
+		if !cell.To.After(c.Retired) {
+			best.Cause = CauseRetired
+		}
 		found := false
 		for _, s := range in {
 			if s.Period.From.After(cell.From) || s.Period.To.Before(cell.To) {

@@ -125,8 +125,9 @@ type SegmentInfo struct {
 	Bytes  int64     `json:"bytes"`  // on disk; of a retired segment, before it was dropped
 }
 
-// Remains is what outlives a segment: whole records, each with a sealed value that
-// opens its content without the segment's data key, and postings by which
+// Remains is what outlives a segment: records, each with a sealed value that opens
+// its content without the segment's data key (empty for one whose leaf alone is
+// kept), and postings by which
 // de-duplication knows the dropped ones.
 type Remains struct {
 	Entries  []Entry

@@ -29,7 +29,7 @@ func (s *Snapshot) Export(ctx context.Context, from, to uint64, claims []string,
 		return err
 	}
 	defer s.l.release()
-	return s.l.file.Scan(from, to, func(e Entry) error {
+	return s.l.scanKept(from, to, func(e Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -34,7 +34,9 @@ type retirement struct {
 func (l *Log) loadRetired() error {
 	kept := map[uint64][]byte{}
 	if err := l.file.KeptRecords(func(e Entry, opening []byte) error {
-		kept[e.Seq] = slices.Clone(opening)
+		if len(opening) > 0 { // else only its leaf is kept
+			kept[e.Seq] = slices.Clone(opening)
+		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("read what outlives retired segments: %w", err)
@@ -59,6 +61,15 @@ func (l *Log) gone(seq uint64) bool {
 	defer l.ret.mu.RUnlock()
 	return seq < l.ret.next && l.ret.kept[seq] == nil
 }
+
+// retiredKey reports whether the key is the data key of a retired segment.
+func (l *Log) retiredKey(id string) bool {
+	n := segmentOfKey(id)
+	return n > 0 && slices.ContainsFunc(l.file.Retired(), func(s SegmentInfo) bool { return s.Number == n })
+}
+
+// leafOnly reports whether no claim of the record is kept.
+func (l *Log) leafOnly(e Entry) bool { return len(e.Claims) == 0 && l.gone(e.Seq) }
 
 // keptSeqs returns the records that outlive their segments, in order, and the
 // seq from which on all are kept.
@@ -196,7 +207,7 @@ var errKept = errors.New("what opens a kept record is damaged")
 // checkKept verifies the records that outlive their segments against the tree
 // and their openings against the commitments.
 func (l *Log) checkKept(wrong *[]string) error {
-	return l.file.KeptRecords(func(e Entry, _ []byte) error {
+	return l.file.KeptRecords(func(e Entry, opening []byte) error {
 		want, err := l.leafHash(e.Seq)
 		if err != nil {
 			return err
@@ -207,7 +218,7 @@ func (l *Log) checkKept(wrong *[]string) error {
 			*wrong = append(*wrong, fmt.Sprintf("record %d, which outlives its segment, is not the one in the tree", e.Seq))
 		case err != nil:
 			*wrong = append(*wrong, fmt.Sprintf("record %d: %v", e.Seq, err))
-		default:
+		case len(opening) > 0:
 			if _, err := l.openContent(lf, e); err != nil {
 				*wrong = append(*wrong, fmt.Sprintf("record %d (%s), which outlives its segment: %v", e.Seq, lf.Kind, err))
 			}
@@ -237,7 +248,10 @@ func (l *Log) indexRetired() (uint64, error) {
 	}); err != nil {
 		return 0, fmt.Errorf("index what was retired: %w", err)
 	}
-	if err := l.file.KeptRecords(func(e Entry, _ []byte) error {
+	if err := l.file.KeptRecords(func(e Entry, opening []byte) error {
+		if len(opening) == 0 {
+			return nil
+		}
 		r, err := l.derive(e)
 		if err == nil {
 			ps = l.names.postings(ps, &r)
@@ -247,4 +261,19 @@ func (l *Log) indexRetired() (uint64, error) {
 		return 0, fmt.Errorf("index what outlives retired segments: %w", err)
 	}
 	return first, store(first)
+}
+
+// scanKept is LogFile.Scan over records of which those outlive their segment
+// that were retired.
+func (l *Log) scanKept(from, to uint64, fn func(Entry) error) error {
+	for first := l.file.First(); from < min(to, first); from++ {
+		e, err := l.file.Entry(from)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", from, err)
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return l.file.Scan(from, to, fn)
 }

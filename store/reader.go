@@ -479,6 +479,7 @@ func (s *Snapshot) Identity(ctx context.Context, token evidence.ID) (evidence.Id
 // The reasons why a claim is closed.
 const (
 	closedErased  = "erased"
+	closedRetired = "retired"
 	closedMissing = "key missing"
 )
 
@@ -550,6 +551,9 @@ func fillContent(r *evidence.Record, plain []byte) error {
 
 // openClaim opens the i-th claim of a record.
 func (l *Log) openClaim(lf *chain.Leaf, e Entry, i int) (claim.Opening, error) {
+	if l.leafOnly(e) {
+		return claim.Opening{}, ErrKeyMissing
+	}
 	if i >= len(e.Claims) {
 		return claim.Opening{}, fmt.Errorf("claim %s is not stored", lf.Claims[i].Name)
 	}
@@ -605,6 +609,9 @@ func (l *Log) whyClosed(keys []string) string {
 	for _, id := range keys {
 		if _, err := l.keys.Key(id); err == nil {
 			continue
+		}
+		if l.retiredKey(id) {
+			return closedRetired
 		}
 		h := l.names.ref(evidence.NewRef("key", "", id))
 		v, err := l.openView()

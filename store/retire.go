@@ -202,6 +202,10 @@ func (l *Log) outlive(ctx context.Context, s SegmentInfo) error {
 				return fmt.Errorf("record %d: %w", e.Seq, err)
 			}
 			if info, _ := evidence.KindInfo(lf.Kind); !info.Lasting {
+				if e.Seq == s.Next-1 {
+					// The leaf alone shows when what is kept begins.
+					k.Entries, k.Openings = append(k.Entries, Entry{Seq: e.Seq, Leaf: slices.Clone(e.Leaf)}), append(k.Openings, nil)
+				}
 				return nil
 			}
 			opening, err := l.sealOpening(aead, lf, e)

@@ -74,6 +74,7 @@ func (p *program) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "ask", Title: "Ask:"}, &cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check:"})
 	root.AddCommand(
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
+		p.holdCommand(), p.retentionCommand(), p.tenantCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
 		p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
 		p.backupCommand(), p.restoreCommand(), p.keysCommand(),

@@ -62,9 +62,16 @@ func (p *program) packCommand() *cobra.Command {
 // writePack writes beside the file and renames when the pack is whole: an
 // error or a kill leaves no half pack under the name.
 func (p *program) writePack(ctx context.Context, r api.PackParams, file string) (res api.PackResult, err error) {
+	err = p.writeWhole(ctx, "pack", r, file, &res)
+	return res, err
+}
+
+// writeWhole writes the body of an operation's reply to the file in that way
+// and fills in its result.
+func (p *program) writeWhole(ctx context.Context, op string, params any, file string, res any) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
-		return res, problem.Wrap(problem.Storage, err, "write the pack").WithHint("give -o a file in a directory you may write to")
+		return problem.Wrap(problem.Storage, err, "write the pack").WithHint("give -o a file in a directory you may write to")
 	}
 	defer func() {
 		if err != nil {
@@ -72,17 +79,17 @@ func (p *program) writePack(ctx context.Context, r api.PackParams, file string) 
 		}
 	}()
 	out := &api.Out{Header: func(string) error { return nil }, Body: tmp}
-	if err := p.callTo(ctx, "pack", r, out, &res); err != nil {
-		return res, err
+	if err := p.callTo(ctx, op, params, out, res); err != nil {
+		return err
 	}
 	if err := tmp.Sync(); err != nil {
-		return res, problem.Wrap(problem.Storage, err, "write the pack")
+		return problem.Wrap(problem.Storage, err, "write the pack")
 	}
 	if err := os.Rename(tmp.Name(), file); err != nil {
-		return res, problem.Wrap(problem.Storage, err, "write the pack")
+		return problem.Wrap(problem.Storage, err, "write the pack")
 	}
 	tmp.Close() // synced and in place
-	return res, nil
+	return nil
 }
 
 func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {

@@ -154,5 +154,8 @@ func sighting(cov *evidence.Coverage, id evidence.SourceID, kind evidence.Kind, 
 		return l
 	}
 	l.Cause = "nobody looked"
+	if !at.After(cov.Retired) {
+		l.Cause = evidence.CauseRetired
+	}
 	return l
 }

@@ -11,6 +11,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/store"
+	"evidenced/store/storetest"
 )
 
 // A log that is retired month by month answers, about every time after its
@@ -82,101 +83,6 @@ func keepAndRetire(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// errCrash is what every write gives after the machine went down.
-var errCrash = errors.New("the machine went down")
-
-// crash lets so many durable writes happen; the next is the last, done or not,
-// and nothing is written afterwards.
-type crash struct {
-	left int
-	done bool // the last write still reaches the disk
-	gone bool
-}
-
-func (c *crash) write(do func() error) error {
-	if c == nil || c.left < 0 {
-		return do()
-	}
-	if c.gone {
-		return errCrash
-	}
-	if c.left > 0 {
-		c.left--
-		return do()
-	}
-	c.gone = true
-	if c.done {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return errCrash
-}
-
-// crashing is a backend, and a keyring, whose machine goes down.
-type crashing struct {
-	store.Backend
-	c *crash
-}
-
-func (b crashing) Open(id string, create bool) (store.LogFile, store.Index, error) {
-	f, ix, err := b.Backend.Open(id, create)
-	if err != nil {
-		return nil, nil, err
-	}
-	return crashingFile{f, b.c}, ix, nil
-}
-
-func (b crashing) End(id string) error { return b.c.write(func() error { return b.Backend.End(id) }) }
-
-type crashingFile struct {
-	store.LogFile
-	c *crash
-}
-
-func (f crashingFile) Append(es []store.Entry, ts []store.Tile, h store.Head) error {
-	return f.c.write(func() error { return f.LogFile.Append(es, ts, h) })
-}
-func (f crashingFile) PutNote(n store.Note) error {
-	return f.c.write(func() error { return f.LogFile.PutNote(n) })
-}
-func (f crashingFile) Keep(k store.Remains) error {
-	return f.c.write(func() error { return f.LogFile.Keep(k) })
-}
-func (f crashingFile) Retire(n int) error {
-	return f.c.write(func() error { return f.LogFile.Retire(n) })
-}
-
-type crashingRing struct {
-	store.Keyring
-	c *crash
-}
-
-func (k crashingRing) Tenant(t evidence.Tenant, create bool) (store.TenantKeys, error) {
-	keys, err := k.Keyring.Tenant(t, create)
-	if err != nil {
-		return nil, err
-	}
-	return crashingKeys{keys, k.c}, nil
-}
-
-func (k crashingRing) DestroyTenantKeys(t evidence.Tenant, id string) error {
-	return k.c.write(func() error { return k.Keyring.(store.TenantDestroyer).DestroyTenantKeys(t, id) })
-}
-
-type crashingKeys struct {
-	store.TenantKeys
-	c *crash
-}
-
-func (k crashingKeys) DestroyDataKey(segment int) error {
-	return k.c.write(func() error { return k.TenantKeys.(store.SegmentKeys).DestroyDataKey(segment) })
-}
-
-func crashAfter(c *crash) func(*store.Options) {
-	return func(o *store.Options) { o.Backend, o.Keys = crashing{o.Backend, c}, crashingRing{o.Keys, c} }
-}
-
 // A crash at any write of a retirement leaves a log that verifies, proves what
 // it proved, answers as before, and is done with when it is opened, or asked,
 // again.
@@ -203,21 +109,21 @@ func crashWhileRetiring(t *testing.T, ctx context.Context, k int, done bool) boo
 	t.Helper()
 	c := &clock{start}
 	dir := filepath.Join(t.TempDir(), "data")
-	cr := &crash{left: -1, done: done}
-	loc := months(t, dir, c, crashAfter(cr))
+	cr := &storetest.Crash{Done: done}
+	loc := months(t, dir, c, cr.Options)
 	log := theLog(t, loc)
 	story(t, c, log)
 	before := remember(t, log)
 	want := states(t, log, month(3))
 	early := states(t, log, month(2).Add(-time.Second))
-	cr.left = k
+	cr.After(k)
 	_, err := log.Retire(ctx, retireAll)
 	over := err == nil
-	if !over && !errors.Is(err, errCrash) {
+	if !over && !errors.Is(err, storetest.ErrCrash) {
 		t.Fatalf("write %d: %v", k, err)
 	}
 	if over {
-		cr.left = -1
+		cr.Never()
 	}
 	loc.Close()
 

@@ -80,6 +80,7 @@ type World interface {
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
 	Keeper
+	Retainer
 }
 
 // VerifyRequest says what of a log is verified, and against what.
@@ -151,6 +152,10 @@ var Ops = []Op{
 	{"receipt", giveReceipt},
 	{"backup", makeBackup},
 	{"rotate-log-key", rotateLogKey},
+	{"hold", hold},
+	{"retention", retention},
+	{"offboard-export", offboardExport},
+	{"offboard", offboard},
 }
 
 // Run runs the operation on the world and streams its reply to out. The

@@ -103,6 +103,9 @@ func (c *call) open(ctx context.Context, q *question, p evidence.Period, purpose
 	if err != nil {
 		return nil, err
 	}
+	if err := notRetired(ctx, r, p); err != nil {
+		return nil, err
+	}
 	read := evidence.ReadFacts{Command: c.op, Period: p, Via: c.Via, UID: c.UID, Size: r.Size(), Purpose: purpose}
 	if err := c.Read(ctx, q.tenant, read); err != nil {
 		return nil, fmt.Errorf("seal who asked, before the answer: %w", err)

@@ -31,6 +31,7 @@ func (k *checker) no(path []any, format string, args ...any) {
 func (k *checker) check(specs []collectors.Spec) {
 	k.general()
 	k.verification()
+	k.retention()
 	k.tenants()
 	k.sources(specs)
 	k.accounts()

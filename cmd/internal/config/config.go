@@ -40,6 +40,8 @@ type Config struct {
 	TimeZone   string     `yaml:"time_zone"` // shown beside UTC in answers, IANA name
 	Checkpoint Checkpoint `yaml:"checkpoint"`
 	Verify     Verify     `yaml:"verify"`
+	Segment    Segment    `yaml:"segment"`
+	Retention  Retention  `yaml:"retention"`
 	Tenants    []Tenant   `yaml:"tenants"`
 	Platform   Platform   `yaml:"platform"`
 	Sources    []Source   `yaml:"sources"`
@@ -86,6 +88,7 @@ type Tenant struct {
 	Name evidence.Tenant   `yaml:"name"`
 	Tier string            `yaml:"tier"` // basic, advanced, premium
 	Tags []string          `yaml:"tags"`
+	Keep string            `yaml:"keep"` // in place of retention.keep
 	Owns []collectors.Owns `yaml:"owns"`
 }
 
@@ -138,6 +141,7 @@ func Default() *Config {
 		TimeZone:   "UTC",
 		Checkpoint: Checkpoint{Every: time.Minute, Records: 10_000},
 		Verify:     Verify{ScrubEvery: 24 * time.Hour, BytesPerSecond: 32 << 20},
+		Segment:    Segment{Bytes: 1 << 30, Monthly: true},
 		Pack:       Pack{Raw: "exceptions"},
 	}
 }
@@ -175,6 +179,9 @@ func Parse(file string, data []byte, specs []collectors.Spec) (*Config, error) {
 	return c, nil
 }
 
+// theDefaults names a configuration that came from no file.
+const theDefaults = "the defaults"
+
 // ForDirectory returns the configuration for reading a data directory that
 // stands by itself: defaults alone, keys at their default places in it.
 func ForDirectory(dir string) (*Config, error) {
@@ -182,7 +189,7 @@ func ForDirectory(dir string) (*Config, error) {
 	if err != nil {
 		return nil, problem.Wrap(problem.Usage, err, "data directory %s", dir)
 	}
-	c, err := Parse("the defaults", nil, nil)
+	c, err := Parse(theDefaults, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +197,10 @@ func ForDirectory(dir string) (*Config, error) {
 	c.resolve(abs)
 	return c, nil
 }
+
+// OfDirectory reports whether the configuration is that of a directory
+// that stands by itself, which says nothing of how long records are kept.
+func (c *Config) OfDirectory() bool { return c.file == theDefaults }
 
 // File returns the name of the file the configuration came from.
 func (c *Config) File() string { return c.file }

@@ -24,6 +24,8 @@ type effective struct {
 	TimeZone   string                     `json:"time_zone"`
 	Checkpoint effectiveCheckpoint        `json:"checkpoint"`
 	Verify     effectiveVerify            `json:"verify"`
+	Segment    effectiveSegment           `json:"segment"`
+	Retention  string                     `json:"retention"`
 	Tenants    map[string]effectiveTenant `json:"tenants"`
 	Platform   []map[string][]string      `json:"platform_owns"`
 	Sources    map[string]effectiveSource `json:"sources"`
@@ -46,9 +48,16 @@ type effectiveVerify struct {
 	BytesPerSecond int    `json:"bytes_per_second"`
 }
 
+type effectiveSegment struct {
+	Bytes   int64 `json:"bytes"`
+	Records int   `json:"records"`
+	Monthly bool  `json:"monthly"`
+}
+
 type effectiveTenant struct {
 	Tier string                `json:"tier"`
 	Tags []string              `json:"tags"`
+	Keep string                `json:"keep"`
 	Owns []map[string][]string `json:"owns"`
 }
 
@@ -74,6 +83,8 @@ func (c *Config) Effective() []byte {
 		Format: 1, DataDir: c.DataDir, KeysDir: c.Keys.Dir, SignState: c.Keys.SignStateDir, TimeZone: c.TimeZone,
 		Checkpoint: effectiveCheckpoint{c.Checkpoint.Every.String(), c.Checkpoint.Records},
 		Verify:     effectiveVerify{c.Verify.ScrubEvery.String(), c.Verify.BytesPerSecond},
+		Segment:    effectiveSegment(c.Segment),
+		Retention:  canonicalKeep(c.Retention.Keep, "forever"),
 		Tenants:    map[string]effectiveTenant{},
 		Platform:   canonicalOwns(c.Platform.Owns),
 		Sources:    map[string]effectiveSource{},
@@ -86,7 +97,7 @@ func (c *Config) Effective() []byte {
 		AnchorsRequired: c.AnchorsRequired,
 	}
 	for _, t := range c.Tenants {
-		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), canonicalOwns(t.Owns)}
+		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), canonicalKeep(t.Keep, ""), canonicalOwns(t.Owns)}
 	}
 	for _, s := range c.Sources {
 		e.Sources[string(s.Name)] = effectiveSource{s.Type, s.Schedule, s.Paused, plain(s.Config)}

@@ -312,6 +312,7 @@ func (l *loosener) general() {
 	if l.old.Catalogs != "" && l.young.Catalogs != l.old.Catalogs {
 		l.all("the catalogs of %s are no longer used", l.old.Catalogs)
 	}
+	l.keeps()
 	l.pack()
 }
 

@@ -37,6 +37,8 @@ type Options struct {
 	// AskLimit is how long a first signature waits for what anchors know; 0 is
 	// 30 seconds, and 5 when ReadOnly.
 	AskLimit time.Duration
+
+	store func(*store.Options) // last changes to the store; may be nil
 }
 
 // Engine is an open data directory with its configuration. Its methods may be
@@ -54,7 +56,7 @@ type Engine struct {
 	mu       sync.Mutex  // one pack at a time
 	receipts receiptsFor // for packs; nil: none
 	began    bool        // what a crash lost was looked for
-	keeping  sync.Mutex  // one backup or rotation at a time
+	keeping  sync.Mutex  // one backup, rotation, retention or offboarding at a time
 }
 
 // source is a configured source with its runner.
@@ -95,6 +97,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
 			tellLosses(so)
 			so.BeforeFirstSign = e.beforeFirstSign
+			so.SegmentBytes, so.SegmentRecords, so.SegmentMonthly = o.Config.Segment.Bytes, uint64(o.Config.Segment.Records), o.Config.Segment.Monthly
+			if o.store != nil {
+				o.store(so)
+			}
 		},
 	}); err != nil {
 		return nil, err
@@ -123,6 +129,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	if err = e.resumeRotation(ctx); err != nil {
+		return nil, err
+	}
+	if err = e.resumeOffboardings(ctx); err != nil {
 		return nil, err
 	}
 	if err = e.beginLogs(); err != nil {

@@ -131,6 +131,9 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if err != nil {
 		return nil, err
 	}
+	if err := log.Keeps(q.Period); err != nil {
+		return nil, err
+	}
 	cp, signed, err := log.Checkpoint()
 	if err != nil {
 		return nil, err

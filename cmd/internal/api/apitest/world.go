@@ -32,6 +32,7 @@ type World struct {
 
 	mu      sync.Mutex
 	reads   []string
+	keeper  keeper
 	flushes int
 }
 
