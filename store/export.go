@@ -29,6 +29,7 @@ func (s *Snapshot) Export(ctx context.Context, from, to uint64, claims []string,
 		return err
 	}
 	defer s.l.release()
+	defer s.l.pin()()
 	return s.l.scanKept(from, to, func(e Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err

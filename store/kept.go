@@ -23,11 +23,41 @@ type retirement struct {
 	busy    sync.Mutex // held by a retirement
 	expired atomic.Uint64
 
+	pinMu  sync.Mutex // held while a segment goes
+	unpins sync.Cond  // on pinMu, made by the first that waits
+	pinned int        // long reads that need every segment they began with
+
 	mu    sync.RWMutex
 	next  uint64            // records below are gone but for the kept ones
 	until time.Time         // record time of the newest of them
 	kept  map[uint64][]byte // seq -> what opens it
 	order []uint64          // of kept
+}
+
+// pin keeps every segment that is kept now until the returned function is
+// called: for a long read, which must not lose the ground under it.
+func (l *Log) pin() func() {
+	l.ret.pinMu.Lock()
+	defer l.ret.pinMu.Unlock()
+	l.ret.pinned++
+	return func() {
+		l.ret.pinMu.Lock()
+		defer l.ret.pinMu.Unlock()
+		if l.ret.pinned--; l.ret.pinned == 0 && l.ret.unpins.L != nil {
+			l.ret.unpins.Broadcast()
+		}
+	}
+}
+
+// unpinned runs do while nothing is pinned, and waits for that.
+func (l *Log) unpinned(do func() error) error {
+	l.ret.pinMu.Lock()
+	defer l.ret.pinMu.Unlock()
+	l.ret.unpins.L = &l.ret.pinMu
+	for l.ret.pinned > 0 {
+		l.ret.unpins.Wait()
+	}
+	return do()
 }
 
 // loadRetired reads what outlives the retired segments.

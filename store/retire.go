@@ -163,10 +163,12 @@ func (l *Log) drop(ctx context.Context, s SegmentInfo) error {
 	if err := l.outlive(ctx, s); err != nil {
 		return err
 	}
-	if err := l.file.Retire(s.Number); err != nil {
-		return err
-	}
-	if err := l.loadRetired(); err != nil {
+	if err := l.unpinned(func() error {
+		if err := l.file.Retire(s.Number); err != nil {
+			return err
+		}
+		return l.loadRetired()
+	}); err != nil {
 		return err
 	}
 	return l.destroySegmentKeys()

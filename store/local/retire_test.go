@@ -562,3 +562,31 @@ func TestHoldKeeps(t *testing.T) {
 		t.Error("the hold is lost")
 	}
 }
+
+// A segment that is being read stays until the reader is done.
+func TestRetireWaitsForReaders(t *testing.T) {
+	c := &clock{start}
+	log := theLog(t, months(t, filepath.Join(t.TempDir(), "data"), c, nil))
+	story(t, c, log)
+	snap := log.Snapshot()
+	done := make(chan error, 1)
+	read := uint64(0)
+	if err := snap.Export(t.Context(), 0, snap.Size(), nil, func(o store.Opened) error {
+		if read++; read == 1 {
+			go func() {
+				_, err := log.Retire(context.Background(), retireAll)
+				done <- err
+			}()
+		}
+		return nil
+	}); err != nil || read != snap.Size() {
+		t.Errorf("read %d of %d records: %v", read, snap.Size(), err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("retire: %v", err)
+	}
+	if log.Retired().Next == 0 {
+		t.Error("nothing was retired in the end")
+	}
+	verified(t, log)
+}
