@@ -71,6 +71,7 @@ type OffboardFacts struct {
 	Step      OffboardStep `json:"step"`
 	Tenant    Tenant       `json:"tenant"`
 	Origin    string       `json:"origin"`
+	Earlier   []string     `json:"earlier,omitempty"` // origins of the logs that this one continues; they end with it
 	Reason    string       `json:"reason"`
 	Authority string       `json:"authority"`
 	By        string       `json:"by"` // user id of the process that asked

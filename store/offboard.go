@@ -11,8 +11,8 @@ import (
 
 // TenantDestroyer is a Keyring that can forget a tenant.
 type TenantDestroyer interface {
-	// DestroyTenantKeys removes every key of the tenant's log, its root key and
-	// its people, durably. It does so only while the tenant's log is the named
+	// DestroyTenantKeys removes every key of the tenant's log and of those that
+	// it continues, its root key and its people, durably. It does so only while the tenant's log is the named
 	// one: a tenant that was begun anew keeps its keys. Keys that are not there
 	// are no error.
 	DestroyTenantKeys(t evidence.Tenant, logID string) error
@@ -31,11 +31,11 @@ func (s *Store) CloseLog(t evidence.Tenant, origin string) error {
 		s.ending = map[string]bool{}
 	}
 	s.ending[id] = true
-	l := s.logs[t]
-	if l != nil && l.keys.LogID() == id {
+	l := s.prior[id]
+	delete(s.prior, id)
+	if now := s.logs[t]; now != nil && now.keys.LogID() == id {
+		l = now
 		delete(s.logs, t)
-	} else {
-		l = nil
 	}
 	s.mu.Unlock()
 	if l == nil {
@@ -44,10 +44,10 @@ func (s *Store) CloseLog(t evidence.Tenant, origin string) error {
 	return l.finish(problem.New(problem.Refused, "tenant %s was offboarded", t))
 }
 
-// DestroyTenant destroys the keys of the tenant's log of this origin: nothing
-// in it can be read any more, wherever a copy of it is. It closes the log
-// first, and may be repeated.
-func (s *Store) DestroyTenant(t evidence.Tenant, origin string) error {
+// DestroyTenant destroys the keys of the tenant's log of this origin and of the
+// earlier ones that it continues: nothing in them can be read any more,
+// wherever a copy is. It closes the logs first, and may be repeated.
+func (s *Store) DestroyTenant(t evidence.Tenant, origin string, earlier []string) error {
 	id, err := s.logID(origin)
 	if err != nil {
 		return err
@@ -56,8 +56,10 @@ func (s *Store) DestroyTenant(t evidence.Tenant, origin string) error {
 	if !ok {
 		return fmt.Errorf("the keyring cannot destroy the keys of a tenant")
 	}
-	if err := s.CloseLog(t, origin); err != nil {
-		return err
+	for _, o := range append([]string{origin}, earlier...) {
+		if err := s.CloseLog(t, o); err != nil {
+			return err
+		}
 	}
 	if err := keys.DestroyTenantKeys(t, id); err != nil {
 		return fmt.Errorf("destroy the keys of %s: %w", t, err)

@@ -70,7 +70,6 @@ func (k *Keyring) DestroyTenantKeys(t evidence.Tenant, logID string) error {
 		delete(k.tenants, t)
 		tk.forget()
 	}
-	prefix := []byte(logID + "/")
 	err := k.db.Update(func(tx *bolt.Tx) error {
 		e, name, err := k.entryOf(tx, t)
 		if err != nil {
@@ -78,9 +77,17 @@ func (k *Keyring) DestroyTenantKeys(t evidence.Tenant, logID string) error {
 		}
 		// The keys of a log are named by its id, so those of another log of a
 		// tenant of this name stay.
-		for _, b := range [][]byte{dataBucket, personBucket, keyBucket} {
-			if err := deletePrefix(tx.Bucket(b), prefix); err != nil {
-				return err
+		ends := []string{logID}
+		if e.LogID == logID {
+			for _, p := range e.Prior {
+				ends = append(ends, p.LogID)
+			}
+		}
+		for _, id := range ends {
+			for _, b := range [][]byte{dataBucket, personBucket, keyBucket} {
+				if err := deletePrefix(tx.Bucket(b), []byte(id+"/")); err != nil {
+					return err
+				}
 			}
 		}
 		if e.LogID != logID {

@@ -3,6 +3,8 @@ package keyring
 import (
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	"evidenced/evidence"
 	"evidenced/store"
 )
@@ -117,5 +119,42 @@ func TestDestroyTenantKeys(t *testing.T) {
 	}
 	if p := people(keysOf(t, k, "tenant-2", false)); p.Token != otherPerson.Token {
 		t.Error("another tenant's people changed")
+	}
+}
+
+// With a tenant's log go the earlier ones that it continues.
+func TestDestroySuccession(t *testing.T) {
+	dir := t.TempDir()
+	k := openRing(t, dir)
+	tn, err := evidence.ParseTenant("tenant-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := keysOf(t, k, "tenant-1", true)
+	if _, _, err := old.DataKey(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Succeed(tn, []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	young := keysOf(t, k, "tenant-1", false)
+	if _, _, err := young.DataKey(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.DestroyTenantKeys(tn, young.LogID()); err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	k = openRing(t, dir)
+	if _, err := k.Tenant(tn, false); err == nil {
+		t.Error("the tenant is still known")
+	}
+	if err := k.db.View(func(tx *bolt.Tx) error {
+		if n := tx.Bucket(dataBucket).Stats().KeyN; n != 0 {
+			t.Errorf("%d data keys are left", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

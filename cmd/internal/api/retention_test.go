@@ -11,7 +11,7 @@ import (
 	"evidenced/evidence/problem"
 )
 
-func TestKeeping(t *testing.T) {
+func TestRetaining(t *testing.T) {
 	w := apitest.New()
 	common := api.Common{Tenant: "tenant-7"}
 	off := api.OffboardParams{Tenant: "tenant-7", Reason: "contract ended", Authority: "ticket 4711"}

@@ -265,6 +265,13 @@ func (e *Engine) closeTenant(ctx context.Context, o *offboarded, r api.OffboardR
 		return err
 	}
 	f := factsOf(o, r, evidence.OffboardClosed)
+	earlier, err := e.local.Store.Prior(o.tenant)
+	if err != nil {
+		return err
+	}
+	for _, l := range earlier {
+		f.Earlier = append(f.Earlier, l.Origin())
+	}
 	key, subject := o.origin+"/"+string(f.Step), evidence.NewRef("tenant", "", o.tenant.String())
 	if err := tell(ctx, log, evidence.TenantOffboard, key, subject, f, e.Now().UTC()); err != nil {
 		return err
@@ -286,7 +293,7 @@ func (e *Engine) endTenant(ctx context.Context, o *offboarded) error {
 	f := factsOf(o, r, evidence.OffboardKeys)
 	f.By = closed.By
 	if !o.done(evidence.OffboardKeys) {
-		if err := e.local.Store.DestroyTenant(o.tenant, o.origin); err != nil {
+		if err := e.local.Store.DestroyTenant(o.tenant, o.origin, closed.Earlier); err != nil {
 			return err
 		}
 		if err := e.shred(); err != nil {
@@ -302,8 +309,10 @@ func (e *Engine) endTenant(ctx context.Context, o *offboarded) error {
 	if o.over() {
 		return nil
 	}
-	if err := e.local.Store.End(o.origin); err != nil {
-		return err
+	for _, origin := range append([]string{o.origin}, closed.Earlier...) {
+		if err := e.local.Store.End(origin); err != nil {
+			return err
+		}
 	}
 	head, _, ended, err := e.local.Store.Ended(o.origin)
 	if err != nil {
