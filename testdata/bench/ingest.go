@@ -3,258 +3,245 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
+	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"evidenced/evidence"
 	"evidenced/store"
+	"evidenced/store/local"
 )
 
-var ctx = context.Background()
-
-// sized makes sure that the size of a stored record is known.
-func (b *bench) sized() error {
-	if b.entry > 0 {
-		return nil
+// open begins an installation in a directory of the run.
+func (b *bench) open(name string) (*local.Local, func() error, error) {
+	dir, err := b.sub(name)
+	if err != nil {
+		return nil, nil, err
 	}
-	return pieces(b)
+	l, err := local.Open(local.Options{Dir: dir, Log: b.quiet})
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, func() error {
+		err := l.Close()
+		if rerr := os.RemoveAll(dir); err == nil {
+			err = rerr
+		}
+		return err
+	}, nil
 }
 
-// ingest measures what is acknowledged as durable, claims sealed, by one
-// caller, against the same bytes appended to a plain file. The index follows
-// behind; it is waited for between rounds.
-func ingest(b *bench) error {
-	if err := b.sized(); err != nil {
-		return err
-	}
-	l, err := b.open("ingest")
+// ingest measures appends at three batch sizes against a plain file.
+func (b *bench) ingest(ctx context.Context) (err error) {
+	s, err := b.takeSample(ctx, b.scaled(16_000, 1000))
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	log, err := l.Store.Create(tenant(1))
+	l, done, err := b.open("ingest")
 	if err != nil {
 		return err
 	}
-	n := 0
-	for _, s := range []struct {
-		batch int
-		want  float64
-	}{{1, 0.40}, {100, 0.35}, {1000, 0.50}} {
-		var ours, limits, ratios []float64
-		for range b.rounds {
-			limit, err := b.appendLimit(s.batch)
+	defer func() { err = firstError(err, done()) }()
+	log, err := firstLog(l)
+	if err != nil {
+		return err
+	}
+	next := 0
+	for _, c := range []struct {
+		batch, records int
+		want           float64
+	}{{1, 1000, 0.40}, {100, 40_000, 0.35}, {1000, 100_000, 0.50}} {
+		batches := max(2, b.scaled(c.records, 4*c.batch)/c.batch)
+		appended := func() (float64, error) {
+			drafts := items(next, c.batch*batches)
+			next += len(drafts)
+			rate, err := appendRate(ctx, log, drafts, c.batch)
+			if err == nil {
+				// What the index still has to do must not fall into the limit.
+				err = log.WaitIndexed(ctx)
+			}
+			return rate, err
+		}
+		if _, err := appended(); err != nil { // people, caches, first pages
+			return err
+		}
+		r, err := interleave(b.o.rounds, func() (float64, error) { return plainRate(b.dir, s, c.batch, batches, false) }, appended)
+		if err != nil {
+			return err
+		}
+		reserved, err := repeat(b.o.rounds, func() (float64, error) { return plainRate(b.dir, s, c.batch, batches, true) })
+		if err != nil {
+			return err
+		}
+		b.rep.add(figure{
+			Name: fmt.Sprintf("ingest/batch-%d", c.batch), Unit: perSecond,
+			Note: fmt.Sprintf("into a file written before: %s", show(reserved, perSecond)),
+		}.against(r, "plain file").ratioAtLeast(c.want))
+	}
+	return nil
+}
+
+// appendRate appends drafts in batches, one after the other, and returns
+// records a second. Every draft must become a record.
+func appendRate(ctx context.Context, log *store.Log, drafts []store.Item, batch int) (float64, error) {
+	n := len(drafts)
+	begun := time.Now()
+	for len(drafts) > 0 {
+		k := min(batch, len(drafts))
+		res, err := log.Append(ctx, drafts[:k])
+		if err != nil {
+			return 0, err
+		}
+		if err := allAppended(res); err != nil {
+			return 0, err
+		}
+		drafts = drafts[k:]
+	}
+	return float64(n) / time.Since(begun).Seconds(), nil
+}
+
+func allAppended(res store.Result) error {
+	for i, f := range res.Fates {
+		if f != store.Appended {
+			return fmt.Errorf("draft %d of a batch was not appended (fate %d): the figure would be false", i, f)
+		}
+	}
+	return nil
+}
+
+// callers measures sixteen callers that append one record at a time against
+// one such caller.
+func (b *bench) callers(ctx context.Context) (err error) {
+	const many = 16
+	l, done, err := b.open("callers")
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, done()) }()
+	log, err := firstLog(l)
+	if err != nil {
+		return err
+	}
+	next := 0
+	take := func(n int) []store.Item { next += n; return items(next-n, n) }
+	one := b.scaled(1000, 20)
+	if _, err := appendRate(ctx, log, take(one), 1); err != nil {
+		return err
+	}
+	r, err := interleave(b.o.rounds,
+		func() (float64, error) { return appendRate(ctx, log, take(one), 1) },
+		func() (float64, error) { return together(ctx, log, take(one*8), many) })
+	if err != nil {
+		return err
+	}
+	b.rep.add(figure{Name: fmt.Sprintf("callers/%d", many), Unit: perSecond}.against(r, "one caller").ratioAtLeast(8))
+	return nil
+}
+
+// together appends drafts one at a time from n goroutines.
+func together(ctx context.Context, log *store.Log, drafts []store.Item, n int) (float64, error) {
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	begun := time.Now()
+	for w := range n {
+		wg.Go(func() {
+			_, errs[w] = appendRate(ctx, log, drafts[w*len(drafts)/n:(w+1)*len(drafts)/n], 1)
+		})
+	}
+	wg.Wait()
+	took := time.Since(begun)
+	return float64(len(drafts)) / took.Seconds(), firstError(errs...)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spread measures a batch over many tenants against the same batch for one.
+func (b *bench) spread(ctx context.Context) (err error) {
+	many := b.o.spread
+	l, done, err := b.open("spread")
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, done()) }()
+	sp := spreader{st: l.Store}
+	for i := range many {
+		t, err := tenant(i + 1)
+		if err != nil {
+			return err
+		}
+		sp.tenants = append(sp.tenants, t)
+	}
+	// Begin all logs before the clock runs.
+	if _, _, err := sp.run(ctx, 1, many); err != nil {
+		return err
+	}
+	batches := b.scaled(20, 2)
+	var drained []float64
+	r, err := interleave(b.o.rounds,
+		func() (float64, error) { acked, _, err := sp.run(ctx, batches, 1); return acked, err },
+		func() (float64, error) {
+			acked, taken, err := sp.run(ctx, batches, many)
+			drained = append(drained, taken)
+			return acked, err
+		})
+	if err != nil {
+		return err
+	}
+	b.rep.add(
+		figure{Name: "spread/acknowledged", Unit: perSecond, Note: fmt.Sprintf("%d tenants; durable in the intake", many)}.against(r, "one tenant").ratioAtLeast(0.5),
+		figure{Name: "spread/taken", Unit: perSecond, Measured: median(drained), Note: fmt.Sprintf("%d tenants; until %d batches stand in the logs", many, batches)})
+	return nil
+}
+
+// spreader sends batches to many tenants through the store's one entry for
+// that.
+type spreader struct {
+	st      *store.Store
+	tenants []evidence.Tenant
+	next    int
+}
+
+// run sends so many batches of 1,000 over n tenants, one after the other. It
+// returns records a second until the last was acknowledged, and until the logs
+// had taken all of them.
+func (sp *spreader) run(ctx context.Context, batches, n int) (acked, taken float64, err error) {
+	all := make([][]store.Part, batches)
+	for i := range all {
+		all[i] = make([]store.Part, n)
+		for j := range all[i] {
+			k := (j+1)*batchSize/n - j*batchSize/n
+			all[i][j] = store.Part{Tenant: sp.tenants[j], Items: items(sp.next, k)}
+			sp.next += k
+		}
+	}
+	var ins []*store.Ingested
+	begun := time.Now()
+	for _, parts := range all {
+		in, err := sp.st.Ingest(ctx, parts)
+		if err != nil {
+			return 0, 0, err
+		}
+		ins = append(ins, in)
+	}
+	ackedIn := time.Since(begun)
+	for _, in := range ins {
+		for j := range n {
+			res, err := in.Wait(ctx, j)
 			if err != nil {
-				return err
+				return 0, 0, err
 			}
-			// The drafts are made before: a collector's work is not the log's.
-			batches := make([][]store.Item, 0, 256)
-			total := 0
-			for len(batches) < cap(batches) && total < 20_000 {
-				batches = append(batches, batchOf(n, s.batch))
-				n += s.batch
-				total += s.batch
-			}
-			runtime.GC()
-			begun := time.Now()
-			for _, items := range batches {
-				if _, err := log.Append(ctx, items); err != nil {
-					return err
-				}
-			}
-			rate := float64(total) / time.Since(begun).Seconds()
-			ours, limits, ratios = append(ours, rate), append(limits, limit), append(ratios, rate/limit)
-			if err := log.WaitIndexed(ctx); err != nil {
-				return err
+			if err := allAppended(res); err != nil {
+				return 0, 0, err
 			}
 		}
-		ratio := median(ratios)
-		b.add(figure{
-			Name: fmt.Sprintf("acknowledged ingest, batch %d", s.batch), Measured: median(ours), Unit: "records/s",
-			Against: "plain append + fdatasync", Limit: median(limits), Ratio: ratio, Want: fmt.Sprintf(">= %.2f", s.want),
-		}, ratio >= s.want)
 	}
-	return nil
-}
-
-// callers measures sixteen callers that append one record at a time, against
-// one.
-func callers(b *bench) error {
-	l, err := b.open("callers")
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	log, err := l.Store.Create(tenant(1))
-	if err != nil {
-		return err
-	}
-	var n atomic.Int64
-	rate := func(callers int) (float64, error) {
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		var first error
-		done := 0
-		begun := time.Now()
-		for range callers {
-			wg.Go(func() {
-				mine := 0
-				var err error
-				for err == nil && time.Since(begun) < long {
-					_, err = log.Append(ctx, batchOf(int(n.Add(1)), 1))
-					mine++
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				done += mine
-				if first == nil {
-					first = err
-				}
-			})
-		}
-		wg.Wait()
-		return float64(done) / time.Since(begun).Seconds(), first
-	}
-	var one, many, ratios []float64
-	for range b.rounds {
-		o, err := rate(1)
-		if err != nil {
-			return err
-		}
-		m, err := rate(16)
-		if err != nil {
-			return err
-		}
-		one, many, ratios = append(one, o), append(many, m), append(ratios, m/o)
-	}
-	r := median(ratios)
-	b.add(figure{Name: "16 callers, a record at a time", Measured: median(many), Unit: "records/s", Against: "one caller", Limit: median(one), Ratio: r, Want: ">= 8"}, r >= 8)
-	return nil
-}
-
-// spread measures batches of 1,000 over 300 tenants against batches of 1,000
-// for one: how long until they are durable.
-func spread(b *bench) error {
-	l, err := b.open("spread")
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	const tenants, size = 300, 1000
-	n := 0
-	parts := func(tenants int) []store.Part {
-		ps := make([]store.Part, tenants)
-		for i := range size {
-			p := &ps[i%tenants]
-			p.Tenant = tenant(i % tenants)
-			p.Items = append(p.Items, item(n))
-			n++
-		}
-		return ps
-	}
-	wait := func(in *store.Ingested, ps []store.Part) error {
-		for i := range ps {
-			if _, err := in.Wait(ctx, i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	// The logs begin before the clock does.
-	ps := parts(tenants)
-	in, err := l.Store.Ingest(ctx, ps)
-	if err != nil {
-		return err
-	}
-	if err := wait(in, ps); err != nil {
-		return err
-	}
-	rate := func(tenants int) (float64, error) {
-		var spent time.Duration
-		const batches = 4
-		for range batches {
-			ps := parts(tenants)
-			begun := time.Now()
-			in, err := l.Store.Ingest(ctx, ps)
-			if err != nil {
-				return 0, err
-			}
-			spent += time.Since(begun)
-			if err := wait(in, ps); err != nil { // the logs catch up, beside the clock
-				return 0, err
-			}
-		}
-		return batches * size / spent.Seconds(), nil
-	}
-	var one, many, ratios []float64
-	for range b.rounds {
-		o, err := rate(1)
-		if err != nil {
-			return err
-		}
-		m, err := rate(tenants)
-		if err != nil {
-			return err
-		}
-		one, many, ratios = append(one, o), append(many, m), append(ratios, m/o)
-	}
-	r := median(ratios)
-	b.add(figure{Name: "a batch of 1,000 over 300 tenants, until durable", Measured: median(many), Unit: "records/s", Against: "over one tenant", Limit: median(one), Ratio: r, Want: ">= 0.5"}, r >= 0.5)
-	return nil
-}
-
-// million fills the large log, with the index caught up, and watches memory.
-func million(b *bench) error {
-	l, err := b.open("large")
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	log, err := l.Store.Create(tenant(1))
-	if err != nil {
-		return err
-	}
-	const step = 1_000_000
-	var peak uint64
-	var peakAt1M uint64
-	for n := 0; n < b.records; {
-		end := min(n+step, b.records)
-		first := n
-		begun := time.Now()
-		for n < end {
-			size := min(1000, end-n)
-			if _, err := log.Append(ctx, batchOf(n, size)); err != nil {
-				return err
-			}
-			if n += size; n%50_000 == 0 {
-				peak = max(peak, heap())
-			}
-		}
-		if err := log.WaitIndexed(ctx); err != nil {
-			return err
-		}
-		rate := float64(end-first) / time.Since(begun).Seconds()
-		switch {
-		case first == 0:
-			peakAt1M = peak
-			b.add(figure{Name: fmt.Sprintf("with all indexes, the first %d records", end), Measured: rate, Unit: "records/s", Want: ">= 60,000/s"}, rate >= 60_000)
-		case end == b.records:
-			b.add(figure{Name: fmt.Sprintf("with all indexes, the last %d of %d", end-first, end), Measured: rate, Unit: "records/s", Want: ">= 30,000/s"}, rate >= 30_000)
-		}
-	}
-	b.add(figure{Name: "live heap at most, first million", Measured: float64(peakAt1M) / (1 << 20), Unit: "MiB", Want: "< 150"}, peakAt1M < 150<<20)
-	if b.records > step {
-		b.add(figure{Name: fmt.Sprintf("live heap at most, up to %d", b.records), Measured: float64(peak) / (1 << 20), Unit: "MiB", Want: "< 150"}, peak < 150<<20)
-	}
-	_, _, err = log.Checkpoint()
-	return err
-}
-
-// heap is what is alive after a collection.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	records := float64(batches * batchSize)
+	return records / ackedIn.Seconds(), records / time.Since(begun).Seconds(), nil
 }

@@ -1,185 +1,70 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io/fs"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"evidenced/evidence"
 	"evidenced/store"
 )
 
-// dropCache asks the kernel to forget the pages of the files under the folder.
-func dropCache(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		f, err := os.Open(path)
+// verify measures a verification of the large log, warm, cold and deep.
+func (b *bench) verify(ctx context.Context) error {
+	g, err := b.grow(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := b.takeSample(ctx, b.scaled(16_000, 1000))
+	if err != nil {
+		return err
+	}
+	of := func(o store.VerifyOptions) func() (float64, error) {
+		return func() (float64, error) { return g.verifyRate(ctx, o) }
+	}
+	if _, err := g.verifyRate(ctx, store.VerifyOptions{}); err != nil { // reads the files into memory
+		return err
+	}
+	limit := func() (float64, error) { return s.hashAll(), nil }
+	warm, err := interleave(b.o.rounds, limit, of(store.VerifyOptions{}))
+	if err != nil {
+		return err
+	}
+	deep, err := interleave(min(b.o.rounds, 3), limit, of(store.VerifyOptions{Deep: true}))
+	if err != nil {
+		return err
+	}
+	var left []float64
+	cold, err := interleave(min(b.o.rounds, 3), limit, func() (float64, error) {
+		resident, err := g.reopenCold(b)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		defer f.Close()
-		if err := unix.Fdatasync(int(f.Fd())); err != nil {
-			return err
-		}
-		return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+		left = append(left, resident)
+		return g.verifyRate(ctx, store.VerifyOptions{})
 	})
-}
-
-// large opens the log that the section million made.
-func (b *bench) large() (close func() error, log *store.Log, err error) {
-	if _, err := os.Stat(b.path("large")); err != nil {
-		return nil, nil, errNoLog
-	}
-	l, err := b.open("large")
-	if err != nil {
-		return nil, nil, err
-	}
-	if log, err = l.Store.Log(tenant(1)); err != nil {
-		l.Close()
-		return nil, nil, err
-	}
-	return l.Close, log, nil
-}
-
-func verify(b *bench) error {
-	if err := b.sized(); err != nil {
-		return err
-	}
-	measure := func(deep, cold bool) (float64, error) {
-		if cold {
-			if err := dropCache(b.path("large")); err != nil {
-				return 0, err
-			}
-		}
-		done, log, err := b.large()
-		if err != nil {
-			return 0, err
-		}
-		defer done()
-		begun := time.Now()
-		rep, err := log.Verify(ctx, store.VerifyOptions{Deep: deep})
-		if err != nil {
-			return 0, err
-		}
-		if !rep.OK() {
-			return 0, fmt.Errorf("the log does not verify: %v", rep.Failures)
-		}
-		return float64(rep.Records) / time.Since(begun).Seconds(), nil
-	}
-	rounds := func(deep, cold bool) (rates []float64, err error) {
-		for range b.rounds {
-			r, err := measure(deep, cold)
-			if err != nil {
-				return nil, err
-			}
-			rates = append(rates, r)
-		}
-		return rates, nil
-	}
-	if _, err := measure(false, false); err != nil { // warms the cache
-		return err
-	}
-	var ours, limits, ratios []float64
-	for range b.rounds {
-		limit := hashLimit(b.entry/2) / float64(b.entry)
-		r, err := measure(false, false)
-		if err != nil {
-			return err
-		}
-		ours, limits, ratios = append(ours, r), append(limits, limit), append(ratios, r/limit)
-	}
-	b.add(figure{Name: "verify, warm", Measured: median(ours), Unit: "records/s", Against: "SHA-256 of the same bytes, all cores", Limit: median(limits), Ratio: median(ratios), Want: ">= 0.60"}, median(ratios) >= 0.6)
-	cold, err := rounds(false, true)
 	if err != nil {
 		return err
 	}
-	b.add(figure{Name: "verify, cold", Measured: median(cold), Unit: "records/s", Want: ">= 0.3M/s"}, median(cold) >= 300_000)
-	deep, err := rounds(true, false)
-	if err != nil {
-		return err
-	}
-	b.add(figure{Name: "verify, every claim opened", Measured: median(deep), Unit: "records/s", Want: ">= 0.2M/s"}, median(deep) >= 200_000)
+	at := thousands(g.size) + " records"
+	b.rep.add(
+		figure{Name: "verify/warm", Unit: perSecond, Note: at}.against(warm, "SHA-256").ratioAtLeast(0.60),
+		figure{Name: "verify/cold", Unit: perSecond, Note: fmt.Sprintf("%s; %.1f %% of the pages were left in memory", at, 100*median(left))}.against(cold, "SHA-256").atLeast(300_000),
+		figure{Name: "verify/deep", Unit: perSecond, Note: at + "; every claim opened"}.against(deep, "SHA-256").atLeast(200_000),
+	)
 	return nil
 }
 
-// state asks what held at an instant.
-func state(b *bench) error {
-	done, log, err := b.large()
+// verifyRate verifies the whole log and returns records a second. A log that
+// does not verify is an error.
+func (g *large) verifyRate(ctx context.Context, o store.VerifyOptions) (float64, error) {
+	begun := time.Now()
+	rep, err := g.log.Verify(ctx, o)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	at := begin.Add(time.Duration(b.records) * 70 * time.Millisecond) // two thirds into the log
-	one := func(log *store.Log) error {
-		n := rand.IntN(min(subjects, b.records/5*6/10))
-		q := evidence.Query{
-			Kinds: []evidence.Kind{evidence.DeployState}, Subject: evidence.NewRef("app", "bench", fmt.Sprintf("argocd/app-%d", n)),
-			Period: evidence.Period{To: at}, Backward: true, Limit: 1,
-		}
-		found := false
-		for _, err := range log.Snapshot().Records(ctx, q) {
-			if err != nil {
-				return err
-			}
-			found = true
-		}
-		if !found {
-			return fmt.Errorf("no state of app %d before %s", n, at)
-		}
-		return nil
+	took := time.Since(begun)
+	if !rep.OK() || rep.Records < uint64(g.size) || o.Deep && rep.Opened < rep.Records {
+		return 0, fmt.Errorf("the log does not verify: %d of %d records, %d claims opened, %v", rep.Records, g.size, rep.Opened, rep.Failures)
 	}
-	for range 1000 { // warms the cache
-		if err := one(log); err != nil {
-			return err
-		}
-	}
-	v, err := per(func() error { return one(log) })
-	if err != nil {
-		return err
-	}
-	b.add(figure{Name: "the state of one subject at an instant, warm", Measured: 1e3 / v, Unit: "ms", Want: "< 0.1 ms"}, 1e3/v < 0.1)
-	var all []float64
-	count := 0
-	for range b.rounds {
-		begun := time.Now()
-		count = 0
-		for _, err := range log.Snapshot().States(ctx, evidence.DeployState, at) {
-			if err != nil {
-				return err
-			}
-			count++
-		}
-		all = append(all, time.Since(begun).Seconds())
-	}
-	b.add(figure{Name: fmt.Sprintf("the state of all %d subjects at an instant", count), Measured: median(all), Unit: "s", Want: "< 1.5 s"}, median(all) < 1.5)
-	if err := done(); err != nil {
-		return err
-	}
-	var cold []float64
-	for range b.rounds {
-		done, log, err := b.large()
-		if err != nil {
-			return err
-		}
-		_ = log.Size() // opens the files; only what is asked for is read cold
-		if err := dropCache(b.path("large")); err != nil {
-			return err
-		}
-		begun := time.Now()
-		if err := one(log); err != nil {
-			return err
-		}
-		cold = append(cold, time.Since(begun).Seconds()*1e3)
-		if err := done(); err != nil {
-			return err
-		}
-	}
-	b.add(figure{Name: "the state of one subject at an instant, cold", Measured: median(cold), Unit: "ms", Want: "< 2 ms"}, median(cold) < 2)
-	return nil
+	return float64(rep.Records) / took.Seconds(), nil
 }
