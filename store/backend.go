@@ -91,6 +91,10 @@ type LogFile interface {
 	// Entry reads one record; ErrNoEntry when it is not there, ErrRetired when
 	// it went with its segment.
 	Entry(seq uint64) (Entry, error)
+	// Entries calls fn for the records with the seqs, which rise. The entry's
+	// slices are valid only during the call. A record that is not there ends it
+	// with ErrNoEntry or ErrRetired.
+	Entries(seqs []uint64, fn func(i int, e Entry) error) error
 	// Scan calls fn for the records [from, to) in order. The entry's slices
 	// are valid only during the call.
 	Scan(from, to uint64, fn func(Entry) error) error

@@ -90,7 +90,7 @@ func (l *Log) identify(d *draftState) error {
 		}
 	}
 	if !d.info.State {
-		d.stored, err = l.index.Get(bucketIdentity, d.ident[:])
+		d.stored, err = l.index.Get(BucketIdentity, d.ident[:])
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -113,6 +114,7 @@ type page struct {
 	kinds    []evidence.Kind // of bucketLink and bucketPerson, to filter early
 
 	buf  []hit
+	want int // hits to read at a time: few at first, for the one who wants one
 	done bool
 }
 
@@ -143,7 +145,8 @@ func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
 
 // fill reads the next postings.
 func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
-	for len(p.buf) < pageSize && !p.done {
+	p.want = min(max(8, 4*p.want), pageSize)
+	for len(p.buf) < p.want && !p.done {
 		var k, v []byte
 		if p.backward {
 			k, v = ls.seekLT(p.bucket, p.to)
@@ -357,8 +360,8 @@ func (s *Snapshot) States(ctx context.Context, kind evidence.Kind, at time.Time)
 	}
 }
 
-// loadChunk is how many records one core opens before it looks for more.
-const loadChunk = 16
+// loadChunk is how many records one core opens in one read transaction.
+const loadChunk = 32
 
 // loadAll opens records on all cores and yields them in order. It reports
 // whether to go on.
@@ -367,25 +370,36 @@ func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) boo
 		yield(evidence.Record{}, err)
 		return false
 	}
+	// In order of seq, as they lie on the disk; a chunk in one transaction.
+	order := make([]int, len(seqs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[a], seqs[b]) })
 	recs := make([]evidence.Record, len(seqs))
-	ready := inOrder(len(seqs), loadChunk, func(i int) (err error) {
-		recs[i], err = s.loadHeld(seqs[i], false, false)
-		return err
-	})
-	err := ready(len(seqs) - 1)
-	s.l.release() // before the caller's own work, which may take long
-	for i := range recs {
-		if err != nil && recs[i].Leaf == (evidence.Hash{}) {
-			break
+	chunks := (len(seqs) + loadChunk - 1) / loadChunk
+	err := inOrder(chunks, 1, func(c int) error {
+		at := order[c*loadChunk : min((c+1)*loadChunk, len(order))]
+		sorted := make([]uint64, len(at))
+		for i, o := range at {
+			sorted[i] = seqs[o]
 		}
+		return s.l.file.Entries(sorted, func(i int, e Entry) (err error) {
+			recs[at[i]], err = s.opened(e, false, false)
+			return err
+		})
+	})(chunks - 1)
+	s.l.release() // before the caller's own work, which may take long
+	if err != nil {
+		yield(evidence.Record{}, fmt.Errorf("read records of %s: %w", s.l.tenant, err))
+		return false
+	}
+	for i := range recs {
 		if !yield(recs[i], nil) {
 			return false
 		}
 	}
-	if err != nil {
-		yield(evidence.Record{}, err)
-	}
-	return err == nil
+	return true
 }
 
 // statePage finds the states in force of up to pageSize subjects from the key
@@ -501,6 +515,12 @@ func (s *Snapshot) loadHeld(seq uint64, text, raw bool) (evidence.Record, error)
 	if err != nil {
 		return evidence.Record{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
 	}
+	return s.opened(e, text, raw)
+}
+
+// opened opens a stored record.
+func (s *Snapshot) opened(e Entry, text, raw bool) (evidence.Record, error) {
+	seq := e.Seq
 	lf, err := chain.Decode(e.Leaf)
 	if err != nil {
 		return evidence.Record{}, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)

@@ -195,7 +195,7 @@ func (l *Log) outlive(ctx context.Context, s SegmentInfo) error {
 				return err
 			}
 			for _, p := range l.names.postings(nil, &r) {
-				if p.Bucket == bucketIdentity || p.Bucket == bucketState {
+				if p.Bucket == BucketIdentity || p.Bucket == bucketState {
 					k.Postings = append(k.Postings, p)
 				}
 			}

@@ -21,7 +21,7 @@ import (
 //	'l' reference time seq                       -> kind
 //	'p' person token time seq                    -> kind
 const (
-	bucketIdentity = 'd'
+	BucketIdentity = 'd' // the only one that is read by whole keys
 	bucketTime     = 't'
 	bucketState    = 's'
 	bucketLink     = 'l'
@@ -156,7 +156,7 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 	case info.State:
 		put(bucketState, encodeState(r.op, r.digest), kind, zero, r.ident[:], when[:])
 	default:
-		put(bucketIdentity, append(binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.seq), r.digest[:]...), r.ident[:])
+		put(BucketIdentity, append(binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.seq), r.digest[:]...), r.ident[:])
 	}
 	if !r.closed {
 		links := len(ps)

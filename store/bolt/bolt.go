@@ -416,6 +416,56 @@ func (f *logFile) Entry(seq uint64) (store.Entry, error) {
 	return e, err
 }
 
+// Entries implements store.LogFile.
+func (f *logFile) Entries(seqs []uint64, fn func(i int, e store.Entry) error) error {
+	for i := 0; i < len(seqs); {
+		if seqs[i] < f.First() {
+			e, err := f.keptEntry(seqs[i])
+			if err != nil {
+				return fmt.Errorf("record %d: %w", seqs[i], err)
+			}
+			if err := fn(i, e); err != nil {
+				return err
+			}
+			i++
+			continue
+		}
+		// One transaction for all records of a segment.
+		segs := f.at(seqs[i], seqs[i]+1)
+		if len(segs) == 0 {
+			return fmt.Errorf("record %d: %w", seqs[i], store.ErrNoEntry)
+		}
+		err := segs[0].view(func(tx *bolt.Tx) error {
+			b := tx.Bucket(records)
+			if b == nil {
+				return store.ErrNoEntry
+			}
+			c := b.Cursor()
+			for begun := i; i < len(seqs); i++ {
+				k, v := c.Seek(seqKey(seqs[i]))
+				if len(k) != 8 || binary.BigEndian.Uint64(k) != seqs[i] {
+					if i > begun {
+						return nil // perhaps in the next segment
+					}
+					return fmt.Errorf("record %d: %w", seqs[i], store.ErrNoEntry)
+				}
+				e, err := decodeEntry(seqs[i], v, nil)
+				if err != nil {
+					return err
+				}
+				if err := fn(i, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // scanChunk bounds how many records one read transaction walks, so that a long
 // scan pins no pages.
 const scanChunk = 4096

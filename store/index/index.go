@@ -103,12 +103,17 @@ func (x *index) open() error {
 		// Four memtables may wait while one is written.
 		MemTableStopWritesThreshold: 4,
 		DisableTableStats:           true,
+		// Postings come in random order: the more tables are merged at a time,
+		// the less often the large ones below are written again.
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 32,
+		LBaseMaxBytes:         256 << 20,
 	}
+	o.TargetFileSizes[0] = memtableBytes
 	for i := range o.Levels {
-		// Keyed digests do not compress; filters answer most look-ups of an
-		// identity that is new.
+		// Keyed digests do not compress.
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].FilterPolicy = filters{bloom.FilterPolicy(10)}
 	}
 	db, err := pebble.Open(x.dir, o)
 	if err != nil {
@@ -118,6 +123,32 @@ func (x *index) open() error {
 	x.db = db
 	return nil
 }
+
+// filters answers most look-ups of an identity that is new without reading a
+// block. Only identities are looked up by their whole key, so only they are in
+// the filters: with the other postings, six times as many, the filters would
+// not fit into the cache.
+type filters struct{ pebble.FilterPolicy }
+
+func (f filters) Name() string { return "evidenced.identities" }
+
+func (f filters) MayContain(t pebble.FilterType, filter, key []byte) bool {
+	return !filtered(key) || f.FilterPolicy.MayContain(t, filter, key)
+}
+
+func (f filters) NewWriter(t pebble.FilterType) pebble.FilterWriter {
+	return identitiesOnly{f.FilterPolicy.NewWriter(t)}
+}
+
+type identitiesOnly struct{ pebble.FilterWriter }
+
+func (w identitiesOnly) AddKey(key []byte) {
+	if filtered(key) {
+		w.FilterWriter.AddKey(key)
+	}
+}
+
+func filtered(key []byte) bool { return len(key) > 0 && key[0] == store.BucketIdentity }
 
 // Close implements store.Index.
 func (x *index) Close() error {
@@ -253,7 +284,14 @@ func (v *view) SeekGE(bucket byte, key []byte) (k, val []byte) {
 
 // SeekLT implements store.IndexView.
 func (v *view) SeekLT(bucket byte, key []byte) (k, val []byte) {
-	if !v.it.SeekLT(v.at(bucket, key)) {
+	at := v.at(bucket, key)
+	if v.it.Valid() && bytes.Equal(v.it.Key(), at) { // walking backwards
+		if !v.it.Prev() {
+			return nil, nil
+		}
+		return v.here(bucket)
+	}
+	if !v.it.SeekLT(at) {
 		return nil, nil
 	}
 	return v.here(bucket)

@@ -96,6 +96,24 @@ func checkAll(t testing.TB, f store.LogFile, size uint64) {
 			t.Fatalf("entry %d is %+v", n, e)
 		}
 	}
+	var some []uint64
+	for n := uint64(0); n < size; n += 1 + n%7 {
+		some = append(some, n)
+	}
+	got := 0
+	must(t, f.Entries(some, func(i int, e store.Entry) error {
+		if i != got || !equal(e, entry(some[i])) {
+			t.Fatalf("entries: entry %d is %+v", some[i], e)
+		}
+		got++
+		return nil
+	}))
+	if got != len(some) {
+		t.Fatalf("entries gave %d, want %d", got, len(some))
+	}
+	if err := f.Entries([]uint64{0, size}, func(int, store.Entry) error { return nil }); !errors.Is(err, store.ErrNoEntry) {
+		t.Errorf("entries after the end: got %v, want ErrNoEntry", err)
+	}
 	if _, err := f.Entry(size); !errors.Is(err, store.ErrNoEntry) {
 		t.Errorf("entry after the end: got %v, want ErrNoEntry", err)
 	}
