@@ -4,7 +4,7 @@
 # Packages that link Argo CD's types take minutes under the race detector and
 # are tested without it; collectors/argocd itself is raced on its own.
 HEAVY  := $(shell go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}}' ./... 2>/dev/null | grep -E 'argoproj/argo-cd|evidenced/collectors/all' | cut -d' ' -f1)
-LIGHT   = $(filter-out $(HEAVY),$(shell go list ./... ./testdata/bench))
+LIGHT   = $(filter-out $(HEAVY),$(shell go list ./...))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -25,8 +25,8 @@ tools:
 
 check:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'gofmt would change:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	CGO_ENABLED=0 go vet ./... ./testdata/bench
-	CGO_ENABLED=0 go tool staticcheck ./... ./testdata/bench
+	CGO_ENABLED=0 go vet ./...
+	CGO_ENABLED=0 go tool staticcheck ./...
 
 unit:
 	CGO_ENABLED=0 go test $(HEAVY)

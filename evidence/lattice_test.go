@@ -79,7 +79,7 @@ var lattice = map[string]struct{ ours, others string }{
 		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
-	"testdata/bench": {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},
+	"cmd/bench": {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},
 }
 
@@ -99,7 +99,7 @@ const module = "evidenced/"
 // outside tests.
 func imported(t *testing.T) map[string][]string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...", "./testdata/bench", "./testdata/world")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...", "./testdata/world")
 	cmd.Dir = ".."
 	out, err := cmd.Output()
 	var exit *exec.ExitError

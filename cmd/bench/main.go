@@ -7,7 +7,7 @@
 //
 // It checks the answers it times: a figure for a wrong answer is an error.
 //
-//	CGO_ENABLED=0 go run ./testdata/bench [flags]
+//	CGO_ENABLED=0 go run ./cmd/bench [flags]
 //
 // docs/benchmarks.md explains every row.
 package main
