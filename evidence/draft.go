@@ -66,6 +66,7 @@ const (
 	RoleTagger    Role = "tagger"
 	RoleSubject   Role = "subject" // the person a person record is about
 	RoleActor     Role = "actor"   // acted on evidenced itself
+	RoleApprover  Role = "approver"
 )
 
 // valid reports whether the role is 1 to 32 of a-z and -, beginning with a

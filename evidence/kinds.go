@@ -45,6 +45,7 @@ const (
 	FindingState       Kind = "finding.state"
 	PackIssued         Kind = "pack.issued"
 	Erasure            Kind = "erasure"
+	IdentityLink       Kind = "identity.link" // two persons of a log are one
 )
 
 // Info describes a kind.
@@ -102,6 +103,7 @@ func init() {
 		{Kind: FindingState, State: true, Own: true, Says: "the verdict of a test"},
 		{Kind: PackIssued, Own: true, Says: "an evidence pack was issued"},
 		{Kind: Erasure, Own: true, Lasting: true, Says: "keys of a person or a period were destroyed"},
+		{Kind: IdentityLink, State: true, Own: true, Says: "two persons of different realms are one, as somebody else approved"},
 	} {
 		k.Version = 1
 		kinds[k.Kind] = k

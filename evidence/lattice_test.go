@@ -41,9 +41,11 @@ var lattice = map[string]struct{ ours, others string }{
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
 	"store/intake":    {"evidence/problem store", "golang.org/x/sys"},
-	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/mod"},
+	"store/keyring":   {"evidence evidence/claim evidence/problem store", "go.etcd.io/bbolt golang.org/x/crypto golang.org/x/mod"},
 	"store/local":     {"evidence evidence/problem store store/bolt store/intake store/keyring", "golang.org/x/sys"},
 	"store/storetest": {"evidence evidence/chain store", "pgregory.net/rapid"},
+
+	"store/keyring/transit": {"evidence/problem store/keyring", "github.com/hashicorp/vault/api"},
 
 	"collectors":               {"evidence evidence/problem", ""},
 	"collectors/fetch":         {"evidence evidence/problem", ""},
@@ -227,7 +229,7 @@ func TestLatticeKeepsItsRules(t *testing.T) {
 		}
 	}
 	owners := map[string]string{}
-	shared := []string{"golang.org/x/mod", "golang.org/x/sys", "golang.org/x/time", "go.yaml.in/yaml/v3", "go.etcd.io/bbolt", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/go-git/go-git/v5"}
+	shared := []string{"golang.org/x/mod", "golang.org/x/crypto", "github.com/hashicorp/vault/api", "golang.org/x/sys", "golang.org/x/time", "go.yaml.in/yaml/v3", "go.etcd.io/bbolt", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/go-git/go-git/v5"}
 	for _, pkg := range slices.Sorted(maps.Keys(lattice)) {
 		for _, mod := range strings.Fields(lattice[pkg].others) {
 			if owner, taken := owners[mod]; taken && !slices.Contains(shared, mod) {

@@ -232,6 +232,7 @@ type Keyring interface {
 	// Seal and Open protect the daemon's own small values, bound to a name.
 	Seal(name string, plain []byte) ([]byte, error)
 	Open(name string, sealed []byte) ([]byte, error)
+	Destroyer
 }
 
 // TenantKeys are the keys of one tenant's log. It may be used by several
@@ -247,6 +248,8 @@ type TenantKeys interface {
 	People(ids []Identity) ([]PersonKey, error)
 	// Key returns a key by id; ErrKeyMissing when it is gone.
 	Key(id string) ([]byte, error)
+	PersonLookup
+	DataKeys
 }
 
 // Identity is a person at a source.
