@@ -191,6 +191,12 @@ func (l *Log) derive(e Entry) (indexed, error) {
 			l.st.o.Log.Warn("record indexed without its content", "tenant", l.tenant.String(), "seq", e.Seq, "err", err)
 		}
 		r.closed = true
+		if lf.Kind == evidence.PersonKnown && len(lf.People) == 1 {
+			// What an erased person's record is about stands in its leaf: it is
+			// found as erased, not as unknown.
+			r.closed, r.subject = false, evidence.NewRef("person", "", lf.People[0].Token.String())
+			r.ident = l.names.state(lf.Source, lf.Kind, r.subject)
+		}
 		return r, nil
 	}
 	info, _ := evidence.KindInfo(lf.Kind)

@@ -53,8 +53,9 @@ type Log struct {
 	asked   bool         // Options.BeforeFirstSign has let it be signed; under signMu
 	viewMu  sync.RWMutex // held for reading while a view of the index is open
 
-	ciphersMu sync.Mutex
-	ciphers   map[string]*claim.Cipher
+	ciphersMu  sync.Mutex
+	ciphers    map[string]*claim.Cipher
+	ciphersGen int // rises when keys were destroyed
 
 	// Owned by the committer; known remembers which people's names were
 	// offered to the log already, so that most batches offer none.
@@ -190,6 +191,11 @@ func (l *Log) open() (err error) {
 	}
 	if err := l.resumeRetired(context.Background()); err != nil {
 		return err
+	}
+	if !l.opened {
+		if err := l.checkKeyring(); err != nil {
+			return err
+		}
 	}
 	l.done.Add(2)
 	go l.commitLoop()
@@ -396,7 +402,7 @@ func (l *Log) cipher(ids []string, keys func() ([][]byte, error)) (*claim.Cipher
 		name += " " + id
 	}
 	l.ciphersMu.Lock()
-	c := l.ciphers[name]
+	c, gen := l.ciphers[name], l.ciphersGen
 	l.ciphersMu.Unlock()
 	if c != nil {
 		return c, nil
@@ -412,7 +418,9 @@ func (l *Log) cipher(ids []string, keys func() ([][]byte, error)) (*claim.Cipher
 	if len(l.ciphers) >= 4096 {
 		l.ciphers = map[string]*claim.Cipher{}
 	}
-	l.ciphers[name] = c
+	if gen == l.ciphersGen { // else one of the keys may be gone by now
+		l.ciphers[name] = c
+	}
 	l.ciphersMu.Unlock()
 	return c, nil
 }

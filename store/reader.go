@@ -640,7 +640,7 @@ func (l *Log) whyClosed(keys []string) string {
 		}
 		k, kind := layers{l.tail.postings(), v}.seekGE(bucketLink, h[:])
 		erased := k != nil && bytes.HasPrefix(k, h[:]) && evidence.Kind(kind) == evidence.Erasure
-		if v.Close() != nil || !erased {
+		if v.Close() != nil || !erased && !l.erasedLater(id) {
 			return closedMissing
 		}
 	}

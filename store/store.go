@@ -68,6 +68,7 @@ type Store struct {
 	residentMu sync.Mutex // taken after a log's life
 	resident   map[*Log]bool
 	restMu     sync.Mutex
+	erasing    sync.Mutex // one erasure at a time
 	background sync.WaitGroup
 }
 

@@ -38,7 +38,7 @@ func (k Kept) Origin() string {
 // Report is the outcome of a verification of one log. Each field answers one
 // question; none stands for another. Verdicts puts the answers into words.
 type Report struct {
-	Tenant evidence.Tenant `json:"tenant"`
+	Tenant evidence.Tenant `json:"tenant,omitzero"`
 	Origin string          `json:"origin"`
 	Size   uint64          `json:"size"`
 	Root   evidence.Hash   `json:"root"`

@@ -11,6 +11,7 @@
 package local
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -45,14 +46,16 @@ type Options struct {
 	// Accepting opens a directory that came from a backup to compare it and let
 	// it go on. Without it such a directory can only be read.
 	Accepting bool
-	Log       *slog.Logger
-	Store     func(*store.Options) // last changes; may be nil
+	// Wrapping keeps the wrapping key of the keyring; nil is a file in KeysDir.
+	Wrapping keyring.Wrapping
+	Log      *slog.Logger
+	Store    func(*store.Options) // last changes; may be nil
 }
 
 // Local is an open data directory.
 type Local struct {
 	Store     *store.Store
-	Keys      *keyring.Keyring
+	Keys      *keyring.Keyring // nil when there is none: logs can only be verified
 	LogKey    *keyring.Signer
 	PackKey   *keyring.Signer
 	Dir       string
@@ -142,7 +145,14 @@ func Open(o Options) (_ *Local, err error) {
 		return nil, problem.New(problem.Refused, "%s holds a real installation, a demonstration must not write there", o.Dir).
 			WithHint("give another directory")
 	}
-	if l.Keys, err = keyring.Open(o.KeysDir); err != nil {
+	var keys store.Keyring = store.NoKeys{}
+	l.Keys, err = keyring.OpenWith(context.Background(), keyring.Options{Dir: o.KeysDir, Wrapping: o.Wrapping, Create: fresh})
+	switch {
+	case err == nil:
+		keys = l.Keys
+	case errors.Is(err, keyring.ErrAbsent):
+		o.Log.Warn("there is no keyring: the logs can be verified, not read and not continued", "dir", o.KeysDir)
+	default:
 		return nil, err
 	}
 	if err = keyring.FinishRotation(o.KeysDir); err != nil {
@@ -163,7 +173,7 @@ func Open(o Options) (_ *Local, err error) {
 	l.Restored = Restored(o.Dir)
 	so := store.Options{
 		Restored: l.Restored && !o.Accepting,
-		Backend:  bolt.New(o.Dir), Intake: in, Keys: l.Keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
+		Backend:  bolt.New(o.Dir), Intake: in, Keys: keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
 		SignDir: o.SignDir, Installation: inst.ID, Clock: o.Clock, Simulated: l.Simulated, Log: o.Log,
 	}
 	if o.Store != nil {

@@ -1,0 +1,593 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+	"evidenced/evidence/problem"
+)
+
+// EraseRequest asks for a person to be erased in every tenant.
+type EraseRequest struct {
+	Subject   Identity
+	Authority string // on what the erasure rests; names nobody
+	Reason    string // names nobody
+	By        string // user id of the process that asks
+	DryRun    bool   // only say what would be done
+	Progress  func(done, total uint64)
+}
+
+// Erased is what an erasure did, or with DryRun would do.
+type Erased struct {
+	DryRun     bool                  `json:"dry_run,omitempty"`
+	Identities int                   `json:"identities"` // of the person, by links in force
+	Level      evidence.ErasureLevel `json:"level,omitempty"`
+	Why        string                `json:"why,omitempty"` // why the level is not cryptographic
+	Logs       []ErasedLog           `json:"logs"`
+}
+
+// ErasedLog is what an erasure did in one tenant's log.
+type ErasedLog struct {
+	Tenant  evidence.Tenant `json:"tenant"`
+	Former  bool            `json:"former,omitempty"` // another log of the tenant continues it and has the record
+	Tokens  []evidence.ID   `json:"tokens"`
+	Records uint64          `json:"records"`          // that name the person, by token
+	Record  uint64          `json:"record,omitempty"` // the erasure record
+	Packs   []PackNaming    `json:"packs,omitempty"`  // issued before, with the person in them
+	// Searched counts the claims that open still. Still are those that name the
+	// person all the same, at most maxNamings; More counts the others.
+	Searched uint64   `json:"searched"`
+	Still    []Naming `json:"still,omitempty"`
+	More     uint64   `json:"more,omitempty"`
+}
+
+// PackNaming is a pack that discloses the person. It is out of reach: whoever
+// got it has to be asked to drop it.
+type PackNaming struct {
+	Seq       uint64        `json:"record"`
+	Manifest  evidence.Hash `json:"manifest"`
+	Issued    time.Time     `json:"issued"`
+	Recipient string        `json:"recipient,omitempty"`
+}
+
+// Naming is a claim that names the person and opens without the person's keys.
+type Naming struct {
+	Seq   uint64        `json:"record"`
+	Kind  evidence.Kind `json:"kind"`
+	Claim string        `json:"claim"`
+	What  []string      `json:"what"` // login, mail, name, a part of one, native id
+}
+
+const maxNamings = 1000
+
+// maxStatement bounds authority and reason, in bytes.
+const maxStatement = 512
+
+// trace is a person in one tenant.
+type trace struct {
+	log    *Log
+	people []PersonKey
+	names  needles
+	out    ErasedLog
+}
+
+// Erase finds the person by every linked identity in every tenant, destroys
+// keys and tokens, and appends an erasure record to each log that knew them. A
+// legal hold on any of these logs, or one that is stopped, forbids it: then
+// nothing has happened. After any other error the rest is done at the next
+// start.
+func (s *Store) Erase(ctx context.Context, rq EraseRequest) (*Erased, error) {
+	s.erasing.Lock()
+	defer s.erasing.Unlock()
+	asked := s.o.Clock().UTC()
+	traces, identities, err := s.trace(ctx, rq.Subject)
+	if err != nil {
+		return nil, err
+	}
+	out := &Erased{DryRun: rq.DryRun, Identities: identities}
+	for _, t := range traces {
+		if err := t.describe(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := rq.check(ctx, traces); err != nil {
+		return nil, err
+	}
+	if !rq.DryRun {
+		d, records, err := s.destroy(ctx, rq, asked, traces)
+		if err != nil {
+			return nil, err
+		}
+		out.Level, out.Why = d.Level, d.Why
+		for _, t := range traces {
+			t.out.Record = records[t.log.tenant]
+		}
+	}
+	for i, t := range traces {
+		if err := t.search(ctx, func(done, total uint64) {
+			if rq.Progress != nil {
+				rq.Progress(uint64(i)*1000+done*1000/max(total, 1), uint64(len(traces))*1000)
+			}
+		}); err != nil {
+			return nil, fmt.Errorf("search the log of %s: %w", t.log.tenant, err)
+		}
+		out.Logs = append(out.Logs, t.out)
+	}
+	return out, nil
+}
+
+// trace finds the person's tokens in every tenant. Links found in one tenant
+// lead to identities that are looked for in all.
+func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, error) {
+	ts, err := s.Tenants()
+	if err != nil {
+		return nil, 0, err
+	}
+	var logs []*Log
+	for _, t := range ts {
+		l, err := s.Log(t)
+		if err != nil {
+			return nil, 0, err
+		}
+		prior, err := s.Prior(t)
+		if err != nil {
+			return nil, 0, err
+		}
+		logs = append(append(logs, l), prior...)
+	}
+	found := map[*Log]*trace{}
+	known := []Identity{subject}
+	for at := 0; at < len(known); at++ { // grows meanwhile
+		for _, l := range logs {
+			keys, err := l.keys.Lookup([]Identity{known[at]})
+			if err != nil {
+				return nil, 0, err
+			}
+			if keys[0].KeyID == "" {
+				continue
+			}
+			if found[l] == nil {
+				k, ok := l.keys.(lineage)
+				found[l] = &trace{log: l, out: ErasedLog{Tenant: l.tenant, Former: ok && k.Ended()}}
+			}
+			found[l].people = append(found[l].people, keys[0])
+			found[l].out.Tokens = append(found[l].out.Tokens, keys[0].Token)
+			linked, err := l.linked(ctx, keys[0].Token)
+			if err != nil {
+				return nil, 0, fmt.Errorf("identity links of %s: %w", l.tenant, err)
+			}
+			for _, id := range linked {
+				if !slices.Contains(known, id) {
+					known = append(known, id)
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, 0, problem.New(problem.NotFound, "no tenant's log knows this person").
+			WithHint("evidenced erase --find NAME lists who is known, by realm and native id; an erased person is known no more")
+	}
+	var traces []*trace
+	for _, l := range logs {
+		if found[l] != nil {
+			traces = append(traces, found[l])
+		}
+	}
+	return traces, len(known), nil
+}
+
+// linked returns the identities that are linked with the token, by links in
+// force.
+func (l *Log) linked(ctx context.Context, token evidence.ID) ([]Identity, error) {
+	var out []Identity
+	snap := l.Snapshot()
+	for rec, err := range snap.States(ctx, evidence.IdentityLink, l.st.o.Clock().UTC()) {
+		if err != nil {
+			return nil, err
+		}
+		var f evidence.LinkFacts
+		if err := rec.Decode(&f); err != nil {
+			return nil, err
+		}
+		if f.A < 0 || f.B < 0 || f.A >= len(rec.People) || f.B >= len(rec.People) {
+			return nil, problem.New(problem.Corrupt, "record %d links nobody", rec.Seq)
+		}
+		a, b := rec.People[f.A].Token, rec.People[f.B].Token
+		if b == token {
+			a, b = b, a
+		}
+		if a != token {
+			continue
+		}
+		id, err := snap.Identity(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if !id.Erased {
+			out = append(out, Identity{id.Realm, id.NativeID})
+		}
+	}
+	return out, nil
+}
+
+// describe reads what is known of the person in the log while it can be read.
+func (t *trace) describe(ctx context.Context) error {
+	snap := t.log.Snapshot()
+	for _, p := range t.people {
+		for rec, err := range snap.Records(ctx, evidence.Query{Person: p.Token}) {
+			if err != nil {
+				return err
+			}
+			t.out.Records++
+			if rec.Kind != evidence.PersonKnown || len(rec.Facts) == 0 {
+				continue
+			}
+			var f evidence.PersonFacts
+			if err := rec.Decode(&f); err != nil {
+				return err
+			}
+			t.names.add(f)
+		}
+	}
+	for rec, err := range snap.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PackIssued}}) {
+		if err != nil {
+			return err
+		}
+		var f evidence.PackFacts
+		if err := rec.Decode(&f); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(f.Disclosed, func(id evidence.ID) bool { return slices.Contains(t.out.Tokens, id) }) {
+			t.out.Packs = append(t.out.Packs, PackNaming{rec.Seq, f.Manifest, f.Issued, f.Recipient})
+		}
+	}
+	return nil
+}
+
+// check refuses what must not be done. Names of one tenant count in all: what
+// the person is called elsewhere must not stand in a record here either.
+func (rq *EraseRequest) check(ctx context.Context, traces []*trace) error {
+	var all needles
+	for _, t := range traces {
+		for _, n := range t.names {
+			all.put(n)
+		}
+	}
+	for _, t := range traces {
+		t.names = all
+		now, err := t.log.st.Log(t.log.tenant) // which is another one when the log was continued
+		if err != nil {
+			return err
+		}
+		if why, held := now.Held(ctx); held {
+			return problem.New(problem.Refused, "a legal hold on %s forbids to erase: %s", t.log.tenant, why).
+				WithHint("release the hold first, or keep the request until it ends; nothing was erased")
+		}
+		if err := t.log.Stopped(); err != nil && !rq.DryRun {
+			return problem.Wrap(problem.Refused, err, "the erasure could not be recorded in the log of %s", t.log.tenant)
+		}
+	}
+	for name, text := range map[string]string{"authority": rq.Authority, "reason": rq.Reason} {
+		if len(text) > maxStatement {
+			return problem.New(problem.Usage, "the %s has %d bytes, at most %d", name, len(text), maxStatement)
+		}
+		if found := all.find([]byte(text)); len(found) > 0 {
+			return problem.New(problem.Usage, "the %s names the person (%s), and it is kept", name, strings.Join(found, ", ")).
+				WithHint("give a file number instead")
+		}
+	}
+	return nil
+}
+
+// erasureNote is what a destruction keeps until its records are appended.
+type erasureNote struct {
+	Tokens    map[string][]evidence.ID `json:"tokens"` // by tenant
+	Authority string                   `json:"authority,omitempty"`
+	Reason    string                   `json:"reason,omitempty"`
+	By        string                   `json:"by"`
+	Asked     time.Time                `json:"asked"`
+}
+
+// destroy destroys the keys while nothing is appended to the logs concerned,
+// so that no record under way takes the old token along, and records it.
+func (s *Store) destroy(ctx context.Context, rq EraseRequest, asked time.Time, traces []*trace) (Destroyed, map[evidence.Tenant]uint64, error) {
+	n := erasureNote{Tokens: map[string][]evidence.ID{}, Authority: rq.Authority, Reason: rq.Reason, By: rq.By, Asked: asked}
+	var ds []Destruction
+	var logs []*Log
+	for _, t := range traces {
+		var ids []string
+		for _, p := range t.people {
+			ids = append(ids, p.KeyID)
+		}
+		ds = append(ds, Destruction{Tenant: t.log.tenant, Keys: ids})
+		name := t.log.tenant.String()
+		n.Tokens[name] = append(n.Tokens[name], t.out.Tokens...)
+		logs = append(logs, t.log)
+	}
+	note, err := json.Marshal(n)
+	if err != nil {
+		return Destroyed{}, nil, err
+	}
+	var d Destroyed
+	err = held(logs, func() (err error) {
+		d, err = s.o.Keys.Destroy(ctx, ds, note)
+		return err
+	})
+	ctx = context.WithoutCancel(ctx) // the keys may be gone: record that they are
+	if err != nil {
+		return d, nil, errors.Join(err, s.SettleErasures(ctx))
+	}
+	records, err := s.settle(ctx, Unsettled{Note: note, Destroyed: d})
+	if err == nil {
+		err = s.dropDerived(logs)
+	}
+	return d, records, err
+}
+
+// held runs fn while the committers of the logs stand still. Before it and
+// after it, everything they remember of people and keys is dropped.
+func held(logs []*Log, fn func() error) error {
+	if len(logs) == 0 {
+		return fn()
+	}
+	return logs[0].between(func() error {
+		logs[0].forgetPeople()
+		defer logs[0].forgetPeople()
+		return held(logs[1:], fn)
+	})
+}
+
+// forgetPeople drops names and ciphers from memory. Only work between appends
+// may call it.
+func (l *Log) forgetPeople() {
+	clear(l.known)
+	l.ciphersMu.Lock()
+	clear(l.ciphers)
+	l.ciphersGen++
+	l.ciphersMu.Unlock()
+}
+
+// dropDerived writes out what memory still holds of records that named the
+// person, and drops from the disk what the logs have taken from the intake.
+func (s *Store) dropDerived(logs []*Log) error {
+	var errs []error
+	for _, l := range logs {
+		errs = append(errs, l.WaitIndexed(context.Background()))
+	}
+	if in, ok := s.o.Intake.(interface{ Forget() error }); ok {
+		errs = append(errs, in.Forget())
+	}
+	return errors.Join(errs...)
+}
+
+// SettleErasures records destructions that were carried out and, because the
+// process ended, not recorded. It is to be called at the start.
+func (s *Store) SettleErasures(ctx context.Context) error {
+	if s.o.Restored {
+		return nil // nothing is appended to a copy before it is accepted
+	}
+	list, err := s.o.Keys.Unsettled(ctx)
+	if err != nil {
+		return fmt.Errorf("look for unsettled erasures: %w", err)
+	}
+	for _, u := range list {
+		if _, err := s.settle(ctx, u); err != nil {
+			return err
+		}
+		s.o.Log.Warn("an erasure that was cut off is recorded now", "tenants", len(u.Keys), "level", string(u.Level))
+	}
+	return nil
+}
+
+// maxErasedKeys is how many keys one erasure record names.
+const maxErasedKeys = evidence.MaxLinks - 1
+
+// settle appends the erasure records of a destruction. Doing it again appends
+// nothing new: a record's key is the destruction's id.
+func (s *Store) settle(ctx context.Context, u Unsettled) (map[evidence.Tenant]uint64, error) {
+	var n erasureNote
+	if err := json.Unmarshal(u.Note, &n); err != nil {
+		return nil, problem.Wrap(problem.Corrupt, err, "note of an erasure")
+	}
+	now := s.o.Clock().UTC()
+	seqs := map[evidence.Tenant]uint64{}
+	for _, t := range slices.SortedFunc(maps.Keys(u.Keys), func(a, b evidence.Tenant) int { return strings.Compare(a.String(), b.String()) }) {
+		l, err := s.Log(t)
+		if err != nil {
+			return nil, err
+		}
+		var items []Item
+		for i := 0; i < len(u.Keys[t]); i += maxErasedKeys {
+			f := evidence.ErasureFacts{
+				Keys: u.Keys[t][i:min(i+maxErasedKeys, len(u.Keys[t]))], Tokens: n.Tokens[t.String()], Level: u.Level, Why: u.Why,
+				Authority: n.Authority, Reason: n.Reason, By: n.By, Asked: n.Asked, Destroyed: now,
+			}
+			item, err := erasureItem(fmt.Sprintf("%s/%d", u.ID, i), f)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, item)
+		}
+		res, err := l.Append(ctx, items)
+		if err != nil {
+			return nil, fmt.Errorf("record the erasure in the log of %s: %w", t, err)
+		}
+		if len(res.Seqs) > 0 {
+			seqs[t] = res.Seqs[0]
+		}
+		if _, _, err := l.Checkpoint(); err != nil {
+			return nil, fmt.Errorf("sign the erasure in the log of %s: %w", t, err)
+		}
+	}
+	return seqs, s.o.Keys.Settle(u.ID)
+}
+
+func erasureItem(key string, f evidence.ErasureFacts) (Item, error) {
+	content, err := json.Marshal(f)
+	if err != nil {
+		return Item{}, err
+	}
+	d := evidence.Draft{
+		Kind: evidence.Erasure, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: key,
+		Subject: evidence.NewRef("key", "", f.Keys[0]), OccurredAt: f.Destroyed, Basis: evidence.BasisSource, ObservedAt: f.Destroyed, Content: content,
+	}
+	for _, id := range f.Keys {
+		d.Links = append(d.Links, evidence.NewRef("key", "", id))
+	}
+	return Item{Draft: d}, nil
+}
+
+// search opens every claim of the log that opens without the person's keys and
+// looks for their names.
+func (t *trace) search(ctx context.Context, progress func(done, total uint64)) error {
+	l := t.log
+	if err := l.use(); err != nil {
+		return err
+	}
+	defer l.release()
+	own := map[string]bool{}
+	for _, p := range t.people {
+		own[p.KeyID] = true
+	}
+	defer l.pin()()
+	size := l.size()
+	one := func(e Entry) error {
+		if e.Seq%1024 == 0 {
+			progress(e.Seq, size)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		return t.searchOne(e, own)
+	}
+	kept, first := l.keptSeqs() // what outlives its segment
+	for _, seq := range kept {
+		e, err := l.file.Entry(seq)
+		if err == nil {
+			err = one(e)
+		}
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+	}
+	return l.file.Scan(first, size, one)
+}
+
+// searchOne looks through a record, but for claims that need one of the
+// person's own keys: they close with the erasure.
+func (t *trace) searchOne(e Entry, own map[string]bool) error {
+	lf, err := chain.Decode(e.Leaf)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", e.Seq, err)
+	}
+	for i, c := range lf.Claims {
+		if t.log.leafOnly(e) || slices.ContainsFunc(c.Keys, func(id string) bool { return own[id] }) {
+			continue
+		}
+		o, err := t.log.openClaim(lf, e, i)
+		if errors.Is(err, ErrKeyMissing) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("record %d: %w", e.Seq, err)
+		}
+		t.out.Searched++
+		if what := t.names.find(o.Plain); len(what) > 0 {
+			t.still(Naming{e.Seq, lf.Kind, c.Name, what})
+		}
+	}
+	return nil
+}
+
+func (t *trace) still(n Naming) {
+	if len(t.out.Still) == maxNamings {
+		t.out.More++
+		return
+	}
+	t.out.Still = append(t.out.Still, n)
+}
+
+// erasedLater reports whether a log that continues this one says that the key
+// is erased: nothing is appended to a log that was given up.
+func (l *Log) erasedLater(id string) bool {
+	if k, ok := l.keys.(lineage); !ok || !k.Ended() {
+		return false
+	}
+	now, err := l.st.Log(l.tenant)
+	if err != nil || now == l || now.use() != nil {
+		return false
+	}
+	defer now.release()
+	if _, err := l.keys.Key(id); !errors.Is(err, ErrKeyMissing) {
+		return false
+	}
+	return id[0] == 'p' && now.whyClosed([]string{id}) == closedErased
+}
+
+// Candidate is somebody that an erasure could mean.
+type Candidate struct {
+	Realm    string            `json:"realm"`
+	NativeID string            `json:"native_id"`
+	Names    evidence.Names    `json:"names"`
+	Tenants  []evidence.Tenant `json:"tenants"`
+}
+
+// maxCandidates bounds an answer.
+const maxCandidates = 200
+
+// FindPeople lists the people of all tenants one of whose names holds the
+// text, whatever its case; more says that there are more than the answer has.
+func (s *Store) FindPeople(ctx context.Context, text string) (found []Candidate, more bool, err error) {
+	text = strings.ToLower(text)
+	ts, err := s.Tenants()
+	if err != nil {
+		return nil, false, err
+	}
+	at := map[Identity]int{}
+	for _, t := range ts {
+		l, err := s.Log(t)
+		if err != nil {
+			return nil, false, err
+		}
+		for rec, err := range l.Snapshot().States(ctx, evidence.PersonKnown, s.o.Clock().UTC().AddDate(1, 0, 0)) {
+			if err != nil {
+				return nil, false, err
+			}
+			if len(rec.Facts) == 0 {
+				continue // erased
+			}
+			var f evidence.PersonFacts
+			if err := rec.Decode(&f); err != nil {
+				return nil, false, err
+			}
+			if !slices.ContainsFunc([]string{f.NativeID, f.Names.Login, f.Names.Display, f.Names.Mail}, func(n string) bool {
+				return strings.Contains(strings.ToLower(n), text)
+			}) {
+				continue
+			}
+			id := Identity{f.Realm, f.NativeID}
+			i, known := at[id]
+			if !known {
+				if len(found) == maxCandidates {
+					more = true
+					continue
+				}
+				i = len(found)
+				at[id] = i
+				found = append(found, Candidate{Realm: f.Realm, NativeID: f.NativeID, Names: f.Names})
+			}
+			if !slices.Contains(found[i].Tenants, t) {
+				found[i].Tenants = append(found[i].Tenants, t)
+			}
+		}
+	}
+	return found, more, nil
+}
