@@ -73,7 +73,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api":         {"cmd/internal/cli evidence evidence/problem mappings reports reports/coverage reports/ran reports/timeline store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api evidence evidence/evidencetest evidence/problem mappings store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/schedule cmd/internal/telemetry collectors " +
-		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/local", "golang.org/x/time"},
+		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},

@@ -80,3 +80,16 @@ func (l *Log) Link(ctx context.Context, rq LinkRequest) error {
 	}}})
 	return err
 }
+
+// RenewDataKey makes a new version of the data key that records are sealed
+// under, from the next record on, and returns its id. Older versions stay.
+func (l *Log) RenewDataKey() (id string, err error) {
+	err = l.between(func() error {
+		l.mu.RLock()
+		segment := max(l.head.Segment, 1)
+		l.mu.RUnlock()
+		id, err = l.keys.RenewData(segment)
+		return err
+	})
+	return id, err
+}

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"encoding/base64"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,8 +128,8 @@ func percentDecoded(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+3 <= len(s) {
-			if d, err := url.PathUnescape(s[i : i+3]); err == nil {
-				b.WriteString(d)
+			if d, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(d))
 				i += 2
 				continue
 			}

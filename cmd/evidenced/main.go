@@ -76,6 +76,7 @@ func (p *program) root() *cobra.Command {
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
 		p.holdCommand(), p.retentionCommand(), p.tenantCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
+		p.eraseCommand(), p.identityCommand(), p.keyringCommand(),
 		p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
 		p.backupCommand(), p.restoreCommand(), p.keysCommand(),
 	)

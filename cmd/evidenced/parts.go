@@ -26,6 +26,11 @@ type parts struct {
 	serve func(ctx context.Context, c *config.Config, log *slog.Logger) error
 	// collect brings the source, or all when it is "", up to now once.
 	collect func(ctx context.Context, c *config.Config, source evidence.SourceID, acceptScope bool, log *slog.Logger) ([]evidence.RunFacts, error)
+	// rewrap changes how the wrapping key is kept to what the configuration
+	// says: the kinds before and now, and whether the old key is gone for good.
+	rewrap func(ctx context.Context, c *config.Config) (before, now string, gone bool, why string, err error)
+	// restoreKeys brings a keyring back from a backup.
+	restoreKeys func(ctx context.Context, c *config.Config, r io.Reader, passphrase string) error
 	// demo makes the demonstration; nil leaves the command out.
 	demo func(ctx context.Context, o demoOptions) error
 	// now is the wall clock.

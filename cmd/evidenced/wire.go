@@ -24,7 +24,7 @@ func wired() parts { return wiredWith(all.Specs) }
 func wiredWith(specs func() []collectors.Spec) parts {
 	return parts{
 		specs: specs, open: openForReading, socket: socketOf, serve: serve, collect: collect,
-		demo: demonstrate(specs), now: time.Now,
+		rewrap: daemon.Rewrap, restoreKeys: daemon.RestoreKeys, demo: demonstrate(specs), now: time.Now,
 	}
 }
 

@@ -81,6 +81,7 @@ type World interface {
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
 	Keeper
 	Retainer
+	Privacy
 }
 
 // VerifyRequest says what of a log is verified, and against what.
@@ -156,6 +157,10 @@ var Ops = []Op{
 	{"retention", retention},
 	{"offboard-export", offboardExport},
 	{"offboard", offboard},
+	{"erase", erase},
+	{"identity-link", linkPeople},
+	{"keyring-backup", backupKeys},
+	{"keyring-rotate", renewKeys},
 }
 
 // Run runs the operation on the world and streams its reply to out. The

@@ -172,7 +172,7 @@ func TestProblemsAreTheSameBothWays(t *testing.T) {
 		{"no period", "timeline", api.TimelineParams{Common: common("tenant-7", false)}, problem.Usage, "no period is given"},
 		{"no such record", "records", api.RecordsParams{Common: common("tenant-7", true), Seqs: []uint64{99}}, problem.NotFound, "has no record 99"},
 		{"no such control", "assess", api.AssessParams{Common: common("tenant-7", false), Controls: []string{"x"}}, problem.NotFound, `no control "x"`},
-		{"unknown operation", "erase", struct{}{}, problem.Usage, "unknown operation"},
+		{"unknown operation", "no-such", struct{}{}, problem.Usage, "unknown operation"},
 		{"unknown parameter", "ran", map[string]any{"tenant": "tenant-7", "atime": "13:00"}, problem.Usage, `unknown field "atime"`},
 		{"bad raw", "pack", api.PackParams{Common: common("tenant-7", false), Span: api.Span{Last: "1d"}, Raw: "some"}, problem.Usage, "--raw"},
 		{"pack ahead", "pack", api.PackParams{Common: common("tenant-7", false), Span: api.Span{From: "2027-01-01", To: "2027-03-31"}}, problem.Usage, "lies ahead"},

@@ -38,9 +38,10 @@ type FsckParams struct {
 
 // Verified is the JSON document of evidenced verify and fsck.
 type Verified struct {
-	OK     bool      `json:"ok"`
-	Logs   []Verdict `json:"logs"`
-	Checks []Check   `json:"checks,omitempty"`
+	OK     bool        `json:"ok"`
+	Logs   []Verdict   `json:"logs"`
+	Sealed []SealedLog `json:"sealed,omitempty"` // logs that there are no keys for
+	Checks []Check     `json:"checks,omitempty"`
 }
 
 // Verdict is the report on one log, with its answers in words.
@@ -94,13 +95,16 @@ func fsck(ctx context.Context, c *call) error {
 // checkpoint goes to the log that it names; one that no log has for its own is
 // a failure: the log that it was made of is not here any more.
 func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) (*Verified, error) {
+	v := &Verified{OK: true, Logs: []Verdict{}}
 	if ts == nil {
 		var err error
 		if ts, err = c.Tenants(ctx); err != nil {
 			return nil, err
 		}
+		if err := c.sealed(ctx, v); err != nil {
+			return nil, err
+		}
 	}
-	v := &Verified{OK: true, Logs: []Verdict{}}
 	kept := map[string][]store.Kept{}
 	for _, k := range r.Kept {
 		kept[k.Origin()] = append(kept[k.Origin()], k)
@@ -150,6 +154,11 @@ func (c *call) verified(v *Verified, asJSON bool, style reports.Style) error {
 			bad++
 		}
 	}
+	for _, s := range v.Sealed {
+		if !s.Report.OK() {
+			bad++
+		}
+	}
 	if bad == 0 {
 		return problem.New(problem.Corrupt, "the logs verify, but something around them does not").
 			WithHint("evidenced fsck --repair-index derives an index again; the rest needs you")
@@ -180,6 +189,7 @@ func (v *Verified) text(w io.Writer, style reports.Style) error {
 	for _, l := range v.Logs {
 		p.log(l, style)
 	}
+	p.sealedLogs(v.Sealed, style)
 	return p.err
 }
 

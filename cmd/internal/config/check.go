@@ -32,6 +32,7 @@ func (k *checker) check(specs []collectors.Spec) {
 	k.general()
 	k.verification()
 	k.retention()
+	k.wrapping()
 	k.tenants()
 	k.sources(specs)
 	k.accounts()
@@ -59,6 +60,30 @@ func (k *checker) general() {
 	}
 	if c.Checkpoint.Records < 1 || c.Checkpoint.Records > 1_000_000 {
 		k.no([]any{"checkpoint", "records"}, "checkpoint.records: %d is not between 1 and 1000000", c.Checkpoint.Records)
+	}
+}
+
+// wrapping checks what must be there together; what an address or a name may
+// be is for the one that uses it to say.
+func (k *checker) wrapping() {
+	w := &k.c.Keys.Wrapping
+	if w.Transit.IsZero() {
+		return
+	}
+	at := []any{"keys", "wrapping", "transit"}
+	if w.File != "" {
+		k.no(at, "keys.wrapping: file and transit exclude each other")
+	}
+	for _, f := range []struct{ name, value string }{{"address", w.Transit.Address}, {"key", w.Transit.Key}, {"token_file", w.Transit.TokenFile}} {
+		if f.value == "" {
+			k.no(at, "keys.wrapping.transit has no %s", f.name)
+		}
+	}
+	if w.Transit.Mount == "" {
+		w.Transit.Mount = "transit"
+	}
+	if hasPassword(w.Transit.Address) {
+		k.no(append(at, "address"), "keys.wrapping.transit.address: a URL with a password: a secret never stands in the configuration")
 	}
 }
 

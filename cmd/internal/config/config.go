@@ -63,7 +63,31 @@ type Config struct {
 type Keys struct {
 	Dir          string `yaml:"dir"`            // keyring, wrapping key, signing key; default DATA_DIR/keys
 	SignStateDir string `yaml:"sign_state_dir"` // what was signed last, default DATA_DIR/sign-state
+	// Wrapping says how the key that seals the keyring is kept. Changing it
+	// takes evidenced keyring rewrap.
+	Wrapping Wrapping `yaml:"wrapping"`
 }
+
+// Wrapping is one of the two: with neither the file is used.
+type Wrapping struct {
+	File    string  `yaml:"file"` // default: wrapping.key in the directory of keys
+	Transit Transit `yaml:"transit"`
+}
+
+// Transit names a key of Vault's or OpenBao's transit engine that serves this
+// keyring alone.
+type Transit struct {
+	Address   string `yaml:"address"`
+	Mount     string `yaml:"mount"` // default transit
+	Key       string `yaml:"key"`
+	TokenFile string `yaml:"token_file"` // read anew for every request
+	CAFile    string `yaml:"ca_file"`
+	Namespace string `yaml:"namespace"`
+	Destroy   bool   `yaml:"destroy"` // old versions of the key are destroyed when somebody is erased
+}
+
+// IsZero reports whether no transit key is named.
+func (t Transit) IsZero() bool { return t == Transit{} }
 
 // Log configures the daemon's own log lines (not the evidence).
 type Log struct {
@@ -287,7 +311,11 @@ func (c *Config) resolve(base string) {
 	if c.Keys.SignStateDir == "" {
 		c.Keys.SignStateDir = filepath.Join(c.DataDir, "sign-state")
 	}
-	for _, p := range []*string{&c.DataDir, &c.Keys.Dir, &c.Keys.SignStateDir, &c.Catalogs} {
+	w := &c.Keys.Wrapping
+	if w.File == "" && w.Transit.IsZero() {
+		w.File = filepath.Join(c.Keys.Dir, "wrapping.key")
+	}
+	for _, p := range []*string{&c.DataDir, &c.Keys.Dir, &c.Keys.SignStateDir, &c.Catalogs, &w.File, &w.Transit.TokenFile, &w.Transit.CAFile} {
 		*p = under(base, *p)
 	}
 	c.resolveAnchors(base)

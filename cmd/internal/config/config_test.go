@@ -162,7 +162,7 @@ func TestForDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.DataDir != "/srv/demo" || c.Keys != (Keys{"/srv/demo/keys", "/srv/demo/sign-state"}) || c.Zone() != time.UTC {
+	if c.DataDir != "/srv/demo" || c.Keys != (Keys{Dir: "/srv/demo/keys", SignStateDir: "/srv/demo/sign-state", Wrapping: Wrapping{File: "/srv/demo/keys/wrapping.key"}}) || c.Zone() != time.UTC {
 		t.Errorf("got %+v", c)
 	}
 }

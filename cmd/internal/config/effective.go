@@ -21,6 +21,7 @@ type effective struct {
 	DataDir    string                     `json:"data_dir"`
 	KeysDir    string                     `json:"keys_dir"`
 	SignState  string                     `json:"sign_state_dir"`
+	Wrapping   effectiveWrapping          `json:"wrapping"`
 	TimeZone   string                     `json:"time_zone"`
 	Checkpoint effectiveCheckpoint        `json:"checkpoint"`
 	Verify     effectiveVerify            `json:"verify"`
@@ -36,6 +37,25 @@ type effective struct {
 
 	Anchors         map[string]map[string]any `json:"anchors"`
 	AnchorsRequired bool                      `json:"anchors_required"`
+}
+
+// effectiveWrapping leaves out where the token and the certificate lie.
+type effectiveWrapping struct {
+	Kind      string `json:"kind"`
+	File      string `json:"file,omitempty"`
+	Address   string `json:"address,omitempty"`
+	Mount     string `json:"mount,omitempty"`
+	Key       string `json:"key,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Destroy   bool   `json:"destroy,omitempty"`
+}
+
+func (w Wrapping) effective() effectiveWrapping {
+	if w.Transit.IsZero() {
+		return effectiveWrapping{Kind: "file", File: w.File}
+	}
+	t := w.Transit
+	return effectiveWrapping{Kind: "transit", Address: t.Address, Mount: t.Mount, Key: t.Key, Namespace: t.Namespace, Destroy: t.Destroy}
 }
 
 type effectiveCheckpoint struct {
@@ -80,7 +100,7 @@ type effectivePack struct {
 // logs and where it listens is left out: it changes nothing about the evidence.
 func (c *Config) Effective() []byte {
 	e := effective{
-		Format: 1, DataDir: c.DataDir, KeysDir: c.Keys.Dir, SignState: c.Keys.SignStateDir, TimeZone: c.TimeZone,
+		Format: 1, DataDir: c.DataDir, KeysDir: c.Keys.Dir, SignState: c.Keys.SignStateDir, Wrapping: c.Keys.Wrapping.effective(), TimeZone: c.TimeZone,
 		Checkpoint: effectiveCheckpoint{c.Checkpoint.Every.String(), c.Checkpoint.Records},
 		Verify:     effectiveVerify{c.Verify.ScrubEvery.String(), c.Verify.BytesPerSecond},
 		Segment:    effectiveSegment(c.Segment),

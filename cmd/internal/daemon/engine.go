@@ -90,8 +90,12 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if e.rules, err = collectors.NewRules(o.Config.TenantRules()); err != nil {
 		return nil, err
 	}
+	wrapping, err := wrappingOf(o.Config)
+	if err != nil {
+		return nil, err
+	}
 	if e.local, err = local.Open(local.Options{
-		Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
+		Wrapping: wrapping, Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
 		Clock: o.Clock, Simulated: o.Simulated, AllowSimulated: o.ReadOnly, Log: o.Log,
 		Store: func(so *store.Options) {
 			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
@@ -111,6 +115,11 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 			e.anchors.close()
 		}
 	}()
+	if err := e.local.Store.SettleErasures(ctx); err != nil {
+		// A log that takes nothing must not keep the others from answering; it
+		// is tried again at the next start.
+		o.Log.Error("an erasure is not recorded yet", "code", codeOf(err))
+	}
 	if o.ReadOnly {
 		if err = e.stopClock(); err != nil {
 			return nil, err

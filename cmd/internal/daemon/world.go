@@ -93,6 +93,9 @@ func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, r api.VerifyRequ
 	if err != nil {
 		return nil, err
 	}
+	if rep, old, err := e.verifyOld(ctx, log, r.Progress); old || err != nil {
+		return rep, err
+	}
 	held, err := e.anchors.anchored(ctx, log)
 	if err != nil {
 		return nil, err
@@ -104,6 +107,9 @@ func (e *Engine) Verify(ctx context.Context, t evidence.Tenant, r api.VerifyRequ
 func (e *Engine) Fsck(ctx context.Context, repairIndex bool) ([]api.Check, error) {
 	checks := []api.Check{
 		{What: "installation", OK: true, Says: fmt.Sprintf("format 1, clock %s", map[bool]string{true: "simulated", false: "real"}[e.local.Simulated])},
+	}
+	if e.local.Keys == nil {
+		return append(checks, api.Check{What: "keyring", Says: "there is none: the logs can be verified, not read and not continued"}), nil
 	}
 	ts, err := e.local.Store.Tenants()
 	if err != nil {

@@ -29,6 +29,7 @@ type World struct {
 	StoppedLog evidence.Tenant // takes nothing more
 	BadCheck   bool            // Fsck finds a failure
 	PackErr    error           // Pack fails with it after half of the bytes
+	Sealed     []api.SealedLog // logs without keys
 
 	mu      sync.Mutex
 	reads   []string
