@@ -272,10 +272,10 @@ func (rq *EraseRequest) check(ctx context.Context, traces []*trace) error {
 				WithHint("release the hold first, or keep the request until it ends; nothing was erased")
 		}
 		// What the intake kept over a restart is older than the erasure.
-		if err := t.log.CaughtUp(ctx); err != nil {
+		if err := now.CaughtUp(ctx); err != nil {
 			return err
 		}
-		if err := t.log.Stopped(); err != nil && !rq.DryRun {
+		if err := now.Stopped(); err != nil && !rq.DryRun {
 			return problem.Wrap(problem.Refused, err, "the erasure could not be recorded in the log of %s", t.log.tenant)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -584,5 +586,101 @@ func TestKeyringOlderThanTheLog(t *testing.T) {
 	}
 	if rep, err := one.Verify(t.Context(), store.VerifyOptions{}); err != nil || rep.OK() {
 		t.Errorf("verified: %+v, %v", rep, err)
+	}
+}
+
+// A hold forbids the erasure everywhere, and nothing has happened then.
+func TestHoldForbidsErasure(t *testing.T) {
+	c := &clock{start}
+	loc := openDir(t, filepath.Join(t.TempDir(), "data"), c)
+	plant(t, loc, c)
+	two := logOf(t, loc, "tenant-2")
+	hold := func(op evidence.Op) {
+		c.t = c.t.Add(time.Second)
+		it := event("", c.t, map[string]any{"name": "case-7", "reason": "lawsuit 7", "authority": "court"})
+		it.Draft.Kind, it.Draft.Op, it.Draft.Source = evidence.LogHold, op, evidence.SelfSource
+		it.Draft.Subject, it.Draft.Links, it.Draft.Text, it.Draft.Raw = evidence.NewRef("log", "", two.Origin()), nil, nil, nil
+		mustAppend(t, two, it)
+	}
+	hold(evidence.OpSet)
+	link(t, logOf(t, loc, "tenant-1"), evidence.OpSet, c) // leads from tenant-1 into tenant-2
+	for _, dry := range []bool{true, false} {
+		_, err := loc.Store.Erase(t.Context(), store.EraseRequest{Subject: identityOf(atForge), DryRun: dry})
+		if !problem.Is(err, problem.Refused) || !strings.Contains(err.Error(), "lawsuit 7") {
+			t.Errorf("under a hold: %v", err)
+		}
+	}
+	if found, _, err := loc.Store.FindPeople(t.Context(), "kessler"); err != nil || len(found) == 0 {
+		t.Errorf("the person is gone all the same: %v, %v", found, err)
+	}
+	hold(evidence.OpEnd)
+	if _, err := loc.Store.Erase(t.Context(), store.EraseRequest{Subject: identityOf(atForge)}); err != nil {
+		t.Errorf("after the hold: %v", err)
+	}
+}
+
+// A log that was given up is reached too: its keys go, and the log that
+// continues it says that they are erased.
+func TestEraseInFormerLog(t *testing.T) {
+	ctx := context.Background()
+	c := &clock{start}
+	dir := filepath.Join(t.TempDir(), "data")
+	loc := openDir(t, dir, c)
+	plant(t, loc, c)
+	tn := tenant(t, "tenant-1")
+	old := logOf(t, loc, "tenant-1")
+	end, err := json.Marshal(evidence.LogEnd{Origin: old.Origin(), Size: old.Size(), Why: "the disk was lost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := loc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k, err := keyring.Open(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Succeed(tn, end); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	loc = openDir(t, dir, c)
+	young, err := loc.Store.Create(tn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, young, event("20", c.t, map[string]any{"author": 0}, atForge))
+	done, err := loc.Store.Erase(ctx, store.EraseRequest{Subject: identityOf(atForge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(done.Logs) != 2 || done.Logs[0].Former || !done.Logs[1].Former || done.Logs[0].Record == 0 || done.Logs[1].Record != done.Logs[0].Record {
+		t.Errorf("erased: %+v", done)
+	}
+	for range 2 {
+		prior, err := loc.Store.Prior(tn)
+		if err != nil || len(prior) != 1 {
+			t.Fatal(prior, err)
+		}
+		rep, err := prior[0].VerifyEnded(ctx)
+		if err != nil || !rep.OK() {
+			t.Errorf("the former log: %+v, %v", rep, err)
+		}
+		deep, err := prior[0].Verify(ctx, store.VerifyOptions{Deep: true})
+		if err != nil || deep.Missing != 0 || deep.Erased == 0 {
+			t.Errorf("the former log, opened: %+v, %v", deep, err)
+		}
+		if bytes.Contains(everything(t, prior[0]), []byte("mira.kessler@")) {
+			t.Error("the former log names the person still")
+		}
+		if err := prior[0].RebuildIndex(); err != nil {
+			t.Fatal(err)
+		}
+		if err := loc.Close(); err != nil {
+			t.Fatal(err)
+		}
+		loc = openDir(t, dir, c)
 	}
 }

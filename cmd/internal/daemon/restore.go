@@ -94,14 +94,22 @@ type Accepted struct {
 // When a log is refused the others are accepted all the same, the directory
 // still counts as restored, and the error is a problem of code refused.
 func Accept(ctx context.Context, o Options, a Acceptance) (_ []Accepted, err error) {
+	wrapping, err := wrappingOf(o.Config)
+	if err != nil {
+		return nil, err
+	}
 	l, err := local.Open(local.Options{
-		Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
+		Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir, Wrapping: wrapping,
 		Clock: o.Clock, Accepting: true, Log: o.Log, Store: tellLosses,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	if l.Keys == nil {
+		return nil, problem.New(problem.Refused, "there is no keyring: nothing can go on without it").
+			WithHint("bring it back first: evidenced keyring restore")
+	}
 	ts, err := l.Store.Tenants()
 	if err != nil {
 		return nil, err
