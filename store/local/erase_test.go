@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -629,6 +630,7 @@ func TestEraseInFormerLog(t *testing.T) {
 	plant(t, loc, c)
 	tn := tenant(t, "tenant-1")
 	old := logOf(t, loc, "tenant-1")
+	link(t, old, evidence.OpSet, c)
 	end, err := json.Marshal(evidence.LogEnd{Origin: old.Origin(), Size: old.Size(), Why: "the disk was lost"})
 	if err != nil {
 		t.Fatal(err)
@@ -656,7 +658,7 @@ func TestEraseInFormerLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(done.Logs) != 2 || done.Logs[0].Former || !done.Logs[1].Former || done.Logs[0].Record == 0 || done.Logs[1].Record != done.Logs[0].Record {
+	if len(done.Logs) != 3 || done.Logs[0].Former || !done.Logs[1].Former || done.Logs[0].Record == 0 || done.Logs[1].Record != done.Logs[0].Record {
 		t.Errorf("erased: %+v", done)
 	}
 	for range 2 {
@@ -682,5 +684,57 @@ func TestEraseInFormerLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		loc = openDir(t, dir, c)
+	}
+}
+
+// Whoever appends while somebody is erased gets either the old token before the
+// erasure record or a new one after it.
+func TestEraseWhileAppending(t *testing.T) {
+	c := &clock{start}
+	loc := openDir(t, filepath.Join(t.TempDir(), "data"), c)
+	plant(t, loc, c)
+	one := logOf(t, loc, "tenant-1")
+	keys, err := loc.Keys.Tenant(tenant(t, "tenant-1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := keys.Lookup([]store.Identity{identityOf(atForge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	half := make(chan struct{}, 4)
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 60 {
+				if i == 20 {
+					half <- struct{}{}
+				}
+				if _, err := one.Append(t.Context(), []store.Item{event(fmt.Sprintf("w%d-%d", w, i), start, map[string]any{"author": 0}, atForge)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 4 {
+		<-half
+	}
+	done, err := loc.Store.Erase(t.Context(), store.EraseRequest{Subject: identityOf(atForge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	snap := one.Snapshot()
+	for seq := done.Logs[0].Record; seq < snap.Size(); seq++ {
+		rec, err := snap.Record(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(rec.People, func(p evidence.Party) bool { return p.Token == old[0].Token }) {
+			t.Errorf("record %d, after the erasure record %d, has the old token", seq, done.Logs[0].Record)
+		}
+	}
+	if rep, err := one.Verify(t.Context(), store.VerifyOptions{Deep: true}); err != nil || !rep.OK() || rep.Missing > 0 || rep.Erased == 0 {
+		t.Errorf("verified: %+v, %v", rep, err)
 	}
 }

@@ -277,7 +277,16 @@ func CheckBackup(ctx context.Context, dir, keysDir string, notes map[string][]by
 		if _, err := os.Stat(filepath.Join(keysDir, "keyring.db")); err != nil {
 			return nil, problem.Wrap(problem.NotFound, err, "no keyring in %s", keysDir).WithHint("--keys names the directory with keyring.db and log.key")
 		}
-		k, err := keyring.Open(keysDir)
+		// However its wrapping key is kept: no configuration is at hand here.
+		d, err := keyring.Describe(keysDir)
+		if err != nil {
+			return nil, err
+		}
+		w, err := wrappingBefore(d, d.File(keysDir))
+		if err != nil {
+			return nil, err
+		}
+		k, err := keyring.OpenWith(ctx, keyring.Options{Dir: keysDir, Wrapping: w})
 		if err != nil {
 			return nil, err
 		}
