@@ -19,7 +19,12 @@ type NoKeys struct{}
 func (NoKeys) Tenants() ([]evidence.Tenant, error) { return nil, nil }
 
 // Tenant implements Keyring.
-func (NoKeys) Tenant(evidence.Tenant, bool) (TenantKeys, error) { return nil, errNoKeyring }
+func (NoKeys) Tenant(_ evidence.Tenant, create bool) (TenantKeys, error) {
+	if !create {
+		return nil, ErrKeyMissing // no tenant is known
+	}
+	return nil, errNoKeyring
+}
 
 // Seal implements Keyring.
 func (NoKeys) Seal(string, []byte) ([]byte, error) { return nil, errNoKeyring }

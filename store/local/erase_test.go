@@ -496,10 +496,11 @@ func TestWithoutAKeyring(t *testing.T) {
 	if ts, err := loc.Store.Tenants(); err != nil || len(ts) != 0 {
 		t.Errorf("tenants: %v, %v", ts, err)
 	}
-	for _, create := range []func(evidence.Tenant) (*store.Log, error){loc.Store.Log, loc.Store.Create} {
-		if _, err := create(tenant(t, "tenant-1")); !problem.Is(err, problem.Refused) {
-			t.Errorf("a log without a keyring: %v", err)
-		}
+	if _, err := loc.Store.Log(tenant(t, "tenant-1")); !problem.Is(err, problem.NotFound) {
+		t.Errorf("a log without a keyring: %v", err)
+	}
+	if _, err := loc.Store.Create(tenant(t, "tenant-1")); !problem.Is(err, problem.Refused) {
+		t.Errorf("a log begun without a keyring: %v", err)
 	}
 	ids, err := loc.Store.SealedLogs()
 	if err != nil || len(ids) != 3 || !slices.Contains(ids, id) {

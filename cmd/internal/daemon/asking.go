@@ -434,6 +434,9 @@ func (e *Engine) knownHeads(ctx context.Context) (map[string]evidence.LogHead, e
 			}
 		}
 	}
+	if e.local.Keys == nil {
+		return heads, nil // no keyring: nothing opens, and nothing is signed
+	}
 	b, err := e.local.Store.Cursors().Cursor("checkpoints")
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints sealed before: %w", err)
