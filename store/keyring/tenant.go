@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,9 @@ type tenantKeys struct {
 	lookup []byte
 	ended  bool // another log continues this one
 
-	mu     sync.Mutex        // taken after Keyring.mu
+	mu     sync.Mutex // taken after Keyring.mu
+	mac    hash.Hash  // under lookup, ready for use
+	macBuf []byte
 	gone   bool              // all keys of the tenant were destroyed
 	keys   map[string][]byte // by key id
 	people map[[32]byte]store.PersonKey
@@ -220,14 +223,19 @@ func (t *tenantKeys) key(id string) ([]byte, error) {
 	return key, nil
 }
 
-func (t *tenantKeys) lookupHash(id store.Identity) [32]byte {
-	m := hmac.New(sha256.New, t.lookup)
-	var n [4]byte
-	binary.BigEndian.PutUint32(n[:], uint32(len(id.Realm)))
-	m.Write(n[:])
-	m.Write([]byte(id.Realm))
-	m.Write([]byte(id.NativeID))
-	return [32]byte(m.Sum(nil))
+// lookupHash is what a person is found by. The caller holds mu: one HMAC is
+// set up and used for all, because this runs for every person of every record.
+func (t *tenantKeys) lookupHash(id store.Identity) (sum [32]byte) {
+	if t.mac == nil {
+		t.mac = hmac.New(sha256.New, t.lookup)
+	}
+	t.mac.Reset()
+	t.macBuf = binary.BigEndian.AppendUint32(t.macBuf[:0], uint32(len(id.Realm)))
+	t.macBuf = append(append(t.macBuf, id.Realm...), id.NativeID...)
+	t.mac.Write(t.macBuf)
+	t.mac.Sum(sum[:0])
+	clear(t.macBuf) // no name stays behind
+	return sum
 }
 
 // Lookup implements store.PersonLookup.
