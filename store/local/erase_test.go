@@ -36,11 +36,6 @@ var (
 	planted = []string{"mira-kessler", "Kessler", "mira.kessler@acme.example", "e7c1-mkessler", "mkessler", "m.kessler@ops.example", "82310077"}
 )
 
-func as(p evidence.Person, role evidence.Role) evidence.Person {
-	p.Role = role
-	return p
-}
-
 // plant puts the person into records of three tenants: as author with names in
 // text and raw, as reader, beside a colleague, and by a former login.
 func plant(t *testing.T, loc *Local, c *clock) {
@@ -444,7 +439,6 @@ func TestCutErasureIsRecordedAtTheStart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	loc := openDir(t, dir, c)
 	plant(t, loc, c)
-	one := logOf(t, loc, "tenant-1")
 	keys, err := loc.Keys.Tenant(tenant(t, "tenant-1"), false)
 	if err != nil {
 		t.Fatal(err)
@@ -460,7 +454,7 @@ func TestCutErasureIsRecordedAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	loc = openDir(t, dir, c)
-	one = logOf(t, loc, "tenant-1")
+	one := logOf(t, loc, "tenant-1")
 	if rep, err := one.Verify(ctx, store.VerifyOptions{Deep: true}); err != nil || rep.Missing == 0 {
 		t.Fatalf("before: %+v, %v", rep, err)
 	}

@@ -358,7 +358,7 @@ func crashWhileOffboarding(t *testing.T, k int, done bool) bool {
 	r := request(t)
 	r.NoExport = "waived in writing"
 	crash.After(k)
-	out, err := e.Offboard(t.Context(), r)
+	_, err := e.Offboard(t.Context(), r)
 	over := err == nil
 	if !over && !errors.Is(err, storetest.ErrCrash) {
 		t.Fatalf("write %d: %v", k, err)
@@ -369,7 +369,7 @@ func crashWhileOffboarding(t *testing.T, k int, done bool) bool {
 	e.Close()
 
 	e, _ = mustEngine(t, dir, clock, "tenant-2", "", nil)
-	again, err := e.Offboard(t.Context(), r)
+	out, err := e.Offboard(t.Context(), r)
 	switch {
 	case problem.Is(err, problem.NotFound):
 		// It was over, or went on by itself when the engine was opened.
@@ -382,8 +382,6 @@ func crashWhileOffboarding(t *testing.T, k int, done bool) bool {
 		}
 	case err != nil:
 		t.Fatalf("write %d: again: %v", k, err)
-	default:
-		out = again
 	}
 	checkOffboarded(t, e, out)
 	rep, err := e.Verify(t.Context(), evidence.Platform, api.VerifyRequest{Deep: true, Progress: quiet})
