@@ -30,6 +30,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/index"
+	"evidenced/store/mapped"
 )
 
 var (
@@ -49,7 +50,7 @@ type Backend struct {
 	shelf shelf // open sealed segments of all logs
 
 	mu      sync.Mutex
-	cursors *bolt.DB
+	cursors *mapped.DB
 }
 
 // New makes the backend of the directory, which must exist. Nothing is opened
@@ -59,8 +60,8 @@ func New(dir string) *Backend { return &Backend{dir: dir} }
 // pageSize is that of new files, in bytes.
 const pageSize = 16 << 10
 
-func open(path string, readOnly bool) (*bolt.DB, error) {
-	db, err := openFile(path, &bolt.Options{
+func open(path string, readOnly bool) (*mapped.DB, error) {
+	db, err := mapped.Open(path, &bolt.Options{
 		Timeout: 2 * time.Second,
 		// The free list of an append-only file is a page or two: writing it
 		// with each commit costs little, and opening need not read every page
@@ -107,7 +108,7 @@ func (b *Backend) Close() error {
 	return err
 }
 
-func (b *Backend) cursorDB() (*bolt.DB, error) {
+func (b *Backend) cursorDB() (*mapped.DB, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cursors == nil {
@@ -195,7 +196,7 @@ type logFile struct {
 	mu       sync.RWMutex
 	segments []*segment
 	retired  []store.SegmentInfo
-	outlived *bolt.DB // what outlives retired segments; nil when there are none
+	outlived *mapped.DB // what outlives retired segments; nil when there are none
 }
 
 func checkID(logID string) error {
@@ -510,7 +511,7 @@ func scanSegment(s *segment, from, end uint64, fn func(store.Entry) error) error
 				return err
 			}
 			claims = e.Claims
-			if err := fn(e); err != nil {
+			if err := mapped.Outside(func() error { return fn(e) }); err != nil {
 				return err
 			}
 			k, v = c.Next()

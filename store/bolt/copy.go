@@ -16,6 +16,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/mapped"
 )
 
 // Copy implements store.Copier: each segment in a read transaction of its own,
@@ -61,7 +62,7 @@ func (f *logFile) wasRetired(number int) bool {
 	return f.isRetired(number)
 }
 
-func copyDB(db *bolt.DB, name string, fn store.CopyFunc) error {
+func copyDB(db *mapped.DB, name string, fn store.CopyFunc) error {
 	return db.View(func(tx *bolt.Tx) error {
 		return fn(name, func(w io.Writer) error {
 			_, err := tx.WriteTo(w)

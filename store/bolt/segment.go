@@ -14,6 +14,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/mapped"
 )
 
 // begunKey names, beside the head of a segment, what was known when it began.
@@ -33,10 +34,10 @@ type segment struct {
 
 	mu       sync.Mutex
 	info     store.SegmentInfo
-	db       *bolt.DB // nil while closed
-	writable bool     // db may be written
-	refs     int      // reads at work
-	gone     bool     // closed for good
+	db       *mapped.DB // nil while closed
+	writable bool       // db may be written
+	refs     int        // reads at work
+	gone     bool       // closed for good
 }
 
 // view runs fn in a read transaction of the segment.
@@ -49,7 +50,7 @@ func (s *segment) view(fn func(*bolt.Tx) error) error {
 	return db.View(fn)
 }
 
-func (s *segment) acquire() (*bolt.DB, error) {
+func (s *segment) acquire() (*mapped.DB, error) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -285,7 +286,7 @@ func (f *logFile) sealed(numbers []int, before []store.SegmentInfo) ([]*segment,
 
 // describe reads what a segment says of itself and of those before it. A
 // segment without a record has Next equal to First.
-func describe(db *bolt.DB, number int) (info store.SegmentInfo, before []store.SegmentInfo, err error) {
+func describe(db *mapped.DB, number int) (info store.SegmentInfo, before []store.SegmentInfo, err error) {
 	err = db.View(func(tx *bolt.Tx) error {
 		info, before, err = describeTx(tx, number)
 		return err

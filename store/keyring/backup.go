@@ -22,6 +22,7 @@ import (
 
 	"evidenced/evidence/claim"
 	"evidenced/evidence/problem"
+	"evidenced/store/mapped"
 )
 
 // A backup is one file, sealed under a passphrase because the wrapping key it
@@ -207,7 +208,7 @@ func fill(r *bufio.Reader, path, dir string, w Wrapping, to box) (err error) {
 	if err := dropFile(path); err != nil {
 		return problem.Wrap(problem.Storage, err, "drop %s", path)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true, NoSync: true})
+	db, err := mapped.Open(path, &bolt.Options{NoSync: true})
 	if err != nil {
 		return problem.Wrap(problem.Storage, err, "write the keyring")
 	}

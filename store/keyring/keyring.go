@@ -38,6 +38,7 @@ import (
 	"evidenced/evidence/claim"
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/mapped"
 )
 
 var (
@@ -66,7 +67,7 @@ type Keyring struct {
 	// others share it for the whole of an operation, so that nothing read from
 	// the old file enters a cache after the file was replaced.
 	mu       sync.RWMutex
-	db       *bolt.DB
+	db       *mapped.DB
 	box      box
 	wrapping Wrapping
 	wrapped  []byte // the wrapping key as it is kept
@@ -156,8 +157,8 @@ func OpenWith(ctx context.Context, o Options) (*Keyring, error) {
 	return k, nil
 }
 
-func openDB(path string) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true})
+func openDB(path string) (*mapped.DB, error) {
+	db, err := mapped.Open(path, &bolt.Options{Timeout: 2 * time.Second})
 	if err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "open keyring %s", path)
 	}

@@ -20,6 +20,7 @@ import (
 	"evidenced/evidence/claim"
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/mapped"
 )
 
 // The file is replaced in these steps, so that a process that ends anywhere
@@ -61,7 +62,7 @@ func Describe(dir string) (Description, error) {
 
 // readState reads the clear part; a keyring of the first format has none and
 // its wrapping key in the default place.
-func readState(db *bolt.DB) (state, error) {
+func readState(db *mapped.DB) (state, error) {
 	st := state{Format: 1, Wrapping: Description{Kind: KindFile, Path: WrappingFile}}
 	err := db.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(metaBucket)
@@ -269,7 +270,7 @@ func (k *Keyring) write(to *target, d drops, entry *unsettled) (err error) {
 	if err := dropFile(path); err != nil {
 		return err
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true, NoSync: true})
+	db, err := mapped.Open(path, &bolt.Options{NoSync: true})
 	if err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (k *Keyring) write(to *target, d drops, entry *unsettled) (err error) {
 type copying struct {
 	from, to box
 	drops
-	db *bolt.DB
+	db *mapped.DB
 
 	bucket []byte
 	batch  [][2][]byte
