@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,53 +59,98 @@ func openSignState(dir, logID string, begins bool) (*signState, error) {
 		}
 	}
 	s := &signState{f: f}
-	good, err := s.read()
-	if err == nil {
-		// A torn last line means that its signature was never made.
-		err = f.Truncate(good)
-	}
-	if err == nil {
-		_, err = f.Seek(good, 0)
-	}
-	if err != nil {
+	if err := s.take(); err != nil {
 		f.Close()
-		return nil, problem.Wrap(problem.Corrupt, err, "sign-state %s", path)
+		return nil, problem.Wrap(problem.Corrupt, err, "sign-state %s", path).
+			WithHint("the log signs nothing until it is known what was signed; bring the file back, or " + acceptHint)
 	}
 	return s, nil
 }
 
-// read takes the lines in and returns the offset after the last whole one.
-func (s *signState) read() (int64, error) {
-	var good int64
-	sc := bufio.NewScanner(s.f)
-	for sc.Scan() {
-		line := sc.Text()
-		var size uint64
-		var hex string
-		if n, err := fmt.Sscanf(line, "%d %s", &size, &hex); n != 2 || err != nil || fmt.Sprintf("%d %s", size, hex) != line {
-			if sc.Scan() {
-				return 0, fmt.Errorf("line %q is damaged", line)
-			}
-			return good, nil
-		}
-		root, err := evidence.ParseHash(hex)
-		if err != nil {
-			if sc.Scan() {
-				return 0, err
-			}
-			return good, nil
-		}
-		if size < s.size || size == s.size && s.size > 0 && root != s.root {
-			return 0, fmt.Errorf("size %d after size %d", size, s.size)
-		}
-		s.size, s.root = size, root
-		good += int64(len(line)) + 1
+// take reads the file and cuts off a torn last line: its signature was never
+// made. A line that lacks only its end counts.
+func (s *signState) take() error {
+	known, err := readSigned(s.f)
+	if err != nil {
+		return err
 	}
-	st, err := s.f.Stat()
-	if err == nil && good > st.Size() { // whole line, line end torn off
-		good -= int64(len(fmt.Sprintf("%d %s\n", s.size, s.root)))
+	if err := s.f.Truncate(known.bytes); err != nil {
+		return err
 	}
-	return good, sc.Err()
+	if _, err := s.f.Seek(known.bytes, io.SeekStart); err != nil {
+		return err
+	}
+	if known.noEnd {
+		if _, err := s.f.WriteString("\n"); err != nil {
+			return err
+		}
+	}
+	s.size, s.root = known.size, known.root
+	return nil
+}
+
+// signedLines is what the lines of a sign-state say.
+type signedLines struct {
+	size  uint64 // of the last line; 0 for an empty file
+	root  evidence.Hash
+	bytes int64 // of the whole lines
+	noEnd bool  // the last of them lacks its line end
+}
+
+// maxSignedLine bounds a line, in bytes: size, space, root, line end.
+const maxSignedLine = 16 + 1 + 64 + 1
+
+// readSigned reads lines "size root" of rising sizes. A crash leaves at most
+// the begin of a line after the last line end, or zeros in its place; anything
+// else that is not such a line is damage: to take it for a torn line would
+// forget a signature that was made.
+func readSigned(r io.Reader) (signedLines, error) {
+	var out signedLines
+	br := bufio.NewReaderSize(r, 1<<16)
+	for {
+		line, err := br.ReadSlice('\n')
+		if err != nil && err != io.EOF {
+			return out, fmt.Errorf("after size %d: %w", out.size, err)
+		}
+		ended := err == nil
+		text := strings.TrimSuffix(string(line), "\n")
+		if !ended {
+			text = strings.TrimRight(text, "\x00")
+		}
+		size, root, ok := parseSigned(text)
+		switch {
+		case !ended && tornSigned(text):
+			return out, nil
+		case !ok:
+			return out, fmt.Errorf("the line after size %d is damaged", out.size)
+		case size <= out.size:
+			return out, fmt.Errorf("size %d after size %d", size, out.size)
+		}
+		out.size, out.root = size, root
+		out.bytes += int64(len(text))
+		if !ended {
+			out.noEnd = true
+			return out, nil
+		}
+		out.bytes++
+	}
+}
+
+func parseSigned(text string) (uint64, evidence.Hash, bool) {
+	digits, hex, _ := strings.Cut(text, " ")
+	size, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || size > maxSize {
+		return 0, evidence.Hash{}, false
+	}
+	root, err := evidence.ParseHash(hex)
+	return size, root, err == nil && fmt.Sprintf("%d %s", size, root) == text
+}
+
+// tornSigned reports whether the text is the begin of a line, and not all.
+func tornSigned(text string) bool {
+	digits, hex, _ := strings.Cut(text, " ")
+	return len(text) < maxSignedLine && len(hex) < 64 &&
+		strings.Trim(digits, "0123456789") == "" && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
 // claim makes the size and root durable. It refuses a smaller size, and

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 // failing is a backend whose log files refuse to append while told to.
 type failing struct {
 	store.Backend
-	log  atomic.Value // id of the log that fails
+	ids  sync.Map // ids of the logs that fail
 	fail atomic.Bool
 }
 
@@ -40,13 +41,13 @@ func (b *failing) Open(id string, create bool) (store.LogFile, store.Index, erro
 var errDisk = errors.New("no space left on device")
 
 func (f *failingFile) Append(es []store.Entry, ts []store.Tile, h store.Head) error {
-	if f.b.fail.Load() && f.b.log.Load() == f.id {
+	if _, ok := f.b.ids.Load(f.id); ok && f.b.fail.Load() {
 		return errDisk
 	}
 	return f.LogFile.Append(es, ts, h)
 }
 
-func parts(t *testing.T, key string, at time.Time, facts any, tenants ...string) []store.Part {
+func parts(t testing.TB, key string, at time.Time, facts any, tenants ...string) []store.Part {
 	var ps []store.Part
 	for _, n := range tenants {
 		ps = append(ps, store.Part{Tenant: tenant(t, n), Items: []store.Item{event(key, at, facts, person("7", "login"))}})
@@ -108,7 +109,7 @@ func TestStoppedLogHoldsNobodyUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fb.log.Store(filepath.Base(log.Origin()))
+	fb.ids.Store(filepath.Base(log.Origin()), true)
 	fb.fail.Store(true)
 	for n := range 5 {
 		// The same key with other facts each time: revisions, whose order and

@@ -166,6 +166,10 @@ func Open(o Options) (_ *Local, err error) {
 	if l.PackKey, err = keyring.OpenSigner(filepath.Join(o.KeysDir, "pack.key"), inst.ID+"/pack", fresh); err != nil {
 		return nil, err
 	}
+	if l.LogKey.Name() != inst.ID || l.PackKey.Name() != inst.ID+"/pack" {
+		return nil, problem.New(problem.Corrupt, "the signing keys in %s are of another installation than %s", o.KeysDir, inst.ID).
+			WithHint("bring the installation file or the keys back that belong together")
+	}
 	in, err := intake.Open(filepath.Join(o.Dir, "intake"))
 	if err != nil {
 		return nil, err
@@ -317,8 +321,8 @@ func loadInstallation(o Options, fresh bool) (installation, error) {
 	if err != nil {
 		return inst, problem.Wrap(problem.Storage, err, "read %s", path)
 	}
-	if err := json.Unmarshal(b, &inst); err != nil || inst.ID == "" {
-		return inst, problem.New(problem.Corrupt, "%s is damaged", path)
+	if inst, err = parseInstallation(b); err != nil {
+		return inst, problem.Wrap(problem.Corrupt, err, "%s is damaged", path).WithHint("bring it back from a backup")
 	}
 	if inst.Format != 1 {
 		return inst, problem.New(problem.Refused, "%s has format %d, this program reads format 1", o.Dir, inst.Format).
@@ -327,13 +331,39 @@ func loadInstallation(o Options, fresh bool) (installation, error) {
 	return inst, nil
 }
 
+// parseInstallation reads the installation file strictly: what it says is the
+// begin of every origin, and whether the evidence is a demonstration. A file of
+// another format is read as far as its number.
+func parseInstallation(b []byte) (inst installation, err error) {
+	if err := json.Unmarshal(b, &inst); err != nil || inst.ID == "" {
+		return inst, errors.New("it does not name an installation")
+	}
+	if inst.Format != 1 {
+		return inst, nil
+	}
+	if inst.Clock != "real" && inst.Clock != "simulated" {
+		return inst, fmt.Errorf("clock %q", inst.Clock)
+	}
+	again, err := inst.bytes()
+	if err != nil || string(again) != string(b) {
+		return inst, errors.New("it is not as it was written")
+	}
+	return inst, nil
+}
+
+// bytes is the file's content.
+func (i installation) bytes() ([]byte, error) {
+	b, err := json.MarshalIndent(i, "", "  ")
+	return append(b, '\n'), err
+}
+
 // finish writes the installation file last: before it stands, the next start
 // begins again and takes up what the cut start left.
 func finish(dir string, inst installation, fresh bool) error {
 	if !fresh {
 		return nil
 	}
-	b, err := json.MarshalIndent(inst, "", "  ")
+	b, err := inst.bytes()
 	if err != nil {
 		return err
 	}
@@ -343,7 +373,7 @@ func finish(dir string, inst installation, fresh bool) error {
 	if err != nil {
 		return problem.Wrap(problem.Storage, err, "write %s", path)
 	}
-	if _, err = f.Write(append(b, '\n')); err == nil {
+	if _, err = f.Write(b); err == nil {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
