@@ -188,25 +188,20 @@ func (l *Log) loadSigned() error {
 	if err := l.loadKeys(); err != nil {
 		return err
 	}
-	if l.stoppedBy() == nil {
-		if err := l.checkKey(); err != nil {
-			l.mu.Lock()
-			l.stopped = err
-			l.mu.Unlock()
-			l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
-		}
-	}
+	l.stopAtOpening(l.checkKey())
 	n, err := l.file.NoteAt(l.size())
 	if err != nil || n.Signed == nil {
 		return err
 	}
 	c, err := l.heldKeys().Open(n.Signed)
 	if err != nil {
-		return problem.Wrap(problem.Corrupt, err, "newest checkpoint of %s", l.tenant)
+		// It can still be verified, which names every checkpoint that is not
+		// the log's.
+		l.stopAtOpening(problem.Wrap(problem.Corrupt, err, "newest checkpoint of %s", l.tenant).WithHint(doesNotFit, l.tenant))
+		return nil
 	}
-	l.mu.Lock()
-	l.signed = evidence.LogHead{Origin: c.Origin, Size: c.Size, Root: c.Root}
-	l.mu.Unlock()
+	l.takeSigned(c)
+	l.stopAtOpening(l.checkNewest(c))
 	return nil
 }
 

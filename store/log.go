@@ -161,7 +161,7 @@ func (l *Log) open() (err error) {
 	}
 	e, err := loadEdge(l.file, head)
 	if err != nil {
-		return err
+		return problem.Wrap(problem.Corrupt, err, "end of the log of %s", l.tenant)
 	}
 	l.mu.Lock()
 	l.head, l.edge = head, e
@@ -174,12 +174,8 @@ func (l *Log) open() (err error) {
 	}
 	// A log that was stopped stays so until the next start: after a failed
 	// sync what is read back may never have reached the disk.
-	if err := l.checkSignState(); err != nil && l.stoppedBy() == nil {
-		l.mu.Lock()
-		l.stopped = err
-		l.mu.Unlock()
-		l.st.o.Log.Error("log stopped", "tenant", l.tenant.String(), "err", err)
-	}
+	l.stopAtOpening(l.checkSignState())
+	l.stopAtOpening(l.checkHead())
 	if err := l.noteLostTail(); err != nil {
 		return err
 	}
