@@ -8,6 +8,13 @@ LIGHT   = $(filter-out $(HEAVY),$(shell go list ./...))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
+# make test FULL=1 runs the long forms: a thousand kills, ten thousand flipped
+# bits, some hundred torn writes of each kind. They take about an hour.
+ifdef FULL
+export EVIDENCED_FULL := 1
+endif
+TIMEOUT = $(if $(FULL),-timeout 3h)
+
 .PHONY: all build test check unit race fuzz bench tools demo clean
 
 all: build
@@ -29,10 +36,10 @@ check:
 	CGO_ENABLED=0 go tool staticcheck ./...
 
 unit:
-	CGO_ENABLED=0 go test $(HEAVY)
+	CGO_ENABLED=0 go test $(TIMEOUT) $(HEAVY)
 
 race:
-	CGO_ENABLED=1 go test -race $(LIGHT)
+	CGO_ENABLED=1 go test -race $(TIMEOUT) $(LIGHT)
 
 # A number of inputs for each fuzz target, not a time: near a deadline the fuzzing
 # engine reports its own end as a failure. Longer by hand: make fuzz FUZZTIME=10m

@@ -240,7 +240,10 @@ func (l *Log) checkpoint() (chain.Checkpoint, []byte, error) {
 	if err := l.maySign(c); err != nil {
 		return c, nil, err
 	}
-	if err := l.sign.claim(c.Size, c.Root); err != nil {
+	if err := l.sign.claim(c.Size, c.Root); problem.Is(err, problem.Storage) {
+		// What of the line is on the disk shows at the next start.
+		return c, nil, l.stop(err)
+	} else if err != nil {
 		return c, nil, err
 	}
 	signed, err := l.signNote(c)

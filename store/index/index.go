@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
@@ -35,6 +36,8 @@ const memtableBytes = 8 << 20
 
 // Pool is what the indexes of a process share. The zero value is ready.
 type Pool struct {
+	fs vfs.FS // nil for the machine's own
+
 	mu    sync.Mutex
 	cache *pebble.Cache
 	files *pebble.FileCache
@@ -50,6 +53,14 @@ func (p *Pool) take() (*pebble.Cache, *pebble.FileCache) {
 	}
 	p.open++
 	return p.cache, p.files
+}
+
+// under is the file system below the indexes.
+func (p *Pool) under() vfs.FS {
+	if p.fs != nil {
+		return p.fs
+	}
+	return vfs.Default
 }
 
 // give releases what the last index used.
@@ -83,6 +94,7 @@ type index struct {
 	pool *Pool
 	dir  string
 	db   *pebble.DB
+	disk *disk
 }
 
 // quiet drops what Pebble tells: errors that matter are returned where the
@@ -95,8 +107,9 @@ func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf("index: "+fo
 
 func (x *index) open() error {
 	cache, files := x.pool.take()
+	x.disk = newDisk(x.pool.under())
 	o := &pebble.Options{
-		Cache: cache, FileCache: files, Logger: quiet{},
+		FS: x.disk, Cache: cache, FileCache: files, Logger: quiet{},
 		FormatMajorVersion: pebble.FormatNewest,
 		DisableWAL:         true,
 		MemTableSize:       memtableBytes,
@@ -155,11 +168,34 @@ func (x *index) Close() error {
 	if x.db == nil {
 		return nil
 	}
-	err := x.db.Flush()
+	err := x.flush()
 	err = errors.Join(err, x.db.Close())
 	x.db = nil
 	x.pool.give()
+	if failed := x.disk.failure(); failed != nil {
+		// The manifest may not tell what was written since. Where this fails too
+		// the next start finds it out.
+		_ = os.RemoveAll(x.dir)
+		return fmt.Errorf("index: %w", failed)
+	}
 	return err
+}
+
+// flush writes what is in memory, unless the disk refuses it: Pebble would try
+// for ever. What is not written is derived again.
+func (x *index) flush() error {
+	if x.disk.failure() != nil {
+		return nil
+	}
+	flushed, err := x.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-x.disk.failed:
+	}
+	return nil
 }
 
 // watermark is the key of the number of records indexed; no bucket is zero.
@@ -184,6 +220,9 @@ func (x *index) Watermark() (uint64, error) {
 // Apply implements store.Index. Postings and watermark become visible, and
 // survive, together.
 func (x *index) Apply(ps []store.Posting, mark uint64) error {
+	if err := x.disk.failure(); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
 	size := 64
 	for i := range ps {
 		size += len(ps[i].Key) + len(ps[i].Value) + 8
@@ -224,7 +263,7 @@ func (x *index) Get(bucket byte, key []byte) ([]byte, error) {
 
 // Reset implements store.Index.
 func (x *index) Reset() error {
-	if err := x.Close(); err != nil {
+	if err := x.Close(); err != nil && x.disk.failure() == nil {
 		return problem.Wrap(problem.Storage, err, "close index %s", x.dir)
 	}
 	if err := os.RemoveAll(x.dir); err != nil {

@@ -30,6 +30,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -73,6 +74,8 @@ type Keyring struct {
 	wrapped  []byte // the wrapping key as it is kept
 	inner    inner
 	broken   error // why nothing more may be written
+
+	failed atomic.Pointer[error] // why no further key is used for sealing
 
 	small cipher.AEAD // for the daemon's own values; never changes
 
@@ -253,14 +256,6 @@ type tenantEntry struct {
 	// of the newest of them where it ended (see Succeed).
 	Prior []tenantEntry   `json:"prior,omitempty"`
 	End   json.RawMessage `json:"end,omitempty"`
-}
-
-// update runs fn in a durable transaction. The caller holds mu shared.
-func (k *Keyring) update(fn func(tx *bolt.Tx) error) error {
-	if k.broken != nil {
-		return k.broken
-	}
-	return k.db.Update(fn)
 }
 
 // Tenants implements store.Keyring.

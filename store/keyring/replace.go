@@ -191,7 +191,7 @@ func (k *Keyring) takeUp() error {
 	if k.small, err = newAEAD(k.inner.Small); err != nil {
 		return err
 	}
-	return k.db.Update(func(tx *bolt.Tx) error {
+	if err := k.db.Update(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{tenantBucket, dataBucket, personBucket, keyBucket, unsettledBucket, metaBucket} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
@@ -201,7 +201,10 @@ func (k *Keyring) takeUp() error {
 			return nil
 		}
 		return putMeta(tx, placed(k.dir, k.wrapping), k.box, k.inner)
-	})
+	}); err != nil {
+		return err
+	}
+	return k.db.View(k.checkEntries)
 }
 
 // placed describes a wrapping; a file beside the keyring moves along with it.

@@ -115,6 +115,9 @@ func (t *tenantKeys) DataKey(segment int) (string, []byte, error) {
 	}
 	id := t.newest[segment]
 	if id == "" {
+		if err := t.k.sealing(); err != nil {
+			return "", nil, err
+		}
 		vs, err := t.versions(segment)
 		if err != nil {
 			return "", nil, err
@@ -269,6 +272,9 @@ func (t *tenantKeys) find(ids []store.Identity, allot bool) ([]store.PersonKey, 
 	}
 	if len(missing) == 0 {
 		return out, nil
+	}
+	if err := t.k.sealing(); err != nil && allot {
+		return nil, fmt.Errorf("keyring: people: %w", err)
 	}
 	if len(t.people) > maxCached {
 		t.people = map[[32]byte]store.PersonKey{}

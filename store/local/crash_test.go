@@ -25,8 +25,9 @@ import (
 // crashDir is set for the child that is to be killed, crashHow says what it
 // does until then.
 const (
-	crashDir = "EVIDENCED_CRASH_DIR"
-	crashHow = "EVIDENCED_CRASH_HOW"
+	crashDir   = "EVIDENCED_CRASH_DIR"
+	crashHow   = "EVIDENCED_CRASH_HOW"
+	crashFault = "EVIDENCED_CRASH_FAULT" // of how "fault"
 )
 
 // cycles is how often a process is killed: 1,000 times in full (EVIDENCED_FULL
@@ -44,8 +45,11 @@ func cycles(some int) int {
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		run := appendUntilKilled
-		if os.Getenv(crashHow) == "ingest" {
+		switch os.Getenv(crashHow) {
+		case "ingest":
 			run = ingestUntilKilled
+		case "fault":
+			run = sufferFault
 		}
 		if err := run(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
