@@ -99,6 +99,9 @@ type put struct {
 // may be nowhere else.
 func Open(dir string) (*Intake, error) { return open(dir, fileBytes) }
 
+// OpenSized is Open with another size, in bytes, after which a new file begins.
+func OpenSized(dir string, limit int64) (*Intake, error) { return open(dir, limit) }
+
 func open(dir string, limit int64) (_ *Intake, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make intake %s", dir)

@@ -48,6 +48,8 @@ func TestMain(m *testing.M) {
 		switch os.Getenv(crashHow) {
 		case "ingest":
 			run = ingestUntilKilled
+		case "grind":
+			run = grindUntilKilled
 		case "fault":
 			run = sufferFault
 		}
