@@ -360,6 +360,11 @@ func (f *logFile) writable(head store.Head, entries []store.Entry) (*segment, er
 	if len(entries) == 0 || n > 0 && f.segments[n-1].info.Number > head.Segment || f.isRetired(head.Segment) {
 		return nil, fmt.Errorf("segment %d is not the newest", head.Segment)
 	}
+	if n > 0 {
+		if err := f.segments[n-1].wholeMeta(); err != nil {
+			return nil, err
+		}
+	}
 	s := &segment{
 		path: filepath.Join(f.dir, segmentName(head.Segment)), shelf: f.shelf, writable: true,
 		info: store.SegmentInfo{Number: head.Segment, First: entries[0].Seq, Next: entries[0].Seq, Oldest: head.Recorded, Newest: head.Recorded},

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	bolt "go.etcd.io/bbolt"
+
 	"evidenced/evidence/problem"
 	"evidenced/store/mapped"
 )
@@ -31,13 +33,57 @@ func openDerived(path string) (*mapped.DB, error) {
 	if !errors.Is(err, mapped.ErrDamaged) {
 		return db, err
 	}
-	if err := os.Rename(path, path+damagedSuffix); err != nil {
-		return nil, problem.Wrap(problem.Storage, err, "move damaged %s aside", filepath.Base(path))
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, problem.Wrap(problem.Storage, err, "move damaged %s aside", filepath.Base(path))
+	if err := moveAside(path); err != nil {
+		return nil, err
 	}
 	return open(path, false)
+}
+
+func moveAside(path string) error {
+	err := os.Rename(path, path+damagedSuffix)
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return problem.Wrap(problem.Storage, err, "move damaged %s aside", filepath.Base(path))
+	}
+	return nil
+}
+
+// SiftCursors moves the cursors aside, as if their file could not be read, when
+// one of them is not whole: under a damaged name a cursor would be taken for one
+// that was never kept, and nobody would hear of it.
+func (b *Backend) SiftCursors(whole func(name string, value []byte) bool) error {
+	path := filepath.Join(b.dir, "cursors.db")
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return nil
+	}
+	db, err := b.cursorDB()
+	if err != nil {
+		return err
+	}
+	bad := false
+	err = db.View(func(tx *bolt.Tx) error {
+		bk := tx.Bucket(cursors)
+		if bk == nil {
+			return nil
+		}
+		return bk.ForEach(func(name, v []byte) error {
+			bad = bad || !whole(string(name), v)
+			return nil
+		})
+	})
+	if err != nil && !errors.Is(err, mapped.ErrDamaged) {
+		return problem.Wrap(problem.Storage, err, "read cursors")
+	}
+	bad = bad || err != nil
+	if err := b.Close(); err != nil {
+		return problem.Wrap(problem.Storage, err, "close cursors")
+	}
+	if bad {
+		return moveAside(path)
+	}
+	return nil
 }
 
 // initialPages is how many pages bbolt writes when it makes a file.

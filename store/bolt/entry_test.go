@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"evidenced/evidence/problem"
 	"evidenced/store"
 )
 
@@ -81,4 +82,65 @@ func FuzzOpenSegment(f *testing.F) {
 		_, _ = f.NoteAt(h.Size)
 		_, _ = f.Tile(0, 0)
 	})
+}
+
+// A segment whose newest meta page a crash tore is mended before the next one
+// begins; a sealed one that is not whole is refused, for without its last
+// transaction it would lack records or checkpoints in silence.
+func TestSealedSegmentIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	logOf := func() store.LogFile {
+		t.Helper()
+		f, ix, err := New(dir).Open("00aa", true)
+		if err == nil {
+			err = ix.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	appendOne := func(f store.LogFile, seq uint64, segment int) {
+		t.Helper()
+		if err := f.Append([]store.Entry{{Seq: seq, Leaf: []byte("leaf")}}, nil, store.Head{Size: seq + 1, Segment: segment}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "tenants", "00aa", "log", segmentName(1))
+	flip := func(at int64) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[at] ^= 4
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := logOf()
+	appendOne(f, 0, 1)
+	appendOne(f, 1, 1)
+	f.Close()
+	// One of the two holds the older transaction; after this the log has one
+	// record or two, as after a crash.
+	flip(40)
+	f = logOf()
+	h, err := f.Head()
+	if err != nil || h.Size == 0 {
+		t.Fatal(h, err)
+	}
+	appendOne(f, h.Size, 2)
+	f.Close()
+	f = logOf()
+	if _, err := f.Entry(0); err != nil {
+		t.Errorf("a mended segment: %v", err)
+	}
+	f.Close()
+	flip(pageSize + 40)
+	f = logOf()
+	defer f.Close()
+	if _, err := f.Entry(0); !problem.Is(err, problem.Corrupt) {
+		t.Errorf("a sealed segment with a damaged meta page: got %v, want corrupt", err)
+	}
 }

@@ -50,6 +50,19 @@ func (s *segment) view(fn func(*bolt.Tx) error) error {
 	return db.View(fn)
 }
 
+// wholeMeta makes both meta pages whole before the segment is sealed: a crash
+// may have torn one, and the next transaction, if there was none since, puts it
+// right.
+func (s *segment) wholeMeta() error {
+	if err := mapped.CheckSealed(s.path); err == nil {
+		return nil
+	}
+	if err := s.db.Update(func(*bolt.Tx) error { return nil }); err != nil {
+		return problem.Wrap(problem.Storage, err, "mend segment %s", s.path)
+	}
+	return mapped.CheckSealed(s.path)
+}
+
 func (s *segment) acquire() (*mapped.DB, error) {
 	s.mu.Lock()
 	if s.gone {
@@ -60,6 +73,10 @@ func (s *segment) acquire() (*mapped.DB, error) {
 		if _, err := os.Stat(s.path); err != nil { // bbolt would say less
 			s.mu.Unlock()
 			return nil, problem.Wrap(problem.Corrupt, err, "segment %s is not there", s.path)
+		}
+		if err := mapped.CheckSealed(s.path); err != nil {
+			s.mu.Unlock()
+			return nil, err
 		}
 		db, err := open(s.path, true)
 		if err != nil {

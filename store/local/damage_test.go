@@ -213,7 +213,8 @@ func filesOf(t testing.TB, dir string) map[string][]string {
 
 // Any one bit flipped in any file is found when the directory is opened or
 // verified, or changes nothing of what the directory gives: it lies in bytes
-// that carry nothing, as pages that are free.
+// that carry nothing, as pages that are free. A cursor may stand where it has
+// stood before, as after a crash: what follows is read again.
 func TestBitFlips(t *testing.T) {
 	c := &clock{start}
 	dir := attackedDir(t, c)
@@ -231,13 +232,16 @@ func TestBitFlips(t *testing.T) {
 	found, harmless := map[string]int{}, map[string]int{}
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range full(10_000, 480) {
-		kind := kinds[n%len(kinds)]
+		kind := kinds[n/2%len(kinds)]
 		rel := files[kind][r.IntN(len(files[kind]))]
 		whole, err := os.ReadFile(filepath.Join(dir, rel))
 		if err != nil {
 			t.Fatal(err)
 		}
 		bit := r.IntN(len(whole) * 8)
+		for n%2 == 0 && whole[bit/8] == 0 {
+			bit = r.IntN(len(whole) * 8) // half of them where something is written
+		}
 		copied := filepath.Join(t.TempDir(), "data")
 		copyTree(t, dir, copied)
 		whole[bit/8] ^= 1 << (bit % 8)
@@ -248,7 +252,7 @@ func TestBitFlips(t *testing.T) {
 		switch {
 		case err != nil:
 			found[kind]++
-		case got == want:
+		case got == want, kind == "cursors.db" && earlierCursors(want, got):
 			harmless[kind]++
 		default:
 			t.Errorf("bit %d of byte %d of %s flipped: everything verifies, and the contents are others", bit%8, bit/8, rel)
@@ -257,7 +261,7 @@ func TestBitFlips(t *testing.T) {
 	}
 	t.Logf("found %v, without effect %v", found, harmless)
 	for _, kind := range []string{"tenants", "sign-state", "keyring.db", "installation", "intake", "log.key", "pack.key", "wrapping.key"} {
-		if found[kind] == 0 {
+		if found[kind] == 0 && !testing.Short() {
 			t.Errorf("no flip in files of kind %s was found: the test tests nothing there", kind)
 		}
 	}

@@ -175,9 +175,18 @@ func Open(o Options) (_ *Local, err error) {
 		return nil, err
 	}
 	l.Restored = Restored(o.Dir)
+	files := bolt.New(o.Dir)
+	if l.Keys != nil {
+		if err = files.SiftCursors(func(name string, v []byte) bool {
+			_, err := store.SealedCursorsOf(kept{name, v}, l.Keys).Cursor(name)
+			return err == nil
+		}); err != nil {
+			return nil, err
+		}
+	}
 	so := store.Options{
 		Restored: l.Restored && !o.Accepting,
-		Backend:  bolt.New(o.Dir), Intake: in, Keys: keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
+		Backend:  files, Intake: in, Keys: keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
 		SignDir: o.SignDir, Installation: inst.ID, Clock: o.Clock, Simulated: l.Simulated, Log: o.Log,
 	}
 	if o.Store != nil {
@@ -398,3 +407,15 @@ func finish(dir string, inst installation, fresh bool) error {
 // Damaged lists the files of the directory that were moved aside because they
 // could not be read.
 func (l *Local) Damaged() []string { return bolt.Damaged(l.Dir) }
+
+// kept is one cursor as it is stored.
+type kept struct {
+	name  string
+	value []byte
+}
+
+// Cursor implements store.Cursors.
+func (k kept) Cursor(string) ([]byte, error) { return k.value, nil }
+
+// PutCursor implements store.Cursors.
+func (k kept) PutCursor(string, []byte) error { return errors.New("a cursor that is only looked at") }
