@@ -350,6 +350,12 @@ func (l *Log) commit(batch []*request) {
 	if err != nil && len(batch) > 1 && !errors.Is(err, errStopped) {
 		// One caller's bad item must not fail another's good ones.
 		for i, rq := range batch {
+			// A log that one of them has stopped takes none after it: its mark
+			// would pass a part that it does not have.
+			if err := l.stoppedBy(); err != nil {
+				l.answer(rq, reply{err: err})
+				continue
+			}
 			l.intake = newest(batch[:i+1])
 			r, err := l.process(rq.items)
 			l.answer(rq, reply{r, l.keepIntake(rq, err)})
