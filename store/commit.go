@@ -54,10 +54,10 @@ func (l *Log) process(items []Item) (Result, error) {
 		return res, err
 	}
 	withPeople, err := l.resolvePeople(fresh)
-	if err != nil {
-		return res, err
+	if err == nil {
+		err = l.store(withPeople)
 	}
-	if err := l.store(withPeople); err != nil {
+	if err != nil {
 		l.known = map[evidence.ID]evidence.Names{} // their person records were not kept
 		return res, err
 	}
