@@ -267,9 +267,8 @@ func (rq *EraseRequest) check(ctx context.Context, traces []*trace) error {
 		if err != nil {
 			return err
 		}
-		if why, held := now.Held(ctx); held {
-			return problem.New(problem.Refused, "a legal hold on %s forbids to erase: %s", t.log.tenant, why).
-				WithHint("release the hold first, or keep the request until it ends; nothing was erased")
+		if err := t.refuseHeld(ctx); err != nil {
+			return err
 		}
 		// What the intake kept over a restart is older than the erasure.
 		if err := now.CaughtUp(ctx); err != nil {
@@ -277,6 +276,9 @@ func (rq *EraseRequest) check(ctx context.Context, traces []*trace) error {
 		}
 		if err := now.Stopped(); err != nil && !rq.DryRun {
 			return problem.Wrap(problem.Refused, err, "the erasure could not be recorded in the log of %s", t.log.tenant)
+		}
+		if n := now.Kept(); n > 0 && !rq.DryRun {
+			return now.keptBehind(n)
 		}
 	}
 	for name, text := range map[string]string{"authority": rq.Authority, "reason": rq.Reason} {
@@ -289,6 +291,27 @@ func (rq *EraseRequest) check(ctx context.Context, traces []*trace) error {
 		}
 	}
 	return nil
+}
+
+// refuseHeld returns a problem of code refused while a legal hold on the tenant
+// is in force.
+func (t *trace) refuseHeld(ctx context.Context) error {
+	now, err := t.log.st.Log(t.log.tenant) // which is another one when the log was continued
+	if err != nil {
+		return err
+	}
+	if why, held := now.Held(ctx); held {
+		return problem.New(problem.Refused, "a legal hold on %s forbids to erase: %s", t.log.tenant, why).
+			WithHint("release the hold first, or keep the request until it ends; nothing was erased")
+	}
+	return nil
+}
+
+// keptBehind says that drafts that may name the person would outlive an
+// erasure, because the log cannot take them.
+func (l *Log) keptBehind(bytes int64) error {
+	return problem.New(problem.Refused, "the intake keeps %d bytes that the log of %s has not taken: they may name the person", bytes, l.tenant).
+		WithHint("bring the log of %s back, which takes them at the next start", l.tenant)
 }
 
 // erasureNote is what a destruction keeps until its records are appended.
@@ -322,6 +345,12 @@ func (s *Store) destroy(ctx context.Context, rq EraseRequest, asked time.Time, t
 	}
 	var d Destroyed
 	err = held(logs, func() (err error) {
+		// Placed since it was looked for: to look takes long where much was kept.
+		for _, t := range traces {
+			if err := t.refuseHeld(ctx); err != nil {
+				return err
+			}
+		}
 		d, err = s.o.Keys.Destroy(ctx, ds, note)
 		return err
 	})
@@ -330,9 +359,6 @@ func (s *Store) destroy(ctx context.Context, rq EraseRequest, asked time.Time, t
 		return d, nil, errors.Join(err, s.SettleErasures(ctx))
 	}
 	records, err := s.settle(ctx, Unsettled{Note: note, Destroyed: d})
-	if err == nil {
-		err = s.dropDerived(logs)
-	}
 	return d, records, err
 }
 
@@ -359,19 +385,6 @@ func (l *Log) forgetPeople() {
 	l.ciphersMu.Unlock()
 }
 
-// dropDerived writes out what memory still holds of records that named the
-// person, and drops from the disk what the logs have taken from the intake.
-func (s *Store) dropDerived(logs []*Log) error {
-	var errs []error
-	for _, l := range logs {
-		errs = append(errs, l.WaitIndexed(context.Background()))
-	}
-	if in, ok := s.o.Intake.(interface{ Forget() error }); ok {
-		errs = append(errs, in.Forget())
-	}
-	return errors.Join(errs...)
-}
-
 // SettleErasures records destructions that were carried out and, because the
 // process ended, not recorded. It is to be called at the start.
 func (s *Store) SettleErasures(ctx context.Context) error {
@@ -382,20 +395,25 @@ func (s *Store) SettleErasures(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for unsettled erasures: %w", err)
 	}
+	var errs []error
 	for _, u := range list {
 		if _, err := s.settle(ctx, u); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		s.o.Log.Warn("an erasure that was cut off is recorded now", "tenants", len(u.Keys), "level", string(u.Level))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // maxErasedKeys is how many keys one erasure record names.
 const maxErasedKeys = evidence.MaxLinks - 1
 
-// settle appends the erasure records of a destruction. Doing it again appends
-// nothing new: a record's key is the destruction's id.
+// settle appends the erasure records of a destruction, writes out what memory
+// holds of records that named the person, and drops the drafts that the intake
+// has on the disk. Only then is the destruction settled: after a crash all of
+// it is done again. Doing it again appends nothing new: a record's key is the
+// destruction's id.
 func (s *Store) settle(ctx context.Context, u Unsettled) (map[evidence.Tenant]uint64, error) {
 	var n erasureNote
 	if err := json.Unmarshal(u.Note, &n); err != nil {
@@ -403,35 +421,57 @@ func (s *Store) settle(ctx context.Context, u Unsettled) (map[evidence.Tenant]ui
 	}
 	now := s.o.Clock().UTC()
 	seqs := map[evidence.Tenant]uint64{}
+	var errs []error // one tenant's failure keeps no other's record back
 	for _, t := range slices.SortedFunc(maps.Keys(u.Keys), func(a, b evidence.Tenant) int { return strings.Compare(a.String(), b.String()) }) {
-		l, err := s.Log(t)
+		seq, recorded, err := s.settleIn(ctx, t, u, n, now)
 		if err != nil {
-			return nil, err
-		}
-		var items []Item
-		for i := 0; i < len(u.Keys[t]); i += maxErasedKeys {
-			f := evidence.ErasureFacts{
-				Keys: u.Keys[t][i:min(i+maxErasedKeys, len(u.Keys[t]))], Tokens: n.Tokens[t.String()], Level: u.Level, Why: u.Why,
-				Authority: n.Authority, Reason: n.Reason, By: n.By, Asked: n.Asked, Destroyed: now,
-			}
-			item, err := erasureItem(fmt.Sprintf("%s/%d", u.ID, i), f)
-			if err != nil {
-				return nil, err
-			}
-			items = append(items, item)
-		}
-		res, err := l.Append(ctx, items)
-		if err != nil {
-			return nil, fmt.Errorf("record the erasure in the log of %s: %w", t, err)
-		}
-		if len(res.Seqs) > 0 {
-			seqs[t] = res.Seqs[0]
-		}
-		if _, _, err := l.Checkpoint(); err != nil {
-			return nil, fmt.Errorf("sign the erasure in the log of %s: %w", t, err)
+			errs = append(errs, fmt.Errorf("record the erasure in the log of %s: %w", t, err))
+		} else if recorded {
+			seqs[t] = seq
 		}
 	}
+	if err := errors.Join(append(errs, s.ForgetIntake())...); err != nil {
+		return nil, err
+	}
 	return seqs, s.o.Keys.Settle(u.ID)
+}
+
+// settleIn appends the erasure records of one tenant and returns the first. A
+// tenant that was offboarded since has no log that could take one.
+func (s *Store) settleIn(ctx context.Context, t evidence.Tenant, u Unsettled, n erasureNote, now time.Time) (seq uint64, recorded bool, err error) {
+	if _, has, err := s.Has(t); err != nil || !has || len(u.Keys[t]) == 0 {
+		return 0, false, err
+	}
+	l, err := s.Log(t)
+	if err != nil {
+		return 0, false, err
+	}
+	var items []Item
+	for i := 0; i < len(u.Keys[t]); i += maxErasedKeys {
+		f := evidence.ErasureFacts{
+			Keys: u.Keys[t][i:min(i+maxErasedKeys, len(u.Keys[t]))], Tokens: n.Tokens[t.String()], Level: u.Level, Why: u.Why,
+			Authority: n.Authority, Reason: n.Reason, By: n.By, Asked: n.Asked, Destroyed: now,
+		}
+		item, err := erasureItem(fmt.Sprintf("%s/%d", u.ID, i), f)
+		if err != nil {
+			return 0, false, err
+		}
+		items = append(items, item)
+	}
+	res, err := l.Append(ctx, items)
+	if err != nil {
+		return 0, false, err
+	}
+	if _, _, err := l.Checkpoint(); err != nil {
+		return 0, false, err
+	}
+	if err := errors.Join(l.WaitIndexed(ctx), l.CaughtUp(ctx)); err != nil {
+		return 0, false, err
+	}
+	if kept := l.Kept(); kept > 0 {
+		return 0, false, l.keptBehind(kept)
+	}
+	return res.Seqs[0], true, nil
 }
 
 func erasureItem(key string, f evidence.ErasureFacts) (Item, error) {

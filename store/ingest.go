@@ -191,8 +191,14 @@ func (s *Store) viaIntake(ctx context.Context, in *Ingested, parts []Part) error
 type backlog struct {
 	mu      sync.Mutex
 	behind  bool          // parts go to the list below, not to the committer
-	kept    []uint64      // positions, in order
+	kept    []keptPart    // in order
 	drained chan struct{} // closed when what was kept over a restart was tried; nil when nothing was
+}
+
+// keptPart is a part that the intake keeps.
+type keptPart struct {
+	pos uint64
+	log string // id of the log that it was promised to: this one or one that it continues
 }
 
 // takes reports whether the log takes parts at once.
@@ -239,7 +245,7 @@ func (l *Log) accept(rq *request, resident bool) {
 
 // keep notes that a part stays in the intake. The caller holds backlog.mu.
 func (l *Log) keep(rq *request) {
-	l.backlog.kept = append(l.backlog.kept, rq.intake.Pos)
+	l.backlog.kept = append(l.backlog.kept, keptPart{rq.intake.Pos, l.keys.LogID()})
 	if rq.part != nil {
 		rq.part.finish(reply{err: ErrKept})
 	}
@@ -272,7 +278,8 @@ func (l *Log) answer(rq *request, rp reply) {
 }
 
 // recoverIntake hands what the intake kept over a restart to the logs, in the
-// background; new parts of a log wait behind the old ones.
+// background; new parts of a log wait behind the old ones. What a log was
+// promised that another continues now goes to that one.
 func (s *Store) recoverIntake() error {
 	if s.o.Intake == nil {
 		return nil
@@ -292,6 +299,13 @@ func (s *Store) recoverIntake() error {
 			return err
 		}
 		logs[l.keys.LogID()] = l
+		former, err := s.Prior(t)
+		if err != nil {
+			return err
+		}
+		for _, f := range former {
+			logs[f.keys.LogID()] = l
+		}
 	}
 	strange := 0
 	for _, fr := range waiting {
@@ -303,13 +317,13 @@ func (s *Store) recoverIntake() error {
 		if !l.backlog.behind {
 			l.backlog.behind, l.backlog.drained = true, make(chan struct{})
 		}
-		l.backlog.kept = append(l.backlog.kept, fr.Pos)
+		l.backlog.kept = append(l.backlog.kept, keptPart{fr.Pos, fr.Log})
 	}
 	if strange > 0 {
 		s.o.Log.Warn("intake keeps parts of logs whose keys are gone", "parts", strange)
 	}
-	for _, l := range logs {
-		if l.backlog.behind {
+	for id, l := range logs {
+		if l.backlog.behind && id == l.keys.LogID() {
 			s.background.Go(func() {
 				defer close(l.backlog.drained)
 				if err := l.drain(); err != nil {
@@ -327,9 +341,10 @@ func (l *Log) drain() error {
 		return err
 	}
 	defer l.release()
-	l.mu.RLock()
-	taken := l.head.Intake
-	l.mu.RUnlock()
+	taken, err := l.takenBy()
+	if err != nil {
+		return err
+	}
 	for !l.st.isClosed() {
 		l.backlog.mu.Lock()
 		if len(l.backlog.kept) == 0 {
@@ -337,13 +352,13 @@ func (l *Log) drain() error {
 			l.backlog.mu.Unlock()
 			return nil
 		}
-		pos := l.backlog.kept[0]
+		next := l.backlog.kept[0]
 		l.backlog.mu.Unlock()
-		if taken.Epoch != l.st.o.Intake.Epoch() || pos > taken.Pos {
-			if err := l.takeKept(pos); err != nil {
+		if next.pos > taken[next.log] {
+			if err := l.takeKept(next); err != nil {
 				return err
 			}
-		} else if err := l.st.o.Intake.Taken(pos); err != nil {
+		} else if err := l.st.o.Intake.Taken(next.pos); err != nil {
 			return err
 		}
 		l.backlog.mu.Lock()
@@ -353,13 +368,48 @@ func (l *Log) drain() error {
 	return nil
 }
 
+// takenBy returns the newest position of the intake's row that this log and
+// those it continues have taken of what was promised to each. A log that
+// continues others takes what they were promised too.
+func (l *Log) takenBy() (map[string]uint64, error) {
+	epoch := l.st.o.Intake.Epoch()
+	mark := func(o *Log) uint64 {
+		o.mu.RLock()
+		defer o.mu.RUnlock()
+		if o.head.Intake.Epoch != epoch {
+			return 0
+		}
+		return o.head.Intake.Pos
+	}
+	own := mark(l)
+	taken := map[string]uint64{l.keys.LogID(): own}
+	l.backlog.mu.Lock()
+	others := slices.ContainsFunc(l.backlog.kept, func(k keptPart) bool { return k.log != l.keys.LogID() })
+	l.backlog.mu.Unlock()
+	if !others {
+		return taken, nil
+	}
+	former, err := l.st.Prior(l.tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range former {
+		if err := f.use(); err != nil {
+			return nil, err
+		}
+		taken[f.keys.LogID()] = max(own, mark(f))
+		f.release()
+	}
+	return taken, nil
+}
+
 // takeKept appends one part that was kept.
-func (l *Log) takeKept(pos uint64) error {
-	sealed, err := l.st.o.Intake.Body(pos)
+func (l *Log) takeKept(k keptPart) error {
+	sealed, err := l.st.o.Intake.Body(k.pos)
 	if err != nil {
 		return err
 	}
-	plain, err := l.st.o.Keys.Open("intake/"+l.keys.LogID(), sealed)
+	plain, err := l.st.o.Keys.Open("intake/"+k.log, sealed)
 	if err != nil {
 		return err
 	}
@@ -371,7 +421,7 @@ func (l *Log) takeKept(pos uint64) error {
 		return err
 	}
 	rq := newRequest(items)
-	rq.intake = IntakeMark{l.st.o.Intake.Epoch(), pos}
+	rq.intake = IntakeMark{l.st.o.Intake.Epoch(), k.pos}
 	l.queue.push(rq)
 	return (<-rq.reply).err
 }
@@ -397,4 +447,35 @@ func (l *Log) Kept() int64 {
 		return 0
 	}
 	return l.st.o.Intake.Bytes(l.keys.LogID())
+}
+
+// ForgetIntake drops from the disk what the logs have taken from the intake:
+// it opens with a key that outlives those of people, segments and tenants.
+func (s *Store) ForgetIntake() error {
+	in, ok := s.o.Intake.(interface{ Forget() error })
+	if !ok {
+		return nil
+	}
+	if err := in.Forget(); err != nil {
+		return fmt.Errorf("drop what the logs have taken from the intake: %w", err)
+	}
+	return nil
+}
+
+// dropKept drops what the intake keeps for logs that are ended: nobody takes it
+// any more, and it opens without the keys of their tenant.
+func (s *Store) dropKept(ids map[string]bool) error {
+	if s.o.Intake == nil {
+		return nil
+	}
+	var gone []uint64
+	for _, fr := range s.o.Intake.Waiting() {
+		if ids[fr.Log] {
+			gone = append(gone, fr.Pos)
+		}
+	}
+	if err := s.o.Intake.Taken(gone...); err != nil {
+		return err
+	}
+	return s.ForgetIntake()
 }

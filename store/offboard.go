@@ -46,7 +46,8 @@ func (s *Store) CloseLog(t evidence.Tenant, origin string) error {
 
 // DestroyTenant destroys the keys of the tenant's log of this origin and of the
 // earlier ones that it continues: nothing in them can be read any more,
-// wherever a copy is. It closes the logs first, and may be repeated.
+// wherever a copy is. It closes the logs first, and may be repeated. What the
+// intake has of them goes from the disk too.
 func (s *Store) DestroyTenant(t evidence.Tenant, origin string, earlier []string) error {
 	id, err := s.logID(origin)
 	if err != nil {
@@ -56,15 +57,21 @@ func (s *Store) DestroyTenant(t evidence.Tenant, origin string, earlier []string
 	if !ok {
 		return fmt.Errorf("the keyring cannot destroy the keys of a tenant")
 	}
+	ids := map[string]bool{}
 	for _, o := range append([]string{origin}, earlier...) {
 		if err := s.CloseLog(t, o); err != nil {
 			return err
 		}
+		id, err := s.logID(o)
+		if err != nil {
+			return err
+		}
+		ids[id] = true
 	}
 	if err := keys.DestroyTenantKeys(t, id); err != nil {
 		return fmt.Errorf("destroy the keys of %s: %w", t, err)
 	}
-	return nil
+	return s.dropKept(ids)
 }
 
 // End drops the segments of a log whose keys are destroyed, the newest too;

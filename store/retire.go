@@ -266,6 +266,7 @@ func (l *Log) destroySegmentKeys() error {
 func (l *Log) forgetCiphers(segment int) {
 	l.ciphersMu.Lock()
 	defer l.ciphersMu.Unlock()
+	l.ciphersGen++ // what is made of the key at this moment is not remembered
 	for name := range l.ciphers {
 		if segmentOfKey(name) == segment {
 			delete(l.ciphers, name)

@@ -39,5 +39,5 @@ func (i *Intake) Forget() error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, syncDir(i.dir))...)
 }

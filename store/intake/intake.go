@@ -305,6 +305,7 @@ func (i *Intake) begin(n int) error {
 	}
 	if err != nil {
 		f.Close()
+		_ = os.Remove(path) // else the name is taken when the disk has room again
 		return problem.Wrap(problem.Storage, err, "make intake file %s", path)
 	}
 	i.files = append(i.files, &file{number: n, path: path, line: line, f: f, size: int64(len(line)), frames: map[uint64]frame{}})

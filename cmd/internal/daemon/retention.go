@@ -68,6 +68,10 @@ func (e *Engine) Retain(ctx context.Context, dry bool) ([]api.Retained, error) {
 	if dropped && !dry {
 		errs = append(errs, e.shred(), e.Checkpoints(ctx))
 	}
+	if !dry {
+		// Also when nothing went now: a crash may have come between.
+		errs = append(errs, e.local.Store.ForgetIntake())
+	}
 	return out, errors.Join(errs...)
 }
 
