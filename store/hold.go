@@ -74,7 +74,7 @@ func (l *Log) PlaceHold(ctx context.Context, f evidence.HoldFacts) (Hold, error)
 	} else if ok {
 		return Hold{}, problem.New(problem.Refused, "hold %s of %s is in force already", f.Name, l.tenant).WithHint("give another name, or release it first")
 	}
-	now := l.st.o.Clock().UTC()
+	now := l.afterRecorded(l.st.o.Clock().UTC())
 	seq, err := l.appendHold(ctx, evidence.OpSet, f, now)
 	return Hold{HoldFacts: f, Since: now, Seq: seq}, err
 }
@@ -92,12 +92,24 @@ func (l *Log) ReleaseHold(ctx context.Context, f evidence.HoldFacts) (Hold, erro
 	if !ok {
 		return h, problem.New(problem.NotFound, "no hold %s of %s is in force", f.Name, l.tenant).WithHint("evidenced hold list --tenant %s shows the holds", l.tenant)
 	}
-	now := l.st.o.Clock().UTC()
+	now := l.afterRecorded(l.st.o.Clock().UTC())
 	if now.Before(h.Since) {
 		now = h.Since // a clock set back must not leave it in force
 	}
 	_, err = l.appendHold(ctx, evidence.OpEnd, f, now)
 	return h, err
+}
+
+// afterRecorded returns the instant, or one after everything that the log has
+// recorded: with a clock set back, a hold would stand before the release of an
+// earlier one of its name, and would not be in force.
+func (l *Log) afterRecorded(now time.Time) time.Time {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if after := l.head.Recorded.Add(time.Microsecond); now.Before(after) {
+		return after.UTC()
+	}
+	return now
 }
 
 func checkHold(f evidence.HoldFacts) error {

@@ -288,3 +288,31 @@ func TestDestroyedTenantLeavesTheIntake(t *testing.T) {
 		t.Errorf("the intake has %d bytes of drafts on the disk", n)
 	}
 }
+
+// A hold that is placed again while the clock is behind holds all the same, and
+// so does its release.
+func TestHoldWithAClockSetBack(t *testing.T) {
+	c, ctx := &clock{start}, t.Context()
+	l := openDir(t, filepath.Join(t.TempDir(), "data"), c)
+	defer l.Close()
+	log, err := l.Store.Create(tenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := evidence.HoldFacts{Name: "case-7", Reason: "a dispute", Authority: "counsel"}
+	for range 2 {
+		if _, err := log.PlaceHold(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+		if _, held := log.Held(ctx); !held {
+			t.Error("a hold that was placed does not hold")
+		}
+		c.t = c.t.Add(-24 * 3600e9)
+		if _, err := log.ReleaseHold(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+		if why, held := log.Held(ctx); held {
+			t.Errorf("held after the release: %s", why)
+		}
+	}
+}
