@@ -343,6 +343,14 @@ func (s *Store) destroy(ctx context.Context, rq EraseRequest, asked time.Time, t
 	if err != nil {
 		return Destroyed{}, nil, err
 	}
+	// A retirement states records again that it read before, keys and all.
+	for _, l := range logs {
+		if !l.ret.busy.TryLock() {
+			return Destroyed{}, nil, problem.New(problem.Refused, "segments of %s are being retired", l.tenant).
+				WithHint("ask again when that is done; nothing was erased")
+		}
+		defer l.ret.busy.Unlock()
+	}
 	var d Destroyed
 	err = held(logs, func() (err error) {
 		// Placed since it was looked for: to look takes long where much was kept.

@@ -65,7 +65,7 @@ func (l *Log) Retire(ctx context.Context, o RetireOptions) ([]RetiredSegment, er
 		return nil, err
 	}
 	if !l.ret.busy.TryLock() {
-		return nil, problem.New(problem.Refused, "segments of %s are being retired already", l.tenant)
+		return nil, problem.New(problem.Refused, "segments of %s are being retired already, or somebody is being erased", l.tenant)
 	}
 	defer l.ret.busy.Unlock()
 	due := l.due(o.Before)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/keyring"
 )
@@ -314,5 +315,55 @@ func TestHoldWithAClockSetBack(t *testing.T) {
 		if why, held := log.Held(ctx); held {
 			t.Errorf("held after the release: %s", why)
 		}
+	}
+}
+
+// slow is a backend that keeps what outlives a segment only once it may.
+type slow struct {
+	store.Backend
+	at, gate chan struct{}
+}
+
+type slowFile struct {
+	store.LogFile
+	b *slow
+}
+
+func (b *slow) Open(id string, create bool) (store.LogFile, store.Index, error) {
+	f, ix, err := b.Backend.Open(id, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &slowFile{f, b}, ix, nil
+}
+
+func (f *slowFile) Keep(r store.Remains) error {
+	f.b.at <- struct{}{}
+	<-f.b.gate
+	return f.LogFile.Keep(r)
+}
+
+// Nobody is erased from a log while a retirement states its records again.
+func TestEraseWaitsForARetirement(t *testing.T) {
+	c, ctx, b := &clock{start}, t.Context(), &slow{at: make(chan struct{}, 100), gate: make(chan struct{})}
+	l := months(t, filepath.Join(t.TempDir(), "data"), c, func(o *store.Options) { b.Backend, o.Backend = o.Backend, b })
+	log := theLog(t, l)
+	story(t, c, log)
+	done := make(chan error, 1)
+	go func() {
+		_, err := log.Retire(ctx, retireAll)
+		done <- err
+	}()
+	<-b.at
+	rq := store.EraseRequest{Subject: identityOf(person("7", "mira")), By: "1000"}
+	if _, err := l.Store.Erase(ctx, rq); !problem.Is(err, problem.Refused) {
+		t.Errorf("while segments go: got %v, want refused", err)
+	}
+	close(b.gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Store.Erase(ctx, rq); err != nil || len(got.Logs) != 1 || len(got.Logs[0].Still) != 0 {
+		t.Errorf("afterwards: %+v, %v", got, err)
 	}
 }
