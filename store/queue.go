@@ -55,7 +55,11 @@ func newQueue() *queue {
 
 // room waits until the committer is no more than two batches behind.
 func (q *queue) room(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, q.less.Broadcast)
+	stop := context.AfterFunc(ctx, func() {
+		q.mu.Lock() // not between a look at ctx and the waiting
+		defer q.mu.Unlock()
+		q.less.Broadcast()
+	})
 	defer stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()

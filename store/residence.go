@@ -16,12 +16,12 @@ import (
 func (l *Log) use() error {
 	l.life.Lock()
 	defer l.life.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
 	if !l.resident {
 		if l.st.isClosed() {
 			return errClosed
-		}
-		if l.ended != nil {
-			return l.ended
 		}
 		if err := l.open(); err != nil {
 			return fmt.Errorf("open log of tenant %s: %w", l.tenant, err)
@@ -86,11 +86,10 @@ func (l *Log) close() error {
 
 // finish closes the log for good; it gives the error from now on.
 func (l *Log) finish(why error) error {
-	err := l.close()
 	l.life.Lock()
-	defer l.life.Unlock()
-	l.ended = why
-	return err
+	l.ended = why // before it closes, so that nobody opens it again behind that
+	l.life.Unlock()
+	return l.close()
 }
 
 // shut signs what has grown, stores the index and closes the files. The caller
