@@ -80,6 +80,24 @@ func packOf(t testing.TB, e *Engine, p evidence.Period) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// draftsInIntake counts the bytes on the disk behind the first lines of the
+// intake's files.
+func draftsInIntake(t testing.TB, dir string) (n int) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "data", "intake", "*.intake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(b) - bytes.IndexByte(b, '\n') - 1
+	}
+	return n
+}
+
 func TestRetain(t *testing.T) {
 	clock, dir := &testClock{begin}, t.TempDir()
 	e, src := mustEngine(t, dir, clock, "tenant-1 tenant-2", "retention: {keep: 30 days}\n", nil)
@@ -99,9 +117,15 @@ func TestRetain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if draftsInIntake(t, dir) == 0 {
+		t.Fatal("the intake has no draft on the disk that the retention could leave")
+	}
 	done, err := e.Retain(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := draftsInIntake(t, dir); n != 0 {
+		t.Errorf("the intake has %d bytes of drafts on the disk after the retention", n)
 	}
 	for i, r := range done {
 		want := 3
