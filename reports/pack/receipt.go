@@ -352,7 +352,8 @@ func (v *verifier) receipt(l listed) (Vouched, error) {
 	if h.checkpoint.Origin != v.m.Origin || h.checkpoint.Size != l.Size || h.checkpoint.Root != l.Root {
 		return out, fmt.Errorf("its checkpoint is of another log or size")
 	}
-	if v.proved[l.Size] != l.Root {
+	// A root of zeros is no tree's, and it is what a size without proof gives.
+	if root, ok := v.proved[l.Size]; !ok || root != l.Root {
 		return out, fmt.Errorf("%s: no proof from its checkpoint of size %d", memberConsistency, l.Size)
 	}
 	switch l.Kind {

@@ -439,3 +439,47 @@ func FuzzParseReceipts(f *testing.F) {
 		}
 	})
 }
+
+// A maker can sign a checkpoint with a root of zeros and have it stamped long
+// before the log has that size. It is no tree of the log, and must not stand in
+// for one whose proof was left away.
+func TestReceiptOfNoTree(t *testing.T) {
+	u := unpack(t)
+	m := manifestOf(t, u)
+	logSigner, logKey := attacker(t)
+	var err error
+	early := chain.Checkpoint{Origin: m.Origin, Size: m.Closing.Size}
+	if u.members["anchors/001.checkpoint"], err = early.Sign(logSigner); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range slices.Clone(u.order) {
+		if strings.HasPrefix(n, "anchors/") && n != "anchors/001.checkpoint" {
+			u.remove(n)
+		}
+	}
+	if u.members[memberAnchors], err = json.Marshal([]listed{{
+		Kind: Elsewhere, Name: "place", Rung: rungElsewhere, Size: early.Size, Root: early.Root, Members: []string{"anchors/001.checkpoint"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, u, memberConsistency, func(a *[]ancestor) {
+		*a = slices.DeleteFunc(*a, func(x ancestor) bool { return x.Size == early.Size })
+	})
+	signer, packKey := attacker(t)
+	b := u.pack(t, signer, func(m *Manifest) { m.PackKey, m.Anchor = packKey, sealedInLog })
+	v, err := open(bytes.NewReader(b), int64(len(b)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []func() error{v.manifest, v.digests, v.checkpoints, v.history} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v.keys, err = chain.NewLogKeys(logKey); err != nil { // as if the maker's own key had signed it
+		t.Fatal(err)
+	}
+	if err := v.receipts(); err == nil || !strings.Contains(err.Error(), "no proof from its checkpoint") {
+		t.Errorf("got %v, want it refused", err)
+	}
+}
