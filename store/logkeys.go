@@ -148,8 +148,14 @@ func (l *Log) readKeys(size uint64) (chain.LogKeys, error) {
 	}
 	var g evidence.GenesisFacts
 	if size > 0 && l.file.First() == 0 {
-		if _, err := l.ownFacts(0, &g); err != nil {
+		if _, err := l.ownFacts(0, evidence.LogGenesis, &g); err != nil {
 			return nil, err
+		}
+		// The installation file is not sealed: whoever edits it must not make
+		// a demonstration look real.
+		if g.Clock != "" && (g.Clock == "simulated") != l.simulated {
+			return nil, problem.New(problem.Corrupt, "log of %s began with a %s clock, the installation file says otherwise", l.tenant, g.Clock).
+				WithHint("the file installation in the data directory was changed; put back the one that belongs there")
 		}
 	}
 	first := g.LogKey
@@ -201,7 +207,7 @@ func (l *Log) readChanges(size uint64) (out []keyChange, err error) {
 	slices.Sort(seqs)
 	for _, seq := range seqs {
 		c := keyChange{seq: seq}
-		ok, err := l.ownFacts(seq, &c.facts)
+		ok, err := l.ownFacts(seq, evidence.LogKey, &c.facts)
 		if err != nil {
 			return nil, err
 		}
@@ -212,9 +218,9 @@ func (l *Log) readChanges(size uint64) (out []keyChange, err error) {
 	return out, nil
 }
 
-// ownFacts reads the facts of one of the log's own records; false when its key
-// is gone or the record is.
-func (l *Log) ownFacts(seq uint64, into any) (bool, error) {
+// ownFacts reads the facts of one of the log's own records, which must be of
+// the kind; false when its key is gone or the record is.
+func (l *Log) ownFacts(seq uint64, kind evidence.Kind, into any) (bool, error) {
 	e, err := l.file.Entry(seq)
 	if errors.Is(err, ErrNoEntry) {
 		return false, nil
@@ -225,6 +231,9 @@ func (l *Log) ownFacts(seq uint64, into any) (bool, error) {
 	lf, err := chain.Decode(e.Leaf)
 	if err != nil {
 		return false, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, l.tenant)
+	}
+	if lf.Kind != kind {
+		return false, problem.New(problem.Corrupt, "record %d of %s is %s, not %s", seq, l.tenant, lf.Kind, kind)
 	}
 	c, err := l.openContent(lf, e)
 	if errors.Is(err, ErrKeyMissing) {

@@ -633,16 +633,53 @@ func (l *Log) whyClosed(keys []string) string {
 		if l.retiredKey(id) {
 			return closedRetired
 		}
-		h := l.names.ref(evidence.NewRef("key", "", id))
-		v, err := l.openView()
-		if err != nil {
-			return closedMissing
-		}
-		k, kind := layers{l.tail.postings(), v}.seekGE(bucketLink, h[:])
-		erased := k != nil && bytes.HasPrefix(k, h[:]) && evidence.Kind(kind) == evidence.Erasure
-		if v.Close() != nil || !erased && !l.erasedLater(id) {
+		erased, err := l.erasureNames(evidence.NewRef("key", "", id))
+		if err != nil || !erased && !l.erasedLater(id) {
 			return closedMissing
 		}
 	}
 	return closedErased
+}
+
+// erasureNames reports whether an erasure record of this log names the key. The
+// index only says where to look: it is not sealed, so the record is read.
+func (l *Log) erasureNames(key evidence.Ref) (bool, error) {
+	v, err := l.openView()
+	if err != nil {
+		return false, err
+	}
+	h := l.names.ref(key)
+	ls := layers{l.tail.postings(), v}
+	var seqs []uint64
+	for next := h[:]; ; {
+		k, kind := ls.seekGE(bucketLink, next)
+		if !bytes.HasPrefix(k, h[:]) {
+			break
+		}
+		if evidence.Kind(kind) == evidence.Erasure {
+			seqs = append(seqs, seqOf(k))
+		}
+		next = append(bytes.Clone(k), 0)
+	}
+	if err := v.Close(); err != nil {
+		return false, err
+	}
+	for _, seq := range seqs {
+		e, err := l.file.Entry(seq)
+		if errors.Is(err, ErrRetired) {
+			return true, nil // the index is all that is left of it
+		}
+		if err != nil {
+			return false, err
+		}
+		lf, err := chain.Decode(e.Leaf)
+		if err != nil || lf.Kind != evidence.Erasure {
+			continue
+		}
+		c, err := l.openContent(lf, e)
+		if errors.Is(err, ErrKeyMissing) || err == nil && (c.Subject == key || slices.Contains(c.Links, key)) {
+			return true, nil // of a segment whose key was destroyed the leaf is left
+		}
+	}
+	return false, nil
 }

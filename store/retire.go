@@ -336,6 +336,10 @@ func (l *Log) told(ctx context.Context, act evidence.SegmentAct) ([]evidence.Seg
 		if err != nil {
 			return nil, err
 		}
+		if rec.Kind != evidence.LogSegment {
+			return nil, problem.New(problem.Corrupt, "the index of %s names record %d, a %s, as one of a segment", l.tenant, seq, rec.Kind).
+				WithHint("make it anew: evidenced fsck --repair-index")
+		}
 		var f evidence.SegmentFacts
 		if err := rec.Decode(&f); err != nil {
 			return nil, err

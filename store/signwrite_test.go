@@ -37,3 +37,15 @@ func TestFailedSignStateStopsTheLog(t *testing.T) {
 		t.Errorf("after a restart: checkpoint of %d records of %d, %v", c.Size, log.Size(), err)
 	}
 }
+
+// The index is not sealed: what it says of an erasure counts only when the
+// record says so too.
+func TestForgedErasureIsNone(t *testing.T) {
+	_, log := newLog(t, t.TempDir()+"/data", nil)
+	fill(t, log, 0, 3, small)
+	const id = "p-lost"
+	log.ForgeErasure(2, start, id)
+	if why := log.WhyClosed(id); why != "key missing" {
+		t.Errorf("a key that no erasure record names is %q", why)
+	}
+}

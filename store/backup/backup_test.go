@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -300,6 +303,32 @@ func TestCheckFindsDamage(t *testing.T) {
 				t.Errorf("ok %v: %q, want %q", r.OK, r.all(), tc.want)
 			}
 		})
+	}
+}
+
+// Nobody signs the manifest: whoever changes a backup can name a log key of his
+// own in it, and sign again. With the keys at hand the log's own records tell.
+func TestCheckAsksTheRecordsForTheLogKey(t *testing.T) {
+	base := t.TempDir()
+	l := open(t, filepath.Join(base, "data"), 1<<30)
+	add(t, l, "tenant-1", 0, 3)
+	made := filepath.Join(base, "made")
+	back(t, l, made)
+	_, other, err := note.GenerateKey(rand.Reader, "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := keysOf(t, l.Keys)
+	if r := check(t, made, CheckOptions{Keys: keys}); !r.OK {
+		t.Fatal(r.all())
+	}
+	if err := edit(made, func(m map[string]any) {
+		m["logs"].([]any)[0].(map[string]any)["log_keys"].([]any)[0].(map[string]any)["key"] = other
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r := check(t, made, CheckOptions{Keys: keys}); r.OK || !strings.Contains(r.all(), "the log began with another key than the manifest names") {
+		t.Errorf("ok %v: %q", r.OK, r.all())
 	}
 }
 

@@ -3,10 +3,12 @@ package backup
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -140,6 +142,7 @@ type checker struct {
 	last     time.Time
 	keys     store.TenantKeys
 	ciphers  map[string]*claim.Cipher
+	changes  int // of the log key, as the records tell it
 }
 
 // source is a checkpoint and where it is from.
@@ -284,6 +287,9 @@ func (c *checker) records(f store.LogFile, head store.Head) error {
 		c.v.fail("records cannot be read from %d on: %v", c.v.Records, err)
 		return nil
 	}
+	if n := len(c.log.Keys) - 1; c.keys != nil && first == 0 && c.changes != n {
+		c.v.fail("the manifest names %d changes of the log key, the records %d", n, c.changes)
+	}
 	if c.frontier.Root() != c.log.Root {
 		c.v.fail("the tree over its records is not the manifest's")
 	}
@@ -370,14 +376,49 @@ func (c *checker) open(lf *chain.Leaf, e store.Entry, i int) {
 		c.v.Closed++
 		return
 	}
+	var o claim.Opening
 	if err == nil {
-		_, err = ci.Open(lf.Origin, lf.ID, cl.Name, e.Claims[i], cl.Commit)
+		o, err = ci.Open(lf.Origin, lf.ID, cl.Name, e.Claims[i], cl.Commit)
+	}
+	if err == nil && cl.Name == "content" {
+		err = c.logKey(lf, o.Plain)
 	}
 	if err != nil {
 		c.v.fail("record %d: %s: %v", e.Seq, cl.Name, err)
 		return
 	}
 	c.v.Opened++
+}
+
+// logKey holds the log keys of the manifest, which nobody signed, against those
+// that the log's own sealed records name.
+func (c *checker) logKey(lf *chain.Leaf, plain []byte) error {
+	var facts struct {
+		Facts struct {
+			LogKey string `json:"log_key"` // of the genesis
+			New    string `json:"new"`     // of a change
+		} `json:"facts"`
+	}
+	switch lf.Kind {
+	case evidence.LogGenesis, evidence.LogKey:
+	default:
+		return nil
+	}
+	if err := json.Unmarshal(plain, &facts); err != nil {
+		return err
+	}
+	keys := c.log.Keys
+	if lf.Kind == evidence.LogGenesis {
+		if keys[0].Key != facts.Facts.LogKey {
+			return errors.New("the log began with another key than the manifest names")
+		}
+		return nil
+	}
+	if !slices.ContainsFunc(keys, func(k chain.LogKey) bool { return k.Key == facts.Facts.New && k.From == lf.Seq+1 }) {
+		return errors.New("the log key was changed here, the manifest does not say so")
+	}
+	c.changes++
+	return nil
 }
 
 // maxCiphers bounds the ciphers kept ready.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,6 +242,37 @@ func TestOpenRefuses(t *testing.T) {
 		os.WriteFile(filepath.Join(dir, "holiday.jpg"), nil, 0o600)
 		if _, err := Open(Options{Dir: dir}); !problem.Is(err, problem.Refused) {
 			t.Errorf("got %v, want refused", err)
+		}
+	})
+	t.Run("simulated, and the installation file edited", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "x")
+		l, err := Open(Options{Dir: dir, Simulated: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := l.Store.Create(tenant(t, "tenant-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, log, event("1", start, map[string]int{"v": 1}))
+		l.Close()
+		path := filepath.Join(dir, "installation")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(b), `"simulated"`, `"real"`, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = Open(Options{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if log, err = l.Store.Log(tenant(t, "tenant-1")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Verify(context.Background(), store.VerifyOptions{}); !problem.Is(err, problem.Corrupt) {
+			t.Errorf("a demonstration passed for real: %v", err)
 		}
 	})
 	t.Run("simulated", func(t *testing.T) {

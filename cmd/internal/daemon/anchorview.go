@@ -171,8 +171,10 @@ func (s *anchors) direct(ctx context.Context, p *place, l *store.Log) (holding, 
 	}
 	if ok {
 		c, err := s.e.local.Store.OpenNote(r.Note)
-		if err != nil || c.Origin != l.Origin() || c.Size != r.Size || c.Root != r.Root {
-			ok = false // it does not hold what it says
+		if err != nil || c.Origin != l.Origin() || c.Size != r.Size || c.Root != r.Root || c.Root.IsZero() {
+			// It does not hold what it says; or it has the root of no tree, with
+			// which the log would not be compared.
+			ok = false
 		}
 	}
 	if ok {
