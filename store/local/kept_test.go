@@ -185,7 +185,7 @@ func TestKeptPartsReachTheNextLog(t *testing.T) {
 	}
 	ingest("taken", nil)
 	log := logOf(t, l, "tenant-1")
-	fb.log.Store(filepath.Base(log.Origin()))
+	fb.ids.Store(filepath.Base(log.Origin()), true)
 	fb.fail.Store(true)
 	ingest("kept", store.ErrKept)
 	end, err := json.Marshal(evidence.LogEnd{Origin: log.Origin(), Size: log.Size(), Why: "the disk was lost"})
@@ -275,7 +275,7 @@ func TestDestroyedTenantLeavesTheIntake(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fb.log.Store(filepath.Base(logOf(t, l, "tenant-1").Origin()))
+		fb.ids.Store(filepath.Base(logOf(t, l, "tenant-1").Origin()), true)
 		fb.fail.Store(true)
 	}
 	one := logOf(t, l, "tenant-1")
