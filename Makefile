@@ -13,7 +13,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 ifdef FULL
 export EVIDENCED_FULL := 1
 endif
-TIMEOUT = $(if $(FULL),-timeout 3h)
+TIMEOUT = -timeout $(if $(FULL),3h,30m)
 
 .PHONY: all build test check unit race fuzz bench tools demo clean
 
