@@ -71,6 +71,9 @@ func TestVerifyCountsEverything(t *testing.T) {
 	_, log := newLog(t, filepath.Join(t.TempDir(), "data"), manySegments)
 	fill(t, log, 0, 9_000, nil)
 	size := log.Size()
+	if err := log.WaitIndexed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	want := mustVerify(t, log, store.VerifyOptions{Deep: true, Workers: 1})
 	if !want.OK() || want.Records != size || want.Claims != size || want.Opened != size || want.Tiles != size/store.TileWidth || want.Checkpoints != 3 || want.Unsigned != 0 {
 		t.Errorf("report %+v of a log of %d", want, size)
