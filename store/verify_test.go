@@ -70,6 +70,9 @@ func rootAt(t testing.TB, log *store.Log, size uint64) evidence.Hash {
 func TestVerifyCountsEverything(t *testing.T) {
 	_, log := newLog(t, filepath.Join(t.TempDir(), "data"), manySegments)
 	fill(t, log, 0, 9_000, nil)
+	if err := log.WaitIndexed(t.Context()); err != nil { // the report counts what is indexed
+		t.Fatal(err)
+	}
 	size := log.Size()
 	if err := log.WaitIndexed(t.Context()); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func Open(path string, o *bbolt.Options) (*DB, error) {
 		return nil, fmt.Errorf("open %s: a file without a free list cannot be opened safely", path)
 	}
 	d := &DB{path: path}
-	if err := Check(path); err != nil {
+	if err := check(path, !o.ReadOnly); err != nil {
 		return nil, err
 	}
 	err := d.guard(func() (err error) {

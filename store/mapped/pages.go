@@ -86,7 +86,9 @@ func newestMeta(r io.ReaderAt, size int64) (meta, bool) {
 // read, but for the few that hold buckets: a file of a gigabyte has about a
 // hundred branch pages. A file that is not there, or empty, is fine: bbolt
 // makes it. What it finds wrong is ErrDamaged, of code corrupt.
-func Check(path string) error {
+func Check(path string) error { return check(path, true) }
+
+func check(path string, writes bool) error {
 	f, err := os.Open(path)
 	if os.IsNotExist(err) {
 		return nil
@@ -95,7 +97,7 @@ func Check(path string) error {
 		return problem.Wrap(problem.Storage, err, "look at the pages")
 	}
 	defer f.Close()
-	err = checkFile(f)
+	err = checkFile(f, writes)
 	var at *fs.PathError
 	switch {
 	case err == nil:
@@ -106,7 +108,7 @@ func Check(path string) error {
 	return damaged(path, err.Error())
 }
 
-func checkFile(f *os.File) error {
+func checkFile(f *os.File, writes bool) error {
 	st, err := f.Stat()
 	if err != nil || st.Size() == 0 {
 		return err
@@ -118,7 +120,7 @@ func checkFile(f *os.File) error {
 	if m.pages > uint64(st.Size()/m.pageSize) {
 		return fmt.Errorf("%d bytes, want %d pages of %d", st.Size(), m.pages, m.pageSize)
 	}
-	c := checker{f: f, m: m, seen: make(map[uint64]bool)}
+	c := checker{f: f, m: m, seen: make(map[uint64]bool), few: m.pages > allLeaves, none: !writes}
 	if err := c.readFree(); err != nil {
 		return err
 	}
@@ -151,6 +153,8 @@ type checker struct {
 	f    *os.File
 	m    meta
 	seen map[uint64]bool // pages of the tree, of the free list, and free ones
+	few  bool            // not every leaf is looked at
+	none bool            // none of them is, but for its kind
 }
 
 // take notes that a page has a use; each has one.
@@ -267,7 +271,7 @@ func (c *checker) below(id uint64, depth int) error {
 	leaves := false
 	for i := range count {
 		child := e.Uint64(b[pageHeader+i*element+8:])
-		if leaves && i < count-1 && c.m.pages > allLeaves {
+		if leaves && (c.none || c.few && i < count-1) {
 			continue
 		}
 		kind, err := c.header(child)
@@ -292,7 +296,7 @@ func (c *checker) below(id uint64, depth int) error {
 
 // allLeaves is how many pages a file has at most of which all leaves are looked
 // at.
-const allLeaves = 16 << 10
+const allLeaves = 4 << 10
 
 // header reads the header of a page alone, and takes what belongs to a leaf
 // page. The root bucket, whose leaves hold buckets, is never so large that it
