@@ -231,7 +231,7 @@ func TestBitFlips(t *testing.T) {
 	}
 	found, harmless := map[string]int{}, map[string]int{}
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := range full(10_000, 480) {
+	for n := range full(10_000, 240) {
 		kind := kinds[n/2%len(kinds)]
 		rel := files[kind][r.IntN(len(files[kind]))]
 		whole, err := os.ReadFile(filepath.Join(dir, rel))

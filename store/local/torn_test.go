@@ -261,7 +261,7 @@ func tear(t *testing.T, tc tearing) {
 	}
 	refused, opened := 0, 0
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, v := range variants(before, after, tc.head, r, full(400, 15)) {
+	for _, v := range variants(before, after, tc.head, r, full(400, 8)) {
 		got, err := state(v.content)
 		switch {
 		case err != nil && tc.strict && v.ordered:
@@ -319,7 +319,7 @@ func TestTornIntake(t *testing.T) {
 	snapshot := filepath.Join(t.TempDir(), "data")
 	copyTree(t, dir, snapshot)
 	opened, refused := 0, 0
-	for _, v := range variants(before, after, 0, rand.New(rand.NewPCG(5, 6)), full(400, 15)) {
+	for _, v := range variants(before, after, 0, rand.New(rand.NewPCG(5, 6)), full(400, 8)) {
 		d := filepath.Join(t.TempDir(), "data")
 		copyTree(t, snapshot, d)
 		if err := os.WriteFile(filepath.Join(d, "intake", "00000001.intake"), v.content, 0o600); err != nil {
