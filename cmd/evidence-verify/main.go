@@ -211,7 +211,7 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("withheld", "%s", withheld(r))
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
-	line("findings", "%s; %s cited records, all in the pack; every test has its finding, verdicts are as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
+	line("findings", "%s; %s cited records, all in the pack; every test has its finding; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
 	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
 	line("data", "digest %s", r.Data)
 	line("PDF", "bytes as issued; its wording is not checked")

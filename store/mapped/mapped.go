@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"evidenced/evidence/problem"
 )
@@ -105,7 +106,7 @@ func (d *DB) begin(writable bool) (tx *bbolt.Tx, err error) {
 func (d *DB) end(tx *bbolt.Tx) error {
 	ended := false
 	err := d.guard(func() error {
-		if err := tx.Rollback(); err != nil && !errors.Is(err, bbolt.ErrTxClosed) {
+		if err := tx.Rollback(); err != nil && !errors.Is(err, berrors.ErrTxClosed) {
 			return err
 		}
 		ended = true
