@@ -150,8 +150,8 @@ type Posting struct {
 type Index interface {
 	// Watermark returns how many records of the log are indexed.
 	Watermark() (uint64, error)
-	// Apply stores postings with the watermark; of two with the same key the
-	// later one holds.
+	// Apply stores postings and then the watermark; of two with the same key
+	// the later one holds. The watermark never survives without the postings.
 	Apply(ps []Posting, watermark uint64) error
 	// Get returns the value of one posting as the index stands now; nil when
 	// there is none.

@@ -18,7 +18,7 @@ const indexChunk = 4096
 
 // flushAt is how many waiting records wake the indexer: the committer is left
 // alone by it for a burst of that size.
-const flushAt = 16 << 10
+const flushAt = 32 << 10
 
 // maxTail is how many waiting records stop the committer until the indexer has
 // caught up: memory stays flat and callers feel the back-pressure.

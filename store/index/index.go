@@ -217,19 +217,26 @@ func (x *index) Watermark() (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// Apply implements store.Index. Postings and watermark become visible, and
-// survive, together.
+// batchBytes is how much goes into the memtable at a time. A batch of half a
+// memtable and more would become a table of its own, and many small tables
+// cost the most to merge.
+const batchBytes = 64 << 10
+
+// Apply implements store.Index. The watermark goes in last: what of the
+// postings survives a crash without it is stored again, to the same effect.
 func (x *index) Apply(ps []store.Posting, mark uint64) error {
 	if err := x.disk.failure(); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	size := 64
-	for i := range ps {
-		size += len(ps[i].Key) + len(ps[i].Value) + 8
-	}
-	b := x.db.NewBatchWithSize(size)
-	defer b.Close()
+	b := x.db.NewBatchWithSize(batchBytes + 4096)
+	defer func() { b.Close() }()
 	for _, p := range ps {
+		if b.Len() > batchBytes {
+			if err := b.Commit(pebble.NoSync); err != nil {
+				return fmt.Errorf("index: %w", err)
+			}
+			b.Reset()
+		}
 		op := b.SetDeferred(1+len(p.Key), len(p.Value))
 		op.Key[0] = p.Bucket
 		copy(op.Key[1:], p.Key)
