@@ -16,6 +16,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 )
 
 // signState remembers, outside the logs and their backups, the size and root
@@ -53,7 +54,7 @@ func openSignState(dir, logID string, begins bool) (*signState, error) {
 		return nil, problem.Wrap(problem.Storage, err, "open sign-state")
 	}
 	if begins {
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncDir(dir); err != nil {
 			f.Close()
 			return nil, problem.Wrap(problem.Storage, err, "make the sign-state durable")
 		}

@@ -264,7 +264,6 @@ func (l *Log) indexRetired() (uint64, error) {
 	first := l.file.First()
 	var ps []Posting
 	store := func(mark uint64) error {
-		slices.SortFunc(ps, comparePostings)
 		err := l.index.Apply(ps, mark)
 		ps = ps[:0]
 		return err

@@ -103,9 +103,8 @@ type Fate uint8
 const (
 	Appended  Fate = iota // a new record
 	Amended               // a record that amends an earlier one
-	Repeated              // the log had it already
+	Repeated              // the log had it already; other content under the key of a kind that is not revisable counts as that
 	Unchanged             // a state that holds already
-	Ignored               // other content under the key of a kind that is not revisable
 	Expired               // about a time whose records were retired: never appended again
 )
 

@@ -14,6 +14,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 )
 
 // Succession is a Keyring that can give a tenant a new log when the one it has
@@ -291,7 +292,7 @@ func (s *Store) acceptWhole(l *Log, st Standing) error {
 		if newest.Size > 0 {
 			line = fmt.Sprintf("%d %s\n", newest.Size, newest.Root)
 		}
-		if err := replaceFile(filepath.Join(s.o.SignDir, l.keys.LogID()), line); err != nil {
+		if err := durable.Replace(filepath.Join(s.o.SignDir, l.keys.LogID()), []byte(line)); err != nil {
 			return problem.Wrap(problem.Storage, err, "write sign-state")
 		}
 	}
@@ -405,7 +406,7 @@ func (l *Log) noteLostTail() error {
 	}
 	l.lostTail = lostTail{mark - l.head.Size, l.head.Size}
 	l.st.o.Log.Error("records lost", "tenant", l.tenant.String(), "seq", l.head.Size, "count", l.lostTail.records)
-	if err := replaceFile(l.lostPath(), fmt.Sprintf("%d %d\n", l.lostTail.records, l.lostTail.at)); err != nil {
+	if err := durable.Replace(l.lostPath(), fmt.Appendf(nil, "%d %d\n", l.lostTail.records, l.lostTail.at)); err != nil {
 		return problem.Wrap(problem.Storage, err, "keep what was lost")
 	}
 	return nil
@@ -463,38 +464,6 @@ func (l *Log) recovered(f evidence.RecoveredFacts) (Item, error) {
 		Key:     fmt.Sprintf("%s/%d/%s", f.Outcome, f.Size, now.Format(time.RFC3339Nano)),
 		Subject: evidence.NewRef("log", "", l.origin), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: facts,
 	}}, err
-}
-
-// replaceFile writes a small file and makes it durable: afterwards the old or
-// the new content is there, never a part.
-func replaceFile(path, text string) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteString(text); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // VerifyEnded verifies a log that another one continues. That it takes nothing

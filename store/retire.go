@@ -220,7 +220,7 @@ func (l *Log) outlive(ctx context.Context, s SegmentInfo) error {
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(k.Postings, comparePostings)
+		slices.SortStableFunc(k.Postings, comparePostings) // of two with one key the later holds
 		if err := l.file.Keep(k); err != nil {
 			return err
 		}

@@ -168,8 +168,8 @@ func TestUnreachable(t *testing.T) {
 		{"plain HTTP", listen(t, func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); hold(c) }), "it does not speak TLS"},
 		{"refused", refused.Addr().String(), "the connection was refused"},
 		{"huge chain", listenTLS(t, many), "the TLS handshake failed: "},
-		{"metadata service", "169.254.169.254:443", "the address 169.254.169.254 is never dialled: link-local, metadata, multicast or unspecified"},
-		{"mapped metadata service", "[::ffff:169.254.169.254]:443", "the address 169.254.169.254 is never dialled: link-local, metadata, multicast or unspecified"},
+		{"metadata service", "169.254.169.254:443", "the link-local address 169.254.169.254 is never dialled"},
+		{"mapped metadata service", "[::ffff:169.254.169.254]:443", "the link-local address 169.254.169.254 is never dialled"},
 		{"unknown name", "nowhere.invalid:443", "the name "},
 	}
 	alive := listenTLS(t, serve(good))

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"evidenced/evidence/address"
 	"fmt"
 	"io"
 	"net"
@@ -150,29 +151,16 @@ func allSuites() []uint16 {
 	return ids
 }
 
-// metadata services of clouds outside the link-local ranges.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),
-	netip.MustParseAddr("100.100.100.200"),
-	netip.MustParseAddr("192.0.0.192"),
-}
-
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
 // guard decides about the address that is about to be dialled, after name
 // resolution.
-func (p *prober) guard(address string, found bool) error {
-	ap, err := netip.ParseAddrPort(address)
+func (p *prober) guard(to string, found bool) error {
+	ap, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return refusedError("the address to dial is no IP address")
 	}
-	ip := ap.Addr().Unmap().WithZone("")
-	if nat64.Contains(ip) {
-		b := ip.As16()
-		ip = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || slices.Contains(metadata, ip) {
-		return refusedError(fmt.Sprintf("the address %s is never dialled: link-local, metadata, multicast or unspecified", ip))
+	ip := address.Plain(ap.Addr())
+	if why := address.Never(ip); why != "" {
+		return refusedError(fmt.Sprintf("the %s address %s is never dialled", why, ip))
 	}
 	if found && !slices.ContainsFunc(p.allow, func(a allowed) bool { return a.holds(netip.AddrPortFrom(ip, ap.Port())) }) {
 		return refusedError(fmt.Sprintf("the found address %s and port %d are not in allow", ip, ap.Port()))

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"evidenced/evidence/address"
 	"evidenced/evidence/problem"
 )
 
@@ -154,43 +155,16 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return nd.DialContext(ctx, network, addr)
 }
 
-// metadata services outside the link-local ranges.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS over IPv6
-	netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
-	netip.MustParseAddr("192.0.0.192"),     // Oracle Cloud
-}
-
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
 // refuseIP refuses an address that no source of evidence is served from.
 func refuseIP(ip netip.Addr, loopback bool) error {
-	ip = ip.Unmap().WithZone("")
-	if nat64.Contains(ip) {
-		b := ip.As16()
-		ip = netip.AddrFrom4([4]byte(b[12:]))
+	why := address.Never(ip)
+	if address.Plain(ip).IsLoopback() && !loopback {
+		why = "loopback"
 	}
-	bad := ""
-	switch {
-	case ip.IsLinkLocalUnicast():
-		bad = "link-local"
-	case ip.IsMulticast():
-		bad = "multicast"
-	case ip.IsUnspecified():
-		bad = "unspecified"
-	case ip.IsLoopback() && !loopback:
-		bad = "loopback"
-	}
-	for _, m := range metadata {
-		if ip == m {
-			bad = "metadata"
-		}
-	}
-	if bad == "" {
+	if why == "" {
 		return nil
 	}
-	return problem.New(problem.Refused, "the %s address %s is never dialled", bad, ip).
-		WithHint("check what the source's host name resolves to")
+	return address.Refusal(why, ip)
 }
 
 func literalIP(host string) netip.Addr {

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"evidenced/collectors/fetch"
+	"evidenced/evidence/address"
 	"evidenced/evidence/problem"
 )
 
@@ -54,7 +53,7 @@ func (l *look) httpsSession(ep *transport.Endpoint) (transport.UploadPackSession
 		}
 		tc.RootCAs = pool
 	}
-	nd := &net.Dialer{Timeout: dialTimeout, Control: guard}
+	nd := &net.Dialer{Timeout: dialTimeout, Control: address.Guard}
 	client := &http.Client{Transport: &metered{l: l, next: &http.Transport{
 		DialContext: nd.DialContext, TLSClientConfig: tc, TLSHandshakeTimeout: dialTimeout,
 		ResponseHeaderTimeout: time.Minute, DisableKeepAlives: true,
@@ -132,7 +131,7 @@ func (l *look) sshSession(ep *transport.Endpoint) (transport.UploadPackSession, 
 	auth.HostKeyAlgorithms = hosts.HostKeyAlgorithms(net.JoinHostPort(ep.Host, strconv.Itoa(port)))
 	// Runs before the key is used; the address is the one connected to.
 	auth.HostKeyCallback = func(name string, remote net.Addr, key ssh.PublicKey) error {
-		if err := guard("tcp", remote.String(), nil); err != nil {
+		if err := address.Guard("tcp", remote.String(), nil); err != nil {
 			return err
 		}
 		return verify(name, remote, key)
@@ -176,31 +175,4 @@ func (l *look) dialSSH(client transport.Transport, ep *transport.Endpoint, auth 
 		}()
 		return nil, l.ctx.Err()
 	}
-}
-
-// guard refuses to talk to addresses that no repository is served from: a name
-// that resolves to a cloud's metadata service, for one.
-func guard(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return problem.New(problem.Refused, "the address to dial is no IP address")
-	}
-	ip := ap.Addr().Unmap().WithZone("")
-	for _, m := range metadata {
-		if ip == m {
-			return problem.New(problem.Refused, "the metadata address %s is never dialled", ip)
-		}
-	}
-	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return problem.New(problem.Refused, "the address %s is never dialled", ip).
-			WithHint("check what the host's name resolves to")
-	}
-	return nil
-}
-
-// metadata services outside the link-local ranges.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),
-	netip.MustParseAddr("100.100.100.200"),
-	netip.MustParseAddr("192.0.0.192"),
 }

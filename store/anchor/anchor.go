@@ -151,8 +151,3 @@ var Ladder = []Rung{
 	{5, "witnesses: others signed that they saw one history only grow",
 		"the signing key's holder together with as many witnesses as the policy asks for"},
 }
-
-// RungSays returns the step; an unknown rung counts as the one below it.
-func RungSays(rung int) Rung {
-	return Ladder[max(0, min(rung, len(Ladder)-1))]
-}

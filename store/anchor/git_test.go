@@ -184,6 +184,17 @@ func TestGitOverHTTPS(t *testing.T) {
 }
 
 // Somebody moved the branch between reading and publishing: nothing is forced.
+// A host name that leads to a cloud's metadata service never gets the token.
+func TestGitRefusesMetadata(t *testing.T) {
+	w := newWorld(t)
+	for _, host := range []string{"169.254.169.254", "100.100.100.200"} {
+		g := NewGit(GitOptions{Name: "repo", Repository: "https://" + host + "/x.git", Data: t.TempDir(), Open: w.open, Now: clock})
+		if _, _, _, err := g.Newest(t.Context(), origin); err == nil || !strings.Contains(err.Error(), "never dialled") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
 func TestGitNeverForces(t *testing.T) {
 	w := newWorld(t)
 	dir := bare(t)

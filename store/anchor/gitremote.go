@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/evidence/address"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -56,7 +57,7 @@ func (g *Git) client() (transport.Transport, error) {
 		}
 		tc.RootCAs = pool
 	}
-	d := &net.Dialer{Timeout: 15 * time.Second}
+	d := &net.Dialer{Timeout: 15 * time.Second, Control: address.Guard}
 	hc := &http.Client{Timeout: gitTimeout, Transport: limited{&http.Transport{
 		DialContext: d.DialContext, TLSClientConfig: tc, TLSHandshakeTimeout: 15 * time.Second, DisableKeepAlives: true,
 	}}}

@@ -13,14 +13,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"syscall"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"evidenced/evidence"
+	"evidenced/evidence/address"
 	"evidenced/evidence/problem"
 	"evidenced/evidence/timestamp"
 )
@@ -66,7 +65,7 @@ func NewTSA(o TSAOptions) (*TSA, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 15 * time.Second
 	}
-	dial := net.Dialer{Timeout: o.Timeout, Control: refuseLocalNet}
+	dial := net.Dialer{Timeout: o.Timeout, Control: address.Guard}
 	place := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return &TSA{o, place.String(), &http.Client{
 		Timeout: o.Timeout,
@@ -76,19 +75,6 @@ func NewTSA(o TSAOptions) (*TSA, error) {
 		},
 		CheckRedirect: sameHost,
 	}}, nil
-}
-
-// refuseLocalNet sees the address after name resolution. Link-local networks
-// hold the metadata services of clouds, and no authority.
-func refuseLocalNet(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := ap.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return fmt.Errorf("link-local, multicast and unspecified addresses are never dialled")
-	}
-	return nil
 }
 
 // sameHost follows a redirect only to the same scheme, host and port, and only

@@ -10,14 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/address"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/evidence/witness"
@@ -77,7 +76,7 @@ func NewWitness(o WitnessOptions) (*Witness, error) {
 	if o.Key.Name() == "" || o.Open == nil || o.Now == nil {
 		return nil, fmt.Errorf("anchor %s: the witness's key, the log's key or the clock is missing", o.Name)
 	}
-	dial := net.Dialer{Timeout: o.Timeout, Control: refuseNeighbours}
+	dial := net.Dialer{Timeout: o.Timeout, Control: address.Guard}
 	w := &Witness{o: o, place: submit.String(), host: submit.Hostname(), known: map[string]uint64{}}
 	w.submit = strings.TrimSuffix(o.URL, "/") + witness.AddPath
 	w.monitor = strings.TrimSuffix(o.Monitor, "/")
@@ -106,19 +105,6 @@ func witnessURL(s string, plain bool) (*url.URL, error) {
 		return nil, fmt.Errorf("the address of the witness is not https")
 	}
 	return u, nil
-}
-
-// refuseNeighbours sees the address after name resolution. Link-local networks
-// hold the metadata services of clouds, and no witness.
-func refuseNeighbours(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := ap.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return fmt.Errorf("a witness is never at a link-local, multicast or unspecified address")
-	}
-	return nil
 }
 
 // Name implements Anchor.

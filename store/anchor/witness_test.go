@@ -464,7 +464,7 @@ func TestWitnessOptions(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 			continue
 		}
-		if _, err := w.put(a, c); err == nil || !strings.Contains(err.Error(), "never at") {
+		if _, err := w.put(a, c); err == nil || !strings.Contains(err.Error(), "never dialled") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

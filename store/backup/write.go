@@ -17,6 +17,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/bolt"
+	"evidenced/store/durable"
 )
 
 // Source is what a backup is made of.
@@ -179,7 +180,7 @@ func (w *writer) log(ctx context.Context, l *store.Log) error {
 		return err
 	}
 	for _, dir := range []string{filepath.Join(home, "log"), home, "tenants"} {
-		if err := syncDir(filepath.Join(w.dir, dir)); err != nil {
+		if err := durable.SyncDir(filepath.Join(w.dir, dir)); err != nil {
 			return problem.Wrap(problem.Storage, err, "make the copy durable")
 		}
 	}
@@ -286,7 +287,7 @@ func (w *writer) finish() error {
 	if err != nil {
 		return err
 	}
-	if err := syncDir(w.dir); err != nil {
+	if err := durable.SyncDir(w.dir); err != nil {
 		return problem.Wrap(problem.Storage, err, "make the backup durable")
 	}
 	sum := *w.res // the manifest is not counted: it is written each time
@@ -297,7 +298,7 @@ func (w *writer) finish() error {
 	}); err != nil {
 		return err
 	}
-	if err := syncDir(w.dir); err != nil {
+	if err := durable.SyncDir(w.dir); err != nil {
 		return problem.Wrap(problem.Storage, err, "make the backup durable")
 	}
 	return nil
@@ -319,13 +320,4 @@ func hashFile(path string) (File, error) {
 	h := sha256.New()
 	n, err := io.Copy(h, f)
 	return File{Bytes: n, SHA256: evidence.Hash(h.Sum(nil))}, err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

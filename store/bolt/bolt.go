@@ -29,6 +29,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/durable"
 	"evidenced/store/index"
 	"evidenced/store/mapped"
 )
@@ -373,7 +374,7 @@ func (f *logFile) writable(head store.Head, entries []store.Entry) (*segment, er
 	if s.db, err = open(s.path, false); err != nil {
 		return nil, err
 	}
-	if err := syncDir(f.dir); err != nil {
+	if err := durable.SyncDir(f.dir); err != nil {
 		s.db.Close()
 		return nil, problem.Wrap(problem.Storage, err, "make segment %s durable", s.path)
 	}

@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 	"evidenced/store/mapped"
 )
 
@@ -42,7 +43,7 @@ func openDerived(path string) (*mapped.DB, error) {
 func moveAside(path string) error {
 	err := os.Rename(path, path+damagedSuffix)
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return problem.Wrap(problem.Storage, err, "move damaged %s aside", filepath.Base(path))
@@ -94,13 +95,4 @@ const initialPages = 4
 func halfMade(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.Size() <= initialPages*pageSize && errors.Is(mapped.Check(path), mapped.ErrDamaged)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

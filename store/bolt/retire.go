@@ -14,6 +14,7 @@ import (
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/durable"
 )
 
 // retiredName is the file of what outlives retired segments. Its buckets:
@@ -49,7 +50,7 @@ func (f *logFile) openRetired(create bool) error {
 		return err
 	}
 	if !f.readOnly {
-		if err := syncDir(f.dir); err != nil {
+		if err := durable.SyncDir(f.dir); err != nil {
 			db.Close()
 			return problem.Wrap(problem.Storage, err, "make %s durable", path)
 		}
@@ -91,7 +92,7 @@ func (f *logFile) finishRetired() error {
 	if !removed {
 		return nil
 	}
-	if err := syncDir(f.dir); err != nil {
+	if err := durable.SyncDir(f.dir); err != nil {
 		return problem.Wrap(problem.Storage, err, "remove a retired segment")
 	}
 	return nil
@@ -355,7 +356,7 @@ func (b *Backend) End(logID string) error {
 	if err := os.RemoveAll(filepath.Join(dir, "index")); err != nil {
 		return problem.Wrap(problem.Storage, err, "remove the index")
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // end keeps the head and retires every segment.

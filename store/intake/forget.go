@@ -5,6 +5,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/durable"
 )
 
 // Forget drops from the disk what the logs have taken: those drafts named
@@ -39,5 +40,5 @@ func (i *Intake) Forget() error {
 			}
 		}
 	}
-	return errors.Join(append(errs, syncDir(i.dir))...)
+	return errors.Join(append(errs, durable.SyncDir(i.dir))...)
 }

@@ -37,6 +37,7 @@ import (
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/durable"
 )
 
 // Defaults of Options.
@@ -301,7 +302,7 @@ func (i *Intake) begin(n int) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = syncDir(i.dir)
+		err = durable.SyncDir(i.dir)
 	}
 	if err != nil {
 		f.Close()
@@ -310,15 +311,6 @@ func (i *Intake) begin(n int) error {
 	}
 	i.files = append(i.files, &file{number: n, path: path, line: line, f: f, size: int64(len(line)), frames: map[uint64]frame{}})
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // Epoch implements store.Intake.
@@ -509,7 +501,7 @@ func (i *Intake) rewrite(f *file) error {
 		err = os.Rename(tmp.Name(), f.path)
 	}
 	if err == nil {
-		err = syncDir(i.dir)
+		err = durable.SyncDir(i.dir)
 	}
 	if err != nil {
 		tmp.Close()

@@ -20,6 +20,7 @@ import (
 	"evidenced/evidence/claim"
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/durable"
 	"evidenced/store/mapped"
 )
 
@@ -443,7 +444,7 @@ func (k *Keyring) replace(to *target, d drops, entry *unsettled) error {
 
 // settleIn makes the new file durable and the one in use.
 func (k *Keyring) settleIn(to *target, path, oldKey string) error {
-	if err := syncDir(k.dir); err != nil {
+	if err := durable.SyncDir(k.dir); err != nil {
 		return err
 	}
 	if err := moveFile(to.path+nextSuffix, to.path); err != nil {
@@ -453,7 +454,7 @@ func (k *Keyring) settleIn(to *target, path, oldKey string) error {
 		if err := os.Remove(oldKey); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if err := syncDir(filepath.Dir(oldKey)); err != nil {
+		if err := durable.SyncDir(filepath.Dir(oldKey)); err != nil {
 			return err
 		}
 	}
@@ -538,7 +539,7 @@ func dropFile(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // moveFile renames durably.
@@ -546,7 +547,7 @@ func moveFile(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return problem.Wrap(problem.Storage, err, "put %s in place", to)
 	}
-	if err := syncDir(filepath.Dir(to)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(to)); err != nil {
 		return problem.Wrap(problem.Storage, err, "sync %s", filepath.Dir(to))
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 )
 
 // A log key is rotated in steps, each of which may be the last before a crash:
@@ -121,7 +122,7 @@ func FinishRotation(dir string) error {
 	if err := os.Remove(filepath.Join(dir, whyFile)); err != nil && !os.IsNotExist(err) {
 		return problem.Wrap(problem.Storage, err, "end the rotation")
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // wipe overwrites a file in place and removes it. On a disk or file system
@@ -151,7 +152,7 @@ func rename(dir, from, to string) error {
 	if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
 		return problem.Wrap(problem.Storage, err, "rename %s", from)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return problem.Wrap(problem.Storage, err, "rename %s", from)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 )
 
 // private refuses a file that group or others may touch.
@@ -42,21 +43,12 @@ func writePrivate(path string, b []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return problem.Wrap(problem.Storage, err, "write key file %s", path)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // Signer is a note signing key with its public half.

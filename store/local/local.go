@@ -29,6 +29,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/bolt"
+	"evidenced/store/durable"
 	"evidenced/store/intake"
 	"evidenced/store/keyring"
 )
@@ -377,28 +378,7 @@ func finish(dir string, inst installation, fresh bool) error {
 		return err
 	}
 	path := filepath.Join(dir, "installation")
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return problem.Wrap(problem.Storage, err, "write %s", path)
-	}
-	if _, err = f.Write(b); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err == nil {
-		var d *os.File
-		if d, err = os.Open(dir); err == nil {
-			err = d.Sync()
-			d.Close()
-		}
-	}
-	if err != nil {
+	if err := durable.Replace(path, b); err != nil {
 		return problem.Wrap(problem.Storage, err, "write %s", path)
 	}
 	return nil

@@ -55,6 +55,19 @@ func (c *call) question(ctx context.Context, p Common) (*question, error) {
 	return q, err
 }
 
+// tenantOrAll returns the named tenant alone, and all of them when none is
+// named.
+func (c *call) tenantOrAll(ctx context.Context, name string) ([]evidence.Tenant, error) {
+	if name == "" {
+		return c.Tenants(ctx)
+	}
+	t, err := c.tenant(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return []evidence.Tenant{t}, nil
+}
+
 // tenant reads a tenant's name and says which there are when it has no log.
 func (c *call) tenant(ctx context.Context, name string) (evidence.Tenant, error) {
 	all, err := c.Tenants(ctx)

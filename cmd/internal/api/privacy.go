@@ -253,16 +253,9 @@ func renewKeys(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	ts, err := c.Tenants(ctx)
+	ts, err := c.tenantOrAll(ctx, p.Tenant)
 	if err != nil {
 		return err
-	}
-	if p.Tenant != "" {
-		t, err := c.tenant(ctx, p.Tenant)
-		if err != nil {
-			return err
-		}
-		ts = []evidence.Tenant{t}
 	}
 	w := c.begin(MediaText)
 	for _, t := range ts {

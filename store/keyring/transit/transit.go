@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"evidenced/evidence/address"
 	"evidenced/evidence/problem"
 	"evidenced/store/keyring"
 )
@@ -169,8 +171,10 @@ type transport struct {
 }
 
 func newTransport(c Config) (*transport, error) {
+	dial := net.Dialer{Timeout: 10 * time.Second, Control: address.Guard}
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: timeout,
+		DialContext: dial.DialContext,
+		Proxy:       http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: timeout,
 		MaxIdleConns: 2, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}

@@ -348,6 +348,12 @@ func TestHostileServers(t *testing.T) {
 	if len(elsewhere) > 0 {
 		t.Error("another host was asked")
 	}
+	for _, host := range []string{"169.254.169.254", "100.100.100.200"} {
+		w := newWrapping(t, Config{Address: "https://" + host, Key: "k", TokenFile: tokenFile(t, fullToken)})
+		if _, err := w.Unwrap(t.Context(), wrapped); err == nil || !strings.Contains(err.Error(), "never dialled") {
+			t.Errorf("%s: got %v", host, err)
+		}
+	}
 }
 
 func TestConfigIsChecked(t *testing.T) {
