@@ -7,23 +7,56 @@ type Kind string
 
 // The kinds that collectors make.
 const (
-	ChangeCommit     Kind = "change.commit"     // a commit exists
-	ChangeTag        Kind = "change.tag"        // a tag points at an object
-	ChangeRef        Kind = "change.ref"        // a branch points at a commit
-	ChangeRewrite    Kind = "change.rewrite"    // a branch moved to a commit that does not descend from the old one
-	ChangeMerge      Kind = "change.merge"      // a merge or pull request, from opening to landing
-	ChangeReview     Kind = "change.review"     // a person reviewed a request
-	ChangeProtection Kind = "change.protection" // the guard in force on a branch
-	DeploySync       Kind = "deploy.sync"       // one sync operation
-	DeployState      Kind = "deploy.state"      // what an application declares and runs
-	SecretAccess     Kind = "secret.access"     // one audited request to a secret store
-	SecretAuth       Kind = "secret.auth"       // a login or a token operation
-	SecretPolicy     Kind = "secret.policy"     // an access policy in force
-	SecretRole       Kind = "secret.role"       // an authentication role and the policies it gives
-	SecretIdentity   Kind = "secret.identity"   // an identity entity, its logins and policies
-	SecretDevice     Kind = "secret.device"     // an audit device
-	SecretMount      Kind = "secret.mount"      // a secret or auth engine
-	CertState        Kind = "cert.state"        // the certificate an endpoint shows or a file holds
+	ChangeCommit     Kind = "change.commit"      // a commit exists
+	ChangeTag        Kind = "change.tag"         // a tag points at an object
+	ChangeRef        Kind = "change.ref"         // a branch points at a commit
+	ChangeRewrite    Kind = "change.rewrite"     // a branch moved to a commit that does not descend from the old one
+	ChangeMerge      Kind = "change.merge"       // a merge or pull request, from opening to landing
+	ChangeReview     Kind = "change.review"      // a person reviewed a request
+	ChangeProtection Kind = "change.protection"  // the guard in force on a branch
+	PipelineRun      Kind = "pipeline.run"       // one run of a forge's pipeline or workflow
+	PipelineCheck    Kind = "pipeline.check"     // one check that an app reports on a commit
+	PipelineReport   Kind = "pipeline.report"    // one security report that a pipeline left
+	ArtifactImage    Kind = "artifact.image"     // an artifact in a registry, by digest
+	ArtifactScan     Kind = "artifact.scan"      // one finished scan of an artifact
+	ArtifactSBOM     Kind = "artifact.sbom"      // a bill of materials attached to an artifact
+	ArtifactSigned   Kind = "artifact.signature" // a signature or other accessory of an artifact
+	RegistryProject  Kind = "registry.project"   // a registry project and its settings
+	RegistryRule     Kind = "registry.rule"      // a rule in force: immutability, retention, replication, schedule
+	RegistryRun      Kind = "registry.run"       // one run of such a rule
+	RegistryRobot    Kind = "registry.robot"     // a machine account of a registry
+	RegistryAudit    Kind = "registry.audit"     // one line of a registry's audit log
+	DeploySync       Kind = "deploy.sync"        // one sync operation
+	DeployProject    Kind = "deploy.project"     // what an Argo CD project lets applications do, where and when
+	DeployRelease    Kind = "deploy.release"     // one deployment as a forge tells it
+	RuntimeNamespace Kind = "runtime.namespace"  // a namespace, by uid, and the labels that say whose it is
+	RuntimeWorkload  Kind = "runtime.workload"   // what a Deployment, StatefulSet, ... declares
+	RuntimePod       Kind = "runtime.pod"        // a pod and the digests it really runs
+	RuntimeNode      Kind = "runtime.node"       // a node and where it stands
+	AccessMember     Kind = "access.member"      // a person, team or machine with a role on a container
+	AccessRBAC       Kind = "access.rbac"        // a Kubernetes role or binding
+	AccessAudit      Kind = "access.audit"       // one line of a platform's own audit log
+	BackupSchedule   Kind = "backup.schedule"    // when what is backed up where
+	BackupLocation   Kind = "backup.location"    // a place backups are kept
+	BackupRun        Kind = "backup.run"         // one backup
+	BackupRestore    Kind = "backup.restore"     // one restore, whatever for
+	BackupTest       Kind = "backup.test"        // the graded verdict on a restore that was a test
+	DeployState      Kind = "deploy.state"       // what an application declares and runs
+	SecretAccess     Kind = "secret.access"      // one audited request to a secret store
+	SecretAuth       Kind = "secret.auth"        // a login or a token operation
+	SecretPolicy     Kind = "secret.policy"      // an access policy in force
+	SecretRole       Kind = "secret.role"        // an authentication role and the policies it gives
+	SecretIdentity   Kind = "secret.identity"    // an identity entity, its logins and policies
+	SecretDevice     Kind = "secret.device"      // an audit device
+	SecretMount      Kind = "secret.mount"       // a secret or auth engine
+	SecretSync       Kind = "secret.sync"        // which remote secrets an operator copies into which Kubernetes Secret
+	SecretStore      Kind = "secret.store"       // from where and as whom such an operator fetches
+	SecretRotation   Kind = "secret.rotation"    // a rotated credential or key: its version and when it last changed
+	SecretLease      Kind = "secret.lease"       // how many leases stand below a prefix
+	CertState        Kind = "cert.state"         // the certificate an endpoint shows or a file holds
+	CertDeclared     Kind = "cert.declared"      // a certificate that is asked to exist, and its renewal
+	CertRequest      Kind = "cert.request"       // one request for a certificate, its approval and what came of it
+	CertIssuer       Kind = "cert.issuer"        // who signs certificates
 )
 
 // The kinds that evidenced makes itself.
@@ -75,6 +108,32 @@ func init() {
 		{Kind: ChangeMerge, Revisable: true, Volatile: []string{"updated_at"}, Says: "a merge or pull request with its reviews and who merged it"},
 		{Kind: ChangeReview, Revisable: true, Says: "one review of a merge or pull request"},
 		{Kind: ChangeProtection, State: true, Volatile: []string{"etag"}, Says: "branch protection and rulesets in force on a branch"},
+		{Kind: PipelineRun, Revisable: true, Volatile: []string{"updated_at"}, Says: "one run of a pipeline or workflow on a commit, with its jobs"},
+		{Kind: PipelineCheck, Revisable: true, Says: "one check that an app reports on a commit"},
+		{Kind: PipelineReport, Says: "one security report that a pipeline left"},
+		{Kind: ArtifactImage, State: true, Volatile: []string{"pulled_at"}, Says: "an artifact in a registry by digest, its tags and scan state"},
+		{Kind: ArtifactScan, Says: "one finished scan of an artifact, with what it found"},
+		{Kind: ArtifactSBOM, State: true, Says: "a bill of materials attached to an artifact"},
+		{Kind: ArtifactSigned, State: true, Says: "a signature or other accessory attached to an artifact; presence, not verification"},
+		{Kind: RegistryProject, State: true, Volatile: []string{"used_bytes"}, Says: "a registry project and its settings"},
+		{Kind: RegistryRule, State: true, Says: "a rule of a registry in force"},
+		{Kind: RegistryRun, Revisable: true, Says: "one run of a rule of a registry"},
+		{Kind: RegistryRobot, State: true, Says: "a machine account of a registry and what it may do"},
+		{Kind: RegistryAudit, Says: "one line of a registry's audit log"},
+		{Kind: DeployProject, State: true, Volatile: []string{"resource_version"}, Says: "what an Argo CD project allows: sources, destinations, roles, sync windows"},
+		{Kind: DeployRelease, Revisable: true, Volatile: []string{"updated_at"}, Says: "one deployment as a forge tells it, with who approved it"},
+		{Kind: RuntimeNamespace, State: true, Volatile: []string{"resource_version"}, Says: "a namespace by uid, and the labels that say whose it is"},
+		{Kind: RuntimeWorkload, State: true, Volatile: []string{"resource_version", "ready", "observed_generation"}, Says: "what a workload declares: images, service account, secrets it mounts"},
+		{Kind: RuntimePod, State: true, Volatile: []string{"resource_version", "restarts"}, Says: "a pod, where it runs, and the digests it really runs"},
+		{Kind: RuntimeNode, State: true, Volatile: []string{"resource_version"}, Says: "a node, its region and software"},
+		{Kind: AccessMember, State: true, Says: "a person, team or machine with a role on a repository, project or organisation"},
+		{Kind: AccessRBAC, State: true, Volatile: []string{"resource_version"}, Says: "a Kubernetes role or binding and what it opens to whom"},
+		{Kind: AccessAudit, Says: "one line of a platform's own audit log"},
+		{Kind: BackupSchedule, State: true, Volatile: []string{"resource_version", "last_backup", "last_skipped"}, Says: "when what is backed up where"},
+		{Kind: BackupLocation, State: true, Volatile: []string{"resource_version", "validated_at"}, Says: "a place backups are kept, and whether it can be reached"},
+		{Kind: BackupRun, Revisable: true, Volatile: []string{"resource_version"}, Says: "one backup, from start to expiry"},
+		{Kind: BackupRestore, Revisable: true, Volatile: []string{"resource_version"}, Says: "one restore, whatever for"},
+		{Kind: BackupTest, Revisable: true, Says: "the graded verdict, 0 to 5, on a restore that was a test"},
 		{Kind: DeploySync, Revisable: true, Says: "one sync operation, from start to outcome"},
 		{Kind: DeployState, State: true, Volatile: []string{"reconciled_at", "resource_version", "generation"}, Says: "revision, images, sync and health of an application"},
 		{Kind: SecretAccess, Revisable: true, Says: "one audited request to a secret engine or a system path"},
@@ -84,6 +143,13 @@ func init() {
 		{Kind: SecretIdentity, State: true, Says: "an identity entity, its logins, groups and policies"},
 		{Kind: SecretDevice, State: true, Says: "an audit device and its options"},
 		{Kind: SecretMount, State: true, Says: "a mounted secret or auth engine"},
+		{Kind: SecretSync, State: true, Volatile: []string{"resource_version", "refreshed_at", "synced_version"}, Says: "which remote secrets an operator copies into which Kubernetes Secret"},
+		{Kind: SecretStore, State: true, Volatile: []string{"resource_version"}, Says: "from where and as whom an operator fetches secrets"},
+		{Kind: SecretRotation, State: true, Says: "a rotated credential or key, its version and when it last changed"},
+		{Kind: SecretLease, State: true, Volatile: []string{"looked_at"}, Says: "how many leases stand below a prefix"},
+		{Kind: CertDeclared, State: true, Volatile: []string{"resource_version"}, Says: "a certificate that is asked to exist, its expiry and renewal"},
+		{Kind: CertRequest, Revisable: true, Volatile: []string{"resource_version"}, Says: "one request for a certificate, its approval and outcome"},
+		{Kind: CertIssuer, State: true, Volatile: []string{"resource_version"}, Says: "who signs certificates, and whether it is ready"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
