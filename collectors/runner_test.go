@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -247,6 +248,38 @@ func TestRunOutcomesAndEnds(t *testing.T) {
 	end = b.mem.last(t1, evidence.DeployState, evidence.NewRef("app", "prod", "tenant-1/web"))
 	if end.Draft.Op != evidence.OpEnd || string(end.Draft.Content) != `{"reason":"reassigned"}` {
 		t.Errorf("after reassignment: got %s %s", end.Draft.Op, end.Draft.Content)
+	}
+}
+
+// What a source counts stands beside what we counted; fewer of ours make the
+// run partial, however many lists agree.
+func TestSourceCounts(t *testing.T) {
+	b := newBench(t)
+	look := func(counts ...evidence.SourceCount) evidence.RunFacts {
+		b.now = b.now.Add(time.Minute)
+		return b.run(t, func(s Sink) error {
+			o := b.look("p1")
+			o.Counts = counts
+			return s.Commit(context.Background(), nil, o)
+		})
+	}
+	f := look(evidence.SourceCount{What: "requests", Query: "state=all", Source: 3, Ours: 3}, evidence.SourceCount{What: "members", Source: 3, Ours: 4})
+	if f.Outcome != evidence.RunEmpty || len(f.Counts) != 2 || f.Counts[0].What != "members" || f.Counts[1].Query != "state=all" {
+		t.Errorf("more than the source counts: %+v", f)
+	}
+	var many []evidence.SourceCount
+	for range 3 * maxCounts {
+		many = append(many, evidence.SourceCount{What: "pages", Source: 1, Ours: 1})
+	}
+	for i := range 2 * maxShort {
+		many = append(many, evidence.SourceCount{What: fmt.Sprint("robots ", i), Source: 9, Ours: 8})
+	}
+	f = look(many...)
+	if f.Outcome != evidence.RunPartial || strings.Count(f.Cause, ": the source counts 9, 8 came") != maxShort {
+		t.Errorf("fewer than the source counts: %s, %q", f.Outcome, f.Cause)
+	}
+	if len(f.Counts) != maxCounts || f.CountsCut != len(many)-maxCounts || f.Counts[2*maxShort-1].What[:6] != "robots" || f.Counts[2*maxShort].What != "pages" {
+		t.Errorf("%d counts kept, %d cut", len(f.Counts), f.CountsCut)
 	}
 }
 

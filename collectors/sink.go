@@ -38,6 +38,9 @@ type sink struct {
 	narrow     bool // the credential sees less than before
 	changed    bool // coverage verdict or class changed
 	notes      []string
+	counts     []evidence.SourceCount // totals of single lists, ours beside the source's
+	countsCut  int
+	short      int // of them that say fewer came than there are
 	last       evidence.Observation
 }
 
@@ -296,6 +299,7 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 	s.commits++
 	s.requests += o.Requests
 	s.incomplete = join(s.incomplete, o.Incomplete)
+	s.reckon(o.Counts)
 	for _, n := range o.Notes {
 		if len(s.notes) < 50 && !slices.Contains(s.notes, n) {
 			s.notes = append(s.notes, n)
@@ -306,6 +310,36 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 		return &storeError{err}
 	}
 	return s.turnOver(ctx)
+}
+
+// maxCounts bounds the totals of single lists in one run's record, maxShort
+// those that a partial run's cause spells out.
+const (
+	maxCounts = 100
+	maxShort  = 5
+)
+
+// reckon keeps what the source counts beside what we counted. A list of which
+// fewer came than the source says it has was not read in full.
+func (s *sink) reckon(counts []evidence.SourceCount) {
+	for _, c := range counts {
+		if c.Ours < c.Source && s.short < maxShort {
+			s.short++
+			s.incomplete = join(s.incomplete, fmt.Sprintf("%s: the source counts %d, %d came", c.What, c.Source, c.Ours))
+		}
+		switch {
+		case len(s.counts) < maxCounts:
+			s.counts = append(s.counts, c)
+		case c.Ours != c.Source:
+			// A difference is worth more than an agreement.
+			if i := slices.IndexFunc(s.counts, func(c evidence.SourceCount) bool { return c.Ours == c.Source }); i >= 0 {
+				s.counts[i] = c
+			}
+			s.countsCut++
+		default:
+			s.countsCut++
+		}
+	}
 }
 
 // keep moves the cursor: everything emitted is durable.
@@ -429,6 +463,16 @@ func (s *sink) facts(now time.Time) evidence.RunFacts {
 		Total: o.Total, Identity: o.Identity, Sees: len(o.Sees), TLS: o.TLS, TLSKey: o.TLSKey,
 		Requests: s.requests, Notes: s.notes,
 	}
+	f.Counts, f.CountsCut = slices.Clone(s.counts), s.countsCut
+	slices.SortStableFunc(f.Counts, func(a, b evidence.SourceCount) int {
+		differs := func(c evidence.SourceCount) int {
+			if c.Ours != c.Source {
+				return 0
+			}
+			return 1
+		}
+		return differs(a) - differs(b)
+	})
 	if o.OffsetOK {
 		ms := o.Offset.Milliseconds()
 		f.OffsetMS = &ms

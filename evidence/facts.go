@@ -422,15 +422,19 @@ type RunFacts struct {
 	Kept     int       `json:"kept,omitempty"`    // durable, waiting for a log that is stopped
 	Refused  int       `json:"refused,omitempty"` // not kept: too much waits for a log that is stopped
 	Total    int64     `json:"source_total"`      // -1 when the source gives none
-	Identity string    `json:"identity,omitempty"`
-	Sees     int       `json:"sees,omitempty"` // containers visible
-	OffsetMS *int64    `json:"clock_offset_ms,omitempty"`
-	TLS      string    `json:"tls,omitempty"`
-	TLSKey   string    `json:"tls_key,omitempty"`
-	Requests int       `json:"requests"`
-	Notes    []string  `json:"notes,omitempty"`
-	Missed   int       `json:"missed_slots,omitempty"` // this record stands for so many missed slots
-	Until    time.Time `json:"missed_until,omitzero"`
+	// Counts are totals the source gave for single lists beside ours, those
+	// that differ first; CountsCut more agree or did not fit.
+	Counts    []SourceCount `json:"counts,omitempty"`
+	CountsCut int           `json:"counts_cut,omitempty"`
+	Identity  string        `json:"identity,omitempty"`
+	Sees      int           `json:"sees,omitempty"` // containers visible
+	OffsetMS  *int64        `json:"clock_offset_ms,omitempty"`
+	TLS       string        `json:"tls,omitempty"`
+	TLSKey    string        `json:"tls_key,omitempty"`
+	Requests  int           `json:"requests"`
+	Notes     []string      `json:"notes,omitempty"`
+	Missed    int           `json:"missed_slots,omitempty"` // this record stands for so many missed slots
+	Until     time.Time     `json:"missed_until,omitzero"`
 }
 
 // CoverageFacts are the facts of collection.coverage: what one source was seen

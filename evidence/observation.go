@@ -50,6 +50,7 @@ type Observation struct {
 	Incomplete string
 
 	Total    int64         // the source's own total; -1 when it gives none
+	Counts   []SourceCount // totals the source gives for single lists, beside our own counts
 	Identity string        // whose credential: account id or role, never a person's name or a secret
 	Sees     []string      // containers the credential may see (projects, repositories); a shrunk set makes the run partial
 	Offset   time.Duration // source clock minus ours, from Date headers
@@ -59,6 +60,16 @@ type Observation struct {
 	Requests int           // requests made since the commit before
 	Probe    *Probe        // own sighting in a pushed or tailed source
 	Notes    []string      // what an operator should know: unknown fields, skipped lines, counts
+}
+
+// SourceCount sets the total that a source gives for one list beside what we
+// counted for the same question. Fewer of ours than of the source's make the
+// run partial; more (the list grew while it was read) are told as they are.
+type SourceCount struct {
+	What   string `json:"what"`            // "audit log of tenant-7"
+	Query  string `json:"query,omitempty"` // the question asked, without credentials
+	Source int64  `json:"source"`
+	Ours   int64  `json:"ours"`
 }
 
 // Probe is a mark we made at the source and found in what the source gave us.
