@@ -57,6 +57,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/certs":         {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/github":        {"collectors collectors/fetch evidence evidence/problem", "github.com/google/go-github/v60"},
 	"collectors/gitrepo":       {"collectors collectors/fetch evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
+	"collectors/kube":          {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/vault":         {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
 	"collectors/all":           {"collectors collectors/argocd collectors/certs collectors/github collectors/gitrepo collectors/vault", ""},
 

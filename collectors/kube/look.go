@@ -1,0 +1,146 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// Look is what a Drafts function may use beside its object. It is used by one
+// goroutine at a time.
+type Look struct {
+	Source    evidence.SourceID
+	Authority string    // of references: the last part of the source's name
+	Now       time.Time // the daemon's clock, UTC
+
+	agent      string
+	labels     func(key string) bool
+	namespaces map[string]Namespace
+	notes      []string
+	before     func(o *Object) time.Time
+	whole      func(resource string) bool
+}
+
+// Namespace is what is known of a namespace for tenancy.
+type Namespace struct {
+	Name   string
+	UID    string
+	Labels map[string]string
+}
+
+// NewLook makes a Look without a cluster, so that a test can give a Drafts
+// function recorded objects. Agent names collector and version, "velero/1".
+func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces ...Namespace) *Look {
+	l := &Look{
+		Source: source, Authority: authorityOf(source), Now: now.UTC(), agent: agent,
+		labels: foreignLabel, namespaces: map[string]Namespace{},
+		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true },
+	}
+	for _, n := range namespaces {
+		l.namespaces[n.Name] = n
+	}
+	return l
+}
+
+// authorityOf returns the last part of a source's name: "prod" of
+// "velero/prod". Sources of one cluster share it on purpose.
+func authorityOf(s evidence.SourceID) string {
+	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
+}
+
+// foreignLabel reports whether a label key is not one of Kubernetes itself.
+func foreignLabel(key string) bool {
+	domain, _, ok := strings.Cut(key, "/")
+	if !ok {
+		return true
+	}
+	for _, own := range []string{"kubernetes.io", "k8s.io"} {
+		if domain == own || strings.HasSuffix(domain, "."+own) {
+			return false
+		}
+	}
+	return true
+}
+
+// Scope is what tenancy looks at for something in the namespace: its name and
+// the labels it has now. It is empty for the namespace "".
+func (l *Look) Scope(namespace string) []evidence.Ref {
+	if namespace == "" {
+		return nil
+	}
+	refs := []evidence.Ref{evidence.NewRef("ns", l.Authority, namespace)}
+	labels := l.namespaces[namespace].Labels
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		if l.labels(k) {
+			refs = append(refs, evidence.NewRef("label", l.Authority, k+"="+labels[k]))
+		}
+	}
+	return refs
+}
+
+// Namespace returns what is known of a namespace now; false when nothing is.
+func (l *Look) Namespace(name string) (Namespace, bool) {
+	n, ok := l.namespaces[name]
+	return n, ok
+}
+
+// Namespaces returns the names of all namespaces known now, sorted.
+func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespaces)) }
+
+// Whole reports whether the resource ("restores.velero.io") has been listed in
+// full, so that an object that was not seen is not there. It is for drafts
+// that join several objects.
+func (l *Look) Whole(resource string) bool { return l.whole(resource) }
+
+// Draft makes the common part of a draft about an object: its own reference as
+// subject, the scope of its namespace (of itself, when it is one), when it was
+// seen and how, and its bytes. The state begins, or the event is, when it was
+// observed, unless the caller sets OccurredAt and Basis from the object; the
+// key of an event is the object's uid unless the caller sets another.
+func (l *Look) Draft(kind evidence.Kind, o *Object, facts any) (evidence.Draft, error) {
+	content, err := json.Marshal(facts)
+	if err != nil {
+		return evidence.Draft{}, fmt.Errorf("encode facts of %s: %w", kind, err)
+	}
+	d := evidence.Draft{
+		Kind: kind, Op: evidence.OpEvent, Source: l.Source, Subject: o.Ref(l.Authority),
+		OccurredAt: o.ObservedAt, Basis: evidence.BasisObserved, NotBefore: l.before(o), ObservedAt: o.ObservedAt,
+		Scope: l.Scope(o.Namespace), Content: content, Raw: o.Raw, Removed: o.Removed, Request: o.Request,
+	}
+	if info, _ := evidence.KindInfo(kind); info.State {
+		d.Op = evidence.OpSet
+	} else {
+		d.Key = o.UID
+	}
+	if o.Kind == "Namespace" && o.Group() == "" {
+		own := *l
+		own.namespaces = map[string]Namespace{o.Name: {o.Name, o.UID, o.Labels}}
+		d.Scope = own.Scope(o.Name)
+	}
+	d.Request.Agent = l.agent + d.Request.Agent
+	return d, nil
+}
+
+// Ref names another object of the cluster whose uid is not known. See [RefOf].
+func (l *Look) Ref(group, kind, namespace, name string) evidence.Ref {
+	return RefOf(l.Authority, group, kind, namespace, name)
+}
+
+// maxNotes bounds the remarks of one look.
+const maxNotes = 50
+
+// Note keeps a remark for the operator, once. It names no person and holds no
+// content of objects.
+func (l *Look) Note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); len(l.notes) < maxNotes && !slices.Contains(l.notes, n) {
+		l.notes = append(l.notes, n)
+	}
+}
+
+// Notes returns the remarks so far.
+func (l *Look) Notes() []string { return slices.Clone(l.notes) }

@@ -1,0 +1,69 @@
+package kube
+
+import (
+	"context"
+
+	"evidenced/evidence"
+)
+
+// Resource is one kind of object that a collector lists and watches.
+type Resource struct {
+	Group    string   // "velero.io"; "" for the core group
+	Resource string   // as in the path: "restores"
+	Kind     string   // "Restore": lists leave it out of their items
+	Versions []string // served versions it understands, best first; the first that the cluster serves is used
+	Cluster  bool     // cluster-scoped
+	// Metadata asks for labels, annotations and owners alone: neither spec nor
+	// data ever leaves the server.
+	Metadata bool
+	// Optional says that a cluster may do without it. A cluster that lacks a
+	// resource which is not optional makes the run partial.
+	Optional bool
+	// Kinds are the kinds it yields. Their states end when the object is gone:
+	// reason deleted on the server's word, absent when a complete list lacks it.
+	Kinds []evidence.Kind
+	// Remove are JSON pointers of members that are taken out of each object
+	// before anybody sees it, beside those that always are; the segment *
+	// stands for every member or element:
+	// "/spec/containers/*/env/*/value".
+	Remove []string
+	// Drafts makes drafts of an object. The error says that this object could
+	// not be read; it is told without its text, the run is partial and the
+	// rest goes on. Engine and function share the object's memory: do not keep
+	// Raw.
+	Drafts func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error)
+	// Gone makes the drafts of an object whose deletion the server told. When
+	// nil, the states that Drafts makes of its last form end with the reason
+	// deleted.
+	Gone func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error)
+}
+
+// name is the resource with its group, as people and CRDs write it:
+// "restores.velero.io", "pods".
+func (r *Resource) name() string {
+	if r.Group == "" {
+		return r.Resource
+	}
+	return r.Resource + "." + r.Group
+}
+
+// path is the address of the resource in one version below the server's root,
+// within a namespace when one is given.
+func (r *Resource) path(version, namespace string) string {
+	p := "/apis/" + r.Group + "/" + version
+	if r.Group == "" {
+		p = "/api/" + version
+	}
+	if namespace != "" {
+		p += "/namespaces/" + namespace
+	}
+	return p + "/" + r.Resource
+}
+
+// apiVersion is what an object of the resource says of itself.
+func (r *Resource) apiVersion(version string) string {
+	if r.Group == "" {
+		return version
+	}
+	return r.Group + "/" + version
+}
