@@ -9,6 +9,7 @@ import (
 	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/doctor"
 	"evidenced/collectors"
 	"evidenced/evidence"
 )
@@ -26,6 +27,8 @@ type parts struct {
 	serve func(ctx context.Context, c *config.Config, log *slog.Logger) error
 	// collect brings the source, or all when it is "", up to now once.
 	collect func(ctx context.Context, c *config.Config, source evidence.SourceID, acceptScope bool, log *slog.Logger) ([]evidence.RunFacts, error)
+	// doctor examines the named sources of a configuration, all when none is.
+	doctor func(ctx context.Context, c *config.Config, clock func() time.Time, names []string, limit time.Duration) (*doctor.Report, error)
 	// rewrap changes how the wrapping key is kept to what the configuration
 	// says: the kinds before and now, and whether the old key is gone for good.
 	rewrap func(ctx context.Context, c *config.Config) (before, now string, gone bool, why string, err error)

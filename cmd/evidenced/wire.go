@@ -23,7 +23,7 @@ func wired() parts { return wiredWith(all.Specs) }
 // wiredWith gives the real parts with these types of sources.
 func wiredWith(specs func() []collectors.Spec) parts {
 	return parts{
-		specs: specs, open: openForReading, socket: socketOf, serve: serve, collect: collect,
+		specs: specs, open: openForReading, socket: socketOf, serve: serve, collect: collect, doctor: daemon.Examine,
 		rewrap: daemon.Rewrap, restoreKeys: daemon.RestoreKeys, demo: demonstrate(specs), now: time.Now,
 	}
 }

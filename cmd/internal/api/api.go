@@ -80,6 +80,7 @@ type World interface {
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
 	Keeper
+	Doctor
 	Retainer
 	Privacy
 }
@@ -149,6 +150,7 @@ var Ops = []Op{
 	{"pack", makePack},
 	{"verify", verify},
 	{"fsck", fsck},
+	{"doctor", examine},
 	{"anchors", tellAnchors},
 	{"receipt", giveReceipt},
 	{"backup", makeBackup},
