@@ -25,10 +25,15 @@ type CommitFacts struct {
 	FilesCut    int          `json:"files_cut,omitempty"` // files beyond the listed ones
 	Merge       bool         `json:"merge,omitempty"`
 	Signature   string       `json:"signature,omitempty"` // none, openpgp, ssh, x509
-	Verified    *bool        `json:"verified,omitempty"`  // the forge's own verdict
+	Verified    *bool        `json:"verified,omitempty"`  // the forge's own verdict, or ours against configured signers
 	VerifiedWhy string       `json:"verified_why,omitempty"`
-	Author      int          `json:"author"`
-	Committer   int          `json:"committer"`
+	// Of our own verdict: as if it were signed when we looked, the key's
+	// fingerprint, and the hash of the list of signers it was held against.
+	VerifiedNow *bool  `json:"verified_now,omitempty"`
+	SignerKey   string `json:"signer_key,omitempty"`
+	Signers     string `json:"signers,omitempty"`
+	Author      int    `json:"author"`
+	Committer   int    `json:"committer"`
 }
 
 // FileChange is one changed path. Status is added, modified, removed, renamed
@@ -46,6 +51,12 @@ type RefFacts struct {
 	SHA    string `json:"sha"`
 	Target string `json:"target,omitempty"` // of an annotated tag: the commit
 	Tagger int    `json:"tagger"`
+	// Of an annotated tag, as in CommitFacts.
+	Signature   string `json:"signature,omitempty"`
+	Verified    *bool  `json:"verified,omitempty"`
+	VerifiedWhy string `json:"verified_why,omitempty"`
+	SignerKey   string `json:"signer_key,omitempty"`
+	Signers     string `json:"signers,omitempty"`
 }
 
 // RewriteFacts are the facts of change.rewrite.

@@ -50,16 +50,17 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"store/keyring/transit": {"evidence/address evidence/problem store/keyring", "github.com/hashicorp/vault/api"},
 
-	"collectors":               {"evidence evidence/problem", ""},
-	"collectors/fetch":         {"evidence evidence/address evidence/problem", ""},
-	"collectors/collectortest": {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
-	"collectors/argocd":        {"collectors collectors/fetch evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
-	"collectors/certs":         {"collectors evidence evidence/address evidence/problem", ""},
-	"collectors/github":        {"collectors collectors/fetch evidence evidence/problem", "github.com/google/go-github/v60"},
-	"collectors/gitrepo":       {"collectors collectors/fetch evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
-	"collectors/kube":          {"collectors collectors/fetch evidence evidence/problem", ""},
-	"collectors/vault":         {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":           {"collectors collectors/argocd collectors/certs collectors/github collectors/gitrepo collectors/vault", ""},
+	"collectors":                {"evidence evidence/problem", ""},
+	"collectors/fetch":          {"evidence evidence/address evidence/problem", ""},
+	"collectors/collectortest":  {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
+	"collectors/argocd":         {"collectors collectors/fetch evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
+	"collectors/certs":          {"collectors evidence evidence/address evidence/problem", ""},
+	"collectors/github":         {"collectors collectors/fetch evidence evidence/problem", "github.com/google/go-github/v60"},
+	"collectors/gitrepo/signed": {"evidence/problem", "github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto"},
+	"collectors/gitrepo":        {"collectors collectors/fetch collectors/gitrepo/signed evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
+	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", ""},
+	"collectors/vault":          {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
+	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitrepo collectors/vault", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

@@ -24,6 +24,10 @@ type Config struct {
 	// Named are patterns of the branches and tags whose names are written as
 	// they are; all others stand as a hash, since names hold logins.
 	Named []string `yaml:"named"`
+	// SignerFiles hold the keys of those whose signatures count: armored
+	// OpenPGP public keys, or allowed signers files of ssh. They are read anew
+	// at each look. Unset: signatures are named and not checked.
+	SignerFiles []string `yaml:"signer_files"`
 	// MirrorDir is the directory for bare mirrors of remote repositories.
 	MirrorDir string `yaml:"mirror_dir"`
 	// Timeout is the time one look at one repository may take. A look that

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"evidenced/collectors/gitrepo/signed"
 	"evidenced/evidence"
 )
 
@@ -69,6 +70,12 @@ func (l *look) commitDraft(c *commitRead, ch *changes, branch string) evidence.D
 	f.AuthoredAt, _ = c.author.when()
 	at, dated := c.committer.when()
 	f.CommittedAt = at
+	if v, ok := l.signers.Commit(c.raw, at, l.seenAt); ok && l.checks() {
+		good, now := v.Good(), v.GoodNow()
+		f.Verified, f.VerifiedWhy, f.VerifiedNow = &good, v.Why, &now
+		f.SignerKey, f.Signers = v.Key, l.signers.Hash()
+		vouch(people, v)
+	}
 
 	d := l.draft(evidence.ChangeCommit, evidence.OpEvent, f)
 	if dated {
@@ -90,6 +97,36 @@ func (l *look) commitDraft(c *commitRead, ch *changes, branch string) evidence.D
 		d.Links = append(d.Links, ref)
 	}
 	return d
+}
+
+// checks reports whether signers are configured; without any, nothing is said
+// of a signature but its kind.
+func (l *look) checks() bool { return len(l.cfg.SignerFiles) > 0 }
+
+// vouch marks as signed the people whom the good signature's signer is
+// configured for. A signature vouches for who made the object, so for its
+// committer or tagger, and for its author when that is the same person; a
+// co-author has signed nothing.
+func vouch(people []evidence.Person, v signed.Verdict) {
+	var maker string
+	for i := range people {
+		if p := &people[i]; (p.Role == evidence.RoleCommitter || p.Role == evidence.RoleTagger) && v.Speaks(p.NativeID) {
+			p.Proof, maker = evidence.ProofSigned, p.NativeID
+		}
+	}
+	if maker != "" && people[0].NativeID == maker {
+		people[0].Proof = evidence.ProofSigned
+	}
+}
+
+// tagSignature is the kind of signature at the end of a tag.
+func tagSignature(raw []byte) string {
+	if i := bytes.LastIndex(raw, []byte("\n-----BEGIN ")); i >= 0 {
+		if kind := signatureKind(raw[i+1:]); kind != "unknown" {
+			return kind
+		}
+	}
+	return "none"
 }
 
 // maxParents bounds the parents in facts and links; the widest merge in a
@@ -138,6 +175,15 @@ func (l *look) tagDraft(t tagRef) evidence.Draft {
 		if t.obj.tagged {
 			f.Tagger = 0
 			people = []evidence.Person{l.person(evidence.RoleTagger, t.obj.tagger)}
+		}
+	}
+	if t.obj != nil {
+		f.Signature = tagSignature(t.raw)
+		at, _ := t.obj.tagger.when()
+		if v, ok := l.signers.Tag(t.raw, at, l.seenAt); ok && l.checks() {
+			good := v.Good()
+			f.Verified, f.VerifiedWhy, f.SignerKey, f.Signers = &good, v.Why, v.Key, l.signers.Hash()
+			vouch(people, v)
 		}
 	}
 	d := l.draft(evidence.ChangeTag, evidence.OpSet, f)

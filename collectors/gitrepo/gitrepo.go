@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/gitrepo/signed"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -70,6 +71,7 @@ type run struct {
 	*Collector
 	sink    collectors.Sink
 	resume  *resume
+	signers *signed.Signers
 	at      time.Time // begin of the look: what came later is for the next one
 	emitted int       // since the last Commit
 	wire    wireStats
@@ -98,7 +100,11 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, kept []byte, s 
 	if err != nil {
 		return err
 	}
-	r := &run{Collector: c, sink: s, resume: res, at: c.now()}
+	signers, err := signed.Load(c.cfg.SignerFiles)
+	if err != nil {
+		return err
+	}
+	r := &run{Collector: c, sink: s, signers: signers, resume: res, at: c.now()}
 	for name := range res.Repos {
 		if !slices.ContainsFunc(c.targets, func(t target) bool { return t.Name == name }) {
 			delete(res.Repos, name)
