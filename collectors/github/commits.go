@@ -100,6 +100,7 @@ func (r *repoLook) branch(name string) (bool, error) {
 		}
 	}
 	if st.Head != head {
+		r.want(head, r.started) // before anything is committed under the new head
 		if err := r.advance(name, st, head); err != nil {
 			return false, err
 		}

@@ -15,6 +15,7 @@ import (
 type cursor struct {
 	V     int                   `json:"v"`
 	Repos map[string]*repoState `json:"repos"`
+	Orgs  map[string]*orgState  `json:"orgs,omitempty"`
 }
 
 const cursorVersion = 1
@@ -28,6 +29,12 @@ type repoState struct {
 	PullsLooked time.Time `json:"pulls_looked,omitzero"`
 	// Protection is the last look at the guards.
 	Protection time.Time `json:"protection,omitzero"`
+
+	Runs        runsState        `json:"runs,omitzero"`
+	Checks      checksState      `json:"checks,omitzero"`
+	Deployments deploymentsState `json:"deployments,omitzero"`
+	Pushes      pushesState      `json:"pushes,omitzero"`
+	Members     time.Time        `json:"members,omitzero"` // the last look at who has access
 }
 
 type branchState struct {
@@ -96,6 +103,18 @@ func (c *cursor) bytes() []byte {
 		panic("github: cursor does not encode: " + err.Error()) // strings, numbers and checked times only
 	}
 	return b
+}
+
+func (c *cursor) org(name string) *orgState {
+	if c.Orgs == nil {
+		c.Orgs = map[string]*orgState{}
+	}
+	o := c.Orgs[name]
+	if o == nil {
+		o = &orgState{}
+		c.Orgs[name] = o
+	}
+	return o
 }
 
 func (c *cursor) repo(name string) *repoState {

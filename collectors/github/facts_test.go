@@ -241,8 +241,8 @@ func TestManifest(t *testing.T) {
 			t.Errorf("permission %s is %q", name, access)
 		}
 	}
-	if len(m.Permissions) != 5 {
-		t.Errorf("%d permissions, the page lists 5", len(m.Permissions))
+	if len(m.Permissions) != 11 {
+		t.Errorf("%d permissions, the page lists 11", len(m.Permissions))
 	}
 }
 

@@ -11,7 +11,13 @@
 //     people have the realm github:<authority> and their numeric id, since
 //     logins can be renamed. Authors of commits stay claimed;
 //   - change.protection: classic branch protection and rulesets together, as
-//     they stand at the look.
+//     they stand at the look;
+//   - pipeline.run, pipeline.check: workflow runs with every attempt and its
+//     jobs, and the checks on heads that landed or were offered;
+//   - deploy.release: deployments, how they ended, and who approved them;
+//   - access.member, access.audit: who has access; who moved which branch, which
+//     pushes passed the rules by, and the audit log of organisations whose plan
+//     has one.
 //
 // A repository that cannot be read does not hold up the others: the run is then
 // partial and says which. A 401 and a rate limit end the run; the next one
@@ -60,6 +66,12 @@ type Config struct {
 	History time.Duration `yaml:"history"`
 	// Timeout bounds one request.
 	Timeout time.Duration `yaml:"timeout"`
+	// Skip names parts that are not read: pipelines, checks, deployments,
+	// pushes, members, audit-log.
+	Skip []string `yaml:"skip"`
+	// Every is how often a part is read; a part that is not named has its
+	// default.
+	Every map[string]time.Duration `yaml:"every"`
 }
 
 // Spec describes the collector to the configuration.
@@ -163,6 +175,9 @@ func (c *Config) check() error {
 	switch {
 	case c.TokenFile == "":
 		return problem.New(problem.Config, "token_file is not set").WithHint("set it to a file that holds a read-only token")
+	case !c.partsKnown():
+		return problem.New(problem.Config, "skip or every names a part that is not known").
+			WithHint("the parts are pipelines, checks, deployments, pushes, members and audit-log")
 	case c.Overlap < 0:
 		return problem.New(problem.Config, "overlap is negative").WithHint("use a duration such as 10m")
 	case c.History < 0:
@@ -171,11 +186,28 @@ func (c *Config) check() error {
 	return nil
 }
 
+// partsKnown reports whether skip and every name parts, and no period is
+// negative.
+func (c *Config) partsKnown() bool {
+	for _, p := range c.Skip {
+		if _, ok := partEvery[p]; !ok {
+			return false
+		}
+	}
+	for p, d := range c.Every {
+		if _, ok := partEvery[p]; !ok || d < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind {
 	return []evidence.Kind{
 		evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeRewrite,
 		evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection,
+		evidence.PipelineRun, evidence.PipelineCheck, evidence.DeployRelease, evidence.AccessMember, evidence.AccessAudit,
 	}
 }
 
@@ -207,6 +239,14 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	}
 	if len(failed) == len(c.cfg.Repos) {
 		return first
+	}
+	for _, org := range c.organisations() {
+		if err := l.org(org); err != nil {
+			if ends(ctx, err) {
+				return fmt.Errorf("organisation %s: %w", org, err)
+			}
+			failed = append(failed, fmt.Sprintf("organisation %s: %v", org, err))
+		}
 	}
 	l.tokenExpiry(c.expires)
 	for _, move := range l.after {
@@ -241,6 +281,7 @@ type look struct {
 	seen     []evidence.Seen
 	sees     []string
 	notes    []string
+	counts   []evidence.SourceCount
 	after    []func() // moves of the position in time, done when seen is committed
 }
 
@@ -258,7 +299,9 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 		At: l.env.Clock().UTC(), Window: l.window, Seen: seen, Incomplete: incomplete,
 		Total: -1, Identity: l.identity, Sees: l.sees,
 		Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey, Requests: st.Requests, Notes: l.notes,
+		Counts: l.counts,
 	}
+	l.counts = nil
 	if seen == nil {
 		// In the middle of a look: what the credential sees and how much was
 		// asked is told once, at its end.
@@ -272,6 +315,11 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 
 // progress commits in the middle of a list: it claims nothing yet.
 func (l *look) progress() error { return l.commit(nil, "") }
+
+// count sets a total that the source gives beside ours.
+func (l *look) count(what, query string, source, ours int64) {
+	l.counts = append(l.counts, evidence.SourceCount{What: what, Query: query, Source: source, Ours: ours})
+}
 
 func (l *look) note(format string, args ...any) {
 	n := fmt.Sprintf(format, args...)

@@ -163,6 +163,10 @@ func (r *repoLook) pull(number int) error {
 		return err
 	}
 	q.fl.whole = len(q.fl.files) >= q.pr.GetChangedFiles()
+	r.want(q.pr.GetHead().GetSHA(), when(q.pr.GetUpdatedAt()))
+	if q.pr.GetMerged() {
+		r.want(q.pr.GetMergeCommitSHA(), when(q.pr.GetMergedAt()))
+	}
 	return r.emitPull(q)
 }
 

@@ -58,13 +58,8 @@ func (l *look) whoami() error {
 
 // tokenExpiry notes a token that ends within two weeks.
 func (l *look) tokenExpiry(s string) {
-	for _, layout := range []string{"2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			if t.Sub(l.started) < 14*24*time.Hour {
-				l.note("the token expires at %s", evidence.FormatTime(t))
-			}
-			return
-		}
+	if t := expiry(s); !t.IsZero() && t.Sub(l.started) < 14*24*time.Hour {
+		l.note("the token expires at %s", evidence.FormatTime(t))
 	}
 }
 
@@ -86,8 +81,10 @@ func (l *look) repo(name string) error {
 	if err := r.pulls(); err != nil {
 		return err
 	}
-	if err := r.protections(); err != nil {
-		return err
+	for _, part := range []func() error{r.protections, r.pipelines, r.checks, r.deployments, r.pushes, r.members} {
+		if err := part(); err != nil {
+			return err
+		}
 	}
 	if err := l.progress(); err != nil {
 		return err

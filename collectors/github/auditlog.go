@@ -1,0 +1,164 @@
+package github
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+const (
+	auditOverlap = 15 * time.Minute     // entries arrive late
+	auditKept    = 180 * 24 * time.Hour // GitHub keeps entries for so long, those of git for 7 days
+)
+
+// sortWords sorts in place.
+func sortWords(s []string) { slices.Sort(s) }
+
+// auditLog reads an organisation's audit log from where the last look ended.
+// Organisations have one on GitHub Enterprise alone: elsewhere the answer is 404
+// (or 403), which is told as "we were not looking" and never as "nothing
+// happened".
+func (l *look) auditLog(org string, st *orgState) error {
+	from := l.started.Add(-auditKept)
+	if h := l.cfg.History; h > 0 && h < auditKept {
+		from = l.started.Add(-h)
+	}
+	seen := evidence.Seen{Kinds: []evidence.Kind{evidence.AccessAudit}, Scope: l.project(org), Class: evidence.Reconstructed, From: from, To: l.started, Cause: firstLook, Every: l.every(partAudit)}
+	lost := false
+	if !st.Audit.IsZero() {
+		lost = st.Looked.Before(from)
+		if at := st.Audit.Add(-auditOverlap); at.After(from) {
+			from = at
+		}
+		seen.Class, seen.From, seen.Cause = evidence.Continuous, st.Looked, ""
+	} else if !st.Looked.IsZero() {
+		seen.Class, seen.From, seen.Cause = evidence.Continuous, st.Looked, ""
+	}
+	newest := st.Audit
+	// Whole hours keep the question the same from look to look, so that a quiet
+	// log answers 304.
+	from = from.Truncate(time.Hour)
+	// Git events are kept for a week and are not asked for: pushes are read from
+	// each repository's activity.
+	path := "orgs/" + org + "/audit-log?order=asc&per_page=100&phrase=" + url.QueryEscape("created:>="+from.Format(time.RFC3339))
+	err := l.pages(l.ctx, path, func(p *page) (bool, error) {
+		list, err := items(p)
+		if err != nil {
+			return false, err
+		}
+		for _, raw := range list {
+			d, err := l.auditDraft(p, raw, org, st)
+			if err != nil {
+				return false, err
+			}
+			if err := l.emit(d); err != nil {
+				return false, err
+			}
+			if d.OccurredAt.After(newest) {
+				newest = d.OccurredAt
+			}
+		}
+		st.Audit = newest
+		return true, l.progress()
+	})
+	if hidden(err) {
+		seen.Class, seen.Cause = evidence.Blind, "the organisation's audit log is not available on this plan or to this credential (Administration: read of the organisation)"
+		seen.From = l.started
+		if !st.Looked.IsZero() {
+			seen.From = st.Looked
+		}
+		l.note("organisation %s: %s", org, seen.Cause)
+		l.seen = append(l.seen, seen)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if lost {
+		l.seen = append(l.seen, evidence.Seen{Kinds: seen.Kinds, Scope: seen.Scope, Class: evidence.Blind, From: st.Looked, To: from, Every: seen.Every,
+			Cause: "the audit log keeps entries for 180 days: what is older was dropped unread"})
+		seen.From = from
+	}
+	l.seen = append(l.seen, seen)
+	l.after = append(l.after, func() { st.Looked = l.started })
+	return nil
+}
+
+// auditDraft makes a draft of one entry. Entries have one set of fields for each
+// action; what is not named here stays in the raw bytes.
+func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState) (evidence.Draft, error) {
+	var e struct {
+		ID         string      `json:"_document_id"`
+		At         json.Number `json:"@timestamp"`
+		Created    json.Number `json:"created_at"`
+		Action     string      `json:"action"`
+		Actor      string      `json:"actor"`
+		ActorID    int64       `json:"actor_id"`
+		ActorIsBot bool        `json:"actor_is_bot"`
+		User       string      `json:"user"`
+		UserID     int64       `json:"user_id"`
+		Repo       string      `json:"repo"`
+		Team       string      `json:"team"`
+		TokenID    json.Number `json:"token_id"`
+		IP         string      `json:"actor_ip"`
+		Agent      string      `json:"user_agent"`
+		Name       string      `json:"name"`
+		Branch     string      `json:"branch"`
+	}
+	if err := decode(&page{body: raw, req: p.req}, &e); err != nil {
+		return evidence.Draft{}, err
+	}
+	at := millis(e.At)
+	if at.IsZero() {
+		at = millis(e.Created)
+	}
+	if e.ID == "" || len(e.ID) > 200 || at.IsZero() {
+		return evidence.Draft{}, odd(p, "an audit entry without an id or a time")
+	}
+	who := &people{c: l.Collector}
+	f := evidence.AuditFacts{Platform: "github", ID: clean(e.ID), Action: word(e.Action), Container: org, Outcome: "ok", Who: -1, Behind: -1,
+		Credential: e.TokenID.String(), Agent: short(clean(e.Agent))}
+	if e.ActorID > 0 {
+		f.Who = who.add(l.auditPerson(evidence.RoleInitiator, e.ActorID, e.Actor, e.ActorIsBot))
+	}
+	if e.UserID > 0 && e.UserID != e.ActorID {
+		who.add(l.auditPerson(evidence.RoleHolder, e.UserID, e.User, false))
+	}
+	if e.IP != "" {
+		f.Remote = []string{short(clean(e.IP))}
+	}
+	scope := []evidence.Ref{l.project(org)}
+	if owner, _, ok := strings.Cut(e.Repo, "/"); ok && repoName.MatchString(e.Repo) && strings.EqualFold(owner, org) {
+		f.Container = e.Repo
+		scope = []evidence.Ref{l.project(e.Repo)}
+	}
+	if kind, _, ok := strings.Cut(f.Action, "."); ok {
+		f.Resource = kind
+	}
+	d := evidence.Draft{
+		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: l.env.Source, Key: "audit/" + clean(e.ID),
+		Subject: evidence.NewRef("line", l.authority, org+"/audit-"+clean(e.ID)), People: who.list,
+		OccurredAt: at, Basis: evidence.BasisSource, NotBefore: st.Looked, ObservedAt: l.env.Clock().UTC(),
+		Links: slices.Clone(scope), Scope: scope, Content: encode(f), Raw: raw, Request: p.req,
+	}
+	return d, nil
+}
+
+func (l *look) auditPerson(role evidence.Role, id int64, login string, bot bool) evidence.Person {
+	return evidence.Person{Role: role, Realm: "github:" + l.authority, NativeID: strconv.FormatInt(id, 10), Proof: evidence.ProofAuthenticated,
+		Names: evidence.Names{Login: short(clean(login)), Bot: bot || strings.HasSuffix(login, "[bot]")}}
+}
+
+// millis reads a time in milliseconds since 1970.
+func millis(n json.Number) time.Time {
+	ms, err := n.Int64()
+	if err != nil || ms <= 0 || ms > 253402300799999 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

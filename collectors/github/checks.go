@@ -1,0 +1,190 @@
+package github
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/evidence"
+)
+
+// checksState is which commits' checks are still to be read, each since when.
+type checksState struct {
+	Wanted map[string]time.Time `json:"wanted,omitempty"`
+	Looked time.Time            `json:"looked,omitzero"`
+	Lost   int                  `json:"lost,omitempty"` // commits that did not fit into Wanted
+}
+
+const (
+	maxWanted      = 2000
+	checksWithin   = 30 * 24 * time.Hour // older heads are not asked for: their checks are long over
+	checksPatience = 7 * 24 * time.Hour  // a check that is not over by then stays as it is
+)
+
+// want asks for the checks of a commit that landed or was offered. It stands in
+// the position, so that a cut look does not forget it.
+func (r *repoLook) want(sha string, at time.Time) {
+	if !r.reads(partChecks) || !objectID.MatchString(sha) || r.started.Sub(at) > checksWithin {
+		return
+	}
+	st := &r.st.Checks
+	if st.Wanted == nil {
+		st.Wanted = map[string]time.Time{}
+	}
+	if _, ok := st.Wanted[sha]; ok {
+		return
+	}
+	if len(st.Wanted) >= maxWanted {
+		st.Lost++
+		return
+	}
+	st.Wanted[sha] = r.started
+}
+
+// checks reads what apps reported on the wanted commits. A commit is asked for
+// again until nothing on it is under way.
+func (r *repoLook) checks() error {
+	st := &r.st.Checks
+	if !r.due(partChecks, st.Looked) {
+		return nil
+	}
+	wanted := map[string]bool{}
+	for sha := range st.Wanted {
+		wanted[sha] = true
+	}
+	for i, sha := range sorted(wanted) {
+		over, err := r.checksOf(sha)
+		if hidden(err) {
+			r.unseen(partChecks, st.Looked, "checks are not visible to this credential (Checks: read, Commit statuses: read)", evidence.PipelineCheck)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if over || r.started.Sub(st.Wanted[sha]) > checksPatience {
+			delete(st.Wanted, sha)
+		}
+		if i%20 == 19 {
+			if err := r.progress(); err != nil {
+				return err
+			}
+		}
+	}
+	if st.Lost > 0 {
+		r.unseen(partChecks, st.Looked, fmt.Sprintf("checks of %d commits were not asked for: too many at once", st.Lost), evidence.PipelineCheck)
+		st.Lost = 0
+	} else {
+		// What is reported on a commit after its checks were over is not seen.
+		r.claimPart(partChecks, evidence.Instants, r.started, "", evidence.PipelineCheck)
+	}
+	r.after = append(r.after, func() { st.Looked = r.started })
+	return nil
+}
+
+func (r *repoLook) checksOf(sha string) (over bool, err error) {
+	over = true
+	total, ours := -1, 0
+	path := r.path + "/commits/" + sha + "/check-runs?filter=all&per_page=100"
+	err = r.pages(r.ctx, path, func(p *page) (bool, error) {
+		var body struct {
+			Total *int              `json:"total_count"`
+			Runs  []json.RawMessage `json:"check_runs"`
+		}
+		if err := decode(p, &body); err != nil {
+			return false, err
+		}
+		if body.Total == nil {
+			return false, odd(p, "no list of check runs")
+		}
+		total = *body.Total
+		for _, raw := range body.Runs {
+			var c gh.CheckRun
+			if err := decode(&page{body: raw, req: p.req}, &c); err != nil {
+				return false, err
+			}
+			if c.GetID() <= 0 {
+				return false, odd(p, "a check run without an id")
+			}
+			ours++
+			over = over && c.GetStatus() == "completed"
+			if err := r.emit(r.checkDraft(p, sha, &c, raw)); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if total != ours {
+		r.count("check runs of "+sha[:12], "filter=all", int64(total), int64(ours))
+	}
+	err = r.pages(r.ctx, r.path+"/commits/"+sha+"/statuses?per_page=100", func(p *page) (bool, error) {
+		list, err := items(p)
+		if err != nil {
+			return false, err
+		}
+		for _, raw := range list {
+			var s gh.RepoStatus
+			if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+				return false, err
+			}
+			if s.GetID() <= 0 {
+				return false, odd(p, "a commit status without an id")
+			}
+			if err := r.emit(r.statusDraft(p, sha, &s, raw)); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+	return over, err
+}
+
+func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) evidence.Draft {
+	f := evidence.CheckFacts{
+		Repo: r.name, ID: strconv.FormatInt(c.GetID(), 10), Name: short(clean(c.GetName())), SHA: sha, Form: "check-run",
+		Status: status(c.GetStatus(), c.GetConclusion()), Native: native(c.GetStatus(), c.GetConclusion()),
+		App: short(clean(c.GetApp().GetSlug())), AppID: c.GetApp().GetID(),
+		StartedAt: when(c.GetStartedAt()), FinishedAt: when(c.GetCompletedAt()),
+	}
+	if id := c.GetCheckSuite().GetID(); id > 0 {
+		f.Suite = strconv.FormatInt(id, 10)
+	}
+	return r.checked(p, f, "check", f.StartedAt, raw, nil)
+}
+
+// statusDraft makes a draft of a commit status, the older form of a check. Each
+// state of one context is an item of its own at the source.
+func (r *repoLook) statusDraft(p *page, sha string, s *gh.RepoStatus, raw []byte) evidence.Draft {
+	who := &people{c: r.Collector}
+	who.account(evidence.RoleInitiator, s.Creator, evidence.ProofAuthenticated)
+	state, conclusion := "completed", s.GetState()
+	if conclusion == "pending" {
+		state, conclusion = "pending", ""
+	}
+	f := evidence.CheckFacts{
+		Repo: r.name, ID: strconv.FormatInt(s.GetID(), 10), Name: short(clean(s.GetContext())), SHA: sha, Form: "commit-status",
+		Status: status(state, conclusion), Native: word(s.GetState()), StartedAt: when(s.GetCreatedAt()),
+	}
+	if state == "completed" {
+		f.FinishedAt = when(s.GetUpdatedAt())
+	}
+	return r.checked(p, f, "status", f.StartedAt, raw, who.list)
+}
+
+func (r *repoLook) checked(p *page, f evidence.CheckFacts, form string, at time.Time, raw []byte, who []evidence.Person) evidence.Draft {
+	d := r.draft(evidence.PipelineCheck, evidence.OpEvent, p.req, f)
+	if !at.IsZero() {
+		d.OccurredAt, d.Basis = at, evidence.BasisSource
+	}
+	d.NotBefore = r.st.Checks.Looked
+	d.Key = r.key("/%s/%s", form, f.ID)
+	d.Subject = evidence.NewRef("check", r.authority, fmt.Sprintf("%s/%s-%s", r.name, form, f.ID))
+	d.Links = commitLinks(f.SHA)
+	d.People, d.Raw = who, raw
+	return d
+}

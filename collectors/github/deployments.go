@@ -1,0 +1,235 @@
+package github
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/evidence"
+)
+
+// deploymentsState is how far the deployments of a repository were read.
+type deploymentsState struct {
+	Until  time.Time `json:"until,omitzero"`
+	Looked time.Time `json:"looked,omitzero"`
+	Open   []int64   `json:"open,omitempty"` // not over when they were read
+}
+
+// runInURL finds the workflow run in the address of a deployment's log.
+var runInURL = regexp.MustCompile(`/actions/runs/([0-9]+)(/|$)`)
+
+// deployments reads those created since the last look, and those that were not
+// over then. The list is newest first; it is read whole to the last look before
+// anything is emitted, oldest first.
+func (r *repoLook) deployments() error {
+	st := &r.st.Deployments
+	if !r.due(partDeployments, st.Looked) {
+		return nil
+	}
+	floor := r.horizon()
+	if !st.Until.IsZero() {
+		floor = st.Until.Add(-r.cfg.Overlap)
+	}
+	type item struct {
+		d   gh.Deployment
+		raw json.RawMessage
+		p   *page
+	}
+	var list []item
+	seen := map[int64]bool{}
+	err := r.pages(r.ctx, r.path+"/deployments?per_page=100", func(p *page) (bool, error) {
+		raws, err := items(p)
+		if err != nil {
+			return false, err
+		}
+		for _, raw := range raws {
+			it := item{raw: raw, p: p}
+			if err := decode(&page{body: raw, req: p.req}, &it.d); err != nil {
+				return false, err
+			}
+			at := when(it.d.GetCreatedAt())
+			if it.d.GetID() <= 0 || at.IsZero() || !objectID.MatchString(it.d.GetSHA()) {
+				return false, odd(p, "a deployment without an id, a time or a commit")
+			}
+			if at.Before(floor) {
+				return false, nil
+			}
+			if !seen[it.d.GetID()] {
+				seen[it.d.GetID()] = true
+				list = append(list, it)
+			}
+		}
+		return true, nil
+	})
+	if hidden(err) {
+		r.unseen(partDeployments, st.Looked, "deployments are not visible to this credential (Deployments: read)", evidence.DeployRelease)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	slices.Reverse(list)
+	oldest := time.Time{}
+	for i, it := range list {
+		at := when(it.d.GetCreatedAt())
+		if oldest.IsZero() {
+			oldest = at
+		}
+		if err := r.deployment(it.p, &it.d, it.raw); err != nil {
+			return err
+		}
+		if at.After(st.Until) {
+			st.Until = at
+		}
+		if i%10 == 9 {
+			if err := r.progress(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range slices.Clone(st.Open) {
+		if seen[id] {
+			continue
+		}
+		p, err := r.get(r.ctx, r.path+"/deployments/"+strconv.FormatInt(id, 10))
+		if hidden(err) {
+			r.note("repository %s: deployment %d was deleted at the source before it was over", r.name, id)
+			st.Open = remember(st.Open, id, false)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var d gh.Deployment
+		if err := decode(p, &d); err != nil {
+			return err
+		}
+		if d.GetID() != id || !objectID.MatchString(d.GetSHA()) {
+			return odd(p, "another deployment than was asked for")
+		}
+		if err := r.deployment(p, &d, p.body); err != nil {
+			return err
+		}
+	}
+	r.walked(partDeployments, st.Looked, oldest, evidence.DeployRelease)
+	r.after = append(r.after, func() { st.Looked = r.started })
+	return nil
+}
+
+// deployment emits one deployment with how it went and who approved it.
+func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
+	who := &people{c: r.Collector}
+	f := evidence.ReleaseFacts{
+		Repo: r.name, ID: strconv.FormatInt(dep.GetID(), 10), Environment: short(clean(dep.GetEnvironment())), SHA: dep.GetSHA(),
+		CreatedAt: when(dep.GetCreatedAt()), UpdatedAt: when(dep.GetUpdatedAt()), Status: "waiting", Native: "none",
+		Actor: who.account(evidence.RoleInitiator, dep.Creator, evidence.ProofAuthenticated),
+	}
+	if ref := dep.GetRef(); ref != "" && ref != dep.GetSHA() {
+		f.Ref = r.public(strings.TrimPrefix(ref, "refs/heads/"))
+	}
+	run := int64(0)
+	newest := true
+	err := r.pages(r.ctx, fmt.Sprintf("%s/deployments/%d/statuses?per_page=100", r.path, dep.GetID()), func(p *page) (bool, error) {
+		var list []*gh.DeploymentStatus
+		if err := decode(p, &list); err != nil {
+			return false, err
+		}
+		for _, s := range list { // newest first
+			state := releaseStatus(s.GetState())
+			if newest {
+				f.Status, f.Native, newest = state, word(s.GetState()), false
+			}
+			if state == "success" || state == "failure" {
+				// The earliest end counts: "inactive" follows when another one
+				// takes its place.
+				f.FinishedAt = when(s.GetCreatedAt())
+				if f.Status == "inactive" {
+					f.Status = state
+				}
+			}
+			for _, u := range []string{s.GetLogURL(), s.GetTargetURL()} {
+				if m := runInURL.FindStringSubmatch(u); m != nil && run == 0 {
+					run, _ = strconv.ParseInt(m[1], 10, 64)
+				}
+			}
+		}
+		return true, nil
+	})
+	if err != nil && !hidden(err) {
+		return err
+	}
+	if run > 0 {
+		f.Pipeline = strconv.FormatInt(run, 10)
+		if err := r.approvals(run, &f, who); err != nil {
+			return err
+		}
+	}
+	d := r.draft(evidence.DeployRelease, evidence.OpEvent, p.req, f)
+	d.OccurredAt, d.Basis, d.NotBefore = f.CreatedAt, evidence.BasisSource, r.st.Deployments.Looked
+	d.Key = r.key("/deployment/%d", dep.GetID())
+	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)
+	d.People, d.Raw = who.list, raw
+	d.Links = commitLinks(f.SHA)
+	if run > 0 {
+		d.Links = append(d.Links, evidence.NewRef("pipeline", r.authority, fmt.Sprintf("%s/%d/1", r.name, run)))
+	}
+	d.Text = text(dep.GetDescription())
+	if err := r.emit(d); err != nil {
+		return err
+	}
+	open := f.Status == "waiting" || f.Status == "running"
+	r.st.Deployments.Open = remember(r.st.Deployments.Open, dep.GetID(), open && r.started.Sub(f.CreatedAt) < rerunWithin)
+	return nil
+}
+
+func releaseStatus(s string) string {
+	switch s {
+	case "queued", "pending", "waiting":
+		return "waiting"
+	case "in_progress":
+		return "running"
+	case "success", "failure", "inactive":
+		return s
+	case "error":
+		return "failure"
+	}
+	return "unknown"
+}
+
+// approvals reads who let a run pass into an environment. The library has no
+// method for it.
+func (r *repoLook) approvals(run int64, f *evidence.ReleaseFacts, who *people) error {
+	p, err := r.get(r.ctx, fmt.Sprintf("%s/actions/runs/%d/approvals", r.path, run))
+	if hidden(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var list []struct {
+		State        string   `json:"state"`
+		User         *gh.User `json:"user"`
+		Environments []struct {
+			Name string `json:"name"`
+		} `json:"environments"`
+	}
+	if err := decode(p, &list); err != nil {
+		return err
+	}
+	for _, a := range list {
+		ours := len(a.Environments) == 0
+		for _, e := range a.Environments {
+			ours = ours || short(clean(e.Name)) == f.Environment
+		}
+		if ours {
+			f.Approvals = append(f.Approvals, evidence.ReleaseApproval{Person: who.account(evidence.RoleApprover, a.User, evidence.ProofAuthenticated), State: word(a.State)})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package github
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"evidenced/evidence"
+)
+
+// pushesState is how far the activity and the rule suites of a repository were
+// read.
+type pushesState struct {
+	Activity time.Time `json:"activity,omitzero"` // newest that was read
+	Suites   time.Time `json:"suites,omitzero"`
+	Looked   time.Time `json:"looked,omitzero"`
+}
+
+// pushes reads who moved which branch (activity), and which pushes the rules
+// let pass, stopped, or were bypassed for (rule suites). go-github has neither.
+func (r *repoLook) pushes() error {
+	st := &r.st.Pushes
+	if !r.due(partPushes, st.Looked) {
+		return nil
+	}
+	oldest := time.Time{}
+	next := *st
+	err := r.pushLog(r.path+"/activity?per_page=100", st.Activity, &next.Activity, &oldest, r.activity)
+	if hidden(err) {
+		r.unseen(partPushes, st.Looked, "who pushed is not visible to this credential, or this GitHub does not tell (Contents: read)", evidence.AccessAudit)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// The source keeps rule suites for a month at most.
+	err = r.pushLog(r.path+"/rulesets/rule-suites?time_period=month&per_page=100", st.Suites, &next.Suites, &oldest, r.suite)
+	if hidden(err) {
+		r.note("repository %s: whether rules were bypassed is not visible to this credential (Administration: read), or this GitHub does not tell", r.name)
+	} else if err != nil {
+		return err
+	}
+	r.walked(partPushes, st.Looked, oldest, evidence.AccessAudit)
+	next.Looked = r.started
+	r.after = append(r.after, func() { *st = next })
+	return nil
+}
+
+// pushLog walks a list, newest first, down to what was read before.
+func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Time, draft func(*page, json.RawMessage) (evidence.Draft, error)) error {
+	floor := r.horizon()
+	if !until.IsZero() {
+		floor = until.Add(-r.cfg.Overlap)
+	}
+	return r.pages(r.ctx, path, func(p *page) (bool, error) {
+		list, err := items(p)
+		if err != nil {
+			return false, err
+		}
+		for _, raw := range list {
+			d, err := draft(p, raw)
+			if err != nil {
+				return false, err
+			}
+			if d.OccurredAt.Before(floor) {
+				return false, nil
+			}
+			if err := r.emit(d); err != nil {
+				return false, err
+			}
+			if d.OccurredAt.After(*newest) {
+				*newest = d.OccurredAt
+			}
+			if oldest.IsZero() || d.OccurredAt.Before(*oldest) {
+				*oldest = d.OccurredAt
+			}
+		}
+		return true, nil
+	})
+}
+
+// activity makes a draft of one movement of a branch.
+func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error) {
+	var a struct {
+		ID        int64        `json:"id"`
+		Before    string       `json:"before"`
+		After     string       `json:"after"`
+		Ref       string       `json:"ref"`
+		Timestamp gh.Timestamp `json:"timestamp"`
+		Type      string       `json:"activity_type"`
+		Actor     *gh.User     `json:"actor"`
+	}
+	if err := decode(&page{body: raw, req: p.req}, &a); err != nil {
+		return evidence.Draft{}, err
+	}
+	if a.ID <= 0 || when(a.Timestamp).IsZero() {
+		return evidence.Draft{}, odd(p, "an activity without an id or a time")
+	}
+	f := evidence.AuditFacts{ID: strconv.FormatInt(a.ID, 10), Action: "ref." + word(a.Type), Outcome: "ok"}
+	return r.pushDraft(p, raw, f, "activity", when(a.Timestamp), a.Actor, a.Ref, a.Before, a.After), nil
+}
+
+// suite makes a draft of one evaluation of the rules. Its actor is named by
+// login alone; without an id nobody is named.
+func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
+	var s struct {
+		ID      int64        `json:"id"`
+		ActorID int64        `json:"actor_id"`
+		Actor   string       `json:"actor_name"`
+		Before  string       `json:"before_sha"`
+		After   string       `json:"after_sha"`
+		Ref     string       `json:"ref"`
+		Pushed  gh.Timestamp `json:"pushed_at"`
+		Result  string       `json:"result"`
+	}
+	if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+		return evidence.Draft{}, err
+	}
+	if s.ID <= 0 || when(s.Pushed).IsZero() {
+		return evidence.Draft{}, odd(p, "a rule suite without an id or a time")
+	}
+	f := evidence.AuditFacts{ID: strconv.FormatInt(s.ID, 10), Action: "rules." + word(s.Result), Decision: word(s.Result)}
+	switch s.Result {
+	case "pass", "bypass":
+		f.Outcome = "ok"
+	case "fail":
+		f.Outcome = "denied"
+	default:
+		f.Outcome = "unknown"
+	}
+	var who *gh.User
+	if s.ActorID > 0 {
+		who = &gh.User{ID: &s.ActorID, Login: &s.Actor}
+	}
+	return r.pushDraft(p, raw, f, "suite", when(s.Pushed), who, s.Ref, s.Before, s.After), nil
+}
+
+func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form string, at time.Time, actor *gh.User, ref, before, after string) evidence.Draft {
+	who := &people{c: r.Collector}
+	f.Platform, f.Container, f.Resource, f.Behind = "github", r.name, "ref", -1
+	f.Who = who.account(evidence.RoleInitiator, actor, evidence.ProofAuthenticated)
+	branch, isBranch := strings.CutPrefix(ref, "refs/heads/")
+	if isBranch {
+		f.Name = "refs/heads/" + r.public(branch)
+	} else if ref != "" {
+		f.Name = "other-" + hashID(r.name+"@"+ref)
+	}
+	f.Changed = []string{"from " + commitOrNone(before), "to " + commitOrNone(after)}
+	d := r.draft(evidence.AccessAudit, evidence.OpEvent, p.req, f)
+	d.OccurredAt, d.Basis, d.NotBefore = at, evidence.BasisSource, r.st.Pushes.Looked
+	d.Key = r.key("/%s/%s", form, f.ID)
+	d.Subject = evidence.NewRef("line", r.authority, r.name+"/"+form+"-"+f.ID)
+	d.People, d.Raw = who.list, raw
+	d.Links = commitLinks(before, after)
+	if isBranch {
+		d.Links = append(d.Links, r.branchRef(r.name, r.public(branch)))
+	}
+	return d
+}
+
+// commitOrNone is an object id, or the word none for the zero id of a branch
+// that is made or deleted.
+func commitOrNone(sha string) string {
+	if !objectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
+		return "none"
+	}
+	return sha
+}
