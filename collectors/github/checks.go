@@ -86,6 +86,10 @@ func (r *repoLook) checks() error {
 
 func (r *repoLook) checksOf(sha string) (over bool, err error) {
 	over = true
+	scope, err := r.scopeAt(sha)
+	if err != nil {
+		return false, err
+	}
 	total, ours := -1, 0
 	path := r.path + "/commits/" + sha + "/check-runs?filter=all&per_page=100"
 	err = r.pages(r.ctx, path, func(p *page) (bool, error) {
@@ -110,7 +114,7 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 			}
 			ours++
 			over = over && c.GetStatus() == "completed"
-			if err := r.emit(r.checkDraft(p, sha, &c, raw)); err != nil {
+			if err := r.emit(scoped(r.checkDraft(p, sha, &c, raw), scope)); err != nil {
 				return false, err
 			}
 		}
@@ -135,13 +139,18 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 			if s.GetID() <= 0 {
 				return false, odd(p, "a commit status without an id")
 			}
-			if err := r.emit(r.statusDraft(p, sha, &s, raw)); err != nil {
+			if err := r.emit(scoped(r.statusDraft(p, sha, &s, raw), scope)); err != nil {
 				return false, err
 			}
 		}
 		return true, nil
 	})
 	return over, err
+}
+
+func scoped(d evidence.Draft, scope []evidence.Ref) evidence.Draft {
+	d.Scope = scope
+	return d
 }
 
 func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) evidence.Draft {

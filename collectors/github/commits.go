@@ -447,6 +447,7 @@ func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.R
 	d.Subject = commitRef(it.GetSHA())
 	d.People = who.list
 	d.Scope = r.scopeOf(r.name, fl.files, fl.whole, mask)
+	r.remember(f.SHA, d.Scope)
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
 	d.Text = text(c.GetMessage())

@@ -170,7 +170,12 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 			return err
 		}
 	}
+	scope, err := r.scopeAt(f.SHA)
+	if err != nil {
+		return err
+	}
 	d := r.draft(evidence.DeployRelease, evidence.OpEvent, p.req, f)
+	d.Scope = scope
 	d.OccurredAt, d.Basis, d.NotBefore = f.CreatedAt, evidence.BasisSource, r.st.Deployments.Looked
 	d.Key = r.key("/deployment/%d", dep.GetID())
 	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)

@@ -100,7 +100,7 @@ func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error
 		return evidence.Draft{}, odd(p, "an activity without an id or a time")
 	}
 	f := evidence.AuditFacts{ID: strconv.FormatInt(a.ID, 10), Action: "ref." + word(a.Type), Outcome: "ok"}
-	return r.pushDraft(p, raw, f, "activity", when(a.Timestamp), a.Actor, a.Ref, a.Before, a.After), nil
+	return r.pushDraft(p, raw, f, "activity", when(a.Timestamp), a.Actor, a.Ref, a.Before, a.After)
 }
 
 // suite makes a draft of one evaluation of the rules. Its actor is named by
@@ -135,10 +135,10 @@ func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
 	if s.ActorID > 0 {
 		who = &gh.User{ID: &s.ActorID, Login: &s.Actor}
 	}
-	return r.pushDraft(p, raw, f, "suite", when(s.Pushed), who, s.Ref, s.Before, s.After), nil
+	return r.pushDraft(p, raw, f, "suite", when(s.Pushed), who, s.Ref, s.Before, s.After)
 }
 
-func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form string, at time.Time, actor *gh.User, ref, before, after string) evidence.Draft {
+func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form string, at time.Time, actor *gh.User, ref, before, after string) (evidence.Draft, error) {
 	who := &people{c: r.Collector}
 	f.Platform, f.Container, f.Resource, f.Behind = "github", r.name, "ref", -1
 	f.Who = who.account(evidence.RoleInitiator, actor, evidence.ProofAuthenticated)
@@ -158,7 +158,12 @@ func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form st
 	if isBranch {
 		d.Links = append(d.Links, r.branchRef(r.name, r.public(branch)))
 	}
-	return d
+	if at.Before(r.horizon()) {
+		return d, nil // it is not kept
+	}
+	var err error
+	d.Scope, err = r.scopeAt(after)
+	return d, err
 }
 
 // commitOrNone is an object id, or the word none for the zero id of a branch

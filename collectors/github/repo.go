@@ -28,6 +28,7 @@ type repoLook struct {
 	empty    bool
 	gone     []string        // branches found deleted in this look
 	done     map[string]bool // commits emitted in this look
+	scopes   map[string][]evidence.Ref
 	seen     []evidence.Seen
 	oldest   time.Time // of the commits emitted in this look
 }

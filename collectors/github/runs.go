@@ -339,7 +339,12 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 			return err
 		}
 	}
+	scope, err := r.scopeAt(f.SHA)
+	if err != nil {
+		return err
+	}
 	d := r.draft(evidence.PipelineRun, evidence.OpEvent, p.req, f)
+	d.Scope = scope
 	d.OccurredAt, d.Basis, d.NotBefore = it.created, evidence.BasisSource, r.st.Runs.Looked
 	d.Key = r.key("/run/%d/%d", it.GetID(), attempt)
 	d.Subject = r.runRef(it.GetID(), attempt)
