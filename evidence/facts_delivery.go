@@ -213,7 +213,7 @@ type RegistryProjectFacts struct {
 type RegistryRuleFacts struct {
 	Registry string   `json:"registry"`
 	Project  string   `json:"project,omitempty"` // empty: the whole registry
-	Type     string   `json:"type"`              // immutability, retention, replication, scan-all, garbage-collection, audit-purge, webhook
+	Type     string   `json:"type"`              // immutability, retention, replication, scan-all, garbage-collection, audit-purge, webhook, scanner, audit-log
 	ID       string   `json:"id"`
 	Name     string   `json:"name,omitempty"`
 	Enabled  *bool    `json:"enabled,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"evidenced/collectors/certs"
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitrepo"
+	"evidenced/collectors/harbor"
 	"evidenced/collectors/vault"
 )
 
@@ -18,6 +19,7 @@ func Specs() []collectors.Spec {
 		certs.Spec(),
 		gitrepo.Spec(),
 		github.Spec(),
+		harbor.Spec(),
 		vault.Spec(),
 	}
 }

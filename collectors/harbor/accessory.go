@@ -1,0 +1,63 @@
+package harbor
+
+import (
+	"strings"
+
+	"evidenced/evidence"
+)
+
+type wireAccessory struct {
+	Digest  string `json:"digest"`
+	Type    string `json:"type"`
+	Size    int64  `json:"size"`
+	Created string `json:"creation_time"`
+	Subject string `json:"subject_artifact_digest"`
+}
+
+// registrySBOM is the type of a bill of materials that the registry's own scan
+// made.
+const registrySBOM = "sbom.harbor"
+
+// accessory hands over what is attached to an artifact. An inherited one
+// stands at the index that holds the artifact and is told of each of its
+// images.
+func (l *look) accessory(p *project, w *wireArtifact, repository string, acc wireAccessory, inherited bool, req evidence.Request) error {
+	if !digestName.MatchString(acc.Digest) {
+		l.note("project %s shows something attached to an artifact that has no digest", p.Name)
+		return nil
+	}
+	about := w.Digest
+	if acc.Subject != "" && !inherited && digestName.MatchString(acc.Subject) {
+		about = acc.Subject
+	}
+	// The same accessory may belong to several artifacts: the uid is the one it
+	// is told of.
+	subject := l.artifactRef(p.Name, repository, acc.Digest).WithUID(about)
+	kind, facts := evidence.ArtifactSigned, any(evidence.SignatureFacts{
+		Registry: l.cfg.Registry, Project: p.Name, Repository: repository, Subject: about, Digest: acc.Digest,
+		Type: text(acc.Type), Size: acc.Size, CreatedAt: when(acc.Created), Inherited: inherited,
+	})
+	if strings.Contains(strings.ToLower(acc.Type), "sbom") {
+		f := evidence.SBOMFacts{
+			Registry: l.cfg.Registry, Project: p.Name, Repository: repository, Subject: about, Digest: acc.Digest,
+			Maker: "build", Type: text(acc.Type), Size: acc.Size, CreatedAt: when(acc.Created),
+		}
+		if acc.Type == registrySBOM {
+			f.Maker = "registry"
+			if w.SBOM != nil && w.SBOM.SBOMDigest == acc.Digest {
+				f.Scanner = w.SBOM.Scanner.facts()
+			}
+		}
+		kind, facts = evidence.ArtifactSBOM, f
+	}
+	d := l.draft(kind, evidence.OpSet, subject, facts, req)
+	d.NotBefore = p.state.Looked
+	d.Key = keyOf(subject.Name + "#" + about)
+	d.Scope = []evidence.Ref{l.projectRef(p.Name)}
+	var ls links
+	ls.image(about)
+	ls.add(l.artifactRef(p.Name, repository, about))
+	ls.image(acc.Digest)
+	d.Links = ls
+	return l.emit(d)
+}

@@ -1,0 +1,159 @@
+package harbor
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// project is a project of the registry as its list gives it.
+type project struct {
+	ID       int64             `json:"project_id"`
+	Name     string            `json:"name"`
+	Owner    string            `json:"owner_name"`
+	Registry int64             `json:"registry_id"` // of what a proxy cache stands for
+	Created  string            `json:"creation_time"`
+	Updated  string            `json:"update_time"`
+	Deleted  bool              `json:"deleted"`
+	Meta     map[string]string `json:"metadata"` // every value is a string, truths too
+	Allow    *struct {
+		Items []struct {
+			ID string `json:"cve_id"`
+		} `json:"items"`
+		Expires *int64 `json:"expires_at"` // epoch seconds
+	} `json:"cve_allowlist"`
+
+	raw   json.RawMessage
+	req   evidence.Request
+	state *projectState
+}
+
+// listProjects lists the projects that the credential may see.
+func (l *look) listProjects() ([]*project, error) {
+	var ps []*project
+	source, ours, err := l.walk("projects", "project_id", url.Values{"with_detail": {"true"}}, 1, 0, func(a *answer, items []json.RawMessage) (bool, error) {
+		for _, raw := range items {
+			p := &project{raw: raw, req: a.req}
+			if err := json.Unmarshal(raw, p); err != nil || p.Name == "" {
+				return false, a.odd("a project of an unknown form")
+			}
+			if p.Deleted || slices.ContainsFunc(ps, func(o *project) bool { return o.ID == p.ID }) {
+				continue
+			}
+			ps = append(ps, p)
+		}
+		return true, nil
+	})
+	if err == nil && ours < source {
+		err = errShort
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.counts = append(l.counts, evidence.SourceCount{What: "projects", Query: "projects", Source: source, Ours: ours})
+	return ps, nil
+}
+
+// flag reads one of a project's truths; nil when it is not said.
+func (p *project) flag(name string) *bool {
+	v, ok := p.Meta[name]
+	if !ok || v == "" {
+		return nil
+	}
+	b := strings.EqualFold(v, "true")
+	return &b
+}
+
+// maxAllowed bounds the accepted weaknesses in facts.
+const maxAllowed = 2000
+
+// projectFacts are what a project's settings say; quota and scanner come from
+// lists of their own.
+func (c *Collector) projectFacts(p *project) *evidence.RegistryProjectFacts {
+	f := &evidence.RegistryProjectFacts{
+		Registry: c.cfg.Registry, Project: p.Name, ID: number(p.ID),
+		Public: p.flag("public"), ScanOnPush: p.flag("auto_scan"), SBOMOnPush: p.flag("auto_sbom_generation"),
+		PreventVulnerable: p.flag("prevent_vul"), PreventSeverity: text(p.Meta["severity"]),
+		RequireCosign: p.flag("enable_content_trust_cosign"), RequireNotation: p.flag("enable_content_trust"),
+		ProxyCache: p.Registry > 0, SystemAllowlist: p.flag("reuse_sys_cve_allowlist"),
+		CreatedAt: when(p.Created), UpdatedAt: when(p.Updated),
+	}
+	if p.Allow != nil {
+		for _, it := range p.Allow.Items {
+			if len(f.Allowlist) < maxAllowed {
+				f.Allowlist = append(f.Allowlist, text(it.ID))
+			}
+		}
+		slices.Sort(f.Allowlist)
+		if p.Allow.Expires != nil {
+			f.AllowlistExpires = epoch(*p.Allow.Expires)
+		}
+	}
+	return f
+}
+
+// epoch reads seconds since 1970; zero for none and for never, which is -1.
+func epoch(s int64) time.Time {
+	if s <= 0 || s > 253402300799 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
+}
+
+// quota is what a project may take and takes, in bytes.
+type quota struct{ hard, used int64 }
+
+// quotas reads the storage quotas of all projects by project id; nil when this
+// credential may not.
+func (l *look) quotas() (map[int64]quota, error) {
+	qs := map[int64]quota{}
+	err := l.list("quotas", "quotas", url.Values{"reference": {"project"}}, func(_ *answer, item json.RawMessage) error {
+		var q struct {
+			Ref struct {
+				ID int64 `json:"id"`
+			} `json:"ref"`
+			Hard map[string]int64 `json:"hard"`
+			Used map[string]int64 `json:"used"`
+		}
+		if json.Unmarshal(item, &q) != nil {
+			return errShape
+		}
+		qs[q.Ref.ID] = quota{q.Hard["storage"], q.Used["storage"]}
+		return nil
+	})
+	if s := status(err); s == http.StatusForbidden {
+		l.note("quotas may not be read: add quota:list to the robot's system permissions")
+		return nil, nil
+	}
+	return qs, err
+}
+
+// projectSettings hands over one project.
+func (l *look) projectSettings(p *project, quotas map[int64]quota) error {
+	f := l.projectFacts(p)
+	if q, ok := quotas[p.ID]; ok {
+		f.QuotaBytes, f.UsedBytes = q.hard, q.used
+	}
+	var s struct {
+		Name string `json:"name"`
+	}
+	_, err := l.read(projectPath(p.Name)+"/scanner", nil, &s)
+	switch code := status(err); {
+	case code == http.StatusNotFound:
+	case code == http.StatusForbidden:
+		l.note("scanners of projects may not be read: add scanner:read to the robot's project permissions")
+	case err != nil:
+		return err
+	}
+	f.Scanner = text(s.Name)
+	d := l.draft(evidence.RegistryProject, evidence.OpSet, l.projectRef(p.Name).WithUID(number(p.ID)), f, p.req)
+	d.Scope = []evidence.Ref{l.projectRef(p.Name)}
+	d.NotBefore = l.cur.Settings
+	d.Raw, d.Removed = without(p.raw, "owner_name", "owner_id", "current_user_role_id", "current_user_role_ids")
+	return l.emit(d)
+}

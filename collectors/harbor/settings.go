@@ -1,0 +1,327 @@
+package harbor
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// settings reads, when it is due, what says how the registry is set up: the
+// projects and their rules, robots and members, the rules of the whole
+// registry, and what ran under them.
+func (l *look) settings() error {
+	now := l.env.Clock().UTC()
+	if !l.cur.Settings.IsZero() && now.Sub(l.cur.Settings) < l.cfg.SettingsEvery || now.Before(l.Collector.retry.at) {
+		return nil
+	}
+	s := &settingsLook{look: l, failed: map[evidence.Kind][]*project{}, broken: map[evidence.Kind]bool{}, reach: map[int64][]evidence.Ref{}}
+	before := l.failures
+	if err := s.registry(); err != nil {
+		return err
+	}
+	quotas, err := l.quotas()
+	if err := s.part(evidence.RegistryProject, err, "quotas"); err != nil {
+		return err
+	}
+	for _, p := range l.projects {
+		if err := s.project(p, quotas); err != nil {
+			return err
+		}
+		if err := l.progress(); err != nil {
+			return err
+		}
+	}
+	s.conclude()
+	full := l.failures == before
+	l.Collector.retry.next(now, full, l.cfg.SettingsEvery)
+	if full {
+		l.after = append(l.after, func() { l.cur.Settings = l.started })
+	}
+	return nil
+}
+
+// settingsLook is one look at the settings.
+type settingsLook struct {
+	*look
+	failed map[evidence.Kind][]*project // projects of which the kind was not read in full
+	broken map[evidence.Kind]bool       // the registry's own part was not read in full
+	reach  map[int64][]evidence.Ref     // projects that a replication policy concerns
+}
+
+// part remembers a list of the whole registry that could not be read.
+func (s *settingsLook) part(kind evidence.Kind, err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	s.broken[kind] = true
+	return s.miss(err, "%s", what)
+}
+
+// of remembers a list of a project that could not be read.
+func (s *settingsLook) of(p *project, kind evidence.Kind, err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	if !slices.Contains(s.failed[kind], p) {
+		s.failed[kind] = append(s.failed[kind], p)
+	}
+	return s.miss(err, "%s of project %s", what, p.Name)
+}
+
+// project reads what belongs to one project.
+func (s *settingsLook) project(p *project, quotas map[int64]quota) error {
+	if !s.broken[evidence.RegistryProject] {
+		if err := s.of(p, evidence.RegistryProject, s.projectSettings(p, quotas), "settings"); err != nil {
+			return err
+		}
+	}
+	for _, step := range []struct {
+		kind evidence.Kind
+		what string
+		do   func(*project) error
+	}{
+		{evidence.AccessMember, "members", s.members},
+		{evidence.RegistryRobot, "robots", s.projectRobots},
+		{evidence.RegistryRule, "immutability rules", s.immutability},
+		{evidence.RegistryRule, "webhooks", s.webhooks},
+		{evidence.RegistryRule, "retention rules", s.retention},
+		{evidence.RegistryRun, "retention runs", s.retentionRuns},
+	} {
+		if err := s.of(p, step.kind, step.do(p), step.what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registry reads what belongs to the registry as a whole.
+func (s *settingsLook) registry() error {
+	for _, step := range []struct {
+		kind evidence.Kind
+		what string
+		do   func() error
+	}{
+		{evidence.RegistryRobot, "robots of the system", s.systemRobots},
+		{evidence.RegistryRule, "replication policies", s.replication},
+		{evidence.RegistryRun, "replication runs", s.replicationRuns},
+		{evidence.RegistryRule, "schedules", s.schedules},
+		{evidence.RegistryRule, "scanners", s.scanners},
+		{evidence.RegistryRule, "settings of the audit log", s.auditSettings},
+		{evidence.RegistryRun, "garbage collections", func() error { return s.jobs(ruleGC, "system/gc") }},
+		{evidence.RegistryRun, "purges of the audit log", func() error { return s.jobs(rulePurge, "system/purgeaudit") }},
+	} {
+		if err := s.part(step.kind, step.do(), step.what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// conclude says which lists were full and what was seen.
+func (s *settingsLook) conclude() {
+	for _, kind := range settingKinds {
+		failed := s.failed[kind]
+		info, _ := evidence.KindInfo(kind)
+		switch {
+		case !info.State:
+		case len(failed) == 0 && !s.broken[kind] && s.whole():
+			s.sink.Complete(kind, evidence.Ref{})
+		case !s.broken[kind]:
+			// What belongs to the registry and reaches a project was read too.
+			for _, p := range s.projects {
+				if !slices.Contains(failed, p) {
+					s.sink.Complete(kind, s.projectRef(p.Name))
+				}
+			}
+		}
+		if len(failed) == len(s.projects) && s.broken[kind] || kind == evidence.RegistryProject && s.broken[kind] {
+			continue // nothing of it was seen
+		}
+		s.claim(s.cfg.SettingsEvery, kind)
+		for _, p := range failed {
+			s.blind(p, s.cur.Settings, kind)
+		}
+		if s.broken[kind] {
+			since := s.cur.Settings
+			if since.IsZero() {
+				since = s.started
+			}
+			s.seen = append(s.seen, evidence.Seen{
+				Kinds: []evidence.Kind{kind}, Scope: s.hostRef(), Class: evidence.Blind, From: since, To: s.started,
+				Cause: "a part that belongs to the registry as a whole could not be read",
+			})
+		}
+	}
+}
+
+// state fills what drafts of settings share.
+func (s *settingsLook) state(kind evidence.Kind, subject evidence.Ref, scope []evidence.Ref, facts any, req evidence.Request) evidence.Draft {
+	d := s.draft(kind, evidence.OpSet, subject, facts, req)
+	d.NotBefore, d.Scope = s.cur.Settings, scope
+	return d
+}
+
+// members reads who has a role in a project.
+func (s *settingsLook) members(p *project) error {
+	return s.list("members of "+p.Name, projectPath(p.Name)+"/members", nil, func(a *answer, raw json.RawMessage) error {
+		m, err := parseMember(raw)
+		if err != nil {
+			return a.odd("a member of an unknown form")
+		}
+		f := evidence.MemberFacts{Container: p.Name, Level: "project", Type: "user", Role: text(m.Role), Rank: rankOf(m.RoleID), Holder: -1}
+		var people []evidence.Person
+		switch m.Type {
+		case "u":
+			f.Holder = 0
+			people = append(people, s.person(evidence.RoleHolder, m.Name, evidence.ProofAuthenticated))
+		case "g":
+			f.Type, f.Name = "group", text(m.Name)
+		default:
+			f.Type, f.Name = "unknown", ""
+		}
+		d := s.state(evidence.AccessMember, evidence.NewRef("member", s.authority, p.Name+"/"+text(m.Type)+number(m.Entity)), []evidence.Ref{s.projectRef(p.Name)}, f, a.req)
+		d.People = people
+		if m.Type == "u" || m.Type == "g" {
+			d.Raw = raw
+		}
+		return s.emit(d)
+	})
+}
+
+// member is one row of a project's members.
+type member struct {
+	Entity int64  `json:"entity_id"`
+	Name   string `json:"entity_name"`
+	Type   string `json:"entity_type"` // u or g
+	Role   string `json:"role_name"`
+	RoleID int    `json:"role_id"`
+}
+
+func parseMember(raw []byte) (*member, error) {
+	m := &member{}
+	if err := json.Unmarshal(raw, m); err != nil || m.Entity <= 0 || m.Name == "" || len(m.Type) > 8 {
+		return nil, errShape
+	}
+	return m, nil
+}
+
+// rankOf orders Harbor's roles, which are numbered.
+// See https://goharbor.io/docs/latest/administration/managing-users/
+func rankOf(role int) string {
+	switch role {
+	case 1:
+		return "admin"
+	case 4:
+		return "maintain"
+	case 2:
+		return "write"
+	case 3, 5:
+		return "read"
+	}
+	return "unknown"
+}
+
+// robot is a machine account.
+type robot struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Level       string `json:"level"`
+	Disable     bool   `json:"disable"`
+	Expires     int64  `json:"expires_at"`
+	Created     string `json:"creation_time"`
+	Permissions []struct {
+		Kind      string `json:"kind"`
+		Namespace string `json:"namespace"`
+		Access    []struct {
+			Resource string `json:"resource"`
+			Action   string `json:"action"`
+			Effect   string `json:"effect"`
+		} `json:"access"`
+	} `json:"permissions"`
+}
+
+// parseRobot reads one robot of a list.
+func parseRobot(raw []byte) (*robot, error) {
+	r := &robot{}
+	if err := json.Unmarshal(raw, r); err != nil || r.ID <= 0 || r.Name == "" {
+		return nil, errShape
+	}
+	return r, nil
+}
+
+func (r *robot) facts(registry string) evidence.RobotFacts {
+	f := evidence.RobotFacts{
+		Registry: registry, ID: number(r.ID), Name: text(r.Name), Level: text(r.Level), Disabled: r.Disable,
+		ExpiresAt: epoch(r.Expires), CreatedAt: when(r.Created),
+	}
+	for _, p := range r.Permissions {
+		g := evidence.RobotGrant{Kind: text(p.Kind), Project: text(p.Namespace), May: []string{}}
+		if p.Kind == "system" {
+			g.Project = ""
+		}
+		for _, a := range p.Access {
+			may := text(a.Resource) + ":" + text(a.Action)
+			if a.Effect == "deny" {
+				may = "!" + may
+			}
+			g.May = append(g.May, may)
+		}
+		slices.Sort(g.May)
+		f.Grants = append(f.Grants, g)
+	}
+	slices.SortFunc(f.Grants, func(a, b evidence.RobotGrant) int {
+		return strings.Compare(a.Kind+"\x00"+a.Project, b.Kind+"\x00"+b.Project)
+	})
+	return f
+}
+
+func (s *settingsLook) systemRobots() error {
+	return s.robots("robots of the system", nil, func(r *robot) []evidence.Ref {
+		scope := []evidence.Ref{s.hostRef()}
+		for _, p := range r.Permissions {
+			if p.Kind == "project" {
+				scope = append(scope, s.projectsNamed(p.Namespace, scope)...)
+			}
+		}
+		return scope
+	})
+}
+
+func (s *settingsLook) projectRobots(p *project) error {
+	q := url.Values{"q": {"Level=project,ProjectID=" + number(p.ID)}}
+	return s.robots("robots of "+p.Name, q, func(*robot) []evidence.Ref { return []evidence.Ref{s.projectRef(p.Name)} })
+}
+
+func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []evidence.Ref) error {
+	return s.list(what, "robots", q, func(a *answer, raw json.RawMessage) error {
+		r, err := parseRobot(raw)
+		if err != nil {
+			return a.odd("a robot of an unknown form")
+		}
+		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), scope(r), r.facts(s.cfg.Registry), a.req)
+		d.Raw, d.Removed = without(raw, "secret", "description", "creator_ref", "update_time")
+		if r.Description != "" {
+			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))
+		}
+		if r.Name == s.cfg.User && !epoch(r.Expires).IsZero() && epoch(r.Expires).Sub(s.started) < 14*24*time.Hour {
+			s.note("the robot that reads expires at %s", evidence.FormatTime(epoch(r.Expires)))
+		}
+		return s.emit(d)
+	})
+}
+
+// projectsNamed are the known projects that a name stands for; * and / stand
+// for all. What have holds already is left out.
+func (s *settingsLook) projectsNamed(name string, have []evidence.Ref) (refs []evidence.Ref) {
+	for _, p := range s.projects {
+		if r := s.projectRef(p.Name); (name == p.Name || name == "*" || name == "/") && !slices.Contains(have, r) {
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
