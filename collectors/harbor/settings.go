@@ -138,18 +138,19 @@ func (s *settingsLook) conclude() {
 				}
 			}
 		}
+		since := s.cur.Settings
+		if since.IsZero() {
+			since = s.started
+		}
 		if len(failed) == len(s.projects) && s.broken[kind] || kind == evidence.RegistryProject && s.broken[kind] {
-			continue // nothing of it was seen
+			s.seen = append(s.seen, evidence.Seen{Kinds: []evidence.Kind{kind}, Class: evidence.Blind, From: since, To: s.started, Cause: "none of it could be read"})
+			continue
 		}
 		s.claim(s.cfg.SettingsEvery, kind)
 		for _, p := range failed {
 			s.blind(p, s.cur.Settings, kind)
 		}
 		if s.broken[kind] {
-			since := s.cur.Settings
-			if since.IsZero() {
-				since = s.started
-			}
 			s.seen = append(s.seen, evidence.Seen{
 				Kinds: []evidence.Kind{kind}, Scope: s.hostRef(), Class: evidence.Blind, From: since, To: s.started,
 				Cause: "a part that belongs to the registry as a whole could not be read",
