@@ -39,6 +39,12 @@ func (s *settingsLook) rule(f *evidence.RegistryRuleFacts, req evidence.Request,
 	return s.emit(d)
 }
 
+// absent reports whether the registry says that it does not have a policy; for
+// one that was deleted it answers 404 or 400, as the path goes.
+func absent(err error) bool {
+	return status(err) == http.StatusNotFound || status(err) == http.StatusBadRequest
+}
+
 func on(b bool) *bool { return &b }
 
 // selector says which tags or repositories a rule is about.
@@ -110,7 +116,7 @@ func (s *settingsLook) retention(p *project) error {
 		} `json:"trigger"`
 	}
 	a, err := s.read("retentions/"+number(id), nil, &r)
-	if status(err) == http.StatusNotFound {
+	if absent(err) {
 		return nil // deleted since
 	}
 	if err != nil {

@@ -178,7 +178,7 @@ func (s *settingsLook) retentionRuns(p *project) error {
 		}
 		return r.ID, f.Status, s.run(f, number(policy), []evidence.Ref{s.projectRef(p.Name)}, a.req)
 	})
-	if status(err) == 404 {
+	if absent(err) {
 		return nil // the policy was deleted since
 	}
 	return err

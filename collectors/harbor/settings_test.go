@@ -135,6 +135,18 @@ func TestSettingsRefused(t *testing.T) {
 	}
 }
 
+// A retention policy that a project names and that was deleted is no rule.
+func TestDeletedRetention(t *testing.T) {
+	for _, code := range []int{400, 404} {
+		g := newRegistry(t)
+		g.projects = []row{{"project_id": 1, "name": "app", "metadata": row{"retention_id": "4"}}}
+		g.status["retentions/4"], g.status["retentions/4/executions"] = code, code
+		if rec := g.must(nil); last(rec).Incomplete != "" || !completes(rec, evidence.RegistryRule, evidence.Ref{}) {
+			t.Errorf("%d: incomplete %q", code, last(rec).Incomplete)
+		}
+	}
+}
+
 // Settings are read when they are due, and a run is told again when it ended.
 func TestSettingsThroughTime(t *testing.T) {
 	g := newRegistry(t)
