@@ -201,7 +201,7 @@ func (l *look) readLog(a *auditLog) ([]evidence.Seen, error) {
 				return false, err
 			}
 		}
-		r.behind = pages >= maxAuditPages
+		r.behind = pages >= l.auditPages
 		return !r.behind, l.progress()
 	})
 	if err != nil {
@@ -413,7 +413,8 @@ func (r *rowReader) claims() ([]evidence.Seen, error) {
 		out = append(out, r.window(evidence.Blind, since, r.started, why))
 	}
 	r.after = append(r.after, func() {
-		if to.After(st.Looked) {
+		// History that takes several looks to read stays history until its end.
+		if to.After(st.Looked) && !(st.Looked.IsZero() && r.behind) {
 			st.Looked = to
 		}
 		st.Gaps, st.Silent, st.Done = nil, silent || st.Silent && !resumed, r.log.closed && !r.behind

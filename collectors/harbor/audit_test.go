@@ -63,6 +63,33 @@ func TestAuditHistory(t *testing.T) {
 	}
 }
 
+// More rows than one look reads take several; what was there before the first
+// is history until all of it is read.
+func TestAuditInParts(t *testing.T) {
+	g := newRegistry(t)
+	g.c.auditPages = 2
+	for i := 1; i <= 450; i++ {
+		g.audit = append(g.audit, auditRowAt(i, now.Add(-time.Duration(500-i)*time.Minute), nil))
+	}
+	rec := g.must(nil)
+	total := len(rec.Of(evidence.RegistryAudit))
+	if total != 200 || !noted(rec, "more rows wait") || spans(rec, evidence.RegistryAudit) != "reconstructed 03T03:41-03T07:00  read from the log at the first look\n" {
+		t.Errorf("%d rows, notes %q, claims %q", total, last(rec).Notes, spans(rec, evidence.RegistryAudit))
+	}
+	for range 2 {
+		rec = g.later(time.Minute, rec)
+		total += len(rec.Of(evidence.RegistryAudit))
+	}
+	if total != 450 || spans(rec, evidence.RegistryAudit) != "reconstructed 03T03:41-03T11:10  read from the log at the first look\n" {
+		t.Errorf("%d rows in all, claims %q", total, spans(rec, evidence.RegistryAudit))
+	}
+	g.audit = append(g.audit, auditRowAt(451, g.clock, nil))
+	rec = g.later(time.Minute, rec)
+	if got := spans(rec, evidence.RegistryAudit); got != "continuous 03T11:10-03T12:02  \n" {
+		t.Errorf("claims %q", got)
+	}
+}
+
 // What is said of the time after the newest row depends on whether the
 // registry says that it keeps the log.
 func TestAuditSilence(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 // need is a right that evidence stands on, in Harbor's words.
@@ -60,11 +61,8 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 	st := c.fetch.Stats()
 	x.Offset, x.OffsetOK, x.Requests = st.Offset, st.OffsetOK, st.Requests
 	if status(err) == http.StatusUnauthorized {
-		x.Rights = append(x.Rights, collectors.Right{
-			Name: "log in", Access: collectors.Missing, Kinds: c.Kinds(),
-			Hint: "the registry refuses the name or the secret: it expired, was disabled or is wrong; make a new secret and put it into token_file",
-		})
-		return x, nil
+		err = problem.Wrap(problem.Credential, err, "the registry refuses the name or the secret").
+			WithHint("the robot expired, was disabled, or its secret is wrong: make a new secret and put it into token_file")
 	}
 	return x, err
 }

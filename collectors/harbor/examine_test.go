@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/evidence/problem"
 )
 
 func right(t *testing.T, x collectors.Examination, name string) collectors.Right {
@@ -76,13 +77,13 @@ func TestExamineFaults(t *testing.T) {
 	if !x.Expires.IsZero() {
 		t.Errorf("expires %v, want never", x.Expires)
 	}
-	// A secret that is refused is a finding and no failure.
+	// A secret that is refused says what to do, and nothing of the secret.
 	if err := os.WriteFile(g.cfg.TokenFile, []byte("another\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x, err = g.c.Examine(t.Context())
-	if err != nil || right(t, x, "log in").Access != collectors.Missing {
-		t.Errorf("refused: %v, %+v", err, x.Rights)
+	_, err = g.c.Examine(t.Context())
+	if !problem.Is(err, problem.Credential) || !strings.Contains(problem.Of(err).Hint, "make a new secret") || strings.Contains(err.Error(), "another") {
+		t.Errorf("refused: %v", err)
 	}
 	// A registry that is not there is a failure.
 	g.srv.Close()

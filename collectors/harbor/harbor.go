@@ -26,6 +26,8 @@ type Collector struct {
 	authority string
 	fetch     *fetch.Client
 	retry     retry
+	// auditPages bounds one look at one audit log, in pages.
+	auditPages int
 }
 
 // retry spaces looks at settings that cannot be read in full, so that a lasting
@@ -65,7 +67,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{cfg: cfg, env: env, fetch: f, authority: authorityOf(env.Source)}, nil
+	return &Collector{cfg: cfg, env: env, fetch: f, authority: authorityOf(env.Source), auditPages: maxAuditPages}, nil
 }
 
 // The media types of scan reports, in the order in which they are asked for.

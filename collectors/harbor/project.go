@@ -59,14 +59,16 @@ func (l *look) listProjects() ([]*project, error) {
 	return ps, nil
 }
 
-// flag reads one of a project's truths; nil when it is not said.
+// flag reads one of a project's truths, which are the words true and false; nil
+// when neither is said.
 func (p *project) flag(name string) *bool {
-	v, ok := p.Meta[name]
-	if !ok || v == "" {
-		return nil
+	switch strings.ToLower(p.Meta[name]) {
+	case "true":
+		return on(true)
+	case "false":
+		return on(false)
 	}
-	b := strings.EqualFold(v, "true")
-	return &b
+	return nil
 }
 
 // maxAllowed bounds the accepted weaknesses in facts.

@@ -132,6 +132,7 @@ func (s *settingsLook) conclude() {
 			s.sink.Complete(kind, evidence.Ref{})
 		case !s.broken[kind]:
 			// What belongs to the registry and reaches a project was read too.
+			s.sink.Complete(kind, s.hostRef())
 			for _, p := range s.projects {
 				if !slices.Contains(failed, p) {
 					s.sink.Complete(kind, s.projectRef(p.Name))

@@ -118,6 +118,9 @@ func TestSettingsRefused(t *testing.T) {
 			if own := strings.HasPrefix(path, "projects/") || strings.HasPrefix(path, "retentions/"); other != (own && info.State) {
 				t.Errorf("complete list of the other project: %v", other)
 			}
+			if host := completes(rec, kind, evidence.NewRef("host", "prod", "harbor.example")); host != other {
+				t.Errorf("complete list of the registry's own: %v", host)
+			}
 			// A lasting refusal is not asked about at every look.
 			rec = g.later(time.Minute, rec)
 			if slices.Contains(g.asked, path) {
@@ -174,6 +177,15 @@ func TestWords(t *testing.T) {
 	for native, want := range map[string]string{"Success": "success", "ERROR": "error", "Stopped": "stopped", "Pending": "waiting", "Scheduled": "waiting", "Running": "running", "": "unknown", "Queued?": "unknown"} {
 		if got := scanState(native); got != want {
 			t.Errorf("scan %q is %q, want %q", native, got, want)
+		}
+	}
+	for word, want := range map[string]string{"true": "true", "TRUE": "true", "false": "false", "": "unsaid", "1": "unsaid"} {
+		got := "unsaid"
+		if b := (&project{Meta: map[string]string{"public": word}}).flag("public"); b != nil {
+			got = fmt.Sprint(*b)
+		}
+		if got != want {
+			t.Errorf("%q is %s, want %s", word, got, want)
 		}
 	}
 	for native, want := range map[string]string{"Succeed": "success", "Success": "success", "Failed": "failure", "Error": "failure", "Stopped": "stopped", "InProgress": "running", "Pending": "running", "": "unknown"} {
