@@ -38,18 +38,33 @@ func (l *look) session() (transport.UploadPackSession, error) {
 const dialTimeout = 15 * time.Second
 
 func (l *look) httpsSession(ep *transport.Endpoint) (transport.UploadPackSession, error) {
+	client, basic, err := l.https()
+	if err != nil {
+		return nil, err
+	}
+	var auth transport.AuthMethod
+	if basic != nil {
+		auth = basic
+	}
+	// A redirect would carry the credential elsewhere.
+	c := githttp.NewClientWithOptions(client, &githttp.ClientOptions{RedirectPolicy: githttp.NoFollowRedirects})
+	return c.NewUploadPackSession(ep, auth)
+}
+
+// https is the client of an https repository, and its credential; nil for none.
+func (l *look) https() (*http.Client, *githttp.BasicAuth, error) {
 	tc := &tls.Config{MinVersion: tls.VersionTLS12}
 	if l.t.CAFile != "" {
 		pem, err := os.ReadFile(l.t.CAFile)
 		if err != nil {
-			return nil, problem.Wrap(problem.Config, err, "ca_file")
+			return nil, nil, problem.Wrap(problem.Config, err, "ca_file")
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, problem.New(problem.Config, "ca_file %s holds no certificate", l.t.CAFile)
+			return nil, nil, problem.New(problem.Config, "ca_file %s holds no certificate", l.t.CAFile)
 		}
 		tc.RootCAs = pool
 	}
@@ -58,21 +73,18 @@ func (l *look) httpsSession(ep *transport.Endpoint) (transport.UploadPackSession
 		DialContext: nd.DialContext, TLSClientConfig: tc, TLSHandshakeTimeout: dialTimeout,
 		ResponseHeaderTimeout: time.Minute, DisableKeepAlives: true,
 	}}}
-	var auth transport.AuthMethod
-	if l.t.TokenFile != "" {
-		secret, err := fetch.TokenFile(l.t.TokenFile)()
-		if err != nil {
-			return nil, err
-		}
-		user := l.t.User
-		if user == "" {
-			user = "git"
-		}
-		auth = &githttp.BasicAuth{Username: user, Password: secret.Reveal()}
+	if l.t.TokenFile == "" {
+		return client, nil, nil
 	}
-	// A redirect would carry the credential elsewhere.
-	c := githttp.NewClientWithOptions(client, &githttp.ClientOptions{RedirectPolicy: githttp.NoFollowRedirects})
-	return c.NewUploadPackSession(ep, auth)
+	secret, err := fetch.TokenFile(l.t.TokenFile)()
+	if err != nil {
+		return nil, nil, err
+	}
+	user := l.t.User
+	if user == "" {
+		user = "git"
+	}
+	return client, &githttp.BasicAuth{Username: user, Password: secret.Reveal()}, nil
 }
 
 // metered notes what an observation reports of a connection.
