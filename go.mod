@@ -24,6 +24,7 @@ require (
 	github.com/tidwall/btree v1.7.0
 	github.com/transparency-dev/merkle v0.0.2
 	github.com/vbauerster/mpb/v8 v8.9.3
+	github.com/xanzy/go-gitlab v0.115.0
 	go.etcd.io/bbolt v1.5.0
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/crypto v0.57.0

@@ -92,8 +92,23 @@ type MergeFacts struct {
 	AutoMerge     bool          `json:"auto_merge,omitempty"`
 	Reviews       []ReviewState `json:"reviews,omitempty"`
 	ReviewsSeen   bool          `json:"reviews_seen"` // the review list was read; false: unknown, not none
-	Files         []FileChange  `json:"files,omitempty"`
-	FilesCut      int           `json:"files_cut,omitempty"`
+	// Required is how many approvals the forge asked for, nil where it does not
+	// say for a single request; Rules are its approval rules as it judged them.
+	Required *int         `json:"approvals_required,omitempty"`
+	Rules    []MergeRule  `json:"approval_rules,omitempty"`
+	Files    []FileChange `json:"files,omitempty"`
+	FilesCut int          `json:"files_cut,omitempty"`
+}
+
+// MergeRule is one approval rule of a request as the forge judged it.
+type MergeRule struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name,omitempty"`
+	Type        string `json:"type,omitempty"` // in the forge's words: regular, code_owner, any_approver, report_approver
+	Required    int    `json:"required"`
+	Approved    bool   `json:"approved"`
+	By          []int  `json:"by,omitempty"`          // reviewers who count for it
+	Overwritten bool   `json:"overwritten,omitempty"` // the request's own rules stand in place of the project's
 }
 
 // ReviewState is one review of a request as last seen.

@@ -290,6 +290,12 @@ type ReleaseFacts struct {
 	UpdatedAt   time.Time         `json:"updated_at,omitzero"`
 	Actor       int               `json:"actor"`
 	Approvals   []ReleaseApproval `json:"approvals,omitempty"`
+	// Protected says whether the environment was guarded when we looked, nil
+	// where that is not visible; Required is how many approvals the guard asked
+	// for, Pending how many of them the deployment still lacked.
+	Protected *bool `json:"protected,omitempty"`
+	Required  int   `json:"required_approvals,omitempty"`
+	Pending   int   `json:"pending_approvals,omitempty"`
 }
 
 // ReleaseApproval is one person's word on a deployment.

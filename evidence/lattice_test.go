@@ -56,12 +56,13 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/argocd":         {"collectors collectors/fetch evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
 	"collectors/certs":          {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/github":         {"collectors collectors/fetch evidence evidence/problem", "github.com/google/go-github/v60"},
+	"collectors/gitlab":         {"collectors collectors/fetch evidence evidence/problem", "github.com/xanzy/go-gitlab"},
 	"collectors/gitrepo/signed": {"evidence/problem", "github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto"},
 	"collectors/gitrepo":        {"collectors collectors/fetch collectors/gitrepo/signed evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
 	"collectors/harbor":         {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/vault":          {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitrepo collectors/harbor collectors/vault", ""},
+	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/vault", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

@@ -7,6 +7,7 @@ import (
 	"evidenced/collectors/argocd"
 	"evidenced/collectors/certs"
 	"evidenced/collectors/github"
+	"evidenced/collectors/gitlab"
 	"evidenced/collectors/gitrepo"
 	"evidenced/collectors/harbor"
 	"evidenced/collectors/vault"
@@ -19,6 +20,7 @@ func Specs() []collectors.Spec {
 		certs.Spec(),
 		gitrepo.Spec(),
 		github.Spec(),
+		gitlab.Spec(),
 		harbor.Spec(),
 		vault.Spec(),
 	}

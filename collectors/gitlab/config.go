@@ -1,0 +1,143 @@
+package gitlab
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/evidence/problem"
+)
+
+// Config is the configuration of a source of type gitlab.
+type Config struct {
+	// URL is the address of the server; the API lies below it at /api/v4.
+	URL string `yaml:"url"`
+	// Groups are read with all projects below them, subgroups included.
+	Groups []string `yaml:"groups"`
+	// Projects are read besides, "group/name".
+	Projects []string `yaml:"projects"`
+	// Include keeps, of the projects of the groups, those at or below one of
+	// these paths; empty: all of them.
+	Include []string `yaml:"include"`
+	// TokenFile holds a token of scope read_api; read anew at each request.
+	TokenFile string `yaml:"token_file"`
+	// Branches are watched in each project; empty: the default branch.
+	Branches []string `yaml:"branches"`
+	// Environments limits deployments to these; empty: all. A name that stands
+	// here is kept in full, see docs/collectors/gitlab.md.
+	Environments []string `yaml:"environments"`
+	// InstanceAudit reads the audit events of the whole server at once, which
+	// needs an administrator's or auditor's token, in place of those of each
+	// group and project.
+	InstanceAudit bool `yaml:"instance_audit"`
+	// CAFile names PEM certificates that alone are trusted.
+	CAFile string `yaml:"ca_file"`
+	// Overlap is how far behind the last look lists are read again.
+	Overlap time.Duration `yaml:"overlap"`
+	// History is how far the first look goes back; 0 is to the beginning.
+	History time.Duration `yaml:"history"`
+	// PipelineHistory is the same for pipelines, of which there are many.
+	PipelineHistory time.Duration `yaml:"pipeline_history"`
+	// SettingsEvery is how often guards, members and tokens are read.
+	SettingsEvery time.Duration `yaml:"settings_every"`
+	// FullEvery is how often a project is read in full although its activity
+	// date says that nothing happened.
+	FullEvery time.Duration `yaml:"full_every"`
+	// Timeout bounds one request.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Spec describes the collector to the configuration.
+func Spec() collectors.Spec {
+	return collectors.Spec{
+		Type:  "gitlab",
+		Says:  "commits, merge requests, approvals, guards, pipelines, security reports, deployments, members and audit events of GitLab projects",
+		Every: "@every 5m",
+		Config: func() any {
+			return &Config{
+				URL: "https://gitlab.com", Overlap: 5 * time.Minute,
+				History: 400 * day, PipelineHistory: 30 * day,
+				SettingsEvery: 6 * time.Hour, FullEvery: day, Timeout: 30 * time.Second,
+			}
+		},
+		New: func(config any, env collectors.Env) (collectors.Collector, error) {
+			c, ok := config.(*Config)
+			if !ok {
+				return nil, fmt.Errorf("gitlab: configuration of type %T", config)
+			}
+			return New(*c, env)
+		},
+	}
+}
+
+const day = 24 * time.Hour
+
+var (
+	fullPath  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
+	objectID  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	badBranch = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|^/|/$|^$|@\{`)
+)
+
+func (c *Config) check() error {
+	if len(c.Groups)+len(c.Projects) == 0 {
+		return problem.New(problem.Config, "neither groups nor projects names anything").WithHint(`add the full path of a group to groups, or "group/name" to projects`)
+	}
+	for _, l := range []struct {
+		key   string
+		paths []string
+	}{{"groups", c.Groups}, {"projects", c.Projects}, {"include", c.Include}} {
+		for i, p := range l.paths {
+			if !fullPath.MatchString(strings.TrimSuffix(p, "/")) || len(p) > 255 || l.key == "projects" && !strings.Contains(p, "/") {
+				return problem.New(problem.Config, "%s holds %q", l.key, p).WithHint("write the full path as the address of its page shows it, such as group/subgroup/name")
+			}
+			if slices.ContainsFunc(l.paths[:i], func(o string) bool { return strings.EqualFold(o, p) }) {
+				return problem.New(problem.Config, "%s names %q twice", l.key, p).WithHint("take one of them out")
+			}
+		}
+	}
+	if len(c.Include) > 0 && len(c.Groups) == 0 {
+		return problem.New(problem.Config, "include is set and groups is not").WithHint("include chooses among the projects of groups; name single projects under projects")
+	}
+	for i, b := range c.Branches {
+		if badBranch.MatchString(b) || len(b) > 255 {
+			return problem.New(problem.Config, "branches holds %q, which is no branch name", b).WithHint("write full branch names, without patterns")
+		}
+		if slices.Contains(c.Branches[:i], b) {
+			return problem.New(problem.Config, "branches names %q twice", b).WithHint("take one of them out")
+		}
+	}
+	for i, e := range c.Environments {
+		if e == "" || len(e) > 255 || slices.Contains(c.Environments[:i], e) {
+			return problem.New(problem.Config, "environments holds %q, which is empty, too long or named twice", e).WithHint("write each environment's name once, without patterns")
+		}
+	}
+	if c.TokenFile == "" {
+		return problem.New(problem.Config, "token_file is not set").WithHint("set it to a file that holds a token of scope read_api")
+	}
+	for _, d := range []struct {
+		key string
+		d   time.Duration
+	}{{"overlap", c.Overlap}, {"history", c.History}, {"pipeline_history", c.PipelineHistory}} {
+		if d.d < 0 {
+			return problem.New(problem.Config, "%s is negative", d.key).WithHint("use a duration such as 5m or 9600h; 0 history is all of it")
+		}
+	}
+	if c.SettingsEvery <= 0 || c.FullEvery <= 0 {
+		return problem.New(problem.Config, "settings_every and full_every must be longer than 0").WithHint("use durations such as 6h and 24h")
+	}
+	return nil
+}
+
+// includes reports whether a project of a group is to be read.
+func (c *Config) includes(path string) bool {
+	if len(c.Include) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.Include, func(p string) bool {
+		p = strings.TrimSuffix(p, "/")
+		return strings.EqualFold(path, p) || len(path) > len(p) && strings.EqualFold(path[:len(p)], p) && path[len(p)] == '/'
+	})
+}

@@ -1,0 +1,183 @@
+package gitlab
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	now     = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+	planted = []string{
+		"hkoenig-x2", "pmarek7", "lvidal-ops", "Hanna König", "Petr Marek", "Léa Vidal", "planted.example",
+	}
+)
+
+func config(url, token string) Config {
+	c := *Spec().Config().(*Config)
+	c.URL, c.TokenFile = url+"/forge/", token
+	c.Groups, c.Include = []string{"acme"}, []string{"acme/platform", "acme/sub/"}
+	c.History, c.PipelineHistory = 25*day, 10*day
+	return c
+}
+
+// means: what these answers say is a fact by itself: no such signature, not in
+// this edition, turned off, or hidden, each of which is told as a blind window,
+// a note, or a missing list.
+func means(status int, line string) bool {
+	if status != 403 && status != 404 {
+		return false
+	}
+	for _, part := range []string{
+		"/personal_access_tokens/self", "/approval_state", "/push_rule", "/approval_rules", "/protected_branches", "/protected_environments",
+		"/members", "/access_tokens", "/deploy_keys", "/audit_events", "/artifacts/", "/vulnerability_findings",
+	} {
+		if strings.Contains(line, part) {
+			return true
+		}
+	}
+	path, query, _ := strings.Cut(strings.TrimPrefix(line, "GET "), "?")
+	if query != "" && (strings.HasSuffix(path, "/merge_requests") || strings.HasSuffix(path, "/pipelines") || strings.HasSuffix(path, "/deployments")) {
+		return true
+	}
+	return strings.HasSuffix(path, "/approvals") && !strings.Contains(path, "/merge_requests/") ||
+		status == 404 && (strings.HasSuffix(path, "/signature") || strings.Contains(path, "/pipelines/55121"))
+}
+
+func TestConformance(t *testing.T) {
+	collectortest.Run(t, collectortest.Suite{
+		Source: "gitlab/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted,
+		Wants: []evidence.Kind{
+			evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection,
+			evidence.PipelineRun, evidence.PipelineReport, evidence.DeployRelease, evidence.AccessMember, evidence.AccessAudit,
+		},
+		New: func(t testing.TB, w collectortest.World) collectors.Collector {
+			cfg := config(w.URL, w.TokenFile)
+			cfg.Timeout = w.Timeout
+			c, err := newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep, MaxBody: w.MaxBody})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		},
+		Means: means,
+	})
+}
+
+// lab is a collector against a conversation that can be changed.
+type lab struct {
+	*collectortest.Replay
+	t     *testing.T
+	cfg   Config
+	clock time.Time
+	c     *Collector
+}
+
+func newLab(t *testing.T, change func(*Config)) *lab {
+	t.Helper()
+	return labOf(t, collectortest.NewReplay(t, "testdata/acme.txtar", now), change)
+}
+
+func labOf(t *testing.T, replay *collectortest.Replay, change func(*Config)) *lab {
+	t.Helper()
+	l := &lab{Replay: replay, t: t, clock: now}
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.cfg = config(l.URL, token)
+	if change != nil {
+		change(&l.cfg)
+	}
+	env := collectors.Env{Source: "gitlab/acme", Clock: func() time.Time { return l.clock }, Log: slog.New(slog.DiscardHandler)}
+	var err error
+	l.c, err = newWith(l.cfg, env, fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) poll(resume []byte) (*collectortest.Recorder, error) {
+	rec := &collectortest.Recorder{}
+	err := l.c.Poll(l.t.Context(), evidence.Period{To: l.clock}, resume, rec)
+	return rec, err
+}
+
+func (l *lab) must(resume []byte) *collectortest.Recorder {
+	l.t.Helper()
+	rec, err := l.poll(resume)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return rec
+}
+
+func last(rec *collectortest.Recorder) evidence.Observation {
+	return rec.Commits[len(rec.Commits)-1].Observation
+}
+
+// TestGolden compares the drafts and the last observation of a first look.
+func TestGolden(t *testing.T) {
+	l := newLab(t, nil)
+	rec := l.must(nil)
+	var b strings.Builder
+	for _, d := range rec.Drafts {
+		d.Request.URL = strings.ReplaceAll(d.Request.URL, l.URL, "{{url}}")
+		d.Request.Response = ""
+		type golden struct {
+			Kind, Op, Key, Subject, Basis     string
+			OccurredAt, NotBefore, ObservedAt string
+			People                            []evidence.Person
+			Links, Scope                      []evidence.Ref
+			Content                           json.RawMessage
+			Text, URL                         string
+			Raw                               bool
+			Removed                           []string
+		}
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(golden{
+			string(d.Kind), string(d.Op), d.Key, d.Subject.String(), string(d.Basis),
+			evidence.FormatTime(d.OccurredAt), evidence.FormatTime(d.NotBefore), evidence.FormatTime(d.ObservedAt),
+			d.People, d.Links, d.Scope, d.Content, string(d.Text), d.Request.URL, len(d.Raw) > 0, d.Removed,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := json.MarshalIndent(last(rec), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString(strings.ReplaceAll(string(o), l.URL, "{{url}}"))
+	b.WriteString("\n")
+	file := "testdata/acme.golden"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), b.String()); d != "" {
+		t.Errorf("drafts of the first look (-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,336 @@
+package gitlab
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gl "github.com/xanzy/go-gitlab"
+
+	"evidenced/evidence"
+)
+
+// due reports whether settings that were read at a time are to be read again.
+func due(read time.Time, l *look) bool {
+	return read.IsZero() || l.started.Sub(read) >= l.cfg.SettingsEvery
+}
+
+// settingsOf reads guards and members when they are due.
+func (r *projectLook) settingsOf() error {
+	if !due(r.st.Settings, r.look) && r.st.Path == r.path {
+		return nil
+	}
+	if err := r.protections(); err != nil {
+		return err
+	}
+	if err := r.members(); err != nil {
+		return err
+	}
+	r.settings++
+	r.after = append(r.after, func() { r.st.Settings = r.started })
+	return nil
+}
+
+// guard is all that is known of the protection of a project's branches.
+type guard struct {
+	branches []*gl.ProtectedBranch // of the project and of the groups above it
+	seen     bool                  // branches is visible
+	push     *gl.ProjectPushRules  // nil: none, or not visible
+	pushSeen bool
+	settings *gl.ProjectApprovals
+	rules    []*gl.ProjectApprovalRule
+	rulesAre bool // rules is visible
+	checks   string
+	raw      []json.RawMessage // of branches
+	req      evidence.Request
+}
+
+// protections records the guard on each watched branch as it stands now.
+func (r *projectLook) protections() error {
+	g, err := r.guard()
+	if err != nil {
+		return err
+	}
+	for _, name := range r.watched {
+		if st := r.st.Branches[name]; st == nil || st.Head == "" || slices.Contains(r.gone, name) {
+			continue
+		}
+		d := r.protectionDraft(name, g.facts(r.path, name), g.req)
+		d.Raw, d.People = g.own(r.Collector, name)
+		if err := r.emit(d); err != nil {
+			return err
+		}
+	}
+	r.claim(r.ref, evidence.Instants, r.started, "", r.cfg.SettingsEvery, evidence.ChangeProtection)
+	return nil
+}
+
+// guard reads the settings, each of which the credential may or may not see.
+func (r *projectLook) guard() (*guard, error) {
+	g := &guard{checks: r.checks, req: evidence.Request{Agent: agent}}
+	_, err := r.list(r.ctx, r.api+"/protected_branches", &gl.ListProtectedBranchesOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, func(p *page, raw json.RawMessage) error {
+		var b gl.ProtectedBranch
+		if err := decodeItem(p, raw, &b); err != nil {
+			return err
+		}
+		g.branches, g.raw, g.req = append(g.branches, &b), append(g.raw, raw), p.req
+		return nil
+	})
+	switch {
+	case err == nil:
+		g.seen = true
+	case refused(err):
+		g.branches = nil
+		r.note("project %d: protected branches are not visible to this credential", r.id)
+	default:
+		return nil, err
+	}
+	if err := r.pushRule(g); err != nil {
+		return nil, err
+	}
+	return g, r.approvalSettings(g)
+}
+
+// own gives the protected branches that match as received, and the people whom
+// they name: single accounts that may push, merge or unprotect.
+func (g *guard) own(c *Collector, branch string) (raw []byte, holders []evidence.Person) {
+	var parts []json.RawMessage
+	who := &people{c: c}
+	for i, b := range g.branches {
+		if !covers(b.Name, branch) {
+			continue
+		}
+		parts = append(parts, g.raw[i])
+		for _, a := range slices.Concat(b.PushAccessLevels, b.MergeAccessLevels, b.UnprotectAccessLevels) {
+			if a != nil {
+				who.account(evidence.RoleHolder, a.UserID, "", a.AccessLevelDescription, "")
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	return encode(parts), who.list
+}
+
+func (r *projectLook) pushRule(g *guard) error {
+	p, err := r.get(r.ctx, r.api+"/push_rule", nil)
+	if refused(err) {
+		r.note("push rules are not available at this tier or hidden from this credential")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g.pushSeen = true
+	return decode(p, &g.push) // null: there is none
+}
+
+func (r *projectLook) approvalSettings(g *guard) error {
+	p, err := r.get(r.ctx, r.api+"/approvals", nil)
+	if err == nil {
+		err = decode(p, &g.settings)
+	}
+	if err == nil {
+		_, err = r.list(r.ctx, r.api+"/approval_rules", &gl.GetProjectApprovalRulesListsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
+			var ru gl.ProjectApprovalRule
+			if err := decodeItem(p, raw, &ru); err != nil {
+				return err
+			}
+			g.rules = append(g.rules, &ru)
+			return nil
+		})
+		g.rulesAre = err == nil
+	}
+	if refused(err) {
+		g.rules = nil
+		r.note("approval settings are not available at this tier or hidden from this credential")
+		return nil
+	}
+	return err
+}
+
+func (r *projectLook) protectionDraft(branch string, f *evidence.ProtectionFacts, req evidence.Request) evidence.Draft {
+	d := r.draft(evidence.ChangeProtection, evidence.OpSet, req, f)
+	d.NotBefore = r.st.Settings
+	d.Key = r.key("@%s", branch)
+	d.Subject = r.branchRef(r.path, branch)
+	return d
+}
+
+// covers reports whether the pattern of a protected branch, in which * stands
+// for any characters, slashes too, matches the branch.
+func covers(pattern, branch string) bool {
+	if !strings.Contains(pattern, "*") {
+		return pattern == branch
+	}
+	parts := strings.Split(pattern, "*")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	re, err := regexp.Compile(`(?s)\A` + strings.Join(parts, ".*") + `\z`)
+	return err == nil && re.MatchString(branch)
+}
+
+// facts says what holds on a branch. Where several protected branches match,
+// the most permissive one lets people push, merge and force-push; the approval
+// of code owners is asked for when any of them asks.
+// See https://docs.gitlab.com/ee/user/project/repository/branches/protected.html
+func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
+	f := &evidence.ProtectionFacts{Repo: repo, Branch: branch, Classic: "not-visible", RulesetsSeen: g.seen && g.pushSeen && g.rulesAre}
+	var match []*gl.ProtectedBranch
+	for _, b := range g.branches {
+		if covers(b.Name, branch) {
+			match = append(match, b)
+		}
+	}
+	switch {
+	case len(match) > 0:
+		f.Classic = "yes"
+		// Who may push without a request stands in no one's way when every
+		// developer may.
+		f.Protected = !slices.ContainsFunc(match, func(b *gl.ProtectedBranch) bool { return open(b.PushAccessLevels) })
+		set(&f.AllowForcePush, slices.ContainsFunc(match, func(b *gl.ProtectedBranch) bool { return b.AllowForcePush }))
+		set(&f.CodeOwners, slices.ContainsFunc(match, func(b *gl.ProtectedBranch) bool { return b.CodeOwnerApprovalRequired }))
+		set(&f.AllowDeletion, false) // not by a push
+	case g.seen:
+		f.Classic = "no"
+		set(&f.AllowForcePush, true)
+		set(&f.AllowDeletion, true)
+	}
+	for _, b := range match {
+		f.Rulesets = append(f.Rulesets, branchRule(b))
+	}
+	if g.pushSeen {
+		set(&f.RequiredSignatures, g.push != nil && g.push.RejectUnsignedCommits)
+		if g.push != nil {
+			f.Rulesets = append(f.Rulesets, pushRule(g.push))
+		}
+	}
+	if s := g.settings; s != nil {
+		set(&f.DismissStale, s.ResetApprovalsOnPush)
+		set(&f.LastPushApproval, s.MergeRequestsDisableCommittersApproval)
+		f.RequiredApprovals = s.ApprovalsBeforeMerge
+		f.Rulesets = append(f.Rulesets, approvalSettings(s))
+	}
+	for _, ru := range g.rules {
+		if !ruleCovers(ru, branch) {
+			continue
+		}
+		f.RequiredApprovals = max(f.RequiredApprovals, ru.ApprovalsRequired)
+		f.Rulesets = append(f.Rulesets, evidence.RulesetFacts{
+			ID: int64(ru.ID), Name: label(ru.Name), Source: "approval-rule", Enforcement: "active", Bypass: "none",
+			Rules: []string{word(ru.RuleType), "approvals:" + strconv.Itoa(ru.ApprovalsRequired)},
+		})
+	}
+	if g.checks != "" {
+		f.RequiredChecks = []string{g.checks}
+	}
+	slices.SortFunc(f.Rulesets, func(a, b evidence.RulesetFacts) int {
+		if c := strings.Compare(a.Source, b.Source); c != 0 {
+			return c
+		}
+		return int(min(max(a.ID-b.ID, -1), 1))
+	})
+	f.Rulesets = f.Rulesets[:min(len(f.Rulesets), 200)]
+	return f
+}
+
+// ruleCovers reports whether an approval rule counts on a branch: one without
+// branches counts on all.
+func ruleCovers(ru *gl.ProjectApprovalRule, branch string) bool {
+	if len(ru.ProtectedBranches) == 0 || ru.AppliesToAllProtectedBranches {
+		return true
+	}
+	return slices.ContainsFunc(ru.ProtectedBranches, func(b *gl.ProtectedBranch) bool { return b != nil && covers(b.Name, branch) })
+}
+
+// open reports whether every developer is among those allowed.
+func open(levels []*gl.BranchAccessDescription) bool {
+	return slices.ContainsFunc(levels, func(a *gl.BranchAccessDescription) bool {
+		return a != nil && a.UserID == 0 && a.GroupID == 0 && a.DeployKeyID == 0 &&
+			a.AccessLevel > gl.NoPermissions && a.AccessLevel <= gl.DeveloperPermissions
+	})
+}
+
+// branchRule tells a protected branch as a ruleset. Who may push passes by the
+// merge request.
+func branchRule(b *gl.ProtectedBranch) evidence.RulesetFacts {
+	f := evidence.RulesetFacts{ID: int64(b.ID), Name: label(b.Name), Source: "protected-branch", Enforcement: "active", Bypass: "none"}
+	for _, l := range []struct {
+		verb   string
+		levels []*gl.BranchAccessDescription
+	}{{"push", b.PushAccessLevels}, {"merge", b.MergeAccessLevels}, {"unprotect", b.UnprotectAccessLevels}} {
+		for _, a := range l.levels {
+			if a == nil {
+				continue
+			}
+			may := allowed(a)
+			if l.verb == "push" && may != "none" {
+				f.BypassCount++
+				f.Bypass = "some"
+			}
+			f.Rules = append(f.Rules, l.verb+":"+may)
+		}
+	}
+	if b.AllowForcePush {
+		f.Rules = append(f.Rules, "force-push")
+	}
+	if b.CodeOwnerApprovalRequired {
+		f.Rules = append(f.Rules, "code-owners")
+	}
+	slices.Sort(f.Rules)
+	f.Rules = slices.Compact(f.Rules)
+	f.Rules = f.Rules[:min(len(f.Rules), 100)]
+	return f
+}
+
+// allowed names whom an access level lets pass. Single accounts stand as
+// "user": the rule says that there are some, and Raw who.
+func allowed(a *gl.BranchAccessDescription) string {
+	switch {
+	case a.DeployKeyID > 0:
+		return "deploy-key"
+	case a.UserID > 0:
+		return "user"
+	case a.GroupID > 0:
+		return fmt.Sprintf("group-%d", a.GroupID)
+	}
+	return roleName(a.AccessLevel)
+}
+
+func pushRule(p *gl.ProjectPushRules) evidence.RulesetFacts {
+	f := evidence.RulesetFacts{ID: int64(p.ID), Name: "push rule", Source: "push-rule", Enforcement: "active", Bypass: "none"}
+	for name, on := range map[string]bool{
+		"reject-unsigned": p.RejectUnsignedCommits, "committer-check": p.CommitCommitterCheck, "committer-name-check": p.CommitCommitterNameCheck,
+		"prevent-secrets": p.PreventSecrets, "member-check": p.MemberCheck, "deny-delete-tag": p.DenyDeleteTag, "reject-non-dco": p.RejectNonDCOCommits,
+		"message-pattern": p.CommitMessageRegex != "", "branch-pattern": p.BranchNameRegex != "", "mail-pattern": p.AuthorEmailRegex != "",
+	} {
+		if on {
+			f.Rules = append(f.Rules, name)
+		}
+	}
+	slices.Sort(f.Rules)
+	return f
+}
+
+func approvalSettings(s *gl.ProjectApprovals) evidence.RulesetFacts {
+	f := evidence.RulesetFacts{Name: "approval settings", Source: "approval-settings", Enforcement: "active", Bypass: "none"}
+	for name, on := range map[string]bool{
+		"author-may-approve": s.MergeRequestsAuthorApproval, "committers-may-approve": !s.MergeRequestsDisableCommittersApproval,
+		"rules-may-be-overridden": !s.DisableOverridingApproversPerMergeRequest, "push-resets-approvals": s.ResetApprovalsOnPush,
+		"code-owner-removals": s.SelectiveCodeOwnerRemovals, "password-to-approve": s.RequirePasswordToApprove,
+	} {
+		if on {
+			f.Rules = append(f.Rules, name)
+		}
+	}
+	slices.Sort(f.Rules)
+	return f
+}
+
+func set(p **bool, v bool) { *p = &v }

@@ -1,0 +1,370 @@
+package gitlab
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gl "github.com/xanzy/go-gitlab"
+
+	"evidenced/evidence"
+)
+
+// reportFiles are the security reports that jobs leave, by the type the server
+// gives them, with the name their analyzers write. A report lies both with the
+// server, which shows its findings in the highest edition only, and among the
+// job's artifacts, where it can be read by name.
+var reportFiles = map[string]string{
+	"sast":                   "gl-sast-report.json",
+	"dependency_scanning":    "gl-dependency-scanning-report.json",
+	"container_scanning":     "gl-container-scanning-report.json",
+	"secret_detection":       "gl-secret-detection-report.json",
+	"dast":                   "gl-dast-report.json",
+	"api_fuzzing":            "gl-api-fuzzing-report.json",
+	"coverage_fuzzing":       "gl-coverage-fuzzing-report.json",
+	"cluster_image_scanning": "gl-cluster-image-scanning-report.json",
+}
+
+// maxReport is the largest report that is asked for, in bytes as the server
+// counts them, which is compressed: about a fortieth of what it may become.
+const maxReport = 1 << 20
+
+// reportLook reads the reports of a project's pipelines.
+type reportLook struct {
+	*projectLook
+	unread int // reports that are there and cannot be read
+}
+
+// job reads the security reports of one job that ended.
+func (r *reportLook) job(q *run, j *gl.Job) error {
+	if !finished(j.Status) {
+		return nil
+	}
+	for _, a := range j.Artifacts {
+		file := reportFiles[a.FileType]
+		if file == "" {
+			continue
+		}
+		if expires := when(j.ArtifactsExpireAt); j.ErasedAt != nil || a.Size > maxReport || !expires.IsZero() && expires.Before(r.started) {
+			r.unread++
+			continue
+		}
+		if err := r.read(q, j, a.FileType, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reportLook) read(q *run, j *gl.Job, kind, file string) error {
+	p, err := r.get(r.ctx, r.api+"/jobs/"+strconv.Itoa(j.ID)+"/artifacts/"+file, nil)
+	if err == nil {
+		rep, err := readReport(p)
+		if err != nil {
+			return err
+		}
+		return r.emit(r.reportDraft(q, j, kind, rep))
+	}
+	if !refused(err) {
+		return err
+	}
+	rep, err := r.findings(q, kind)
+	if refused(err) {
+		r.unread++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.emit(r.reportDraft(q, j, kind, rep))
+}
+
+// claims says what was seen of reports: nothing is claimed when some were there
+// and could not be read.
+func (r *reportLook) claims(oldest time.Time) {
+	st := &r.st.Pipelines
+	if r.unread == 0 {
+		// A copy: the position itself is moved by the claim of the pipelines.
+		at := *st
+		r.claimList(r.ref, &at, r.cfg.PipelineHistory, oldest, r.created, "", evidence.PipelineReport)
+		return
+	}
+	r.note("project %d: %d security reports could not be read: expired, too large, not kept among the job's artifacts, or hidden from this credential", r.id, r.unread)
+	r.claim(r.ref, evidence.Blind, r.blindFrom(st.Looked), "security reports were made that cannot be read: expired, too large, or not available at this tier", 0, evidence.PipelineReport)
+}
+
+// report is what of a security report is read. See
+// https://gitlab.com/gitlab-org/security-products/security-report-schemas
+type report struct {
+	Scan struct {
+		Scanner scanner `json:"scanner"`
+		End     string  `json:"end_time"`
+		Status  string  `json:"status"`
+	} `json:"scan"`
+	Found []vulnerability `json:"vulnerabilities"`
+
+	page  *page
+	scans bool // it came with a scan, which tells its end
+}
+
+type scanner struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Vendor  struct {
+		Name string `json:"name"`
+	} `json:"vendor"`
+}
+
+type vulnerability struct {
+	ID          string       `json:"id"`
+	UUID        string       `json:"uuid"`
+	Severity    string       `json:"severity"`
+	State       string       `json:"state"`
+	Solution    string       `json:"solution"`
+	Scanner     scanner      `json:"scanner"`
+	Location    location     `json:"location"`
+	Identifiers []identifier `json:"identifiers"`
+}
+
+type identifier struct {
+	Type  string `json:"type"`
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	// The findings of the API call them otherwise.
+	ExternalType string `json:"external_type"`
+	ExternalID   string `json:"external_id"`
+}
+
+type location struct {
+	File       string `json:"file"`
+	Line       int    `json:"start_line"`
+	Image      string `json:"image"`
+	OS         string `json:"operating_system"`
+	Dependency struct {
+		Package struct {
+			Name string `json:"name"`
+		} `json:"package"`
+		Version string `json:"version"`
+	} `json:"dependency"`
+}
+
+func readReport(p *page) (*report, error) {
+	rep := &report{page: p}
+	if err := decode(p, rep); err != nil {
+		return nil, err
+	}
+	var has map[string]json.RawMessage
+	if err := decode(p, &has); err != nil {
+		return nil, err
+	}
+	if has["vulnerabilities"] == nil {
+		return nil, odd(p, "no security report")
+	}
+	rep.scans = has["scan"] != nil
+	return rep, nil
+}
+
+// findings asks the server for the findings of a pipeline, which it tells in
+// the highest edition.
+func (r *reportLook) findings(q *run, kind string) (*report, error) {
+	rep := &report{}
+	opt := struct {
+		gl.ListOptions
+		Pipeline int    `url:"pipeline_id"`
+		Type     string `url:"report_type"`
+		Scope    string `url:"scope"`
+	}{gl.ListOptions{PerPage: perPage}, q.ID, kind, "all"}
+	var parts []json.RawMessage
+	var first *page
+	_, err := r.list(r.ctx, r.api+"/vulnerability_findings", opt, func(p *page, raw json.RawMessage) error {
+		var v vulnerability
+		if err := decodeItem(p, raw, &v); err != nil {
+			return err
+		}
+		if first == nil {
+			first = p
+		}
+		rep.Found, parts = append(rep.Found, v), append(parts, raw)
+		return nil
+	})
+	if first == nil {
+		first = &page{req: evidence.Request{Agent: agent}}
+	}
+	rep.page = &page{body: encode(struct {
+		V []json.RawMessage `json:"vulnerabilities"`
+	}{parts}), req: first.req}
+	for _, v := range rep.Found {
+		rep.Scan.Scanner = v.Scanner
+		break
+	}
+	return rep, err
+}
+
+// maxFindings bounds the findings in the facts; all are counted.
+const maxFindings = 500
+
+// severities, worst first, in our words.
+var severities = []string{"Critical", "High", "Medium", "Low", "Negligible", "None", "Unknown"}
+
+func severity(s string) string {
+	switch strings.ToLower(s) {
+	case "critical":
+		return "Critical"
+	case "high":
+		return "High"
+	case "medium":
+		return "Medium"
+	case "low":
+		return "Low"
+	case "info", "negligible":
+		return "Negligible"
+	}
+	return "Unknown"
+}
+
+func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) evidence.Draft {
+	f := evidence.ReportFacts{
+		Repo: r.path, Pipeline: strconv.Itoa(q.ID), SHA: q.SHA, Job: label(j.Name), Type: kind,
+		Scanner: evidence.ScannerFacts{Name: label(rep.Scan.Scanner.Name), Vendor: label(rep.Scan.Scanner.Vendor.Name), Version: label(rep.Scan.Scanner.Version)},
+		Total:   len(rep.Found), BySeverity: map[string]int{}, FinishedAt: when(j.FinishedAt), ExpiresAt: when(j.ArtifactsExpireAt),
+	}
+	if t, err := time.Parse("2006-01-02T15:04:05", rep.Scan.End); err == nil && rep.scans {
+		f.FinishedAt = when(&t) // the schema's time: UTC, without a zone
+	}
+	for _, v := range rep.Found {
+		sev := severity(v.Severity)
+		f.BySeverity[sev]++
+		f.Findings = append(f.Findings, v.facts(sev))
+		if f.Image == "" && v.Location.Image != "" {
+			f.Image = imageName(v.Location.Image)
+			f.Digest = digestIn.FindString(v.Location.Image)
+		}
+	}
+	slices.SortStableFunc(f.Findings, func(a, b evidence.ScanFinding) int {
+		if c := slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID+"\x00"+a.Package+"\x00"+a.Place, b.ID+"\x00"+b.Package+"\x00"+b.Place)
+	})
+	if n := len(f.Findings); n > maxFindings {
+		f.Findings, f.Cut = f.Findings[:maxFindings], n-maxFindings
+	}
+	for len(encode(f.Findings)) > maxFileBytes {
+		half := len(f.Findings) / 2
+		f.Cut += len(f.Findings) - half
+		f.Findings = f.Findings[:half]
+	}
+	d := r.draft(evidence.PipelineReport, evidence.OpEvent, rep.page.req, f)
+	if at := newer(f.FinishedAt, when(j.FinishedAt)); !at.IsZero() {
+		d.OccurredAt, d.Basis = at, evidence.BasisSource
+	}
+	d.Key = r.key("/%d/%s", j.ID, kind)
+	d.Subject = r.pipelineRef(r.path, q.ID)
+	d.Links = commitLinks(q.SHA)
+	if m := mergeRef.FindStringSubmatch(q.Ref); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		d.Links = append(d.Links, r.changeRef(r.path, n))
+	}
+	d.Links = append(d.Links, imageLinks(f.Image, f.Digest)...)
+	d.Raw, d.Removed = redact(rep.page.body)
+	return d
+}
+
+func (v *vulnerability) facts(sev string) evidence.ScanFinding {
+	f := evidence.ScanFinding{
+		ID: label(v.name()), Package: label(v.Location.Dependency.Package.Name), Version: label(v.Location.Dependency.Version),
+		Severity: sev, Place: label(v.Location.File),
+	}
+	if f.Place != "" && v.Location.Line > 0 {
+		f.Place += ":" + strconv.Itoa(v.Location.Line)
+	}
+	if f.Place == "" {
+		f.Place = label(v.Location.OS)
+	}
+	if v.State != "" {
+		f.Status = word(v.State)
+	}
+	return f
+}
+
+// name prefers a CVE, then the scanner's own rule, then the report's id.
+func (v *vulnerability) name() string {
+	for _, i := range v.Identifiers {
+		if strings.EqualFold(i.Type+i.ExternalType, "cve") {
+			return i.Value + i.ExternalID
+		}
+	}
+	for _, i := range v.Identifiers {
+		if s := i.Value + i.ExternalID; s != "" {
+			return s
+		}
+	}
+	return v.ID + v.UUID
+}
+
+// imageName gives an image as images name it, without a scheme or credentials.
+func imageName(s string) string {
+	if u, err := url.Parse(s); err == nil && u.Host != "" {
+		s = u.Host + u.Path
+	}
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		if at := s[:i]; digestIn.MatchString(s[i:]) {
+			s = at
+		} else {
+			s = s[i+1:]
+		}
+	}
+	return short(clean(s))
+}
+
+// remover names this remover and its version: it stands first in
+// Draft.Removed. Version 1 takes out of a report, wherever they stand, what may
+// quote a secret that was found (the source code extract, details, evidence
+// with requests and answers, tracking) and what names people (the commit with
+// its author, feedback of who dismissed a finding).
+const remover = "gitlab-remover/1"
+
+var removedMembers = []string{
+	"raw_source_code_extract", "source_code_extract", "details", "evidence", "tracking", "flags",
+	"commit", "author", "dismissal_feedback", "issue_feedback", "merge_request_feedback",
+}
+
+// redact writes a report again without what may be a secret or a person.
+// Numbers keep their digits; a body that is no JSON is taken out whole.
+func redact(raw []byte) (clean []byte, removed []string) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil || dec.More() {
+		return nil, []string{remover, ""}
+	}
+	found := map[string]bool{}
+	strip(v, "", found)
+	if len(found) == 0 {
+		return raw, nil
+	}
+	return encode(v), append([]string{remover}, sorted(found)...)
+}
+
+func strip(v any, at string, found map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, sub := range v {
+			where := at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(k)
+			if slices.Contains(removedMembers, k) {
+				delete(v, k)
+				found[where] = true
+				continue
+			}
+			strip(sub, where, found)
+		}
+	case []any:
+		for _, sub := range v {
+			strip(sub, at+"/-", found) // one pointer for all items: there may be thousands
+		}
+	}
+}
