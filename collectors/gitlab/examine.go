@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type examination struct {
 	out        collectors.Examination
 	enterprise bool // what the server says of its edition
 	told       bool
+	dead       bool // the token is refused: nothing else can be tried
 }
 
 func (x *examination) add(name string, a collectors.Access, hint string, kinds ...evidence.Kind) {
@@ -38,7 +40,7 @@ func (x *examination) add(name string, a collectors.Access, hint string, kinds .
 }
 
 func (x *examination) all() error {
-	if err := x.token(); err != nil {
+	if err := x.token(); err != nil || x.dead {
 		return err
 	}
 	if err := x.version(); err != nil {
@@ -48,7 +50,7 @@ func (x *examination) all() error {
 		if !refused(err) {
 			return err
 		}
-		x.add("projects", collectors.Missing, "give the token's account a role in every group and project that is configured, or correct their names", x.kinds()...)
+		x.add("projects", collectors.Missing, "give the token's account a role in every group and project that is configured, or correct their names", x.Kinds()...)
 		return nil
 	}
 	x.add(fmt.Sprintf("%d projects", len(x.projects)), collectors.Readable, "")
@@ -74,8 +76,6 @@ func (x *examination) all() error {
 	return nil
 }
 
-func (x *examination) kinds() []evidence.Kind { return x.Kinds() }
-
 // token reads what the token may do and when it ends.
 func (x *examination) token() error {
 	p, err := x.get(x.ctx, "personal_access_tokens/self", nil)
@@ -83,8 +83,9 @@ func (x *examination) token() error {
 		x.add("scopes of the token", collectors.Untold, "use a group access token: the server tells its scopes and its end")
 		return x.account()
 	}
-	if s := fetch.Status(err); s == 401 {
-		x.add("the token", collectors.Missing, "make a new token of scope read_api: this one is revoked, expired or wrong", x.kinds()...)
+	if fetch.Status(err) == http.StatusUnauthorized {
+		x.dead = true
+		x.add("the token", collectors.Missing, "make a new token of scope read_api: this one is revoked, expired or wrong", x.Kinds()...)
 		return nil
 	}
 	if err != nil {
@@ -112,7 +113,7 @@ func (x *examination) token() error {
 	if slices.Contains(t.Scopes, "read_api") || slices.Contains(t.Scopes, "api") {
 		x.add("scope read_api", collectors.Readable, "")
 	} else {
-		x.add("scope read_api", collectors.Missing, "make a token of scope read_api", x.kinds()...)
+		x.add("scope read_api", collectors.Missing, "make a token of scope read_api", x.Kinds()...)
 	}
 	return nil
 }
@@ -120,7 +121,7 @@ func (x *examination) token() error {
 func (x *examination) version() error {
 	p, err := x.get(x.ctx, "metadata", nil)
 	if fetch.Status(err) != 0 {
-		return nil // older servers do not tell, and a dead token was told already
+		return nil // older servers do not tell
 	}
 	if err != nil {
 		return err
@@ -146,8 +147,6 @@ func (x *examination) try(name, path string, opt any, tier, need string, kinds .
 		x.add(name, collectors.Missing, need+"; the edition must be "+tier, kinds...)
 	case refused(err):
 		x.add(name, collectors.Missing, need, kinds...)
-	case fetch.Status(err) == 401:
-		return nil
 	default:
 		return err
 	}

@@ -123,7 +123,12 @@ var mailLike = regexp.MustCompile(`[^\s@<>"',;]+@[^\s@<>"',;]+`)
 
 // label makes a name that somebody gave to a thing fit for facts: short,
 // without control characters and without mail addresses.
-func label(s string) string { return short(mailLike.ReplaceAllString(clean(s), "{mail}")) }
+func label(s string) string {
+	if s = clean(s); strings.Contains(s, "@") {
+		s = mailLike.ReplaceAllString(s, "{mail}")
+	}
+	return short(s)
+}
 
 // word keeps a word of one of the source's own lists; anything else is "other".
 func word(s string) string {

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -248,7 +249,7 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 		if c := slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity); c != 0 {
 			return c
 		}
-		return strings.Compare(a.ID+"\x00"+a.Package+"\x00"+a.Place, b.ID+"\x00"+b.Package+"\x00"+b.Place)
+		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Package, b.Package), strings.Compare(a.Place, b.Place))
 	})
 	if n := len(f.Findings); n > maxFindings {
 		f.Findings, f.Cut = f.Findings[:maxFindings], n-maxFindings
@@ -264,7 +265,7 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 	}
 	d.Key = r.key("/%d/%s", j.ID, kind)
 	d.Subject = r.pipelineRef(r.path, q.ID)
-	d.Links = commitLinks(q.SHA)
+	d.Links = append(commitLinks(q.SHA), d.Subject)
 	if m := mergeRef.FindStringSubmatch(q.Ref); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		d.Links = append(d.Links, r.changeRef(r.path, n))
@@ -342,29 +343,49 @@ func redact(raw []byte) (clean []byte, removed []string) {
 	if err := dec.Decode(&v); err != nil || dec.More() {
 		return nil, []string{remover, ""}
 	}
-	found := map[string]bool{}
-	strip(v, "", found)
-	if len(found) == 0 {
+	w := &stripper{found: map[string]bool{}}
+	w.strip(v)
+	if len(w.found) == 0 {
 		return raw, nil
 	}
-	return encode(v), append([]string{remover}, sorted(found)...)
+	return encode(v), append([]string{remover}, sorted(w.found)...)
 }
 
-func strip(v any, at string, found map[string]bool) {
+// stripper takes members out of a value and remembers the pointers of what it
+// took. One pointer stands for all items of a list: a report may have thousands.
+type stripper struct {
+	path  []string
+	found map[string]bool
+}
+
+func (w *stripper) strip(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, sub := range v {
-			where := at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(k)
+			w.path = append(w.path, k)
 			if slices.Contains(removedMembers, k) {
 				delete(v, k)
-				found[where] = true
-				continue
+				w.found[w.pointer()] = true
+			} else {
+				w.strip(sub)
 			}
-			strip(sub, where, found)
+			w.path = w.path[:len(w.path)-1]
 		}
 	case []any:
+		w.path = append(w.path, "-")
 		for _, sub := range v {
-			strip(sub, at+"/-", found) // one pointer for all items: there may be thousands
+			w.strip(sub)
 		}
+		w.path = w.path[:len(w.path)-1]
 	}
+}
+
+// pointer is the JSON pointer of where w stands (RFC 6901).
+func (w *stripper) pointer() string {
+	var b strings.Builder
+	for _, p := range w.path {
+		b.WriteByte('/')
+		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(p, "~", "~0"), "/", "~1"))
+	}
+	return b.String()
 }
