@@ -127,6 +127,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		}
 	}
 	tried, first := 0, error(nil)
+	hidden := len(l.failed)
 	each := func(what string, err error) error {
 		tried++
 		if err == nil {
@@ -152,7 +153,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			return err
 		}
 	}
-	if tried > 0 && len(l.failed) == tried {
+	if tried > 0 && len(l.failed)-hidden == tried {
 		return first
 	}
 	l.renamed()
@@ -188,9 +189,10 @@ type look struct {
 	started  time.Time
 	window   evidence.Period
 	identity string
-	groups   []group
+	groups   []group // the configured ones and those below them
 	projects []project
 	seen     []evidence.Seen
+	unlisted int // groups and projects that are configured and hidden
 	settings int // containers whose settings were read or could not be
 	counts   []evidence.SourceCount
 	failed   []string // containers that could not be read
@@ -296,12 +298,12 @@ func (l *look) claims() []evidence.Seen {
 	for _, s := range l.seen {
 		k := fmt.Sprint(s.Kinds)
 		partly := slices.Contains(s.Kinds, evidence.AccessMember) || slices.Contains(s.Kinds, evidence.ChangeProtection)
-		all := len(l.projects)
+		all := len(l.projects) + l.unlisted
 		if partly || slices.Contains(s.Kinds, evidence.AccessAudit) {
 			all += len(l.groups)
 		}
 		switch {
-		case partly && l.settings < all:
+		case partly && l.settings < len(l.groups)+len(l.projects):
 		case differ[k] || n[k] != all && n[k] > 0:
 			out = append(out, s)
 		case n[k] > 0:

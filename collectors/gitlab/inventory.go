@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -77,8 +78,9 @@ func (l *look) account() error {
 }
 
 // inventory lists what is to be read: the projects of the groups and those
-// named by themselves, each once. A list that cannot be read is the end of the
-// run: nobody would know what is missing.
+// named by themselves, each once. A group or project that is hidden does not
+// hold up the others; a list that cannot be read for any other reason is the
+// end of the run: nobody would know what is missing.
 func (l *look) inventory() error {
 	seen := map[int]bool{}
 	add := func(p *page, raw json.RawMessage, chosen bool) error {
@@ -92,22 +94,38 @@ func (l *look) inventory() error {
 		}
 		return nil
 	}
+	var first error
+	hidden := func(what string, err error) error {
+		if !refused(err) {
+			return err
+		}
+		l.unlisted++
+		l.failed = append(l.failed, fmt.Sprintf("%s: %v", what, err))
+		if first == nil {
+			first = fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	}
 	for _, name := range l.cfg.Groups {
-		if err := l.groupProjects(name, add); err != nil {
+		if err := hidden("group "+name, l.groupProjects(name, add)); err != nil {
 			return err
 		}
 	}
 	for _, name := range l.cfg.Projects {
 		p, err := l.get(l.ctx, "projects/"+gl.PathEscape(name), nil)
-		if err != nil {
-			return err
+		if err == nil {
+			err = add(p, p.body, true)
 		}
-		if err := add(p, p.body, true); err != nil {
+		if err := hidden("project "+name, err); err != nil {
 			return err
 		}
 	}
+	if len(l.projects) == 0 && first != nil {
+		return first
+	}
 	// By age, so that a new project does not change the order of the others.
 	slices.SortFunc(l.projects, func(a, b project) int { return a.id - b.id })
+	slices.SortFunc(l.groups, func(a, b group) int { return a.id - b.id })
 	return nil
 }
 
@@ -129,8 +147,9 @@ func (l *look) groupProjects(name string, add func(*page, json.RawMessage, bool)
 	if !strings.EqualFold(g.Path, strings.TrimSuffix(name, "/")) {
 		l.note("group %s was renamed or moved at the source: change its name under groups", name)
 	}
-	if !slices.ContainsFunc(l.groups, func(o group) bool { return o.id == g.ID }) {
-		l.groups = append(l.groups, group{g.ID, g.Path})
+	l.addGroup(group{g.ID, g.Path})
+	if err := l.subgroups(g.ID); err != nil {
+		return err
 	}
 	var req evidence.Request
 	ids := map[int]bool{}
@@ -155,6 +174,38 @@ func (l *look) groupProjects(name string, add func(*page, json.RawMessage, bool)
 	}
 	l.count("projects of group "+strconv.Itoa(g.ID), req, total, len(ids))
 	return nil
+}
+
+// subgroups lists the groups below a group: each has members and audit events
+// of its own, which those above it do not show. Of the chosen paths those are
+// read that hold a chosen project.
+func (l *look) subgroups(id int) error {
+	_, err := l.list(l.ctx, "groups/"+strconv.Itoa(id)+"/descendant_groups", &gl.ListDescendantGroupsOptions{
+		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("id"), Sort: gl.Ptr("asc"),
+	}, func(p *page, raw json.RawMessage) error {
+		var g struct {
+			ID   int    `json:"id"`
+			Path string `json:"full_path"`
+		}
+		if err := decodeItem(p, raw, &g); err != nil {
+			return err
+		}
+		if g.ID <= 0 || !fullPath.MatchString(g.Path) {
+			return odd(p, "no group")
+		}
+		above := func(p string) bool { return len(p) > len(g.Path) && strings.EqualFold(p[:len(g.Path)+1], g.Path+"/") }
+		if l.cfg.includes(g.Path) || slices.ContainsFunc(l.cfg.Include, above) {
+			l.addGroup(group{g.ID, g.Path})
+		}
+		return nil
+	})
+	return err
+}
+
+func (l *look) addGroup(g group) {
+	if !slices.ContainsFunc(l.groups, func(o group) bool { return o.id == g.id }) {
+		l.groups = append(l.groups, g)
+	}
 }
 
 func readProject(p *page, raw json.RawMessage) (project, error) {

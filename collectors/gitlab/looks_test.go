@@ -47,7 +47,7 @@ func TestIdle(t *testing.T) {
 	if o := last(second).Requests; o != got {
 		t.Errorf("the observation tells %d requests, %d were made", o, got)
 	}
-	if want := 3*n + 5; got != want {
+	if want := 3*n + 6; got != want {
 		t.Errorf("a quiet look at %d projects made %d requests, want %d", n, got, want)
 	}
 	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.PipelineRun, evidence.DeployRelease, evidence.AccessAudit} {
@@ -364,20 +364,72 @@ func TestChildren(t *testing.T) {
 	}
 }
 
-// TestVanished notices a pipeline that was deleted at the source.
+// TestVanished notices a pipeline that was deleted at the source, in a quiet
+// project and in a busy one.
 func TestVanished(t *testing.T) {
-	f := newFake(t, nil)
-	f.set("projects/acme/app", f.project(5, "acme/app", now.Add(-48*time.Hour)))
-	p := obj{"id": 70, "sha": sha1, "status": "success", "updated_at": now.Add(-time.Hour)}
-	f.set("projects/5/pipelines", []obj{p})
-	f.set("projects/5/pipelines/70", p)
+	for name, activity := range map[string]time.Time{"quiet": now.Add(-48 * time.Hour), "busy": now.Add(26 * time.Hour)} {
+		f := newFake(t, nil)
+		f.set("projects/acme/app", f.project(5, "acme/app", activity))
+		rec := f.must(nil)
+		pipe := func(id int) obj {
+			return obj{"id": id, "sha": sha1, "status": "success", "updated_at": now.Add(time.Minute)}
+		}
+		f.set("projects/5/pipelines", []obj{pipe(71), pipe(70)})
+		f.set("projects/5/pipelines/70", pipe(70))
+		f.set("projects/5/pipelines/71", pipe(71))
+		f.clock = now.Add(5 * time.Minute)
+		rec = f.must(rec.Resume())
+		f.set("projects/5/pipelines", []obj{pipe(71)})
+		f.set("projects/5/pipelines/70", refusal{status: 404})
+		f.clock = now.Add(25 * time.Hour)
+		rec = f.must(rec.Resume())
+		told := slices.DeleteFunc(last(rec).Notes, func(n string) bool { return !strings.Contains(n, "was deleted") })
+		if len(told) != 1 || !strings.Contains(told[0], "pipeline 70 ") {
+			t.Errorf("%s: notes %q", name, told)
+		}
+		f.clock = now.Add(50 * time.Hour)
+		rec = f.must(rec.Resume())
+		if slices.ContainsFunc(last(rec).Notes, func(n string) bool { return strings.Contains(n, "was deleted") }) {
+			t.Errorf("%s: told twice", name)
+		}
+	}
+}
+
+// TestHidden: a project that became hidden does not hold up the others, and
+// nothing is claimed for the whole source.
+func TestHidden(t *testing.T) {
+	f := newFake(t, func(c *Config) { c.Projects = []string{"acme/app", "acme/gone"} })
 	rec := f.must(nil)
-	f.set("projects/5/pipelines", []obj{})
-	f.set("projects/5/pipelines/70", refusal{status: 404})
-	f.clock = now.Add(25 * time.Hour)
-	rec = f.must(rec.Resume())
-	if !slices.ContainsFunc(last(rec).Notes, func(n string) bool { return strings.Contains(n, "pipeline 70 was deleted") }) {
-		t.Errorf("notes %q", last(rec).Notes)
+	if !strings.Contains(last(rec).Incomplete, "project acme/gone") {
+		t.Errorf("incomplete: %q", last(rec).Incomplete)
+	}
+	if c := claimed(rec, evidence.ChangeMerge); !strings.HasPrefix(c, "project:acme/acme/app ") {
+		t.Errorf("claimed %q", c)
+	}
+	f.set("projects/acme/app", refusal{status: 404})
+	if _, err := f.poll(nil); !problem.Is(err, problem.NotFound) {
+		t.Errorf("nothing is visible: %v", err)
+	}
+}
+
+// TestSubgroups reads the members and events of the groups below, and of the
+// chosen paths only those that hold a chosen project.
+func TestSubgroups(t *testing.T) {
+	f := newFake(t, func(c *Config) {
+		c.Projects, c.Groups, c.Include = nil, []string{"acme"}, []string{"acme/one", "acme/two/app"}
+	})
+	f.set("groups/acme", obj{"id": 9, "full_path": "acme"})
+	f.set("groups/9/projects", []obj{f.project(5, "acme/two/app", now), f.project(6, "acme/two/other", now)})
+	f.set("groups/9/descendant_groups", []obj{{"id": 13, "full_path": "acme/three"}, {"id": 12, "full_path": "acme/two"}, {"id": 11, "full_path": "acme/one/deep"}})
+	f.set("groups/12/members/all", refusal{200, map[string]string{"X-Total": "2"}, `[{"id":3,"access_level":30}]`})
+	rec := f.must(nil)
+	if d := cmp.Diff([]string{"group 9", "group 11", "group 12", "project 5"}, last(rec).Sees); d != "" {
+		t.Errorf("sees (-want +got):\n%s", d)
+	}
+	for _, c := range rec.Completed {
+		if c.Scope.Name == "acme/two" {
+			t.Error("a list of members is complete although the source counts more")
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type container struct {
 	ref   evidence.Ref
 	scope []evidence.Ref
 	lists *[]string // that were readable once
+	short bool      // fewer members came than the source counts
 }
 
 func (r *projectLook) members() error {
@@ -118,7 +119,7 @@ func (c *container) read(keys bool) error {
 		c.claim(c.ref, evidence.Blind, c.blindFrom(time.Time{}), "members are hidden from the credential", c.cfg.SettingsEvery, evidence.AccessMember)
 		return nil
 	}
-	if whole {
+	if whole && !c.short {
 		c.sink.Complete(evidence.AccessMember, c.ref)
 		c.claim(c.ref, evidence.Instants, c.started, "", c.cfg.SettingsEvery, evidence.AccessMember)
 	}
@@ -161,6 +162,7 @@ func (c *container) people() error {
 	})
 	if err == nil {
 		c.count("members of "+c.name, req, total, len(seen))
+		c.short = int64(len(seen)) < total
 	}
 	return err
 }

@@ -18,15 +18,17 @@ const (
 	maxJobs     = 500
 	maxRecent   = 500
 	maxChildren = 200
+	maxGone     = 20
 	maxDepth    = 3 // of child pipelines; the server allows two
 )
 
 // pipelines reads every pipeline that was updated since the last look, and the
 // child pipelines that had not ended then.
-func (r *projectLook) pipelines(full bool) error {
+func (r *projectLook) pipelines() error {
 	st := &r.st.Pipelines
 	floor := r.floor(st, r.cfg.PipelineHistory)
-	if full && !r.st.Since.IsZero() && r.st.Since.Before(floor) {
+	count := !r.st.Since.IsZero() && r.started.Sub(r.st.Since) >= r.cfg.FullEvery
+	if count && r.st.Since.Before(floor) {
 		floor = r.st.Since // the list from there also shows what is gone
 	}
 	list, err := r.sweep("pipelines", r.api+"/pipelines", &gl.ListProjectPipelinesOptions{
@@ -43,8 +45,8 @@ func (r *projectLook) pipelines(full bool) error {
 	if err != nil {
 		return err
 	}
-	if full {
-		if err := r.vanished(list, floor); err != nil {
+	if count {
+		if err := r.vanished(list); err != nil {
 			return err
 		}
 	}
@@ -76,6 +78,9 @@ func (r *projectLook) pipelines(full bool) error {
 			}
 		}
 	}
+	if r.st.Since.IsZero() {
+		r.st.Since = r.started
+	}
 	r.claimList(r.ref, st, r.cfg.PipelineHistory, oldest, r.created, "", evidence.PipelineRun)
 	reports.claims(oldest)
 	return nil
@@ -83,8 +88,8 @@ func (r *projectLook) pipelines(full bool) error {
 
 // remember keeps the ids of the pipelines of about a day.
 func (r *projectLook) remember(id int) {
-	if r.st.Since.IsZero() {
-		r.st.Since = r.started
+	if r.st.Pipelines.Looked.IsZero() {
+		return // what is read from history is not followed up
 	}
 	if !slices.Contains(r.st.Recent, id) {
 		r.st.Recent = append(r.st.Recent, id)
@@ -94,13 +99,18 @@ func (r *projectLook) remember(id int) {
 	}
 }
 
-// vanished looks, at a full look, for pipelines that were recorded since the
-// last one and are listed no longer. An owner can delete pipelines, and so can
-// an automatic clean-up; what was recorded of them stays.
-func (r *projectLook) vanished(list []listed, floor time.Time) error {
+// vanished looks, once in FullEvery, for pipelines that were recorded since the
+// last time and are listed no longer. An owner can delete pipelines, and so can
+// an automatic clean-up; what was recorded of them stays. One that was updated
+// before Since and not deleted is listed no longer either, so each is asked for.
+func (r *projectLook) vanished(list []listed) error {
 	there := map[int]bool{}
+	recent, since := []int{}, r.started.Add(-r.cfg.FullEvery)
 	for _, it := range list {
 		there[it.id] = true
+		if !it.updated.Before(since) {
+			recent = append(recent, it.id)
+		}
 	}
 	gone := 0
 	for _, id := range r.st.Recent {
@@ -115,12 +125,12 @@ func (r *projectLook) vanished(list []listed, floor time.Time) error {
 		case err != nil:
 			return err
 		}
-		if gone == 20 {
+		if gone == maxGone {
 			r.note("project %d: more pipelines were deleted at the source", r.id)
 			break
 		}
 	}
-	r.after = append(r.after, func() { r.st.Recent, r.st.Since = nil, time.Time{} })
+	r.after = append(r.after, func() { r.st.Recent, r.st.Since = recent[:min(len(recent), maxRecent)], since })
 	return nil
 }
 

@@ -67,7 +67,7 @@ func (r *projectLook) all() error {
 			return err
 		}
 	}
-	for _, step := range []func() error{func() error { return r.pipelines(full) }, r.releases, r.settingsOf, r.auditOf} {
+	for _, step := range []func() error{r.pipelines, r.releases, r.settingsOf, r.auditOf} {
 		if err := step(); err != nil {
 			return err
 		}
