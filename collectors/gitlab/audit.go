@@ -212,6 +212,7 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 	d.Subject = evidence.NewRef("line", a.authority, f.ID)
 	d.People = who.list
 	d.Scope = a.scopeOfEvent(e)
+	d.Links = d.Scope[:min(len(d.Scope), 1)] // the group or project
 	d.Raw = e.raw
 	return d
 }

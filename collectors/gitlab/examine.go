@@ -16,8 +16,12 @@ import (
 	"evidenced/evidence"
 )
 
+// maxExamined bounds the projects and the groups an examination asks about: a
+// token of a group has the same role in all of them, as a rule.
+const maxExamined = 10
+
 // Examine implements collectors.Examiner. Everything that a look reads is tried
-// once, at the first project and group that can be listed.
+// once at each of the first projects and groups that can be listed.
 func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error) {
 	c.fetch.ResetStats()
 	x := &examination{look: &look{Collector: c, ctx: ctx, started: c.env.Clock().UTC()}}
@@ -54,26 +58,38 @@ func (x *examination) all() error {
 		return nil
 	}
 	x.add(fmt.Sprintf("%d projects", len(x.projects)), collectors.Readable, "")
-	if len(x.projects) > 0 {
-		if err := x.project(x.projects[0]); err != nil {
+	for _, p := range x.projects[:min(len(x.projects), maxExamined)] {
+		if err := x.project(p); err != nil {
 			return err
 		}
 	}
-	if len(x.groups) > 0 {
-		g := x.groups[0]
-		if err := x.try("members of "+g.path, "groups/"+strconv.Itoa(g.id)+"/members/all", nil, "", "a role in the group", evidence.AccessMember); err != nil {
+	for _, g := range x.groups[:min(len(x.groups), maxExamined)] {
+		if err := x.group(g); err != nil {
 			return err
 		}
-		if !x.cfg.InstanceAudit {
-			if err := x.auditRight("audit events of "+g.path, "groups/"+strconv.Itoa(g.id)+"/audit_events", "the role Owner in the group"); err != nil {
-				return err
-			}
-		}
+	}
+	if n := len(x.projects) - maxExamined; n > 0 {
+		x.add(fmt.Sprintf("%d more projects", n), collectors.Untold, "each run notes what it could not read of them")
 	}
 	if x.cfg.InstanceAudit {
 		return x.auditRight("audit events of the server", "audit_events", "an account that is administrator or auditor")
 	}
 	return nil
+}
+
+func (x *examination) group(g group) error {
+	api := "groups/" + strconv.Itoa(g.id)
+	one := &gl.ListOptions{PerPage: 1}
+	if err := x.try("members of "+g.path, api+"/members/all", one, "", "a role in the group", evidence.AccessMember); err != nil {
+		return err
+	}
+	if err := x.try("access tokens of "+g.path, api+"/access_tokens", one, "", "the role Owner in the group", evidence.AccessMember); err != nil {
+		return err
+	}
+	if x.cfg.InstanceAudit {
+		return nil
+	}
+	return x.auditRight("audit events of "+g.path, api+"/audit_events", "the role Owner in the group")
 }
 
 // token reads what the token may do and when it ends.

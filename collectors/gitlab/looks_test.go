@@ -433,6 +433,25 @@ func TestSubgroups(t *testing.T) {
 	}
 }
 
+// TestEnvironments reads deployments to the chosen environments only, and
+// counts all of them.
+func TestEnvironments(t *testing.T) {
+	f := newFake(t, func(c *Config) { c.Environments = []string{"production"} })
+	dep := func(id int, env string) obj {
+		return obj{"id": id, "sha": sha1, "status": "success", "created_at": now.Add(-time.Hour), "updated_at": now.Add(-time.Hour), "environment": obj{"name": env}}
+	}
+	f.set("projects/5/deployments", []obj{dep(1, "production"), dep(2, "review/x")})
+	f.set("projects/5/deployments/1", dep(1, "production"))
+	rec := f.must(nil)
+	ds := rec.Of(evidence.DeployRelease)
+	if len(ds) != 1 || facts[evidence.ReleaseFacts](t, ds[0]).Environment != "production" {
+		t.Errorf("%d deployments", len(ds))
+	}
+	if slices.ContainsFunc(f.requests(), func(s string) bool { return strings.HasPrefix(s, "projects/5/deployments/2") }) {
+		t.Error("a deployment that is not asked for was read")
+	}
+}
+
 // TestReconcile sets the source's totals beside ours.
 func TestReconcile(t *testing.T) {
 	f := newFake(t, nil)
@@ -470,7 +489,6 @@ func TestFaults(t *testing.T) {
 		{name: "null for a list", path: list, with: refusal{status: 200, body: `null`}, code: problem.Source},
 		{name: "page without end", path: list, with: refusal{200, map[string]string{"X-Next-Page": "1"}, `[]`}, code: problem.Source},
 		{name: "next page is no number", path: list, with: refusal{200, map[string]string{"X-Next-Page": "x"}, `[]`}, code: problem.Source},
-		{name: "next link elsewhere", path: list, with: refusal{200, map[string]string{"Link": `<https://elsewhere.example/api/v4/x?cursor=1>; rel="next"`}, `[]`}, code: problem.Source},
 		{name: "next link to itself", path: list, with: refusal{200, map[string]string{"Link": `</api/v4/x?cursor=1>; rel="next"`}, `[]`}, code: problem.Source},
 	}
 	for _, tt := range tests {
@@ -488,6 +506,23 @@ func TestFaults(t *testing.T) {
 				t.Errorf("the error shows the token: %v", err)
 			}
 		})
+	}
+}
+
+// TestForeignLink: a next link to another server ends the list with an error,
+// although its query would do at ours.
+func TestForeignLink(t *testing.T) {
+	for link, fine := range map[string]bool{"https://elsewhere.example/api/v4/x?cursor=1": false, "URL/api/v4/x?cursor=1": true} {
+		f := newFake(t, nil)
+		f.set("projects/5/merge_requests", func(r *http.Request) any {
+			if r.URL.Query().Get("cursor") != "" {
+				return []obj{}
+			}
+			return refusal{200, map[string]string{"Link": "<" + strings.Replace(link, "URL", f.url, 1) + `>; rel="next"`}, `[]`}
+		})
+		if _, err := f.poll(nil); fine != (err == nil) {
+			t.Errorf("%s: got %v", link, err)
+		}
 	}
 }
 

@@ -242,6 +242,7 @@ func (c *container) state(id string, f evidence.MemberFacts, req evidence.Reques
 	d := c.draft(evidence.AccessMember, evidence.OpSet, req, f)
 	d.Key = c.level + "/" + c.name[strings.LastIndexByte(c.name, ' ')+1:] + "/" + id
 	d.Subject = c.memberRef(c.path, id)
+	d.Links = []evidence.Ref{c.ref}
 	d.Scope = c.scope
 	return d
 }

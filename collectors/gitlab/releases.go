@@ -17,11 +17,18 @@ import (
 func (r *projectLook) releases() error {
 	st := &r.st.Releases
 	floor := r.floor(st, r.cfg.History)
+	others := map[int]bool{} // to environments that are not asked for
 	list, err := r.sweep("deployments", r.api+"/deployments", &gl.ListProjectDeploymentsOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("updated_at"), Sort: gl.Ptr("desc"), UpdatedAfter: after(floor),
 	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
-		var b brief
+		var b struct {
+			brief
+			Environment gl.Environment `json:"environment"`
+		}
 		err := decodeItem(p, raw, &b)
+		if len(r.cfg.Environments) > 0 && !slices.Contains(r.cfg.Environments, b.Environment.Name) {
+			others[b.ID] = true
+		}
 		return listed{b.ID, when(b.Updated)}, err
 	})
 	if refused(err) {
@@ -32,8 +39,10 @@ func (r *projectLook) releases() error {
 	}
 	oldest := time.Time{}
 	for i, it := range list {
-		if err := r.release(it.id); err != nil {
-			return err
+		if !others[it.id] {
+			if err := r.release(it.id); err != nil {
+				return err
+			}
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -71,9 +80,6 @@ func (r *projectLook) release(id int) error {
 	d, err := readDeployment(p, id)
 	if err != nil {
 		return err
-	}
-	if len(r.cfg.Environments) > 0 && !slices.Contains(r.cfg.Environments, d.Environment.Name) {
-		return nil
 	}
 	if r.envs == nil {
 		if r.envs, err = r.environments(); err != nil {
