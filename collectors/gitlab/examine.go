@@ -14,6 +14,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 // maxExamined bounds the projects and the groups an examination asks about: a
@@ -36,7 +37,6 @@ type examination struct {
 	out        collectors.Examination
 	enterprise bool // what the server says of its edition
 	told       bool
-	dead       bool // the token is refused: nothing else can be tried
 }
 
 func (x *examination) add(name string, a collectors.Access, hint string, kinds ...evidence.Kind) {
@@ -44,7 +44,7 @@ func (x *examination) add(name string, a collectors.Access, hint string, kinds .
 }
 
 func (x *examination) all() error {
-	if err := x.token(); err != nil || x.dead {
+	if err := x.token(); err != nil {
 		return err
 	}
 	if err := x.version(); err != nil {
@@ -100,9 +100,8 @@ func (x *examination) token() error {
 		return x.account()
 	}
 	if fetch.Status(err) == http.StatusUnauthorized {
-		x.dead = true
-		x.add("the token", collectors.Missing, "make a new token of scope read_api: this one is revoked, expired or wrong", x.Kinds()...)
-		return nil
+		return problem.Wrap(problem.Credential, err, "the server refuses the token").
+			WithHint("it expired, was revoked or is wrong: make a new one of scope read_api and put it into token_file")
 	}
 	if err != nil {
 		return err
