@@ -82,10 +82,19 @@ type Options struct {
 	// AllowLoopback lets a host name resolve to a loopback address. The name
 	// localhost and literal loopback addresses are always allowed.
 	AllowLoopback bool
+	// Under makes the transport that sends requests, in place of our own, for
+	// sources whose libraries bring the credential and the TLS settings (a
+	// kubeconfig). It must connect with the dial function it is given, which
+	// refuses what no source is served from. CAFile is not used then. May be
+	// nil.
+	Under func(dial DialFunc) (http.RoundTripper, error)
 	// AnyOrigin lets redirects leave the base URL's origin, for downloads.
 	// Refused together with Header.
 	AnyOrigin bool
 }
+
+// DialFunc opens a connection, as net.Dialer.DialContext does.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Client is an HTTP client for one source. It may be used by several
 // goroutines at a time.
@@ -121,6 +130,12 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{o: o, base: base}
 	c.rt = newTransport(o, base, tc)
+	if o.Under != nil {
+		d := &dialer{loopback: o.AllowLoopback}
+		if c.rt.wire.next, err = o.Under(d.dial); err != nil {
+			return nil, err
+		}
+	}
 	c.http = &http.Client{Transport: c.rt, CheckRedirect: c.rt.checkRedirect}
 	if base.Scheme == "http" && o.Header != nil && !isLoopbackHost(base.Hostname()) {
 		o.Log.Warn("credential travels unencrypted: the base URL is plain http")
@@ -256,7 +271,7 @@ func (c *Client) URL(path string, query url.Values) (*url.URL, error) {
 // [StatusProblem]); the answer is then returned beside it, so that a caller
 // may tell a 404 that means "none" from one that means trouble.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (*Response, error) {
-	resp, u, err := c.do(ctx, path, query)
+	resp, u, err := c.do(ctx, path, query, "")
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +291,18 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values) (*Respo
 // Stream opens an answer to be read as it arrives; the caller closes it. The
 // body has no size cap, so bound what you keep: see [Lines].
 func (c *Client) Stream(ctx context.Context, path string, query url.Values) (io.ReadCloser, http.Header, error) {
-	resp, u, err := c.do(context.WithValue(ctx, streamKey{}, true), path, query)
+	return c.Open(ctx, path, query, Reading{Idle: c.o.StreamIdle})
+}
+
+// Reading says how one stream is read.
+type Reading struct {
+	Accept string        // media type to ask for; "" for whatever the source likes
+	Idle   time.Duration // as Options.StreamIdle, for this stream
+}
+
+// Open is Stream with settings for this one answer.
+func (c *Client) Open(ctx context.Context, path string, query url.Values, r Reading) (io.ReadCloser, http.Header, error) {
+	resp, u, err := c.do(context.WithValue(ctx, streamKey{}, r), path, query, r.Accept)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -287,9 +313,11 @@ func (c *Client) Stream(ctx context.Context, path string, query url.Values) (io.
 	return resp.Body, resp.Header, nil
 }
 
+// streamKey marks the context of a request whose answer is streamed; its value
+// is a Reading.
 type streamKey struct{}
 
-func (c *Client) do(ctx context.Context, path string, query url.Values) (*http.Response, *url.URL, error) {
+func (c *Client) do(ctx context.Context, path string, query url.Values, accept string) (*http.Response, *url.URL, error) {
 	u, err := c.URL(path, query)
 	if err != nil {
 		return nil, nil, err
@@ -297,6 +325,9 @@ func (c *Client) do(ctx context.Context, path string, query url.Values) (*http.R
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make request: %w", err)
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

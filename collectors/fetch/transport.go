@@ -171,7 +171,7 @@ func (t *transport) rotated(h http.Header) bool {
 
 // attempt sends the request once and reads the whole answer.
 func (t *transport) attempt(orig *http.Request, h http.Header) verdict {
-	streaming := orig.Context().Value(streamKey{}) != nil
+	reading, streaming := orig.Context().Value(streamKey{}).(Reading)
 	ctx, cancel := context.WithCancelCause(orig.Context())
 	timer := time.AfterFunc(t.o.Timeout, func() { cancel(errTimeout) })
 	req := orig.Clone(ctx)
@@ -195,7 +195,7 @@ func (t *transport) attempt(orig *http.Request, h http.Header) verdict {
 	}
 	if streaming && resp.StatusCode/100 == 2 {
 		timer.Stop()
-		resp.Body = newStream(resp.Body, cancel, t.o.StreamIdle)
+		resp.Body = newStream(resp.Body, cancel, reading.Idle)
 		return verdict{resp: resp}
 	}
 	defer cancel(nil)

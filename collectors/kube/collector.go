@@ -3,7 +3,8 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"sync"
+	"time"
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
@@ -18,7 +19,18 @@ type Collector struct {
 	env       collectors.Env
 	agent     string
 	resources []Resource
+	cuts      []*cutter // of resources
+	noCuts    *cutter
 	opts      options
+
+	mu  sync.Mutex
+	con *conn // made when first needed: inside a cluster its files may come late
+
+	commitEvery time.Duration // longest wait while there is something to commit
+	idleCommit  time.Duration // longest wait otherwise
+	backoff     time.Duration // first pause before a watch is opened again
+	recheck     time.Duration // between two looks for a resource that the cluster does not have
+	patience    time.Duration // how long a feed may be cut off before the run says so
 }
 
 // Option changes what a Collector does beside lists and watches.
@@ -81,11 +93,66 @@ func New(cfg Config, env collectors.Env, agent string, rs []Resource, opts ...Op
 	if !env.Source.Valid() || env.Clock == nil || agent == "" {
 		return nil, problem.New(problem.Internal, "kube: no source name, clock or agent")
 	}
-	c := &Collector{cfg: cfg, env: env, agent: agent, resources: rs}
+	c := &Collector{
+		cfg: cfg, env: env, agent: agent, resources: rs,
+		commitEvery: 5 * time.Second, idleCommit: time.Minute, backoff: time.Second,
+		recheck: 5 * time.Minute, patience: time.Minute,
+	}
 	for _, o := range opts {
 		o(&c.opts)
 	}
+	var err error
+	if c.noCuts, err = parseCuts(nil); err != nil {
+		return nil, err
+	}
+	for i := range rs {
+		cuts, err := rs[i].check()
+		if err != nil {
+			return nil, problem.Wrap(problem.Internal, err, "kube: resource %s", rs[i].name())
+		}
+		c.cuts = append(c.cuts, cuts)
+	}
+	if cfg.Kubeconfig != "" || cfg.Server != "" {
+		if _, err := c.conn(); err != nil {
+			return nil, err
+		}
+	}
+	if !cfg.Watch {
+		return &poller{c}, nil
+	}
 	return c, nil
+}
+
+// conn returns the connection, made when it is first needed.
+func (c *Collector) conn() (*conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.con == nil {
+		x, err := c.connect()
+		if err != nil {
+			return nil, err
+		}
+		c.con = x
+	}
+	return c.con, nil
+}
+
+// poller is a Collector that does not follow.
+type poller struct{ c *Collector }
+
+var _ collectors.Examiner = (*poller)(nil)
+
+// Kinds implements collectors.Collector.
+func (p *poller) Kinds() []evidence.Kind { return p.c.Kinds() }
+
+// Poll implements collectors.Collector.
+func (p *poller) Poll(ctx context.Context, w evidence.Period, resume []byte, s collectors.Sink) error {
+	return p.c.Poll(ctx, w, resume, s)
+}
+
+// Examine implements collectors.Examiner.
+func (p *poller) Examine(ctx context.Context) (collectors.Examination, error) {
+	return p.c.Examine(ctx)
 }
 
 var (
@@ -95,21 +162,6 @@ var (
 
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind { return kindsOf(c.resources, c.opts.afterOf) }
-
-// Poll implements collectors.Collector: every resource is listed once.
-func (c *Collector) Poll(ctx context.Context, _ evidence.Period, resume []byte, s collectors.Sink) error {
-	return errors.ErrUnsupported
-}
-
-// Follow implements collectors.Follower.
-func (c *Collector) Follow(ctx context.Context, resume []byte, s collectors.Sink) error {
-	return errors.ErrUnsupported
-}
-
-// Examine implements collectors.Examiner.
-func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error) {
-	return collectors.Examination{}, errors.ErrUnsupported
-}
 
 func kindsOf(rs []Resource, more []evidence.Kind) (kinds []evidence.Kind) {
 	seen := map[evidence.Kind]bool{}

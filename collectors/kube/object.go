@@ -51,6 +51,9 @@ func ParseObject(raw []byte, at time.Time, remove ...string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !json.Valid(raw) {
+		return nil, errors.New("object is not JSON")
+	}
 	return parseObject(bytes.Clone(raw), at, cuts)
 }
 
@@ -75,11 +78,8 @@ type metadata struct {
 	} `json:"ownerReferences"`
 }
 
-// parseObject takes ownership of raw.
+// parseObject reads valid JSON, and keeps raw.
 func parseObject(raw []byte, at time.Time, cuts *cutter) (*Object, error) {
-	if !json.Valid(raw) {
-		return nil, errors.New("object is not JSON")
-	}
 	sum := sha256.Sum256(raw)
 	o := &Object{ObservedAt: at.UTC()}
 	o.Request.Response = hex.EncodeToString(sum[:])
@@ -90,19 +90,13 @@ func parseObject(raw []byte, at time.Time, cuts *cutter) (*Object, error) {
 	if len(o.Removed) > 0 {
 		o.Removed = append([]string{remover}, o.Removed...)
 	}
-	var v struct {
-		APIVersion string   `json:"apiVersion"`
-		Kind       string   `json:"kind"`
-		Metadata   metadata `json:"metadata"`
+	m, err := o.head()
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(o.Raw, &v); err != nil {
-		return nil, fmt.Errorf("metadata of an object cannot be read (%T)", err)
-	}
-	m := &v.Metadata
 	if m.Name == "" || m.UID == "" {
 		return nil, errors.New("object has no name or no uid")
 	}
-	o.APIVersion, o.Kind = v.APIVersion, v.Kind
 	o.Namespace, o.Name, o.UID = m.Namespace, m.Name, m.UID
 	o.ResourceVersion, o.Generation = m.ResourceVersion, m.Generation
 	o.Labels, o.Annotations, o.Finalizers = m.Labels, m.Annotations, m.Finalizers
@@ -119,6 +113,26 @@ func parseObject(raw []byte, at time.Time, cuts *cutter) (*Object, error) {
 		})
 	}
 	return o, nil
+}
+
+// head reads what the object says of itself.
+func (o *Object) head() (m metadata, err error) {
+	apiVersion, kind, meta, err := top(o.Raw)
+	if err != nil {
+		return m, err
+	}
+	for _, part := range []struct {
+		raw []byte
+		to  any
+	}{{apiVersion, &o.APIVersion}, {kind, &o.Kind}, {meta, &m}} {
+		if part.raw == nil {
+			continue // items of lists may leave version and kind out
+		}
+		if err := json.Unmarshal(part.raw, part.to); err != nil {
+			return m, fmt.Errorf("version, kind or metadata of an object cannot be read (%T)", err)
+		}
+	}
+	return m, nil
 }
 
 // Decode reads the object into v. The error never holds the object's content.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 
 	"evidenced/evidence"
 )
@@ -19,6 +20,7 @@ type Resource struct {
 	// Optional says that a cluster may do without it. A cluster that lacks a
 	// resource which is not optional makes the run partial.
 	Optional bool
+	selector string // fieldSelector of the engine's own lists
 	// Kinds are the kinds it yields. Their states end when the object is gone:
 	// reason deleted on the server's word, absent when a complete list lacks it.
 	Kinds []evidence.Kind
@@ -66,4 +68,22 @@ func (r *Resource) apiVersion(version string) string {
 		return version
 	}
 	return r.Group + "/" + version
+}
+
+// check refuses a resource that is not told in full: a programmer's mistake.
+func (r *Resource) check() (*cutter, error) {
+	switch {
+	case !pathSegment(r.Resource) || r.Group != "" && !pathSegment(r.Group) || r.Kind == "":
+		return nil, errors.New("no resource, group or kind that a path can hold")
+	case len(r.Versions) == 0:
+		return nil, errors.New("no version")
+	case r.Drafts == nil:
+		return nil, errors.New("no drafts function")
+	}
+	for _, v := range r.Versions {
+		if !pathSegment(v) {
+			return nil, errors.New("no version that a path can hold")
+		}
+	}
+	return parseCuts(r.Remove)
 }

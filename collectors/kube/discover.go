@@ -1,0 +1,157 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"evidenced/evidence/problem"
+)
+
+// discovery is what a server says it serves, asked once for each group.
+type discovery struct {
+	x      *conn
+	groups map[string][]string // served versions by group; nil until asked
+	docs   map[string][]string // resources by group and version
+}
+
+func (x *conn) discovery() *discovery {
+	return &discovery{x: x, docs: map[string][]string{}}
+}
+
+// version returns the first version of the resource that the server serves; ""
+// when it answered in full and serves none. Everything that is not a full
+// answer is an error.
+func (d *discovery) version(ctx context.Context, r *Resource) (string, error) {
+	if d.groups == nil && r.Group != "" {
+		if err := d.askGroups(ctx); err != nil {
+			return "", err
+		}
+	}
+	served := []string{"v1"} // of the core group
+	if r.Group != "" {
+		served = d.groups[r.Group]
+	}
+	for _, v := range r.Versions {
+		if !slices.Contains(served, v) {
+			continue
+		}
+		names, err := d.askResources(ctx, r, v)
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(names, r.Resource) {
+			return v, nil
+		}
+	}
+	return "", nil
+}
+
+func (d *discovery) askGroups(ctx context.Context) error {
+	var v struct {
+		Kind   string `json:"kind"`
+		Groups []struct {
+			Name     string `json:"name"`
+			Versions []struct {
+				Version string `json:"version"`
+			} `json:"versions"`
+		} `json:"groups"`
+	}
+	if err := d.ask(ctx, "/apis", &v); err != nil {
+		return err
+	}
+	if v.Kind != "APIGroupList" {
+		return problem.New(problem.Source, "the answer of /apis is no list of API groups").
+			WithHint("check that the address leads to a Kubernetes API server")
+	}
+	groups := map[string][]string{}
+	for _, g := range v.Groups {
+		for _, ver := range g.Versions {
+			groups[g.Name] = append(groups[g.Name], ver.Version)
+		}
+	}
+	d.groups = groups
+	return nil
+}
+
+func (d *discovery) askResources(ctx context.Context, r *Resource, version string) ([]string, error) {
+	gv := r.apiVersion(version)
+	if names, ok := d.docs[gv]; ok {
+		return names, nil
+	}
+	var v struct {
+		Kind         string `json:"kind"`
+		GroupVersion string `json:"groupVersion"`
+		Resources    []struct {
+			Name string `json:"name"`
+		} `json:"resources"`
+	}
+	path := "/apis/" + gv
+	if r.Group == "" {
+		path = "/api/" + gv
+	}
+	if err := d.ask(ctx, path, &v); err != nil {
+		return nil, err
+	}
+	if v.Kind != "APIResourceList" || v.GroupVersion != gv {
+		return nil, problem.New(problem.Source, "the answer of %s is no list of resources", path)
+	}
+	names := []string{}
+	for _, res := range v.Resources {
+		names = append(names, res.Name)
+	}
+	d.docs[gv] = names
+	return names, nil
+}
+
+func (d *discovery) ask(ctx context.Context, path string, v any) error {
+	resp, err := d.x.get(ctx, path, nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(resp.Body, v); err != nil {
+		return problem.New(problem.Source, "the answer of %s cannot be read (%T)", path, err)
+	}
+	return nil
+}
+
+// betweenChecks lies between the two looks that a resource is not installed
+// takes. A server that has just started names its custom resources a moment
+// later than its own.
+const betweenChecks = 2 * time.Second
+
+// installed returns the version to read the resource in, or that the cluster
+// does not have it: discovery said so in full, twice, and the server called
+// itself ready after either time. Whatever else it answers is an error.
+func (x *conn) installed(ctx context.Context, r *Resource, first *discovery) (version string, absent bool, err error) {
+	for i := range 2 {
+		d := first
+		if i > 0 {
+			if err := x.sleep(ctx, betweenChecks); err != nil {
+				return "", false, err
+			}
+			d = x.discovery()
+		}
+		version, err = d.version(ctx, r)
+		if err != nil || version != "" {
+			return version, false, err
+		}
+		if err := x.ready(ctx); err != nil {
+			return "", false, err
+		}
+	}
+	return "", true, nil
+}
+
+// ready is nil when the server calls itself ready.
+func (x *conn) ready(ctx context.Context) error {
+	resp, err := x.get(ctx, "/readyz", nil)
+	if err != nil {
+		return err
+	}
+	if string(resp.Body) != "ok" {
+		return problem.New(problem.Source, "the answer of /readyz is not the word ok")
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package kube
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// resume is what a collector keeps between runs: where each watch goes on, not
+// what it has seen. Which states are open is in the log.
+type resume struct {
+	Version int               `json:"v"`
+	Feeds   map[string]*place `json:"feeds"`
+	// Labels tells, for each namespace, whether the labels that tenancy looks
+	// at have changed since; it is a hash, since they may name anything.
+	Labels map[string]string `json:"labels,omitempty"`
+	State  json.RawMessage   `json:"state,omitempty"` // the collector's own
+}
+
+// place is where one feed stands.
+type place struct {
+	Served string    `json:"served,omitempty"` // version that RV belongs to
+	RV     string    `json:"rv,omitempty"`     // where the watch goes on
+	To     time.Time `json:"to,omitzero"`      // until when everything was seen
+	Absent bool      `json:"absent,omitempty"` // the cluster did not have it then
+	Blind  []blind   `json:"blind,omitempty"`  // before To, not claimed yet for every kind
+}
+
+// blind is a stretch of which nothing is known.
+type blind struct {
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Cause string    `json:"cause"`
+}
+
+func loadResume(kept []byte) (*resume, error) {
+	r := &resume{Version: 1}
+	if kept != nil {
+		dec := json.NewDecoder(bytes.NewReader(kept))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(r); err != nil || r.Version != 1 {
+			return nil, problem.New(problem.Corrupt, "the cursor of a Kubernetes source cannot be read").
+				WithHint("it was kept by another version; run that one, or take the source's cursor away to begin anew")
+		}
+	}
+	if r.Feeds == nil {
+		r.Feeds = map[string]*place{}
+	}
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
+	return r, nil
+}
+
+// labelHash tells two namespaces of one name apart, and two sets of labels.
+func labelHash(uid string, scope []evidence.Ref) string {
+	h := sha256.New()
+	h.Write([]byte(uid))
+	for _, r := range scope {
+		h.Write([]byte{0})
+		h.Write([]byte(r.String()))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}

@@ -1,0 +1,451 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// session is one run over a cluster. It belongs to one goroutine: the feeds
+// hand it messages.
+type session struct {
+	c      *Collector
+	x      *conn
+	sink   collectors.Sink
+	res    *resume
+	look   *Look
+	feeds  []*feed
+	groups []*group
+	st     map[*feed]*standing
+	cur    *feed // whose object is being looked at
+
+	follows bool
+	spaces  []*feed // of the namespaces' labels; none when they are not read
+	reading map[*feed]map[string]Namespace
+	listedN map[*feed]bool
+	asked   map[string]bool           // namespaces that were not known when an object needed them
+	pending map[string]map[*feed]bool // namespaces that feeds are still to read again
+	known   bool                      // all namespaces are known
+	emitted int                       // since the last commit
+	counted int                       // requests reported in earlier commits
+	counts  []evidence.SourceCount
+	kept    bool // a commit was made since the caller last looked
+}
+
+// standing is how a feed does in this session.
+type standing struct {
+	*place
+	first    time.Time // until when everything had been seen at first
+	whole    bool      // listed in full, and followed since
+	listing  time.Time // a list has begun
+	appeared bool      // was not there at the look before
+	fault    error     // nothing can be read
+	since    time.Time // of fault
+	bad      map[string]badObject
+	unread   int // items without a name, in the list under way
+}
+
+// badObject is an object that could not be read.
+type badObject struct {
+	scope evidence.Ref
+	since time.Time
+}
+
+func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error) {
+	x, err := c.conn()
+	if err != nil {
+		return nil, err
+	}
+	res, err := loadResume(kept)
+	if err != nil {
+		return nil, err
+	}
+	if c.opts.load != nil {
+		if err := c.opts.load(res.State); err != nil {
+			return nil, err
+		}
+	}
+	x.client.ResetStats()
+	s := &session{
+		c: c, x: x, sink: sink, res: res, st: map[*feed]*standing{}, reading: map[*feed]map[string]Namespace{},
+		listedN: map[*feed]bool{}, asked: map[string]bool{}, pending: map[string]map[*feed]bool{},
+	}
+	s.look = NewLook(c.env.Source, c.agent, c.env.Clock())
+	if len(c.cfg.TenantLabels) > 0 {
+		s.look.labels = func(key string) bool { return slices.Contains(c.cfg.TenantLabels, key) }
+	}
+	s.look.before = func(*Object) time.Time {
+		if s.cur == nil {
+			return time.Time{}
+		}
+		return s.st[s.cur].To
+	}
+	s.look.whole = func(name string) bool {
+		found := false
+		for _, f := range s.feeds {
+			if f.name() == name {
+				if st := s.st[f]; !st.whole && !st.Absent {
+					return false
+				}
+				found = true
+			}
+		}
+		return found
+	}
+	s.makeFeeds()
+	return s, nil
+}
+
+// makeFeeds makes a feed of every resource, in each configured namespace.
+func (s *session) makeFeeds() {
+	c := s.c
+	for i := range c.resources {
+		r := &c.resources[i]
+		spaces := c.cfg.Namespaces
+		if r.Cluster || len(spaces) == 0 {
+			spaces = []string{""}
+		}
+		for _, ns := range spaces {
+			f := s.newFeed(r, c.cuts[i], ns)
+			p := s.res.Feeds[feedName(f)]
+			if p == nil {
+				p = &place{}
+				s.res.Feeds[feedName(f)] = p
+			}
+			f.version, f.rv = p.Served, p.RV
+			s.feeds = append(s.feeds, f)
+			s.st[f] = &standing{place: p, first: p.To, bad: map[string]badObject{}}
+		}
+	}
+	s.makeSpaces()
+	s.groups = groupsOf(c, s.feeds, s.st)
+}
+
+func (s *session) newFeed(r *Resource, cuts *cutter, ns string) *feed {
+	return &feed{x: s.x, clock: s.c.env.Clock, res: r, cuts: cuts, ns: ns, size: s.c.cfg.PageSize, again: newQueue()}
+}
+
+func feedName(f *feed) string {
+	if f.ns == "" {
+		return f.name()
+	}
+	return f.name() + "/" + f.ns
+}
+
+// listRef names a list: the resource, and the namespace when the feed is
+// limited to one. It stands in the scope of every state of the list, so that a
+// complete list ends no state of another one.
+func (s *session) listRef(f *feed) evidence.Ref {
+	return evidence.NewRef("object", s.look.Authority, feedName(f))
+}
+
+// handle takes one message.
+func (s *session) handle(ctx context.Context, m message) error {
+	st := s.st[m.f]
+	if st == nil {
+		return problem.New(problem.Internal, "kube: a message of an unknown feed")
+	}
+	if slices.Contains(s.spaces, m.f) {
+		s.space(m)
+		return nil
+	}
+	s.look.Now = s.c.env.Clock().UTC()
+	switch m.what {
+	case begun:
+		st.appeared = st.appeared || st.Absent
+		st.listing, st.whole, st.unread = m.at, false, 0
+		clear(st.bad)
+		if b, ok := s.sink.(collectors.Beginner); ok {
+			for _, k := range stateKinds(m.f.res.Kinds) {
+				b.Begin(k, s.listRef(m.f))
+			}
+		}
+	case seen, deleted:
+		if err := s.object(ctx, m); err != nil {
+			return err
+		}
+		s.moved(m)
+	case unreadable:
+		st.unread++
+		s.bad(m, evidence.Ref{}, fmt.Sprintf("#%d", st.unread))
+		s.moved(m)
+	case listed:
+		s.listed(m)
+	case moved:
+		s.moved(m)
+	case opened:
+		st.fault, st.whole = nil, true
+	case gap:
+		st.whole = false
+		s.look.Note("the watch of %s has lost history since %s: %v", feedName(m.f), evidence.FormatTime(st.To), m.err)
+		st.RV = ""
+	case fault:
+		s.broken(m)
+	case missing:
+		s.notThere(m)
+	case reread:
+		s.reread(m.f, m.ns)
+	}
+	return nil
+}
+
+// moved advances the place of a feed that follows.
+func (s *session) moved(m message) {
+	if m.rv == "" {
+		return // within a list: nothing is known until it is whole
+	}
+	st := s.st[m.f]
+	st.RV, st.fault = m.rv, nil
+	if m.at.After(st.To) {
+		st.To = m.at
+	}
+}
+
+// listed closes a list: what it lacks is gone, and what happened since the
+// last look is lost when a watch should have told it.
+func (s *session) listed(m message) {
+	st := s.st[m.f]
+	if st.unread == 0 && len(st.bad) == 0 {
+		for _, k := range stateKinds(m.f.res.Kinds) {
+			s.sink.Complete(k, s.listRef(m.f))
+		}
+	}
+	if m.total >= 0 {
+		s.counts = append(s.counts, evidence.SourceCount{What: feedName(m.f), Query: m.query, Source: m.total, Ours: m.ours})
+	}
+	switch {
+	case st.appeared:
+		s.lost(st, st.listing, "the resource was not there at the look before, and what happened since is not known")
+	case s.follows && !st.To.IsZero():
+		s.lost(st, st.listing, "the server no longer had the history since the last look, and the list shows only what is there now")
+	}
+	st.appeared, st.Absent, st.whole, st.fault = false, false, true, nil
+	st.Served, st.RV, st.To = m.f.version, m.rv, later(st.To, st.listing)
+	if st.first.IsZero() {
+		st.first = st.To
+	}
+}
+
+// lost adds a blind stretch from the place of a feed to the instant.
+func (s *session) lost(st *standing, to time.Time, cause string) {
+	if st.To.IsZero() || !to.After(st.To) {
+		return
+	}
+	if n := len(st.Blind); n > 0 && st.Blind[n-1].Cause == cause && st.Blind[n-1].To.Equal(st.To) {
+		st.Blind[n-1].To = to
+	} else {
+		st.Blind = append(st.Blind, blind{st.To, to, cause})
+	}
+	st.To = to
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// broken takes a fault. A feed that is refused is blind at once; one that is
+// cut off may still catch up, and claims nothing until it has.
+func (s *session) broken(m message) {
+	st := s.st[m.f]
+	if st.fault == nil {
+		st.since = m.at
+	}
+	st.fault, st.whole = m.err, false
+	if refusal(m.err) {
+		s.lost(st, m.at, "the credential may not read "+m.f.name())
+	}
+}
+
+// notThere takes that the cluster does not have the resource: whatever was
+// there is gone with it.
+func (s *session) notThere(m message) {
+	st := s.st[m.f]
+	if !st.Absent {
+		if b, ok := s.sink.(collectors.Beginner); ok {
+			for _, k := range stateKinds(m.f.res.Kinds) {
+				b.Begin(k, s.listRef(m.f))
+			}
+		}
+	}
+	for _, k := range stateKinds(m.f.res.Kinds) {
+		s.sink.Complete(k, s.listRef(m.f))
+	}
+	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, "", "", nil
+	clear(st.bad)
+	if m.f.res.Optional {
+		s.look.Note("the cluster does not have %s", m.f.name())
+	} else {
+		st.fault, st.since = problem.New(problem.Source, "the cluster does not have %s", m.f.name()), m.at
+	}
+	st.To = later(st.To, m.at)
+	if st.first.IsZero() {
+		st.first = st.To
+	}
+	s.reread(m.f, "")
+}
+
+func stateKinds(kinds []evidence.Kind) (out []evidence.Kind) {
+	for _, k := range kinds {
+		if info, _ := evidence.KindInfo(k); info.State {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// object makes and emits the drafts of one object.
+func (s *session) object(ctx context.Context, m message) error {
+	if err := s.placeOf(ctx, m.obj.Namespace); err != nil {
+		return err
+	}
+	s.cur = m.f
+	defer func() { s.cur = nil }()
+	res := m.f.res
+	make, gone := res.Drafts, false
+	if m.what == deleted {
+		gone = res.Gone == nil
+		if res.Gone != nil {
+			make = res.Gone
+		}
+	}
+	ds, err := make(ctx, m.obj, s.look)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		scope := evidence.Ref{}
+		if m.obj.Namespace != "" {
+			scope = evidence.NewRef("ns", s.look.Authority, m.obj.Namespace)
+		}
+		s.bad(m, scope, m.obj.UID)
+		return nil
+	}
+	delete(s.st[m.f].bad, m.obj.UID)
+	for _, d := range ds {
+		if info, _ := evidence.KindInfo(d.Kind); info.State {
+			if gone && d.Op == evidence.OpSet {
+				d = ended(d)
+			}
+			d.Scope = append(slices.Clone(d.Scope), s.listRef(m.f))
+		}
+		if err := s.emit(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended makes the end of a state out of its last form.
+func ended(d evidence.Draft) evidence.Draft {
+	at := d.ObservedAt
+	if !at.After(d.OccurredAt) && d.Basis != evidence.BasisObserved {
+		at = d.OccurredAt.Add(time.Nanosecond) // the source's clock is ahead of ours
+	}
+	d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, at, evidence.BasisObserved
+	d.Content, d.Text = []byte(`{"reason":"deleted"}`), nil
+	return d
+}
+
+// bad remembers an object that could not be read. What it says of its
+// namespace is missing until it can be.
+func (s *session) bad(m message, scope evidence.Ref, uid string) {
+	st := s.st[m.f]
+	if scope.IsZero() {
+		scope = s.listRef(m.f)
+	}
+	if m.what == deleted {
+		delete(st.bad, uid)
+		return
+	}
+	if _, ok := st.bad[uid]; !ok {
+		st.bad[uid] = badObject{scope, m.at}
+	}
+}
+
+// sinkError marks what the sink said, which is not the source's fault.
+type sinkError struct{ error }
+
+// Unwrap returns the cause.
+func (e *sinkError) Unwrap() error { return e.error }
+
+func (s *session) emit(ctx context.Context, d evidence.Draft) error {
+	if d.NotBefore.After(d.OccurredAt) {
+		d.NotBefore = time.Time{} // the source's own time says more
+	}
+	s.emitted++
+	if err := s.sink.Emit(ctx, d); err != nil {
+		return &sinkError{err}
+	}
+	return nil
+}
+
+// commit makes everything durable that was emitted. The claims say what may be
+// said of the kinds; none are made in the middle of a look.
+func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete string) error {
+	s.look.Now = s.c.env.Clock().UTC()
+	if s.c.opts.after != nil {
+		ds, err := s.c.opts.after(ctx, s.look)
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			if err := s.emit(ctx, d); err != nil {
+				return err
+			}
+		}
+	}
+	if s.c.opts.save != nil {
+		b, err := s.c.opts.save()
+		if err != nil {
+			return fmt.Errorf("encode the collector's state: %w", err)
+		}
+		s.res.State = b
+	}
+	b, err := json.Marshal(s.res)
+	if err != nil {
+		return err
+	}
+	o := s.observation(claims, incomplete)
+	if s.c.opts.observe != nil {
+		s.c.opts.observe(&o)
+	}
+	if err := s.sink.Commit(ctx, b, o); err != nil {
+		return &sinkError{err}
+	}
+	s.emitted, s.kept = 0, true
+	return nil
+}
+
+func (s *session) observation(claims []evidence.Seen, incomplete string) evidence.Observation {
+	st := s.x.client.Stats()
+	identity, _ := s.x.identity()
+	o := evidence.Observation{
+		At: s.c.env.Clock().UTC(), Seen: claims, Incomplete: incomplete, Total: -1, Counts: s.counts,
+		Identity: identity, Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey,
+		Requests: st.Requests - s.counted, Notes: s.look.notes,
+	}
+	s.counted, s.look.notes, s.counts = st.Requests, nil, nil
+	return o
+}
+
+// plain says in a sentence why a feed cannot be read.
+func plain(f *feed, err error) string {
+	switch {
+	case fetch.Status(err) != 0 && refusal(err):
+		return fmt.Sprintf("the credential may not list and watch %s (%d)", f.name(), fetch.Status(err))
+	case errors.Is(err, errExpired):
+		return fmt.Sprintf("the history of %s is lost", f.name())
+	}
+	return fmt.Sprintf("%s: %v", f.name(), err)
+}

@@ -1,0 +1,187 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"evidenced/collectors/fetch"
+	"evidenced/evidence"
+)
+
+// namespaces is the engine's own resource: labels say whose an object is.
+var namespaces = Resource{Resource: "namespaces", Kind: "Namespace", Versions: []string{"v1"}, Cluster: true, Metadata: true}
+
+// makeSpaces makes the feeds of the namespaces: one for all, or one for each
+// that the collector is limited to, for which a right on that one is enough.
+func (s *session) makeSpaces() {
+	if !s.c.cfg.NamespaceLabels {
+		s.known = true
+		return
+	}
+	limits := s.c.cfg.Namespaces
+	if len(limits) == 0 {
+		limits = []string{""}
+	}
+	for _, ns := range limits {
+		r := namespaces
+		if ns != "" {
+			r.selector = "metadata.name=" + ns
+		}
+		f := s.newFeed(&r, s.c.noCuts, "")
+		f.version = "v1"
+		s.spaces = append(s.spaces, f)
+		s.st[f] = &standing{place: &place{}, bad: map[string]badObject{}}
+	}
+}
+
+// space takes a message about namespaces. They are always listed at the begin
+// of a run, so that the map is whole before the first object is placed.
+func (s *session) space(m message) {
+	st := s.st[m.f]
+	switch m.what {
+	case begun:
+		s.reading[m.f] = map[string]Namespace{}
+	case seen:
+		n := Namespace{m.obj.Name, m.obj.UID, m.obj.Labels}
+		if m.obj.Listed {
+			s.reading[m.f][n.Name] = n
+			return
+		}
+		st.fault = nil
+		s.learn(n)
+	case deleted:
+		st.fault = nil
+		s.forget(m.obj.Name)
+	case unreadable:
+		s.look.Note("a namespace could not be read: its objects are placed by its name alone")
+	case listed:
+		st.fault, s.listedN[m.f] = nil, true
+		for _, n := range s.reading[m.f] {
+			s.learn(n)
+		}
+		for name := range s.look.namespaces {
+			if _, there := s.reading[m.f][name]; !there && (m.f.res.selector == "" || m.f.res.selector == "metadata.name="+name) {
+				s.forget(name)
+			}
+		}
+		s.reading[m.f] = nil
+		s.known = len(s.listedN) == len(s.spaces)
+	case moved, opened:
+		st.fault = nil
+	case fault:
+		if st.fault == nil {
+			st.since = m.at
+		}
+		st.fault = m.err
+	}
+}
+
+// learn takes a namespace as it is now. When its labels are others than those
+// its objects were placed by, they are read again.
+func (s *session) learn(n Namespace) {
+	s.look.namespaces[n.Name] = n
+	hash := labelHash(n.UID, s.look.Scope(n.Name))
+	old, had := s.res.Labels[n.Name]
+	switch {
+	case had && old != hash, s.asked[n.Name]:
+		delete(s.asked, n.Name)
+		if !s.follows {
+			return // everything is listed in this run
+		}
+		s.pending[n.Name] = map[*feed]bool{}
+		for _, f := range s.feeds {
+			if !f.res.Cluster && (f.ns == "" || f.ns == n.Name) && !s.st[f].Absent {
+				s.pending[n.Name][f] = true
+				f.again.add(n.Name)
+			}
+		}
+		s.reread(nil, n.Name)
+	case !had:
+		s.res.Labels[n.Name] = hash
+	}
+}
+
+// forget drops a namespace that is gone.
+func (s *session) forget(name string) {
+	delete(s.look.namespaces, name)
+	delete(s.res.Labels, name)
+	delete(s.pending, name)
+	delete(s.asked, name)
+}
+
+// reread notes that a feed has read a namespace again ("" for all: there is
+// nothing to read). The labels count as applied when every feed has: a run
+// that ends before goes on with those that it finds changed.
+func (s *session) reread(f *feed, ns string) {
+	for name, left := range s.pending {
+		if ns != "" && name != ns {
+			continue
+		}
+		delete(left, f)
+		if len(left) > 0 {
+			continue
+		}
+		delete(s.pending, name)
+		if n, ok := s.look.namespaces[name]; ok {
+			s.res.Labels[name] = labelHash(n.UID, s.look.Scope(name))
+		}
+	}
+}
+
+// settleLabels keeps, after a poll that listed everything, what its objects
+// were placed by.
+func (s *session) settleLabels() {
+	for name, n := range s.look.namespaces {
+		s.res.Labels[name] = labelHash(n.UID, s.look.Scope(name))
+	}
+}
+
+// placeOf makes sure that an object's namespace is known. An object may be
+// told before its namespace is; the server is asked for it then.
+func (s *session) placeOf(ctx context.Context, name string) error {
+	if name == "" || !s.c.cfg.NamespaceLabels || s.asked[name] {
+		return nil
+	}
+	if _, ok := s.look.namespaces[name]; ok {
+		return nil
+	}
+	n, err := s.askSpace(ctx, name)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		s.asked[name] = true
+		if fetch.Status(err) != http.StatusNotFound {
+			s.look.Note("a namespace could not be asked for: its objects are placed by its name until it is told")
+		}
+		return nil
+	}
+	s.learn(n)
+	return nil
+}
+
+func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err error) {
+	if !pathSegment(name) {
+		return n, errForm
+	}
+	f := s.spaces[0]
+	body, _, err := s.x.open(ctx, namespaces.path("v1", "")+"/"+name, nil, f.accept(""), s.x.idle)
+	if err != nil {
+		return n, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, int64(s.x.maxObj)))
+	if err != nil {
+		return n, err
+	}
+	if !json.Valid(raw) {
+		return n, errForm
+	}
+	o, err := f.parse(raw, s.c.env.Clock().UTC(), evidence.Request{})
+	if err != nil || o.Name != name {
+		return n, errForm
+	}
+	return Namespace{o.Name, o.UID, o.Labels}, nil
+}
