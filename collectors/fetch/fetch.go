@@ -271,7 +271,12 @@ func (c *Client) URL(path string, query url.Values) (*url.URL, error) {
 // [StatusProblem]); the answer is then returned beside it, so that a caller
 // may tell a 404 that means "none" from one that means trouble.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (*Response, error) {
-	resp, u, err := c.do(ctx, path, query, "")
+	return c.GetAs(ctx, path, query, "")
+}
+
+// GetAs is Get with a media type to ask for; "" for whatever the source likes.
+func (c *Client) GetAs(ctx context.Context, path string, query url.Values, accept string) (*Response, error) {
+	resp, u, err := c.do(ctx, path, query, accept)
 	if err != nil {
 		return nil, err
 	}

@@ -201,11 +201,11 @@ func (x *conn) identity() (string, time.Time) {
 }
 
 // get reads a whole answer.
-func (x *conn) get(ctx context.Context, path string, q url.Values) (*fetch.Response, error) {
+func (x *conn) get(ctx context.Context, path, accept string) (*fetch.Response, error) {
 	if err := x.limiter.Wait(ctx); err != nil {
 		return nil, waitError(ctx, err)
 	}
-	return x.client.Get(ctx, path, q)
+	return x.client.GetAs(ctx, path, nil, accept)
 }
 
 // open opens an answer that is read as it arrives.

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -48,28 +47,64 @@ func (d *discovery) version(ctx context.Context, r *Resource) (string, error) {
 	return "", nil
 }
 
+// acceptDiscovery asks for the aggregated form, which tells every group with
+// its resources in one answer (stable since Kubernetes 1.30), and takes the
+// plain one from older servers.
+const acceptDiscovery = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList,application/json"
+
+// groupsAnswer is the answer of /apis in either form.
+type groupsAnswer struct {
+	Kind   string `json:"kind"`
+	Groups []struct {
+		Name     string `json:"name"`
+		Versions []struct {
+			Version string `json:"version"`
+		} `json:"versions"`
+	} `json:"groups"`
+	Items []struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+		Versions []struct {
+			Version   string `json:"version"`
+			Freshness string `json:"freshness"` // Current, or Stale: an extension server did not answer
+			Resources []struct {
+				Resource string `json:"resource"`
+			} `json:"resources"`
+		} `json:"versions"`
+	} `json:"items"`
+}
+
 func (d *discovery) askGroups(ctx context.Context) error {
-	var v struct {
-		Kind   string `json:"kind"`
-		Groups []struct {
-			Name     string `json:"name"`
-			Versions []struct {
-				Version string `json:"version"`
-			} `json:"versions"`
-		} `json:"groups"`
-	}
-	if err := d.ask(ctx, "/apis", &v); err != nil {
+	var v groupsAnswer
+	if err := d.ask(ctx, "/apis", acceptDiscovery, &v); err != nil {
 		return err
 	}
-	if v.Kind != "APIGroupList" {
+	groups := map[string][]string{}
+	switch v.Kind {
+	case "APIGroupList":
+		for _, g := range v.Groups {
+			for _, ver := range g.Versions {
+				groups[g.Name] = append(groups[g.Name], ver.Version)
+			}
+		}
+	case "APIGroupDiscoveryList":
+		for _, g := range v.Items {
+			for _, ver := range g.Versions {
+				groups[g.Metadata.Name] = append(groups[g.Metadata.Name], ver.Version)
+				if ver.Freshness == "Stale" {
+					continue // asked for by itself when it is needed
+				}
+				names := []string{}
+				for _, r := range ver.Resources {
+					names = append(names, r.Resource)
+				}
+				d.docs[g.Metadata.Name+"/"+ver.Version] = names
+			}
+		}
+	default:
 		return problem.New(problem.Source, "the answer of /apis is no list of API groups").
 			WithHint("check that the address leads to a Kubernetes API server")
-	}
-	groups := map[string][]string{}
-	for _, g := range v.Groups {
-		for _, ver := range g.Versions {
-			groups[g.Name] = append(groups[g.Name], ver.Version)
-		}
 	}
 	d.groups = groups
 	return nil
@@ -91,7 +126,7 @@ func (d *discovery) askResources(ctx context.Context, r *Resource, version strin
 	if r.Group == "" {
 		path = "/api/" + gv
 	}
-	if err := d.ask(ctx, path, &v); err != nil {
+	if err := d.ask(ctx, path, "application/json", &v); err != nil {
 		return nil, err
 	}
 	if v.Kind != "APIResourceList" || v.GroupVersion != gv {
@@ -105,13 +140,13 @@ func (d *discovery) askResources(ctx context.Context, r *Resource, version strin
 	return names, nil
 }
 
-func (d *discovery) ask(ctx context.Context, path string, v any) error {
-	resp, err := d.x.get(ctx, path, nil)
+func (d *discovery) ask(ctx context.Context, path, accept string, v any) error {
+	resp, err := d.x.get(ctx, path, accept)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(resp.Body, v); err != nil {
-		return problem.New(problem.Source, "the answer of %s cannot be read (%T)", path, err)
+	if err := unmarshal(resp.Body, v); err != nil {
+		return problem.New(problem.Source, "the answer of %s %v", path, err)
 	}
 	return nil
 }
@@ -146,7 +181,7 @@ func (x *conn) installed(ctx context.Context, r *Resource, first *discovery) (ve
 
 // ready is nil when the server calls itself ready.
 func (x *conn) ready(ctx context.Context) error {
-	resp, err := x.get(ctx, "/readyz", nil)
+	resp, err := x.get(ctx, "/readyz", "")
 	if err != nil {
 		return err
 	}

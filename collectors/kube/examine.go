@@ -60,7 +60,7 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 }
 
 func (s *session) version(ctx context.Context) (string, error) {
-	resp, err := s.x.get(ctx, "/version", nil)
+	resp, err := s.x.get(ctx, "/version", "")
 	if err != nil {
 		if refusal(err) && fetch.Status(err) == http.StatusForbidden {
 			return "", nil // a cluster may hide it; the lists will tell

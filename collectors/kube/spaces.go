@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 
 	"evidenced/collectors/fetch"
@@ -167,16 +166,12 @@ func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err e
 		return n, errForm
 	}
 	f := s.spaces[0]
-	body, _, err := s.x.open(ctx, namespaces.path("v1", "")+"/"+name, nil, f.accept(""), s.x.idle)
+	resp, err := s.x.get(ctx, namespaces.path("v1", "")+"/"+name, f.accept(""))
 	if err != nil {
 		return n, err
 	}
-	defer body.Close()
-	raw, err := io.ReadAll(io.LimitReader(body, int64(s.x.maxObj)))
-	if err != nil {
-		return n, err
-	}
-	if !json.Valid(raw) {
+	raw := resp.Body
+	if len(raw) > s.x.maxObj || !json.Valid(raw) {
 		return n, errForm
 	}
 	o, err := f.parse(raw, s.c.env.Clock().UTC(), evidence.Request{})
