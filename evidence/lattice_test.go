@@ -61,6 +61,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/gitrepo":        {"collectors collectors/fetch collectors/gitrepo/signed evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
 	"collectors/harbor":         {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", "k8s.io/client-go"},
+	"collectors/kube/kubetest":  {"", ""},
 	"collectors/vault":          {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
 	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/vault", ""},
 

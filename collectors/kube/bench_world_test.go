@@ -192,6 +192,8 @@ type world struct {
 	rules *collectors.Rules
 	more  func(c *Collector)
 
+	resources []Resource // tiny() unless set
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -219,6 +221,18 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// rulesByName place objects by the name of their namespace.
+func rulesByName(t *testing.T) *collectors.Rules {
+	r, err := collectors.NewRules([]collectors.TenantRules{
+		{Tenant: tenant("tenant-1"), Owns: []collectors.Owns{{Namespaces: []string{"shop"}}}},
+		{Tenant: tenant("tenant-2"), Owns: []collectors.Owns{{Namespaces: []string{"desk"}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // clock moves on a millisecond each time it is read.
 func (w *world) clock() time.Time {
 	w.mu.Lock()
@@ -241,11 +255,16 @@ func (w *world) collector() *Collector {
 		o.Retries = -1
 		o.Sleep = func(ctx context.Context, d time.Duration) error { return pause(ctx, min(d, time.Millisecond)) }
 	})}, w.opts...)
-	made, err := New(w.cfg, env, "tiny/1", tiny(), opts...)
+	rs := w.resources
+	if rs == nil {
+		rs = tiny()
+	}
+	made, err := New(w.cfg, env, "tiny/1", rs, opts...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	c := made.(*Collector)
+	w.t.Helper()
 	c.commitEvery, c.idleCommit, c.backoff, c.patience, c.recheck = time.Millisecond, 5*time.Millisecond, time.Millisecond, 0, time.Millisecond
 	if w.more != nil {
 		w.more(c)
@@ -300,6 +319,37 @@ func (w *world) follow() (stop func() error) {
 	}
 	w.t.Cleanup(func() { stop() })
 	return stop
+}
+
+// restart follows again as the daemon does: a run that fails at once, because
+// the server is not there yet, is followed by another.
+func (w *world) restart() (stop func() error) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	r := w.runner()
+	go func() {
+		for {
+			err := r.Follow(ctx)
+			if ctx.Err() != nil {
+				done <- err
+				return
+			}
+			_ = pause(ctx, 10*time.Millisecond)
+		}
+	}()
+	stop = func() error {
+		cancel()
+		err := <-done
+		if ferr := r.Flush(context.WithoutCancel(ctx)); ferr != nil {
+			w.t.Error(ferr)
+		}
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+	return sync.OnceValue(stop)
 }
 
 // until waits until the logs fulfil the condition; it is asked again after

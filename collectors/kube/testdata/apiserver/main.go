@@ -75,7 +75,7 @@ func run(dir, listen string) error {
 // startEtcd serves one member on loopback ports of the system's choice.
 func startEtcd(dir string) (*embed.Etcd, error) {
 	c := embed.NewConfig()
-	c.Dir, c.LogLevel = dir, "error"
+	c.Dir, c.LogLevel, c.EnableGRPCGateway = dir, "error", false
 	any, err := embedURL()
 	if err != nil {
 		return nil, err
@@ -128,6 +128,7 @@ func newServer(ctx context.Context, dir string, l net.Listener, etcd string) (*g
 		return nil, err
 	}
 	back.AggregatedDiscoveryGroupManager = groups
+	back.MergedResourceConfig = apiextensions.DefaultAPIResourceConfigSource()
 	front, _, err := config(dir, l, etcd, "/registry/core", &coreCodecs)
 	if err != nil {
 		return nil, err
