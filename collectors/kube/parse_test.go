@@ -262,13 +262,11 @@ func parseAny(t *testing.T, raw []byte) {
 	if err != nil {
 		return
 	}
-	var v struct {
-		Metadata map[string]json.RawMessage `json:"metadata"`
-	}
-	if json.Unmarshal(o.Raw, &v) != nil {
+	var v, meta map[string]json.RawMessage
+	if json.Unmarshal(o.Raw, &v) != nil || json.Unmarshal(v["metadata"], &meta) != nil {
 		t.Fatalf("of %q is left %q", raw, o.Raw)
 	}
-	if _, there := v.Metadata["managedFields"]; there {
+	if _, there := meta["managedFields"]; there {
 		t.Fatalf("managed fields are left in %q", o.Raw)
 	}
 }

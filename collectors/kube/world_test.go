@@ -202,12 +202,8 @@ var worldBegin = time.Date(2026, 11, 14, 14, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, fake: newFake(t), log: newLedger(), now: worldBegin}
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("t0ken-of-nobody"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	w.cfg = DefaultConfig()
-	w.cfg.Server, w.cfg.TokenFile, w.cfg.PageSize, w.cfg.QPS = w.fake.URL, token, 2, 1e6
+	w.cfg.Server, w.cfg.TokenFile, w.cfg.PageSize, w.cfg.QPS = w.fake.URL, tokenFile(t), 2, 1e6
 	var err error
 	w.rules, err = collectors.NewRules([]collectors.TenantRules{
 		{Tenant: tenant("tenant-1"), Owns: []collectors.Owns{{Labels: []string{"tenant=one"}}}},
@@ -219,6 +215,14 @@ func newWorld(t *testing.T) *world {
 	w.fake.put("namespaces", space("shop", "ns-1", map[string]string{"tenant": "one"}))
 	w.fake.put("namespaces", space("desk", "ns-2", map[string]string{"tenant": "two"}))
 	return w
+}
+
+func tokenFile(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("t0ken-of-nobody"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // rulesByName place objects by the name of their namespace.
