@@ -24,7 +24,7 @@ type Collector struct {
 	opts      options
 
 	mu  sync.Mutex
-	con *conn // made when first needed: inside a cluster its files may come late
+	con *conn // made when first needed: its files may come late
 
 	commitEvery time.Duration // longest wait while there is something to commit
 	idleCommit  time.Duration // longest wait otherwise
@@ -112,7 +112,7 @@ func New(cfg Config, env collectors.Env, agent string, rs []Resource, opts ...Op
 		}
 		c.cuts = append(c.cuts, cuts)
 	}
-	if cfg.Kubeconfig != "" || cfg.Server != "" {
+	if cfg.atHand() {
 		if _, err := c.conn(); err != nil {
 			return nil, err
 		}

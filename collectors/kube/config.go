@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"os"
 	"strings"
 	"time"
 
@@ -96,6 +97,24 @@ func (c *Config) check() error {
 		seen[ns] = true
 	}
 	return nil
+}
+
+// atHand reports whether the files that the connection needs are there. Those
+// of a pod, and those that somebody else writes, may come later.
+func (c *Config) atHand() bool {
+	files := []string{c.Kubeconfig}
+	if c.Server != "" {
+		files = []string{c.TokenFile}
+		if c.CAFile != "" {
+			files = append(files, c.CAFile)
+		}
+	}
+	for _, f := range files {
+		if _, err := os.Stat(f); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // pathSegment reports whether s is a name as Kubernetes takes it for
