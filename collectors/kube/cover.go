@@ -146,7 +146,7 @@ func (s *session) polled(now time.Time) []evidence.Seen {
 	for _, g := range s.groups {
 		cause := ""
 		for _, f := range g.feeds {
-			if st := s.st[f]; cause == "" && !st.whole && (!st.Absent || st.fault != nil) {
+			if st := s.st[f]; cause == "" && !st.whole && !st.Absent {
 				cause = f.name() + " could not be read in full"
 			}
 		}

@@ -20,8 +20,9 @@ func (x *conn) discovery() *discovery {
 }
 
 // version returns the first version of the resource that the server serves; ""
-// when it answered in full and serves none. Everything that is not a full
-// answer is an error.
+// when it answered in full and does not have the resource. Everything that is
+// not a full answer is an error, and so is a resource that is there in versions
+// alone that nobody here can read: it is not gone.
 func (d *discovery) version(ctx context.Context, r *Resource) (string, error) {
 	if d.groups == nil && r.Group != "" {
 		if err := d.askGroups(ctx); err != nil {
@@ -32,17 +33,21 @@ func (d *discovery) version(ctx context.Context, r *Resource) (string, error) {
 	if r.Group != "" {
 		served = d.groups[r.Group]
 	}
-	for _, v := range r.Versions {
-		if !slices.Contains(served, v) {
-			continue
-		}
+	known := slices.DeleteFunc(slices.Clone(r.Versions), func(v string) bool { return !slices.Contains(served, v) })
+	others := slices.DeleteFunc(slices.Clone(served), func(v string) bool { return slices.Contains(r.Versions, v) })
+	for _, v := range slices.Concat(known, others) {
 		names, err := d.askResources(ctx, r, v)
 		if err != nil {
 			return "", err
 		}
-		if slices.Contains(names, r.Resource) {
-			return v, nil
+		if !slices.Contains(names, r.Resource) {
+			continue
 		}
+		if !slices.Contains(r.Versions, v) {
+			return "", problem.New(problem.Source, "the cluster serves %s in version %s, which is not understood here", r.name(), v).
+				WithHint("update evidenced, or let the cluster serve one of %v", r.Versions)
+		}
+		return v, nil
 	}
 	return "", nil
 }
@@ -111,6 +116,9 @@ func (d *discovery) askGroups(ctx context.Context) error {
 }
 
 func (d *discovery) askResources(ctx context.Context, r *Resource, version string) ([]string, error) {
+	if !pathSegment(version) {
+		return nil, problem.New(problem.Source, "the server names a version that no path can hold")
+	}
 	gv := r.apiVersion(version)
 	if names, ok := d.docs[gv]; ok {
 		return names, nil

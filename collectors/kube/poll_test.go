@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -116,7 +117,7 @@ func TestNotInstalledNeedsAReadyServer(t *testing.T) {
 	}
 	// Pods are not optional.
 	w.fake.set(func() { w.fake.served["pods"] = false })
-	if f := w.poll(); f.Outcome != evidence.RunPartial || !strings.Contains(f.Cause, "does not have pods") {
+	if f := w.poll(); f.Outcome != evidence.RunPartial || !strings.Contains(f.Cause, "pods: the cluster does not have it") {
 		t.Errorf("not optional: run ended %s: %s; want partial", f.Outcome, f.Cause)
 	}
 }
@@ -227,5 +228,86 @@ func TestStateAndAfter(t *testing.T) {
 	json.Unmarshal(w.log.cursors["source/kubernetes/prod"], &outer)
 	if !strings.Contains(string(outer.Resume), `"state":{"looks":0}`) {
 		t.Errorf("resume %s holds no state", outer.Resume)
+	}
+}
+
+// What joins several objects is made before a commit, and only of lists that
+// are whole.
+func TestAfter(t *testing.T) {
+	w := newWorld(t)
+	var whole []bool
+	w.opts = []Option{After([]evidence.Kind{evidence.BackupTest}, func(_ context.Context, l *Look) ([]evidence.Draft, error) {
+		whole = append(whole, l.Whole("restores.velero.io"))
+		return []evidence.Draft{{
+			Kind: evidence.BackupTest, Op: evidence.OpEvent, Source: l.Source, Key: "drill-1/0",
+			Subject:    l.Ref("velero.io", "Restore", "shop", "drill-1"),
+			OccurredAt: worldBegin, Basis: evidence.BasisSource, ObservedAt: l.Now, Scope: l.Scope("shop"), Content: []byte(`{"phase":"graded"}`),
+		}}, nil
+	})}
+	w.fake.put("restores.velero.io", object("shop", "drill-1", "r1"))
+	w.poll()
+	w.tells("tenant-1", evidence.BackupTest, "event drill-1 graded")
+	w.fake.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/restores") {
+			status(rw, 500, "InternalError")
+			return true
+		}
+		return false
+	})
+	w.poll()
+	if !slices.Equal(whole, []bool{true, false}) {
+		t.Errorf("restores are whole %v, want true, then false", whole)
+	}
+	// It stands on every list, and so is covered no better than the worst.
+	if got := classes(w.log.spans(tenant("tenant-1"), evidence.BackupTest)); !slices.Equal(got, []string{"instants", "blind"}) {
+		t.Errorf("tests are covered %q, want instants, then blind", got)
+	}
+}
+
+// Discovery in its aggregated form, with versions that nobody here can read and
+// an extension server that is away.
+func TestDiscovery(t *testing.T) {
+	resources := func(names ...string) (list []any) {
+		for _, n := range names {
+			list = append(list, map[string]any{"resource": n})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		versions []any
+		version  string
+		fails    string
+	}{
+		"served":          {[]any{map[string]any{"version": "v1", "freshness": "Current", "resources": resources("backups", "restores")}}, "v1", ""},
+		"best first":      {[]any{map[string]any{"version": "v1", "resources": resources("restores")}, map[string]any{"version": "v2", "resources": resources("restores")}}, "v2", ""},
+		"not there":       {[]any{map[string]any{"version": "v1", "resources": resources("backups")}}, "", ""},
+		"version unknown": {[]any{map[string]any{"version": "v3", "resources": resources("restores")}}, "", "not understood"},
+		"bad version":     {[]any{map[string]any{"version": "../v3", "resources": resources("restores")}}, "", "no path"},
+		// The fake knows v1 in the plain form: what is stale is asked for.
+		"stale":               {[]any{map[string]any{"version": "v1", "freshness": "Stale"}}, "v1", ""},
+		"stale and not there": {[]any{map[string]any{"version": "v2", "freshness": "Stale"}}, "", "404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.fake.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/apis" {
+					return false
+				}
+				if !strings.Contains(r.Header.Get("Accept"), "APIGroupDiscoveryList") {
+					t.Errorf("asked for %s", r.Header.Get("Accept"))
+				}
+				answer(rw, map[string]any{"kind": "APIGroupDiscoveryList", "items": []any{map[string]any{"metadata": map[string]any{"name": "velero.io"}, "versions": c.versions}}})
+				return true
+			})
+			x, err := w.collector().conn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := tiny()[1]
+			got, err := x.discovery().version(t.Context(), &res)
+			if got != c.version || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("version %q, %v; want %q, %q", got, err, c.version, c.fails)
+			}
+		})
 	}
 }

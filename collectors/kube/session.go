@@ -281,12 +281,15 @@ func (s *session) notThere(m message) {
 	for _, k := range stateKinds(m.f.res.Kinds) {
 		s.sink.Complete(k, s.listRef(m.f))
 	}
+	if !st.Absent || st.fault == nil {
+		st.since = m.at
+	}
 	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, "", "", nil
 	clear(st.bad)
 	if m.f.res.Optional {
 		s.look.Note("the cluster does not have %s", m.f.name())
 	} else {
-		st.fault, st.since = problem.New(problem.Source, "the cluster does not have %s", m.f.name()), m.at
+		st.fault = problem.New(problem.Source, "the cluster does not have it")
 	}
 	st.To = later(st.To, m.at)
 	if st.first.IsZero() {
