@@ -471,3 +471,42 @@ func TestPathCovers(t *testing.T) {
 		}
 	}
 }
+
+// While following, a list that begins anew forgets what was emitted since the
+// last one: else what was deleted in between, unseen, would never end.
+func TestListBeginsAnew(t *testing.T) {
+	b := newBench(t)
+	all, other := evidence.NewRef("object", "prod", "applications"), evidence.NewRef("object", "prod", "others")
+	emit := func(s Sink, name string, list evidence.Ref) {
+		d := app("tenant-1", name, b.now)
+		d.Scope = append(d.Scope, list)
+		if err := s.Emit(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.sc.poll = func(ctx context.Context, _ evidence.Period, _ []byte, s Sink) error {
+		emit(s, "kept", all)
+		emit(s, "gone", all)
+		emit(s, "elsewhere", other)
+		if err := s.Commit(ctx, nil, evidence.Observation{}); err != nil {
+			return err
+		}
+		b.now = b.now.Add(time.Second)
+		s.(Beginner).Begin(evidence.DeployState, all)
+		emit(s, "kept", all)
+		s.Complete(evidence.DeployState, all)
+		return s.Commit(ctx, nil, evidence.Observation{})
+	}
+	if _, err := b.Poll(t.Context(), b.now); err != nil {
+		t.Fatal(err)
+	}
+	var ended []string
+	for _, d := range b.mem.logs[tenantOf(t, "tenant-1")] {
+		if d.Draft.Op == evidence.OpEnd {
+			ended = append(ended, d.Draft.Subject.Name)
+		}
+	}
+	if len(ended) != 1 || !strings.HasSuffix(ended[0], "gone") {
+		t.Errorf("ended %q, want gone alone", ended)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -202,5 +203,54 @@ func TestStream(t *testing.T) {
 	cancel()
 	if _, err := r.Read(one[:]); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled stream: %v", err)
+	}
+}
+
+// A source's library may bring the transport; it connects with our dial
+// function, and everything above it stays as it is.
+func TestUnder(t *testing.T) {
+	asked := make(chan http.Header, 10)
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Header.Clone()
+		io.WriteString(w, "[1]")
+	})
+	dialled := 0
+	c, _ := client(t, url, func(o *fetch.Options) {
+		o.Under = func(dial fetch.DialFunc) (http.RoundTripper, error) {
+			return &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialled++
+				return dial(ctx, network, addr)
+			}}, nil
+		}
+	})
+	if r, err := c.GetAs(t.Context(), "/a", nil, "text/x-small"); err != nil || string(r.Body) != "[1]" {
+		t.Fatalf("GetAs: %v", err)
+	}
+	if got := (<-asked).Get("Accept"); got != "text/x-small" {
+		t.Errorf("GetAs asks for %q", got)
+	}
+	body, _, err := c.Open(t.Context(), "/b", nil, fetch.Reading{Accept: "text/x-stream", Idle: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+	if got := (<-asked).Get("Accept"); got != "text/x-stream" {
+		t.Errorf("Open asks for %q", got)
+	}
+	if dialled == 0 || c.Stats().Requests != 2 {
+		t.Errorf("%d connections, %d requests counted", dialled, c.Stats().Requests)
+	}
+	// What no source is served from is refused below a borrowed transport too.
+	c, err = fetch.New(fetch.Options{BaseURL: "http://169.254.169.254", Retries: -1, Under: func(dial fetch.DialFunc) (http.RoundTripper, error) {
+		return &http.Transport{DialContext: dial}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get(t.Context(), "/latest/meta-data", nil); !problem.Is(err, problem.Refused) {
+		t.Errorf("metadata address: %v", err)
+	}
+	if _, err := fetch.New(fetch.Options{BaseURL: url, Under: func(fetch.DialFunc) (http.RoundTripper, error) { return nil, errors.New("no key") }}); err == nil {
+		t.Error("a transport that cannot be made is no error")
 	}
 }
