@@ -88,6 +88,7 @@ type message struct {
 	// first page; -1 when it told none.
 	ours, total int64
 	query       string
+	version     string // that was read
 }
 
 type what int
@@ -156,7 +157,7 @@ func (f *feed) pages(ctx context.Context, ns string, at time.Time, d deliver) (m
 	if f.res.selector != "" {
 		q.Set("fieldSelector", f.res.selector)
 	}
-	m.query = path + "?" + q.Encode()
+	m.query, m.version = path+"?"+q.Encode(), f.version
 	pages := fetch.NewPages(maxPages)
 	for page := 0; ; page++ {
 		head, n, err := f.page(ctx, path, q, d)

@@ -68,7 +68,7 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	if c.opts.load != nil {
+	if c.opts.load != nil && sink != nil { // an examination leaves it alone
 		if err := c.opts.load(res.State); err != nil {
 			return nil, err
 		}
@@ -228,7 +228,7 @@ func (s *session) listed(m message) {
 		s.lost(st, st.listing, "the server no longer had the history since the last look, and the list shows only what is there now")
 	}
 	st.appeared, st.Absent, st.whole, st.fault = false, false, true, nil
-	st.Served, st.RV, st.To = m.f.version, m.rv, later(st.To, st.listing)
+	st.Served, st.RV, st.To = m.version, m.rv, later(st.To, st.listing)
 	if st.first.IsZero() {
 		st.first = st.To
 	}
