@@ -26,6 +26,7 @@ import (
 var lattice = map[string]struct{ ours, others string }{
 	"evidence":              {"", ""},
 	"evidence/problem":      {"", ""},
+	"evidence/reach":        {"evidence", ""},
 	"evidence/address":      {"evidence/problem", ""},
 	"evidence/chain":        {"evidence", "golang.org/x/mod"},
 	"evidence/claim":        {"evidence", ""},
