@@ -52,10 +52,10 @@ var lattice = map[string]struct{ ours, others string }{
 	"store/keyring/transit": {"evidence/address evidence/problem store/keyring", "github.com/hashicorp/vault/api"},
 
 	"collectors":                {"evidence evidence/problem", ""},
-	"collectors/fetch":          {"evidence evidence/address evidence/problem", ""},
-	"collectors/collectortest":  {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
 	"collectors/argocd":         {"collectors collectors/fetch evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
 	"collectors/certs":          {"collectors evidence evidence/address evidence/problem", ""},
+	"collectors/collectortest":  {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
+	"collectors/fetch":          {"evidence evidence/address evidence/problem", ""},
 	"collectors/github":         {"collectors collectors/fetch evidence evidence/problem", "github.com/google/go-github/v60"},
 	"collectors/gitlab":         {"collectors collectors/fetch evidence evidence/problem", "github.com/xanzy/go-gitlab"},
 	"collectors/gitrepo/signed": {"evidence/problem", "github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto"},
@@ -63,8 +63,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/harbor":         {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", "k8s.io/client-go"},
 	"collectors/kube/kubetest":  {"", ""},
-	"collectors/vault":          {"collectors collectors/fetch evidence evidence/problem", "github.com/hashicorp/vault/api"},
+	"collectors/vault":          {"collectors collectors/fetch collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
 	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/vault", ""},
+	"collectors/tail":           {"", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

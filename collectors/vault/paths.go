@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 )
 
@@ -298,6 +300,11 @@ func clean(b []byte) string {
 }
 
 const maxName = 2048 // bytes
+
+func hashHex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
 
 func escape(b []byte) string {
 	plain := true

@@ -35,6 +35,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path"
 	"path/filepath"
@@ -43,6 +44,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/tail"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -263,9 +265,9 @@ func (r *run) read(ctx context.Context) error {
 // open finds the streams and looks at their files.
 func (r *run) open() error {
 	c := r.c
-	paths, err := expand(c.cfg.AuditFiles)
+	paths, err := tail.Expand(c.cfg.AuditFiles)
 	if err != nil {
-		return err
+		return fmt.Errorf("audit_files %w", err)
 	}
 	for p := range r.cur.Streams {
 		if !slices.Contains(paths, p) && c.configured(p) {
@@ -288,7 +290,7 @@ func (r *run) open() error {
 	for _, p := range paths {
 		s := c.streams[p]
 		if s == nil {
-			s = &stream{path: p, prefix: []byte(c.cfg.Prefix), max: c.cfg.MaxLine, limit: c.cfg.ProbeLimit, notes: c.notes, heads: map[string]*found{}}
+			s = c.stream(p)
 			c.streams[p] = s
 		}
 		if s.device = c.cfg.Device; s.device == "" || len(paths) > 1 {
@@ -297,11 +299,9 @@ func (r *run) open() error {
 		if r.cur.Streams[p] == nil {
 			r.cur.Streams[p] = &streamState{}
 		}
-		if !r.loaded {
-			s.lastPos, s.last = nil, s.last[:0]
-		}
-		s.streamState, s.spare = r.cur.Streams[p], r.join.spare
-		s.watch = !r.cur.Probe.Last.IsZero()
+		s.use(r.cur.Streams[p])
+		s.spare = r.join.spare
+		s.Watch = !r.cur.Probe.Last.IsZero()
 		if err := s.refresh(); err != nil {
 			if len(paths) == 1 {
 				return problem.Wrap(problem.Source, err, "read audit file %s", p).
@@ -311,7 +311,7 @@ func (r *run) open() error {
 			s.stop()
 			continue
 		}
-		if len(s.files) == 0 {
+		if s.Count() == 0 {
 			c.notes.add("%s: no audit line yet", p)
 		}
 		r.streams = append(r.streams, s)
@@ -341,7 +341,7 @@ func (c *Collector) configured(p string) bool {
 
 func (r *run) reread(ref lineRef) ([]byte, string, error) {
 	for _, s := range r.streams {
-		if s.path == ref.Stream {
+		if s.Path == ref.Stream {
 			b, err := s.reread(ref)
 			return b, s.device, err
 		}
@@ -355,7 +355,7 @@ func (r *run) next(ctx context.Context) (*line, error) {
 	for _, s := range r.streams {
 		l, err := s.next(ctx)
 		if err != nil {
-			return nil, problem.Wrap(problem.Source, err, "read audit file %s", s.path)
+			return nil, problem.Wrap(problem.Source, err, "read audit file %s", s.Path)
 		}
 		if l != nil && (first == nil || l.at.Before(first.at)) {
 			first = l
@@ -368,7 +368,7 @@ func (r *run) consume(ctx context.Context, l *line) error {
 	s := l.from
 	s.take()
 	r.cover.line(l)
-	kept, err := r.join.add(l, s.device, s.Era, r.emitter(ctx))
+	kept, err := r.join.add(l, s.device, s.state.Era, r.emitter(ctx))
 	if err != nil {
 		return err
 	}
@@ -410,7 +410,7 @@ func (r *run) openGaps(at time.Time) {
 // commit makes what was emitted durable and keeps how far we are.
 func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	for _, s := range r.streams {
-		s.seal()
+		s.Seal()
 	}
 	now := r.c.env.Clock().UTC()
 	o := evidence.Observation{At: now, Window: r.window, Total: -1}

@@ -1,4 +1,4 @@
-package vault
+package tail
 
 import (
 	"bytes"
@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// filePos is how far one file was read. A file is known by device and inode,
+// Position is how far one file was read. A file is known by device and inode,
 // and by the hash of its first line, which stays when the file is copied or
 // compressed; inodes are used again, and names move.
-type filePos struct {
+type Position struct {
 	Dev    uint64 `json:"dev"`
 	Ino    uint64 `json:"ino"`
 	Head   string `json:"head"`           // hash of the first line
@@ -44,7 +44,7 @@ type found struct {
 	head     string
 	first    time.Time // of its first line, else mtime
 	held     *os.File  // the file has no name any more
-	pos      *filePos
+	pos      *Position
 	size0    int64 // when the head was read
 }
 
@@ -56,10 +56,10 @@ func hashHex(b []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// expand resolves the configured paths and globs to active files: a match that
-// is a rotated sibling of another match is none. A path without a match stays,
+// Expand resolves configured paths and globs to active files: a match that is
+// a rotated sibling of another match is none. A path without a match stays,
 // its file may come.
-func expand(patterns []string) ([]string, error) {
+func Expand(patterns []string) ([]string, error) {
 	var paths []string
 	for _, p := range patterns {
 		if !strings.ContainsAny(p, "*?[") {
@@ -68,7 +68,7 @@ func expand(patterns []string) ([]string, error) {
 		}
 		ms, err := filepath.Glob(p)
 		if err != nil {
-			return nil, fmt.Errorf("audit_files %q: %w", p, err)
+			return nil, fmt.Errorf("%q: %w", p, err)
 		}
 		paths = append(paths, ms...)
 	}
@@ -135,8 +135,9 @@ func rotated(s string) bool {
 }
 
 // look lists the files of a stream that have at least one whole line. heads
-// remembers first lines of files that did not change.
-func look(active string, heads map[string]*found, held *os.File) ([]*found, []string, error) {
+// remembers first lines of files that did not change; begun finds the time of
+// a line that may be cut.
+func look(active string, heads map[string]*found, held *os.File, begun func([]byte) time.Time) ([]*found, []string, error) {
 	var notes []string
 	names, err := os.ReadDir(filepath.Dir(active))
 	if err != nil {
@@ -165,7 +166,7 @@ func look(active string, heads map[string]*found, held *os.File) ([]*found, []st
 	}
 	out := fs[:0]
 	for _, f := range fs {
-		if err := f.readHead(heads); err != nil {
+		if err := f.readHead(heads, begun); err != nil {
 			if f.active {
 				return nil, notes, err
 			}
@@ -244,7 +245,7 @@ func (f *found) open() (io.Reader, io.Closer, error) {
 
 // readHead hashes the first line, or leaves head empty when there is no whole
 // one yet.
-func (f *found) readHead(heads map[string]*found) error {
+func (f *found) readHead(heads map[string]*found, begun func([]byte) time.Time) error {
 	key := fmt.Sprint(f.path, " ", f.dev, " ", f.ino)
 	if old := heads[key]; old != nil && old.mtime.Equal(f.mtime) && old.size == f.size && old.head != "" {
 		f.head, f.first = old.head, old.first
@@ -267,7 +268,7 @@ func (f *found) readHead(heads map[string]*found) error {
 		return nil
 	}
 	f.head = hashHex(b)
-	f.first = firstTime(b)
+	f.first = begun(b)
 	if f.first.IsZero() {
 		f.first = f.mtime
 	}
@@ -278,22 +279,9 @@ func (f *found) readHead(heads map[string]*found) error {
 	return nil
 }
 
-// firstTime finds the time of a line that may be cut.
-func firstTime(b []byte) time.Time {
-	_, b, ok := bytes.Cut(b, []byte(`"time":"`))
-	if !ok {
-		return time.Time{}
-	}
-	b, _, ok = bytes.Cut(b, []byte(`"`))
-	if !ok {
-		return time.Time{}
-	}
-	return parseTime(b)
-}
-
 // tailMatches reports whether the last line that was read still stands before
 // the position.
-func (f *found) tailMatches(p *filePos) bool {
+func (f *found) tailMatches(p *Position) bool {
 	if p.Tail == "" {
 		return true // nothing read yet, or the last line was too long to keep
 	}

@@ -1,4 +1,4 @@
-package vault
+package tail
 
 import (
 	"bytes"
@@ -44,6 +44,10 @@ func (l *lineReader) next() (line []byte, n int64, over *overlong, err error) {
 			line = l.buf[l.r:end]
 			n = int64(end + 1 - l.r)
 			l.r, l.off = end+1, l.off+n
+			if len(line) > l.max {
+				sum := sha256.Sum256(line)
+				return nil, n, &overlong{int64(len(line)), hex.EncodeToString(sum[:])}, nil
+			}
 			return line, n, nil, nil
 		}
 		scanned = l.w

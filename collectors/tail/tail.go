@@ -1,0 +1,474 @@
+// Package tail reads log files that others write, rotate, compress and delete
+// meanwhile, line by line, each line once.
+//
+// A stream is an active file with its rotated siblings, read oldest first. A
+// file is known by device, inode and the hash of its first line, so that the
+// tail follows renames, copies and compression; what it cannot find again, and
+// a file that is truncated in place, is a loss with its cause. The state holds
+// places and hashes, never a line.
+//
+// The caller decides what a line is: it asks for the next one, and takes or
+// skips it. Nothing is taken before the caller says so, and the state may be
+// kept at any time in between.
+package tail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Options are how a stream is read. All functions must be set.
+type Options struct {
+	MaxLine int           // longest line in bytes; a longer one is noted and skipped
+	Silence time.Duration // longest believable silence where one file ends and the next begins
+	// Time finds the time of a line, which may be cut; zero when it has none.
+	Time func(line []byte) time.Time
+	// Note is told what an operator should know, Partial what makes a look
+	// incomplete. Neither is ever told a line.
+	Note, Partial func(format string, args ...any)
+}
+
+// Stream is one log. It may be used by one goroutine at a time.
+type Stream struct {
+	*State
+	Path string // of the active file
+	// Watch makes a silence longer than Options.Silence between two files a
+	// loss: set it when the log is known to hold lines more often than that.
+	Watch bool
+
+	opt     Options
+	heads   map[string]*found
+	held    *os.File // the active file, open so that deleting it loses nothing
+	files   []*found // what this look reads, in order
+	now     int      // index into files
+	close   io.Closer
+	lines   *lineReader
+	buf     []byte
+	last    []byte // last line taken, for its hash
+	lastPos *Position
+	peek    *Line
+}
+
+// State is what a stream keeps between looks: a part of the resume cursor.
+type State struct {
+	Files []*Position `json:"files"`
+	At    time.Time   `json:"at,omitzero"` // time of the last line taken
+	Gap   string      `json:"gap,omitempty"`
+}
+
+// Line is one line that was not taken yet.
+type Line struct {
+	Text  []byte // without newline; valid until it is taken or skipped
+	Place Place
+}
+
+// Place names a line so that it can be read again.
+type Place struct {
+	Stream string `json:"s"` // path of the active file
+	Head   string `json:"h"`
+	Off    int64  `json:"o"`
+	N      int64  `json:"n"` // with its newline
+}
+
+// Loss is a stretch of a log that cannot be read any more, in the log's time.
+type Loss struct {
+	From, To time.Time
+	Cause    string
+}
+
+// New makes a stream of the active file at path. It touches no file.
+func New(path string, opt Options) *Stream {
+	return &Stream{Path: path, State: &State{}, opt: opt, heads: map[string]*found{}}
+}
+
+// Use makes st the state that reading moves.
+func (s *Stream) Use(st *State) {
+	if s.State != st {
+		s.State, s.lastPos, s.last = st, nil, s.last[:0]
+	}
+}
+
+// Count tells how many files Refresh found with at least one line.
+func (s *Stream) Count() int { return len(s.files) }
+
+// Refresh looks at the disk and starts to read where the last look ended. An
+// error means that the active file or its folder cannot be read.
+func (s *Stream) Refresh() error {
+	s.Stop()
+	s.hold()
+	files, told, err := look(s.Path, s.heads, s.held, s.opt.Time)
+	for _, t := range told {
+		s.opt.Note("%s", t)
+	}
+	if err != nil {
+		return err
+	}
+	s.match(files)
+	s.files, s.now = files, 0
+	return nil
+}
+
+// hold keeps the active file open. A file without a name stays held until
+// another file of that path has begun.
+func (s *Stream) hold() {
+	if s.held != nil {
+		a, err1 := s.held.Stat()
+		b, err2 := os.Stat(s.Path)
+		if err1 == nil && err2 == nil && os.SameFile(a, b) || err2 != nil {
+			return
+		}
+		if b.Size() == 0 {
+			return
+		}
+		if _, ok := nameless(s.held); ok && !s.finished(a) {
+			return
+		}
+		s.held.Close()
+		s.held = nil
+	}
+	// Opening a pipe would wait for its writer.
+	if fi, err := os.Stat(s.Path); err == nil && fi.Mode().IsRegular() {
+		s.held, _ = os.Open(s.Path) // what cannot be opened is told by look
+	}
+}
+
+// finished reports whether the file was read to its end and is closed.
+func (s *Stream) finished(fi os.FileInfo) bool {
+	f := newFound("", fi, false)
+	for _, p := range s.Files {
+		if p.Dev == f.dev && p.Ino == f.ino && p.Closed && p.Off == fi.Size() {
+			return true
+		}
+	}
+	return false
+}
+
+// match gives each file the position it was read to, begins new ones, and
+// notes what was lost.
+func (s *Stream) match(files []*found) {
+	for _, p := range s.Files {
+		for _, f := range files {
+			if f.pos == nil && f.dev == p.Dev && f.ino == p.Ino && f.head == p.Head && (f.gz || f.size >= p.Off) && s.same(f, p) {
+				f.pos = p
+				break
+			}
+		}
+	}
+	var kept []*Position
+	for _, p := range s.Files {
+		f := of(files, p)
+		if f == nil {
+			f = s.moved(files, p)
+		}
+		if f == nil {
+			if !p.Closed {
+				s.lose(s.missing(files, p))
+			}
+			continue
+		}
+		kept = append(kept, p)
+	}
+	seen := map[string]bool{}
+	for _, p := range kept {
+		seen[p.Head] = true
+	}
+	for _, f := range files {
+		if f.pos == nil && !seen[f.head] {
+			f.pos = &Position{Dev: f.dev, Ino: f.ino, Head: f.head}
+			kept = append(kept, f.pos)
+			seen[f.head] = true
+		}
+	}
+	s.Files = kept
+}
+
+func of(files []*found, p *Position) *found {
+	for _, f := range files {
+		if f.pos == p {
+			return f
+		}
+	}
+	return nil
+}
+
+// same checks the last line once for each file this process meets.
+func (s *Stream) same(f *found, p *Position) bool {
+	if old := s.heads[verified(f)]; old != nil {
+		if old.size0 <= p.Off {
+			return true
+		}
+	}
+	if p.Closed && f.gz || f.tailMatches(p) {
+		f2 := *f
+		f2.size0, f2.held = p.Off, nil
+		s.heads[verified(f)] = &f2
+		return true
+	}
+	return false
+}
+
+func verified(f *found) string { return fmt.Sprint("tail ", f.dev, " ", f.ino, " ", f.head) }
+
+// moved finds the file of a position under another inode: compressed or
+// copied. When the old inode is still there with other content, the file was
+// copied and truncated in place.
+func (s *Stream) moved(files []*found, p *Position) *found {
+	var best *found
+	for _, f := range files {
+		if f.pos != nil || f.head != p.Head || !f.gz && f.size < p.Off || best != nil && f.gz {
+			continue
+		}
+		if s.same(f, p) {
+			best = f
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	if !p.Closed && (s.sameInode(p) || slices.ContainsFunc(files, func(f *found) bool { return f.dev == p.Dev && f.ino == p.Ino })) {
+		p.Cut = "the file was truncated in place: lines written between the copy and the truncation are lost"
+	}
+	best.pos = p
+	p.Dev, p.Ino = best.dev, best.ino
+	if p.Closed && best.gz {
+		p.Packed = best.size
+	}
+	return best
+}
+
+// sameInode reports whether the active file has the inode of the position.
+func (s *Stream) sameInode(p *Position) bool {
+	fi, err := os.Stat(s.Path)
+	if err != nil {
+		return false
+	}
+	a := newFound("", fi, true)
+	return a.dev == p.Dev && a.ino == p.Ino
+}
+
+func (s *Stream) missing(files []*found, p *Position) string {
+	const inPlace = "the file was truncated or replaced in place before it was read to its end"
+	for _, f := range files {
+		if f.dev == p.Dev && f.ino == p.Ino {
+			return inPlace
+		}
+	}
+	if s.sameInode(p) { // and it has no line yet
+		return inPlace
+	}
+	return "a file was deleted or rotated away before it was read to its end"
+}
+
+func (s *Stream) lose(cause string) {
+	if s.Gap == "" {
+		s.Gap = cause
+	}
+}
+
+// Next returns the next line, nil when everything on disk was read. It returns
+// the same line until Take or Skip.
+func (s *Stream) Next(ctx context.Context) (*Line, error) {
+	for s.peek == nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if s.lines == nil {
+			ok, err := s.open()
+			if err != nil || !ok {
+				return nil, err
+			}
+		}
+		text, n, over, err := s.lines.next()
+		switch {
+		case err == io.EOF:
+			s.endFile()
+		case err != nil:
+			s.broken(err)
+		case over != nil:
+			f := s.files[s.now]
+			s.opt.Partial("%s, offset %d: a line of %d bytes is longer than max_line and was not read (SHA-256 %s)",
+				f.path, f.pos.Off, over.size, over.sum)
+			s.advance(n, nil)
+		default:
+			f := s.files[s.now]
+			s.peek = &Line{Text: text, Place: Place{s.Path, f.head, f.pos.Off, n}}
+		}
+	}
+	return s.peek, nil
+}
+
+// Skip passes over the line that Next returned: it has no time and tells no
+// loss.
+func (s *Stream) Skip() {
+	n := s.peek.Place.N
+	s.peek = nil
+	s.advance(n, s.raw(n))
+}
+
+// Take consumes the line that Next returned. at is its time; a zero one is
+// replaced by the file's, and guessed then says so. lost is what is missing
+// before the line.
+func (s *Stream) Take(at time.Time) (when time.Time, guessed bool, lost *Loss) {
+	f := s.files[s.now]
+	first := f.pos.Off == 0
+	s.Skip()
+	if at.IsZero() {
+		at, guessed = f.mtime.UTC(), true
+	}
+	switch {
+	case s.Gap != "" && !s.At.IsZero():
+		lost = &Loss{From: s.At, To: at, Cause: s.Gap}
+	case first && s.Watch && !s.At.IsZero() && at.Sub(s.At) > s.opt.Silence:
+		lost = &Loss{From: s.At, To: at, Cause: fmt.Sprintf(
+			"no line for %s where one file ends and the next begins: a file in between may be gone", at.Sub(s.At).Round(time.Second))}
+	}
+	s.Gap = ""
+	s.At = at
+	return at, guessed, lost
+}
+
+// Where tells the path and offset of the line that Next returned, for notes.
+func (s *Stream) Where() (path string, offset int64) {
+	f := s.files[s.now]
+	return f.path, f.pos.Off
+}
+
+// open starts on the next file that has something unread.
+func (s *Stream) open() (bool, error) {
+	for ; s.now < len(s.files); s.now++ {
+		f := s.files[s.now]
+		switch {
+		case f.pos == nil: // a copy of another one
+			continue
+		case f.gz && f.pos.Packed == f.size, !f.gz && f.pos.Off == f.size:
+			s.done(f)
+			continue
+		}
+		r, c, err := f.open()
+		if err != nil {
+			if f.active {
+				return false, err
+			}
+			s.opt.Partial("%v", err)
+			continue
+		}
+		if err := skipTo(r, f.pos.Off); err != nil {
+			c.Close()
+			s.opt.Partial("%s: cannot go on at offset %d: %v", f.path, f.pos.Off, err)
+			continue
+		}
+		s.close, s.lines = c, newLineReader(r, f.pos.Off, s.opt.MaxLine, s.buf)
+		return true, nil
+	}
+	return false, nil
+}
+
+// Stop closes what Refresh opened; a line that was not taken is read again.
+func (s *Stream) Stop() {
+	if s.close != nil {
+		s.close.Close()
+		s.buf = s.lines.buf
+		if len(s.buf) > 4*firstBuffer {
+			s.buf = nil
+		}
+	}
+	s.close, s.lines, s.peek, s.files, s.now = nil, nil, nil, nil, 0
+}
+
+// endFile goes on to the next file. A half line stays unread, unless no more
+// can come: then it is a torn line.
+func (s *Stream) endFile() {
+	f := s.files[s.now]
+	rest := int64(len(s.lines.rest()))
+	off := f.pos.Off
+	if rest > 0 && s.now < len(s.files)-1 {
+		s.opt.Partial("%s, offset %d: the file ends in a half line of %d bytes", f.path, off, rest)
+		s.advance(rest, nil)
+	}
+	s.close.Close()
+	s.buf, s.lines, s.close = s.lines.buf, nil, nil
+	if f.gz {
+		f.pos.Packed = f.size
+	}
+	s.done(f)
+	s.now++
+}
+
+// done closes a file that was read to its end when a newer one has begun.
+func (s *Stream) done(f *found) {
+	if s.now < len(s.files)-1 && !f.pos.Closed {
+		f.pos.Closed = true
+		if f.pos.Cut != "" {
+			s.lose(f.pos.Cut)
+			f.pos.Cut = ""
+		}
+	}
+}
+
+func (s *Stream) broken(err error) {
+	f := s.files[s.now]
+	why := err.Error()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		why = "the compressed file ends early"
+	}
+	s.opt.Partial("%s, offset %d: %s", f.path, f.pos.Off, why)
+	s.close.Close()
+	s.buf, s.lines, s.close = s.lines.buf, nil, nil
+	s.now++
+}
+
+// advance moves the position of the current file behind n bytes. raw is the
+// line with its newline, nil when it was not kept.
+func (s *Stream) advance(n int64, raw []byte) {
+	p := s.files[s.now].pos
+	if s.lastPos != p {
+		s.Seal()
+		s.lastPos = p
+	}
+	p.Off += n
+	p.Tail, p.TailN = "", int64(len(raw))
+	s.last = append(s.last[:0], raw...)
+}
+
+// Seal computes the hash of the last line; it is wanted at commits only.
+func (s *Stream) Seal() {
+	if p := s.lastPos; p != nil && p.TailN > 0 && p.Tail == "" {
+		p.Tail = hashHex(s.last)
+	}
+}
+
+// raw is the line of n bytes that was read last, as it stands in the file.
+func (s *Stream) raw(n int64) []byte {
+	return s.lines.buf[s.lines.r-int(n) : s.lines.r]
+}
+
+// Reread fetches a line that was read before, without newline.
+func (s *Stream) Reread(ref Place) ([]byte, error) {
+	i := slices.IndexFunc(s.files, func(f *found) bool { return f.head == ref.Head && f.pos != nil })
+	if i < 0 {
+		return nil, fmt.Errorf("%s: the file is gone", filepath.Base(s.Path))
+	}
+	if ref.N > int64(s.opt.MaxLine)+1 || ref.N <= 0 {
+		return nil, fmt.Errorf("%s: no line of %d bytes", filepath.Base(s.Path), ref.N)
+	}
+	r, c, err := s.files[i].open()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if err := skipTo(r, ref.Off); err != nil {
+		return nil, err
+	}
+	b := make([]byte, ref.N)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b, []byte("\n")), nil
+}
