@@ -12,8 +12,10 @@ import (
 // Owns says what belongs to a tenant. A pattern is matched against the scope
 // references of a draft: a namespace, project, label (key=value), host, mount
 // or policy pattern is a shell pattern where * does not cross a slash; a path
-// is a prefix that ends at a slash or at the end of the path. Sources, when
-// given, limits the block to these sources.
+// is a prefix that ends at a slash or at the end of the path. The namespace *
+// in a scope stands for every namespace (a cluster role reaches them all): it
+// is everybody's who owns namespaces, by name or by label. Sources, when given,
+// limits the block to these sources.
 type Owns struct {
 	Sources    []evidence.SourceID `yaml:"sources"`
 	Namespaces []string            `yaml:"namespaces"`
@@ -101,6 +103,9 @@ func (o Owns) matches(ref evidence.Ref) bool {
 		}
 		return false
 	case "ns", "namespace":
+		if ref.Name == "*" {
+			return len(o.Namespaces) > 0 || len(o.Labels) > 0
+		}
 		patterns = o.Namespaces
 	case "project":
 		patterns = o.Projects

@@ -30,7 +30,8 @@ type WorkloadFacts struct {
 	App                string           `json:"app,omitempty"` // Argo CD application that tracks it, namespace/name where it says so
 	Containers         []ContainerFacts `json:"containers,omitempty"`
 	ServiceAccount     string           `json:"service_account,omitempty"`
-	Secrets            []string         `json:"secrets,omitempty"` // names of Secrets its pods mount or take variables from
+	Secrets            []string         `json:"secrets,omitempty"`          // names of Secrets its pods mount or take variables from
+	SecretProviders    []string         `json:"secret_providers,omitempty"` // SecretProviderClasses through which they mount secrets from elsewhere
 	Replicas           *int32           `json:"replicas,omitempty"`
 	Ready              *int32           `json:"ready,omitempty"`
 	CreatedAt          time.Time        `json:"created_at,omitzero"`
@@ -72,6 +73,7 @@ type PodFacts struct {
 	App             string           `json:"app,omitempty"`
 	Containers      []ContainerFacts `json:"containers,omitempty"`
 	Secrets         []string         `json:"secrets,omitempty"`
+	SecretProviders []string         `json:"secret_providers,omitempty"`
 	Privileged      bool             `json:"privileged,omitempty"`
 	HostNetwork     bool             `json:"host_network,omitempty"`
 	CreatedAt       time.Time        `json:"created_at,omitzero"`

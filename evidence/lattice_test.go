@@ -64,8 +64,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", "k8s.io/client-go"},
 	"collectors/kube/kubetest":  {"", ""},
 	"collectors/vault":          {"collectors collectors/fetch collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/vault", ""},
+	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubernetes collectors/vault", ""},
 	"collectors/tail":           {"", ""},
+	"collectors/kubernetes":     {"collectors collectors/kube evidence evidence/problem", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

@@ -10,6 +10,7 @@ import (
 	"evidenced/collectors/gitlab"
 	"evidenced/collectors/gitrepo"
 	"evidenced/collectors/harbor"
+	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
 )
 
@@ -22,6 +23,7 @@ func Specs() []collectors.Spec {
 		github.Spec(),
 		gitlab.Spec(),
 		harbor.Spec(),
+		kubernetes.Spec(),
 		vault.Spec(),
 	}
 }
