@@ -10,6 +10,9 @@
 // The caller decides what a line is: it asks for the next one, and takes or
 // skips it. Nothing is taken before the caller says so, and the state may be
 // kept at any time in between.
+//
+// A [Cover] says what may be claimed of a log that was read: that no line came
+// proves nothing unless our own marks came.
 package tail
 
 import (
@@ -332,6 +335,18 @@ func (s *Stream) Take(at time.Time) (when time.Time, guessed bool, lost *Loss) {
 	s.Gap = ""
 	s.At = at
 	return at, guessed, lost
+}
+
+// Finished returns the rotated files that were taken to their end, for a
+// caller that owns them and deletes what it no longer needs.
+func (s *Stream) Finished() []string {
+	var paths []string
+	for _, f := range s.files {
+		if p := f.pos; p != nil && p.Closed && !f.active && f.held == nil && (f.gz && p.Packed == f.size || !f.gz && p.Off == f.size) {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
 }
 
 // Where tells the path and offset of the line that Next returned, for notes.

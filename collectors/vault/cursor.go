@@ -3,8 +3,8 @@ package vault
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
+	"evidenced/collectors/tail"
 	"evidenced/evidence/problem"
 )
 
@@ -15,10 +15,8 @@ type cursor struct {
 	Version int                     `json:"v"`
 	Streams map[string]*streamState `json:"streams,omitempty"` // by path of the active file
 	Join    joinState               `json:"join,omitzero"`
-	Probe   probeState              `json:"probe,omitzero"`
-	Claimed time.Time               `json:"claimed,omitzero"` // end of what was claimed as reconstructed
-	Losses  []loss                  `json:"losses,omitempty"` // since the last sighting
-	State   stateState              `json:"state,omitzero"`
+	tail.CoverState
+	State stateState `json:"state,omitzero"`
 }
 
 const cursorVersion = 1

@@ -34,20 +34,12 @@ type line struct {
 	guessed bool
 	raw     bool
 	ref     lineRef
-	lost    *loss // lines are missing before this one
+	lost    *tail.Loss // lines are missing before this one
 	from    *stream
 }
 
 // lineRef names a line so that it can be read again.
 type lineRef = tail.Place
-
-// loss is a stretch of the log that cannot be read any more.
-type loss struct {
-	From  time.Time `json:"from"`
-	To    time.Time `json:"to"`
-	Cause string    `json:"cause"`
-	Told  bool      `json:"told,omitempty"`
-}
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *stream {
@@ -130,10 +122,7 @@ func (s *stream) take() {
 	l := s.peek
 	s.peek = nil
 	at, guessed, lost := s.Take(l.at)
-	l.at, l.guessed = at, l.guessed || guessed
-	if lost != nil {
-		l.lost = &loss{From: lost.From, To: lost.To, Cause: lost.Cause}
-	}
+	l.at, l.guessed, l.lost = at, l.guessed || guessed, lost
 	if l.e.request && string(l.e.req.path) == "sys/audit/test" {
 		s.state.Era = cut(clean(l.e.req.id), 8)
 	}

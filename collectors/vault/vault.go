@@ -94,6 +94,8 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 	return c, nil
 }
 
+var auditKinds = []evidence.Kind{evidence.SecretAccess, evidence.SecretAuth}
+
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind {
 	ks := slices.Clone(auditKinds)
@@ -159,7 +161,7 @@ type run struct {
 	window  evidence.Period
 	cur     *cursor
 	join    *join
-	cover   *cover
+	cover   *tail.Cover
 	streams []*stream // in order of their paths
 	loaded  bool      // the join was rebuilt
 	drafts  int       // since the last commit
@@ -177,7 +179,7 @@ func (c *Collector) begin(resume []byte, s collectors.Sink) (*run, error) {
 	}
 	c.notes.flush()
 	r := &run{c: c, sink: s, cur: cur, at: c.env.Clock()}
-	r.cover = &cover{cur: cur, probing: c.api != nil, limit: c.cfg.ProbeLimit, gaps: r.openGaps}
+	r.cover = &tail.Cover{CoverState: &cur.CoverState, Kinds: auditKinds, Probing: c.api != nil, Limit: c.cfg.ProbeLimit, Gaps: r.openGaps}
 	if c.api != nil {
 		c.api.http.ResetStats()
 	}
@@ -216,7 +218,7 @@ func (r *run) follow(ctx context.Context) error {
 	}
 	now = r.c.env.Clock()
 	idle := now.Sub(r.at)
-	if idle >= time.Minute || idle >= commitEvery && (r.drafts > 0 || len(r.cover.seen) > 0) {
+	if idle >= time.Minute || idle >= commitEvery && (r.drafts > 0 || r.cover.Pending()) {
 		return r.commit(ctx, true)
 	}
 	return nil
@@ -231,11 +233,11 @@ func (r *run) probe(ctx context.Context) {
 	id, err := r.c.api.lookupSelf(ctx)
 	if err != nil {
 		r.broken = err
-		r.cover.failed(r.probed.UTC(), err.Error())
+		r.cover.Failed(r.probed.UTC(), err.Error())
 		return
 	}
 	r.broken = nil
-	r.cover.sent(id, r.probed.UTC())
+	r.cover.Sent(id, r.probed.UTC())
 }
 
 // read takes everything that stands in the log.
@@ -367,7 +369,7 @@ func (r *run) next(ctx context.Context) (*line, error) {
 func (r *run) consume(ctx context.Context, l *line) error {
 	s := l.from
 	s.take()
-	r.cover.line(l)
+	r.cover.Line(l.e.req.id, l.at, l.lost)
 	kept, err := r.join.add(l, s.device, s.state.Era, r.emitter(ctx))
 	if err != nil {
 		return err
@@ -401,7 +403,7 @@ func (r *run) emit(ctx context.Context, d evidence.Draft) error {
 func (r *run) openGaps(at time.Time) {
 	for _, s := range r.streams {
 		if s.Gap != "" && !s.At.IsZero() && s.At.Before(at) {
-			r.cover.lose(loss{From: s.At, To: at, Cause: s.Gap})
+			r.cover.Lose(tail.Loss{From: s.At, To: at, Cause: s.Gap})
 			s.At = at
 		}
 	}
@@ -414,7 +416,7 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	}
 	now := r.c.env.Clock().UTC()
 	o := evidence.Observation{At: now, Window: r.window, Total: -1}
-	o.Seen, o.Probe = r.cover.commit(now, caughtUp)
+	o.Seen, o.Probe = r.cover.Commit(now, caughtUp)
 	o.Seen = append(o.Seen, r.seen...)
 	o.Notes, o.Incomplete = r.c.notes.flush()
 	if r.broken != nil && caughtUp {
