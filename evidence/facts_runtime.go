@@ -172,9 +172,11 @@ type AuditFacts struct {
 	URI           string    `json:"uri,omitempty"` // path; of a query only its keys
 	Outcome       string    `json:"outcome"`
 	Code          int       `json:"code,omitempty"`
-	Who           int       `json:"who"`               // the actor: who was impersonated, if somebody was
-	Behind        int       `json:"behind"`            // who impersonated
-	Account       string    `json:"account,omitempty"` // actor that is a service account, namespace/name
+	Who           int       `json:"who"`                      // the actor: who was impersonated, if somebody was
+	Behind        int       `json:"behind"`                   // who impersonated
+	Account       string    `json:"account,omitempty"`        // actor that is a service account, namespace/name
+	BehindAccount string    `json:"behind_account,omitempty"` // service account that impersonated
+	Masters       bool      `json:"masters,omitempty"`        // passed every check as a member of the group system:masters
 	PodUID        string    `json:"pod_uid,omitempty"`
 	Credential    string    `json:"credential,omitempty"` // id of the token used
 	Groups        []string  `json:"groups,omitempty"`
@@ -186,6 +188,8 @@ type AuditFacts struct {
 	EndedAt       time.Time `json:"ended_at,omitzero"`
 	Changed       []string  `json:"changed,omitempty"`        // what of a setting changed, from and to
 	SecretContent bool      `json:"secret_content,omitempty"` // the line held a secret's content: it was not kept
+	// Unauthenticated: whoever sent the line did not prove to be the platform.
+	Unauthenticated bool `json:"unauthenticated,omitempty"`
 }
 
 // SecretSyncFacts are the facts of secret.sync: an ExternalSecret or its like.

@@ -63,10 +63,11 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/harbor":         {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", "k8s.io/client-go"},
 	"collectors/kube/kubetest":  {"", ""},
+	"collectors/kubeaudit":      {"collectors collectors/fetch collectors/kube collectors/tail evidence evidence/problem", ""},
 	"collectors/kubernetes":     {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/tail":           {"evidence", ""},
 	"collectors/vault":          {"collectors collectors/fetch collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubernetes collectors/vault", ""},
+	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

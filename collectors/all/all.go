@@ -10,6 +10,7 @@ import (
 	"evidenced/collectors/gitlab"
 	"evidenced/collectors/gitrepo"
 	"evidenced/collectors/harbor"
+	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
 )
@@ -23,6 +24,7 @@ func Specs() []collectors.Spec {
 		github.Spec(),
 		gitlab.Spec(),
 		harbor.Spec(),
+		kubeaudit.Spec(),
 		kubernetes.Spec(),
 		vault.Spec(),
 	}

@@ -337,6 +337,15 @@ func (s *Stream) Take(at time.Time) (when time.Time, guessed bool, lost *Loss) {
 	return at, guessed, lost
 }
 
+// Oldest is the time of the first line of the oldest file that Refresh found;
+// zero when there is none.
+func (s *Stream) Oldest() time.Time {
+	if len(s.files) == 0 {
+		return time.Time{}
+	}
+	return s.files[0].first.UTC()
+}
+
 // Finished returns the rotated files that were taken to their end, for a
 // caller that owns them and deletes what it no longer needs.
 func (s *Stream) Finished() []string {

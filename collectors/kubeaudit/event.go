@@ -1,0 +1,245 @@
+package kubeaudit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// event is the part of an audit.k8s.io/v1 Event that is read.
+type event struct {
+	Kind             string            `json:"kind"`
+	APIVersion       string            `json:"apiVersion"`
+	Level            string            `json:"level"`
+	AuditID          string            `json:"auditID"`
+	Stage            string            `json:"stage"`
+	RequestURI       string            `json:"requestURI"`
+	Verb             string            `json:"verb"`
+	User             user              `json:"user"`
+	ImpersonatedUser *user             `json:"impersonatedUser"`
+	SourceIPs        []string          `json:"sourceIPs"`
+	UserAgent        string            `json:"userAgent"`
+	ObjectRef        *objectRef        `json:"objectRef"`
+	ResponseStatus   *responseStatus   `json:"responseStatus"`
+	Received         string            `json:"requestReceivedTimestamp"`
+	StageTime        string            `json:"stageTimestamp"`
+	Annotations      map[string]string `json:"annotations"`
+	RequestObject    *object           `json:"requestObject"`
+	ResponseObject   *object           `json:"responseObject"`
+
+	received, staged time.Time
+}
+
+type user struct {
+	Username string              `json:"username"`
+	Groups   []string            `json:"groups"`
+	Extra    map[string][]string `json:"extra"`
+}
+
+type objectRef struct {
+	Resource    string `json:"resource"`
+	Namespace   string `json:"namespace"`
+	Name        string `json:"name"`
+	UID         string `json:"uid"`
+	APIGroup    string `json:"apiGroup"`
+	Subresource string `json:"subresource"`
+}
+
+type responseStatus struct {
+	Code int `json:"code"`
+}
+
+// object is what is left of an object that a line carries.
+type object struct {
+	Kind       string     `json:"kind,omitempty"`
+	APIVersion string     `json:"apiVersion,omitempty"`
+	Metadata   objectMeta `json:"metadata"`
+}
+
+type objectMeta struct {
+	Name      string `json:"name,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	UID       string `json:"uid,omitempty"`
+}
+
+// UnmarshalJSON takes what is there: an object may be anything, and nothing in
+// it may make a line unreadable.
+func (o *object) UnmarshalJSON(b []byte) error {
+	type plain object
+	var p plain
+	if err := json.Unmarshal(b, &p); err != nil {
+		p = plain{}
+	}
+	*o = object(p)
+	return nil
+}
+
+// The stages of a request that a line may tell of.
+const (
+	stageReceived = "RequestReceived"
+	stageStarted  = "ResponseStarted"
+	stageComplete = "ResponseComplete"
+	stagePanic    = "Panic"
+)
+
+var errNotEvent = errors.New("no event of audit.k8s.io")
+
+// parse reads one line. Errors hold nothing of it.
+func parse(line []byte) (*event, error) {
+	var e event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return nil, unreadable(err)
+	}
+	if e.Kind != "Event" || !strings.HasPrefix(e.APIVersion, "audit.k8s.io/") || e.AuditID == "" || e.Stage == "" {
+		return nil, errNotEvent
+	}
+	if len(e.AuditID) > 128 || len(e.Stage) > 64 {
+		return nil, errNotEvent
+	}
+	e.received, e.staged = parseTime(e.Received), parseTime(e.StageTime)
+	return &e, nil
+}
+
+// unreadable says why a line cannot be decoded without quoting it.
+func unreadable(err error) error {
+	var te *json.UnmarshalTypeError
+	var se *json.SyntaxError
+	switch {
+	case errors.As(err, &te):
+		return fmt.Errorf("field %s is of another type", te.Field)
+	case errors.As(err, &se):
+		return fmt.Errorf("no JSON from byte %d on", se.Offset)
+	}
+	return fmt.Errorf("cannot be read (%T)", err)
+}
+
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() < 2000 || t.Year() > 9000 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// at is where the event stands in its log: the time of its stage.
+func (e *event) at() time.Time {
+	if e.staged.IsZero() {
+		return e.received
+	}
+	return e.staged
+}
+
+// lineTime finds the time of a line that may be cut.
+func lineTime(b []byte) time.Time {
+	for _, key := range []string{`"stageTimestamp":"`, `"requestReceivedTimestamp":"`} {
+		if _, rest, ok := bytes.Cut(b, []byte(key)); ok {
+			if v, _, ok := bytes.Cut(rest, []byte(`"`)); ok {
+				if t := parseTime(string(v)); !t.IsZero() {
+					return t
+				}
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// resource returns what was touched; the zero value when it is no resource.
+func (e *event) resource() objectRef {
+	if e.ObjectRef == nil {
+		return objectRef{}
+	}
+	return *e.ObjectRef
+}
+
+// actor is who the request counts for: who was impersonated, if somebody was.
+func (e *event) actor() *user {
+	if e.ImpersonatedUser != nil {
+		return e.ImpersonatedUser
+	}
+	return &e.User
+}
+
+func (e *event) code() int {
+	if e.ResponseStatus == nil {
+		return 0
+	}
+	return e.ResponseStatus.Code
+}
+
+// connects are subresources that open a connection into a pod, node or
+// service. Which verb stands with them depends on the client's protocol.
+var connects = []string{"exec", "attach", "portforward", "proxy"}
+
+func (r objectRef) connect() bool { return slices.Contains(connects, r.Subresource) }
+
+// longRunning reports whether a request may go on after its answer began, so
+// that its start is told apart from its end.
+func (e *event) longRunning() bool {
+	r := e.resource()
+	return e.Verb == "watch" || r.connect() || r.Subresource == "log"
+}
+
+// secret reports whether objects of the resource hold secrets: Secrets, tokens
+// that are asked for, tokens that are reviewed.
+func (r objectRef) secret() bool {
+	switch r.APIGroup + "/" + r.Resource {
+	case "/secrets", "authentication.k8s.io/tokenreviews":
+		return true
+	case "/serviceaccounts":
+		return r.Subresource == "token"
+	}
+	return false
+}
+
+// secretContent reports whether the line carried what must not be kept.
+func (e *event) secretContent() bool {
+	if e.RequestObject == nil && e.ResponseObject == nil {
+		return false
+	}
+	if e.resource().secret() {
+		return true
+	}
+	for _, o := range []*object{e.RequestObject, e.ResponseObject} {
+		if o != nil && slices.Contains([]string{"Secret", "SecretList", "TokenRequest", "TokenReview"}, o.Kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// read reports whether a verb changes nothing by its nature.
+func read(verb string) bool {
+	switch verb {
+	case "get", "list", "watch", "head", "options":
+		return true
+	}
+	return false
+}
+
+// path splits a request's address into its path and the keys of its query,
+// sorted: values may be commands or names.
+func (e *event) path() (path string, keys []string, dryRun bool) {
+	path, query, ok := strings.Cut(e.RequestURI, "?")
+	if !ok {
+		return path, nil, false
+	}
+	for _, kv := range strings.Split(query, "&") {
+		k, v, _ := strings.Cut(kv, "=")
+		dryRun = dryRun || k == "dryRun" && v != ""
+		if plainKey(k) && len(keys) < 32 && !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return path, keys, dryRun
+}
+
+// plainKey reports whether a key of a query is one that Kubernetes has: others
+// may hold anything.
+func plainKey(k string) bool {
+	return k != "" && len(k) <= 64 && strings.Trim(k, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
+}

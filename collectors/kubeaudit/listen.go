@@ -1,0 +1,286 @@
+package kubeaudit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"evidenced/collectors/fetch"
+	"evidenced/evidence/problem"
+)
+
+// Limits on what a sender may do. An API server sends up to 400 events in a
+// batch, one batch after another.
+const (
+	maxBatch   = 64 << 20 // bytes of one body
+	maxSenders = 4        // requests at a time
+	bodyTime   = time.Minute
+)
+
+// listener receives batches of events (audit.k8s.io/v1 EventList) and answers
+// 200 only when all of a batch is durable in the spool.
+type listener struct {
+	c      *Collector
+	server *http.Server
+	token  func() ([]byte, error) // nil: none is asked for
+	open   bool                   // senders prove nothing
+	slots  chan struct{}
+	failed chan error
+	done   chan struct{}
+}
+
+// listen opens the port.
+func (c *Collector) listen(ctx context.Context) (*listener, error) {
+	if err := os.MkdirAll(c.spool.dir, 0o700); err != nil {
+		return nil, problem.Wrap(problem.Source, err, "make the spool folder")
+	}
+	l := &listener{
+		c: c, open: c.cfg.ListenTokenFile == "" && c.cfg.ClientCAFile == "",
+		slots: make(chan struct{}, maxSenders), failed: make(chan error, 1), done: make(chan struct{}),
+	}
+	if f := c.cfg.ListenTokenFile; f != "" {
+		read := fetch.TokenFile(f)
+		l.token = func() ([]byte, error) {
+			s, err := read()
+			if err != nil {
+				return nil, err
+			}
+			return []byte(s.Reveal()), nil
+		}
+		if _, err := l.token(); err != nil {
+			return nil, err
+		}
+	}
+	conf, err := c.cfg.tls()
+	if err != nil {
+		return nil, err
+	}
+	port, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.Listen)
+	if err != nil {
+		return nil, problem.Wrap(problem.Source, err, "listen on %s", c.cfg.Listen)
+	}
+	if c.bound != nil {
+		c.bound(port.Addr().String())
+	}
+	if conf != nil {
+		port = tls.NewListener(port, conf)
+	}
+	l.server = &http.Server{
+		Handler: l, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: bodyTime, WriteTimeout: 2 * bodyTime,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	// Ends with close.
+	go func() {
+		defer close(l.done)
+		if err := l.server.Serve(port); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- problem.Wrap(problem.Source, err, "listener for audit events")
+		}
+	}()
+	return l, nil
+}
+
+// close ends the listener; batches that are being taken are finished.
+func (l *listener) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := l.server.Shutdown(ctx); err != nil {
+		l.server.Close()
+	}
+	<-l.done
+	l.c.spool.mu.Lock()
+	defer l.c.spool.mu.Unlock()
+	l.c.spool.close()
+}
+
+// tls makes the listener's settings; nil for plain HTTP.
+func (c *Config) tls() (*tls.Config, error) {
+	if c.TLSCertFile == "" {
+		return nil, nil
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile); err != nil {
+		return nil, problem.New(problem.Config, "tls_cert_file and tls_key_file do not make a certificate").
+			WithHint("both must be PEM, and the key must belong to the certificate")
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		// Anew for each connection: certificates are renewed.
+		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+		return &pair, err
+	}}
+	if c.ClientCAFile != "" {
+		pem, err := os.ReadFile(c.ClientCAFile)
+		if err != nil {
+			return nil, problem.Wrap(problem.Config, err, "read client_ca_file")
+		}
+		conf.ClientCAs, conf.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		if !conf.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, problem.New(problem.Config, "client_ca_file holds no certificate")
+		}
+	}
+	return conf, nil
+}
+
+// ServeHTTP implements http.Handler. Answers say nothing but their status.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	default:
+		later(w)
+		return
+	}
+	if !l.known(r) {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch), l.c.cfg.MaxLine)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if err := l.c.spool.append(lines, l.open); err != nil {
+		if !errors.Is(err, errFull) {
+			l.c.env.Log.WarnContext(r.Context(), "audit events could not be spooled", "source", string(l.c.env.Source))
+		}
+		later(w)
+	}
+}
+
+func later(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "5")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// known reports whether the sender showed the token, when one is asked for;
+// certificates are checked below.
+func (l *listener) known(r *http.Request) bool {
+	if l.token == nil {
+		return true
+	}
+	want, err := l.token()
+	if err != nil {
+		return false
+	}
+	scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	// Equal lengths for the comparison, whatever was sent.
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256(want)
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+}
+
+// readBatch reads an EventList and returns its events as lines, without what
+// must not be kept. An event that cannot be read is kept out of nothing: the
+// batch is refused whole, since an API server sends none.
+func readBatch(r io.Reader, maxLine int) ([]byte, error) {
+	dec := json.NewDecoder(r)
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, orErr(err)
+	}
+	var out bytes.Buffer
+	var kind, version string
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		switch key, _ := t.(string); key {
+		case "kind":
+			err = dec.Decode(&kind)
+		case "apiVersion":
+			err = dec.Decode(&version)
+		case "items":
+			err = readItems(dec, &out, maxLine)
+		default:
+			var skip json.RawMessage
+			err = dec.Decode(&skip)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errNotEvent
+	}
+	if kind != "EventList" || !strings.HasPrefix(version, "audit.k8s.io/") {
+		return nil, errNotEvent
+	}
+	return out.Bytes(), nil
+}
+
+func orErr(err error) error {
+	if err != nil {
+		return err
+	}
+	return errNotEvent
+}
+
+func readItems(dec *json.Decoder, out *bytes.Buffer, maxLine int) error {
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		if err == nil && t == nil {
+			return nil // null: an empty list
+		}
+		return orErr(err)
+	}
+	for dec.More() {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		line, err := itemLine(raw)
+		if err != nil {
+			return err
+		}
+		if len(line) > maxLine {
+			return errNotEvent
+		}
+		out.Write(line)
+		out.WriteByte('\n')
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// itemLine makes the line of an item of a list. Items of a list leave out kind
+// and apiVersion; a line of a log has them.
+func itemLine(raw []byte) ([]byte, error) {
+	var head struct {
+		Kind string `json:"kind"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, unreadable(err)
+	}
+	if head.Kind == "" {
+		raw = bytes.TrimSpace(raw)
+		if len(raw) < 3 || raw[0] != '{' {
+			return nil, errNotEvent
+		}
+		raw = append([]byte(`{"kind":"Event","apiVersion":"audit.k8s.io/v1",`), raw[1:]...)
+	}
+	e, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	line, _, err := sanitize(raw, e)
+	return line, err
+}

@@ -1,0 +1,223 @@
+package kubeaudit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"evidenced/collectors/tail"
+)
+
+// spool keeps lines that were sent until they are durable evidence. It is a log
+// of our own making: lines are appended to an active file, which is put aside
+// when it is large, read by the tail like any other log, and deleted when the
+// cursor behind it is durable. Lines of senders that proved who they are and
+// of those that did not stand in files of their own.
+//
+// append is called by the listener, the rest by the reader.
+type spool struct {
+	dir   string
+	limit int64 // bytes that may wait
+	clock func() time.Time
+
+	mu      sync.Mutex
+	file    *os.File // the active one
+	name    string
+	size    int64
+	refused int // batches, since the last look
+	from    time.Time
+	to      time.Time
+}
+
+const (
+	knownName   = "known.log"
+	openName    = "unauthenticated.log"
+	rotateBytes = 64 << 20
+)
+
+// errFull says that more waits than may: the sender is to come again.
+var errFull = errors.New("the spool is full")
+
+func activeName(open bool) string {
+	if open {
+		return openName
+	}
+	return knownName
+}
+
+// actives are the files that the tail follows: those that are there.
+func (s *spool) actives() []string {
+	var paths []string
+	for _, n := range []string{knownName, openName} {
+		p := filepath.Join(s.dir, n)
+		if m, err := filepath.Glob(p + "*"); err == nil && len(m) > 0 {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// isOpen reports whether lines of the stream came from a sender that proved
+// nothing.
+func (s *spool) isOpen(path string) bool { return filepath.Base(path) == openName }
+
+// append makes whole lines durable. After an error some of them may be there;
+// the sender sends all of them again.
+func (s *spool) append(lines []byte, open bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(lines) == 0 {
+		return nil
+	}
+	waiting, err := s.waiting()
+	if err != nil {
+		return err
+	}
+	if waiting+int64(len(lines)) > s.limit {
+		now := s.clock().UTC()
+		if s.refused++; s.from.IsZero() {
+			s.from = now
+		}
+		s.to = now
+		return errFull
+	}
+	if err := s.ready(activeName(open)); err != nil {
+		return err
+	}
+	_, err = s.file.WriteAt(lines, s.size)
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		// Whole lines that are there already may have been read: they stay, and
+		// come again under the same ids. Opening takes a half one away.
+		s.close()
+		return err
+	}
+	s.size += int64(len(lines))
+	return nil
+}
+
+// waiting counts the bytes of the spool.
+func (s *spool) waiting() (n int64, err error) {
+	des, err := os.ReadDir(s.dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, de := range des {
+		if fi, err := de.Info(); err == nil {
+			n += fi.Size()
+		}
+	}
+	return n, nil
+}
+
+// ready opens the active file, and puts it aside when it is large.
+func (s *spool) ready(name string) error {
+	path := filepath.Join(s.dir, name)
+	if s.file != nil && (s.name != name || s.size >= rotateBytes) {
+		s.close()
+	}
+	if s.file != nil {
+		return nil
+	}
+	if fi, err := os.Stat(path); err == nil && fi.Size() >= rotateBytes {
+		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, s.clock().UnixNano())); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	size, err := wholeLines(f)
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	s.file, s.name, s.size = f, name, size
+	return nil
+}
+
+// wholeLines takes a half line off the end of a file, which a crash left and
+// nobody was told is durable, and returns the size that is left.
+func wholeLines(f *os.File) (int64, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := fi.Size()
+	buf := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		from := max(0, end-int64(len(buf)))
+		b := buf[:end-from]
+		if _, err := f.ReadAt(b, from); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
+			keep := from + int64(i) + 1
+			if keep == size {
+				return size, nil
+			}
+			return keep, f.Truncate(keep)
+		}
+		end = from
+	}
+	if size == 0 {
+		return 0, nil
+	}
+	return 0, f.Truncate(0)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// close ends the use of the active file; the caller holds mu or is alone.
+func (s *spool) close() {
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+}
+
+// refusals returns the stretch in which batches were refused since the last
+// call, in our clock's time, and how many.
+func (s *spool) refusals() (l tail.Loss, n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == 0 {
+		return tail.Loss{}, 0, false
+	}
+	l = tail.Loss{From: s.from, To: s.to, Cause: "the listener's spool was full: batches were refused, and a sender drops what it cannot send"}
+	n = s.refused
+	s.refused, s.from, s.to = 0, time.Time{}, time.Time{}
+	return l, n, true
+}
+
+// drop deletes files that were put aside and read to their end.
+func (s *spool) drop(paths []string) {
+	for _, p := range paths {
+		base := filepath.Base(p)
+		aside := slices.ContainsFunc([]string{knownName, openName}, func(n string) bool { return strings.HasPrefix(base, n+".") })
+		if aside && filepath.Dir(p) == filepath.Clean(s.dir) {
+			if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return // it stays, is counted, and is tried again
+			}
+		}
+	}
+}
