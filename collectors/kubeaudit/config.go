@@ -132,7 +132,7 @@ func (c *Config) check() error {
 		{c.ClientCAFile != "" && c.TLSCertFile == "", "client_ca_file is set without tls_cert_file", "a sender shows its certificate over TLS only"},
 		{c.Listen != "" && !loopback && (c.TLSCertFile == "" || !known), "the listener can be reached from other machines", "set tls_cert_file and tls_key_file, and listen_token_file or client_ca_file; or listen on 127.0.0.1"},
 		{c.SpoolBytes < 64<<20, "spool_bytes must be at least 67108864", "leave it out for 1 GiB"},
-		{c.Server != "" && c.TokenFile == "", "server is set without token_file", "put the token of the account in deploy/access/kubernetes-audit into a file"},
+		{c.Server != "" && c.TokenFile == "", "server is set without token_file", "put the token of the account in deploy/access/kubeaudit into a file"},
 		{c.Server == "" && (c.TokenFile != "" || c.CAFile != ""), "token_file and ca_file need server", "name the API server's address"},
 		{c.MaxLine < 4096 || c.MaxLine > 256<<20, "max_line must be 4096 to 268435456", "leave it out for 16777216"},
 		{c.ProbeLimit < time.Second || c.ProbeLimit > 24*time.Hour, "probe_limit must be 1s to 24h", "leave it out for 2m"},

@@ -48,7 +48,7 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 	list := collectors.Right{Name: "list namespaces", Access: collectors.Readable, Kinds: kinds}
 	switch _, err := c.api.probe(ctx); {
 	case problem.Is(err, problem.Credential):
-		list.Access, list.Hint = collectors.Missing, "get and list of namespaces (deploy/access/kubernetes-audit)"
+		list.Access, list.Hint = collectors.Missing, "get and list of namespaces (deploy/access/kubeaudit)"
 	case err != nil:
 		return x, err
 	}

@@ -437,7 +437,7 @@ func must(c *Collector, err error) *Collector {
 }
 
 func FuzzEvent(f *testing.F) {
-	for _, l := range bytes.Split(bytes.TrimSpace(recorded(f)), []byte("\n")) {
+	for _, l := range splitLines(recorded(f)) {
 		f.Add(l)
 	}
 	f.Add([]byte(`{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x","stage":"Panic","RESPONSEOBJECT":{"kind":"Secret","data":"planted-x"},"requestURI":"/a?b\n=c"}`))
@@ -546,3 +546,5 @@ type nullSink struct{ drafts int }
 func (s *nullSink) Emit(context.Context, evidence.Draft) error                 { s.drafts++; return nil }
 func (s *nullSink) Complete(evidence.Kind, evidence.Ref)                       {}
 func (s *nullSink) Commit(context.Context, []byte, evidence.Observation) error { return nil }
+
+func splitLines(b []byte) [][]byte { return bytes.Split(bytes.TrimSpace(b), []byte("\n")) }
