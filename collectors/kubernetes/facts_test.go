@@ -336,13 +336,13 @@ func bench(b *testing.B, resource, name string) {
 		}
 	}
 	l := testLook()
+	o, err := kube.ParseObject(raw, seen, r.Remove...)
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {
-		o, err := kube.ParseObject(raw, seen, r.Remove...)
-		if err != nil {
-			b.Fatal(err)
-		}
 		if _, err := r.Drafts(b.Context(), o, l); err != nil {
 			b.Fatal(err)
 		}
