@@ -448,7 +448,7 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	}
 	if c.spool != nil {
 		if l, n, ok := c.spool.refusals(); ok {
-			c.notes.partial("%d batches were refused because the spool was full: the API server may have dropped them", n)
+			c.notes.partial("%d batches were refused (spool full, too large or not readable): the API server may have dropped them", n)
 			r.cover.Lose(l)
 		}
 	}

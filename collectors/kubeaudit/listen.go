@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -23,7 +24,7 @@ import (
 // Limits on what a sender may do. An API server sends up to 400 events in a
 // batch, one batch after another.
 const (
-	maxBatch   = 64 << 20 // bytes of one body
+	maxBatch   = 32 << 20 // bytes of one body
 	maxSenders = 4        // requests at a time
 	bodyTime   = time.Minute
 )
@@ -79,6 +80,7 @@ func (c *Collector) listen(ctx context.Context) (*listener, error) {
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: bodyTime, WriteTimeout: 2 * bodyTime,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(io.Discard, "", 0), // it would tell what senders sent
 	}
 	// Ends with close.
 	go func() {
@@ -149,12 +151,15 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch), l.c.cfg.MaxLine)
 	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	case err != nil:
-		w.WriteHeader(http.StatusBadRequest)
+	if err != nil {
+		status := http.StatusBadRequest
+		if errors.As(err, &large) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		l.c.spool.mu.Lock()
+		l.c.spool.refuse() // a sender does not send it again
+		l.c.spool.mu.Unlock()
+		w.WriteHeader(status)
 		return
 	}
 	if err := l.c.spool.append(lines, l.open); err != nil {

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -231,6 +232,19 @@ func TestRefused(t *testing.T) {
 		t.Errorf("GET: %v %v", resp, err)
 	}
 	resp.Body.Close()
+	// The API server does not send again what it was told is bad: that is said.
+	for told := 0; told != 10; {
+		<-f.rec.commits
+		told = 0
+		f.rec.mu.Lock()
+		for _, c := range f.rec.Commits {
+			n := 0
+			if _, err := fmt.Sscanf(c.Observation.Incomplete, "%d batches were refused", &n); err == nil {
+				told += n
+			}
+		}
+		f.rec.mu.Unlock()
+	}
 	f.stop()
 	if fi, err := os.Stat(filepath.Join(cfg.SpoolDir, openName)); err == nil && fi.Size() > 0 {
 		t.Errorf("a refused batch left %d bytes", fi.Size())

@@ -81,11 +81,7 @@ func (s *spool) append(lines []byte, open bool) error {
 		return err
 	}
 	if waiting+int64(len(lines)) > s.limit {
-		now := s.clock().UTC()
-		if s.refused++; s.from.IsZero() {
-			s.from = now
-		}
-		s.to = now
+		s.refuse()
 		return errFull
 	}
 	if err := s.ready(activeName(open)); err != nil {
@@ -103,6 +99,15 @@ func (s *spool) append(lines []byte, open bool) error {
 	}
 	s.size += int64(len(lines))
 	return nil
+}
+
+// refuse notes a batch that was not taken; the caller holds mu.
+func (s *spool) refuse() {
+	now := s.clock().UTC()
+	if s.refused++; s.from.IsZero() {
+		s.from = now
+	}
+	s.to = now
 }
 
 // waiting counts the bytes of the spool.
@@ -203,7 +208,7 @@ func (s *spool) refusals() (l tail.Loss, n int, ok bool) {
 	if s.refused == 0 {
 		return tail.Loss{}, 0, false
 	}
-	l = tail.Loss{From: s.from, To: s.to, Cause: "the listener's spool was full: batches were refused, and a sender drops what it cannot send"}
+	l = tail.Loss{From: s.from, To: s.to, Cause: "batches were refused (spool full, too large or not readable), and a sender drops what it cannot send"}
 	n = s.refused
 	s.refused, s.from, s.to = 0, time.Time{}, time.Time{}
 	return l, n, true
