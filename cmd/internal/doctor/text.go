@@ -108,7 +108,9 @@ func (x *Examined) text(b *strings.Builder, style reports.Style) {
 	default:
 		fmt.Fprintln(b, style.Bold(reports.Terminal(head)))
 	}
-	line := func(label, text string) { _ = style.Paragraph(b, fmt.Sprintf("  %-10s ", label), reports.Terminal(text)) }
+	line := func(label, text string) {
+		_ = style.Paragraph(b, fmt.Sprintf("  %-10s ", label), reports.Terminal(text))
+	}
 	if x.Why != "" {
 		line("why", x.Why)
 	}
