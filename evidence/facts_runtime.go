@@ -343,6 +343,10 @@ type BackupFacts struct {
 	Hooks           *Tries      `json:"hooks,omitempty"`
 	Failure         string      `json:"failure,omitempty"`
 	Problems        []string    `json:"problems,omitempty"`
+	Synced          bool        `json:"synced,omitempty"`     // the object was made from what the bucket holds: the backup may be another cluster's
+	GCFailure       string      `json:"gc_failure,omitempty"` // why it outlives its expiry, as the tool says
+	DeletedAt       time.Time   `json:"deleted_at,omitzero"`
+	DeletedHow      string      `json:"deleted_how,omitempty"` // expired, requested (before its expiry), unexplained (nobody was seen to ask)
 	ResourceVersion string      `json:"resource_version,omitempty"`
 }
 
@@ -372,6 +376,7 @@ type RestoreFacts struct {
 	Hooks           *Tries            `json:"hooks,omitempty"`
 	Failure         string            `json:"failure,omitempty"`
 	Problems        []string          `json:"problems,omitempty"`
+	DeletedAt       time.Time         `json:"deleted_at,omitzero"`
 	ResourceVersion string            `json:"resource_version,omitempty"`
 }
 

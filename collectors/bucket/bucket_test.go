@@ -163,6 +163,14 @@ func TestGateway(t *testing.T) {
 	if err := least.Has(t.Context(), "backups/nightly/nightly.tar.gz"); !problem.Is(err, problem.Credential) {
 		t.Errorf("the least credential may see a backup's content: %v", err)
 	}
+	// The right is decided on before the object is looked for: so a name that is
+	// not there tells what a credential may read.
+	if err := least.Has(t.Context(), "backups/none/none.tar.gz"); !problem.Is(err, problem.Credential) {
+		t.Errorf("a backup that is not there, with the least credential: %v", err)
+	}
+	if err := r.Has(t.Context(), "backups/none/none.tar.gz"); !errors.Is(err, bucket.ErrAbsent) {
+		t.Errorf("a backup that is not there, with every right: %v", err)
+	}
 	for name, r := range map[string]*bucket.Reader{
 		"another secret": open(readerKey, "not-the-secret-55aa", "backups"),
 		"another key":    open("nobody-has-this", rootSecret, "backups"),
