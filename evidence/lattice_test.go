@@ -67,7 +67,10 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/kubernetes":     {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/tail":           {"evidence", ""},
 	"collectors/vault":          {"collectors collectors/fetch collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault", ""},
+	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+
+	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
+	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

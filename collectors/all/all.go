@@ -13,6 +13,7 @@ import (
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
+	"evidenced/collectors/velero"
 )
 
 // Specs are the kinds of sources, by name.
@@ -27,5 +28,6 @@ func Specs() []collectors.Spec {
 		kubeaudit.Spec(),
 		kubernetes.Spec(),
 		vault.Spec(),
+		velero.Spec(),
 	}
 }

@@ -96,32 +96,22 @@ func waitFor(t *testing.T, url string, log *bytes.Buffer) {
 	}
 }
 
-// fill makes a bucket with objects and gives the reader the policy of
-// deploy/access.
+// fill makes a bucket with objects.
 func (g *gateway) fill(t *testing.T, bucket string, objects map[string][]byte) {
 	t.Helper()
-	ctx := t.Context()
-	if err := g.admin.MakeBucket(ctx, bucket, minio.MakeBucketOptions{}); err != nil {
+	if err := g.admin.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for key, b := range objects {
-		if _, err := g.admin.PutObject(ctx, bucket, key, bytes.NewReader(b), int64(len(b)), minio.PutObjectOptions{}); err != nil {
+		if _, err := g.admin.PutObject(t.Context(), bucket, key, bytes.NewReader(b), int64(len(b)), minio.PutObjectOptions{}); err != nil {
 			t.Fatalf("put %s: %v", key, err)
 		}
 	}
-	policy, err := os.ReadFile("../../deploy/access/velero/bucket-policy.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.NewReplacer("EVIDENCED", readerKey, "BUCKET", bucket).Replace(string(policy))
-	if err := g.admin.SetBucketPolicy(ctx, bucket, text); err != nil {
-		t.Fatalf("set the policy of deploy/access: %v", err)
-	}
 }
 
-// policyBelow sets the policy of deploy/access for keys below a prefix, as an
-// operator whose location has one does.
-func (g *gateway) policyBelow(t *testing.T, bucket, prefix string) {
+// allow gives the reader the policy of deploy/access for keys below a prefix,
+// as an operator whose location has one does.
+func (g *gateway) allow(t *testing.T, bucket, prefix string) {
 	t.Helper()
 	policy, err := os.ReadFile("../../deploy/access/velero/bucket-policy.json")
 	if err != nil {
