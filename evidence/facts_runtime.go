@@ -461,6 +461,7 @@ type CertRequestFacts struct {
 	UID             string     `json:"uid"`
 	Certificate     string     `json:"certificate,omitempty"` // name of the Certificate it is for
 	Revision        int64      `json:"revision,omitempty"`
+	Names           []string   `json:"names,omitempty"` // DNS names, addresses and URIs asked for
 	IssuerKind      string     `json:"issuer_kind"`
 	IssuerName      string     `json:"issuer_name"`
 	IssuerGroup     string     `json:"issuer_group,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,20 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // alone.
 var planted = []string{"planted-owner", "mira.planted", "jonas.planted", "planted-pass", "planted-value"}
 
+// completed are the scopes in which the list of applications was full.
+func completed(rec *collectortest.Recorder) (scopes []evidence.Ref) {
+	for _, c := range rec.Completed {
+		if c.Kind == evidence.DeployState {
+			scopes = append(scopes, c.Scope)
+		}
+	}
+	return scopes
+}
+
 func suite(conversation string, projects ...string) collectortest.Suite {
 	return collectortest.Suite{
 		Source: "argocd/prod", Now: t0.Add(time.Minute), Conversation: filepath.Join("testdata", conversation),
-		Wants: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Planted: planted,
+		Wants: []evidence.Kind{evidence.DeploySync, evidence.DeployState, evidence.DeployProject}, Planted: planted,
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := *newConfig().(*Config)
 			cfg.URL, cfg.TokenFile, cfg.MaxListBytes, cfg.Projects = w.URL, w.TokenFile, w.MaxBody, projects
@@ -106,10 +117,10 @@ func TestPollTwice(t *testing.T) {
 	if d := cmp.Diff(want, p); d != "" {
 		t.Errorf("initiator (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]string{"sync reconstructed  -86400..60", "sync instants  60..60", "state instants  60..60"}, claims(o)); d != "" {
+	if d := cmp.Diff([]string{"sync reconstructed  -86400..60", "sync instants  60..60", "state instants  60..60"}, claimed(o)); d != "" {
 		t.Errorf("claims of the first look (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]collectortest.Completed{{Kind: evidence.DeployState}}, rec.Completed); d != "" {
+	if d := cmp.Diff([]collectortest.Completed{{Kind: evidence.DeployState}, {Kind: evidence.DeployProject}}, rec.Completed); d != "" {
 		t.Errorf("complete lists (-want +got):\n%s", d)
 	}
 
@@ -120,7 +131,7 @@ func TestPollTwice(t *testing.T) {
 	if len(ds) != 1 || ds[0].Kind != evidence.DeployState || !ds[0].NotBefore.Equal(t0.Add(time.Minute)) {
 		t.Fatalf("second look gives %+v", ds)
 	}
-	if d := cmp.Diff([]string{"sync instants  120..120", "state instants  120..120"}, claims(o)); d != "" {
+	if d := cmp.Diff([]string{"sync instants  120..120", "state instants  120..120"}, claimed(o)); d != "" {
 		t.Errorf("claims of a quiet second look (-want +got):\n%s", d)
 	}
 
@@ -166,7 +177,7 @@ func TestLostHistoryIsBlind(t *testing.T) {
 	s.at(120, application("tenant-7-web", gen(2), history(9, sha2nd, 100, automated), reconciled(110)), application("tenant-8-web", reconciled(110)))
 	_, o := s.mustPoll(c, rec)
 	want := []string{"sync blind project:prod/tenant-7 60..120", "sync blind ns:prod/tenant-7 60..120", "sync instants  120..120", "state instants  120..120"}
-	if d := cmp.Diff(want, claims(o)); d != "" {
+	if d := cmp.Diff(want, claimed(o)); d != "" {
 		t.Errorf("claims (-want +got):\n%s", d)
 	}
 	if cause := o.Seen[0].Cause; cause != "5 entries of the history are lost: id 3 is followed by 9" {
@@ -183,7 +194,7 @@ func TestFrozenVerdicts(t *testing.T) {
 		t.Errorf("states are recorded all the same: got %d", len(ds))
 	}
 	want := []string{"state blind  -1200..60", "sync reconstructed  -86400..60", "sync instants  60..60"}
-	if d := cmp.Diff(want, claims(o)); d != "" {
+	if d := cmp.Diff(want, claimed(o)); d != "" {
 		t.Errorf("claims (-want +got):\n%s", d)
 	}
 	if !strings.Contains(o.Seen[0].Cause, "Argo CD has not reconciled since 2026-03-02T12:40:00Z") || len(o.Notes) < 2 {
@@ -191,7 +202,7 @@ func TestFrozenVerdicts(t *testing.T) {
 	}
 	s.at(120, web, api)
 	_, o = s.mustPoll(c, rec)
-	if d := cmp.Diff([]string{"state blind  60..120", "sync instants  120..120"}, claims(o)); d != "" {
+	if d := cmp.Diff([]string{"state blind  60..120", "sync instants  120..120"}, claimed(o)); d != "" {
 		t.Errorf("still frozen (-want +got):\n%s", d)
 	}
 	// One project's shard is back.
@@ -199,14 +210,14 @@ func TestFrozenVerdicts(t *testing.T) {
 	_, o = s.mustPoll(c, rec)
 	want = []string{"state blind project:prod/tenant-8 120..180", "state blind ns:prod/tenant-8 120..180",
 		"sync instants  180..180", "state instants project:prod/tenant-7 180..180", "state instants ns:prod/tenant-7 180..180"}
-	if d := cmp.Diff(want, claims(o)); d != "" {
+	if d := cmp.Diff(want, claimed(o)); d != "" {
 		t.Errorf("one project frozen (-want +got):\n%s", d)
 	}
 	// What Argo CD leaves alone on purpose freezes nothing.
 	left := application("tenant-8-web", reconciled(-1500), set(obj{skipReconcile: "true"}, "metadata", "annotations"))
 	s.at(240, application("tenant-7-web", gen(3), reconciled(230)), left)
 	_, o = s.mustPoll(c, rec)
-	if d := cmp.Diff([]string{"sync instants  240..240", "state instants  240..240"}, claims(o)); d != "" {
+	if d := cmp.Diff([]string{"sync instants  240..240", "state instants  240..240"}, claimed(o)); d != "" {
 		t.Errorf("left alone on purpose (-want +got):\n%s", d)
 	}
 }
@@ -219,7 +230,7 @@ func TestVerdictsAliveAgain(t *testing.T) {
 	s.mustPoll(c, rec)
 	s.at(120, application("tenant-7-web", gen(2), reconciled(110)))
 	_, o := s.mustPoll(c, rec)
-	if d := cmp.Diff([]string{"state blind  60..120", "sync instants  120..120", "state instants  120..120"}, claims(o)); d != "" {
+	if d := cmp.Diff([]string{"state blind  60..120", "sync instants  120..120", "state instants  120..120"}, claimed(o)); d != "" {
 		t.Errorf("claims (-want +got):\n%s", d)
 	}
 	if !strings.Contains(o.Seen[0].Cause, "since 2026-03-02T12:40:00Z") {
@@ -255,15 +266,12 @@ func TestScopeShrank(t *testing.T) {
 				if got := strings.Contains(o.Incomplete, "scope shrank"); got != tc.shrank {
 					t.Errorf("look %d: incomplete is %q", look, o.Incomplete)
 				}
-				var scopes []evidence.Ref
-				for _, c := range rec.Completed {
-					scopes = append(scopes, c.Scope)
-				}
+				scopes := completed(rec)
 				if d := cmp.Diff(tc.completed, scopes); d != "" {
 					t.Errorf("look %d: complete lists (-want +got):\n%s", look, d)
 				}
 				for _, s := range o.Seen {
-					if tc.shrank && s.Scope.IsZero() {
+					if tc.shrank && s.Scope.IsZero() && !slices.Contains(s.Kinds, evidence.DeployProject) {
 						t.Errorf("look %d claims everything: %+v", look, s)
 					}
 				}
@@ -272,7 +280,7 @@ func TestScopeShrank(t *testing.T) {
 			rec.Completed = nil
 			s.at(300, seven, eight, api)
 			_, o := s.mustPoll(c, rec)
-			if o.Incomplete != "" || len(rec.Completed) != 1 || len(o.Sees) != 2 {
+			if o.Incomplete != "" || len(completed(rec)) != 1 || len(o.Sees) != 2 {
 				t.Errorf("back: %q, %v, sees %v", o.Incomplete, rec.Completed, o.Sees)
 			}
 		})
@@ -324,7 +332,7 @@ func TestEmptyList(t *testing.T) {
 		if want != "" && (!problem.Is(err, want) || len(rec.Commits) > 0) {
 			t.Errorf("can-i %q: got %v and %d commits", can, err, len(rec.Commits))
 		}
-		if want == "" && (err != nil || len(rec.Completed) != 1) {
+		if want == "" && (err != nil || len(completed(rec)) != 1) {
 			t.Errorf("can-i %q: got %v, complete %v", can, err, rec.Completed)
 		}
 	}
@@ -335,11 +343,11 @@ func TestUnreadableItem(t *testing.T) {
 	s := newServer(t, application("tenant-7-web", reconciled(50)), application("tenant-8-web", set("not a time", "status", "reconciledAt")))
 	c, rec := s.collector(), &collectortest.Recorder{}
 	ds, o := s.mustPoll(c, rec)
-	if len(ofKind(ds, evidence.DeployState)) != 1 || o.Incomplete != "1 of 2 applications in the list could not be read" || len(rec.Completed) > 0 {
+	if len(ofKind(ds, evidence.DeployState)) != 1 || o.Incomplete != "1 of 2 applications in the list could not be read" || len(completed(rec)) > 0 {
 		t.Errorf("%d drafts, incomplete %q, complete %v", len(ds), o.Incomplete, rec.Completed)
 	}
 	for _, s := range o.Seen {
-		if s.Class != evidence.Blind {
+		if s.Class != evidence.Blind && !slices.Contains(s.Kinds, evidence.DeployProject) {
 			t.Errorf("claims %+v", s)
 		}
 	}
@@ -355,7 +363,7 @@ func TestLaggingReplica(t *testing.T) {
 		rec.Completed = nil
 		s.at(120+i, application("tenant-7-web", gen(8), reconciled(50)))
 		ds, _ := s.mustPoll(c, rec)
-		if len(ds) != want || len(rec.Completed) != want {
+		if len(ds) != want || len(completed(rec)) != want {
 			t.Errorf("look %d: %d drafts, %d complete lists, want %d", i, len(ds), len(rec.Completed), want)
 		}
 	}

@@ -43,6 +43,21 @@ type Config struct {
 	// IgnoreLabels names application labels that are kept out of a draft's
 	// scope, because their values name people.
 	IgnoreLabels []string `yaml:"ignore_labels"`
+	// Kubernetes reads the same objects from the cluster's API server in place
+	// of Argo CD's own API. It excludes url, token_file, ca_file and projects.
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
+}
+
+// Kubernetes says which cluster Argo CD keeps its objects in. All empty: the
+// cluster this program runs in. See collectors/kube for the meaning of each.
+type Kubernetes struct {
+	Kubeconfig string   `yaml:"kubeconfig"`
+	Context    string   `yaml:"context"`
+	AllowExec  bool     `yaml:"allow_exec"`
+	Server     string   `yaml:"server"`
+	TokenFile  string   `yaml:"token_file"`
+	CAFile     string   `yaml:"ca_file"`
+	Namespaces []string `yaml:"namespaces"` // that hold applications; empty: all
 }
 
 // newConfig returns a config with its defaults set.
@@ -68,6 +83,9 @@ func Spec() collectors.Spec {
 			if !ok {
 				return nil, problem.New(problem.Internal, "argocd: config is a %T", config)
 			}
+			if c.Kubernetes != nil {
+				return newDoor(*c, env)
+			}
 			return New(*c, env)
 		},
 		Every: "@every 1m",
@@ -80,8 +98,10 @@ func (c *Config) check() error {
 		text string
 		hint string
 	}{
-		{c.URL == "", "argocd: url is missing", "set url to the address of the Argo CD API server"},
-		{c.TokenFile == "", "argocd: token_file is missing", "make an account with the apiKey capability and put its token into a file"},
+		{c.URL == "" && c.Kubernetes == nil, "argocd: url is missing", "set url to the address of the Argo CD API server, or kubernetes to read its objects from the cluster"},
+		{c.Kubernetes != nil && (c.URL != "" || c.TokenFile != "" || c.CAFile != ""), "argocd: url, token_file or ca_file stands beside kubernetes", "use one door: Argo CD's API, or the cluster's with token_file and ca_file inside kubernetes"},
+		{c.Kubernetes != nil && len(c.Projects) > 0, "argocd: projects stands beside kubernetes", "a cluster cannot be asked for projects; name the applications' namespaces in kubernetes.namespaces"},
+		{c.TokenFile == "" && c.Kubernetes == nil, "argocd: token_file is missing", "make an account with the apiKey capability and put its token into a file"},
 		{c.PollEvery <= 0, "argocd: poll_every must be above zero", "leave it out for 1m"},
 		{c.WatchTimeout <= 0, "argocd: watch_timeout must be above zero", "leave it out for 10m"},
 		{c.StaleAfter <= 0, "argocd: stale_after must be above zero", "leave it out for 15m"},
@@ -160,7 +180,7 @@ var _ collectors.Follower = (*Collector)(nil)
 
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind {
-	return []evidence.Kind{evidence.DeploySync, evidence.DeployState}
+	return []evidence.Kind{evidence.DeploySync, evidence.DeployState, evidence.DeployProject}
 }
 
 // refused reports whether err says that the server refused the credential.

@@ -17,20 +17,42 @@ const skipReconcile = "argocd.argoproj.io/skip-reconcile"
 // when its newest is too old, as when the controller or its shard is down.
 // Applications that Argo CD leaves alone on purpose do not count.
 func (s *session) frozen(l *look) {
+	pulses := make([]pulse, 0, len(l.apps))
+	for _, a := range l.apps {
+		at, idle := pulseOf(a)
+		pulses = append(pulses, pulse{a.project(), at, idle})
+	}
+	s.judge(l, s.sourceNow(l.at), pulses)
+}
+
+// pulse is when Argo CD last reconciled an application of a project.
+type pulse struct {
+	project string
+	at      time.Time
+	idle    bool // it is left alone on purpose
+}
+
+func pulseOf(a *app) (at time.Time, idle bool) {
+	if r := a.Status.ReconciledAt; r != nil {
+		at = r.UTC()
+	}
+	return at, a.Annotations[skipReconcile] == "true" || a.DeletionTimestamp != nil
+}
+
+// judge says of which projects the verdicts are frozen. now is the source's
+// time.
+func (s *session) judge(l *look, now time.Time, pulses []pulse) {
 	newest := map[string]time.Time{}
 	slow, idle := 0, 0
-	limit := s.sourceNow(l.at).Add(-s.cfg.StaleAfter)
-	for _, a := range l.apps {
-		if a.Annotations[skipReconcile] == "true" || a.DeletionTimestamp != nil {
+	limit := now.Add(-s.cfg.StaleAfter)
+	for _, p := range pulses {
+		if p.idle {
 			idle++
 			continue
 		}
-		t := time.Time{}
-		if r := a.Status.ReconciledAt; r != nil {
-			t = r.UTC()
-		}
-		if old, ok := newest[a.project()]; !ok || t.After(old) {
-			newest[a.project()] = t
+		t := p.at
+		if old, ok := newest[p.project]; !ok || t.After(old) {
+			newest[p.project] = t
 		}
 		if t.After(l.newest) {
 			l.newest = t
@@ -47,7 +69,7 @@ func (s *session) frozen(l *look) {
 	slices.Sort(l.stale)
 	l.allStale = len(newest) > 0 && len(l.stale) == len(newest)
 	if slow > 0 {
-		s.note("%d of %d applications were not reconciled by Argo CD for more than %s: their sync and health verdicts may be out of date", slow, len(l.apps), s.cfg.StaleAfter)
+		s.note("%d of %d applications were not reconciled by Argo CD for more than %s: their sync and health verdicts may be out of date", slow, len(pulses), s.cfg.StaleAfter)
 	}
 	if idle > 0 {
 		s.note("%d applications are not reconciled on purpose (skip-reconcile) or are being deleted: their verdicts do not change", idle)
@@ -74,12 +96,15 @@ func (s *session) observe(l *look, before time.Time) evidence.Observation {
 			len(l.hidden), len(l.hidden)+len(o.Sees))
 	case l.bad > 0:
 		o.Incomplete = fmt.Sprintf("%d of %d applications in the list could not be read", l.bad, o.Total)
+	case l.unread != "" && o.Incomplete == "":
+		o.Incomplete = l.unread
 	}
 	// What lies between the looks comes before the look itself.
 	o.Seen = append(o.Seen, s.blindClaims(l, before)...)
 	between, gapless := s.syncClaims(l, before)
 	o.Seen = append(o.Seen, between...)
 	o.Seen = append(o.Seen, s.lookClaims(l, before, gapless)...)
+	o.Seen = append(o.Seen, s.projectClaims(l, before))
 	s.res.Gapless = gapless
 	if n := countNoHistory(l); n > 0 {
 		s.note("%d applications keep no history (revisionHistoryLimit 0): their syncs are seen in the operation slot alone", n)
@@ -196,7 +221,7 @@ func (s *session) blindClaims(l *look, before time.Time) []evidence.Seen {
 		from = l.at
 	}
 	var out []evidence.Seen
-	for _, k := range s.Kinds() {
+	for _, k := range []evidence.Kind{evidence.DeploySync, evidence.DeployState} {
 		seen := evidence.Seen{Kinds: []evidence.Kind{k}, Class: evidence.Blind, From: from, To: l.at}
 		if l.bad > 0 {
 			seen.Cause = "an application in the list could not be read"
@@ -286,23 +311,34 @@ func (s *session) syncClaims(l *look, before time.Time) (out []evidence.Seen, ga
 func (s *session) reconstructed(l *look) []evidence.Seen {
 	var from time.Time
 	for _, a := range l.apps {
-		es := entries(a)
-		t := a.CreationTimestamp.UTC()
-		if len(es) > 0 && es[0].ID > 0 {
-			t = es[0].DeployedAt.UTC()
-		}
-		if len(es) == 0 && a.Spec.RevisionHistoryLimit != nil && *a.Spec.RevisionHistoryLimit == 0 {
-			t = l.at
-		}
-		if t.After(from) {
+		if t := reachOf(a, l.at); t.After(from) {
 			from = t
 		}
 	}
-	if from.IsZero() || !from.Before(l.at) || !s.whole(l) {
+	if !s.whole(l) {
+		return nil
+	}
+	return fromHistory(from, l.at)
+}
+
+// reachOf is how far an application's history reaches back.
+func reachOf(a *app, now time.Time) time.Time {
+	es := entries(a)
+	switch {
+	case len(es) > 0 && es[0].ID > 0:
+		return es[0].DeployedAt.UTC()
+	case len(es) == 0 && a.Spec.RevisionHistoryLimit != nil && *a.Spec.RevisionHistoryLimit == 0:
+		return now
+	}
+	return a.CreationTimestamp.UTC()
+}
+
+func fromHistory(from, to time.Time) []evidence.Seen {
+	if from.IsZero() || !from.Before(to) {
 		return nil
 	}
 	return []evidence.Seen{{
-		Kinds: []evidence.Kind{evidence.DeploySync}, Class: evidence.Reconstructed, From: from, To: l.at,
+		Kinds: []evidence.Kind{evidence.DeploySync}, Class: evidence.Reconstructed, From: from, To: to,
 		Cause: "read from the applications' history at the first look: successful full syncs alone",
 	}}
 }

@@ -64,6 +64,18 @@ func application(name string, changes ...change) obj {
 	return a
 }
 
+// appProject builds what the server shows of a project.
+func appProject(name string, changes ...change) obj {
+	p := obj{
+		"metadata": obj{"name": name, "namespace": "argocd", "uid": "uid-project-" + name, "generation": 1, "resourceVersion": "10", "creationTimestamp": at(-86400)},
+		"spec":     obj{"sourceRepos": []string{"https://git.example.test/platform.git"}, "destinations": []obj{{"server": "https://kubernetes.default.svc", "namespace": name}}},
+	}
+	for _, c := range changes {
+		c(p)
+	}
+	return p
+}
+
 func part(a obj, path ...string) obj {
 	for _, p := range path {
 		if a[p] == nil {
@@ -140,17 +152,19 @@ type server struct {
 	t  testing.TB
 	mu sync.Mutex
 
-	now    time.Time
-	apps   []obj
-	can    map[string]string // answers of can-i; missing: 404
-	list   http.HandlerFunc  // in place of the list
-	stream http.HandlerFunc  // in place of the stream
-	asked  []string
-	lines  chan string // what the stream sends next; closed: it ends
+	now  time.Time
+	apps []obj
+
+	projects []obj
+	can      map[string]string // answers of can-i; missing: 404
+	list     http.HandlerFunc  // in place of the list
+	stream   http.HandlerFunc  // in place of the stream
+	asked    []string
+	lines    chan string // what the stream sends next; closed: it ends
 }
 
 func newServer(t testing.TB, apps ...obj) *server {
-	s := &server{t: t, now: t0.Add(time.Minute), apps: apps, can: map[string]string{}, lines: make(chan string, 64)}
+	s := &server{t: t, now: t0.Add(time.Minute), apps: apps, projects: []obj{appProject("default")}, can: map[string]string{}, lines: make(chan string, 64)}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -189,8 +203,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stream(w, r)
 	case r.URL.Path == streamPath:
 		s.serveStream(w, r)
+	case r.URL.Path == projectsPath:
+		s.serveProjects(w)
+	case r.URL.Path == "/api/v1/session/userinfo":
+		fmt.Fprint(w, `{"loggedIn":true,"username":"planted-account"}`)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/account/can-i/applications/get/"):
 		s.serveCan(w, strings.TrimPrefix(r.URL.Path, "/api/v1/account/can-i/applications/get/"))
+	case strings.HasPrefix(r.URL.Path, "/api/v1/account/can-i/"):
+		s.serveCan(w, strings.TrimPrefix(r.URL.Path, "/api/v1/account/can-i/"))
 	default:
 		s.t.Errorf("unexpected request %s", r.URL)
 		w.WriteHeader(http.StatusTeapot)
@@ -207,6 +227,12 @@ func (s *server) serveList(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	json.NewEncoder(w).Encode(obj{"metadata": obj{"resourceVersion": "99"}, "items": items})
+}
+
+func (s *server) serveProjects(w http.ResponseWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	json.NewEncoder(w).Encode(obj{"metadata": obj{"resourceVersion": "99"}, "items": s.projects})
 }
 
 func (s *server) serveCan(w http.ResponseWriter, what string) {
@@ -273,14 +299,15 @@ func (s *server) poll(c *Collector, rec *collectortest.Recorder) error {
 	return c.Poll(s.t.Context(), evidence.Period{To: s.clock()}, rec.Resume(), rec)
 }
 
-// mustPoll polls and returns what this look alone committed.
+// mustPoll polls and returns what this look alone committed of applications.
 func (s *server) mustPoll(c *Collector, rec *collectortest.Recorder) ([]evidence.Draft, evidence.Observation) {
 	s.t.Helper()
 	n := len(rec.Drafts)
 	if err := s.poll(c, rec); err != nil {
 		s.t.Fatal(err)
 	}
-	return rec.Drafts[n:], rec.Commits[len(rec.Commits)-1].Observation
+	ds := slices.DeleteFunc(slices.Clone(rec.Drafts[n:]), func(d evidence.Draft) bool { return d.Kind == evidence.DeployProject })
+	return ds, rec.Commits[len(rec.Commits)-1].Observation
 }
 
 // facts decodes the content of a draft.
@@ -298,10 +325,14 @@ func ofKind(ds []evidence.Draft, k evidence.Kind) []evidence.Draft {
 	return slices.DeleteFunc(slices.Clone(ds), func(d evidence.Draft) bool { return d.Kind != k })
 }
 
-// claims lists what an observation claims, as "kinds class scope from..to".
-func claims(o evidence.Observation) []string {
+// claimed lists what an observation claims of applications, as "kinds class
+// scope from..to".
+func claimed(o evidence.Observation) []string {
 	var out []string
 	for _, s := range o.Seen {
+		if slices.Equal(s.Kinds, []evidence.Kind{evidence.DeployProject}) {
+			continue
+		}
 		var ks []string
 		for _, k := range s.Kinds {
 			ks = append(ks, strings.TrimPrefix(string(k), "deploy."))

@@ -215,23 +215,32 @@ func (f *follow) wanted(a *app) bool {
 // deleted ends the state of an application on the server's word.
 func (f *follow) deleted(ctx context.Context, d delivery, now time.Time) error {
 	a := d.ev.App
-	m := f.res.Apps[a.uid()]
+	if err := f.ended(ctx, a, now, d.req); err != nil {
+		return err
+	}
+	delete(f.newer, a.uid())
+	f.gone[a.uid()] = true
+	return nil
+}
+
+// ended emits what the last form of a deleted application shows, and its end,
+// and forgets it.
+func (s *session) ended(ctx context.Context, a *app, now time.Time, req evidence.Request) error {
+	m := s.res.Apps[a.uid()]
 	if m == nil {
 		m = &memory{Hist: -1}
 	}
 	for _, g := range m.operations(a, false, a.Generation < m.Gen).sights {
-		if err := f.emit(ctx, f.syncDraft(a, g, now, m.Seen, d.req)); err != nil {
+		if err := s.emit(ctx, s.syncDraft(a, g, now, m.Seen, req)); err != nil {
 			return err
 		}
 	}
 	if !m.Seen.IsZero() {
-		if err := f.emit(ctx, f.endDraft(a, later(now, m.State.Since), m.Seen, d.req)); err != nil {
+		if err := s.emit(ctx, s.endDraft(a, later(now, m.State.Since), m.Seen, req)); err != nil {
 			return err
 		}
 	}
-	delete(f.res.Apps, a.uid())
-	delete(f.newer, a.uid())
-	f.gone[a.uid()] = true
+	delete(s.res.Apps, a.uid())
 	return nil
 }
 

@@ -187,7 +187,7 @@ func TestFollowRefused(t *testing.T) {
 			if !problem.Is(err, problem.Credential) || strings.Contains(err.Error(), "mira.planted") {
 				t.Errorf("got %v", err)
 			}
-			if len(u.Commits) == 0 || len(u.Drafts) != 1 {
+			if len(u.Commits) == 0 || len(ofKind(u.Drafts, evidence.DeployState)) != 1 {
 				t.Errorf("the list before it: %d commits, %d drafts", len(u.Commits), len(u.Drafts))
 			}
 		})
@@ -213,7 +213,7 @@ func TestFollowCoverage(t *testing.T) {
 		if err := f.round(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return slices.DeleteFunc(claims(u.Commits[len(u.Commits)-1].Observation), func(c string) bool {
+		return slices.DeleteFunc(claimed(u.Commits[len(u.Commits)-1].Observation), func(c string) bool {
 			return !strings.HasPrefix(c, "sync") || strings.Contains(c, "instants")
 		})
 	}
@@ -239,7 +239,7 @@ func TestFollowCoverage(t *testing.T) {
 	}
 	instants := func(want ...string) {
 		t.Helper()
-		got := slices.DeleteFunc(claims(u.Commits[len(u.Commits)-1].Observation), func(c string) bool { return !strings.HasPrefix(c, "sync instants") })
+		got := slices.DeleteFunc(claimed(u.Commits[len(u.Commits)-1].Observation), func(c string) bool { return !strings.HasPrefix(c, "sync instants") })
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("instants (-want +got):\n%s", d)
 		}

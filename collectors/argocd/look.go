@@ -82,7 +82,8 @@ type look struct {
 	newest  time.Time                   // newest reconciledAt
 	// allStale is set when no project's verdicts are alive.
 	allStale bool
-	lagging  int // applications older in the list than seen before
+	lagging  int    // applications older in the list than seen before
+	unread   string // why projects were not read in full; empty: they were
 	// unbroken is since when the stream is known to have delivered every
 	// change; zero without one.
 	unbroken time.Time
@@ -130,10 +131,14 @@ func (s *session) list(ctx context.Context, drain func(context.Context) (time.Ti
 	if err := s.missing(ctx, l); err != nil {
 		return err
 	}
+	if err := s.projects(ctx, l, before); err != nil {
+		return err
+	}
 	s.frozen(l)
 	o := s.observe(l, before)
-	if l.bad == 0 && l.lagging == 0 {
-		s.complete(l)
+	s.complete(l)
+	if l.unread == "" {
+		s.completeProjects()
 	}
 	s.settle(l)
 	return s.commit(ctx, o)
@@ -275,6 +280,7 @@ func (s *session) take(ctx context.Context, a *app, now, listed time.Time, req e
 	seen := m.Seen
 	m.Name, m.Project, m.Dest, m.Gen, m.Seen = a.fullName(), a.project(), a.Spec.Destination.Namespace, a.Generation, now
 	m.Apart = a.Status.ControllerNamespace != "" && a.Status.ControllerNamespace != a.Namespace
+	m.Pulse, m.Idle = pulseOf(a)
 	if !w.changed && !always {
 		return nil
 	}
@@ -347,11 +353,7 @@ func (s *session) stateDraft(a *app, f evidence.DeployFacts, w when, now time.Ti
 		g.Resources, g.ResourcesCut = cutObjects(f.Resources, f.ResourcesCut, keep)
 		return g
 	})
-	also := slices.Clone(removedOfApplication)
-	for _, k := range s.cfg.IgnoreLabels {
-		also = append(also, pointer([]string{"metadata", "labels", k}))
-	}
-	d.Raw, d.Removed = redact(a.raw, also)
+	d.Raw, d.Removed = redact(a.raw, append(s.ignoredLabels(), removedOfApplication...))
 	return d
 }
 
@@ -405,6 +407,9 @@ func cutObjects(os []evidence.DeployObject, cut, keep int) ([]evidence.DeployObj
 // complete says which lists were full. With a filter, or when some project is
 // hidden, each project stands for itself.
 func (s *session) complete(l *look) {
+	if l.bad > 0 || l.lagging > 0 {
+		return
+	}
 	if len(s.cfg.Projects) == 0 && len(l.hidden) == 0 {
 		s.sink.Complete(evidence.DeployState, evidence.Ref{})
 		return
@@ -413,6 +418,17 @@ func (s *session) complete(l *look) {
 		if !slices.Contains(l.hidden, p) {
 			s.sink.Complete(evidence.DeployState, projectRef(s.authority, p))
 		}
+	}
+}
+
+// completeProjects says that the list of projects was full, of the whole
+// source or of the projects it is limited to.
+func (s *session) completeProjects() {
+	if len(s.cfg.Projects) == 0 {
+		s.sink.Complete(evidence.DeployProject, evidence.Ref{})
+	}
+	for _, p := range s.cfg.Projects {
+		s.sink.Complete(evidence.DeployProject, projectRef(s.authority, p))
 	}
 }
 

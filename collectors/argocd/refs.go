@@ -1,6 +1,7 @@
 package argocd
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,18 +86,30 @@ func (c *Collector) scope(a *app) []evidence.Ref {
 		}
 		s.add(nsRef(c.authority, r.Namespace))
 	}
-	keys := make([]string, 0, len(a.Labels))
-	for k := range a.Labels {
-		if !slices.Contains(c.cfg.IgnoreLabels, k) {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		s.add(evidence.NewRef("label", c.authority, k+"="+a.Labels[k]))
+	for _, l := range c.labelScope(a.Labels) {
+		s.add(l)
 	}
 	s.add(evidence.NewRef("server", c.authority, destination(a)))
 	return s
+}
+
+// labelScope lists an object's own labels, less those that name people.
+func (c *Collector) labelScope(labels map[string]string) []evidence.Ref {
+	var s links
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		if !slices.Contains(c.cfg.IgnoreLabels, k) {
+			s.add(evidence.NewRef("label", c.authority, k+"="+labels[k]))
+		}
+	}
+	return s
+}
+
+// ignoredLabels are pointers to the labels that are kept out.
+func (c *Collector) ignoredLabels() (pointers []string) {
+	for _, k := range c.cfg.IgnoreLabels {
+		pointers = append(pointers, pointer([]string{"metadata", "labels", k}))
+	}
+	return pointers
 }
 
 // destination is the target cluster: its server address or its name; only

@@ -25,6 +25,7 @@ type resume struct {
 	Lost       []string           `json:"lost,omitempty"`       // of these, hidden from the credential now
 	StaleSince time.Time          `json:"stale_since,omitzero"` // newest reconciledAt, while verdicts are frozen
 	Gapless    bool               `json:"gapless,omitempty"`    // the last list ended a stretch without a gap
+	Defined    []string           `json:"defined,omitempty"`    // projects whose definition was read
 	Apps       map[string]*memory `json:"apps"`                 // by uid
 }
 
@@ -37,6 +38,8 @@ type memory struct {
 	Gen     int64     `json:"gen"`             // metadata.generation then
 	Lags    int       `json:"lags,omitempty"`  // lists in a row that showed an older one
 	Apart   bool      `json:"apart,omitempty"` // not in the controller's own namespace
+	Pulse   time.Time `json:"pulse,omitzero"`  // when Argo CD last reconciled it
+	Idle    bool      `json:"idle,omitempty"`  // it does not, on purpose
 	State   state     `json:"state"`
 	Hist    int64     `json:"hist"`              // newest history id, -1: none
 	Slot    string    `json:"slot,omitempty"`    // key of the operation in the slot
@@ -59,15 +62,55 @@ type op struct {
 	Told  string    `json:"s"`            // what was emitted of it last
 }
 
+// doorVersion is the version of the layout that the Kubernetes door keeps.
+const doorVersion = 2
+
+// doorResume is the position of the Kubernetes door: what was seen of the
+// applications, as both doors keep it, and where lists and watches stand.
+type doorResume struct {
+	V      int             `json:"v"`
+	Seen   json.RawMessage `json:"seen"`
+	Engine []byte          `json:"engine,omitempty"`
+}
+
+// loadDoor reads a position of either door. One of the API door tells what was
+// seen but not where a watch could go on: engine is nil then, and everything is
+// listed.
+func loadDoor(b []byte) (r *resume, engine []byte, err error) {
+	var v struct {
+		V int `json:"v"`
+	}
+	if len(b) == 0 || json.Unmarshal(b, &v) != nil || v.V != doorVersion {
+		r, err := loadSeen(b)
+		return r, nil, err
+	}
+	var in doorResume
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil || len(in.Seen) == 0 {
+		return nil, nil, badResume(err)
+	}
+	r, err = loadSeen(in.Seen)
+	return r, in.Engine, err
+}
+
+// loadResume reads a position of either door for the API door.
 func loadResume(b []byte) (*resume, error) {
+	r, _, err := loadDoor(b)
+	return r, err
+}
+
+func badResume(cause error) error {
+	return problem.Wrap(problem.Corrupt, cause, "argocd: the kept position cannot be read").
+		WithHint("restore the data directory, or reset this source's position: history is then read again as reconstructed")
+}
+
+func loadSeen(b []byte) (*resume, error) {
 	if len(b) == 0 {
 		return &resume{V: resumeVersion, Apps: map[string]*memory{}}, nil
 	}
 	r := new(resume)
-	bad := func(cause error) error {
-		return problem.Wrap(problem.Corrupt, cause, "argocd: the kept position cannot be read").
-			WithHint("restore the data directory, or reset this source's position: history is then read again as reconstructed")
-	}
+	bad := badResume
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(r); err != nil {

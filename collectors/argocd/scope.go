@@ -27,11 +27,21 @@ const (
 // may not see silently out of a list, so an application that is gone and one
 // that is hidden look alike there.
 func (s *session) canSee(ctx context.Context, object string) (answer, error) {
-	parts := strings.Split(object, "/")
+	return s.mayGet(ctx, "applications", object)
+}
+
+// mayGet asks whether our credential may read what matches object.
+func (c *Collector) mayGet(ctx context.Context, resource, object string) (answer, error) {
+	return c.canI(ctx, resource, "get", object)
+}
+
+// canI asks the server about one right of our credential.
+func (c *Collector) canI(ctx context.Context, resource, action, object string) (answer, error) {
+	parts := append([]string{resource, action}, strings.Split(object, "/")...)
 	for i, p := range parts {
 		parts[i] = url.PathEscape(p)
 	}
-	r, err := s.client.Get(ctx, "/api/v1/account/can-i/applications/get/"+strings.Join(parts, "/"), nil)
+	r, err := c.client.Get(ctx, "/api/v1/account/can-i/"+strings.Join(parts, "/"), nil)
 	if ctx.Err() != nil {
 		return unasked, ctx.Err()
 	}
@@ -194,24 +204,12 @@ func (s *session) version(ctx context.Context) error {
 // identify names the credential by its token id, never by its account, which
 // may be a person's, and notes when it ends.
 func (s *session) identify() {
-	t, err := s.token()
-	if err != nil {
+	if _, err := s.token(); err != nil {
 		return // the first request says so
 	}
 	s.identity = "token of unknown id"
-	parts := strings.Split(t.Reveal(), ".")
-	if len(parts) != 3 {
-		return
-	}
-	b, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return
-	}
-	var claims struct {
-		ID      string `json:"jti"`
-		Expires int64  `json:"exp"`
-	}
-	if json.Unmarshal(b, &claims) != nil {
+	claims, ok := s.tokenClaims()
+	if !ok {
 		return
 	}
 	if claims.ID != "" && len(claims.ID) <= 64 && !strings.Contains(claims.ID, "@") {
@@ -222,6 +220,29 @@ func (s *session) identify() {
 	} else if end := time.Unix(claims.Expires, 0).UTC(); end.Before(s.env.Clock().Add(14 * 24 * time.Hour)) {
 		s.note("the token expires on %s", end.Format(time.DateOnly))
 	}
+}
+
+// claims is what a token says of itself, RFC 7519.
+type claims struct {
+	ID      string `json:"jti"`
+	Expires int64  `json:"exp"`
+}
+
+// tokenClaims reads the token's own claims; false when it is no such token.
+func (c *Collector) tokenClaims() (out claims, ok bool) {
+	t, err := c.token()
+	if err != nil {
+		return claims{}, false
+	}
+	parts := strings.Split(t.Reveal(), ".")
+	if len(parts) != 3 {
+		return claims{}, false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(b, &out) != nil {
+		return claims{}, false
+	}
+	return out, true
 }
 
 // lossCause joins the reasons for lost operations, naming no application.

@@ -199,19 +199,14 @@ func clean(s string) string {
 
 // mentioned are the persons whose mail addresses the certificates hold.
 func (c *Collector) mentioned(chain []*x509.Certificate) []evidence.Person {
-	var ps []evidence.Person
-	add := func(mail string) {
-		id := clean(strings.ToLower(mail))
-		if len(ps) >= evidence.MaxPeople || slices.ContainsFunc(ps, func(p evidence.Person) bool { return p.NativeID == id }) {
-			return
-		}
-		p := evidence.Person{Role: "mentioned", Realm: "cert:claimed", NativeID: id,
-			Names: evidence.Names{Mail: clean(mail)}, Proof: evidence.ProofClaimed}
-		if c.env.Mark != nil {
-			p.Names.Bot, p.Names.Shared = c.env.Mark(p.Realm, id, "")
-		}
-		ps = append(ps, p)
-	}
+	return Mentioned(nil, MailsOf(chain), c.env.Mark)
+}
+
+// MailsOf lists the mail addresses in a chain of certificates, repeats
+// included.
+func MailsOf(chain []*x509.Certificate) []string {
+	var mails []string
+	add := func(mail string) { mails = append(mails, mail) }
 	for _, crt := range chain {
 		for _, m := range crt.EmailAddresses {
 			add(m)
@@ -227,7 +222,7 @@ func (c *Collector) mentioned(chain []*x509.Certificate) []evidence.Person {
 			}
 		}
 	}
-	return ps
+	return mails
 }
 
 var mailOID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}

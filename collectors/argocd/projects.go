@@ -1,0 +1,255 @@
+package argocd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
+
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+const (
+	projectsPath = "/api/v1/projects"
+	argoGroup    = "argoproj.io"
+)
+
+// project is one AppProject as the source gave it.
+type project struct {
+	*v1alpha1.AppProject
+	raw json.RawMessage
+}
+
+func decodeProject(raw json.RawMessage) (*project, error) {
+	p := &project{AppProject: new(v1alpha1.AppProject), raw: raw}
+	if err := json.Unmarshal(raw, p.AppProject); err != nil {
+		return nil, fmt.Errorf("decode project: %w", err)
+	}
+	if p.UID == "" || p.Name == "" {
+		return nil, errNoItem
+	}
+	return p, nil
+}
+
+// decodeProjects reads an answer of GET /api/v1/projects. Items that cannot be
+// read are counted.
+func decodeProjects(body []byte) (ps []*project, bad int, err error) {
+	var l struct {
+		Items    []json.RawMessage `json:"items"`
+		Metadata *json.RawMessage  `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &l); err != nil || l.Items == nil && l.Metadata == nil {
+		return nil, 0, errors.New("the answer is not a list of projects")
+	}
+	for _, raw := range l.Items {
+		p, err := decodeProject(raw)
+		if err != nil {
+			bad++
+			continue
+		}
+		ps = append(ps, p)
+	}
+	return ps, bad, nil
+}
+
+// projectFacts reads what a project allows. mails are addresses that stand
+// where groups of a role do: a role may be given to single persons.
+func projectFacts(p *project) (f evidence.ProjectFacts, mails []string) {
+	f = evidence.ProjectFacts{
+		Name: p.Name, Namespace: p.Namespace, UID: string(p.UID),
+		SourceNamespaces: slices.Clone(p.Spec.SourceNamespaces),
+		OrphansWatched:   p.Spec.OrphanedResources != nil,
+		ResourceVersion:  p.ResourceVersion,
+	}
+	for _, r := range p.Spec.SourceRepos {
+		f.SourceRepos = append(f.SourceRepos, cleanURL(r))
+	}
+	for _, d := range p.Spec.Destinations {
+		f.Destinations = append(f.Destinations, evidence.ProjectTarget{Server: cleanURL(d.Server), Name: d.Name, Namespace: d.Namespace})
+	}
+	for _, k := range p.Spec.ClusterResourceWhitelist {
+		f.ClusterAllowed = append(f.ClusterAllowed, k.Group+"/"+k.Kind)
+	}
+	for _, k := range p.Spec.NamespaceResourceBlacklist {
+		f.NamespacedDenied = append(f.NamespacedDenied, k.Group+"/"+k.Kind)
+	}
+	for _, k := range p.Spec.SignatureKeys {
+		f.SignatureKeys = append(f.SignatureKeys, k.KeyID)
+	}
+	for _, r := range p.Spec.Roles {
+		role, found := roleFacts(p, r)
+		f.Roles, mails = append(f.Roles, role), append(mails, found...)
+	}
+	for _, w := range p.Spec.SyncWindows {
+		if w == nil {
+			continue
+		}
+		f.SyncWindows = append(f.SyncWindows, evidence.ProjectSyncWindow{
+			Kind: w.Kind, Schedule: w.Schedule, Duration: w.Duration, TimeZone: w.TimeZone, Manual: w.ManualSync,
+			Applications: slices.Clone(w.Applications), Namespaces: slices.Clone(w.Namespaces), Clusters: slices.Clone(w.Clusters),
+		})
+	}
+	return f, mails
+}
+
+func roleFacts(p *project, r v1alpha1.ProjectRole) (f evidence.ProjectRole, mails []string) {
+	f.Name = r.Name
+	for _, policy := range r.Policies {
+		text, found := takeMails(policy)
+		f.Policies, mails = append(f.Policies, text), append(mails, found...)
+	}
+	for _, g := range r.Groups {
+		text, found := takeMails(g)
+		f.Groups, mails = append(f.Groups, text), append(mails, found...)
+	}
+	slices.Sort(f.Groups)
+	// Tokens stand in the role, and from v2 on in the status too.
+	tokens := slices.Clone(r.JWTTokens)
+	for _, t := range p.Status.JWTTokensByRole[r.Name].Items {
+		if !slices.Contains(tokens, t) {
+			tokens = append(tokens, t)
+		}
+	}
+	f.Tokens = len(tokens)
+	for _, t := range tokens {
+		if t.ExpiresAt == 0 {
+			f.Lasting++
+		}
+	}
+	return f, mails
+}
+
+var mailWord = regexp.MustCompile(`[^\s,;:<>"'/]+@[^\s,;:<>"'/]+`)
+
+// takeMails puts {mail} where a mail address stood.
+func takeMails(s string) (text string, mails []string) {
+	mails = mailWord.FindAllString(s, -1)
+	return mailWord.ReplaceAllString(s, "{mail}"), mails
+}
+
+// projectDraft makes the draft of a project. before is the last look that did
+// not show it as it is.
+func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence.Request) evidence.Draft {
+	f, mails := projectFacts(p)
+	d := evidence.Draft{
+		Kind: evidence.DeployProject, Op: evidence.OpSet, Source: c.env.Source, Key: string(p.UID),
+		Subject:    kube.RefOf(c.authority, argoGroup, "AppProject", p.Namespace, p.Name).WithUID(string(p.UID)),
+		OccurredAt: now, Basis: evidence.BasisObserved, NotBefore: before, ObservedAt: now, Request: req,
+		People: c.holders(mails),
+	}
+	var ls, scope links
+	scope.add(projectRef(c.authority, p.Name))
+	for _, t := range f.Destinations {
+		if t.Namespace == "" || strings.ContainsAny(t.Namespace, "*?[!") || len(scope) >= maxScope {
+			continue // a pattern belongs to nobody in particular
+		}
+		ls.add(evidence.NewRef("namespace", c.authority, t.Namespace))
+		scope.add(nsRef(c.authority, t.Namespace))
+	}
+	d.Links, d.Scope = ls, append(scope, c.labelScope(p.Labels)...)
+	d.Content = fit(func(keep int) any {
+		g := f
+		g.SourceRepos, g.Destinations = g.SourceRepos[:min(len(g.SourceRepos), keep)], g.Destinations[:min(len(g.Destinations), keep)]
+		g.Roles, g.SyncWindows = g.Roles[:min(len(g.Roles), keep)], g.SyncWindows[:min(len(g.SyncWindows), keep)]
+		return g
+	})
+	text := cleanText(p.Spec.Description)
+	d.Text = []byte(text)[:min(len(text), evidence.MaxText)]
+	also := append(c.ignoredLabels(), "/metadata/annotations", "/metadata/managedFields")
+	d.Raw, d.Removed = redact(p.raw, also)
+	return d
+}
+
+// holders are the persons to whom roles of a project are given by their mail
+// address. Argo CD compares it with what the login provider says.
+func (c *Collector) holders(mails []string) (people []evidence.Person) {
+	for _, m := range mails {
+		known := func(p evidence.Person) bool { return p.NativeID == m }
+		if len(people) >= evidence.MaxPeople || slices.ContainsFunc(people, known) {
+			continue
+		}
+		p := evidence.Person{Role: evidence.RoleHolder, Realm: c.realm, NativeID: m, Names: evidence.Names{Mail: m}, Proof: evidence.ProofClaimed}
+		if c.env.Mark != nil {
+			p.Names.Bot, p.Names.Shared = c.env.Mark(c.realm, m, m)
+		}
+		people = append(people, p)
+	}
+	return people
+}
+
+// projects reads the AppProjects that the account may see. It fails the run
+// only when the run itself ends; else the rest of the look is still good.
+func (s *session) projects(ctx context.Context, l *look, before time.Time) error {
+	r, err := s.client.Get(ctx, projectsPath, nil)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		l.unread = "the projects could not be read: " + explain(err).Error()
+		return nil
+	}
+	ps, bad, err := decodeProjects(r.Body)
+	if err != nil {
+		l.unread = "the projects could not be read: " + err.Error()
+		return nil
+	}
+	req := evidence.Request{Method: http.MethodGet, URL: r.URL, Response: r.SHA256, Agent: agent}
+	var names []string
+	for _, p := range ps {
+		if len(s.cfg.Projects) > 0 && !slices.Contains(s.cfg.Projects, p.Name) {
+			continue
+		}
+		names = append(names, p.Name)
+		if err := s.emit(ctx, s.projectDraft(p, l.at, before, req)); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		l.unread = fmt.Sprintf("%d of %d projects could not be read", bad, bad+len(ps))
+		return nil
+	}
+	return s.missingDefinitions(ctx, l, names)
+}
+
+// missingDefinitions decides what it means that projects read before are not in
+// the list, or that there is none at all: Argo CD leaves out what an account
+// may not read, and always has at least its default project.
+func (s *session) missingDefinitions(ctx context.Context, l *look, names []string) error {
+	ask := slices.DeleteFunc(slices.Clone(s.res.Defined), func(p string) bool { return slices.Contains(names, p) })
+	if len(names) == 0 {
+		ask = append([]string{"*"}, ask...)
+	}
+	for _, p := range ask[:min(len(ask), maxQuestions)] {
+		a, err := s.mayGet(ctx, "projects", p)
+		if err != nil {
+			return err
+		}
+		if a == no || a == unasked && p == "*" {
+			l.unread = "the account may not read every project"
+			return nil
+		}
+	}
+	slices.Sort(names)
+	s.res.Defined = names
+	return nil
+}
+
+// projectClaims says what the look has seen of projects.
+func (s *session) projectClaims(l *look, before time.Time) evidence.Seen {
+	seen := evidence.Seen{Kinds: []evidence.Kind{evidence.DeployProject}, Class: evidence.Instants, From: l.at, To: l.at}
+	if l.unread != "" {
+		seen.Class, seen.Cause = evidence.Blind, "the projects could not be read in full"
+		if !before.IsZero() {
+			seen.From = before
+		}
+	}
+	return seen
+}

@@ -1,0 +1,79 @@
+package certmanager
+
+import (
+	"context"
+	"errors"
+
+	"evidenced/collectors/certs"
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+// certificates makes the drafts of a Certificate.
+func (r *reader) certificates(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in certificate
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	f, mails := declaredFacts(o, l.Authority, &in)
+	d, err := fit(evidence.CertDeclared, o, l, func(keep int) any {
+		g := f
+		g.Names = f.Names[:min(len(f.Names), keep)]
+		return g
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Links = declaredLinks(l.Authority, &f)
+	d.People = certs.Mentioned(nil, mails, r.env.Mark)
+	n := in.Spec.RevisionHistoryLimit
+	r.memory.certificate(o, f.Revision, f.Secret, n != nil && *n <= 1)
+	return []evidence.Draft{d}, nil
+}
+
+// fit makes a draft with as many names as its size limit allows.
+func fit(kind evidence.Kind, o *kube.Object, l *kube.Look, facts func(keep int) any) (evidence.Draft, error) {
+	for keep := maxNames; ; keep /= 2 {
+		d, err := l.Draft(kind, o, facts(keep))
+		if err != nil || len(d.Content) <= evidence.MaxContent {
+			return d, err
+		}
+		if keep == 0 {
+			return d, errTooLarge
+		}
+	}
+}
+
+var errTooLarge = errors.New("the facts are larger than a record can be")
+
+// declaredFacts reads a Certificate; mails are addresses among its names.
+func declaredFacts(o *kube.Object, authority string, in *certificate) (f evidence.CertDeclaredFacts, mails []string) {
+	ref, st := in.Spec.IssuerRef.withDefaults(), &in.Status
+	ready := st.Conditions.of("Ready")
+	f = evidence.CertDeclaredFacts{
+		Cluster: authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		Secret: in.Spec.SecretName, IssuerKind: ref.Kind, IssuerName: ref.Name, IssuerGroup: ref.Group,
+		NotBefore: deref(st.NotBefore), NotAfter: deref(st.NotAfter), RenewalAt: deref(st.RenewalTime),
+		Ready: ready.Status, Reason: word(ready.Reason), Issuing: st.Conditions.is("Issuing"),
+		LastFailure: deref(st.LastFailureTime), IsCA: in.Spec.IsCA, ResourceVersion: o.ResourceVersion,
+	}
+	f.Names, mails = names([]string{in.Spec.CommonName}, in.Spec.DNSNames, in.Spec.IPAddresses, in.Spec.URIs)
+	if st.Revision != nil {
+		f.Revision = *st.Revision
+	}
+	if st.FailedIssuanceAttempts != nil {
+		f.FailedAttempts = int(*st.FailedIssuanceAttempts)
+	}
+	if k := in.Spec.PrivateKey; k != nil {
+		f.KeyRotation = k.RotationPolicy
+	}
+	return f, append(mails, in.Spec.EmailAddresses...)
+}
+
+func declaredLinks(authority string, f *evidence.CertDeclaredFacts) []evidence.Ref {
+	var l links
+	l.secret(authority, f.Namespace, f.Secret)
+	l.add(issuerRef{f.IssuerName, f.IssuerKind, f.IssuerGroup}.ref(authority, f.Namespace))
+	l.hosts(authority, f.Names)
+	return l
+}

@@ -1,0 +1,69 @@
+package certmanager
+
+import (
+	"context"
+	"net/url"
+
+	"evidenced/collectors/certs"
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+// issuers makes the draft of an Issuer or a ClusterIssuer.
+func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in issuer
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	d, err := l.Draft(evidence.CertIssuer, o, issuerFacts(o, l.Authority, &in))
+	if err != nil {
+		return nil, err
+	}
+	// The contact of an ACME account is a person, and stands in the bytes.
+	var mails []string
+	if a := in.Spec.ACME; a != nil && a.Email != "" {
+		mails = append(mails, a.Email)
+	}
+	if a := in.Status.ACME; a != nil && a.LastRegisteredEmail != "" {
+		mails = append(mails, a.LastRegisteredEmail)
+	}
+	d.People = certs.Mentioned(nil, mails, r.env.Mark)
+	return []evidence.Draft{d}, nil
+}
+
+func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssuerFacts {
+	ready := in.Status.Conditions.of("Ready")
+	f := evidence.CertIssuerFacts{
+		Cluster: authority, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Type: "unknown",
+		Ready: ready.Status, Reason: word(ready.Reason), ResourceVersion: o.ResourceVersion,
+	}
+	switch s := &in.Spec; {
+	case s.ACME != nil:
+		f.Type, f.Server = "acme", safeURL(s.ACME.Server)
+	case s.CA != nil:
+		f.Type = "ca"
+	case s.Vault != nil:
+		f.Type, f.Server = "vault", safeURL(s.Vault.Server)
+	case s.Venafi != nil:
+		f.Type = "venafi"
+		if s.Venafi.TPP != nil {
+			f.Server = safeURL(s.Venafi.TPP.URL)
+		} else if s.Venafi.Cloud != nil {
+			f.Server = safeURL(s.Venafi.Cloud.URL)
+		}
+	case s.SelfSigned != nil:
+		f.Type = "self-signed"
+	}
+	return f
+}
+
+// safeURL returns an address without user, query and fragment, which may hold
+// credentials; what is no address is left out.
+func safeURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
+	return word(u.String())
+}

@@ -1,0 +1,145 @@
+package certmanager
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// The parts of cert-manager's resources that are read, of the groups
+// cert-manager.io/v1 and acme.cert-manager.io/v1
+// (https://cert-manager.io/docs/reference/api-docs/). They are written down
+// here because cert-manager's own module asks for a later Kubernetes client than
+// Argo CD's types can be built with. What is not named here stays in the raw
+// bytes.
+
+type issuerRef struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`
+	Group string `json:"group"`
+}
+
+type condition struct {
+	Type               string     `json:"type"`
+	Status             string     `json:"status"`
+	Reason             string     `json:"reason"`
+	LastTransitionTime *time.Time `json:"lastTransitionTime"`
+}
+
+// at returns when the condition last changed; zero when it does not say.
+func (c condition) at() time.Time { return deref(c.LastTransitionTime) }
+
+type conditions []condition
+
+// of returns the condition of a type. The API allows one of each; of several
+// that contradict each other the newest counts.
+func (cs conditions) of(kind string) condition {
+	var found []condition
+	for _, c := range cs {
+		if c.Type == kind {
+			found = append(found, c)
+		}
+	}
+	if len(found) == 0 {
+		return condition{}
+	}
+	return slices.MaxFunc(found, func(a, b condition) int { return cmp.Compare(a.at().UnixNano(), b.at().UnixNano()) })
+}
+
+func (cs conditions) is(kind string) bool { return cs.of(kind).Status == "True" }
+
+func deref(t *time.Time) time.Time {
+	if t == nil || t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+type certificate struct {
+	Spec struct {
+		SecretName     string    `json:"secretName"`
+		CommonName     string    `json:"commonName"`
+		DNSNames       []string  `json:"dnsNames"`
+		IPAddresses    []string  `json:"ipAddresses"`
+		URIs           []string  `json:"uris"`
+		EmailAddresses []string  `json:"emailAddresses"`
+		IssuerRef      issuerRef `json:"issuerRef"`
+		IsCA           bool      `json:"isCA"`
+		PrivateKey     *struct {
+			RotationPolicy string `json:"rotationPolicy"`
+		} `json:"privateKey"`
+		RevisionHistoryLimit *int64 `json:"revisionHistoryLimit"`
+	} `json:"spec"`
+	Status struct {
+		Conditions             conditions `json:"conditions"`
+		NotBefore              *time.Time `json:"notBefore"`
+		NotAfter               *time.Time `json:"notAfter"`
+		RenewalTime            *time.Time `json:"renewalTime"`
+		Revision               *int64     `json:"revision"`
+		LastFailureTime        *time.Time `json:"lastFailureTime"`
+		FailedIssuanceAttempts *int64     `json:"failedIssuanceAttempts"`
+	} `json:"status"`
+}
+
+type request struct {
+	Spec struct {
+		Request   []byte              `json:"request"` // PEM
+		IssuerRef issuerRef           `json:"issuerRef"`
+		Username  string              `json:"username"`
+		Extra     map[string][]string `json:"extra"`
+	} `json:"spec"`
+	Status struct {
+		Conditions  conditions `json:"conditions"`
+		Certificate []byte     `json:"certificate"` // PEM
+		FailureTime *time.Time `json:"failureTime"`
+	} `json:"status"`
+}
+
+// The annotations that say which Certificate a request is for.
+const (
+	annotationName     = "cert-manager.io/certificate-name"
+	annotationRevision = "cert-manager.io/certificate-revision"
+)
+
+type issuer struct {
+	Spec struct {
+		ACME *struct {
+			Server string `json:"server"`
+			Email  string `json:"email"`
+		} `json:"acme"`
+		CA    *struct{} `json:"ca"`
+		Vault *struct {
+			Server    string `json:"server"`
+			Path      string `json:"path"`
+			Namespace string `json:"namespace"`
+		} `json:"vault"`
+		Venafi *struct {
+			TPP *struct {
+				URL string `json:"url"`
+			} `json:"tpp"`
+			Cloud *struct {
+				URL string `json:"url"`
+			} `json:"cloud"`
+		} `json:"venafi"`
+		SelfSigned *struct{} `json:"selfSigned"`
+	} `json:"spec"`
+	Status struct {
+		Conditions conditions `json:"conditions"`
+		ACME       *struct {
+			LastRegisteredEmail string `json:"lastRegisteredEmail"`
+		} `json:"acme"`
+	} `json:"status"`
+}
+
+// acme is what an Order and a Challenge have in common.
+type acme struct {
+	Status struct {
+		State string `json:"state"`
+	} `json:"status"`
+}
+
+// failed reports a state from which an order or a challenge does not come back,
+// RFC 8555 section 7.1.6 and cert-manager's own "errored".
+func (a acme) failed() bool {
+	return a.Status.State == "invalid" || a.Status.State == "expired" || a.Status.State == "errored"
+}

@@ -1,0 +1,115 @@
+package externalsecrets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+const (
+	group            = "external-secrets.io"
+	kindStore        = "SecretStore"
+	kindClusterStore = "ClusterSecretStore"
+)
+
+// maxNamespaces bounds the namespaces a store lists in its facts and scope.
+const maxNamespaces = 200
+
+// errProvider leaves out what the decoder saw: it may be a secret.
+var errProvider = errors.New("the provider of a store cannot be read")
+
+// stores makes the draft of a SecretStore or a ClusterSecretStore.
+func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in secretStore
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	f, p, err := r.readStore(o, l.Authority, &in)
+	if err != nil {
+		return nil, err
+	}
+	r.memory.put(o.Kind, o.Namespace, o.Name, p.store)
+	d, err := l.Draft(evidence.SecretStore, o, f)
+	if err != nil {
+		return nil, err
+	}
+	// A store of the cluster concerns the namespaces it is limited to by name.
+	// Without such a limit nobody in particular owns it.
+	if o.Namespace == "" {
+		for _, ns := range f.Namespaces {
+			d.Scope = append(d.Scope, l.Scope(ns)...)
+		}
+	}
+	for _, who := range p.people {
+		if r.env.Mark != nil {
+			who.Names.Bot, who.Names.Shared = r.env.Mark(who.Realm, who.NativeID, who.Names.Login)
+		}
+		d.People = append(d.People, who)
+	}
+	var ls links
+	for _, ref := range p.refs {
+		ls.add(ref)
+	}
+	if ns, name, ok := strings.Cut(f.Account, "/"); ok && ns != "" {
+		ls.add(l.Ref("", "ServiceAccount", ns, name))
+	}
+	d.Links = ls
+	return []evidence.Draft{d}, nil
+}
+
+func (r *reader) readStore(o *kube.Object, authority string, in *secretStore) (evidence.SecretStoreFacts, provider, error) {
+	ready := in.Status.Conditions.of("Ready")
+	f := evidence.SecretStoreFacts{
+		Cluster: authority, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		Provider: "unknown", Conditions: len(in.Spec.Conditions),
+		Ready: ready.Status, Reason: word(ready.Reason), ResourceVersion: o.ResourceVersion,
+	}
+	for _, c := range in.Spec.Conditions {
+		f.Namespaces = append(f.Namespaces, c.Namespaces...)
+	}
+	slices.Sort(f.Namespaces)
+	f.Namespaces = slices.Compact(f.Namespaces)
+	f.Namespaces = f.Namespaces[:min(len(f.Namespaces), maxNamespaces)]
+	for _, name := range slices.Sorted(maps.Keys(in.Spec.Provider)) {
+		if string(in.Spec.Provider[name]) == "null" {
+			continue
+		}
+		f.Provider = word(name)
+		if name == "vault" {
+			p, err := r.vaultStore(in.Spec.Provider[name], o.Namespace, &f)
+			return f, p, err
+		}
+		f.Server = serverOf(name, in.Spec.Provider[name])
+		break // the API allows one
+	}
+	return f, provider{}, nil
+}
+
+// serverOf reads the address of a provider that has one.
+func serverOf(name string, raw json.RawMessage) string {
+	var v struct {
+		Server   json.RawMessage `json:"server"`   // kubernetes
+		VaultURL string          `json:"vaultUrl"` // azurekv
+	}
+	if json.Unmarshal(raw, &v) != nil {
+		return "" // another provider's members of the same name
+	}
+	switch name {
+	case "azurekv":
+		return safeURL(v.VaultURL)
+	case "kubernetes":
+		var s struct {
+			URL string `json:"url"`
+		}
+		if json.Unmarshal(v.Server, &s) == nil {
+			return safeURL(s.URL)
+		}
+	}
+	return ""
+}
