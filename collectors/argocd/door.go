@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"evidenced/collectors"
@@ -22,14 +23,13 @@ type door struct {
 	engine collectors.Follower
 
 	// Of the run that is going on:
-	s       *session
-	out     []evidence.Draft // of the object at hand
-	whole   bool             // every application was listed at least once
-	now     time.Time        // of the commit that is being made
-	full    bool             // a full list ended since the last commit
-	listing bool             // the newest application came from a list
-	there   map[string]bool  // applications since that list began, by uid
-	reach   time.Time        // how far all histories of the first list go back
+	s     *session
+	out   []evidence.Draft // of the object at hand
+	whole bool             // every application was listed at least once
+	now   time.Time        // of the commit that is being made
+	full  map[string]bool  // namespaces whose list ended since the last commit; "" for all in one
+	there map[string]bool  // applications since the newest list of their namespace began, by uid
+	reach time.Time        // how far all histories of the first list go back
 }
 
 // newDoor makes the collector of the Kubernetes door. The network is not
@@ -91,7 +91,7 @@ func (d *door) run(kept []byte, sink collectors.Sink, do func([]byte, collectors
 		return err
 	}
 	d.s = d.session(res, collect{d})
-	d.out, d.whole, d.full, d.listing, d.there, d.reach = nil, false, false, false, map[string]bool{}, time.Time{}
+	d.out, d.whole, d.full, d.there, d.reach = nil, false, map[string]bool{}, map[string]bool{}, time.Time{}
 	return do(engine, &doorSink{Sink: sink, door: d})
 }
 
@@ -127,10 +127,6 @@ func (d *door) application(ctx context.Context, o *kube.Object, _ *kube.Look) ([
 	if err != nil {
 		return nil, err
 	}
-	if o.Listed && !d.listing {
-		clear(d.there)
-	}
-	d.listing = o.Listed
 	d.there[a.uid()] = true
 	if d.s.res.Listed.IsZero() && o.Listed {
 		if t := reachOf(a, o.ObservedAt); t.After(d.reach) {
@@ -210,12 +206,52 @@ type doorSink struct {
 	door *door
 }
 
+var _ collectors.Beginner = (*doorSink)(nil)
+
+// Begin implements collectors.Beginner.
+func (s *doorSink) Begin(kind evidence.Kind, scope evidence.Ref) {
+	if kind == evidence.DeployState {
+		s.door.begin(namespaceOf(scope))
+	}
+	if b, ok := s.Sink.(collectors.Beginner); ok {
+		b.Begin(kind, s.door.scopeOf(scope))
+	}
+}
+
 // Complete implements collectors.Sink.
 func (s *doorSink) Complete(kind evidence.Kind, scope evidence.Ref) {
 	if kind == evidence.DeployState {
-		s.door.full = true
+		s.door.full[namespaceOf(scope)] = true
 	}
-	s.Sink.Complete(kind, scope)
+	s.Sink.Complete(kind, s.door.scopeOf(scope))
+}
+
+// namespaceOf is the namespace that a list of the engine is limited to; "" when
+// it is not.
+func namespaceOf(list evidence.Ref) string {
+	_, ns, _ := strings.Cut(list.Name, "/")
+	return ns
+}
+
+// within reports whether a list limited to ns shows the application.
+func (m *memory) within(ns string) bool { return ns == "" || strings.HasPrefix(m.Name, ns+"/") }
+
+// begin forgets which applications an earlier list showed.
+func (d *door) begin(ns string) {
+	for uid := range d.there {
+		if m := d.s.res.Apps[uid]; m == nil || m.within(ns) {
+			delete(d.there, uid)
+		}
+	}
+}
+
+// scopeOf is what a full list of the engine covers: of all namespaces, it is
+// everything that the source has, and so ends what the API door saw too.
+func (d *door) scopeOf(list evidence.Ref) evidence.Ref {
+	if len(d.cfg.Kubernetes.Namespaces) == 0 {
+		return evidence.Ref{}
+	}
+	return list
 }
 
 // Commit implements collectors.Sink.
@@ -241,14 +277,14 @@ func (s *doorSink) Commit(ctx context.Context, engine []byte, o evidence.Observa
 // are frozen, and moves the memory on.
 func (d *door) settle(o *evidence.Observation) {
 	s := d.s
-	if d.full {
-		for uid := range s.res.Apps {
-			if !d.there[uid] {
+	for ns := range d.full {
+		for uid, m := range s.res.Apps {
+			if !d.there[uid] && m.within(ns) {
 				delete(s.res.Apps, uid)
 			}
 		}
-		d.full, d.listing = false, false
 	}
+	clear(d.full)
 	before := s.res.Listed
 	l := &look{at: d.now}
 	now := d.now

@@ -68,7 +68,7 @@ func (r *reader) resources() []kube.Resource {
 		{Group: group, Resource: "issuers", Kind: "Issuer", Versions: v1, Kinds: []evidence.Kind{evidence.CertIssuer}, Remove: removedOfIssuer, Drafts: r.issuers},
 		{Group: group, Resource: "clusterissuers", Kind: "ClusterIssuer", Versions: v1, Cluster: true, Kinds: []evidence.Kind{evidence.CertIssuer}, Remove: removedOfIssuer, Drafts: r.issuers},
 		{Group: group, Resource: "certificates", Kind: "Certificate", Versions: v1, Kinds: []evidence.Kind{evidence.CertDeclared}, Drafts: r.certificates},
-		{Group: group, Resource: "certificaterequests", Kind: "CertificateRequest", Versions: v1, Kinds: []evidence.Kind{evidence.CertRequest}, Drafts: r.requests},
+		{Group: group, Resource: "certificaterequests", Kind: "CertificateRequest", Versions: v1, Kinds: []evidence.Kind{evidence.CertRequest}, Needs: []string{"certificates." + group}, Drafts: r.requests},
 		{Group: acmeGroup, Resource: "orders", Kind: "Order", Versions: v1, Optional: true, Drafts: r.failures},
 		{Group: acmeGroup, Resource: "challenges", Kind: "Challenge", Versions: v1, Optional: true, Drafts: r.failures},
 	}

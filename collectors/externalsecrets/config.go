@@ -76,12 +76,12 @@ type reader struct {
 
 // resources lists what is read, stores first: syncs are joined through them.
 func (r *reader) resources() []kube.Resource {
-	served := []string{"v1", "v1beta1"}
+	served, stores := []string{"v1", "v1beta1"}, []string{"secretstores." + group, "clustersecretstores." + group}
 	return []kube.Resource{
 		{Group: group, Resource: "secretstores", Kind: kindStore, Versions: served, Kinds: []evidence.Kind{evidence.SecretStore}, Remove: removedOfStore, Drafts: r.stores},
 		{Group: group, Resource: "clustersecretstores", Kind: kindClusterStore, Versions: served, Cluster: true, Kinds: []evidence.Kind{evidence.SecretStore}, Remove: removedOfStore, Drafts: r.stores},
-		{Group: group, Resource: "externalsecrets", Kind: "ExternalSecret", Versions: served, Kinds: []evidence.Kind{evidence.SecretSync}, Remove: removedOfSync, Drafts: r.syncs},
-		{Group: group, Resource: "pushsecrets", Kind: "PushSecret", Versions: []string{"v1alpha1"}, Optional: true, Kinds: []evidence.Kind{evidence.SecretSync}, Remove: removedOfPush, Drafts: r.pushes},
+		{Group: group, Resource: "externalsecrets", Kind: "ExternalSecret", Versions: served, Kinds: []evidence.Kind{evidence.SecretSync}, Needs: stores, Remove: removedOfSync, Drafts: r.syncs},
+		{Group: group, Resource: "pushsecrets", Kind: "PushSecret", Versions: []string{"v1alpha1"}, Optional: true, Kinds: []evidence.Kind{evidence.SecretSync}, Needs: stores, Remove: removedOfPush, Drafts: r.pushes},
 		{Group: group, Resource: "clusterexternalsecrets", Kind: "ClusterExternalSecret", Versions: served, Cluster: true, Metadata: true, Optional: true, Drafts: expands},
 	}
 }

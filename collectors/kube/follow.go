@@ -58,7 +58,7 @@ func (s *session) follow(ctx context.Context) error {
 	}
 	reading, stop := context.WithCancel(ctx)
 	in := make(chan message, maxBehind)
-	fw := &following{session: s, in: in, placed: make(chan struct{}), lists: make(chan struct{}, maxFirstLists)}
+	fw := &following{session: s, in: in, placed: make(chan struct{}), lists: make(chan struct{}, maxFirstLists), waiting: map[*feed]chan struct{}{}}
 	var feeds sync.WaitGroup
 	start := func(f *feed, gate <-chan struct{}) {
 		feeds.Go(func() { fw.stay(reading, f, gate) })
@@ -67,11 +67,7 @@ func (s *session) follow(ctx context.Context) error {
 		start(f, nil)
 	}
 	for _, f := range s.feeds {
-		gate := fw.placed
-		if f.res.Cluster {
-			gate = nil
-		}
-		start(f, gate)
+		start(f, fw.gateOf(f))
 	}
 	err := fw.run(ctx)
 	stop()
@@ -86,6 +82,8 @@ type following struct {
 	placed chan struct{} // closed when the namespaces are known
 	opened bool          // placed is closed
 	lists  chan struct{} // holds a value for each list under way
+	// waiting are the gates of feeds that need others to be read first.
+	waiting map[*feed]chan struct{}
 }
 
 func (fw *following) run(ctx context.Context) error {
@@ -132,6 +130,7 @@ func (fw *following) open() {
 		close(fw.placed)
 		fw.opened = true
 	}
+	fw.release()
 }
 
 // take handles a message. A credential that the server does not know at all

@@ -24,6 +24,9 @@ type Resource struct {
 	// Kinds are the kinds it yields. Their states end when the object is gone:
 	// reason deleted on the server's word, absent when a complete list lacks it.
 	Kinds []evidence.Kind
+	// Needs names resources of the collector, with their group, that this one's
+	// drafts build on: they are read first. They must stand before it.
+	Needs []string
 	// Remove are JSON pointers of members that are taken out of each object
 	// before anybody sees it, beside those that always are; the segment *
 	// stands for every member or element:
