@@ -1,0 +1,320 @@
+package externalsecrets
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
+	"evidenced/collectors/kube"
+	"evidenced/collectors/kube/kubetest"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+var now = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
+
+const objectsFile = "testdata/objects.txtar"
+
+var spaces = map[string]map[string]string{
+	"tenant-7": {"evidence.example.test/tenant": "tenant-7"}, "tenant-8": {"evidence.example.test/tenant": "tenant-8"},
+}
+
+var planted = []string{"mira.planted", "planted-message", "planted-pass", "planted-query"}
+
+// vaults names the second server; the first is the one of our own last name.
+var vaults = map[string]string{"https://vault-two.example.test:443": "two"}
+
+func TestConformance(t *testing.T) {
+	collectortest.Run(t, collectortest.Suite{
+		Source: "external-secrets/prod", Now: now, Conversation: kubetest.Conversation(t, objectsFile, spaces),
+		Wants: []evidence.Kind{evidence.SecretSync, evidence.SecretStore}, Planted: planted,
+		New: func(t testing.TB, w collectortest.World) collectors.Collector {
+			cfg := Config{Config: kube.DefaultConfig(), Vaults: vaults}
+			cfg.Server, cfg.TokenFile, cfg.QPS = w.URL, w.TokenFile, 1e6
+			c, err := newWith(cfg, w.Env, kube.Client(func(o *fetch.Options) { o.Sleep, o.Timeout, o.MaxBody = w.Sleep, w.Timeout, w.MaxBody }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		},
+	})
+}
+
+func testReader() *reader {
+	r := &reader{env: collectors.Env{Source: "external-secrets/prod"}, authority: "prod", vaults: map[string]string{}}
+	for server, authority := range vaults {
+		r.vaults[serverKey(server)] = authority
+	}
+	return r
+}
+
+// look gives the drafts of the recorded objects, and the remarks.
+func look(t testing.TB) ([]evidence.Draft, []string) {
+	t.Helper()
+	r := testReader()
+	var ns []kube.Namespace
+	for name, labels := range spaces {
+		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
+	}
+	l := kube.NewLook("external-secrets/prod", agent, now, ns...)
+	objects := kubetest.Objects(t, objectsFile)
+	var out []evidence.Draft
+	for _, res := range r.resources() {
+		for _, raw := range objects[res.Resource+"."+res.Group] {
+			o, err := kube.ParseObject(raw, now, res.Remove...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.APIVersion, o.Kind = res.Group+"/v1", res.Kind
+			ds, err := res.Drafts(t.Context(), o, l)
+			if err != nil {
+				t.Fatalf("%s %s: %v", o.Kind, o.Name, err)
+			}
+			out = append(out, ds...)
+		}
+	}
+	for _, d := range out {
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	return out, l.Notes()
+}
+
+func TestGolden(t *testing.T) {
+	ds, _ := look(t)
+	var got bytes.Buffer
+	for _, d := range ds {
+		b, err := json.MarshalIndent(struct {
+			Kind, Op, Subject string
+			People            []evidence.Person
+			Links, Scope      []evidence.Ref
+			Removed           []string
+			Facts             json.RawMessage
+		}{string(d.Kind), string(d.Op), d.Subject.String(), d.People, d.Links, d.Scope, d.Removed, d.Content}, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Write(append(b, '\n'))
+	}
+	golden := filepath.Join("testdata", "objects.golden")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got.String()); d != "" {
+		t.Errorf("drafts (-want +got):\n%s", d)
+	}
+}
+
+// What people write into these objects in clear is nowhere in a draft, not
+// even in its bytes.
+func TestSecretsAreTakenOut(t *testing.T) {
+	ds, notes := look(t)
+	for _, d := range ds {
+		for _, word := range []string{"planted-literal", "planted-fake", "planted-header", "planted-role-id", "planted-metadata"} {
+			if strings.Contains(fmt.Sprintf("%+v", d)+string(d.Content)+string(d.Raw)+string(d.Text), word) {
+				t.Errorf("%q found in a draft of %s", word, d.Subject)
+			}
+		}
+	}
+	if !slices.Contains(notes, "there are ClusterExternalSecrets: the ExternalSecrets they make are read, each in its namespace") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+// The links of a sync are the names that the Vault collector gives the same
+// secrets (see TestSecretRefIsTheSubjectOfAReading there).
+func TestLinks(t *testing.T) {
+	ds, _ := look(t)
+	for _, tc := range []struct {
+		subject string
+		want    []string
+	}{
+		{"object:prod/ExternalSecret.external-secrets.io/tenant-7/web-db", []string{"copy:prod/tenant-7/web-db",
+			"object:prod/ClusterSecretStore.external-secrets.io//vault", "object:prod/SecretStore.external-secrets.io/tenant-7/other", "secret:prod/kv/tenant-7/web/db"}},
+		{"object:prod/ExternalSecret.external-secrets.io/tenant-8/all", []string{"copy:prod/tenant-8/app-env",
+			"object:prod/SecretStore.external-secrets.io/tenant-8/team", "secret:two/org/eight/secret/eight/app"}},
+		{"object:prod/ExternalSecret.external-secrets.io/tenant-7/fresh", []string{"object:prod/SecretStore.external-secrets.io/tenant-7/nowhere"}},
+		{"object:prod/PushSecret.external-secrets.io/tenant-7/back", []string{"copy:prod/tenant-7/issued-key",
+			"object:prod/ClusterSecretStore.external-secrets.io//limited", "object:prod/SecretStore.external-secrets.io/tenant-7/other", "secret:prod/kv/tenant-7/issued"}},
+		{"object:prod/ClusterSecretStore.external-secrets.io//vault", []string{"role:prod/auth/kubernetes/external-secrets", "account:prod/external-secrets/external-secrets"}},
+		{"object:prod/SecretStore.external-secrets.io/tenant-8/team", nil},
+	} {
+		i := slices.IndexFunc(ds, func(d evidence.Draft) bool {
+			return strings.HasPrefix(d.Subject.String(), tc.subject+"#")
+		})
+		if i < 0 {
+			t.Errorf("no draft of %s", tc.subject)
+			continue
+		}
+		var got []string
+		for _, l := range ds[i].Links {
+			got = append(got, l.String())
+		}
+		if d := cmp.Diff(tc.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.subject, d)
+		}
+	}
+}
+
+// How the operator makes a path of a key.
+func TestSecretRef(t *testing.T) {
+	for _, tc := range []struct {
+		s         store
+		key, want string
+	}{
+		{store{Authority: "prod", Mount: "kv"}, "a/b", "secret:prod/kv/a/b"},
+		{store{Authority: "prod", Mount: "kv"}, "kv/a/b", "secret:prod/kv/a/b"},
+		{store{Authority: "prod", Mount: "kv"}, "kv/data/a/b", "secret:prod/kv/a/b"},
+		{store{Authority: "prod", Mount: "kv"}, "data/a", "secret:prod/kv/data/a"}, // only after the mount it is KV's own
+		{store{Authority: "prod", Mount: "kv", V1: true}, "kv/data/a", "secret:prod/kv/data/a"},
+		{store{Authority: "prod", Mount: "deep/kv"}, "/deep/kv/a/", "secret:prod/deep/kv/a"},
+		{store{Authority: "prod"}, "kv/data/a/b", "secret:prod/kv/a/b"},
+		{store{Authority: "prod"}, "deep/kv/data/a", "secret:prod/deep/kv/a"},
+		{store{Authority: "prod"}, "kv/a/b", "secret:prod/kv/a/b"},
+		{store{Authority: "prod", V1: true}, "kv/data/a", "secret:prod/kv/data/a"},
+		{store{Authority: "prod", Namespace: "org/seven", Mount: "kv"}, "a", "secret:prod/org/seven/kv/a"},
+		{store{Authority: "prod", Mount: "kv"}, "", ""},
+		{store{}, "a", ""},
+	} {
+		ref, ok := tc.s.secretRef(tc.key)
+		if ok != (tc.want != "") || ref.String() != tc.want {
+			t.Errorf("%+v %q: got %s, want %s", tc.s, tc.key, ref, tc.want)
+		}
+	}
+}
+
+func TestServerKey(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://Vault.example.test": "https://vault.example.test:443", "https://vault.example.test:8200/": "https://vault.example.test:8200",
+		"http://vault": "http://vault:80", "vault:8200": "vault:8200", "HTTPS://a:1/v1?x=y": "https://a:1",
+	} {
+		if got := serverKey(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A sync with more remote secrets than a record holds is cut, and says so.
+func TestHugeSync(t *testing.T) {
+	var data []map[string]any
+	for i := range 3000 {
+		data = append(data, map[string]any{"remoteRef": map[string]string{"key": strings.Repeat("<", 200) + fmt.Sprint(i)}})
+	}
+	raw, err := json.Marshal(map[string]any{"metadata": map[string]string{"name": "a", "namespace": "tenant-7", "uid": "u"},
+		"spec": map[string]any{"secretStoreRef": map[string]string{"name": "vault", "kind": kindClusterStore}, "data": data}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := kube.ParseObject(raw, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := testReader()
+	r.memory.put(kindClusterStore, "", "vault", store{Authority: "prod", Mount: "kv"})
+	l := kube.NewLook("external-secrets/prod", agent, now)
+	ds, err := r.syncs(t.Context(), o, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ds[0].Check(); err != nil || len(l.Notes()) != 1 {
+		t.Errorf("got %v, notes %q", err, l.Notes())
+	}
+}
+
+func TestConfig(t *testing.T) {
+	env := collectors.Env{Source: "external-secrets/prod", Clock: time.Now}
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		vaults map[string]string
+		bad    bool
+	}{
+		"none": {nil, false}, "one": {map[string]string{"https://vault.example.test": "prod"}, false},
+		"no address":      {map[string]string{"vault": "prod"}, true},
+		"a whole name":    {map[string]string{"https://vault.example.test": "vault/prod"}, true},
+		"two for one":     {map[string]string{"https://vault.example.test": "a", "https://VAULT.example.test:443/": "b"}, true},
+		"the same, twice": {map[string]string{"https://vault.example.test": "a", "https://VAULT.example.test:443/": "a"}, false},
+	} {
+		cfg := Spec().Config().(*Config)
+		cfg.Server, cfg.TokenFile, cfg.Vaults = "https://cluster.example.test", token, tc.vaults
+		c, err := Spec().New(cfg, env)
+		if tc.bad != problem.Is(err, problem.Config) || !tc.bad && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, ok := c.(collectors.Follower); !tc.bad && !ok {
+			t.Errorf("%s: it does not follow", name)
+		}
+	}
+}
+
+func FuzzExternalSecret(f *testing.F) {
+	for _, list := range kubetest.Objects(f, objectsFile) {
+		for _, raw := range list {
+			f.Add([]byte(raw))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		o, err := kube.ParseObject(raw, now, removedOfStore...)
+		if err != nil {
+			return
+		}
+		o.APIVersion, o.Kind = group+"/v1", kindClusterStore
+		r := testReader()
+		l := kube.NewLook("external-secrets/prod", agent, now)
+		for _, drafts := range []func() ([]evidence.Draft, error){
+			func() ([]evidence.Draft, error) { return r.stores(t.Context(), o, l) },
+			func() ([]evidence.Draft, error) { return r.syncs(t.Context(), o, l) },
+			func() ([]evidence.Draft, error) { return r.pushes(t.Context(), o, l) },
+		} {
+			ds, err := drafts()
+			for _, d := range ds {
+				if err := d.Check(); err != nil {
+					t.Error(err)
+				}
+			}
+			if err == nil && len(ds) != 1 {
+				t.Errorf("%d drafts", len(ds))
+			}
+		}
+	})
+}
+
+func BenchmarkExternalSecret(b *testing.B) {
+	raw := kubetest.Objects(b, objectsFile)["externalsecrets.external-secrets.io"][0]
+	r := testReader()
+	r.memory.put(kindClusterStore, "", "vault", store{Authority: "prod", Mount: "kv"})
+	l := kube.NewLook("external-secrets/prod", agent, now)
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		o, err := kube.ParseObject(raw, now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.syncs(b.Context(), o, l); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
