@@ -52,7 +52,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"store/keyring/transit": {"evidence/address evidence/problem store/keyring", "github.com/hashicorp/vault/api"},
 
 	"collectors":                {"evidence evidence/problem", ""},
-	"collectors/argocd":         {"collectors collectors/fetch evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
+	"collectors/argocd":         {"collectors collectors/fetch collectors/kube evidence evidence/problem", "github.com/argoproj/argo-cd/v2"},
 	"collectors/certs":          {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/collectortest":  {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
 	"collectors/fetch":          {"evidence evidence/address evidence/problem", ""},
@@ -62,15 +62,19 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/gitrepo":        {"collectors collectors/fetch collectors/gitrepo/signed evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
 	"collectors/harbor":         {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/kube":           {"collectors collectors/fetch evidence evidence/problem", "k8s.io/client-go"},
-	"collectors/kube/kubetest":  {"", ""},
+	"collectors/kube/kubetest":  {"", "github.com/rogpeppe/go-internal"},
 	"collectors/kubeaudit":      {"collectors collectors/fetch collectors/kube collectors/tail evidence evidence/problem", ""},
 	"collectors/kubernetes":     {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/tail":           {"evidence", ""},
 	"collectors/vault":          {"collectors collectors/fetch collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":            {"collectors collectors/argocd collectors/certs collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+	"collectors/all":            {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},
+	// A certificate has the same facts wherever it is seen, and a secret the
+	// same name: these two take both from the collectors that own them.
+	"collectors/certmanager":     {"collectors collectors/certs collectors/kube evidence evidence/problem", ""},
+	"collectors/externalsecrets": {"collectors collectors/certs collectors/kube collectors/vault evidence evidence/problem", ""},
 
 	"mappings": {"evidence evidence/problem", "cel.dev/cel-go go.yaml.in/yaml/v3"},
 

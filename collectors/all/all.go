@@ -5,7 +5,9 @@ package all
 import (
 	"evidenced/collectors"
 	"evidenced/collectors/argocd"
+	"evidenced/collectors/certmanager"
 	"evidenced/collectors/certs"
+	"evidenced/collectors/externalsecrets"
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitlab"
 	"evidenced/collectors/gitrepo"
@@ -20,7 +22,9 @@ import (
 func Specs() []collectors.Spec {
 	return []collectors.Spec{
 		argocd.Spec(),
+		certmanager.Spec(),
 		certs.Spec(),
+		externalsecrets.Spec(),
 		gitrepo.Spec(),
 		github.Spec(),
 		gitlab.Spec(),

@@ -1,10 +1,15 @@
-// Package argocd reads Argo CD over its REST API: what each application
-// declares and runs (deploy.state) and every sync operation (deploy.sync).
+// Package argocd reads Argo CD: what each application declares and runs
+// (deploy.state), every sync operation (deploy.sync), and what each project
+// allows (deploy.project).
 //
-// It reads GET /api/v1/applications in full, GET /api/version once a run, and
-// while following GET /api/v1/stream/applications between two lists. It never
-// sets refresh, which would make Argo CD reconcile. Answers are decoded with
-// the types of argo-cd v2; what newer servers add is read from the bytes.
+// Two doors lead to the same objects. Over Argo CD's REST API it reads
+// GET /api/v1/applications and /api/v1/projects in full, GET /api/version once a
+// run, and while following GET /api/v1/stream/applications between two lists. It
+// never sets refresh, which would make Argo CD reconcile. Over the Kubernetes
+// API server it lists and watches applications and appprojects (door.go,
+// collectors/kube). Both make the same drafts with the same keys and read each
+// other's position. Answers are decoded with the types of argo-cd v2; what newer
+// servers add is read from the bytes.
 //
 // # Syncs
 //
@@ -56,5 +61,8 @@
 // so a stream counts from its first change, not from its opening. It drops
 // changes without a word when about 1,000 wait for a slow reader; a reader
 // here that falls behind calls the stream broken. What remains: changes that
-// the server loses before they reach the subscription.
+// the server loses before they reach the subscription. The watch of the
+// Kubernetes door has none of these holes: there both kinds are continuous
+// while it is unbroken, but for history ids that jumped, operations that were
+// overwritten before their end, and frozen verdicts.
 package argocd

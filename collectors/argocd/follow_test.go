@@ -111,7 +111,8 @@ func TestFollowDeleted(t *testing.T) {
 	if err := s.follow(s.collector(), u); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	last := u.Drafts[len(u.Drafts)-1]
+	states := ofKind(u.Drafts, evidence.DeployState)
+	last := states[len(states)-1]
 	reason := facts[struct{ Reason, App string }](t, last)
 	if last.Op != evidence.OpEnd || reason.Reason != "deleted" || reason.App != "argocd/tenant-7-web" {
 		t.Errorf("the last draft is %s %s", last.Op, last.Content)
@@ -119,7 +120,6 @@ func TestFollowDeleted(t *testing.T) {
 	if d := cmp.Diff([]string{"13:00:30Z operation Failed"}, syncs(t, u.Drafts)); d != "" {
 		t.Errorf("the last operation (-want +got):\n%s", d)
 	}
-	states := ofKind(u.Drafts, evidence.DeployState)
 	for i := range states[1:] {
 		if !states[i+1].OccurredAt.After(states[i].OccurredAt) {
 			t.Errorf("state %d at %s is not after %s", i+1, states[i+1].OccurredAt, states[i].OccurredAt)
@@ -156,7 +156,7 @@ func TestFollowBrokenStream(t *testing.T) {
 				<-r.Context().Done()
 			}
 			u := &until{done: func(r *collectortest.Recorder) bool {
-				return len(r.Drafts) > 0 && strings.Contains(string(r.Drafts[len(r.Drafts)-1].Content), `"Unknown"`)
+				return slices.ContainsFunc(r.Drafts, func(d evidence.Draft) bool { return strings.Contains(string(d.Content), `"Unknown"`) })
 			}}
 			c := s.collector(func(c *Config) { c.MaxLineBytes = 64 << 10 })
 			if err := s.follow(c, u); !errors.Is(err, context.Canceled) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -239,6 +240,30 @@ func TestHugeSync(t *testing.T) {
 	}
 	if err := ds[0].Check(); err != nil || len(l.Notes()) != 1 {
 		t.Errorf("got %v, notes %q", err, l.Notes())
+	}
+}
+
+// The role in deploy/access covers what is read and nothing beyond reading.
+func TestLeastPrivilege(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/access/externalsecrets/clusterrole.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := string(b)
+	r := &reader{}
+	for _, res := range r.resources() {
+		if !strings.Contains(role, res.Resource) || !strings.Contains(role, "["+res.Group+"]") {
+			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
+		}
+	}
+	verbs := regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1)
+	for _, v := range verbs {
+		if v[1] != "[get, list, watch]" {
+			t.Errorf("the role gives %s", v[1])
+		}
+	}
+	if len(verbs) == 0 || strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(strings.ReplaceAll(role, "external-secrets", "")) {
+		t.Error("the role gives more than reading these resources")
 	}
 }
 
