@@ -281,6 +281,18 @@ func TestMissedIssuances(t *testing.T) {
 	}
 }
 
+// What may be a secret in an issuer is nowhere, not even in its bytes.
+func TestSecretsAreTakenOut(t *testing.T) {
+	ds, _, _ := look(t)
+	for _, d := range ds {
+		for _, word := range []string{"planted-pass", "planted-solver-key", "planted-token-of-challenge"} {
+			if strings.Contains(string(d.Content)+string(d.Raw), word) {
+				t.Errorf("%q found in a draft of %s", word, d.Subject)
+			}
+		}
+	}
+}
+
 func TestNotes(t *testing.T) {
 	_, r, l := look(t)
 	if _, err := r.settle(t.Context(), l); err != nil {

@@ -3,6 +3,7 @@ package certmanager
 import (
 	"context"
 	"net/url"
+	"regexp"
 
 	"evidenced/collectors/certs"
 	"evidenced/collectors/kube"
@@ -19,6 +20,7 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	if err != nil {
 		return nil, err
 	}
+	withoutLogins(&d)
 	// The contact of an ACME account is a person, and stands in the bytes.
 	var mails []string
 	if a := in.Spec.ACME; a != nil && a.Email != "" {
@@ -55,6 +57,17 @@ func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssu
 		f.Type = "self-signed"
 	}
 	return f
+}
+
+// login finds the user part of an address.
+var login = regexp.MustCompile(`://[^\s/"]*@`)
+
+// withoutLogins takes out the object's bytes, whole, when an address in them
+// holds a user or a password.
+func withoutLogins(d *evidence.Draft) {
+	if login.Match(d.Raw) {
+		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
+	}
 }
 
 // safeURL returns an address without user, query and fragment, which may hold

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 	if err != nil {
 		return nil, err
 	}
+	withoutLogins(&d)
 	// A store of the cluster concerns the namespaces it is limited to by name.
 	// Without such a limit nobody in particular owns it.
 	if o.Namespace == "" {
@@ -61,6 +63,17 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 	}
 	d.Links = ls
 	return []evidence.Draft{d}, nil
+}
+
+// login finds the user part of an address.
+var login = regexp.MustCompile(`://[^\s/"]*@`)
+
+// withoutLogins takes out the object's bytes, whole, when an address in them
+// holds a user or a password.
+func withoutLogins(d *evidence.Draft) {
+	if login.Match(d.Raw) {
+		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
+	}
 }
 
 func (r *reader) readStore(o *kube.Object, authority string, in *secretStore) (evidence.SecretStoreFacts, provider, error) {
