@@ -96,6 +96,15 @@ func look(t testing.TB) ([]evidence.Draft, []string) {
 	return out, l.Notes()
 }
 
+func facts[T any](t testing.TB, d evidence.Draft) T {
+	t.Helper()
+	var f T
+	if err := json.Unmarshal(d.Content, &f); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func TestGolden(t *testing.T) {
 	ds, _ := look(t)
 	var got bytes.Buffer

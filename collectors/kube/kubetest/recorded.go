@@ -3,6 +3,7 @@ package kubetest
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,4 +115,44 @@ func namespaceItems(namespaces map[string]map[string]string) []any {
 			"name": name, "uid": "uid-of-" + name, "resourceVersion": "5", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": labels}})
 	}
 	return out
+}
+
+// Fill makes, on a real server, the namespaces and the objects of an archive
+// but those named in skip. Kinds has the kind of each resource by its name with
+// the group. Where the server keeps a status apart it is written apart, as the
+// operator would.
+func (s *Server) Fill(file string, kinds map[string]string, skip ...string) {
+	s.t.Helper()
+	made := map[string]bool{}
+	for _, f := range archive(s.t, file) {
+		name, version, _ := strings.Cut(f.Name, "/")
+		resource, group, _ := strings.Cut(name, ".")
+		for _, raw := range items(s.t, f) {
+			var o map[string]any
+			if err := json.Unmarshal(raw, &o); err != nil {
+				s.t.Fatalf("%s: %v", f.Name, err)
+			}
+			meta, ok := o["metadata"].(map[string]any)
+			if !ok || slices.Contains(skip, fmt.Sprint(meta["name"])) {
+				continue
+			}
+			o["apiVersion"], o["kind"] = group+"/"+version, kinds[name]
+			for _, own := range []string{"uid", "resourceVersion", "generation", "creationTimestamp"} {
+				delete(meta, own)
+			}
+			path := "/apis/" + group + "/" + version
+			if ns, ok := meta["namespace"].(string); ok {
+				if path += "/namespaces/" + ns; !made[ns] {
+					made[ns] = true
+					s.Create("/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": ns}})
+				}
+			}
+			path += "/" + resource
+			there := s.Create(path, o)
+			if status, ok := o["status"]; ok && there["status"] == nil {
+				there["status"] = status
+				s.Do(http.MethodPut, fmt.Sprintf("%s/%s/status", path, meta["name"]), there)
+			}
+		}
+	}
 }
