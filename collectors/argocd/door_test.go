@@ -367,6 +367,22 @@ func TestDoorConfig(t *testing.T) {
 	}
 }
 
+// The role in deploy/access lists and watches what the door reads.
+func TestDoorLeastPrivilege(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/access/argocd/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range (&door{}).resources() {
+		if !strings.Contains(string(b), r.Resource) || !strings.Contains(string(b), r.Group) {
+			t.Errorf("the role lacks %s.%s", r.Resource, r.Group)
+		}
+	}
+	if n := strings.Count(string(b), "verbs: [get, list, watch]"); n != 1 || strings.Count(string(b), "verbs:") != 1 {
+		t.Errorf("%d rules that read", n)
+	}
+}
+
 func TestDoorBadResume(t *testing.T) {
 	for _, b := range []string{"{", `{"v":2}`, `{"v":2,"seen":{}}`, `{"v":2,"seen":{"v":1,"apps":{}},"more":1}`, `{"v":3,"apps":{}}`} {
 		if _, _, err := loadDoor([]byte(b)); !problem.Is(err, problem.Corrupt) {

@@ -351,7 +351,7 @@ func TestHugeNames(t *testing.T) {
 
 // The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/certmanager/clusterrole.yaml")
+	b, err := os.ReadFile("../../deploy/access/certmanager/role.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

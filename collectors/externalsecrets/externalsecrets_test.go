@@ -254,7 +254,7 @@ func TestHugeSync(t *testing.T) {
 
 // The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/externalsecrets/clusterrole.yaml")
+	b, err := os.ReadFile("../../deploy/access/externalsecrets/role.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
