@@ -97,6 +97,9 @@ func parseObject(raw []byte, at time.Time, cuts *cutter) (*Object, error) {
 	if m.Name == "" || m.UID == "" {
 		return nil, errors.New("object has no name or no uid")
 	}
+	if len(m.UID) > evidence.MaxKey {
+		return nil, errors.New("object has a uid longer than a key can be")
+	}
 	o.Namespace, o.Name, o.UID = m.Namespace, m.Name, m.UID
 	o.ResourceVersion, o.Generation = m.ResourceVersion, m.Generation
 	o.Labels, o.Annotations, o.Finalizers = m.Labels, m.Annotations, m.Finalizers
