@@ -184,29 +184,23 @@ func (a *asked) links(authority, secret string) []evidence.Ref {
 	return l
 }
 
-// serviceAccount returns namespace/name of a user name that Kubernetes gives to
-// service accounts; empty for any other.
+// serviceAccount returns namespace/name of a service account's user name; empty
+// for any other.
 func serviceAccount(username string) string {
-	rest, ok := strings.CutPrefix(username, "system:serviceaccount:")
-	ns, name, both := strings.Cut(rest, ":")
-	if !ok || !both || ns == "" || name == "" {
+	ns, name, ok := kube.ServiceAccount(username)
+	if !ok {
 		return ""
 	}
 	return ns + "/" + name
 }
 
 // requester returns the person who asked, as the API server logged them in;
-// false when a service account did, or nobody is named. Users that begin with
-// system: are parts of the cluster.
+// false when a service account did, or nobody is named.
 func (r *reader) requester(authority, username string) (evidence.Person, bool) {
 	if username == "" || serviceAccount(username) != "" {
 		return evidence.Person{}, false
 	}
-	p := evidence.Person{Role: evidence.RoleInitiator, Realm: "kubernetes:" + authority, NativeID: username,
-		Names: evidence.Names{Login: username, Bot: strings.HasPrefix(username, "system:")}, Proof: evidence.ProofAuthenticated}
-	if _, mail := certs.Name(username); mail {
-		p.Names.Login, p.Names.Mail = "", username
-	}
+	p := kube.User(authority, username, evidence.RoleInitiator, evidence.ProofAuthenticated)
 	if r.env.Mark != nil {
 		bot, shared := r.env.Mark(p.Realm, username, username)
 		p.Names.Bot, p.Names.Shared = p.Names.Bot || bot, shared
