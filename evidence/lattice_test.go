@@ -42,7 +42,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"store/bolt":      {"evidence evidence/chain evidence/problem store store/durable store/index store/mapped", "go.etcd.io/bbolt golang.org/x/sys"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},
 	"store/durable":   {"", ""},
-	"store/index":     {"evidence/problem store", "github.com/cockroachdb/pebble/v2"},
+	"store/index":     {"evidence/problem store store/durable", "golang.org/x/sys"},
 	"store/intake":    {"evidence/problem store store/durable", "golang.org/x/sys"},
 	"store/keyring":   {"evidence evidence/claim evidence/problem store store/durable store/mapped", "go.etcd.io/bbolt golang.org/x/crypto golang.org/x/mod"},
 	"store/local":     {"evidence evidence/problem store store/bolt store/durable store/intake store/keyring", "golang.org/x/sys"},

@@ -146,6 +146,9 @@ type Posting struct {
 	Value  []byte
 }
 
+// When is the end of most keys of an index: a time and a seq, 8 bytes each.
+type When [16]byte
+
 // Index is an ordered map that can be thrown away and rebuilt.
 type Index interface {
 	// Watermark returns how many records of the log are indexed.
@@ -156,6 +159,11 @@ type Index interface {
 	// Get returns the value of one posting as the index stands now; nil when
 	// there is none.
 	Get(bucket byte, key []byte) ([]byte, error)
+	// Last returns the last posting whose key is the prefix and something at or
+	// before the limit, as the index stands now; false when there is none. It is
+	// for buckets whose keys all end with a When, behind prefixes of which none
+	// begins another.
+	Last(bucket byte, prefix []byte, limit When) (When, []byte, bool, error)
 	// View opens a snapshot; it must be closed.
 	View() (IndexView, error)
 	// Reset empties the index.
@@ -172,6 +180,12 @@ type IndexView interface {
 	SeekGE(bucket byte, key []byte) (k, v []byte)
 	// SeekLT returns the last posting of the bucket before key.
 	SeekLT(bucket byte, key []byte) (k, v []byte)
+	// From returns the first posting whose key is the prefix and something at
+	// or after the limit, Before the last one with something before it; false
+	// when there is none. They are for the same buckets as Last, and look only at
+	// what is of the time.
+	From(bucket byte, prefix []byte, limit When) (When, []byte, bool)
+	Before(bucket byte, prefix []byte, limit When) (When, []byte, bool)
 	Close() error
 }
 

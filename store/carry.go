@@ -114,7 +114,7 @@ func (l *Log) carryPage(prefix, next []byte, s SegmentInfo) (seqs []uint64, afte
 	}
 	defer func() { err = errors.Join(err, snap.close(ls)) }()
 	for range pageSize {
-		k, _ := ls.seekGE(bucketState, next)
+		k, _ := ls.seekGE(BucketState, next)
 		if len(k) != len(prefix)+32 || !bytes.HasPrefix(k, prefix) {
 			return seqs, nil, nil
 		}
@@ -130,15 +130,15 @@ func carryOf(ls layers, subject []byte, s SegmentInfo) []uint64 {
 	end := timeKey(s.Newest)
 	after := append(append(slices.Clone(subject), end[:]...), bytes.Repeat([]byte{0xff}, 9)...)
 	var seqs []uint64
-	if k, v := ls.seekLT(bucketState, after); len(k) == len(subject)+16 && bytes.HasPrefix(k, subject) {
+	if k, v := ls.seekLT(BucketState, after); len(k) == len(subject)+16 && bytes.HasPrefix(k, subject) {
 		op, _ := decodeState(v)
 		if seq := seqOf(k); s.holds(seq) && (op == evidence.OpSet || keptSet(ls, subject, k, s)) {
 			seqs = append(seqs, seq)
 		}
 	}
-	for k, _ := ls.seekGE(bucketState, after); len(k) == len(subject)+16 && bytes.HasPrefix(k, subject); {
+	for k, _ := ls.seekGE(BucketState, after); len(k) == len(subject)+16 && bytes.HasPrefix(k, subject); {
 		k = slices.Clone(k)
-		following, _ := ls.seekGE(bucketState, append(slices.Clone(k), 0))
+		following, _ := ls.seekGE(BucketState, append(slices.Clone(k), 0))
 		again := len(following) == len(k) && bytes.Equal(following[:len(k)-8], k[:len(k)-8]) // carried, or told twice
 		if seq := seqOf(k); s.holds(seq) && !again {
 			seqs = append(seqs, seq)
@@ -152,7 +152,7 @@ func carryOf(ls layers, subject []byte, s SegmentInfo) []uint64 {
 // stays after the segment: carried from an earlier one, or told late.
 func keptSet(ls layers, subject, key []byte, s SegmentInfo) bool {
 	for {
-		k, v := ls.seekLT(bucketState, slices.Clone(key))
+		k, v := ls.seekLT(BucketState, slices.Clone(key))
 		if len(k) != len(subject)+16 || !bytes.HasPrefix(k, subject) {
 			return false
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -20,7 +19,9 @@ type draftState struct {
 	info    evidence.Info
 	ident   digest // identity of an event, or of a state
 	digest  digest
-	stored  []byte // identity posting of the event in the stored index
+	stored  []byte  // identity posting of the event in the stored index
+	state   stateAt // newest state of the subject in the stored index at or before the draft's time
+	stated  bool    // there is one
 	parties []evidence.Party
 	people  []PersonKey
 	subject *PersonKey // of a person record: whose keys seal it
@@ -89,9 +90,11 @@ func (l *Log) identify(d *draftState) error {
 			return err
 		}
 	}
-	if !d.info.State {
-		d.stored, err = l.index.Get(BucketIdentity, d.ident[:])
+	if d.info.State {
+		d.state, d.stated, err = l.storedState(d, timeKey(draft.OccurredAt))
+		return err
 	}
+	d.stored, err = l.index.Get(BucketIdentity, d.ident[:])
 	return err
 }
 
@@ -100,7 +103,6 @@ func (l *Log) identify(d *draftState) error {
 // have yet, and the stored index.
 func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err error) {
 	f := filter{l: l}
-	defer func() { err = errors.Join(err, f.close()) }()
 	fresh = make([]*draftState, 0, len(all))
 	for i := range all {
 		d := &all[i]
@@ -131,14 +133,6 @@ type filter struct {
 	l      *Log
 	events map[digest]*draftState
 	states map[digest][]stateAt
-	view   IndexView // opened by the first state
-}
-
-func (f *filter) close() error {
-	if f.view == nil {
-		return nil
-	}
-	return f.view.Close()
 }
 
 func (f *filter) event(d *draftState) (Fate, error) {
@@ -187,10 +181,7 @@ func (f *filter) again(d *draftState, before digest, at *evidence.At, prev *draf
 // state compares a state with its neighbour before it in time.
 func (f *filter) state(d *draftState) (Fate, error) {
 	at := timeKey(d.item.Draft.OccurredAt)
-	newest, ok, err := f.stored(d, at)
-	if err != nil {
-		return 0, err
-	}
+	newest, ok := d.state, d.stated
 	if r, found := f.l.recent.state(d.ident, at); found && (!ok || r.notBefore(newest)) {
 		newest, ok = r, true
 	}
@@ -213,22 +204,17 @@ func (f *filter) state(d *draftState) (Fate, error) {
 	return Appended, nil
 }
 
-// stored returns the state of the subject at or before the instant, from the
-// stored index.
-func (f *filter) stored(d *draftState, at [8]byte) (s stateAt, ok bool, err error) {
-	if f.view == nil {
-		if f.view, err = f.l.openView(); err != nil {
-			return s, false, err
-		}
-	}
-	prefix := stateKey(d.item.Draft.Kind, d.ident)
-	end := append(append(slices.Clone(prefix), at[:]...), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-	k, v := f.view.SeekLT(bucketState, end)
-	if len(k) != len(prefix)+16 || string(k[:len(prefix)]) != string(prefix) {
-		return s, false, nil
+// storedState finds the newest state of the draft's subject at or before the
+// time in the stored index.
+func (l *Log) storedState(d *draftState, at [8]byte) (s stateAt, ok bool, err error) {
+	limit := When{8: 0xff, 9: 0xff, 10: 0xff, 11: 0xff, 12: 0xff, 13: 0xff, 14: 0xff, 15: 0xff}
+	copy(limit[:], at[:])
+	when, v, ok, err := l.index.Last(BucketState, stateKey(d.item.Draft.Kind, d.ident), limit)
+	if err != nil || !ok {
+		return s, false, err
 	}
 	op, dig := decodeState(v)
-	return stateAt{[8]byte(k[len(prefix):]), binary.BigEndian.Uint64(k[len(prefix)+8:]), op, dig}, true, nil
+	return stateAt{[8]byte(when[:]), binary.BigEndian.Uint64(when[8:]), op, dig}, true, nil
 }
 
 func stateKey(kind evidence.Kind, ident digest) []byte {

@@ -155,7 +155,7 @@ func (f *filter) superseded(d *draftState, after, until [8]byte) (bool, error) {
 	if slices.ContainsFunc(f.states[d.ident], func(s stateAt) bool { return within(s.at) }) {
 		return true, nil
 	}
-	newest, ok, err := f.stored(d, until)
+	newest, ok, err := f.l.storedState(d, until)
 	return ok && within(newest.at), err
 }
 

@@ -105,11 +105,14 @@ func (s *Snapshot) Size() uint64 { return s.size }
 // pageSize is how many postings are read under one view of the index.
 const pageSize = 512
 
+// never is after every record.
+var never = When(bytes.Repeat([]byte{0xff}, 16))
+
 // page is one run of postings with a common prefix, in time order.
 type page struct {
 	bucket   byte
 	prefix   []byte
-	from, to []byte // whole keys, to exclusive
+	from, to When // to exclusive
 	backward bool
 	kinds    []evidence.Kind // of bucketLink and bucketPerson, to filter early
 
@@ -119,22 +122,22 @@ type page struct {
 }
 
 type hit struct {
-	when [16]byte // time and seq
+	when When
 	seq  uint64
 }
 
 func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
 	p := &page{bucket: bucket, prefix: prefix, backward: q.Backward}
-	p.from = slices.Clone(prefix)
-	p.to = append(slices.Clone(prefix), bytes.Repeat([]byte{0xff}, 17)...)
+	p.to = never
 	if !q.Period.IsZero() {
 		if !q.Period.From.IsZero() {
 			k := timeKey(q.Period.From)
-			p.from = append(slices.Clone(prefix), k[:]...)
+			copy(p.from[:], k[:])
 		}
 		if !q.Period.To.IsZero() {
 			k := timeKey(q.Period.To)
-			p.to = append(slices.Clone(prefix), k[:]...)
+			p.to = When{}
+			copy(p.to[:], k[:])
 		}
 	}
 	if bucket == bucketLink || bucket == bucketPerson {
@@ -147,27 +150,26 @@ func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
 func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
 	p.want = min(max(8, 4*p.want), pageSize)
 	for len(p.buf) < p.want && !p.done {
-		var k, v []byte
+		var v []byte
+		var h hit
+		var ok bool
 		if p.backward {
-			k, v = ls.seekLT(p.bucket, p.to)
+			h.when, v, ok = ls.before(p.bucket, p.prefix, p.to)
 		} else {
-			k, v = ls.seekGE(p.bucket, p.from)
+			h.when, v, ok = ls.from(p.bucket, p.prefix, p.from)
 		}
-		if k == nil || !bytes.HasPrefix(k, p.prefix) || bytes.Compare(k, p.from) < 0 || bytes.Compare(k, p.to) >= 0 {
+		if !ok || bytes.Compare(h.when[:], p.from[:]) < 0 || bytes.Compare(h.when[:], p.to[:]) >= 0 {
 			p.done = true
 			return
 		}
-		k = slices.Clone(k)
-		if p.backward {
-			p.to = k
-		} else {
-			p.from = append(k[:len(k):len(k)], 0)
-		}
-		if len(k) != len(p.prefix)+16 {
-			continue
-		}
-		h := hit{when: [16]byte(k[len(p.prefix):])}
 		h.seq = binary.BigEndian.Uint64(h.when[8:])
+		if p.backward {
+			p.to = h.when
+		} else {
+			p.from = h.when
+			binary.BigEndian.PutUint64(p.from[8:], h.seq+1)
+			p.done = h.seq+1 == 0 // no record has that seq
+		}
 		if h.seq >= size || gone(h.seq) || len(p.kinds) > 0 && !slices.Contains(p.kinds, evidence.Kind(v)) {
 			continue
 		}
@@ -411,7 +413,7 @@ func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) (seqs []uint64,
 	}
 	defer func() { err = errors.Join(err, s.close(ls)) }()
 	for range pageSize {
-		k, _ := ls.seekGE(bucketState, next)
+		k, _ := ls.seekGE(BucketState, next)
 		if len(k) != len(prefix)+32 || !bytes.HasPrefix(k, prefix) {
 			return seqs, nil, nil
 		}
@@ -427,15 +429,16 @@ func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) (seqs []uint64,
 // stateOf returns the newest set of the subject at or before the limit that is
 // not ended.
 func (s *Snapshot) stateOf(ls layers, subject []byte, limit [8]byte) (uint64, bool) {
-	key := append(append(slices.Clone(subject), limit[:]...), bytes.Repeat([]byte{0xff}, 9)...)
+	at := never
+	copy(at[:], limit[:])
 	for {
-		k, v := ls.seekLT(bucketState, key)
-		if len(k) != len(subject)+16 || !bytes.HasPrefix(k, subject) {
+		when, v, ok := ls.before(BucketState, subject, at)
+		if !ok {
 			return 0, false
 		}
-		seq := binary.BigEndian.Uint64(k[len(subject)+8:])
+		seq := binary.BigEndian.Uint64(when[8:])
 		if seq >= s.size {
-			key = slices.Clone(k)
+			at = when
 			continue
 		}
 		op, _ := decodeState(v)

@@ -195,7 +195,7 @@ func (l *Log) outlive(ctx context.Context, s SegmentInfo) error {
 				return err
 			}
 			for _, p := range l.names.postings(nil, &r) {
-				if p.Bucket == BucketIdentity || p.Bucket == bucketState {
+				if p.Bucket == BucketIdentity || p.Bucket == BucketState {
 					k.Postings = append(k.Postings, p)
 				}
 			}

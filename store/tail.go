@@ -22,8 +22,8 @@ import (
 //	'p' person token time seq                    -> kind
 const (
 	BucketIdentity = 'd' // the only one that is read by whole keys
+	BucketState    = 's'
 	bucketTime     = 't'
-	bucketState    = 's'
 	bucketLink     = 'l'
 	bucketPerson   = 'p'
 )
@@ -154,7 +154,7 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 	switch {
 	case r.closed:
 	case info.State:
-		put(bucketState, encodeState(r.op, r.digest), kind, zero, r.ident[:], when[:])
+		put(BucketState, encodeState(r.op, r.digest), kind, zero, r.ident[:], when[:])
 	default:
 		put(BucketIdentity, append(binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.seq), r.digest[:]...), r.ident[:])
 	}
@@ -208,6 +208,50 @@ func (l layers) get(bucket byte, key []byte) ([]byte, bool) {
 		return v, true
 	}
 	return nil, false
+}
+
+// from returns the first posting of the bucket whose key is the prefix and
+// something at or after the limit.
+func (l layers) from(bucket byte, prefix []byte, limit When) (when When, v []byte, ok bool) {
+	when, v, ok = l.view.From(bucket, prefix, limit)
+	if l.tree.Len() == 0 {
+		return when, v, ok
+	}
+	l.tree.Ascend(Posting{Bucket: bucket, Key: append(slices.Clip(prefix), limit[:]...)}, func(p Posting) bool {
+		if at, about := p.whenOf(bucket, prefix); about && (!ok || bytes.Compare(at, when[:]) <= 0) {
+			when, v, ok = When(at), p.Value, true
+		}
+		return false
+	})
+	return when, v, ok
+}
+
+// before returns the last posting of the bucket whose key is the prefix and
+// something before the limit.
+func (l layers) before(bucket byte, prefix []byte, limit When) (when When, v []byte, ok bool) {
+	when, v, ok = l.view.Before(bucket, prefix, limit)
+	if l.tree.Len() == 0 {
+		return when, v, ok
+	}
+	key := append(slices.Clip(prefix), limit[:]...)
+	l.tree.Descend(Posting{Bucket: bucket, Key: key}, func(p Posting) bool {
+		if p.Bucket == bucket && bytes.Equal(p.Key, key) {
+			return true // strictly before
+		}
+		if at, about := p.whenOf(bucket, prefix); about && (!ok || bytes.Compare(at, when[:]) >= 0) {
+			when, v, ok = When(at), p.Value, true
+		}
+		return false
+	})
+	return when, v, ok
+}
+
+// whenOf returns the end of the posting's key when it is the prefix and a When.
+func (p *Posting) whenOf(bucket byte, prefix []byte) ([]byte, bool) {
+	if p.Bucket != bucket || len(p.Key) != len(prefix)+len(When{}) || !bytes.HasPrefix(p.Key, prefix) {
+		return nil, false
+	}
+	return p.Key[len(prefix):], true
 }
 
 // seekGE returns the first posting at or after key.

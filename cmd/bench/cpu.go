@@ -28,7 +28,7 @@ var stages = []struct {
 	{"de-duplication", []string{"store.(*Log).filter", "store.(*recents)"}},
 	{"people", []string{"store.(*Log).resolvePeople", "store.(*Log).personDraft", "store/keyring."}},
 	{"bbolt", []string{"go.etcd.io/bbolt", "store/bolt."}},
-	{"index", []string{"cockroachdb/", "store.(*names).postings", "store.names.postings", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
+	{"index", []string{"evidenced/store/index.", "store.(*names).postings", "store.names.postings", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
 	{"make the drafts (this program)", []string{"main.item", "main.state", "main.request", "main.digits"}},
 	{"committer, the rest", []string{"store.(*Log).commit", "store.(*Log).process", "store.(*Log).store", "store.(*Log).publish", "store.(*Log).Append", "store.inOrder"}},
 	{"scheduling", []string{"runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.findRunnable", "runtime.sysmon", "runtime.morestack", "runtime.goexit0"}},

@@ -14,9 +14,9 @@ import (
 func postings(from, n int) []store.Posting {
 	ps := make([]store.Posting, 0, 7*n)
 	for i := from; i < from+n; i++ {
-		for _, bucket := range []byte("dtsllpl") {
-			sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, uint64(i)), bucket, byte(len(ps))))
-			ps = append(ps, store.Posting{Bucket: bucket, Key: binary.BigEndian.AppendUint64(sum[:16:16], uint64(i)), Value: sum[:12]})
+		for j, bucket := range []byte("dtsllpl") {
+			sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, uint64(i)), bucket, byte(j)))
+			ps = append(ps, store.Posting{Bucket: bucket, Key: binary.BigEndian.AppendUint64(sum[:16:16], uint64(i)), Value: sum[:12:12]})
 		}
 	}
 	return ps

@@ -1,277 +1,315 @@
-// Package index keeps the derived postings of a log in a log-structured tree
-// (Pebble), because they arrive in random order and a page tree would rewrite
-// a page for nearly every one of them. The index holds no truth: whatever is
-// lost or damaged here is derived again from the records.
+// Package index keeps the derived postings of a log: an ordered map of small
+// keys that arrive in random order, many for each record, and are hardly ever
+// written twice. It holds no truth: whatever is lost or damaged here is derived
+// again from the records.
 //
-// It writes no log of its own. What was not yet flushed when the process died
-// is gone together with its watermark, and the store derives it again.
+// Postings are gathered in memory, sorted, and written as runs: files that are
+// never changed (run.go). When several runs of about one size have come
+// together, a run made of all of them takes their place (merge.go), so that a
+// posting is written again once for each eightfold growth of the log. A look-up
+// asks every run. Filters in the runs answer most of those that
+// de-duplication makes without reading a block.
+//
+// There is no write-ahead log and no list of files. The name of a run says
+// which row of additions it holds, so that the directory itself tells what is
+// there, and each run says up to which record the index reaches with it. What
+// was in memory when the process died is derived again.
 package index
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime/debug"
 	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"sync/atomic"
 
 	"evidenced/evidence/problem"
 	"evidenced/store"
 )
 
-// cacheBytes and openFiles are shared by all indexes of a process.
 const (
-	cacheBytes = 24 << 20
-	openFiles  = 1000
+	// spillBytes is how much one index gathers in memory before it writes a
+	// run.
+	spillBytes = 16 << 20
+	// maxRuns is how many runs may wait to be merged before the index takes
+	// nothing more.
+	maxRuns = 64
+	// mergers is how many indexes of a process merge at a time.
+	mergers = 2
 )
-
-// memtableBytes is how much one index gathers in memory before it writes a
-// table. It starts small and doubles, so idle logs cost little.
-const memtableBytes = 8 << 20
 
 // Pool is what the indexes of a process share. The zero value is ready.
 type Pool struct {
-	fs vfs.FS // nil for the machine's own
+	create func(path string) (file, error) // nil for the machine's own
+	spill  int                             // bytes in memory that become a run; 0 for spillBytes
 
-	mu    sync.Mutex
-	cache *pebble.Cache
-	files *pebble.FileCache
-	open  int
+	once  sync.Once
+	slots chan struct{} // taken by those that merge
 }
 
-func (p *Pool) take() (*pebble.Cache, *pebble.FileCache) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open == 0 {
-		p.cache = pebble.NewCache(cacheBytes)
-		p.files = pebble.NewFileCache(4, openFiles)
+// file is what an index writes to.
+type file interface {
+	io.WriteCloser
+	Sync() error
+}
+
+func (p *Pool) file(path string) (file, error) {
+	if p.create != nil {
+		return p.create(path)
 	}
-	p.open++
-	return p.cache, p.files
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
-// under is the file system below the indexes.
-func (p *Pool) under() vfs.FS {
-	if p.fs != nil {
-		return p.fs
-	}
-	return vfs.Default
-}
-
-// give releases what the last index used.
-func (p *Pool) give() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open--; p.open == 0 {
-		p.files.Unref()
-		p.cache.Unref()
-		p.files, p.cache = nil, nil
+// turn waits until the caller may merge.
+func (p *Pool) turn(quit <-chan struct{}) bool {
+	p.once.Do(func() { p.slots = make(chan struct{}, mergers) })
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-quit:
+		return false
 	}
 }
 
 // Open opens the index kept in the directory, making it when it is not there.
-// A damaged index is thrown away and begun anew: its watermark is zero then.
+// A run that is damaged where it says what it is, and all later ones, are
+// thrown away, and so is whatever else lies there.
 func (p *Pool) Open(dir string) (store.Index, error) {
 	x := &index{pool: p, dir: dir}
-	err := x.open()
-	if err != nil {
-		if rerr := os.RemoveAll(dir); rerr != nil {
-			return nil, problem.Wrap(problem.Storage, errors.Join(err, rerr), "open index %s", dir)
-		}
-		if err = x.open(); err != nil {
-			return nil, problem.Wrap(problem.Storage, err, "make index %s", dir)
-		}
+	if err := x.open(); err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "open index %s", dir)
 	}
 	return x, nil
 }
 
+// index implements store.Index. One goroutine at a time applies, resets and
+// closes; reading may go on beside it.
 type index struct {
 	pool *Pool
 	dir  string
-	db   *pebble.DB
-	disk *disk
+
+	mu       sync.Mutex // guards the next four, and the counts of versions and runs
+	now      *version
+	merging  bool
+	mergeErr error
+	settled  sync.Cond // told when a merge has ended
+
+	next uint64 // number of the next addition that is written
+	quit chan struct{}
+	stop atomic.Bool
 }
 
-// quiet drops what Pebble tells: errors that matter are returned where the
-// index is used.
-type quiet struct{}
+// version is the index as it stood at a moment.
+type version struct {
+	files  []*run // the oldest first
+	memory []*run // later than all files
+	mark   uint64 // records that are indexed
+	refs   int    // views, and the index itself while it stands so
+}
 
-func (quiet) Infof(string, ...any)              {}
-func (quiet) Errorf(string, ...any)             {}
-func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf("index: "+format, args...)) }
+// newest calls fn for the runs, the newest first, until it returns false.
+func (v *version) newest(fn func(*run) bool) {
+	for _, rs := range [][]*run{v.memory, v.files} {
+		for i := len(rs) - 1; i >= 0; i-- {
+			if !fn(rs[i]) {
+				return
+			}
+		}
+	}
+}
 
 func (x *index) open() error {
-	cache, files := x.pool.take()
-	x.disk = newDisk(x.pool.under())
-	o := &pebble.Options{
-		FS: x.disk, Cache: cache, FileCache: files, Logger: quiet{},
-		FormatMajorVersion: pebble.FormatNewest,
-		DisableWAL:         true,
-		MemTableSize:       memtableBytes,
-		// Four memtables may wait while one is written.
-		MemTableStopWritesThreshold: 4,
-		DisableTableStats:           true,
-		// Postings come in random order: the more tables are merged at a time,
-		// the less often the large ones below are written again.
-		L0CompactionThreshold: 8,
-		L0StopWritesThreshold: 32,
-		LBaseMaxBytes:         256 << 20,
-	}
-	o.TargetFileSizes[0] = memtableBytes
-	for i := range o.Levels {
-		// Keyed digests do not compress.
-		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		o.Levels[i].FilterPolicy = filters{bloom.FilterPolicy(10)}
-	}
-	db, err := pebble.Open(x.dir, o)
-	if err != nil {
-		x.pool.give()
+	if err := os.MkdirAll(x.dir, 0o700); err != nil {
 		return err
 	}
-	x.db = db
-	return nil
-}
-
-// filters answers most look-ups of an identity that is new without reading a
-// block. Only identities are looked up by their whole key, so only they are in
-// the filters: with the other postings, six times as many, the filters would
-// not fit into the cache.
-type filters struct{ pebble.FilterPolicy }
-
-func (f filters) Name() string { return "evidenced.identities" }
-
-func (f filters) MayContain(t pebble.FilterType, filter, key []byte) bool {
-	return !filtered(key) || f.FilterPolicy.MayContain(t, filter, key)
-}
-
-func (f filters) NewWriter(t pebble.FilterType) pebble.FilterWriter {
-	return identitiesOnly{f.FilterPolicy.NewWriter(t)}
-}
-
-type identitiesOnly struct{ pebble.FilterWriter }
-
-func (w identitiesOnly) AddKey(key []byte) {
-	if filtered(key) {
-		w.FilterWriter.AddKey(key)
-	}
-}
-
-func filtered(key []byte) bool { return len(key) > 0 && key[0] == store.BucketIdentity }
-
-// Close implements store.Index.
-func (x *index) Close() error {
-	if x.db == nil {
-		return nil
-	}
-	err := x.flush()
-	err = errors.Join(err, x.db.Close())
-	x.db = nil
-	x.pool.give()
-	if failed := x.disk.failure(); failed != nil {
-		// The manifest may not tell what was written since. Where this fails too
-		// the next start finds it out.
-		_ = os.RemoveAll(x.dir)
-		return fmt.Errorf("index: %w", failed)
-	}
-	return err
-}
-
-// flush writes what is in memory, unless the disk refuses it: Pebble would try
-// for ever. What is not written is derived again.
-func (x *index) flush() error {
-	if x.disk.failure() != nil {
-		return nil
-	}
-	flushed, err := x.db.AsyncFlush()
+	runs, err := openRuns(x.dir)
 	if err != nil {
 		return err
 	}
-	select {
-	case <-flushed:
-	case <-x.disk.failed:
+	x.quit, x.settled.L = make(chan struct{}), &x.mu
+	x.stop.Store(false)
+	x.mergeErr = nil
+	v := &version{files: runs}
+	if n := len(runs); n > 0 {
+		x.next, v.mark = runs[n-1].last+1, runs[n-1].mark
+	} else {
+		x.next = 0
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.install(v)
 	return nil
 }
 
-// watermark is the key of the number of records indexed; no bucket is zero.
-var watermark = []byte{0, 'w'}
+// install makes the version the one that stands. The caller holds mu.
+func (x *index) install(v *version) {
+	old := x.now
+	x.now = v
+	if v != nil {
+		v.refs = 1
+		for _, rs := range [][]*run{v.files, v.memory} {
+			for _, r := range rs {
+				r.refs++
+			}
+		}
+	}
+	if old != nil {
+		x.drop(old)
+	}
+}
+
+// drop gives a version up. The caller holds mu.
+func (x *index) drop(v *version) {
+	if v.refs--; v.refs > 0 {
+		return
+	}
+	for _, rs := range [][]*run{v.files, v.memory} {
+		for _, r := range rs {
+			if r.refs--; r.refs == 0 {
+				r.unmap()
+			}
+		}
+	}
+}
+
+var errClosed = errors.New("the index is closed")
+
+// hold returns the version that stands; it is to be released.
+func (x *index) hold() (*version, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.now == nil {
+		return nil, errClosed
+	}
+	x.now.refs++
+	return x.now, nil
+}
+
+func (x *index) release(v *version) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop(v)
+}
 
 // Watermark implements store.Index.
 func (x *index) Watermark() (uint64, error) {
-	v, closer, err := x.db.Get(watermark)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
+	v, err := x.hold()
 	if err != nil {
-		return 0, fmt.Errorf("watermark of the index: %w", err)
+		return 0, err
 	}
-	defer closer.Close()
-	if len(v) != 8 {
-		return 0, fmt.Errorf("watermark of the index has %d bytes", len(v))
-	}
-	return binary.BigEndian.Uint64(v), nil
+	defer x.release(v)
+	return v.mark, nil
 }
 
-// batchBytes is how much goes into the memtable at a time. A batch of half a
-// memtable and more would become a table of its own, and many small tables
-// cost the most to merge.
-const batchBytes = 64 << 10
-
-// Apply implements store.Index. The watermark goes in last: what of the
-// postings survives a crash without it is stored again, to the same effect.
+// Apply implements store.Index. When what is in memory cannot be written,
+// nothing is taken.
 func (x *index) Apply(ps []store.Posting, mark uint64) error {
-	if err := x.disk.failure(); err != nil {
-		return fmt.Errorf("index: %w", err)
+	v, err := x.hold()
+	if err != nil {
+		return err
 	}
-	b := x.db.NewBatchWithSize(batchBytes + 4096)
-	defer func() { b.Close() }()
-	for _, p := range ps {
-		if b.Len() > batchBytes {
-			if err := b.Commit(pebble.NoSync); err != nil {
-				return fmt.Errorf("index: %w", err)
-			}
-			b.Reset()
-		}
-		op := b.SetDeferred(1+len(p.Key), len(p.Value))
-		op.Key[0] = p.Bucket
-		copy(op.Key[1:], p.Key)
-		copy(op.Value, p.Value)
-		if err := op.Finish(); err != nil {
+	held := 0
+	for _, r := range v.memory {
+		held += len(r.data)
+	}
+	x.release(v)
+	if held >= cmp.Or(x.pool.spill, spillBytes) {
+		if err := x.spill(); err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
 	}
-	if err := b.Set(watermark, binary.BigEndian.AppendUint64(nil, mark), nil); err != nil {
+	r, err := newMemoryRun(ps)
+	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	next := &version{files: x.now.files, memory: x.now.memory, mark: mark}
+	if r != nil {
+		next.memory = append(next.memory[:len(next.memory):len(next.memory)], r)
+	}
+	x.install(next)
+	return nil
+}
+
+// spill writes what is in memory as a run.
+func (x *index) spill() error {
+	if err := x.roomToMerge(); err != nil {
+		return err
+	}
+	v, err := x.hold()
+	if err != nil {
+		return err
+	}
+	defer x.release(v)
+	if len(v.memory) == 0 {
+		return nil
+	}
+	r, err := x.write(v.memory, x.next, x.next, v.mark)
+	if err != nil {
+		return err
+	}
+	x.next++
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.install(&version{files: append(x.now.files[:len(x.now.files):len(x.now.files)], r), mark: x.now.mark})
+	x.startMerge()
+	return nil
+}
+
+// flush writes what is in memory, however little it is.
+func (x *index) flush() error {
+	v, err := x.hold()
+	if err != nil {
+		return err
+	}
+	n := len(v.memory)
+	x.release(v)
+	if n == 0 {
+		return nil
+	}
+	return x.spill()
+}
+
+// Close implements store.Index.
+func (x *index) Close() error {
+	x.mu.Lock()
+	closed := x.now == nil
+	x.mu.Unlock()
+	if closed {
+		return nil
+	}
+	err := x.flush()
+	x.shut()
+	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
 	return nil
 }
 
-// Get implements store.Index.
-func (x *index) Get(bucket byte, key []byte) ([]byte, error) {
-	var buf [64]byte
-	v, closer, err := x.db.Get(append(append(buf[:0], bucket), key...))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
+// shut ends a merge at work and lets go of the files.
+func (x *index) shut() {
+	x.stop.Store(true)
+	close(x.quit)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.merging {
+		x.settled.Wait()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	defer closer.Close()
-	return append(make([]byte, 0, len(v)), v...), nil
+	x.install(nil)
 }
 
 // Reset implements store.Index.
 func (x *index) Reset() error {
-	if err := x.Close(); err != nil && x.disk.failure() == nil {
-		return problem.Wrap(problem.Storage, err, "close index %s", x.dir)
+	x.mu.Lock()
+	closed := x.now == nil
+	x.mu.Unlock()
+	if !closed {
+		x.shut()
 	}
 	if err := os.RemoveAll(x.dir); err != nil {
 		return problem.Wrap(problem.Storage, err, "remove index %s", x.dir)
@@ -282,66 +320,71 @@ func (x *index) Reset() error {
 	return nil
 }
 
-// View implements store.Index.
-func (x *index) View() (store.IndexView, error) {
-	it, err := x.db.NewIter(&pebble.IterOptions{})
+// maxKey bounds a key with its bucket, and a value.
+const maxKey = 255
+
+func fullKey(buf []byte, bucket byte, key []byte) []byte {
+	return append(append(buf[:0], bucket), key...)
+}
+
+// Get implements store.Index.
+func (x *index) Get(bucket byte, key []byte) (val []byte, err error) {
+	v, err := x.hold()
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return nil, err
 	}
-	return &view{it: it}, nil
-}
-
-type view struct {
-	it  *pebble.Iterator
-	buf []byte
-}
-
-func (v *view) at(bucket byte, key []byte) []byte {
-	v.buf = append(append(v.buf[:0], bucket), key...)
-	return v.buf
-}
-
-// here copies the posting the iterator stands on, when it is of the bucket:
-// the iterator's own bytes live only until it moves.
-func (v *view) here(bucket byte) (key, value []byte) {
-	k := v.it.Key()
-	if k[0] != bucket {
-		return nil, nil
-	}
-	val := v.it.Value()
-	b := make([]byte, len(k)-1+len(val))
-	copy(b, k[1:])
-	copy(b[len(k)-1:], val)
-	return b[: len(k)-1 : len(k)-1], b[len(k)-1:]
-}
-
-// SeekGE implements store.IndexView.
-func (v *view) SeekGE(bucket byte, key []byte) (k, val []byte) {
-	at := v.at(bucket, key)
-	// Walking is cheaper than seeking, and most calls ask for the next one.
-	if v.it.Valid() && bytes.Compare(v.it.Key(), at) < 0 && v.it.Next() && bytes.Compare(v.it.Key(), at) >= 0 {
-		return v.here(bucket)
-	}
-	if !v.it.SeekGE(at) {
-		return nil, nil
-	}
-	return v.here(bucket)
-}
-
-// SeekLT implements store.IndexView.
-func (v *view) SeekLT(bucket byte, key []byte) (k, val []byte) {
-	at := v.at(bucket, key)
-	if v.it.Valid() && bytes.Equal(v.it.Key(), at) { // walking backwards
-		if !v.it.Prev() {
-			return nil, nil
+	defer x.release(v)
+	defer guard(&err, debug.SetPanicOnFault(true))
+	var buf [64]byte
+	full := fullKey(buf[:], bucket, key)
+	h, hashed := filtered(full)
+	sum := hashOf(h)
+	v.newest(func(r *run) bool {
+		if hashed && !r.may(sum) {
+			return true
 		}
-		return v.here(bucket)
-	}
-	if !v.it.SeekLT(at) {
-		return nil, nil
-	}
-	return v.here(bucket)
+		c := cursor{r: r}
+		c.seekGE(full)
+		if c.valid && bytes.Equal(c.key(), full) {
+			val = append(make([]byte, 0, len(c.val())), c.val()...)
+			return false
+		}
+		return true
+	})
+	return val, nil
 }
 
-// Close implements store.IndexView.
-func (v *view) Close() error { return v.it.Close() }
+// Last implements store.Index.
+func (x *index) Last(bucket byte, prefix []byte, limit store.When) (when store.When, val []byte, ok bool, err error) {
+	v, err := x.hold()
+	if err != nil {
+		return when, nil, false, err
+	}
+	defer x.release(v)
+	defer guard(&err, debug.SetPanicOnFault(true))
+	var buf [128]byte
+	full := append(fullKey(buf[:], bucket, prefix), limit[:]...)
+	h, hashed := filtered(full)
+	sum := hashOf(h)
+	past := append(full, 0) // the first key that is too late
+	v.newest(func(r *run) bool {
+		if bytes.Compare(r.earliest[:], limit[:]) > 0 || ok && bytes.Compare(r.latest[:], when[:]) <= 0 || hashed && !r.may(sum) {
+			return true
+		}
+		c := cursor{r: r}
+		c.seekLT(past)
+		if !c.valid {
+			return true
+		}
+		k := c.key()
+		if len(k) != len(full) || !bytes.Equal(k[:1+len(prefix)], full[:1+len(prefix)]) {
+			return true
+		}
+		// Of the same key the newer run's value holds.
+		if at := k[1+len(prefix):]; !ok || bytes.Compare(at, when[:]) > 0 {
+			when, val, ok = store.When(at), append(val[:0], c.val()...), true
+		}
+		return true
+	})
+	return when, val, ok, nil
+}

@@ -1,0 +1,223 @@
+package index
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"evidenced/store"
+)
+
+// builder writes a run from postings in the order of their keys.
+type builder struct {
+	r      run
+	emit   func(block) error // takes the next block; must not keep it
+	sums   bool
+	next   uint32
+	levels []*blockWriter
+	firsts [][]byte // first key of each level's block
+	filter bloom
+	about  []byte // what was put into the filter last: postings of one state follow each other
+}
+
+// newBuilder makes a builder of a run with at most so many keys in its filter.
+func newBuilder(keys uint64, sums bool, emit func(block) error) *builder {
+	b := &builder{emit: emit, sums: sums, filter: newBloom(keys)}
+	for i := range b.r.earliest {
+		b.r.earliest[i] = 0xff // nothing is of any time yet
+	}
+	return b
+}
+
+// add adds a posting behind all that were added.
+func (b *builder) add(key, val []byte) error {
+	b.r.count++
+	if w, ok := whenOf(key); ok {
+		b.span(w)
+	}
+	if part, ok := filtered(key); ok {
+		if !bytes.Equal(part, b.about) {
+			b.about = append(b.about[:0], part...)
+			b.filter.add(hashOf(part))
+			b.r.keys++
+		}
+	}
+	return b.put(0, key, val)
+}
+
+// whenOf returns the end of a key, with its bucket; false of an identity, or of
+// a key that is too short to have one.
+func whenOf(key []byte) (w []byte, ok bool) {
+	n := len(key) - len(store.When{})
+	if n < 1 || key[0] == store.BucketIdentity {
+		return nil, false
+	}
+	return key[n:], true
+}
+
+// span takes the time of a posting into the run's.
+func (b *builder) span(w []byte) {
+	if bytes.Compare(w, b.r.earliest[:]) < 0 {
+		copy(b.r.earliest[:], w)
+	}
+	if bytes.Compare(w, b.r.latest[:]) > 0 {
+		copy(b.r.latest[:], w)
+	}
+}
+
+func (b *builder) put(level int, key, val []byte) error {
+	if level == len(b.levels) {
+		w := &blockWriter{}
+		w.reset(byte(level))
+		b.levels, b.firsts = append(b.levels, w), append(b.firsts, nil)
+	}
+	w := b.levels[level]
+	if !w.fits(key, val) {
+		if err := b.full(level); err != nil {
+			return err
+		}
+	}
+	if w.n == 0 {
+		b.firsts[level] = append(b.firsts[level][:0], key...)
+	}
+	w.add(key, val)
+	return nil
+}
+
+// full hands a block on and notes it in the level above.
+func (b *builder) full(level int) error {
+	n, err := b.hand(b.levels[level])
+	if err != nil {
+		return err
+	}
+	var val [4]byte
+	binary.BigEndian.PutUint32(val[:], n)
+	b.levels[level].reset(byte(level))
+	return b.put(level+1, b.firsts[level], val[:])
+}
+
+func (b *builder) hand(w *blockWriter) (uint32, error) {
+	n := b.next
+	if n == 1<<31 {
+		return 0, fmt.Errorf("a run of more than %d blocks", n)
+	}
+	b.next++
+	if b.sums {
+		w.close(n)
+	} else {
+		binary.BigEndian.PutUint16(w.b[6:], uint16(w.n))
+	}
+	return n, b.emit(w.b)
+}
+
+// finish writes the rest of the tree and the filter.
+func (b *builder) finish() error {
+	for l := 0; l < len(b.levels); l++ {
+		if l < len(b.levels)-1 {
+			if err := b.full(l); err != nil {
+				return err
+			}
+			continue
+		}
+		n, err := b.hand(b.levels[l])
+		if err != nil {
+			return err
+		}
+		b.r.root = n
+		break
+	}
+	b.r.filterAt, b.r.lines = b.next, b.filter.count()
+	w := &blockWriter{}
+	for rest := b.filter.lines; len(rest) > 0; {
+		w.reset(levelBloom)
+		n := copy(w.b[lineBytes:], rest)
+		rest = rest[n:]
+		if _, err := b.hand(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end writes the end block.
+func (b *builder) end() error {
+	w := &blockWriter{}
+	w.reset(levelEnd)
+	b.r.writeEnd(w.b)
+	_, err := b.hand(w)
+	return err
+}
+
+// prefix is the begin of a key as a number that sorts like it.
+func prefix(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var b [8]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// newMemoryRun sorts postings into a run in memory; nil when there are none. Of
+// two with the same key the later one holds.
+func newMemoryRun(ps []store.Posting) (*run, error) {
+	type ranked struct {
+		prefix uint64
+		at     int32
+	}
+	order := make([]ranked, len(ps))
+	size, keys := 0, uint64(0)
+	for i := range ps {
+		p := &ps[i]
+		if len(p.Key) >= maxKey || len(p.Value) > maxKey {
+			return nil, fmt.Errorf("a posting with a key of %d and a value of %d bytes", len(p.Key), len(p.Value))
+		}
+		size += 5 + len(p.Key) + len(p.Value)
+		if p.Bucket == store.BucketIdentity || p.Bucket == store.BucketState {
+			keys++
+		}
+		var b [8]byte
+		b[0] = p.Bucket
+		copy(b[1:], p.Key)
+		order[i] = ranked{binary.BigEndian.Uint64(b[:]), int32(i)}
+	}
+	if len(ps) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(order, func(a, b ranked) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		p, q := &ps[a.at], &ps[b.at]
+		if c := bytes.Compare(p.Key, q.Key); c != 0 || p.Bucket != q.Bucket {
+			return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), c)
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	arena := make([]byte, 0, (size/(blockSize-256)+4+int(keys)*filterBits/8/(blockSize-lineBytes))*blockSize)
+	b := newBuilder(keys, false, func(blk block) error {
+		arena = append(arena, blk...)
+		return nil
+	})
+	var key []byte
+	for i, o := range order {
+		p := &ps[o.at]
+		if i+1 < len(order) && order[i+1].prefix == o.prefix {
+			if q := &ps[order[i+1].at]; q.Bucket == p.Bucket && bytes.Equal(q.Key, p.Key) {
+				continue
+			}
+		}
+		key = fullKey(key, p.Bucket, p.Key)
+		if err := b.add(key, p.Value); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.finish(); err != nil {
+		return nil, err
+	}
+	r := b.r
+	r.data = arena
+	return &r, nil
+}
