@@ -1,10 +1,8 @@
 package evidence
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 )
 
 // Op says what a record does to its subject.
@@ -203,7 +201,7 @@ func (d *Draft) Check() error {
 		return fmt.Errorf("draft %s: %d people, at most %d", d.Kind, len(d.People), MaxPeople)
 	case len(d.Content) > MaxContent:
 		return fmt.Errorf("draft %s: content of %d bytes, at most %d", d.Kind, len(d.Content), MaxContent)
-	case len(d.Content) == 0 || d.Content[0] != '{' || !utf8.Valid(d.Content) || !json.Valid(d.Content):
+	case !validObject(d.Content):
 		return fmt.Errorf("draft %s: content is not a JSON object in UTF-8", d.Kind)
 	}
 	for _, refs := range [][]Ref{{d.Subject}, d.Links, d.Scope, d.ActorScope} {
