@@ -107,32 +107,33 @@ func (r Ref) String() string {
 	if r.IsZero() {
 		return ""
 	}
-	var b strings.Builder
-	b.Grow(len(r.Scheme) + len(r.Authority) + len(r.Name) + len(r.UID) + 3)
-	b.WriteString(r.Scheme)
-	b.WriteByte(':')
-	escapeRef(&b, r.Authority, true)
-	b.WriteByte('/')
-	escapeRef(&b, r.Name, false)
-	if r.UID != "" {
-		b.WriteByte('#')
-		escapeRef(&b, r.UID, false)
-	}
-	return b.String()
+	return string(r.Append(make([]byte, 0, len(r.Scheme)+len(r.Authority)+len(r.Name)+len(r.UID)+3)))
 }
 
-func escapeRef(b *strings.Builder, s string, slash bool) {
-	const hexDigits = "0123456789ABCDEF"
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || c == '%' || c == '#' || c == '"' || c == '\\' || slash && c == '/' {
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
-			continue
-		}
-		b.WriteByte(c)
+// Append appends what String returns.
+func (r Ref) Append(b []byte) []byte {
+	if r.IsZero() {
+		return b
 	}
+	b = append(append(b, r.Scheme...), ':')
+	b = appendEscaped(b, r.Authority, true)
+	b = appendEscaped(append(b, '/'), r.Name, false)
+	if r.UID != "" {
+		b = appendEscaped(append(b, '#'), r.UID, false)
+	}
+	return b
+}
+
+func appendEscaped(b []byte, s string, slash bool) []byte {
+	const hexDigits = "0123456789ABCDEF"
+	begin := 0 // of what need not be escaped
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '%' || c == '#' || c == '"' || c == '\\' || slash && c == '/' {
+			b = append(append(b, s[begin:i]...), '%', hexDigits[c>>4], hexDigits[c&15])
+			begin = i + 1
+		}
+	}
+	return append(b, s[begin:]...)
 }
 
 // ParseRef reads the text form and refuses anything but the canonical one.

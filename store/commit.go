@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -321,10 +322,17 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte) error {
 		c.RawCut = &cut{len(raw), l.names.index.sum("raw", string(raw))}
 		raw = raw[:evidence.MaxInlineRaw]
 	}
-	plain, err := c.encode()
+	buf := plaintexts.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= 64<<10 { // a rare long one must not be kept for good
+			plaintexts.Put(buf)
+		}
+	}()
+	plain, err := c.encode((*buf)[:0])
 	if err != nil {
 		return err
 	}
+	*buf = plain
 	own := []PersonKey{}
 	if d.subject != nil {
 		own = append(own, *d.subject)
@@ -342,6 +350,10 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte) error {
 	}
 	return nil
 }
+
+// plaintexts are buffers for contents, which are copied when they are sealed.
+// They are of this process alone, like the drafts beside them.
+var plaintexts = sync.Pool{New: func() any { return new([]byte) }}
 
 func (l *Log) sealClaim(d *draftState, name string, plain []byte, dataID string, dataKey []byte, people []PersonKey) error {
 	ids := []string{dataID}

@@ -81,6 +81,13 @@ func (s *macState) part(p string) {
 	s.buf = append(s.buf, p...)
 }
 
+// ref adds a reference, as part does its text.
+func (s *macState) ref(r evidence.Ref) {
+	at := len(s.buf)
+	s.buf = r.Append(append(s.buf, 0, 0, 0, 0))
+	binary.BigEndian.PutUint32(s.buf[at:], uint32(len(s.buf)-at-4))
+}
+
 func (s *macState) bytes(p []byte) {
 	s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(len(p)))
 	s.buf = append(s.buf, p...)
@@ -122,10 +129,22 @@ func (n names) identity(source evidence.SourceID, kind evidence.Kind, key string
 }
 
 func (n names) state(source evidence.SourceID, kind evidence.Kind, subject evidence.Ref) digest {
-	return n.index.short("state", string(source), string(kind), subject.String())
+	m := n.index.begin()
+	m.part("state")
+	m.part(string(source))
+	m.part(string(kind))
+	m.ref(subject)
+	h := m.end()
+	return digest(h[:16])
 }
 
-func (n names) ref(r evidence.Ref) digest { return n.index.short("ref", r.String()) }
+func (n names) ref(r evidence.Ref) digest {
+	m := n.index.begin()
+	m.part("ref")
+	m.ref(r)
+	h := m.end()
+	return digest(h[:16])
+}
 
 // factsDigest is the digest of what makes a state or a revision: the facts
 // without the kind's volatile fields, and who the people are.
@@ -202,16 +221,15 @@ func appendString(b []byte, s string) []byte {
 	return append(b, q...)
 }
 
-// encode returns the content's bytes. It is written by hand because it runs
+// encode appends the content's bytes. It is written by hand because it runs
 // for every record.
-func (c *content) encode() ([]byte, error) {
-	b := make([]byte, 0, len(c.Facts)+512)
+func (c *content) encode(b []byte) ([]byte, error) {
 	b = append(b, '{')
 	if c.Key != "" {
 		b = appendString(append(b, `"key":`...), c.Key)
 		b = append(b, ',')
 	}
-	b = appendString(append(b, `"subject":`...), c.Subject.String())
+	b = appendRef(append(b, `"subject":`...), c.Subject)
 	b = appendRefs(b, `,"links":[`, c.Links)
 	b = appendRefs(b, `,"scope":[`, c.Scope)
 	if c.Actor != "" {
@@ -221,11 +239,14 @@ func (c *content) encode() ([]byte, error) {
 		b = fmt.Appendf(b, `,"digest":"%x"`, c.Digest[:])
 	}
 	b = append(append(b, `,"facts":`...), c.Facts...)
+	if c.Request != nil {
+		b = appendRequest(append(b, `,"request":`...), c.Request)
+	}
 	for _, extra := range []struct {
 		name string
 		v    any
 		skip bool
-	}{{"request", c.Request, c.Request == nil}, {"removed", c.Removed, len(c.Removed) == 0}, {"raw_cut", c.RawCut, c.RawCut == nil}, {"text_cut", c.TextCut, c.TextCut == nil}} {
+	}{{"removed", c.Removed, len(c.Removed) == 0}, {"raw_cut", c.RawCut, c.RawCut == nil}, {"text_cut", c.TextCut, c.TextCut == nil}} {
 		if extra.skip {
 			continue
 		}
@@ -250,9 +271,39 @@ func appendRefs(b []byte, intro string, refs []evidence.Ref) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, r.String())
+		b = appendRef(b, r)
 	}
 	return append(b, ']')
+}
+
+// appendRef appends a reference as a JSON string. Its canonical form needs no
+// escaping behind the scheme.
+func appendRef(b []byte, r evidence.Ref) []byte {
+	for i := 0; i < len(r.Scheme); i++ {
+		if c := r.Scheme[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return appendString(b, r.String())
+		}
+	}
+	return append(r.Append(append(b, '"')), '"')
+}
+
+// appendRequest appends a request as encoding/json reads it.
+func appendRequest(b []byte, r *evidence.Request) []byte {
+	sep := byte('{')
+	for _, m := range [...]struct{ name, value string }{
+		{"method", r.Method}, {"url", r.URL}, {"response", r.Response}, {"agent", r.Agent},
+	} {
+		if m.value == "" {
+			continue
+		}
+		b = append(append(append(b, sep, '"'), m.name...), '"', ':')
+		b = appendString(b, m.value)
+		sep = ','
+	}
+	if sep == '{' {
+		b = append(b, '{')
+	}
+	return append(b, '}')
 }
 
 // decode reads what encode wrote. The members that every record has are read

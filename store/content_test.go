@@ -18,7 +18,7 @@ var sampleContent = content{
 // FuzzContentDecode holds the reading by hand against encoding/json.
 func FuzzContentDecode(f *testing.F) {
 	for _, c := range []content{sampleContent, {Subject: sampleContent.Subject, Facts: json.RawMessage(`{}`)}, {Key: "k\xffé", Subject: sampleContent.Subject, Facts: json.RawMessage(`{}`), Removed: []string{"/a"}}} {
-		b, err := c.encode()
+		b, err := c.encode(nil)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func FuzzContentDecode(f *testing.F) {
 }
 
 func TestContentSurvives(t *testing.T) {
-	b, err := sampleContent.encode()
+	b, err := sampleContent.encode(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestContentSurvives(t *testing.T) {
 }
 
 func BenchmarkContentDecode(b *testing.B) {
-	plain, err := sampleContent.encode()
+	plain, err := sampleContent.encode(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -71,6 +71,30 @@ func BenchmarkContentDecode(b *testing.B) {
 		var c content
 		if err := c.decode(plain); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What is written by hand reads back through encoding/json, whatever stands in
+// it.
+func TestContentEncodes(t *testing.T) {
+	for _, c := range []content{
+		{Subject: sampleContent.Subject, Facts: json.RawMessage(`{}`), Request: &evidence.Request{Agent: "github/1"}},
+		{Subject: sampleContent.Subject, Facts: json.RawMessage(`{}`), Request: &evidence.Request{
+			Method: "GET", URL: `https://h.example/a?b=<c>&d="e"\f`, Response: "00ff", Agent: "x\n\u2028é",
+		}},
+		{Subject: evidence.NewRef("path", "a/b", "a b#c%\"\\é").WithUID("u#1"), Links: []evidence.Ref{evidence.NewRef("ns", "", "")}, Facts: json.RawMessage(`{"a":1}`), Removed: []string{"/a", "/b"}},
+	} {
+		b, err := c.encode([]byte("before"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var slow, either content
+		if err := json.Unmarshal(b[len("before"):], &slow); err != nil || !reflect.DeepEqual(slow, c) {
+			t.Errorf("%s:\n got %+v, %v\nwant %+v", b, slow, err, c)
+		}
+		if err := either.decode(b[len("before"):]); err != nil || !reflect.DeepEqual(either, c) {
+			t.Errorf("%s is read as %+v, %v, want %+v", b, either, err, c)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -61,9 +62,21 @@ func (l *Log) flushIndex() error {
 	}
 }
 
+// postingLists are lists for the postings of a chunk, which the index copies.
+var postingLists = sync.Pool{New: func() any {
+	ps := make([]Posting, 0, indexChunk*7)
+	return &ps
+}}
+
 // storePostings moves records from the front of the tail into the index.
 func (l *Log) storePostings(batches [][]indexed) error {
-	ps := make([]Posting, 0, indexChunk*7)
+	pooled := postingLists.Get().(*[]Posting)
+	ps := (*pooled)[:0]
+	defer func() {
+		clear(ps)
+		*pooled = ps
+		postingLists.Put(pooled)
+	}()
 	var mark uint64
 	for _, recs := range batches {
 		for i := range recs {

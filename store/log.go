@@ -311,14 +311,31 @@ func (l *Log) check(items []Item) error {
 
 func (l *Log) commitLoop() {
 	defer l.done.Done()
-	for {
-		batch := l.queue.take(maxBatch, l.quit)
-		if batch == nil {
+	// Callers that are answered together come back together. The committer
+	// waits a moment for as many as there were, so that they do not fall into
+	// two groups of which one always waits for the other's sync.
+	callers, took := 0, time.Duration(0)
+	for l.queue.await(l.quit) {
+		done := l.queue.turn(l.st.drains, l.quit)
+		if done == nil {
 			return
 		}
+		if callers > 1 {
+			l.queue.gather(callers, min(took/4, maxPatience), l.quit)
+		}
+		batch := l.queue.front(maxBatch)
+		callers = callersOf(batch)
+		begun := time.Now()
 		l.commit(batch)
+		done()
+		took = time.Since(begun)
+		_, n := l.queue.waiting()
+		callers += n
 	}
 }
+
+// maxPatience bounds how long a committer waits for callers.
+const maxPatience = time.Millisecond
 
 // commit makes one durable transaction of several requests.
 func (l *Log) commit(batch []*request) {

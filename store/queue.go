@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // request asks the committer to append items, or to do other work that must
@@ -96,21 +97,80 @@ func (q *queue) push(rq *request) {
 	}
 }
 
-// take returns the requests at the front, of up to about max items, once there
-// is one; nil when quit is closed. Other work is taken alone.
-func (q *queue) take(max int, quit <-chan struct{}) []*request {
+// await waits until there is a request; false when quit is closed before.
+func (q *queue) await(quit <-chan struct{}) bool {
 	for {
-		if batch := q.front(max); batch != nil {
-			return batch
+		if n, _ := q.waiting(); n > 0 {
+			return true
 		}
 		select {
 		case <-quit:
-			return nil
+			return false
 		case <-q.wake:
 		}
 	}
 }
 
+// waiting returns how many requests wait, and how many of them somebody waits
+// for: the others are durable in the intake.
+func (q *queue) waiting() (all, callers int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.list), callersOf(q.list)
+}
+
+func callersOf(list []*request) (n int) {
+	for _, rq := range list {
+		if rq.intake.Epoch == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// gather waits until so many callers wait, but no longer than patience: those
+// that were answered at once are about to come again, and what comes together
+// is made durable together.
+func (q *queue) gather(callers int, patience time.Duration, quit <-chan struct{}) {
+	if _, n := q.waiting(); n >= callers || n == 0 {
+		return
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-late.C:
+			return
+		case <-q.wake:
+		}
+		if _, n := q.waiting(); n >= callers {
+			return
+		}
+	}
+}
+
+// turn takes a place among those that write what the intake keeps. A log that a
+// caller waits for takes none, and does not wait either. It returns what gives
+// the place back; nil when quit is closed.
+func (q *queue) turn(places chan struct{}, quit <-chan struct{}) (done func()) {
+	for {
+		if _, n := q.waiting(); n > 0 {
+			return func() {}
+		}
+		select {
+		case places <- struct{}{}:
+			return func() { <-places }
+		case <-q.wake:
+		case <-quit:
+			return nil
+		}
+	}
+}
+
+// front takes the requests at the front, of up to about max items; nil when
+// there is none. Other work is taken alone.
 func (q *queue) front(max int) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()

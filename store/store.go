@@ -50,7 +50,7 @@ type Options struct {
 	SegmentMonthly    bool          // and with each UTC month of record time
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
-	OpenLogs          int           // logs kept open at a time; default 128
+	OpenLogs          int           // logs kept open at a time; default 512
 	IntakeQuota       int64         // bytes kept for a stopped log; default 1 GiB
 }
 
@@ -70,7 +70,14 @@ type Store struct {
 	restMu     sync.Mutex
 	erasing    sync.Mutex // one erasure at a time
 	background sync.WaitGroup
+
+	drains chan struct{} // places of logs that write what the intake keeps
 }
+
+// maxDrains is how many logs write what the intake keeps at a time. Nobody waits
+// for them: the longer each waits, the more it writes with one sync, and the
+// less it takes from those that somebody waits for.
+const maxDrains = 4
 
 // New makes a Store. It opens no log but those that the intake keeps something
 // for, in the background.
@@ -85,7 +92,7 @@ func New(o Options) (*Store, error) {
 		o.CheckpointEvery = time.Minute
 	}
 	if o.OpenLogs == 0 {
-		o.OpenLogs = 128
+		o.OpenLogs = 512
 	}
 	if o.IntakeQuota == 0 {
 		o.IntakeQuota = 1 << 30
@@ -93,7 +100,7 @@ func New(o Options) (*Store, error) {
 	if _, err := note.NewVerifier(o.LogVerifier); err != nil {
 		return nil, fmt.Errorf("store: log verifier key: %w", err)
 	}
-	s := &Store{o: o, logs: map[evidence.Tenant]*Log{}, prior: map[string]*Log{}, resident: map[*Log]bool{}}
+	s := &Store{o: o, logs: map[evidence.Tenant]*Log{}, prior: map[string]*Log{}, resident: map[*Log]bool{}, drains: make(chan struct{}, maxDrains)}
 	s.signers.add(o.LogVerifier, o.LogKey)
 	return s, s.recoverIntake()
 }

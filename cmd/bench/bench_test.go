@@ -170,7 +170,7 @@ func TestStageOf(t *testing.T) {
 		{"sha256.block evidenced/store.(*macState).end evidenced/store.(*Log).identify", "de-duplication"},
 		{"sha256.block evidenced/store.(*macState).end evidenced/store.(*names).postings", "index"},
 		{"x evidenced/store/index.(*index).Get evidenced/store.(*Log).identify evidenced/store.(*Log).process", "de-duplication"},
-		{"x evidenced/store/index.(*index).merge evidenced/store/index.(*index).write", "index"},
+		{"x evidenced/store/index.merge evidenced/store/index.(*index).write", "index"},
 		{"runtime.scanobject runtime.gcAssistAlloc runtime.mallocgc evidenced/evidence/claim.(*Cipher).Seal", "garbage collection"},
 		{"runtime.memmove nobody.knows", otherStage},
 		{"", otherStage},

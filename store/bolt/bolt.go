@@ -200,6 +200,12 @@ type logFile struct {
 	outlived *mapped.DB // what outlives retired segments; nil when there are none
 }
 
+// valueBuffers are for the values of an append; a larger one than maxValues is
+// not kept.
+var valueBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxValues = 4 << 20
+
 func checkID(logID string) error {
 	if logID == "" || strings.ContainsAny(logID, "/\\.") {
 		return fmt.Errorf("bad log id %q", logID)
@@ -296,17 +302,26 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 	if err != nil {
 		return err
 	}
+	values := valueBuffers.Get().(*[]byte)
+	defer valueBuffers.Put(values)
 	if err := s.db.Update(func(tx *bolt.Tx) error {
 		rb, err := bucket(tx, records)
 		if err != nil {
 			return err
 		}
-		// The values stand in one piece of memory, which bbolt copies from.
+		// The values stand in one piece of memory, which bbolt copies from
+		// before the transaction ends.
 		size := 0
 		for _, e := range entries {
 			size += entrySize(e)
 		}
-		buf := make([]byte, 0, size)
+		buf := (*values)[:0]
+		if cap(buf) < size {
+			buf = make([]byte, 0, size)
+		}
+		if cap(buf) <= maxValues {
+			*values = buf
+		}
 		for _, e := range entries {
 			start := len(buf)
 			buf = encodeEntry(buf, e)

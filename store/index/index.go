@@ -142,6 +142,7 @@ func (x *index) open() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.install(v)
+	x.startMerge() // that a closing may have cut off
 	return nil
 }
 
@@ -230,7 +231,9 @@ func (x *index) Apply(ps []store.Posting, mark uint64) error {
 	defer x.mu.Unlock()
 	next := &version{files: x.now.files, memory: x.now.memory, mark: mark}
 	if r != nil {
-		next.memory = append(next.memory[:len(next.memory):len(next.memory)], r)
+		if next.memory, err = gathered(append(next.memory[:len(next.memory):len(next.memory)], r)); err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
 	}
 	x.install(next)
 	return nil

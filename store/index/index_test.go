@@ -80,7 +80,7 @@ func TestModel(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		p := &Pool{spill: rapid.SampledFrom([]int{1, 3 * blockSize, spillBytes}).Draw(rt, "spill")}
+		p := &Pool{spill: rapid.SampledFrom([]int{1, 3 * blockSize, 20 * blockSize, 200 * blockSize}).Draw(rt, "spill")}
 		x := open(t, p, dir)
 		defer func() { must(t, x.Close()) }()
 		model := map[string]string{} // bucket and key -> value
@@ -286,7 +286,7 @@ func TestCrashLeaves(t *testing.T) {
 			for name, b := range tc.files {
 				must(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
 			}
-			x := open(t, &Pool{}, dir)
+			x := open(t, &Pool{spill: 1}, dir)
 			if mark, err := x.Watermark(); err != nil || mark != tc.mark {
 				t.Errorf("watermark %d, %v, want %d", mark, err, tc.mark)
 			}
@@ -297,12 +297,40 @@ func TestCrashLeaves(t *testing.T) {
 			from := int(tc.mark)
 			must(t, x.Apply(postings(from, 30), tc.mark+30))
 			must(t, x.Close())
-			x = open(t, &Pool{}, dir)
+			x = open(t, &Pool{spill: 1}, dir)
 			defer x.Close()
 			if mark, err := x.Watermark(); err != nil || mark != tc.mark+30 {
 				t.Errorf("watermark after going on: %d, %v, want %d", mark, err, tc.mark+30)
 			}
 		})
+	}
+}
+
+// A log to which little is added at a time leaves no long row of runs, neither
+// in memory nor on the disk.
+func TestLittle(t *testing.T) {
+	dir := t.TempDir()
+	for begin := range 40 {
+		x := open(t, &Pool{}, dir)
+		fill(t, x, begin*80, 40, 2)
+		if got := len(x.now.memory); got >= 2*mergeFan {
+			t.Errorf("%d runs in memory", got)
+		}
+		x.settle()
+		must(t, x.Close())
+	}
+	if got := runFiles(t, dir); len(got) >= 2*mergeFan {
+		t.Errorf("files: %v", got)
+	}
+	x := open(t, &Pool{}, dir)
+	defer x.Close()
+	for _, p := range postings(0, 40*80) {
+		if p.Bucket != store.BucketIdentity {
+			continue
+		}
+		if got, err := x.Get(p.Bucket, p.Key); err != nil || !bytes.Equal(got, p.Value) {
+			t.Fatalf("identity %x: got %x, %v, want %x", p.Key, got, err, p.Value)
+		}
 	}
 }
 
@@ -369,7 +397,7 @@ func TestDamage(t *testing.T) {
 // FuzzRun opens whatever bytes as a run and reads it.
 func FuzzRun(f *testing.F) {
 	dir := f.TempDir()
-	x := open(f, &Pool{}, dir)
+	x := open(f, &Pool{spill: 1}, dir)
 	fill(f, x, 0, 1, 40)
 	must(f, x.Close())
 	b, err := os.ReadFile(filepath.Join(dir, runName(0, 0)))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"sync/atomic"
 
 	"evidenced/evidence/problem"
 )
@@ -43,6 +44,41 @@ func choose(files []*run) (from, to int) {
 		return len(files) / 2, len(files)
 	}
 	return 0, 0
+}
+
+// gathered merges runs in memory when many small ones have come together, as
+// those of a log do to which little is added at a time.
+func gathered(memory []*run) ([]*run, error) {
+	for size, fan := range []int{mergeFan, 2 * mergeFan} {
+		begin := len(memory)
+		for begin > 0 && sizeOf(memory[begin-1]) <= size {
+			begin--
+		}
+		if len(memory)-begin < fan {
+			continue
+		}
+		var keys uint64
+		n := 0
+		for _, r := range memory[begin:] {
+			keys += r.keys
+			n += len(r.data)
+		}
+		arena := make([]byte, 0, n)
+		b := newBuilder(keys, false, func(blk block) error {
+			arena = append(arena, blk...)
+			return nil
+		})
+		if err := merge(b, memory[begin:], &atomic.Bool{}); err != nil {
+			return nil, err
+		}
+		if err := b.finish(); err != nil {
+			return nil, err
+		}
+		r := b.r
+		r.data = arena
+		memory = append(memory[:begin:begin], &r)
+	}
+	return memory, nil
 }
 
 // startMerge merges in the background when there is something to merge and
@@ -105,8 +141,9 @@ func (x *index) roomToMerge() error {
 	return nil
 }
 
-// merge adds the postings of runs, the newest last, to the builder.
-func (x *index) merge(b *builder, from []*run) error {
+// merge adds the postings of runs, the newest last, to the builder, until stop
+// is set.
+func merge(b *builder, from []*run, stop *atomic.Bool) error {
 	var h sources
 	for age, r := range from {
 		s := &source{r: r, age: age}
@@ -122,7 +159,7 @@ func (x *index) merge(b *builder, from []*run) error {
 	}
 	var last []byte
 	for n := 0; len(h) > 0; n++ {
-		if n%4096 == 0 && x.stop.Load() {
+		if n%4096 == 0 && stop.Load() {
 			return errStopped
 		}
 		s := h[0]

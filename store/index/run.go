@@ -300,7 +300,7 @@ func (x *index) writeFile(path string, from []*run, first, last, mark uint64) (e
 		}
 		return put()
 	})
-	if err := x.merge(b, from); err != nil {
+	if err := merge(b, from, &x.stop); err != nil {
 		return err
 	}
 	if err := b.finish(); err != nil {
