@@ -63,6 +63,13 @@ func (b *bench) grow(ctx context.Context) (*large, error) {
 		fmt.Fprintf(b.stderr, "large: %s records after %s, %s for the newest\n", thousands(g.size), time.Since(begun).Round(time.Second), show(g.last, perSecond))
 	}
 	g.peak = watch.stop()
+	// An index writes what it still has in memory when it is closed.
+	if err := g.l.Close(); err != nil {
+		return nil, err
+	}
+	if err := g.open(b); err != nil {
+		return nil, err
+	}
 	g.logBytes, g.indexB = diskUse(filepath.Join(dir, "tenants"))
 	return g, nil
 }
