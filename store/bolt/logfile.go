@@ -1,0 +1,465 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+
+	"evidenced/evidence/problem"
+	"evidenced/store"
+	"evidenced/store/durable"
+	"evidenced/store/mapped"
+)
+
+// logFile implements store.LogFile. The committer alone appends; mu guards the
+// list of segments, which readers walk.
+type logFile struct {
+	dir   string
+	shelf *shelf
+
+	readOnly bool       // a copy: nothing in it is made or changed
+	retiring sync.Mutex // one retirement at a time
+	mu       sync.RWMutex
+	segments []*segment
+	retired  []store.SegmentInfo
+	outlived *mapped.DB // what outlives retired segments; nil when there are none
+}
+
+// valueBuffers are for the values of an append; a larger one than maxValues is
+// not kept.
+var valueBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxValues = 4 << 20
+
+func segmentName(n int) string { return fmt.Sprintf("%04d.db", n) }
+
+func (f *logFile) openAll() error {
+	es, err := os.ReadDir(f.dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return problem.Wrap(problem.Storage, err, "list segments")
+	}
+	var numbers []int
+	for _, e := range es {
+		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".db")); err == nil && segmentName(n) == e.Name() {
+			numbers = append(numbers, n)
+		}
+	}
+	err = f.openRetired(false)
+	if err == nil {
+		err = f.finishRetired()
+	}
+	numbers = slices.DeleteFunc(numbers, f.isRetired)
+	sort.Ints(numbers)
+	if err == nil {
+		err = f.list(numbers)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return err
+}
+
+// Close implements store.LogFile.
+func (f *logFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var first error
+	for _, s := range f.segments {
+		f.shelf.forget(s)
+		if err := s.close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	if f.outlived != nil {
+		if err := f.outlived.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	f.segments, f.outlived = nil, nil
+	return first
+}
+
+// Head implements store.LogFile.
+func (f *logFile) Head() (store.Head, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	var h store.Head
+	if len(f.segments) == 0 {
+		return h, nil
+	}
+	s := f.segments[len(f.segments)-1]
+	err := s.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(heads)
+		if b == nil || b.Get(headKey) == nil {
+			return problem.New(problem.Corrupt, "segment %s has no head", s.path)
+		}
+		return json.Unmarshal(b.Get(headKey), &h)
+	})
+	return h, err
+}
+
+// First implements store.LogFile.
+func (f *logFile) First() uint64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) > 0 {
+		return f.segments[0].info.First
+	}
+	if n := len(f.retired); n > 0 {
+		return f.retired[n-1].Next
+	}
+	return 0
+}
+
+// Append implements store.LogFile.
+func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
+	s, err := f.writable(head, entries)
+	if err != nil {
+		return err
+	}
+	values := valueBuffers.Get().(*[]byte)
+	defer valueBuffers.Put(values)
+	if err := s.db.Update(func(tx *bolt.Tx) error {
+		rb, err := bucket(tx, records)
+		if err != nil {
+			return err
+		}
+		// The values stand in one piece of memory, which bbolt copies from
+		// before the transaction ends.
+		size := 0
+		for _, e := range entries {
+			size += entrySize(e)
+		}
+		buf := (*values)[:0]
+		if cap(buf) < size {
+			buf = make([]byte, 0, size)
+		}
+		if cap(buf) <= maxValues {
+			*values = buf
+		}
+		for _, e := range entries {
+			start := len(buf)
+			buf = encodeEntry(buf, e)
+			if err := rb.Put(seqKey(e.Seq), buf[start:len(buf):len(buf)]); err != nil {
+				return err
+			}
+		}
+		tb, err := bucket(tx, tiles)
+		if err != nil {
+			return err
+		}
+		for _, t := range ts {
+			if err := tb.Put(tileKey(t.Level, t.Index), t.Hashes); err != nil {
+				return err
+			}
+		}
+		hb, err := bucket(tx, heads)
+		if err != nil {
+			return err
+		}
+		if err := f.begin(hb, s); err != nil {
+			return err
+		}
+		v, err := json.Marshal(head)
+		if err != nil {
+			return err
+		}
+		return hb.Put(headKey, v)
+	}); err != nil {
+		return err
+	}
+	f.grown(s, head)
+	return nil
+}
+
+func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
+	b, err := tx.CreateBucketIfNotExists(name)
+	if err == nil {
+		b.FillPercent = 1.0 // keys rise: pages are filled once and never split
+	}
+	return b, err
+}
+
+// writable returns the segment of the head, making it when it is new.
+func (f *logFile) writable(head store.Head, entries []store.Entry) (*segment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.segments)
+	if n > 0 && f.segments[n-1].info.Number == head.Segment {
+		return f.segments[n-1], nil
+	}
+	if len(entries) == 0 || n > 0 && f.segments[n-1].info.Number > head.Segment || f.isRetired(head.Segment) {
+		return nil, fmt.Errorf("segment %d is not the newest", head.Segment)
+	}
+	if n > 0 {
+		if err := f.segments[n-1].wholeMeta(); err != nil {
+			return nil, err
+		}
+	}
+	s := &segment{
+		path: filepath.Join(f.dir, segmentName(head.Segment)), shelf: f.shelf, writable: true,
+		info: store.SegmentInfo{Number: head.Segment, First: entries[0].Seq, Next: entries[0].Seq, Oldest: head.Recorded, Newest: head.Recorded},
+	}
+	var err error
+	if s.db, err = open(s.path, false); err != nil {
+		return nil, err
+	}
+	if err := durable.SyncDir(f.dir); err != nil {
+		s.db.Close()
+		return nil, problem.Wrap(problem.Storage, err, "make segment %s durable", s.path)
+	}
+	f.segments = append(f.segments, s)
+	return s, nil
+}
+
+// at returns the segments that may hold the records [from, to).
+func (f *logFile) at(from, to uint64) []*segment {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	i := sort.Search(len(f.segments), func(i int) bool { return f.segments[i].info.First > from })
+	if i > 0 {
+		i--
+	}
+	j := i
+	for j < len(f.segments) && (j == i || f.segments[j].info.First < to) {
+		j++
+	}
+	return slices.Clone(f.segments[i:j])
+}
+
+// Entry implements store.LogFile. The result is a copy.
+func (f *logFile) Entry(seq uint64) (store.Entry, error) {
+	if seq < f.First() {
+		return f.keptEntry(seq)
+	}
+	e := store.Entry{Seq: seq}
+	err := error(store.ErrNoEntry)
+	for _, s := range f.at(seq, seq+1) {
+		verr := s.view(func(tx *bolt.Tx) error {
+			b := tx.Bucket(records)
+			if b == nil {
+				return store.ErrNoEntry
+			}
+			v := b.Get(seqKey(seq))
+			if v == nil {
+				return store.ErrNoEntry
+			}
+			var derr error
+			e, derr = decodeEntry(seq, append([]byte(nil), v...), nil)
+			return derr
+		})
+		err = verr
+	}
+	return e, err
+}
+
+// Entries implements store.LogFile.
+func (f *logFile) Entries(seqs []uint64, fn func(i int, e store.Entry) error) error {
+	for i := 0; i < len(seqs); {
+		if seqs[i] < f.First() {
+			e, err := f.keptEntry(seqs[i])
+			if err != nil {
+				return fmt.Errorf("record %d: %w", seqs[i], err)
+			}
+			if err := fn(i, e); err != nil {
+				return err
+			}
+			i++
+			continue
+		}
+		// One transaction for all records of a segment.
+		segs := f.at(seqs[i], seqs[i]+1)
+		if len(segs) == 0 {
+			return fmt.Errorf("record %d: %w", seqs[i], store.ErrNoEntry)
+		}
+		err := segs[0].view(func(tx *bolt.Tx) error {
+			b := tx.Bucket(records)
+			if b == nil {
+				return store.ErrNoEntry
+			}
+			c := b.Cursor()
+			for begun := i; i < len(seqs); i++ {
+				k, v := c.Seek(seqKey(seqs[i]))
+				if len(k) != 8 || binary.BigEndian.Uint64(k) != seqs[i] {
+					if i > begun {
+						return nil // perhaps in the next segment
+					}
+					return fmt.Errorf("record %d: %w", seqs[i], store.ErrNoEntry)
+				}
+				e, err := decodeEntry(seqs[i], v, nil)
+				if err != nil {
+					return err
+				}
+				if err := fn(i, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanChunk bounds how many records one read transaction walks, so that a long
+// scan pins no pages.
+const scanChunk = 4096
+
+// Scan implements store.LogFile.
+func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
+	for from < to {
+		if from < f.First() {
+			return fmt.Errorf("record %d: %w", from, store.ErrRetired)
+		}
+		segs := f.at(from, to)
+		if len(segs) == 0 {
+			return store.ErrNoEntry
+		}
+		end := min(to, from+scanChunk)
+		if len(segs) > 1 && segs[1].info.First < end {
+			end = segs[1].info.First
+		}
+		if err := scanSegment(segs[0], from, end, fn); err != nil {
+			return err
+		}
+		from = end
+	}
+	return nil
+}
+
+func scanSegment(s *segment, from, end uint64, fn func(store.Entry) error) error {
+	return s.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(records)
+		if b == nil {
+			return store.ErrNoEntry
+		}
+		c := b.Cursor()
+		k, v := c.Seek(seqKey(from))
+		var claims [][]byte // of one entry after the other
+		for seq := from; seq < end; seq++ {
+			if len(k) != 8 || binary.BigEndian.Uint64(k) != seq {
+				return fmt.Errorf("record %d in %s: %w", seq, filepath.Base(s.path), store.ErrNoEntry)
+			}
+			e, err := decodeEntry(seq, v, claims[:0])
+			if err != nil {
+				return err
+			}
+			claims = e.Claims
+			if err := mapped.Outside(func() error { return fn(e) }); err != nil {
+				return err
+			}
+			k, v = c.Next()
+		}
+		return nil
+	})
+}
+
+// Tile implements store.LogFile.
+func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
+	last := index + 1
+	for i := 0; i <= level; i++ {
+		last *= store.TileWidth
+	}
+	var out []byte
+	read := func(tx *bolt.Tx) error {
+		if b := tx.Bucket(tiles); b != nil {
+			out = append(out[:0], b.Get(tileKey(level, index))...)
+		}
+		return nil
+	}
+	if last-1 < f.First() {
+		if err := f.outlivedView(read); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, s := range f.at(last-1, last) {
+			if err := s.view(read); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(out) != store.TileWidth*32 {
+		return nil, problem.New(problem.Corrupt, "tile %d/%d is missing or damaged", level, index)
+	}
+	return out, nil
+}
+
+// PutNote implements store.LogFile.
+func (f *logFile) PutNote(n store.Note) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) == 0 {
+		return fmt.Errorf("no segment to keep a checkpoint in")
+	}
+	return f.segments[len(f.segments)-1].db.Update(func(tx *bolt.Tx) error {
+		b, err := bucket(tx, notes)
+		if err != nil {
+			return err
+		}
+		return b.Put(seqKey(n.Size), n.Signed)
+	})
+}
+
+// NoteAt implements store.LogFile.
+func (f *logFile) NoteAt(size uint64) (store.Note, error) {
+	f.mu.RLock()
+	segs := slices.Clone(f.segments)
+	f.mu.RUnlock()
+	var n store.Note
+	read := func(tx *bolt.Tx) error {
+		n = noteAt(tx, size)
+		return nil
+	}
+	for i := len(segs) - 1; i >= 0; i-- {
+		if err := segs[i].view(read); err != nil || n.Signed != nil {
+			return n, err
+		}
+	}
+	return n, f.outlivedView(read)
+}
+
+func noteAt(tx *bolt.Tx, size uint64) store.Note {
+	b := tx.Bucket(notes)
+	if b == nil {
+		return store.Note{}
+	}
+	c := b.Cursor()
+	k, v := c.Seek(seqKey(size))
+	if k == nil {
+		k, v = c.Last()
+	} else if len(k) != 8 || binary.BigEndian.Uint64(k) > size {
+		k, v = c.Prev()
+	}
+	if len(k) != 8 {
+		return store.Note{}
+	}
+	return store.Note{Size: binary.BigEndian.Uint64(k), Signed: append([]byte(nil), v...)}
+}
+
+// Bytes implements store.LogFile.
+func (f *logFile) Bytes() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.segments) == 0 {
+		return 0
+	}
+	st, err := os.Stat(f.segments[len(f.segments)-1].path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}

@@ -1,0 +1,247 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"iter"
+	"slices"
+
+	"evidenced/evidence"
+)
+
+// pageSize is how many postings are read under one view of the index.
+const pageSize = 512
+
+// never is after every record.
+var never = When(bytes.Repeat([]byte{0xff}, 16))
+
+// page is one run of postings with a common prefix, in time order.
+type page struct {
+	bucket   byte
+	prefix   []byte
+	from, to When // to exclusive
+	backward bool
+	kinds    []evidence.Kind // of bucketLink and bucketPerson, to filter early
+
+	buf  []hit
+	want int // hits to read at a time: few at first, for the one who wants one
+	done bool
+}
+
+type hit struct {
+	when When
+	seq  uint64
+}
+
+func newPage(bucket byte, prefix []byte, q evidence.Query) *page {
+	p := &page{bucket: bucket, prefix: prefix, backward: q.Backward}
+	p.to = never
+	if !q.Period.IsZero() {
+		if !q.Period.From.IsZero() {
+			k := timeKey(q.Period.From)
+			copy(p.from[:], k[:])
+		}
+		if !q.Period.To.IsZero() {
+			k := timeKey(q.Period.To)
+			p.to = When{}
+			copy(p.to[:], k[:])
+		}
+	}
+	if bucket == bucketLink || bucket == bucketPerson {
+		p.kinds = q.Kinds
+	}
+	return p
+}
+
+// fill reads the next postings.
+func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
+	p.want = min(max(8, 4*p.want), pageSize)
+	for len(p.buf) < p.want && !p.done {
+		var v []byte
+		var h hit
+		var ok bool
+		if p.backward {
+			h.when, v, ok = ls.before(p.bucket, p.prefix, p.to)
+		} else {
+			h.when, v, ok = ls.from(p.bucket, p.prefix, p.from)
+		}
+		if !ok || bytes.Compare(h.when[:], p.from[:]) < 0 || bytes.Compare(h.when[:], p.to[:]) >= 0 {
+			p.done = true
+			return
+		}
+		h.seq = binary.BigEndian.Uint64(h.when[8:])
+		if p.backward {
+			p.to = h.when
+		} else {
+			p.from = h.when
+			binary.BigEndian.PutUint64(p.from[8:], h.seq+1)
+			p.done = h.seq+1 == 0 // no record has that seq
+		}
+		if h.seq >= size || gone(h.seq) || len(p.kinds) > 0 && !slices.Contains(p.kinds, evidence.Kind(v)) {
+			continue
+		}
+		p.buf = append(p.buf, h)
+	}
+}
+
+// Records implements evidence.Reader.
+func (s *Snapshot) Records(ctx context.Context, q evidence.Query) iter.Seq2[evidence.Record, error] {
+	return func(yield func(evidence.Record, error) bool) {
+		n := 0
+		for seq, err := range s.sequences(ctx, q) {
+			if err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			rec, err := s.load(seq, q.WithText, q.WithRaw)
+			if err != nil {
+				yield(evidence.Record{}, err)
+				return
+			}
+			if !matches(&rec, q) {
+				continue
+			}
+			if !yield(rec, nil) {
+				return
+			}
+			if n++; n == q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// matches filters what the index cannot.
+func matches(r *evidence.Record, q evidence.Query) bool {
+	switch {
+	case r.Seq < q.FromSeq,
+		q.Source != "" && r.Source != q.Source,
+		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
+		!q.Subject.IsZero() && r.Subject != q.Subject,
+		!q.Link.IsZero() && r.Subject != q.Link && !slices.Contains(r.Links, q.Link),
+		!q.Person.IsZero() && !slices.ContainsFunc(r.People, func(p evidence.Party) bool { return p.Token == q.Person }):
+		return false
+	case q.Period.IsZero():
+		return true
+	}
+	return (q.Period.From.IsZero() || !r.Occurred.Before(q.Period.From)) && (q.Period.To.IsZero() || r.Occurred.Before(q.Period.To))
+}
+
+// sequences yields the seqs of candidates in the query's order.
+func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
+	if q.BySeq {
+		return s.inOrder(ctx, q)
+	}
+	var pages []*page
+	switch {
+	case !q.Person.IsZero():
+		pages = append(pages, newPage(bucketPerson, q.Person[:], q))
+	case !q.Subject.IsZero() || !q.Link.IsZero():
+		r := q.Subject
+		if r.IsZero() {
+			r = q.Link
+		}
+		h := s.l.names.ref(r)
+		pages = append(pages, newPage(bucketLink, h[:], q))
+	default:
+		kinds := q.Kinds
+		if len(kinds) == 0 {
+			for _, i := range evidence.Kinds() {
+				kinds = append(kinds, i.Kind)
+			}
+		}
+		for _, k := range kinds {
+			pages = append(pages, newPage(bucketTime, append([]byte(k), 0), q))
+		}
+	}
+	return func(yield func(uint64, error) bool) {
+		for {
+			if err := ctx.Err(); err != nil {
+				yield(0, err)
+				return
+			}
+			if err := s.refill(pages); err != nil {
+				yield(0, err)
+				return
+			}
+			// Merge until one page runs dry and must be refilled.
+			for {
+				best := -1
+				dry := false
+				for i, p := range pages {
+					if len(p.buf) == 0 {
+						dry = dry || !p.done
+						continue
+					}
+					if best < 0 || before(p.buf[0], pages[best].buf[0], q.Backward) {
+						best = i
+					}
+				}
+				if dry {
+					break
+				}
+				if best < 0 {
+					return
+				}
+				h := pages[best].buf[0]
+				pages[best].buf = pages[best].buf[1:]
+				if !yield(h.seq, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func before(a, b hit, backward bool) bool {
+	c := bytes.Compare(a.when[:], b.when[:])
+	if backward {
+		return c > 0
+	}
+	return c < 0
+}
+
+func (s *Snapshot) refill(pages []*page) error {
+	ls, err := s.view()
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		p.fill(ls, s.size, s.l.gone)
+	}
+	return s.close(ls)
+}
+
+func (s *Snapshot) inOrder(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		kept, first := s.l.keptSeqs()
+		before := uint64(len(kept)) // records kept before first
+		n := before + s.size - min(first, s.size)
+		for i := range n {
+			if q.Backward {
+				i = n - 1 - i
+			}
+			seq := first + i - before
+			if i < before {
+				seq = kept[i]
+			}
+			if seq >= s.size {
+				continue // the snapshot is older than what was retired since
+			}
+			if seq < q.FromSeq {
+				if q.Backward {
+					return
+				}
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				yield(0, err)
+				return
+			}
+			if !yield(seq, nil) {
+				return
+			}
+		}
+	}
+}
