@@ -1,6 +1,7 @@
 // Package bolt is the default backend: below one directory, a directory per
-// log with numbered segments (log/0001.db) and a derived index (package index), and
-// one file of sealed cursors. Every file is a bbolt database.
+// log with numbered segments (log/0001.db) and a derived index (index/), and
+// one file of sealed cursors. Every file but those of the index is a bbolt
+// database.
 //
 // A segment has four buckets: "r" (seq -> record), "t" (tile level, tile index
 // -> 256 hashes), "n" (size -> signed checkpoint) and "h" (the head, in the
