@@ -36,6 +36,7 @@ type draftState struct {
 	claims   []chain.Claim
 	sealed   [][]byte
 	unplaced chain.Unplaced
+	ready    *[]byte // that unplaced stands in
 }
 
 // process filters, seals and stores items as one transaction. Only the
@@ -379,6 +380,16 @@ func (l *Log) sealClaim(d *draftState, name string, plain []byte, dataID string,
 	return nil
 }
 
+// Leaves are made in memory that is used again: ready ones until they are
+// placed, placed ones until they are stored.
+var (
+	readyLeaves  = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+	placedLeaves = sync.Pool{New: func() any { return new([]byte) }}
+)
+
+// leafArena is how many bytes of placed leaves share one piece of memory.
+const leafArena = 256 << 10
+
 // sealChunk is how many drafts one core seals before it looks for more.
 const sealChunk = 16
 
@@ -412,6 +423,14 @@ func (l *Log) store(ds []*draftState) error {
 		return l.prepare(d)
 	})
 	entries := make([]Entry, len(ds))
+	arena := placedLeaves.Get().(*[]byte)
+	leaves := (*arena)[:0]
+	defer func() {
+		if cap(leaves) == leafArena { // nobody has them any more
+			*arena = leaves
+		}
+		placedLeaves.Put(arena)
+	}()
 	prev := head.Last
 	if head.Size == 0 {
 		prev = chain.GenesisPrev(l.origin)
@@ -428,7 +447,13 @@ func (l *Log) store(ds []*draftState) error {
 				return err
 			}
 		}
-		b := d.unplaced.Place(make([]byte, 0, d.unplaced.PlacedSize()), d.seq, prev, now)
+		if n := d.unplaced.PlacedSize(); cap(leaves)-len(leaves) < n {
+			leaves = make([]byte, 0, max(leafArena, n)) // what was placed stays where it is
+		}
+		begin := len(leaves)
+		leaves = d.unplaced.Place(leaves, d.seq, prev, now)
+		b := leaves[begin:len(leaves):len(leaves)]
+		readyLeaves.Put(d.ready)
 		if len(b) > chain.MaxLeaf {
 			return fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
 		}
@@ -463,9 +488,11 @@ func (l *Log) prepare(d *draftState) error {
 		People: d.parties, Claims: d.claims, Amends: d.amends, Carries: d.item.Carries, From: d.item.From,
 	}
 	var err error
-	if d.unplaced, err = lf.Unplaced(); err != nil {
+	d.ready = readyLeaves.Get().(*[]byte)
+	if d.unplaced, err = lf.Unplaced(*d.ready); err != nil {
 		return fmt.Errorf("encode %s: %w", draft.Kind, err)
 	}
+	*d.ready = d.unplaced.Buffer()
 	return nil
 }
 

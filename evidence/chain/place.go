@@ -18,19 +18,23 @@ type Unplaced struct {
 }
 
 // Unplaced makes the leaf ready. Seq, Prev and Recorded are ignored; every
-// other field is checked as Encode checks it.
-func (l *Leaf) Unplaced() (Unplaced, error) {
+// other field is checked as Encode checks it. The result stands in buf, or in
+// new memory where that is too small; Buffer gives it back.
+func (l *Leaf) Unplaced(buf []byte) (Unplaced, error) {
 	c := *l
 	c.Seq, c.Recorded = 0, c.Observed.Truncate(time.Microsecond)
 	if err := c.check(); err != nil {
 		return Unplaced{}, err
 	}
-	b := make([]byte, 0, 1024)
-	b = c.appendMiddle(b)
+	b := c.appendMiddle(buf[:0])
 	cut := len(b)
 	b = c.appendEnd(b)
-	return Unplaced{l.Origin, b[:cut:cut], b[cut:]}, nil
+	return Unplaced{l.Origin, b[:cut], b[cut:]}, nil
 }
+
+// Buffer returns the memory the leaf stands in, which may be used again once it
+// was placed.
+func (u Unplaced) Buffer() []byte { return u.middle[:0] }
 
 // PlacedSize is the most bytes that Place appends.
 func (u Unplaced) PlacedSize() int { return len(u.origin) + len(u.middle) + len(u.end) + 192 }

@@ -63,34 +63,33 @@ type Opening struct {
 func Commit(name string, salt [SaltSize]byte, plain []byte) evidence.Hash {
 	// HMAC (RFC 2104) spelled out: the key is new for every claim, so nothing
 	// of its set-up can be kept, and this way nothing is allocated.
-	h := hashes.Get().(hash.Hash)
-	defer hashes.Put(h)
-	var block [sha256.BlockSize]byte
-	for i := range block {
-		block[i] = 0x36
+	m := macs.Get().(*mac)
+	defer macs.Put(m)
+	for i := range sha256.BlockSize {
+		m.head[i], m.outer[i] = 0x36, 0x5c
 	}
 	for i, k := range salt {
-		block[i] ^= k
+		m.head[i] ^= k
+		m.outer[i] ^= k
 	}
-	h.Reset()
-	h.Write(block[:])
-	var n [12]byte
-	binary.BigEndian.PutUint32(n[:4], uint32(len(name)))
-	h.Write(n[:4])
-	var buf [16]byte
-	h.Write(append(buf[:0], name...))
-	binary.BigEndian.PutUint64(n[4:], uint64(len(plain)))
-	h.Write(n[4:])
-	h.Write(plain)
-	var outer [sha256.BlockSize + sha256.Size]byte
-	for i := range block {
-		outer[i] = block[i] ^ 0x36 ^ 0x5c
-	}
-	h.Sum(outer[:sha256.BlockSize])
-	return sha256.Sum256(outer[:])
+	b := binary.BigEndian.AppendUint32(m.head[:sha256.BlockSize], uint32(len(name)))
+	b = append(b, name...)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(plain)))
+	m.h.Reset()
+	m.h.Write(b)
+	m.h.Write(plain)
+	m.h.Sum(m.outer[:sha256.BlockSize])
+	return sha256.Sum256(m.outer[:])
 }
 
-var hashes = sync.Pool{New: func() any { return sha256.New() }}
+// mac is what one commitment is made with.
+type mac struct {
+	h     hash.Hash
+	head  [sha256.BlockSize + 64]byte // key, name and length
+	outer [sha256.BlockSize + sha256.Size]byte
+}
+
+var macs = sync.Pool{New: func() any { return &mac{h: sha256.New()} }}
 
 // Check reports whether the opening is the one committed to.
 func (o Opening) Check(name string, commit evidence.Hash) error {
