@@ -12,7 +12,7 @@ import (
 
 // builder writes a run from postings in the order of their keys.
 type builder struct {
-	r      run
+	r      *run
 	emit   func(block) error // takes the next block; must not keep it
 	sums   bool
 	next   uint32
@@ -24,7 +24,7 @@ type builder struct {
 
 // newBuilder makes a builder of a run with at most so many keys in its filter.
 func newBuilder(keys uint64, sums bool, emit func(block) error) *builder {
-	b := &builder{emit: emit, sums: sums, filter: newBloom(keys)}
+	b := &builder{r: &run{}, emit: emit, sums: sums, filter: newBloom(keys)}
 	for i := range b.r.earliest {
 		b.r.earliest[i] = 0xff // nothing is of any time yet
 	}
@@ -217,7 +217,6 @@ func newMemoryRun(ps []store.Posting) (*run, error) {
 	if err := b.finish(); err != nil {
 		return nil, err
 	}
-	r := b.r
-	r.data = arena
-	return &r, nil
+	b.r.data = arena
+	return b.r, nil
 }

@@ -303,6 +303,11 @@ func (x *index) shut() {
 	for x.merging {
 		x.settled.Wait()
 	}
+	for _, r := range x.now.files {
+		if r.damaged.Load() {
+			_ = os.Remove(r.path) // with it go all later ones, when the index is opened
+		}
+	}
 	x.install(nil)
 }
 

@@ -74,9 +74,8 @@ func gathered(memory []*run) ([]*run, error) {
 		if err := b.finish(); err != nil {
 			return nil, err
 		}
-		r := b.r
-		r.data = arena
-		memory = append(memory[:begin:begin], &r)
+		b.r.data = arena
+		memory = append(memory[:begin:begin], b.r)
 	}
 	return memory, nil
 }
@@ -243,6 +242,7 @@ func (s *source) nextBlock() (bool, error) {
 		b := block(s.have[:blockSize:blockSize])
 		if s.f != nil {
 			if err := b.check(s.number); err != nil {
+				s.r.damaged.Store(true)
 				return false, problem.Wrap(problem.Corrupt, err, "index %s", s.r.path)
 			}
 		}

@@ -57,6 +57,7 @@ type run struct {
 	earliest, latest store.When // the latter before the former when nothing has a time
 
 	checked []atomic.Uint64 // a bit for each block that was found whole; nil in memory
+	damaged atomic.Bool     // a block was not: the file goes when the index is closed
 
 	refs int // versions that have it; guarded by the index
 }
@@ -103,8 +104,9 @@ func (r *run) check(b block, n uint32) {
 		err = fmt.Errorf("block %d stands in a wrong place", n)
 	}
 	if err != nil {
+		r.damaged.Store(true)
 		panic(damage{problem.Wrap(problem.Corrupt, err, "index %s", r.path).
-			WithHint("the index is derived: run fsck --repair-index")})
+			WithHint("the index is derived again at the next start, or by fsck --repair-index")})
 	}
 }
 
