@@ -192,7 +192,7 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 		return err
 	}
 	a.cover = &coverage{all: cov, configured: a.in.Configured}
-	return nil
+	return a.people.load(ctx)
 }
 
 // group is the tests that share a view over the same period.

@@ -28,6 +28,7 @@ import (
 //	scope CONTROL FROM BY APPROVER
 //	cover SOURCE CLASS FROM TO KIND,... [cause]
 //	looks SOURCE EVERY FROM TO KIND,...
+//	link|unlink TIME PERSON PERSON APPROVER
 //	KIND OP TIME [source=S] [basis=B] [notbefore=T] [observed=T] [actor=REF] {facts} [person...]
 //
 // A person is ROLE/PROOF/REALM|ID, then ,login=, ,mail=, ,bot and ,shared.
@@ -186,6 +187,8 @@ func (c *testCase) line(t testing.TB, line string) error {
 			looks = append(looks, x)
 		}
 		c.log.CoverLooks(evidence.SourceID(w[1]), looks, kindsOf(w[5])...)
+	case "link", "unlink":
+		c.log.LinkPeople(at(t, w[1]), person(w[2]), person(w[3]), person(w[4]), w[0] == "unlink")
 	default:
 		return c.record(t, line)
 	}

@@ -2,7 +2,7 @@ package mappings
 
 import (
 	"context"
-	"strings"
+	"time"
 
 	"evidenced/evidence"
 )
@@ -21,10 +21,17 @@ const (
 type people struct {
 	reader evidence.Reader
 	known  map[evidence.ID]evidence.Identity
+	links  *evidence.PersonLinks // nil until load: nobody is linked
 }
 
 func newPeople(r evidence.Reader) *people {
 	return &people{reader: r, known: map[evidence.ID]evidence.Identity{}}
+}
+
+// load reads which accounts are one person.
+func (p *people) load(ctx context.Context) (err error) {
+	p.links, err = evidence.LoadPersonLinks(ctx, p.reader)
+	return err
 }
 
 // identity returns who a token stands for, and false when nobody can tell.
@@ -45,24 +52,43 @@ func proven(p evidence.Party) bool {
 	return p.Proof == evidence.ProofAuthenticated || p.Proof == evidence.ProofSigned
 }
 
-// same reports whether two parties are one person. Persons of different realms
-// are the same only through a link, so an unlinked pair is unknown, never
-// different. A merely claimed identity of another realm is no person at all:
-// it counts only when it bears a name of a.
-func (p *people) same(ctx context.Context, a, b evidence.Party) (tri, string) {
+// same reports whether two parties are one person. A link that was approved
+// says so, whatever the realms. Persons of different realms without one are
+// different only when links lead both into one realm, where they hold two
+// accounts; else it is unknown. A merely claimed identity of another realm is
+// no person at all: it counts only when it is linked or bears a name of a.
+//
+// at is the instant that is judged: a link that ended before it does not hold.
+func (p *people) same(ctx context.Context, a, b evidence.Party, at time.Time) (tri, string) {
 	if a.Token == b.Token {
 		return yes, ""
 	}
 	x, okA := p.identity(ctx, a.Token)
 	y, okB := p.identity(ctx, b.Token)
-	switch {
-	case !okA || !okB:
+	if !okA || !okB {
 		return unknown, "an identity is erased or cannot be read"
-	case x.Realm == y.Realm && (x.Names.Shared || y.Names.Shared):
+	}
+	mine, others := p.accounts(ctx, a.Token, at), p.accounts(ctx, b.Token, at)
+	apart, shared := false, false
+	for _, m := range mine {
+		for _, o := range others {
+			switch {
+			case m.Token == o.Token:
+				return yes, ""
+			case m.Realm != o.Realm:
+			case m.Names.Shared || o.Names.Shared:
+				shared = true
+			default:
+				apart = true
+			}
+		}
+	}
+	switch {
+	case shared || x.Names.Shared && len(mine) > 1 || y.Names.Shared && len(others) > 1:
 		return unknown, "an account is shared by several people"
-	case x.Realm == y.Realm:
+	case apart:
 		return no, ""
-	case !proven(b) && sharesName(x, y):
+	case !proven(b) && evidence.SharesName(x, y):
 		return unknown, "a commit claims an author with a name of the reviewer"
 	case !proven(b):
 		return no, ""
@@ -70,40 +96,20 @@ func (p *people) same(ctx context.Context, a, b evidence.Party) (tri, string) {
 	return unknown, "accounts of different realms are not linked (" + x.Realm + ", " + y.Realm + ")"
 }
 
-// sharesName reports whether two identities have a mail address or login in
-// common, or one is the forge's own no-reply address of the other.
-func sharesName(a, b evidence.Identity) bool {
-	for _, x := range namesOf(a) {
-		for _, y := range namesOf(b) {
-			if strings.EqualFold(x, y) {
-				return true
-			}
+// accounts returns the identities that are one with the token, as far as they
+// can be read.
+func (p *people) accounts(ctx context.Context, token evidence.ID, at time.Time) []evidence.Identity {
+	if p.links == nil {
+		id, _ := p.identity(ctx, token)
+		return []evidence.Identity{id}
+	}
+	var ids []evidence.Identity
+	for _, t := range p.links.All(token, at) {
+		if id, ok := p.identity(ctx, t); ok {
+			ids = append(ids, id)
 		}
 	}
-	return false
-}
-
-// namesOf lists what a person may be recognised by. A forge's no-reply
-// address, ID+LOGIN@users.noreply.HOST, gives id and login.
-func namesOf(id evidence.Identity) []string {
-	ns := []string{id.NativeID}
-	for _, n := range []string{id.Names.Login, id.Names.Mail} {
-		if n != "" {
-			ns = append(ns, n)
-		}
-	}
-	for _, m := range []string{id.NativeID, id.Names.Mail} {
-		local, host, ok := strings.Cut(m, "@")
-		if !ok || !strings.Contains(strings.ToLower(host), "noreply") {
-			continue
-		}
-		if number, login, ok := strings.Cut(local, "+"); ok {
-			ns = append(ns, number, login)
-		} else {
-			ns = append(ns, local)
-		}
-	}
-	return ns
+	return ids
 }
 
 // bot reports whether the account belongs to a machine.

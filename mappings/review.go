@@ -155,7 +155,7 @@ func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Part
 	}
 	unsure := answer{}
 	for i, m := range makers {
-		switch is, why := p.same(ctx, reviewer, m); {
+		switch is, why := p.same(ctx, reviewer, m, q.merged); {
 		case is == yes && i == 0:
 			return answer{is: no, why: own}
 		case is == yes && m.Role == evidence.RoleMerger:
