@@ -197,3 +197,52 @@ func TestClassRank(t *testing.T) {
 		t.Error("an unknown class has a rank")
 	}
 }
+
+// What is near a period is told as the whole log would tell it; years of other
+// coverage are not read.
+func TestCoverageNear(t *testing.T) {
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := evidencetest.NewLog(tenant)
+	day := func(n int) time.Time { return evidencetest.Start.Add(time.Duration(n) * 24 * time.Hour) }
+	for n := range 100 {
+		l.Cover("argocd/prod", evidence.Continuous, evidence.Period{From: day(n), To: day(n + 1)}, "", evidence.DeployState)
+	}
+	p := evidence.Period{From: day(50).Add(time.Hour), To: day(50).Add(2 * time.Hour)}
+	near := evidence.CoverageNear(l, p)
+	read := 0
+	for _, err := range near.Records(t.Context(), evidence.Query{Kinds: []evidence.Kind{evidence.CollectionCoverage}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		read++
+	}
+	if read > 24 {
+		t.Errorf("%d coverage records were read for an hour", read)
+	}
+	all, err := evidence.LoadCoverage(t.Context(), l, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := evidence.LoadCoverage(t.Context(), near, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(all.Strips("", evidence.DeployState, p), some.Strips("", evidence.DeployState, p)); diff != "" {
+		t.Errorf("(-whole log +near):\n%s", diff)
+	}
+	if n := len(slicesOf(near.Records(t.Context(), evidence.Query{Kinds: []evidence.Kind{evidence.LogGenesis}}))); n != 1 {
+		t.Errorf("another query gave %d records, want 1", n)
+	}
+}
+
+func slicesOf(seq func(func(evidence.Record, error) bool)) (all []evidence.Record) {
+	for r, err := range seq {
+		if err == nil {
+			all = append(all, r)
+		}
+	}
+	return all
+}

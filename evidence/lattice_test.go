@@ -31,6 +31,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/chain":        {"evidence", "golang.org/x/mod"},
 	"evidence/claim":        {"evidence", ""},
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
+	"evidence/lineage":      {"evidence", ""},
 	"evidence/witness":      {"evidence evidence/chain", "golang.org/x/mod"},
 
 	"evidence/timestamp":               {"", "golang.org/x/mod"},
@@ -109,7 +110,7 @@ var lattice = map[string]struct{ ours, others string }{
 // import of the standard library.
 var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
-	"evidence/claim": "os net net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
+	"evidence/claim": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",

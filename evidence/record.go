@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -156,6 +157,13 @@ func (r *Record) Decode(dst any) error {
 	return nil
 }
 
+// Holds reports whether the subject or the links of r name the thing. A ref
+// without uid also names a subject of that name, whatever its uid: most links
+// are made by those who know a name alone.
+func (r *Record) Holds(ref Ref) bool {
+	return r.Subject == ref || ref.UID == "" && r.Subject.WithUID("") == ref || slices.Contains(r.Links, ref)
+}
+
 // PeopleIn returns the parties with the role.
 func (r *Record) PeopleIn(role Role) []Party {
 	var ps []Party
@@ -201,7 +209,7 @@ type Query struct {
 	Source   SourceID
 	Period   Period // by Occurred; zero: all time
 	Subject  Ref
-	Link     Ref // records whose subject or links hold it
+	Link     Ref // records that Holds says yes of
 	Person   ID
 	FromSeq  uint64
 	BySeq    bool // in log order, not by Occurred

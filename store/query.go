@@ -119,7 +119,7 @@ func matches(r *evidence.Record, q evidence.Query) bool {
 		q.Source != "" && r.Source != q.Source,
 		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
 		!q.Subject.IsZero() && r.Subject != q.Subject,
-		!q.Link.IsZero() && r.Subject != q.Link && !slices.Contains(r.Links, q.Link),
+		!q.Link.IsZero() && !r.Holds(q.Link),
 		!q.Person.IsZero() && !slices.ContainsFunc(r.People, func(p evidence.Party) bool { return p.Token == q.Person }):
 		return false
 	case q.Period.IsZero():

@@ -18,7 +18,7 @@ import (
 //	'd' identity of an event                     -> seq, digest of the facts
 //	't' kind 0 time seq                          -> nothing
 //	's' kind 0 subject time seq                  -> op, digest of the state
-//	'l' reference time seq                       -> kind
+//	'l' reference time seq                       -> kind; a subject also without its uid
 //	'p' person token time seq                    -> kind
 const (
 	BucketIdentity = 'd' // the only one that is read by whole keys
@@ -140,7 +140,7 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 	binary.BigEndian.PutUint64(when[8:], r.seq)
 	info, _ := evidence.KindInfo(r.kind)
 	// One block of memory holds every key and value of the record.
-	buf := make([]byte, 0, (2+len(r.links)+len(r.people))*32+2*(len(r.kind)+17)+64)
+	buf := make([]byte, 0, (3+len(r.links)+len(r.people))*32+2*(len(r.kind)+17)+64)
 	put := func(bucket byte, value []byte, parts ...[]byte) {
 		start := len(buf)
 		for _, p := range parts {
@@ -170,6 +170,7 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 			put(bucketLink, kind, h[:], when[:])
 		}
 		add(r.subject)
+		add(r.subject.WithUID("")) // a name alone finds it too
 		for _, l := range r.links {
 			add(l)
 		}

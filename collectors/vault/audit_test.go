@@ -234,6 +234,9 @@ func TestPeople(t *testing.T) {
 	if got := fmt.Sprint(d.ActorScope); got != wantActor {
 		t.Errorf("actor scope %s, want %s", got, wantActor)
 	}
+	if account := evidence.NewRef("account", "prod", "tenant-7/web"); !slices.Contains(d.Links, account) {
+		t.Errorf("links %v lack the account %s", d.Links, account)
+	}
 	if got, want := fmt.Sprint(d.Scope), "[path:prod/kv/tenant-7/db mount:prod/kv]"; got != want {
 		t.Errorf("scope %s, want %s", got, want)
 	}

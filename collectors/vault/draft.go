@@ -294,6 +294,10 @@ func (m *maker) refs(d *evidence.Draft, pl *place, f *evidence.AccessFacts) {
 	if f.SANamespace != "" {
 		d.ActorScope = append(d.ActorScope, m.ref("ns", f.SANamespace))
 	}
+	if f.SANamespace != "" && f.SAName != "" {
+		// Joins the request with what runs as this account.
+		d.Links = append(d.Links, m.ref("account", f.SANamespace+"/"+f.SAName))
+	}
 	for i, p := range f.Policies {
 		if i >= maxPolicyRefs {
 			break

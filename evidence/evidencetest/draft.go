@@ -124,3 +124,6 @@ func (f *names) identity(kind evidence.Kind) (subject evidence.Ref, key string) 
 	}
 	panic("evidencetest: no default subject for " + string(kind) + ": use AddDraft")
 }
+
+// Facts returns facts as the bytes of a draft's content.
+func Facts(facts any) []byte { return encode(facts) }

@@ -80,6 +80,25 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+// A name without a uid finds whatever bears it; a uid finds its own.
+func TestLinkByName(t *testing.T) {
+	l := newLog(t)
+	app := func(uid string) evidence.Record {
+		return l.Add(evidence.DeployState, evidence.OpSet, hour(1), evidence.DeployFacts{App: "argocd/web", UID: uid})
+	}
+	a, b := app("1"), app("2")
+	named := evidence.NewRef("app", "prod", "argocd/web")
+	if got := records(t, l, evidence.Query{Link: named}); !slices.Equal(got, []uint64{a.Seq, b.Seq}) {
+		t.Errorf("by name: got %v", got)
+	}
+	if got := records(t, l, evidence.Query{Link: named.WithUID("2")}); !slices.Equal(got, []uint64{b.Seq}) {
+		t.Errorf("by uid: got %v", got)
+	}
+	if got := records(t, l, evidence.Query{Subject: named}); got != nil {
+		t.Errorf("as subject: got %v", got)
+	}
+}
+
 func TestRepeatsAndAmendments(t *testing.T) {
 	l := newLog(t)
 	f := evidence.AccessFacts{RequestID: "a", Outcome: "no-response", Who: -1}

@@ -58,13 +58,18 @@ func (l *Log) ordered(q evidence.Query, size uint64) []evidence.Record {
 	return rs
 }
 
+// Matches reports whether a query selects the record; limits and order are not
+// its business.
+func Matches(r *evidence.Record, q evidence.Query) bool { return matches(r, q) }
+
 func matches(r *evidence.Record, q evidence.Query) bool {
 	switch {
 	case len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
 		q.Source != "" && q.Source != r.Source,
-		!q.Period.IsZero() && !q.Period.Contains(r.Occurred),
+		!q.Period.From.IsZero() && r.Occurred.Before(q.Period.From),
+		!q.Period.To.IsZero() && !r.Occurred.Before(q.Period.To),
 		!q.Subject.IsZero() && q.Subject != r.Subject,
-		!q.Link.IsZero() && q.Link != r.Subject && !slices.Contains(r.Links, q.Link),
+		!q.Link.IsZero() && !r.Holds(q.Link),
 		r.Seq < q.FromSeq:
 		return false
 	}

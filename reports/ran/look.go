@@ -2,7 +2,6 @@ package ran
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"time"
 
@@ -23,51 +22,11 @@ type Look struct {
 // Covered reports whether the source saw its kinds at the instant.
 func (l Look) Covered() bool { return l.Class.Rank() > 0 }
 
-// near is how far around the instant coverage records are read first. A live
-// source leaves at least one each UTC day, which occurs when its stretch ends,
-// so both neighbours are within a day and a little.
-const near = 26 * time.Hour
-
-// edges is how many coverage records are read from either end of the log
-// beside: what is read from history at the start claims times long before its
-// record, and the newest say what was last seen of a source that went silent.
-// A record may hold thousands of looks, so they are few.
-const edges = 8
-
-// narrow is a reader that answers the query for all coverage records with
-// those that can matter for one instant.
-type narrow struct {
-	evidence.Reader
-	at time.Time
-}
-
-// Records yields the coverage records around the instant and at the log's ends.
-func (n narrow) Records(ctx context.Context, q evidence.Query) iter.Seq2[evidence.Record, error] {
-	return func(yield func(evidence.Record, error) bool) {
-		around, first, last := q, q, q
-		around.Period = evidence.Period{From: n.at.Add(-near), To: n.at.Add(near)}
-		first.Limit = edges
-		last.Limit, last.Backward = edges, true
-		seen := map[uint64]bool{}
-		for _, part := range []evidence.Query{around, first, last} {
-			for rec, err := range n.Reader.Records(ctx, part) {
-				if err == nil && seen[rec.Seq] {
-					continue
-				}
-				seen[rec.Seq] = true
-				if !yield(rec, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
-}
-
 // coverage loads what was seen around the instant and tells, source by source,
 // the looks around it and the blind windows within the hour.
 func (b *builder) coverage(ctx context.Context) error {
 	window := b.a.Window
-	cov, err := evidence.LoadCoverage(ctx, narrow{b.r, b.at}, window)
+	cov, err := evidence.LoadCoverage(ctx, evidence.CoverageNear(b.r, window), window)
 	if err != nil {
 		return err
 	}

@@ -364,3 +364,46 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// What links know by name alone is found by that name whatever its uid, in the
+// stored index as in the tail before it.
+func TestQueryByNameWithoutUID(t *testing.T) {
+	ctx := t.Context()
+	loc := openDir(t, filepath.Join(t.TempDir(), "data"), &clock{start})
+	l, err := loc.Store.Create(tenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := evidence.NewRef("app", "prod", "argocd/web")
+	for i, uid := range []string{"1", "2"} {
+		it := state(named.Name, start.Add(time.Duration(i)*time.Hour), map[string]string{"uid": uid})
+		it.Draft.Subject = named.WithUID(uid)
+		mustAppend(t, l, it)
+	}
+	ask := func(when string) {
+		t.Helper()
+		for _, tt := range []struct {
+			q    evidence.Query
+			want int
+		}{{evidence.Query{Link: named}, 2}, {evidence.Query{Link: named.WithUID("2")}, 1}, {evidence.Query{Link: named.WithUID("3")}, 0}, {evidence.Query{Subject: named}, 0}} {
+			got := 0
+			for rec, err := range l.Snapshot().Records(ctx, tt.q) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rec.Subject.Name != named.Name {
+					t.Errorf("%s: found %s", when, rec.Subject)
+				}
+				got++
+			}
+			if got != tt.want {
+				t.Errorf("%s, %+v: got %d records, want %d", when, tt.q, got, tt.want)
+			}
+		}
+	}
+	ask("in the tail")
+	if err := l.WaitIndexed(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ask("in the index")
+}
