@@ -32,7 +32,10 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/claim":        {"evidence", ""},
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 	"evidence/lineage":      {"evidence", ""},
-	"evidence/witness":      {"evidence evidence/chain", "golang.org/x/mod"},
+
+	"evidence/lineage/lineagetest": {"evidence evidence/evidencetest", ""},
+
+	"evidence/witness": {"evidence evidence/chain", "golang.org/x/mod"},
 
 	"evidence/timestamp":               {"", "golang.org/x/mod"},
 	"evidence/timestamp/timestamptest": {"", "github.com/digitorus/timestamp github.com/digitorus/pkcs7"},
@@ -85,6 +88,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
 	"reports/ran":      {"evidence reports", ""},
 	"reports/timeline": {"evidence reports", ""},
+	"reports/trace":    {"evidence evidence/lineage reports", ""},
 
 	"cmd/internal/cli":         {"evidence evidence/problem reports", "github.com/vbauerster/mpb/v8 golang.org/x/term"},
 	"cmd/internal/schedule":    {"evidence", "github.com/robfig/cron/v3"},
@@ -111,7 +115,7 @@ var lattice = map[string]struct{ ours, others string }{
 var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
 	"evidence/claim": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
-	"reports/ran": "os net net/http", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
+	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",
 }

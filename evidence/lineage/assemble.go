@@ -13,7 +13,7 @@ import (
 // beside are the steps that belong to a node whichever way the walk went: how a
 // commit was reviewed and built, what is known of an image. The other way their
 // far ends are told too, and not gone on from.
-var beside = []Step{StepProposed, StepRan, StepChecked, StepReported, StepScanned, StepDescribed, StepSigned}
+var beside = []Step{StepProposed, StepRan, StepChecked, StepReported, StepScanned, StepDescribed, StepSigned, StepThrough}
 
 // trace walks and puts the answer together.
 func (w *walker) trace(ctx context.Context, start end) (*Trace, error) {

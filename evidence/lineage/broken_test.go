@@ -6,6 +6,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/lineage"
+	"evidenced/evidence/lineage/lineagetest"
 )
 
 // TestBrokenChains leaves something out of the story: the trace says which link
@@ -43,7 +44,7 @@ func TestBrokenChains(t *testing.T) {
 			"the commit it runs", lineage.NoRecord, "argocd/prod"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := (&story{log: newLog(t), without: tt.without}).tell()
+			l := lineagetest.Tell(tt.without...)
 			tr := walk(t, l, tt.start, tt.opt)
 			for _, m := range tr.Missing {
 				if m.Node == tt.node && strings.Contains(m.What, tt.what) {
@@ -60,8 +61,7 @@ func TestBrokenChains(t *testing.T) {
 
 // A blind window where the record would lie is said with its cause.
 func TestMissingNamesBlindWindows(t *testing.T) {
-	s := &story{log: newLog(t), without: []string{"pipeline", "check", "cover pipeline.run", "cover pipeline.check"}}
-	l := s.tell()
+	l := lineagetest.Tell("pipeline", "check", "cover pipeline.run", "cover pipeline.check")
 	kinds := []evidence.Kind{evidence.PipelineRun, evidence.PipelineCheck}
 	l.Cover("github/acme", evidence.Continuous, evidence.Period{From: at(5, 0), To: at(10, 0)}, "", kinds...)
 	l.Cover("github/acme", evidence.Blind, evidence.Period{From: at(10, 0), To: at(11, 30)}, "503 from server", kinds...)
@@ -81,12 +81,12 @@ func TestMissingNamesBlindWindows(t *testing.T) {
 // A name that two things bore within the time asked about is ambiguous; a tag
 // that was moved is too.
 func TestAmbiguousNames(t *testing.T) {
-	l := (&story{log: newLog(t)}).tell()
-	s := &story{log: l}
+	l := lineagetest.Tell()
+	s := &lineagetest.Story{Log: l}
 	again := pod.WithUID("pod-2")
-	s.add("pod-end", evidence.RuntimePod, evidence.OpEnd, at(13, 20), pod, podFacts("web-7d9f-x2x", "pod-1", child), nil)
-	s.add("pod-again", evidence.RuntimePod, evidence.OpSet, at(13, 21), again, podFacts("web-7d9f-x2x", "pod-2", oldImage), nil, image(oldImage), tag, copyRef)
-	s.add("moved", evidence.ArtifactImage, evidence.OpSet, at(13, 30), newRef("artifact", "main", "acme/web@"+oldImage), evidence.ArtifactFacts{
+	s.Add("pod-end", evidence.RuntimePod, evidence.OpEnd, at(13, 20), pod, podFacts("web-7d9f-x2x", "pod-1", child), nil)
+	s.Add("pod-again", evidence.RuntimePod, evidence.OpSet, at(13, 21), again, podFacts("web-7d9f-x2x", "pod-2", oldImage), nil, image(oldImage), tag, copyRef)
+	s.Add("moved", evidence.ArtifactImage, evidence.OpSet, at(13, 30), newRef("artifact", "main", "acme/web@"+oldImage), evidence.ArtifactFacts{
 		Registry: "registry.example", Project: "acme", Repository: "web", Digest: oldImage, Tags: []evidence.ArtifactTag{{Name: "1.4"}}}, nil, image(oldImage), tag)
 	find := func(tr *lineage.Trace, node string) *lineage.Missing {
 		for i, m := range tr.Missing {

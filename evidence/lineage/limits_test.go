@@ -12,14 +12,15 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/lineage"
+	"evidenced/evidence/lineage/lineagetest"
 )
 
 // crowd adds so many pods that run one image.
 func crowd(l *evidencetest.Log, n int) {
-	s := &story{log: l}
+	s := &lineagetest.Story{Log: l}
 	for i := range n {
 		uid := fmt.Sprint("crowd-", i)
-		s.add(uid, evidence.RuntimePod, evidence.OpSet, at(9, 0), newRef("pod", "prod", "t/"+uid).WithUID(uid), map[string]any{"name": uid}, nil, image(child), account)
+		s.Add(uid, evidence.RuntimePod, evidence.OpSet, at(9, 0), newRef("pod", "prod", "t/"+uid).WithUID(uid), map[string]any{"name": uid}, nil, image(child), account)
 	}
 }
 
@@ -41,7 +42,7 @@ func TestLimitsAreSaid(t *testing.T) {
 
 func TestWalkFailsWithItsReader(t *testing.T) {
 	boom := errors.New("boom")
-	l := (&story{log: newLog(t)}).tell()
+	l := lineagetest.Tell()
 	l.Fail("Records", boom)
 	if _, err := lineage.Walk(t.Context(), l, pod, lineage.Options{}); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
@@ -57,7 +58,7 @@ func TestWalkFailsWithItsReader(t *testing.T) {
 // A thing that the log never heard of is a trace of one node, with what is
 // missing.
 func TestUnknownStart(t *testing.T) {
-	l := (&story{log: newLog(t)}).tell()
+	l := lineagetest.Tell()
 	tr := walk(t, l, commit(strings.Repeat("1", 40)), lineage.Options{})
 	if len(tr.Nodes) != 1 || len(tr.Links) != 0 || len(tr.Missing) == 0 {
 		t.Errorf("got %s", print(tr))
@@ -117,19 +118,19 @@ func indexed(l *evidencetest.Log) byLink {
 // large is a log of about n records: the story, and other applications with
 // changes, pods and reads of their own.
 func large(t testing.TB, n int) *evidencetest.Log {
-	l := (&story{log: newLog(t)}).tell()
+	l := lineagetest.Tell()
 	for i := 0; l.Size() < uint64(n); i++ {
 		sha, digest := fmt.Sprintf("%040x", i+1), fmt.Sprintf("sha256:%064x", i+1)
 		when := at(5, 0).Add(time.Duration(i) * time.Second)
 		name := fmt.Sprint("other-", i%500)
 		application := newRef("app", "prod", "argocd/"+name).WithUID(name)
-		s := &story{log: l}
-		s.add(fmt.Sprint("c", i), evidence.ChangeCommit, evidence.OpEvent, when, commit(sha), evidence.CommitFacts{Repo: "acme/shop", SHA: sha, Author: -1, Committer: -1}, nil)
-		s.add(fmt.Sprint("s", i), evidence.DeploySync, evidence.OpEvent, when, application, evidence.SyncFacts{App: application.Name, Phase: "Succeeded", Revisions: []string{sha}, Initiator: -1}, nil, commit(sha))
-		s.add(fmt.Sprint("p", i), evidence.PipelineRun, evidence.OpEvent, when, newRef("pipeline", "acme", fmt.Sprint("acme/shop/", i)), evidence.PipelineFacts{SHA: sha, Actor: -1, Trigger: -1}, nil, commit(sha))
-		s.add(fmt.Sprint("a", i), evidence.SecretAccess, evidence.OpEvent, when, newRef("secret", "prod", "kv/"+name), evidence.AccessFacts{RequestID: fmt.Sprint("q", i), Outcome: "ok", Reading: true, Who: -1}, nil,
+		s := &lineagetest.Story{Log: l}
+		s.Add(fmt.Sprint("c", i), evidence.ChangeCommit, evidence.OpEvent, when, commit(sha), evidence.CommitFacts{Repo: "acme/shop", SHA: sha, Author: -1, Committer: -1}, nil)
+		s.Add(fmt.Sprint("s", i), evidence.DeploySync, evidence.OpEvent, when, application, evidence.SyncFacts{App: application.Name, Phase: "Succeeded", Revisions: []string{sha}, Initiator: -1}, nil, commit(sha))
+		s.Add(fmt.Sprint("p", i), evidence.PipelineRun, evidence.OpEvent, when, newRef("pipeline", "acme", fmt.Sprint("acme/shop/", i)), evidence.PipelineFacts{SHA: sha, Actor: -1, Trigger: -1}, nil, commit(sha))
+		s.Add(fmt.Sprint("a", i), evidence.SecretAccess, evidence.OpEvent, when, newRef("secret", "prod", "kv/"+name), evidence.AccessFacts{RequestID: fmt.Sprint("q", i), Outcome: "ok", Reading: true, Who: -1}, nil,
 			newRef("request", "prod", fmt.Sprint("q", i)), newRef("secret", "prod", "kv/"+name), newRef("account", "prod", "t/"+name))
-		s.add(fmt.Sprint("g", i), evidence.ArtifactScan, evidence.OpEvent, when, newRef("artifact", "main", fmt.Sprint("acme/web@", digest)), evidence.ScanFacts{Digest: digest}, nil, image(digest))
+		s.Add(fmt.Sprint("g", i), evidence.ArtifactScan, evidence.OpEvent, when, newRef("artifact", "main", fmt.Sprint("acme/web@", digest)), evidence.ScanFacts{Digest: digest}, nil, image(digest))
 	}
 	return l
 }

@@ -26,7 +26,7 @@ type expectation struct {
 
 var expectations = []expectation{
 	{stage: Commit, either: true, steps: []Step{StepProposed, StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the request that brought it and who approved it"},
-	{stage: Commit, either: true, steps: []Step{StepRan, StepChecked, StepReported}, kinds: []evidence.Kind{evidence.PipelineRun, evidence.PipelineCheck}, what: "the pipeline that ran on it"},
+	{stage: Commit, either: true, steps: []Step{StepRan, StepChecked, StepReported}, kinds: []evidence.Kind{evidence.PipelineRun}, what: "the pipeline that ran on it"},
 	{stage: Commit, forward: true, steps: []Step{StepBuilt, StepSynced, StepRunBy, StepDeclared, StepReleased, StepProposed}, kinds: []evidence.Kind{evidence.ArtifactImage, evidence.DeploySync, evidence.DeployState}, what: "an image built from it or a deployment of it"},
 	{stage: Change, either: true, steps: []Step{StepReviews}, kinds: []evidence.Kind{evidence.ChangeReview}, what: "its reviews", unless: reviewsRead},
 	{stage: Change, forward: true, steps: []Step{StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the commit it landed as", unless: notMerged},
@@ -230,8 +230,10 @@ func (w *walker) why(ctx context.Context, t *Trace, n *Node, x *expectation) err
 // looked tells "nothing there" from "nobody looked".
 func (w *walker) looked(cov *evidence.Coverage, m *Missing, window evidence.Period) {
 	more := 0
+	var silent []evidence.Kind
 	for _, k := range m.Kinds {
 		if len(cov.Sources(k)) == 0 {
+			silent = append(silent, k)
 			continue
 		}
 		for _, u := range cov.Uncovered(k, evidence.Reconstructed, window) {
@@ -245,6 +247,10 @@ func (w *walker) looked(cov *evidence.Coverage, m *Missing, window evidence.Peri
 	names := make([]string, len(m.Sources))
 	for i, s := range m.Sources {
 		names[i] = string(s)
+	}
+	if len(silent) > 0 {
+		m.Why, m.Says = NotConfigured, "no source of this log tells "+kindNames(silent)+", and "+strings.Join(names, ", ")+" tells none"
+		return
 	}
 	if len(m.Windows) == 0 {
 		m.Why, m.Says = NoRecord, "no record, though "+strings.Join(names, ", ")+" was looked at throughout"

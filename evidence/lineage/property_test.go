@@ -11,6 +11,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/lineage"
+	"evidenced/evidence/lineage/lineagetest"
 )
 
 // random fills a log with states and events over few names, so that they meet:
@@ -22,7 +23,7 @@ func random(rt *rapid.T, l *evidencetest.Log) []evidence.Ref {
 		return at(6, 0).Add(time.Duration(rapid.IntRange(0, 7).Draw(rt, label)) * time.Hour)
 	}
 	pick := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(rt, label) }
-	s := &story{log: l}
+	s := &lineagetest.Story{Log: l}
 	var refs []evidence.Ref
 	note := func(rs ...evidence.Ref) {
 		for _, r := range rs {
@@ -47,27 +48,27 @@ func random(rt *rapid.T, l *evidencetest.Log) []evidence.Ref {
 		es := object("ExternalSecret.external-secrets.io/t/"+given.Name[2:], uid)
 		switch rapid.IntRange(0, 6).Draw(rt, "kind") {
 		case 0:
-			s.add(name, evidence.DeployState, op, when, application, evidence.DeployFacts{App: application.Name, UID: uid, SyncedRevisions: []string{sha}, Sync: "Synced", Images: []string{"r/i@" + digest}}, nil, commit(sha), image(digest))
+			s.Add(name, evidence.DeployState, op, when, application, evidence.DeployFacts{App: application.Name, UID: uid, SyncedRevisions: []string{sha}, Sync: "Synced", Images: []string{"r/i@" + digest}}, nil, commit(sha), image(digest))
 			note(application, commit(sha), image(digest))
 		case 1:
-			s.add(name, evidence.RuntimeWorkload, op, when, deployment, map[string]any{"n": i, "app": application.Name}, nil, application.WithUID(""), given)
+			s.Add(name, evidence.RuntimeWorkload, op, when, deployment, map[string]any{"n": i, "app": application.Name}, nil, application.WithUID(""), given)
 			note(deployment, application.WithUID(""), given)
 		case 2:
-			s.add(name, evidence.RuntimePod, op, when, running, map[string]any{"n": i}, nil, image(digest), deployment, given, account)
+			s.Add(name, evidence.RuntimePod, op, when, running, map[string]any{"n": i}, nil, image(digest), deployment, given, account)
 			note(running, image(digest), given, account)
 		case 3:
-			s.add(name, evidence.SecretSync, op, when, es, map[string]any{"n": i}, nil, given, sec)
+			s.Add(name, evidence.SecretSync, op, when, es, map[string]any{"n": i}, nil, given, sec)
 			note(es, given, sec)
 		case 4:
 			q := newRef("request", "prod", name)
-			s.add(name, evidence.SecretAccess, evidence.OpEvent, when, sec, evidence.AccessFacts{RequestID: name, Outcome: "ok", Reading: true, Who: -1}, nil, q, sec, account)
+			s.Add(name, evidence.SecretAccess, evidence.OpEvent, when, sec, evidence.AccessFacts{RequestID: name, Outcome: "ok", Reading: true, Who: -1}, nil, q, sec, account)
 			note(q, sec, account)
 		case 5:
-			s.add(name, evidence.DeploySync, evidence.OpEvent, when, application, evidence.SyncFacts{App: application.Name, UID: uid, Phase: "Succeeded", Revisions: []string{sha}, Initiator: -1}, nil, newRef("sync", "prod", name), commit(sha))
+			s.Add(name, evidence.DeploySync, evidence.OpEvent, when, application, evidence.SyncFacts{App: application.Name, UID: uid, Phase: "Succeeded", Revisions: []string{sha}, Initiator: -1}, nil, newRef("sync", "prod", name), commit(sha))
 			note(application, commit(sha), newRef("sync", "prod", name))
 		case 6:
 			line := newRef("line", "prod", name)
-			s.add(name, evidence.AccessAudit, evidence.OpEvent, when, line, evidence.AuditFacts{ID: name, Platform: "kubernetes", Outcome: "ok", Who: -1, Behind: -1}, nil, running.WithUID(""))
+			s.Add(name, evidence.AccessAudit, evidence.OpEvent, when, line, evidence.AuditFacts{ID: name, Platform: "kubernetes", Outcome: "ok", Who: -1, Behind: -1}, nil, running.WithUID(""))
 			note(line, running.WithUID(""))
 		}
 	}

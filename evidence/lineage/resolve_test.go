@@ -8,10 +8,11 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/lineage"
+	"evidenced/evidence/lineage/lineagetest"
 )
 
 func TestResolve(t *testing.T) {
-	l := (&story{log: newLog(t)}).tell()
+	l := lineagetest.Tell()
 	for _, tt := range []struct {
 		text string
 		at   time.Time
@@ -73,9 +74,9 @@ func TestResolve(t *testing.T) {
 
 // A name of several things lists them all.
 func TestResolveListsCandidates(t *testing.T) {
-	l := (&story{log: newLog(t)}).tell()
-	s := &story{log: l}
-	s.add("twin", evidence.RuntimePod, evidence.OpSet, at(13, 0), newRef("pod", "prod", "tenant-7/web").WithUID("p"), podFacts("web", "p", child), nil, image(child))
+	l := lineagetest.Tell()
+	s := &lineagetest.Story{Log: l}
+	s.Add("twin", evidence.RuntimePod, evidence.OpSet, at(13, 0), newRef("pod", "prod", "tenant-7/web").WithUID("p"), podFacts("web", "p", child), nil, image(child))
 	w, err := lineage.Parse("tenant-7/web")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{main, child, "tenant-7/web app", "app:prod/argocd/web#u", "#12", "record 7", "https://h.example/x", "kv/data/a/b", "x!1", "certificate a/b", "a@sha256:00", "ns  x", "\u202eapp x/y", "99999999999999999999"} {
 		f.Add(s)
 	}
-	l := (&story{log: newLog(f)}).tell()
+	l := lineagetest.Tell()
 	f.Fuzz(func(t *testing.T, text string) {
 		w, err := lineage.Parse(text)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/lineage"
+	"evidenced/evidence/lineage/lineagetest"
 )
 
 // print writes a trace for people who compare.
@@ -84,7 +85,7 @@ func TestWholeChains(t *testing.T) {
 		{"artifact-window", newRef("artifact", "main", "acme/web@"+child), lineage.Options{Window: evidence.Period{From: at(13, 0), To: at(14, 0)}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := (&story{log: newLog(t)}).tell()
+			l := lineagetest.Tell()
 			evidencetest.Golden(t, tt.name+".txt", []byte(print(walk(t, l, tt.start, tt.opt))))
 		})
 	}
@@ -104,7 +105,7 @@ func ids(t *lineage.Trace, pick func(lineage.Node) bool) []string {
 // TestTimeKeepsChainsApart: what an application ran before does not lead to
 // what it runs now.
 func TestTimeKeepsChainsApart(t *testing.T) {
-	l := (&story{log: newLog(t)}).tell()
+	l := lineagetest.Tell()
 	tr := walk(t, l, commit(old), lineage.Options{Direction: lineage.Forward})
 	if _, ok := tr.Node(pod.String()); ok {
 		t.Errorf("the old commit leads to the new pod:\n%s", print(tr))
