@@ -86,6 +86,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/coverage": {"evidence reports", ""},
 	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
+	"reports/people":   {"evidence reports reports/timeline", ""},
 	"reports/ran":      {"evidence reports", ""},
 	"reports/timeline": {"evidence reports", ""},
 	"reports/trace":    {"evidence evidence/lineage reports", ""},
@@ -95,7 +96,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/telemetry":   {"evidence", "github.com/VictoriaMetrics/metrics"},
 	"cmd/internal/config":      {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/problem mappings reports reports/coverage reports/ran reports/timeline store", "golang.org/x/sys"},
+	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/lineage evidence/problem mappings reports reports/coverage reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors " +
 		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
@@ -115,7 +116,7 @@ var lattice = map[string]struct{ ours, others string }{
 var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
 	"evidence/claim": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "reports": "os net net/http os/exec",
-	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
+	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/people": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",
 }

@@ -128,8 +128,8 @@ func (p *PersonLinks) Records(token ID) []PersonLink {
 // native id in common, or one is the forge's own no-reply address of the
 // other. It is a reason to ask, not an answer.
 func SharesName(a, b Identity) bool {
-	for _, x := range knownAs(a) {
-		for _, y := range knownAs(b) {
+	for _, x := range KnownAs(a) {
+		for _, y := range KnownAs(b) {
 			if strings.EqualFold(x, y) {
 				return true
 			}
@@ -138,9 +138,9 @@ func SharesName(a, b Identity) bool {
 	return false
 }
 
-// knownAs lists what a person may be recognised by. A forge's no-reply
+// KnownAs lists what a person may be recognised by. A forge's no-reply
 // address, ID+LOGIN@users.noreply.HOST, gives id and login.
-func knownAs(id Identity) []string {
+func KnownAs(id Identity) []string {
 	var ns []string
 	for _, n := range []string{id.NativeID, id.Names.Login, id.Names.Mail} {
 		if n != "" {

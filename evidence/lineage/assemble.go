@@ -13,7 +13,7 @@ import (
 // beside are the steps that belong to a node whichever way the walk went: how a
 // commit was reviewed and built, what is known of an image. The other way their
 // far ends are told too, and not gone on from.
-var beside = []Step{StepProposed, StepRan, StepChecked, StepReported, StepScanned, StepDescribed, StepSigned, StepThrough}
+var beside = []Step{StepProposed, StepPushed, StepRan, StepChecked, StepReported, StepScanned, StepDescribed, StepSigned, StepThrough}
 
 // trace walks and puts the answer together.
 func (w *walker) trace(ctx context.Context, start end) (*Trace, error) {
@@ -152,8 +152,7 @@ func (b *assembly) asides(ctx context.Context) error {
 				b.w.cut[fmt.Sprintf("only %d things beside one were told", besidePer)]++
 				continue
 			}
-			b.aside(n, l, far)
-			if far.stage != Change {
+			if !b.aside(n, l, far) {
 				continue
 			}
 			of, err := b.w.visit(ctx, far)
@@ -161,8 +160,11 @@ func (b *assembly) asides(ctx context.Context) error {
 				return err
 			}
 			for _, r := range of.links {
-				if r.step == StepReviews && b.nodes[far.id] != nil {
+				switch {
+				case far.stage == Change && r.step == StepReviews:
 					b.aside(b.nodes[far.id], r, r.from)
+				case r.step == StepSame && r.from.id == far.id:
+					b.aside(b.nodes[far.id], r, r.to) // who bears the name
 				}
 			}
 		}
@@ -182,16 +184,18 @@ func (l *link) aside(id string) (end, bool) {
 	return end{}, false
 }
 
-func (b *assembly) aside(n *Node, l *link, far end) {
+// aside adds a link that belongs to a node; false when it does not hold then.
+func (b *assembly) aside(n *Node, l *link, far end) bool {
 	held := b.spans[n.ID].and(l.spans)
 	if len(held) == 0 {
-		return
+		return false
 	}
 	if b.nodes[far.id] == nil {
 		b.nodes[far.id] = &Node{ID: far.id, Ref: far.ref, Stage: far.stage, Beside: true, Steps: n.Steps + 1}
 	}
 	b.spans[far.id] = b.spans[far.id].or(held)
 	b.link(l, held, true)
+	return true
 }
 
 // contract joins a thing known by name with the one that bears the name, where

@@ -89,7 +89,7 @@ var making = []evidence.Kind{
 var using = []evidence.Kind{evidence.SecretAccess, evidence.AccessAudit, evidence.RegistryAudit}
 
 // used are the stages that records of use may name.
-var used = []Stage{Image, Tag, Pod, Copy, Secret, Account, Access, Audit, SecretSync, Certificate, CertRequest, Issuer, Other}
+var used = []Stage{Commit, Image, Tag, Pod, Copy, Secret, Account, Access, Audit, SecretSync, Certificate, CertRequest, Issuer, Other}
 
 // derive reads the links of a record. A state that ended makes none, nor does
 // one whose content is closed.

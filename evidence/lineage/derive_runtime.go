@@ -134,6 +134,11 @@ func (r *reading) auditLine() {
 	for at, c := range r.refs("copy", "pod", "object") {
 		r.add(thing(c), self, step, BySource, r.field(at, []string{c.UID, last(c.Name, "/")}, "uid", "name"))
 	}
+	for at, c := range r.refs("commit") {
+		if slices.Contains(f.Changed, "to "+c.Name) { // a branch moved to it
+			r.add(thing(c), self, StepPushed, BySource, r.field(at, []string{"to " + c.Name}, "changed")).after = r.rec.Occurred
+		}
+	}
 	inside := slices.Contains([]string{"exec", "attach", "portforward", "ephemeralcontainers"}, f.Subresource)
 	if f.Resource != "secrets" && !inside {
 		return

@@ -48,9 +48,9 @@ func TestResolve(t *testing.T) {
 		{"req-read-pod", time.Time{}, []string{requestRef("read-pod").String()}},
 		{"velero/daily-1 backup", time.Time{}, []string{backup.WithUID("").String()}},
 		{"Backup.velero.io/velero/daily-1", time.Time{}, []string{backup.WithUID("").String()}},
-		{"record 24", time.Time{}, []string{pod.String()}},
-		{"#21", time.Time{}, []string{app.String()}},
-		{"13", time.Time{}, []string{""}}, // a scan has no reference of its own
+		{"record 25", time.Time{}, []string{pod.String()}},
+		{"#22", time.Time{}, []string{app.String()}},
+		{"14", time.Time{}, []string{""}}, // a scan has no reference of its own
 		{"record 99999", time.Time{}, nil},
 	} {
 		w, err := lineage.Parse(tt.text)

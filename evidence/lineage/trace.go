@@ -68,6 +68,7 @@ const (
 	StepReviewed  Step = "reviewed in" // commit, review
 	StepReviews   Step = "reviews"     // review, change
 	StepLanded    Step = "landed as"   // change, commit
+	StepPushed    Step = "pushed in"   // commit, audit line
 	StepRan       Step = "ran"         // commit, change or pipeline, pipeline
 	StepChecked   Step = "checked by"  // commit or pipeline, check
 	StepReported  Step = "reported in" // commit or pipeline, report

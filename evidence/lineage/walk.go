@@ -179,9 +179,17 @@ func (w *walker) visit(ctx context.Context, e end) (*visited, error) {
 	return v, w.sameHost(ctx, v)
 }
 
-// uses reads what was done with a thing.
+// uses reads what was done with a thing. How a commit was pushed belongs to its
+// making: that counts whenever it was.
 func (w *walker) uses(ctx context.Context, e end) ([]evidence.Record, error) {
-	return w.query(ctx, evidence.Query{Link: e.ref, Kinds: using, Period: w.b.uses, Backward: true}, usesPerNode)
+	q := evidence.Query{Link: e.ref, Kinds: using, Period: w.b.uses, Backward: true}
+	if e.stage == Commit || e.stage == Audit {
+		q.Kinds, q.Period = []evidence.Kind{evidence.AccessAudit}, evidence.Period{To: w.b.made}
+		if w.b.uses.To.After(w.b.made) {
+			q.Period.To = w.b.uses.To
+		}
+	}
+	return w.query(ctx, q, usesPerNode)
 }
 
 // join turns the records that name a thing into its links.
@@ -275,9 +283,12 @@ func (w *walker) event(ctx context.Context, v *visited, rec *evidence.Record) er
 	for _, e := range touching(derive(rec), v.id) {
 		held := always
 		switch {
-		case use && !w.b.instant:
+		case use && e.step != StepPushed && !w.b.instant:
 			held = spans{{From: rec.Occurred, To: rec.Occurred.Add(time.Nanosecond)}}
-		case use:
+		case use && e.step != StepPushed:
+			if !w.b.uses.Contains(rec.Occurred) {
+				continue
+			}
 		case !w.b.made.IsZero() && rec.Basis != evidence.BasisClaimed && !e.after.Before(w.b.made):
 			continue
 		case e.step == StepDeployed:

@@ -67,7 +67,7 @@ func TestAnswers(t *testing.T) {
 		{"broken", []string{"revision", "secret-sync", "cover secret.sync"}, "pod tenant-7/web-7d9f-x2x", trace.Options{Options: lineage.Options{At: lineagetest.At(13, 0)}}},
 		{"certificate", nil, "certificate tenant-7/web-tls", trace.Options{Options: lineage.Options{Window: evidence.Period{From: lineagetest.At(8, 0), To: lineagetest.At(14, 0)}}}},
 		{"backup", nil, "velero/daily-1 backup", trace.Options{}},
-		{"scan", nil, "record 13", trace.Options{Options: lineage.Options{Direction: lineage.Backward}}},
+		{"scan", nil, "record 14", trace.Options{Options: lineage.Options{Direction: lineage.Backward}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := build(t, lineagetest.Tell(tt.without...), tt.asked, tt.opt)

@@ -41,6 +41,16 @@ type question struct {
 }
 
 func (c *call) question(ctx context.Context, p Common) (*question, error) {
+	q, err := c.anyQuestion(p)
+	if err != nil {
+		return nil, err
+	}
+	q.tenant, err = c.tenant(ctx, p.Tenant)
+	return q, err
+}
+
+// anyQuestion is question before its tenant is known.
+func (c *call) anyQuestion(p Common) (*question, error) {
 	q := &question{zone: c.Zone(), now: c.Now().UTC()}
 	if p.Zone != "" {
 		z, err := cli.Zone(p.Zone)
@@ -50,9 +60,7 @@ func (c *call) question(ctx context.Context, p Common) (*question, error) {
 		q.zone = z
 	}
 	q.style = reports.Style{Width: p.Width, Colour: p.Colour, Zone: q.zone}
-	var err error
-	q.tenant, err = c.tenant(ctx, p.Tenant)
-	return q, err
+	return q, nil
 }
 
 // tenantOrAll returns the named tenant alone, and all of them when none is

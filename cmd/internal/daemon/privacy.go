@@ -90,7 +90,11 @@ func (e *Engine) Link(ctx context.Context, t evidence.Tenant, rq store.LinkReque
 	if err != nil {
 		return err
 	}
-	return log.Link(ctx, rq)
+	if err := log.Link(ctx, rq); err != nil {
+		return err
+	}
+	// Whom it links stands in the tenant's log alone.
+	return e.admin(context.WithoutCancel(ctx), "identity.link", map[string]string{"tenant": t.String(), "by": rq.By, "end": strconv.FormatBool(rq.End)})
 }
 
 // BackupKeys implements api.Privacy.

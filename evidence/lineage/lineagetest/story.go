@@ -90,7 +90,9 @@ func NewLog() *evidencetest.Log {
 }
 
 // Tell returns a log with the whole story but for what is left out.
-func Tell(without ...string) *evidencetest.Log { return (&Story{Log: NewLog(), Without: without}).tell() }
+func Tell(without ...string) *evidencetest.Log {
+	return (&Story{Log: NewLog(), Without: without}).tell()
+}
 
 var sourceOf = map[evidence.Kind]evidence.SourceID{
 	evidence.ChangeCommit: "github/acme", evidence.ChangeMerge: "github/acme", evidence.ChangeReview: "github/acme",
@@ -162,6 +164,10 @@ func (s *Story) change() {
 }
 
 func (s *Story) build() {
+	s.Add("push", evidence.AccessAudit, evidence.OpEvent, At(10, 0), newRef("line", "acme", "acme/shop/push-7"), evidence.AuditFacts{
+		Platform: "github", ID: "7", Action: "push", Container: "acme/shop", Resource: "ref", Name: "refs/heads/main", Outcome: "ok", Who: 0, Behind: -1,
+		Changed: []string{"from " + Old, "to " + Main},
+	}, people(person(evidence.RoleInitiator, "github:acme", "alice", evidence.ProofAuthenticated)), Commit(Old), Commit(Main))
 	s.Add("pipeline", evidence.PipelineRun, evidence.OpEvent, At(10, 1), Pipeline, evidence.PipelineFacts{
 		Repo: "acme/shop", ID: "77", Attempt: 1, SHA: Main, Status: "success", Native: "success", Actor: -1, Trigger: -1,
 	}, nil, Commit(Main))
