@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"evidenced/evidence"
@@ -74,7 +75,7 @@ func (p *people) same(ctx context.Context, a, b evidence.Party, at time.Time) (t
 		for _, o := range others {
 			switch {
 			case m.Token == o.Token:
-				return yes, ""
+				return yes, p.linkedBy(a, b, at)
 			case m.Realm != o.Realm:
 			case m.Names.Shared || o.Names.Shared:
 				shared = true
@@ -94,6 +95,14 @@ func (p *people) same(ctx context.Context, a, b evidence.Party, at time.Time) (t
 		return no, ""
 	}
 	return unknown, "accounts of different realms are not linked (" + x.Realm + ", " + y.Realm + ")"
+}
+
+// linkedBy says what makes two accounts one person.
+func (p *people) linkedBy(a, b evidence.Party, at time.Time) string {
+	if l, ok := p.links.Between(a.Token, b.Token, at); ok {
+		return fmt.Sprintf(", under an account that record %d links", l.Seq)
+	}
+	return ", under an account that approved records link through others"
 }
 
 // accounts returns the identities that are one with the token, as far as they

@@ -157,11 +157,11 @@ func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Part
 	for i, m := range makers {
 		switch is, why := p.same(ctx, reviewer, m, q.merged); {
 		case is == yes && i == 0:
-			return answer{is: no, why: own}
+			return answer{is: no, why: own + why}
 		case is == yes && m.Role == evidence.RoleMerger:
-			return answer{is: no, why: "the only reviewer merged the change"}
+			return answer{is: no, why: "the only reviewer merged the change" + why}
 		case is == yes:
-			return answer{is: no, why: "the only reviewer is an author of its commits"}
+			return answer{is: no, why: "the only reviewer is an author of its commits" + why}
 		case is == unknown:
 			unsure = answer{is: unknown, why: why}
 		}

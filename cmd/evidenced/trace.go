@@ -10,7 +10,7 @@ import (
 
 func (p *program) traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "trace REF --tenant TENANT",
+		Use:     "trace REF [--tenant TENANT]",
 		GroupID: "ask",
 		Short:   "How a thing came to be and what came of it: commit, review, image, pod, secret read",
 		Long: "Joins the records of a tenant's log from a commit over review, pipeline and image to what\n" +
@@ -21,7 +21,8 @@ func (p *program) traceCommand() *cobra.Command {
 			"workload, namespace or host, a secret's path, a change (owner/name!7), a record's number\n" +
 			"(\"record 40188\") or a reference as records show it. A word beside a name says what is\n" +
 			"meant: \"tenant-7/web app\", \"pod tenant-7/web-7d9f\", \"certificate tenant-7/web-tls\".\n\n" +
-			"Without --at or a period all time is meant; then only what held at the same time is joined.\n\n" +
+			"Without --at or a period all time is meant; then only what held at the same time is joined.\n" +
+			"Without --tenant every tenant that knows the thing is told by itself.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
 		Example: "  evidenced trace a41c9e2f00000000000000000000000000000002 --tenant tenant-7 --forward\n" +
 			"  evidenced trace \"tenant-7/web app\" --tenant tenant-7 --at \"2026-11-14 14:00\"\n" +

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // TraceParams ask how a thing came to be and what came of it. Without At and
-// without a span all time is meant.
+// without a span all time is meant; without a tenant each that knows the thing is
+// told by itself.
 type TraceParams struct {
 	Common
 	Span
@@ -30,7 +32,7 @@ func tellTrace(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
+	q, err := c.anyQuestion(p.Common)
 	if err != nil {
 		return err
 	}
@@ -43,27 +45,71 @@ func tellTrace(ctx context.Context, c *call) error {
 		return problem.Wrap(problem.Usage, err, "cannot trace").
 			WithHint("name a full commit id, a digest, an application, pod, namespace or host, a secret's path, a record's number or a reference as records show it; evidenced who tells what a person did")
 	}
-	r, err := c.open(ctx, q, period, p.Purpose)
+	if wanted.Number && p.Tenant == "" {
+		return problem.New(problem.Usage, "a record's number means something in one log alone").WithHint("give --tenant")
+	}
+	ts, err := c.tenantOrAll(ctx, p.Tenant)
 	if err != nil {
 		return err
 	}
-	from, err := c.traceable(ctx, r, wanted, opt.At)
-	if err != nil {
-		return err
+	var all []*trace.Answer
+	for _, q.tenant = range ts {
+		r, err := c.open(ctx, q, period, p.Purpose)
+		if err != nil {
+			return err
+		}
+		from, err := c.traceable(ctx, r, wanted, opt.At)
+		if p.Tenant == "" && problem.Is(err, problem.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a, err := trace.Build(ctx, r, wanted.Text, from, opt)
+		if err != nil {
+			return err
+		}
+		all = append(all, a)
 	}
-	a, err := trace.Build(ctx, r, wanted.Text, from, opt)
-	if err != nil {
-		return err
+	if len(all) == 0 {
+		return problem.New(problem.NotFound, "no log knows %s", reports.Terminal(wanted.Text)).
+			WithHint("give the whole name, with its namespace or path, or a reference as evidenced records shows it")
+	}
+	return p.answer(c, q, all)
+}
+
+// answer writes the traces of the tenants that know the thing, as the format
+// asks. A drawing is of one tenant.
+func (p *TraceParams) answer(c *call, q *question, all []*trace.Answer) error {
+	asJSON := p.JSON || p.Format == "json"
+	if !asJSON && p.Format != "" && p.Format != "text" && len(all) > 1 {
+		var names []string
+		for _, a := range all {
+			names = append(names, a.Tenant.String())
+		}
+		return problem.New(problem.Usage, "%s know %s, and a drawing is of one", reports.Count(len(all), "tenant"), reports.Terminal(p.Ref)).
+			WithHint("give --tenant, one of %s", strings.Join(names, ", "))
 	}
 	switch {
-	case p.JSON || p.Format == "json":
-		return c.document(a)
+	case asJSON && p.Tenant != "":
+		return c.document(all[0])
+	case asJSON:
+		return c.document(map[string]any{"tenants": all})
 	case p.Format == "dot":
-		return a.DOT(c.begin(MediaDOT))
+		return all[0].DOT(c.begin(MediaDOT))
 	case p.Format == "svg":
-		return a.SVG(c.begin(MediaSVG))
+		return all[0].SVG(c.begin(MediaSVG))
 	}
-	return a.Text(c.begin(MediaText), q.style)
+	w := c.begin(MediaText)
+	for i, a := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := a.Text(w, q.style); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Media types of drawings.

@@ -83,6 +83,22 @@ func TestTraceAnswers(t *testing.T) {
 	}
 }
 
+// Without a tenant every log is asked, and each that knows the thing answers by
+// itself.
+func TestTraceOfAllTenants(t *testing.T) {
+	w := traced(t)
+	got, err := both(t, w, "trace", api.TraceParams{Ref: lineagetest.Head})
+	if err != nil || !strings.Contains(got.String(), "in tenant-7") || strings.Contains(got.String(), "in tenant-8") {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if got, err = both(t, w, "trace", api.TraceParams{Ref: lineagetest.Head, Format: "json"}); err != nil || !strings.Contains(got.String(), `"tenants": [`) {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if reads, _ := w.Reads(); len(reads) != 16 {
+		t.Errorf("%d sealed reads, want one in each log for each question: %q", len(reads), reads)
+	}
+}
+
 func TestTraceRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -90,6 +106,9 @@ func TestTraceRefusals(t *testing.T) {
 		code   problem.Code
 		want   string
 	}{
+		{"two tenants in one drawing", api.TraceParams{Common: common("all", false), Ref: lineagetest.Head, Format: "svg"}, problem.Usage, "2 tenants know"},
+		{"a record of any log", api.TraceParams{Common: common("all", false), Ref: "record 7"}, problem.Usage, "in one log alone"},
+		{"unknown to all", api.TraceParams{Common: common("all", false), Ref: strings.Repeat("0", 40)}, problem.NotFound, "no log knows"},
 		{"nothing", api.TraceParams{}, problem.Usage, "nothing is named"},
 		{"a person", api.TraceParams{Ref: "person:/AAAAAAAAAAAAAAAAAAAAAA"}, problem.Usage, "no part of a chain"},
 		{"unknown", api.TraceParams{Ref: strings.Repeat("0", 40)}, problem.NotFound, "knows no 000"},
@@ -101,8 +120,15 @@ func TestTraceRefusals(t *testing.T) {
 		{"bad direction", api.TraceParams{Ref: lineagetest.Head, Direction: "up"}, problem.Usage, "no direction"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.params.Tenant = "tenant-7"
-			if _, err := both(t, traced(t), "trace", tc.params); !problem.Is(err, tc.code) || !strings.Contains(err.Error(), tc.want) {
+			w := traced(t)
+			switch tc.params.Tenant {
+			case "all":
+				tc.params.Tenant = ""
+				(&lineagetest.Story{Log: w.Logs[evidence.Unassigned]}).Add("merge", evidence.ChangeMerge, evidence.OpEvent, lineagetest.At(10, 0), lineagetest.Change, evidence.MergeFacts{Number: 412, Author: -1, Merger: -1}, nil, lineagetest.Commit(lineagetest.Head))
+			default:
+				tc.params.Tenant = "tenant-7"
+			}
+			if _, err := both(t, w, "trace", tc.params); !problem.Is(err, tc.code) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %s %q", err, tc.code, tc.want)
 			}
 		})
