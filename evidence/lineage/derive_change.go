@@ -7,8 +7,8 @@ import (
 	"evidenced/evidence"
 )
 
-// merge joins a request with the commits it proposed and the one it landed as.
-// A request that was merged without a commit of its own landed as its head.
+// merge joins a request with the commits it proposed, the one it landed as and
+// the pipelines that ran for it. A request that was merged without a commit of its own landed as its head.
 func (r *reading) merge() {
 	var f evidence.MergeFacts
 	if r.rec.Decode(&f) != nil {
@@ -21,12 +21,16 @@ func (r *reading) merge() {
 		landed = f.HeadSHA
 	}
 	for at, c := range r.links("commit") {
-		if c.Name == f.HeadSHA || slices.Contains(f.Commits, c.Name) {
+		if c.Name == f.HeadSHA || c.Name != landed {
+			// Beside the listed commits, heads that were pushed over.
 			r.add(thing(c), self, StepProposed, BySource, r.field(at, []string{c.Name}, "head_sha", "commits")).after = f.OpenedAt
 		}
 		if merged && c.Name == landed {
 			r.add(self, thing(c), StepLanded, BySource, r.field(at, []string{c.Name}, "merge_sha", "head_sha")).after = f.MergedAt
 		}
+	}
+	for at, p := range r.links("pipeline") {
+		r.add(self, thing(p), StepRan, BySource, at).after = f.OpenedAt
 	}
 }
 
@@ -48,8 +52,13 @@ func (r *reading) pipeline() {
 	for at, c := range r.links("change") {
 		r.add(thing(c), self, StepRan, BySource, r.field(at, []string{last(c.Name, "!")}, "change")).after = r.rec.Occurred
 	}
+	parent, _ := r.facts["parent"].(string)
 	for at, c := range r.links("pipeline") {
-		r.add(thing(c), self, StepRan, BySource, r.field(at, []string{last(c.Name, "/")}, "parent")).after = r.rec.Occurred
+		if parent != "" && (parent == c.Name || parent == last(c.Name, "/")) {
+			r.add(thing(c), self, StepRan, BySource, "/facts/parent").after = r.rec.Occurred
+			continue
+		}
+		r.add(self, thing(c), StepRan, BySource, at).after = r.rec.Occurred // one that it started
 	}
 	for at, i := range r.links("image") {
 		r.add(self, thing(i), StepNamed, BySource, at).after = r.rec.Occurred
@@ -78,6 +87,9 @@ func (r *reading) report() {
 	}
 	for at, i := range r.refs("image") {
 		r.add(self, thing(i), StepNamed, BySource, r.field(at, []string{i.Name}, "digest")).after = r.rec.Occurred
+	}
+	for at, i := range r.refs("imagetag") {
+		r.add(self, thing(i), StepNamed, ByName, r.field(at, []string{i.Name}, "image")).after = r.rec.Occurred
 	}
 }
 

@@ -35,7 +35,6 @@ const maxWanted = 2048
 
 var (
 	objectID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
-	shortID  = regexp.MustCompile(`^[0-9a-f]{7,39}$`)
 	digestID = regexp.MustCompile(`^(?:.*@)?(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
 	number   = regexp.MustCompile(`^(?:record )?#?([0-9]{1,18})$`)
 	hostName = regexp.MustCompile(`^[A-Za-z0-9*_-]+(?:\.[A-Za-z0-9_-]+)+\.?(?::[0-9]{1,5})?$`)
@@ -52,16 +51,6 @@ var words = map[string][]string{
 	"host": {"host"}, "endpoint": {"host", "cert"}, "certificate": {"object:Certificate.cert-manager.io", "host"}, "cert": {"object:Certificate.cert-manager.io", "host"},
 	"backup": {"object:Backup.velero.io"}, "restore": {"object:Restore.velero.io"}, "schedule": {"object:Schedule.velero.io"},
 	"externalsecret": {"object:ExternalSecret.external-secrets.io"}, "issuer": {"object:Issuer.cert-manager.io"}, "clusterissuer": {"object:ClusterIssuer.cert-manager.io"},
-}
-
-// Words lists the words that may stand beside a name, sorted.
-func Words() []string {
-	var ws []string
-	for w := range words {
-		ws = append(ws, w)
-	}
-	slices.Sort(ws)
-	return ws
 }
 
 // Parse reads what somebody typed: a reference as records show it, a record's

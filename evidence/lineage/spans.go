@@ -17,9 +17,6 @@ var always = spans{{To: ever}}
 // next.
 type spans []evidence.Period
 
-// since is all time from t on.
-func since(t time.Time) spans { return spans{{From: t, To: ever}} }
-
 // and returns the instants of both.
 func (s spans) and(o spans) spans {
 	var out spans

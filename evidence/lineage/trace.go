@@ -72,7 +72,7 @@ const (
 	StepRan       Step = "ran"         // commit, change or pipeline, pipeline
 	StepChecked   Step = "checked by"  // commit or pipeline, check
 	StepReported  Step = "reported in" // commit or pipeline, report
-	StepNamed     Step = "names"       // pipeline or report, image
+	StepNamed     Step = "names"       // pipeline or report, image or tag
 	StepReleased  Step = "released as" // commit or pipeline, release
 	StepBuilt     Step = "built into"  // commit, image
 	StepChild     Step = "holds"       // index of images, image

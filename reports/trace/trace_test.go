@@ -204,7 +204,7 @@ func balanced(t *testing.T, dot string) {
 		if open {
 			t.Fatalf("a string is not closed: %s", line)
 		}
-		if strings.Trim(bare, "abcdefghijklmnopqrstuvwxyzARTLR0123456789 =[]{}<>;,-") != "" {
+		if strings.Trim(bare, "abcdefghijklmnopqrstuvwxyzLR0123456789 =[]{}<>;,-") != "" {
 			t.Fatalf("foreign text outside of strings: %q in %s", bare, line)
 		}
 	}
