@@ -163,10 +163,16 @@ func (r *reading) add(from, to end, step Step, proof Proof, field string) *edge 
 }
 
 // refs yields the references of the record that are of one of the schemes,
-// each once, with its place.
+// each once, with its place. A name that stands beside the same name with its
+// uid is left out: the record knows which one it means.
 func (r *reading) refs(schemes ...string) func(func(string, evidence.Ref) bool) {
 	return func(yield func(string, evidence.Ref) bool) {
 		var seen []evidence.Ref
+		for _, l := range append([]evidence.Ref{r.rec.Subject}, r.rec.Links...) {
+			if l.UID != "" {
+				seen = append(seen, l.WithUID(""))
+			}
+		}
 		if slices.Contains(schemes, r.rec.Subject.Scheme) {
 			seen = append(seen, r.rec.Subject)
 			if !yield("/subject", r.rec.Subject) {
