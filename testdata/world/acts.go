@@ -30,13 +30,20 @@ const (
 	Off      Verb = "audit-off"      // the device behind the file is disabled; another one goes on
 	On       Verb = "audit-on"       // and enabled again, with a new salt
 	Renew    Verb = "renew"          // a new certificate: Host, Days
+	Build    Verb = "build"          // a pipeline builds an image of a branch's head and pushes it: Tenant, App, Version, Branch, State
+	Ship     Verb = "ship"           // somebody pushes an image by hand: Tenant, App, Version
+	Backup   Verb = "backup"         // a scheduled backup ends: Tenant, State, Took
+	Restore  Verb = "restore"        // a restore and the check after it are over: Tenant, State, Took, Into, Check; a Title tells that it is no exercise
+	Bind     Verb = "bind"           // a role in a tenant's namespace is given: Tenant, Role, To
+	Unbind   Verb = "unbind"         // and taken away
+	Cluster  Verb = "cluster"        // one request to the cluster's API: Tenant, Op, Path
 	Fault    Verb = "fault"          // a server answers Status and Message from now on, asking to Wait; 0: as usual: Target
 )
 
 func (v Verb) known() bool {
 	switch v {
 	case Push, Force, Open, Review, Merge, Close, Protect, Sync, SyncDone, Drift, Health, Vault, Policy,
-		Rotate, Pack, Copy, Truncate, Off, On, Renew, Fault:
+		Rotate, Pack, Copy, Truncate, Off, On, Renew, Build, Ship, Backup, Restore, Bind, Unbind, Cluster, Fault:
 		return true
 	}
 	return false
@@ -67,6 +74,11 @@ type Act struct {
 	Protect map[string]bool `yaml:"protect"`
 	Host    string          `yaml:"host"`
 	Days    int             `yaml:"days"`
+	Version string          `yaml:"version"`
+	Into    string          `yaml:"into"`  // fresh or live: the namespace restored into
+	Check   string          `yaml:"check"` // passed or failed: the application's own check afterwards; empty: none
+	Role    string          `yaml:"role"`
+	To      string          `yaml:"to"` // who gets it
 	Target  string          `yaml:"target"`
 	Status  int             `yaml:"status"`
 	Wait    time.Duration   `yaml:"wait"`
@@ -91,6 +103,12 @@ func finish(w *World) {
 	for i := range w.Acts {
 		a := &w.Acts[i]
 		a.At = a.At.UTC()
+		if a.Do == Build && a.State == "" {
+			a.State = "success"
+		}
+		if (a.Do == Backup || a.Do == Restore) && a.State == "" {
+			a.State = "Completed"
+		}
 		if a.Do != Sync {
 			continue
 		}

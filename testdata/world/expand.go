@@ -48,7 +48,9 @@ func (o *office) past() {
 	o.add(Act{At: at, Do: Push, By: "kaethe", Branch: "main", Title: "Begin with the shared rules", Edits: all})
 	for i, t := range o.w.Tenants {
 		var edits []Edit
-		for _, a := range o.w.Apps {
+		for j, a := range o.w.Apps {
+			o.add(Act{At: at.Add(time.Duration(i*3+j+5) * 10 * time.Second), Do: Build, By: "kaethe", Branch: "main",
+				Tenant: t.Name, App: a.Name, Version: a.Version})
 			edits = append(edits, Edit{Tenant: t.Name, App: a.Name, Version: a.Version, Replicas: a.Replicas})
 		}
 		o.add(Act{At: at.Add(time.Duration(i+1) * 11 * time.Minute), Do: Push, By: "kaethe", Branch: "main",
@@ -177,6 +179,15 @@ func (o *office) pull(at time.Time, c change) {
 	o.pulls++
 	id := fmt.Sprintf("p%03d", o.pulls)
 	branch := c.tenant + "-" + id
+	// A new version is built first; the commit that declares its digest follows
+	// on the same branch.
+	for _, e := range c.edits {
+		if e.Version != "" {
+			o.add(Act{At: at.Add(-9 * time.Minute), Do: Push, By: c.author, Branch: branch, Title: c.title + ", source",
+				Edits: []Edit{source(e.Tenant, e.App, e.Version)}})
+			o.add(Act{At: at.Add(-8 * time.Minute), Do: Build, By: c.author, Branch: branch, Tenant: e.Tenant, App: e.App, Version: e.Version})
+		}
+	}
 	o.add(Act{At: at, Do: Push, By: c.author, Branch: branch, Title: c.title, Edits: c.edits})
 	at = at.Add(o.minutes(1, 6))
 	o.add(Act{At: at, Do: Open, By: c.author, Pull: id, Branch: branch, Title: c.title})
@@ -201,6 +212,11 @@ func (o *office) pull(at time.Time, c change) {
 	at = at.Add(o.minutes(1, 12))
 	o.add(Act{At: at, Do: Merge, By: merger, Pull: id})
 	o.deploy(at, merger, c.touched)
+}
+
+// source is the change of an application's own source that makes a version.
+func source(tenant, app, version string) Edit {
+	return Edit{File: "src/" + tenant + "/" + app + "/version.txt", Content: version + "\n"}
 }
 
 // deploy syncs what a merge touched: Argo CD soon, people a little later.

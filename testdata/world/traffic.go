@@ -15,6 +15,7 @@ func traffic(w *World) []Act {
 		for _, a := range w.Apps {
 			v.workload(t.Name, a)
 		}
+		v.operator(t.Name)
 	}
 	for d := w.Start; d.Before(w.End); d = d.AddDate(0, 0, 1) {
 		v.pipeline(d)
@@ -38,6 +39,24 @@ func (v *vaultDay) request(at time.Time, by, op, path string) {
 	}
 }
 
+// nights returns what happens by itself each night: a backup of every tenant.
+// tenant-8's are interrupted on the last three nights.
+func nights(w *World) []Act {
+	rnd := rand.New(rand.NewPCG(w.Seed, 3))
+	var acts []Act
+	for d := w.Start.AddDate(0, 0, -2); d.Before(w.End); d = d.AddDate(0, 0, 1) {
+		for i, t := range w.Tenants {
+			a := Act{At: d.Add(time.Hour + time.Duration(4*i)*time.Minute), Do: Backup, Tenant: t.Name,
+				Took: time.Duration(60+rnd.IntN(120)) * time.Second}
+			if t.Name == w.Tenants[len(w.Tenants)-1].Name && w.End.Sub(d) < 72*time.Hour {
+				a.State = "PartiallyFailed"
+			}
+			acts = append(acts, a)
+		}
+	}
+	return acts
+}
+
 // jitter is a duration below max with parts of a second, as real requests have.
 func (v *vaultDay) jitter(max time.Duration) time.Duration {
 	return time.Duration(v.rnd.Int64N(int64(max)))
@@ -54,6 +73,14 @@ func (v *vaultDay) workload(tenant string, a App) {
 			v.request(at.Add(v.jitter(time.Hour)), by, "update", "auth/token/renew-self")
 		}
 		at = at.Add(4*time.Hour - 10*time.Minute + v.jitter(20*time.Minute))
+	}
+}
+
+// operator is the cluster's secret operator: every six hours it copies the
+// tenant's upstream secret into the cluster.
+func (v *vaultDay) operator(tenant string) {
+	for at := v.w.Start.Add(7*time.Minute + v.jitter(time.Minute)); at.Before(v.w.End); at = at.Add(6 * time.Hour) {
+		v.request(at, tenant+"/"+Operator, "read", "kv/data/"+tenant+"/"+Copied)
 	}
 }
 

@@ -20,6 +20,15 @@ import (
 //go:embed people.yaml platform.yaml story.yaml
 var files embed.FS
 
+// Operator is the name of the service account with which the cluster's secret
+// operator reads each tenant's secret Copied, below the tenant's folder, to
+// write it into the Kubernetes Secret CopiedTo.
+const (
+	Operator = "external-secrets"
+	Copied   = "db-proxy/upstream"
+	CopiedTo = "db-proxy-upstream"
+)
+
 // World is the whole history. Acts are sorted by time.
 type World struct {
 	Seed       uint64            `yaml:"seed"`
@@ -121,6 +130,7 @@ func Load() (*World, error) {
 	}
 	w.Acts = append(story.Acts, expand(w)...)
 	w.Acts = append(w.Acts, traffic(w)...)
+	w.Acts = append(w.Acts, nights(w)...)
 	finish(w)
 	if err := w.check(); err != nil {
 		return nil, err
@@ -185,7 +195,7 @@ func (w *World) check() error {
 			pulls[a.Pull] = true
 		}
 		switch a.Do {
-		case Push, Force, Open, Review, Merge, Close, Protect, Policy, Off, On:
+		case Push, Force, Open, Review, Merge, Close, Protect, Policy, Off, On, Build, Ship, Cluster:
 			if _, ok := w.Person(a.By); !ok {
 				return bad("unknown person " + a.By)
 			}
@@ -195,6 +205,12 @@ func (w *World) check() error {
 		}
 		if a.Do == Renew && !hosts[a.Host] {
 			return bad("unknown host " + a.Host)
+		}
+		switch a.Do {
+		case Build, Ship, Backup, Restore, Bind, Unbind, Cluster:
+			if _, ok := w.automation[a.Tenant]; !ok {
+				return bad("unknown tenant " + a.Tenant)
+			}
 		}
 		for _, e := range a.Edits {
 			if _, ok := w.App(e.App); !ok && e.File == "" {

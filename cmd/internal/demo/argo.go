@@ -39,6 +39,7 @@ type argoApp struct {
 	created     time.Time
 	livePrint   string // of what was put there last
 	liveVersion string
+	live        spec            // what was put there last
 	drift       map[string]bool // kinds that differ from what was put there
 	health      string
 	healthAt    time.Time
@@ -168,7 +169,8 @@ func (a *argo) syncDone(act world.Act) error {
 	}
 	main, _ := a.git.mainAt(op.started)
 	p.livePrint = main.prints[p.tenant+"/"+p.app]
-	p.liveVersion = main.head.snap.apps[p.tenant+"/"+p.app].version
+	p.live = main.head.snap.apps[p.tenant+"/"+p.app]
+	p.liveVersion = p.live.version
 	clear(p.drift)
 	if p.health == "Missing" {
 		p.health, p.healthAt = "Healthy", act.At

@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,9 @@ type Platform struct {
 	argo      *argo
 	vault     *vault
 	tls       *endpoints
+	cluster   *cluster
+	builds    *builds
+	registry  *registry
 	faults    map[string]world.Act
 	followers []*follower
 	shown     map[string]verdict // what streams know of each application
@@ -81,7 +85,7 @@ func (p *Platform) prepare() error {
 	if err := os.MkdirAll(filepath.Join(p.dir, "tokens"), 0o700); err != nil {
 		return fmt.Errorf("make the platform's directory: %w", err)
 	}
-	for _, s := range []string{"github", "argocd", "vault"} {
+	for _, s := range servers {
 		p.tokens[s] = secret(p.world.Seed, s+"/token")
 		if s == "vault" {
 			p.tokens[s] = "hvs." + p.tokens[s]
@@ -99,9 +103,19 @@ func (p *Platform) prepare() error {
 	if p.vault, err = newVault(p.world, filepath.Dir(p.AuditFile()), p.tokens["vault"]); err != nil {
 		return err
 	}
-	p.tls, err = newEndpoints(p.world, p.RootsFile(), p.Now)
-	return err
+	if p.tls, err = newEndpoints(p.world, p.RootsFile(), p.Now); err != nil {
+		return err
+	}
+	if p.cluster, err = newCluster(p.world, p.git, p.tls, p.dir); err != nil {
+		return err
+	}
+	p.registry = newRegistry(p.world)
+	p.builds = newBuilds(p.world, p.git, p.registry)
+	return nil
 }
+
+// servers are those that ask for a token.
+var servers = []string{"github", "argocd", "vault", "kubernetes", "harbor"}
 
 // secret makes a secret-looking value that is the same for the same seed and
 // name. It opens nothing but this platform.
@@ -191,12 +205,15 @@ func (p *Platform) play(a world.Act) error {
 	case world.Sync:
 		return p.argo.sync(a)
 	case world.SyncDone:
-		return p.argo.syncDone(a)
+		return p.landed(a)
 	case world.Drift:
-		return p.argo.driftAct(a)
+		return p.drift(a)
 	case world.Health:
 		return p.argo.healthAct(a)
 	case world.Vault:
+		if tenant, who, _ := strings.Cut(a.By, "/"); who == world.Operator {
+			p.cluster.refreshed(tenant, a.At)
+		}
 		return p.vault.request(a)
 	case world.Policy:
 		return p.vault.writePolicy(a)
@@ -205,7 +222,22 @@ func (p *Platform) play(a world.Act) error {
 	case world.Rotate, world.Pack, world.Copy, world.Truncate:
 		return p.vault.audit.act(a)
 	case world.Renew:
-		return p.tls.renew(a.Host, a.At, a.Days)
+		if err := p.tls.renew(a.Host, a.At, a.Days); err != nil {
+			return err
+		}
+		return p.cluster.issued(a.Host, a.At)
+	case world.Build:
+		return p.builds.build(a)
+	case world.Ship:
+		return p.builds.ship(a)
+	case world.Backup:
+		return p.cluster.backup(a)
+	case world.Restore:
+		return p.cluster.restore(a)
+	case world.Bind, world.Unbind:
+		return p.cluster.bind(a)
+	case world.Cluster:
+		return p.cluster.request(a)
 	case world.Fault:
 		p.faults[a.Target] = a
 		if a.Status != 0 && a.Target == "argocd" {
@@ -214,6 +246,26 @@ func (p *Platform) play(a world.Act) error {
 		return nil
 	}
 	return fmt.Errorf("nobody plays %q", a.Do)
+}
+
+// landed ends a sync: what it put there runs.
+func (p *Platform) landed(a world.Act) error {
+	if err := p.argo.syncDone(a); err != nil || a.State != "Succeeded" || a.Only != "" {
+		return err
+	}
+	app := p.argo.by[a.Tenant+"/"+a.App]
+	p.cluster.synced(app, a.At)
+	p.registry.pulled(a.Tenant, a.App, app.live.version, a.At)
+	return nil
+}
+
+// drift is a hand reaching into the cluster, past what is declared.
+func (p *Platform) drift(a world.Act) error {
+	if err := p.argo.driftAct(a); err != nil || a.Object != "Deployment" {
+		return err
+	}
+	p.cluster.drifted(p.argo.by[a.Tenant+"/"+a.App], a.At)
+	return nil
 }
 
 // tell sends open streams what the controller found by itself since it last
@@ -237,7 +289,8 @@ func (p *Platform) tell() {
 
 // serve starts all servers.
 func (p *Platform) serve() error {
-	for name, h := range map[string]http.Handler{"github": p.forgeHandler(), "argocd": p.argoHandler(), "vault": p.vaultHandler()} {
+	for name, h := range map[string]http.Handler{"github": p.forgeHandler(), "argocd": p.argoHandler(), "vault": p.vaultHandler(),
+		"kubernetes": p.clusterHandler(), "harbor": p.registryHandler()} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return fmt.Errorf("listen on loopback: %w", err)

@@ -140,6 +140,12 @@ func (v *vault) machines() {
 			remote: fmt.Sprintf("10.43.0.%d", 9+n), ttl: time.Hour, max: time.Hour})
 	}
 	for n, t := range v.w.Tenants {
+		v.add(&identity{key: t.Name + "/" + world.Operator, method: "kubernetes", role: t.Name + "-copy",
+			display: "kubernetes-" + t.Name + "-" + world.Operator, alias: uuid("sa/" + t.Name + "/" + world.Operator),
+			policies: []string{"default", t.Name + "-copy"},
+			meta: map[string]string{"role": t.Name + "-copy", "service_account_name": world.Operator,
+				"service_account_namespace": t.Name, "service_account_uid": uuid("sa/" + t.Name + "/" + world.Operator)},
+			remote: "10.42.90.5", ttl: time.Hour, max: 2 * time.Hour})
 		for k, a := range v.w.Apps {
 			v.add(&identity{key: t.Name + "/" + a.Name, method: "kubernetes", role: t.Name,
 				display: "kubernetes-" + t.Name + "-" + a.Name, alias: uuid("sa/" + t.Name + "/" + a.Name),
@@ -161,6 +167,7 @@ func (v *vault) standing(at time.Time) {
 	}
 	for _, t := range v.w.Tenants {
 		v.setPolicy(t.Name+"-read", fmt.Sprintf("path \"kv/data/%s/*\" { capabilities = [\"read\"] }\n", t.Name))
+		v.setPolicy(t.Name+"-copy", fmt.Sprintf("path \"kv/data/%s/%s\" { capabilities = [\"read\"] }\n", t.Name, world.Copied))
 		v.setPolicy(t.Name+"-operate", fmt.Sprintf("path \"kv/data/%[1]s/*\" { capabilities = [\"create\", \"read\", \"update\"] }\n"+
 			"path \"kv/metadata/%[1]s/*\" { capabilities = [\"read\", \"list\"] }\n", t.Name))
 		for _, a := range v.w.Apps {

@@ -282,10 +282,13 @@ func (v *vault) roles(x exchange, name string) map[string]any {
 	switch method {
 	case "kubernetes":
 		var names []string
-		for _, a := range v.w.Apps {
-			names = append(names, a.Name)
+		for _, o := range v.order {
+			if o.method == method && o.role == i.role {
+				names = append(names, o.meta["service_account_name"])
+			}
 		}
-		j["bound_service_account_names"], j["bound_service_account_namespaces"] = anys(names), []any{i.role}
+		j["bound_service_account_names"] = anys(names)
+		j["bound_service_account_namespaces"] = []any{i.meta["service_account_namespace"]}
 		j["alias_name_source"] = "serviceaccount_uid"
 	case "approle":
 		j["bind_secret_id"], j["secret_id_num_uses"], j["secret_id_ttl"] = true, 0, 0

@@ -1,0 +1,65 @@
+package demo
+
+import (
+	"fmt"
+	"time"
+
+	"evidenced/testdata/world"
+)
+
+// builds are the forge's workflow runs, which build images and push them into
+// the registry.
+type builds struct {
+	w        *world.World
+	git      *gitRepo
+	registry *registry
+	runs     []*buildRun
+}
+
+// buildRun is one run of the workflow "image".
+type buildRun struct {
+	id         int64
+	number     int
+	branch     string
+	sha        string
+	by         world.Person
+	tenant     string
+	app        string
+	version    string
+	conclusion string
+	started    time.Time
+	ended      time.Time
+}
+
+func newBuilds(w *world.World, g *gitRepo, r *registry) *builds {
+	return &builds{w: w, git: g, registry: r}
+}
+
+const buildTime = 3*time.Minute + 20*time.Second
+
+// build runs the pipeline on a branch's head; what it builds carries the commit
+// in its labels.
+func (b *builds) build(a world.Act) error {
+	br := b.git.branches[a.Branch]
+	if br == nil {
+		return fmt.Errorf("build of %s: branch %s is not there", a.App, a.Branch)
+	}
+	by, _ := b.w.Person(a.By)
+	n := len(b.runs) + 1
+	run := &buildRun{id: 61000000 + int64(n), number: n, branch: a.Branch, sha: br.head.sha, by: by, tenant: a.Tenant, app: a.App, version: a.Version,
+		conclusion: a.State, started: a.At, ended: a.At.Add(buildTime)}
+	b.runs = append(b.runs, run)
+	if a.State != "success" {
+		return nil
+	}
+	b.registry.push(pushedImage{tenant: a.Tenant, app: a.App, version: a.Version, at: run.ended, robot: "robot$" + a.Tenant + "+ci",
+		revision: run.sha, source: b.w.RepoURL, signed: true})
+	return nil
+}
+
+// ship is somebody pushing an image by hand: no run, no labels, no signature.
+func (b *builds) ship(a world.Act) error {
+	by, _ := b.w.Person(a.By)
+	b.registry.push(pushedImage{tenant: a.Tenant, app: a.App, version: a.Version, at: a.At, person: by})
+	return nil
+}
