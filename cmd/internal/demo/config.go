@@ -80,7 +80,7 @@ func (p *Platform) Tenants() []TenantConfig {
 // PlatformOwns returns what belongs to the platform itself: the repository as
 // a whole, what tenants share in it, the secret store's own paths and mounts.
 func (p *Platform) PlatformOwns() TenantConfig {
-	c := TenantConfig{Name: "_platform", Namespaces: []string{argoNamespace}, Projects: []string{p.fullName()},
+	c := TenantConfig{Name: "_platform", Namespaces: []string{argoNamespace}, Projects: []string{p.fullName(), p.world.Owner},
 		Paths:    []string{"base", "kv/platform"},
 		Policies: []string{"default", "evidenced", "pipeline", "platform-admin", "reporting"},
 		Entities: []string{"????????-????-????-????-????????????"}}
