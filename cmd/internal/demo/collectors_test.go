@@ -18,6 +18,7 @@ import (
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitrepo"
+	"evidenced/collectors/harbor"
 	"evidenced/collectors/vault"
 	"evidenced/evidence"
 	"evidenced/testdata/world"
@@ -346,5 +347,36 @@ func TestFailingLookIsNoSilence(t *testing.T) {
 	cancel()
 	if err := l.c.Poll(ctx, evidence.Period{}, l.rec.Resume(), &l.rec); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled look ended with %v", err)
+	}
+}
+
+func TestHarborCollector(t *testing.T) {
+	p := start(t)
+	l := look(t, p, harbor.Spec())
+	l.must("2026-11-08T20:00:00Z")
+	l.must("2026-11-09T08:00:00Z")
+	l.must("2026-11-14T14:00:00Z")
+	owners(t, l)
+	scans, signed, digests := 0, 0, map[string]evidence.ArtifactFacts{}
+	for _, d := range l.rec.Drafts {
+		switch d.Kind {
+		case evidence.ArtifactImage:
+			f := facts[evidence.ArtifactFacts](t, d)
+			digests[f.Project+"/"+f.Repository+":"+f.Tags[0].Name] = f
+		case evidence.ArtifactScan:
+			scans++
+		case evidence.ArtifactSigned:
+			signed++
+		}
+	}
+	release, hotfix := digests["tenant-7/web:3.10.0"], digests["tenant-7/web:3.9.1-hotfix.1"]
+	if release.Revision == "" || release.Scan != "success" || !release.Signed {
+		t.Errorf("the release's image %+v", release)
+	}
+	if hotfix.Digest == "" || hotfix.Revision != "" || hotfix.Signed {
+		t.Errorf("the hotfix's image %+v: want no commit and no signature", hotfix)
+	}
+	if scans < len(digests) || signed == 0 {
+		t.Errorf("%d images, %d scans, %d signatures", len(digests), scans, signed)
 	}
 }

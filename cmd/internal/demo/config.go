@@ -18,12 +18,17 @@ type SourceConfig struct {
 
 // Names of the sources, in the order of Sources.
 const (
-	SourceForge  = "github"
-	SourceGit    = "git"
-	SourceArgoCD = "argocd"
-	SourceVault  = "vault"
-	SourceCerts  = "certs"
+	SourceForge    = "github/prod"
+	SourceGit      = "git/prod"
+	SourceArgoCD   = "argocd/prod"
+	SourceVault    = "vault/prod"
+	SourceCerts    = "certs/prod"
+	SourceRegistry = "harbor/prod"
 )
+
+// platformName is the last part of each source's name: what one calls by a name
+// the others call so too, which joins their references.
+const platformName = "prod"
 
 // Sources returns the configuration of every source of the platform.
 func (p *Platform) Sources() []SourceConfig {
@@ -36,13 +41,14 @@ func (p *Platform) Sources() []SourceConfig {
 			"url": p.urls["github"] + "/", "repos": []string{p.fullName()}, "token_file": p.tokenFile("github"),
 		}},
 		{SourceGit, "git", map[string]any{
-			"authority": SourceForge, "repos": []any{map[string]any{"name": p.fullName(), "url": p.RepoDir()}},
+			"authority": platformName, "repos": []any{map[string]any{"name": p.fullName(), "url": p.RepoDir()}},
 		}},
 		{SourceArgoCD, "argocd", map[string]any{"url": p.urls["argocd"], "token_file": p.tokenFile("argocd")}},
 		{SourceVault, "vault", map[string]any{
 			"url": p.urls["vault"], "token_file": p.tokenFile("vault"), "audit_files": []string{p.AuditFile()}, "device": "file",
 		}},
 		{SourceCerts, "certs", map[string]any{"endpoints": ends, "roots_file": p.RootsFile()}},
+		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor")}},
 	}
 }
 
@@ -87,6 +93,7 @@ func (p *Platform) PlatformOwns() TenantConfig {
 	for _, m := range mounts {
 		c.Mounts = append(c.Mounts, strings.TrimSuffix(m.path, "/"))
 	}
+	c.Hosts = append(c.Hosts, p.world.Registry)
 	for _, e := range p.world.Endpoints {
 		if e.Tenant == "" {
 			c.Hosts = append(c.Hosts, e.Host)

@@ -107,6 +107,7 @@ func (p *Platform) hb(h func(*http.Request) (int, any)) http.HandlerFunc {
 		p.mu.Lock()
 		status, body := h(r)
 		if l, ok := body.(list); ok {
+			l.items = selected(r, l.items)
 			q := r.URL.Query()
 			size, page := number(q.Get("page_size"), 10, 100), number(q.Get("page"), 1, 1<<20)
 			w.Header().Set("X-Total-Count", itoa(len(l.items)))
@@ -355,6 +356,43 @@ func (p *Platform) hbAudit(r *http.Request) (int, any) {
 		slices.Reverse(l.items)
 	}
 	return http.StatusOK, l
+}
+
+// selected are the items of a list that a query asks for by id (id=[N~M], either
+// end open), ordered by it when that is asked for.
+func selected(r *http.Request, items []any) []any {
+	idOf := func(item any) int {
+		m, _ := item.(map[string]any)
+		for _, k := range []string{"id", "project_id"} {
+			if n, ok := m[k].(int); ok {
+				return n
+			}
+		}
+		return 0
+	}
+	q := r.URL.Query()
+	for _, key := range []string{"id", "project_id"} {
+		_, rest, ok := strings.Cut(","+q.Get("q"), ","+key+"=[")
+		if !ok {
+			continue
+		}
+		rest, _, _ = strings.Cut(rest, "]")
+		a, b, _ := strings.Cut(rest, "~")
+		from, _ := strconv.Atoi(a)
+		to, err := strconv.Atoi(b)
+		if err != nil {
+			to = 1 << 30
+		}
+		items = slices.DeleteFunc(slices.Clone(items), func(i any) bool { return idOf(i) < from || idOf(i) > to })
+	}
+	if by := strings.TrimPrefix(q.Get("sort"), "-"); by == "id" || by == "project_id" {
+		items = slices.Clone(items)
+		slices.SortStableFunc(items, func(a, b any) int { return idOf(a) - idOf(b) })
+		if strings.HasPrefix(q.Get("sort"), "-") {
+			slices.Reverse(items)
+		}
+	}
+	return items
 }
 
 // auditWindow reads op_time=[from~to] out of a query.

@@ -57,6 +57,7 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceArgoCD, "@every 1h", "@every 2m"},
 	{SourceVault, "@every 20m", "@every 5m"},
 	{SourceCerts, "@every 6h", "@every 1h"},
+	{SourceRegistry, "@every 6h", "@every 10m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,
