@@ -87,12 +87,15 @@ const (
 	nodeCount   = 5
 )
 
+// platformNamespaces are those of no tenant.
+var platformNamespaces = []string{argoNamespace, "cert-manager", world.Operator, "kube-system", "velero"}
+
 func newCluster(w *world.World, g *gitRepo, e *endpoints, dir string) (*cluster, error) {
 	c := &cluster{w: w, git: g, tls: e, objects: map[string]map[string]kobject{}, rv: 90000, dir: filepath.Join(dir, "backups"), certs: map[string]int{}}
 	c.audit.file = filepath.Join(dir, "kubernetes", "audit.log")
 	at := w.Start.AddDate(0, 0, -9).Add(5 * time.Hour)
 	c.nodes(at)
-	for _, name := range []string{argoNamespace, "cert-manager", world.Operator, "kube-system", "velero"} {
+	for _, name := range platformNamespaces {
 		c.namespace(name, nil, at)
 	}
 	c.roles(at)

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -24,6 +25,8 @@ const (
 	SourceVault    = "vault/prod"
 	SourceCerts    = "certs/prod"
 	SourceRegistry = "harbor/prod"
+	SourceCluster  = "kubernetes/prod"
+	SourceKubeLog  = "kubernetes-audit/prod"
 )
 
 // platformName is the last part of each source's name: what one calls by a name
@@ -49,7 +52,17 @@ func (p *Platform) Sources() []SourceConfig {
 		}},
 		{SourceCerts, "certs", map[string]any{"endpoints": ends, "roots_file": p.RootsFile()}},
 		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor")}},
+		{SourceCluster, "kubernetes", p.inCluster(nil)},
+		{SourceKubeLog, "kubernetes-audit", p.inCluster(map[string]any{"audit_files": []string{p.cluster.audit.file}})},
 	}
+}
+
+// inCluster is how the sources in the cluster are configured: where it is and
+// what they read as, and what more one of them needs.
+func (p *Platform) inCluster(more map[string]any) map[string]any {
+	v := map[string]any{"server": p.urls["kubernetes"], "token_file": p.tokenFile("kubernetes"), "tenant_labels": []string{tenantLabel}}
+	maps.Copy(v, more)
+	return v
 }
 
 // TenantConfig is a tenant, or the platform itself, and what belongs to it:
@@ -86,7 +99,7 @@ func (p *Platform) Tenants() []TenantConfig {
 // PlatformOwns returns what belongs to the platform itself: the repository as
 // a whole, what tenants share in it, the secret store's own paths and mounts.
 func (p *Platform) PlatformOwns() TenantConfig {
-	c := TenantConfig{Name: "_platform", Namespaces: []string{argoNamespace}, Projects: []string{p.fullName(), p.world.Owner},
+	c := TenantConfig{Name: "_platform", Namespaces: platformNamespaces, Projects: []string{p.fullName(), p.world.Owner},
 		Paths:    []string{"base", "kv/platform"},
 		Policies: []string{"default", "evidenced", "pipeline", "platform-admin", "reporting"},
 		Entities: []string{"????????-????-????-????-????????????"}}
