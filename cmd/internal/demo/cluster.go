@@ -93,6 +93,9 @@ var platformNamespaces = []string{argoNamespace, "cert-manager", world.Operator,
 func newCluster(w *world.World, g *gitRepo, e *endpoints, dir string) (*cluster, error) {
 	c := &cluster{w: w, git: g, tls: e, objects: map[string]map[string]kobject{}, rv: 90000, dir: filepath.Join(dir, "backups"), certs: map[string]int{}}
 	c.audit.file = filepath.Join(dir, "kubernetes", "audit.log")
+	if err := c.audit.begin(); err != nil {
+		return nil, err
+	}
 	at := w.Start.AddDate(0, 0, -9).Add(5 * time.Hour)
 	c.nodes(at)
 	for _, name := range platformNamespaces {

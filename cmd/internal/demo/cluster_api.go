@@ -53,8 +53,17 @@ func audited(p *Platform, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.cluster.audit.n++
-		w.Header().Set("Audit-Id", uuid("cluster-request/"+itoa(p.cluster.audit.n)))
+		id := uuid("cluster-request/" + itoa(p.cluster.audit.n))
+		var err error
+		if r.URL.Path == "/api/v1/namespaces" {
+			err = p.cluster.audit.probed(id, r.URL.RequestURI(), p.now)
+		}
 		p.mu.Unlock()
+		if err != nil {
+			clusterRefuse(w, http.StatusInternalServerError, "InternalError", err.Error())
+			return
+		}
+		w.Header().Set("Audit-Id", id)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -159,7 +159,7 @@ func (c *cluster) restore(a world.Act) error {
 	if a.Into == "fresh" {
 		target = name
 		spec["namespaceMapping"] = kobject{a.Tenant: target}
-		c.namespace(target, kobject{"platform.example/drill": "true"}, began.Add(4*time.Second))
+		c.namespace(target, kobject{"platform.example/drill": "true", tenantLabel: a.Tenant}, began.Add(4*time.Second))
 	}
 	n := c.items(a.Tenant)
 	failed, warned := 0, 0
@@ -268,15 +268,30 @@ func (c *cluster) request(a world.Act) error {
 
 func micros(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
-func (l *clusterAudit) write(line kobject) error {
+// begin makes the empty file.
+func (l *clusterAudit) begin() error {
 	if err := os.MkdirAll(filepath.Dir(l.file), 0o700); err != nil {
-		return fmt.Errorf("write the cluster's audit log: %w", err)
+		return fmt.Errorf("make the cluster's audit log: %w", err)
 	}
-	f, err := os.OpenFile(l.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	return os.WriteFile(l.file, nil, 0o600)
+}
+
+func (l *clusterAudit) write(line kobject) error {
+	f, err := os.OpenFile(l.file, os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the cluster's audit log: %w", err)
 	}
 	defer f.Close()
 	_, err = f.Write(append(mustJSON(line), '\n'))
 	return err
+}
+
+// probed writes the line of a request that the evidence daemon itself makes: it
+// finds its own id in the log and so knows that the log is whole.
+func (l *clusterAudit) probed(id, uri string, at time.Time) error {
+	return l.write(kobject{"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "auditID": id, "stage": "ResponseComplete",
+		"requestURI": uri, "verb": "list", "user": kobject{"username": "system:serviceaccount:kube-system:evidenced", "groups": []any{"system:serviceaccounts", "system:authenticated"}},
+		"sourceIPs": []any{"10.42.0.9"}, "userAgent": "evidenced", "objectRef": kobject{"resource": "namespaces", "apiVersion": "v1"},
+		"responseStatus": kobject{"metadata": kobject{}, "code": 200}, "requestReceivedTimestamp": micros(at), "stageTimestamp": micros(at),
+		"annotations": kobject{"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": "RBAC: allowed by ClusterRoleBinding \"evidenced\" of ClusterRole \"evidenced\" to ServiceAccount \"evidenced/kube-system\""}})
 }

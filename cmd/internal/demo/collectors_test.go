@@ -19,6 +19,8 @@ import (
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitrepo"
 	"evidenced/collectors/harbor"
+	"evidenced/collectors/kubeaudit"
+	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
 	"evidenced/evidence"
 	"evidenced/testdata/world"
@@ -147,7 +149,7 @@ func owners(t *testing.T, l *looker) map[string]int {
 			t.Fatal(err)
 		}
 		rules = append(rules, collectors.TenantRules{Tenant: tenant, Owns: []collectors.Owns{{Namespaces: c.Namespaces,
-			Projects: c.Projects, Paths: c.Paths, Hosts: c.Hosts, Mounts: c.Mounts, Policies: c.Policies, Entities: c.Entities}}})
+			Projects: c.Projects, Paths: c.Paths, Hosts: c.Hosts, Labels: c.Labels, Mounts: c.Mounts, Policies: c.Policies, Entities: c.Entities}}})
 	}
 	rs, err := collectors.NewRules(rules)
 	if err != nil {
@@ -378,5 +380,53 @@ func TestHarborCollector(t *testing.T) {
 	}
 	if scans < len(digests) || signed == 0 {
 		t.Errorf("%d images, %d scans, %d signatures", len(digests), scans, signed)
+	}
+}
+
+func TestKubernetesCollector(t *testing.T) {
+	p := start(t)
+	l := look(t, p, kubernetes.Spec())
+	running := func() string {
+		_, f := find(t, l, evidence.RuntimePod, func(f evidence.PodFacts) bool {
+			return f.Namespace == "tenant-2" && f.Workload == "Deployment/worker"
+		})
+		return f.Containers[0].Digest
+	}
+	l.must("2026-11-06T12:00:00Z")
+	declared := running()
+	l.must("2026-11-06T14:00:00Z") // a hand has reached into tenant-2
+	if got := running(); got == declared || got == "" {
+		t.Errorf("after the hand's reach the pods run %q, before it %q", got, declared)
+	}
+	l.must("2026-11-14T14:00:00Z")
+	owners(t, l)
+	kinds := map[evidence.Kind]int{}
+	for _, d := range l.rec.Drafts {
+		kinds[d.Kind]++
+	}
+	for _, k := range []evidence.Kind{evidence.RuntimeNamespace, evidence.RuntimeWorkload, evidence.RuntimePod, evidence.RuntimeNode, evidence.AccessRBAC} {
+		if kinds[k] == 0 {
+			t.Errorf("no %s: %v", k, kinds)
+		}
+	}
+	if o := l.observation(); o.Incomplete != "" {
+		t.Errorf("incomplete: %s", o.Incomplete)
+	}
+}
+
+func TestClusterLog(t *testing.T) {
+	p := start(t)
+	l := look(t, p, kubeaudit.Spec())
+	l.must("2026-11-14T13:00:00Z")
+	l.must("2026-11-14T14:00:00Z")
+	owners(t, l)
+	_, f := find(t, l, evidence.AccessAudit, func(f evidence.AuditFacts) bool { return f.Resource == "secrets" })
+	if f.Namespace != "tenant-7" || f.Outcome != "ok" || !strings.Contains(f.AuthorizedBy, "break-glass-debug") {
+		t.Errorf("%+v", f)
+	}
+	for _, s := range l.observation().Seen {
+		if s.Class != evidence.Continuous {
+			t.Errorf("between two sightings of our own probe: %+v", s)
+		}
 	}
 }

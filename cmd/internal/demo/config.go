@@ -73,6 +73,7 @@ type TenantConfig struct {
 	Projects   []string
 	Paths      []string
 	Hosts      []string
+	Labels     []string
 	Mounts     []string
 	Policies   []string
 	Entities   []string
@@ -85,7 +86,7 @@ func (p *Platform) Tenants() []TenantConfig {
 	var out []TenantConfig
 	for _, t := range p.world.Tenants {
 		c := TenantConfig{Name: t.Name, Namespaces: []string{t.Name}, Projects: []string{t.Name},
-			Paths: []string{"tenants/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}}
+			Paths: []string{"tenants/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
 		for _, e := range p.world.Endpoints {
 			if e.Tenant == t.Name {
 				c.Hosts = append(c.Hosts, e.Host)
@@ -119,7 +120,7 @@ func (p *Platform) PlatformOwns() TenantConfig {
 func (c TenantConfig) owns() []any {
 	o := map[string]any{}
 	for key, list := range map[string][]string{"namespaces": c.Namespaces, "projects": c.Projects, "paths": c.Paths,
-		"hosts": c.Hosts, "mounts": c.Mounts, "policies": c.Policies, "entities": c.Entities} {
+		"hosts": c.Hosts, "labels": c.Labels, "mounts": c.Mounts, "policies": c.Policies, "entities": c.Entities} {
 		if len(list) > 0 {
 			o[key] = list
 		}

@@ -58,6 +58,8 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceVault, "@every 20m", "@every 5m"},
 	{SourceCerts, "@every 6h", "@every 1h"},
 	{SourceRegistry, "@every 6h", "@every 10m"},
+	{SourceCluster, "@every 3h", "@every 5m"},
+	{SourceKubeLog, "@every 6h", "@every 10m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,
