@@ -68,6 +68,9 @@ func (c *cluster) issued(host string, at time.Time) error {
 
 const backupTTL = 14 * 24 * time.Hour
 
+// volumes is how many volumes a tenant has.
+const volumes = 2
+
 // items is how many objects a tenant's namespace holds.
 func (c *cluster) items(tenant string) int { return 48 + int(hash("items", tenant)[0])%40 }
 
@@ -78,6 +81,9 @@ func (c *cluster) backup(a world.Act) error {
 	for key, b := range c.objects[res] {
 		if end, err := time.Parse(time.RFC3339, b["status"].(kobject)["expiration"].(string)); err == nil && end.Before(a.At) {
 			delete(c.objects[res], key)
+			for i := range volumes { // go with their backup
+				delete(c.objects["datauploads.velero.io"], fmt.Sprintf("%s-%d", key, i))
+			}
 		}
 	}
 	name := a.Tenant + "-daily-" + a.At.Add(-a.Took).UTC().Format("20060102150405")
@@ -93,6 +99,18 @@ func (c *cluster) backup(a world.Act) error {
 		"status": kobject{"phase": a.State, "startTimestamp": stamp(began), "completionTimestamp": stamp(a.At), "expiration": stamp(began.Add(backupTTL)),
 			"errors": failed, "warnings": 0, "progress": kobject{"totalItems": n, "itemsBackedUp": n - 3*failed}, "version": 1, "formatVersion": "1.1.0",
 			"csiVolumeSnapshotsAttempted": 2, "csiVolumeSnapshotsCompleted": 2 - failed}})
+	b := c.objects[res]["velero/"+name]
+	for i := range volumes {
+		phase := "Completed"
+		if failed > 0 && i == 0 {
+			phase = "Failed"
+		}
+		c.put("datauploads.velero.io", "velero", fmt.Sprintf("%s-%d", name, i), began, kobject{
+			"metadata": kobject{"labels": kobject{"velero.io/backup-name": name, "velero.io/backup-uid": uidOf(b)},
+				"ownerReferences": owner("velero.io/v1", "Backup", name, uidOf(b))},
+			"spec":   kobject{"sourcePVC": fmt.Sprintf("data-%d", i), "sourceNamespace": a.Tenant, "backupStorageLocation": "default"},
+			"status": kobject{"phase": phase, "startTimestamp": stamp(began.Add(20 * time.Second)), "completionTimestamp": stamp(a.At), "progress": kobject{"totalBytes": 4 << 30, "bytesDone": 4 << 30}}})
+	}
 	s := c.objects["schedules.velero.io"]["velero/"+a.Tenant+"-daily"]
 	s["status"].(kobject)["lastBackup"] = stamp(began)
 	c.rv++
@@ -103,8 +121,11 @@ func (c *cluster) backup(a world.Act) error {
 // list is a list of objects by kind, as Velero writes it.
 func (c *cluster) list(namespace string, n int) any {
 	out := map[string][]string{}
-	kinds := []string{"v1/ConfigMap", "v1/Secret", "apps/v1/Deployment", "v1/Service", "v1/PersistentVolumeClaim", "v1/ServiceAccount"}
-	for i := range n {
+	kinds := []string{"v1/ConfigMap", "v1/Secret", "apps/v1/Deployment", "v1/Service", "v1/ServiceAccount"}
+	for i := range volumes {
+		out["v1/PersistentVolumeClaim"] = append(out["v1/PersistentVolumeClaim"], fmt.Sprintf("%s/data-%d", namespace, i))
+	}
+	for i := range n - volumes {
 		k := kinds[i%len(kinds)]
 		out[k] = append(out[k], fmt.Sprintf("%s/%s-%d", namespace, strings.ToLower(k[strings.LastIndexByte(k, '/')+1:]), i))
 	}
@@ -184,7 +205,7 @@ func (c *cluster) restore(a world.Act) error {
 			"progress": kobject{"totalItems": n, "itemsRestored": n}, "hookStatus": kobject{"hooksAttempted": 1, "hooksFailed": 0},
 			"restoreItemOperationsAttempted": 2, "restoreItemOperationsCompleted": 2 - min(failed, 1), "restoreItemOperationsFailed": min(failed, 1)}})
 	if a.Into == "fresh" {
-		for i := range 2 {
+		for i := range volumes {
 			phase := "Completed"
 			if failed > 0 && i == 0 {
 				phase = "Failed"
@@ -192,7 +213,7 @@ func (c *cluster) restore(a world.Act) error {
 			c.put("datadownloads.velero.io", "velero", fmt.Sprintf("%s-%d", name, i), began, kobject{
 				"metadata": kobject{"labels": kobject{"velero.io/restore-name": name, "velero.io/restore-uid": uidOf(r)},
 					"ownerReferences": owner("velero.io/v1", "Restore", name, uidOf(r))},
-				"spec":   kobject{"targetVolume": kobject{"pvc": fmt.Sprintf("persistentvolumeclaim-%d", 4+6*i), "namespace": target}, "backupStorageLocation": "default"},
+				"spec":   kobject{"targetVolume": kobject{"pvc": fmt.Sprintf("data-%d", i), "namespace": target}, "backupStorageLocation": "default"},
 				"status": kobject{"phase": phase, "startTimestamp": stamp(began.Add(time.Minute)), "completionTimestamp": stamp(end), "progress": kobject{"totalBytes": 4 << 30, "bytesDone": 4 << 30}}})
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
+	"evidenced/collectors/velero"
 	"evidenced/evidence"
 	"evidenced/testdata/world"
 )
@@ -428,5 +429,32 @@ func TestClusterLog(t *testing.T) {
 		if s.Class != evidence.Continuous {
 			t.Errorf("between two sightings of our own probe: %+v", s)
 		}
+	}
+}
+
+// The story's restores, each worth what it is worth.
+func TestVeleroCollector(t *testing.T) {
+	p := start(t)
+	l := look(t, p, velero.Spec())
+	for _, at := range []string{"2026-11-01T01:30:00Z", "2026-11-01T03:00:00Z", "2026-11-02T10:00:00Z", "2026-11-04T14:00:00Z", "2026-11-06T16:00:00Z", "2026-11-08T16:00:00Z"} {
+		l.must(at)
+	}
+	owners(t, l)
+	grades := map[string]evidence.RestoreTestFacts{}
+	for _, d := range l.rec.Of(evidence.BackupTest) {
+		f := facts[evidence.RestoreTestFacts](t, d)
+		grades[f.Restore] = f
+	}
+	for restore, want := range map[string]int{"velero/drill-tenant-7-20261101": 5, "velero/drill-tenant-3-20261102": 2, "velero/drill-tenant-5-20261104": 1} {
+		if f, ok := grades[restore]; !ok || f.Grade != want {
+			t.Errorf("%s: %v %+v, want grade %d", restore, ok, f, want)
+		}
+	}
+	if len(grades) != 3 {
+		t.Errorf("%d verdicts: the restore that was no exercise has none", len(grades))
+	}
+	_, f := find(t, l, evidence.BackupRestore, func(f evidence.RestoreFacts) bool { return strings.HasPrefix(f.Name, "incident-") })
+	if f.Purpose != "unknown" {
+		t.Errorf("the incident's restore %+v", f)
 	}
 }

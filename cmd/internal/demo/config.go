@@ -27,6 +27,7 @@ const (
 	SourceRegistry = "harbor/prod"
 	SourceCluster  = "kubernetes/prod"
 	SourceKubeLog  = "kubernetes-audit/prod"
+	SourceBackups  = "velero/prod"
 )
 
 // platformName is the last part of each source's name: what one calls by a name
@@ -54,6 +55,10 @@ func (p *Platform) Sources() []SourceConfig {
 		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor")}},
 		{SourceCluster, "kubernetes", p.inCluster(nil)},
 		{SourceKubeLog, "kubernetes-audit", p.inCluster(map[string]any{"audit_files": []string{p.cluster.audit.file}})},
+		{SourceBackups, "velero", p.inCluster(map[string]any{
+			"label_prefix": "platform.example", "checks": map[string]any{"keys": []string{"platform.example/checks-restore"}},
+			"limits":  []any{map[string]any{"namespaces": []string{"tenant-*"}, "rto": "4h", "rpo": "24h"}},
+			"results": map[string]any{"directory": p.cluster.dir}})},
 	}
 }
 

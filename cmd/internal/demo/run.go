@@ -60,6 +60,7 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceRegistry, "@every 6h", "@every 10m"},
 	{SourceCluster, "@every 3h", "@every 5m"},
 	{SourceKubeLog, "@every 6h", "@every 10m"},
+	{SourceBackups, "@every 6h", "@every 30m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,
