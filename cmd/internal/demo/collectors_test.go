@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,10 @@ import (
 
 	"evidenced/cmd/internal/demo"
 	"evidenced/collectors"
+	"evidenced/collectors/certmanager"
 	"evidenced/collectors/certs"
 	"evidenced/collectors/collectortest"
+	"evidenced/collectors/externalsecrets"
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitrepo"
 	"evidenced/collectors/harbor"
@@ -457,4 +460,35 @@ func TestVeleroCollector(t *testing.T) {
 	if f.Purpose != "unknown" {
 		t.Errorf("the incident's restore %+v", f)
 	}
+}
+
+func TestCertManagerCollector(t *testing.T) {
+	p := start(t)
+	l := look(t, p, certmanager.Spec())
+	l.must("2026-11-06T09:00:00Z")
+	_, f := find(t, l, evidence.CertDeclared, func(f evidence.CertDeclaredFacts) bool { return f.Namespace == "tenant-3" })
+	if f.Revision != 1 || !f.NotAfter.Equal(time.Date(2026, 11, 5, 8, 0, 0, 0, time.UTC)) {
+		t.Errorf("before the late renewal: %+v", f)
+	}
+	l.must("2026-11-06T10:30:00Z")
+	_, r := find(t, l, evidence.CertRequest, func(f evidence.CertRequestFacts) bool { return f.Namespace == "tenant-3" && f.Revision == 2 })
+	if r.Approval != "approved" || r.Status != "issued" || r.Cert == nil || r.Cert.Fingerprint == "" || r.Account != "cert-manager/cert-manager" {
+		t.Errorf("the renewal: %+v", r)
+	}
+	owners(t, l)
+}
+
+func TestExternalSecretsCollector(t *testing.T) {
+	p := start(t)
+	l := look(t, p, externalsecrets.Spec())
+	l.must("2026-11-14T14:00:00Z")
+	d, f := find(t, l, evidence.SecretSync, func(f evidence.SecretSyncFacts) bool { return f.Namespace == "tenant-7" })
+	if f.Target != "db-proxy-upstream" || f.Ready != "True" || f.RefreshedAt.IsZero() {
+		t.Errorf("%+v", f)
+	}
+	// The reference is the one by which the audit log names the same secret.
+	if want := evidence.NewRef("secret", "prod", "kv/tenant-7/db-proxy/upstream"); !slices.Contains(d.Links, want) {
+		t.Errorf("links %v, want %v among them", d.Links, want)
+	}
+	owners(t, l)
 }

@@ -28,6 +28,8 @@ const (
 	SourceCluster  = "kubernetes/prod"
 	SourceKubeLog  = "kubernetes-audit/prod"
 	SourceBackups  = "velero/prod"
+	SourceIssuing  = "cert-manager/prod"
+	SourceCopies   = "external-secrets/prod"
 )
 
 // platformName is the last part of each source's name: what one calls by a name
@@ -59,6 +61,8 @@ func (p *Platform) Sources() []SourceConfig {
 			"label_prefix": "platform.example", "checks": map[string]any{"keys": []string{"platform.example/checks-restore"}},
 			"limits":  []any{map[string]any{"namespaces": []string{"tenant-*"}, "rto": "4h", "rpo": "24h"}},
 			"results": map[string]any{"directory": p.cluster.dir}})},
+		{SourceIssuing, "cert-manager", p.inCluster(nil)},
+		{SourceCopies, "external-secrets", p.inCluster(map[string]any{"vaults": map[string]any{vaultAddress: platformName}})},
 	}
 }
 

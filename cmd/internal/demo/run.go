@@ -61,6 +61,8 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceCluster, "@every 3h", "@every 5m"},
 	{SourceKubeLog, "@every 6h", "@every 10m"},
 	{SourceBackups, "@every 6h", "@every 30m"},
+	{SourceIssuing, "@every 6h", "@every 1h"},
+	{SourceCopies, "@every 6h", "@every 30m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,
