@@ -21,6 +21,9 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 		return nil, err
 	}
 	withoutLogins(&d)
+	if o.Namespace == "" { // it may sign in every namespace
+		d.Scope = append(d.Scope, l.Everywhere()...)
+	}
 	// The contact of an ACME account is a person, and stands in the bytes.
 	var mails []string
 	if a := in.Spec.ACME; a != nil && a.Email != "" {

@@ -41,8 +41,11 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 		return nil, err
 	}
 	withoutLogins(&d)
-	// A store of the cluster concerns the namespaces it is limited to by name.
-	// Without such a limit nobody in particular owns it.
+	// A store of the cluster concerns the namespaces it is limited to by name,
+	// without such a limit every one.
+	if o.Namespace == "" && len(f.Namespaces) == 0 {
+		d.Scope = append(d.Scope, l.Everywhere()...)
+	}
 	if o.Namespace == "" {
 		for _, ns := range f.Namespaces {
 			d.Scope = append(d.Scope, l.Scope(ns)...)

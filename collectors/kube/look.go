@@ -83,6 +83,12 @@ func (l *Look) Scope(namespace string) []evidence.Ref {
 	return refs
 }
 
+// Everywhere is the scope of what belongs to the cluster and reaches into every
+// namespace: each tenant that owns one is concerned.
+func (l *Look) Everywhere() []evidence.Ref {
+	return []evidence.Ref{evidence.NewRef("ns", l.Authority, "*")}
+}
+
 // Namespace returns what is known of a namespace now; false when nothing is.
 func (l *Look) Namespace(name string) (Namespace, bool) {
 	n, ok := l.namespaces[name]

@@ -84,6 +84,6 @@ func (m maker) node(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 		}
 	}
 	d, err := l.Draft(evidence.RuntimeNode, o, &f)
-	d.Scope = everywhere(l)
+	d.Scope = l.Everywhere()
 	return d, err
 }

@@ -42,11 +42,6 @@ func (l *links) add(r evidence.Ref) {
 	}
 }
 
-// everywhere is the scope of what reaches into every namespace.
-func everywhere(l *kube.Look) []evidence.Ref {
-	return []evidence.Ref{evidence.NewRef("ns", l.Authority, "*")}
-}
-
 // firstOf returns the value of the first key that has one.
 func firstOf(m map[string]string, keys ...string) string {
 	for _, k := range keys {

@@ -86,7 +86,7 @@ func (m maker) rbacDraft(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 	}
 	d.Links, d.People = ls, people
 	if o.Namespace == "" {
-		d.Scope = everywhere(l)
+		d.Scope = l.Everywhere()
 	}
 	return d, err
 }
