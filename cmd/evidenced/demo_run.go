@@ -46,11 +46,15 @@ func tellDemo(o demoOptions, s *demo.Summary) {
 	self, verify := callNames()
 	at := s.Instant.UTC().Format("2006-01-02 15:04")
 	fmt.Fprintf(o.Stdout, "%s\n\n", reports.Demonstration)
-	fmt.Fprintf(o.Stdout, "Four weeks of a made-up platform with %d tenants passed in %s: %s looks at 5 sources, %s records sealed.\n",
-		s.Tenants, s.Took.Round(100*time.Millisecond), reports.Number(int64(s.Runs)), reports.Number(int64(s.Records)))
+	fmt.Fprintf(o.Stdout, "Four weeks of a made-up platform with %d tenants passed in %s: %s looks at %d sources, %s records sealed.\n",
+		s.Tenants, s.Took.Round(100*time.Millisecond), reports.Number(int64(s.Runs)), s.Sources, reports.Number(int64(s.Records)))
 	fmt.Fprintf(o.Stdout, "Everything is in %s\n\n", s.Dir)
 	fmt.Fprintf(o.Stdout, "What ran in %s at %s UTC, who authorised it, who read its secrets?\n", s.Tenant, s.Instant.UTC().Format("15:04"))
 	fmt.Fprintf(o.Stdout, "  %s ran -c %s --tenant %s --at %q --tz UTC\n\n", self, quote(s.Config), s.Tenant, at)
+	fmt.Fprintf(o.Stdout, "From a secret that was read, back to the commit and to who approved it?\n")
+	fmt.Fprintf(o.Stdout, "  %s trace \"record %d\" -c %s --tenant %s --at %q --tz UTC --backward\n\n", self, s.Access, quote(s.Config), s.Tenant, at)
+	fmt.Fprintf(o.Stdout, "And where a chain breaks: the image of a hotfix that no pipeline built?\n")
+	fmt.Fprintf(o.Stdout, "  %s trace %s -c %s --tenant %s --at \"2026-11-09 09:00\" --tz UTC --backward\n\n", self, s.Broken, quote(s.Config), s.Tenant)
 	fmt.Fprintf(o.Stdout, "When were we blind, and which laws does the evidence support?\n")
 	fmt.Fprintf(o.Stdout, "  %s assess -c %s --tenant %s --from %s --to %s\n\n", self, quote(s.Config), s.Tenant, s.Period.From.Format(time.DateOnly), s.Period.To.Format(time.DateOnly))
 	fmt.Fprintf(o.Stdout, "Check the evidence pack as its auditor would, without us:\n")

@@ -56,7 +56,7 @@ func (p *Platform) Sources() []SourceConfig {
 		{SourceCerts, "certs", map[string]any{"endpoints": ends, "roots_file": p.RootsFile()}},
 		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor")}},
 		{SourceCluster, "kubernetes", p.inCluster(nil)},
-		{SourceKubeLog, "kubernetes-audit", p.inCluster(map[string]any{"audit_files": []string{p.cluster.audit.file}})},
+		{SourceKubeLog, "kubernetes-audit", p.atCluster(map[string]any{"audit_files": []string{p.cluster.audit.file}})},
 		{SourceBackups, "velero", p.inCluster(map[string]any{
 			"label_prefix": "platform.example", "checks": map[string]any{"keys": []string{"platform.example/checks-restore"}},
 			"limits":  []any{map[string]any{"namespaces": []string{"tenant-*"}, "rto": "4h", "rpo": "24h"}},
@@ -66,10 +66,17 @@ func (p *Platform) Sources() []SourceConfig {
 	}
 }
 
-// inCluster is how the sources in the cluster are configured: where it is and
-// what they read as, and what more one of them needs.
-func (p *Platform) inCluster(more map[string]any) map[string]any {
+// atCluster is how a source finds the cluster, and what more it needs.
+func (p *Platform) atCluster(more map[string]any) map[string]any {
 	v := map[string]any{"server": p.urls["kubernetes"], "token_file": p.tokenFile("kubernetes"), "tenant_labels": []string{tenantLabel}}
+	maps.Copy(v, more)
+	return v
+}
+
+// inCluster is the same for a source that lists objects, at this platform's
+// pace: the server is on loopback and has no other clients.
+func (p *Platform) inCluster(more map[string]any) map[string]any {
+	v := p.atCluster(map[string]any{"watch": false, "qps": 100000})
 	maps.Copy(v, more)
 	return v
 }
@@ -95,7 +102,7 @@ func (p *Platform) Tenants() []TenantConfig {
 	var out []TenantConfig
 	for _, t := range p.world.Tenants {
 		c := TenantConfig{Name: t.Name, Namespaces: []string{t.Name}, Projects: []string{t.Name},
-			Paths: []string{"tenants/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
+			Paths: []string{"tenants/" + t.Name, "src/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
 		for _, e := range p.world.Endpoints {
 			if e.Tenant == t.Name {
 				c.Hosts = append(c.Hosts, e.Host)

@@ -40,6 +40,9 @@ type Summary struct {
 	Period  evidence.Period // of the pack
 	Records uint64          // over all logs
 	Runs    int
+	Sources int
+	Broken  string // image of Tenant whose chain to a commit is broken
+	Access  uint64 // record of a secret that Tenant's own workload read, just before Instant
 	Tenants int
 	Took    time.Duration
 	Result  api.PackResult
@@ -94,6 +97,8 @@ func Run(ctx context.Context, o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer e.Close()
+	s.Sources = len(cfg.Sources)
+	s.Broken = digest("tenant-7", "web", "3.9.1-hotfix.1")
 	if err := drive(ctx, e, p, o, s); err != nil {
 		return nil, err
 	}
@@ -101,6 +106,9 @@ func Run(ctx context.Context, o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	if err := s.count(e); err != nil {
+		return nil, err
+	}
+	if err := s.read(ctx, e); err != nil {
 		return nil, err
 	}
 	s.Took = time.Since(began)
@@ -277,6 +285,29 @@ func (s *Summary) count(e *daemon.Engine) error {
 		if !t.IsPseudo() {
 			s.Tenants++
 		}
+	}
+	return nil
+}
+
+// read finds the newest read of a secret by Tenant's own workload before
+// Instant: the end of a chain that begins with a commit.
+func (s *Summary) read(ctx context.Context, e *daemon.Engine) error {
+	r, err := e.Reader(ctx, s.Tenant)
+	if err != nil {
+		return err
+	}
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.SecretAccess}, Period: evidence.Period{From: s.Instant.Add(-10 * time.Minute), To: s.Instant}}
+	for rec, err := range r.Records(ctx, q) {
+		if err != nil {
+			return err
+		}
+		var f evidence.AccessFacts
+		if rec.Decode(&f) == nil && f.Outcome == "ok" && f.SAName == "web" && f.Secret != "" {
+			s.Access = rec.Seq
+		}
+	}
+	if s.Access == 0 {
+		return fmt.Errorf("the demonstration's own story is broken: no workload of %s read a secret", s.Tenant)
 	}
 	return nil
 }
