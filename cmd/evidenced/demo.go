@@ -19,10 +19,12 @@ func (p *program) demoCommand() *cobra.Command {
 	}
 	var dir string
 	cmd.Flags().StringVar(&dir, "dir", "", "directory to make; it must be empty or not there (default: a new temporary one)")
+	var stay bool
+	cmd.Flags().BoolVar(&stay, "stay", false, "keep the platform's servers until interrupted, to try evidenced doctor on them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		bar := cli.NewProgress(p.stderr, cli.Look(p.stderr, p.getenv), "demo")
 		defer bar.Done()
-		return p.demo(cmd.Context(), demoOptions{Dir: dir, Stdout: p.stdout, Stderr: p.stderr, Terminal: cli.Look(p.stdout, p.getenv), Progress: bar})
+		return p.demo(cmd.Context(), demoOptions{Dir: dir, Stay: stay, Stdout: p.stdout, Stderr: p.stderr, Terminal: cli.Look(p.stdout, p.getenv), Progress: bar})
 	}
 	return cmd
 }

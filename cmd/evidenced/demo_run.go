@@ -29,11 +29,22 @@ func demonstrate(specs func() []collectors.Spec) func(context.Context, demoOptio
 		if err != nil {
 			return problem.Wrap(problem.Usage, err, "directory %s", o.Dir)
 		}
-		s, err := demo.Run(ctx, demo.RunOptions{
+		ro := demo.RunOptions{
 			Dir: dir, Specs: specs(), Program: programName(), Log: slog.New(slog.DiscardHandler),
 			Progress: func(_ time.Time, done, total int) { o.Progress.Set(uint64(done), uint64(total)) },
-		})
-		if err != nil {
+		}
+		if o.Stay {
+			ro.Stay = func(ctx context.Context, s *demo.Summary) error {
+				o.Progress.Done()
+				tellDemo(o, s)
+				self, _ := callNames()
+				fmt.Fprintf(o.Stdout, "\nThe platform stays until you interrupt this. One credential too powerful, one expired:\n  %s doctor -c %s\n", self, quote(s.Doctor))
+				<-ctx.Done()
+				return nil
+			}
+		}
+		s, err := demo.Run(ctx, ro)
+		if err != nil || o.Stay {
 			return err
 		}
 		o.Progress.Done()

@@ -43,6 +43,7 @@ type parts struct {
 // demoOptions are what the demonstration needs of the command line.
 type demoOptions struct {
 	Dir      string // "": a new temporary directory
+	Stay     bool   // keep the platform's servers until interrupted
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Terminal cli.Terminal // of Stdout

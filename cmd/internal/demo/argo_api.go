@@ -23,6 +23,7 @@ func (p *Platform) argoHandler() http.Handler {
 	mux.HandleFunc("GET /api/v1/applications", p.argoList)
 	mux.HandleFunc("GET /api/v1/applications/{name}", p.argoGet)
 	mux.HandleFunc("GET /api/v1/stream/applications", p.argoStream)
+	mux.HandleFunc("GET /api/v1/projects", p.argoProjects)
 	mux.HandleFunc("GET /api/v1/account/can-i/{resource}/{action}/{subresource...}", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"value": yesNo(r.PathValue("action") == "get")})
 	})
@@ -94,6 +95,25 @@ func (p *Platform) argoGet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, json.RawMessage(body))
+}
+
+// argoProjects answers with one project for each tenant: what may be deployed
+// where, and when. Weekend nights are closed to machines.
+func (p *Platform) argoProjects(w http.ResponseWriter, _ *http.Request) {
+	var items []any
+	for _, t := range p.world.Tenants {
+		items = append(items, map[string]any{
+			"metadata": map[string]any{"name": t.Name, "namespace": argoNamespace, "uid": uuid("argo/project/" + t.Name), "resourceVersion": "3900", "generation": 1,
+				"creationTimestamp": stamp(p.world.Start.AddDate(0, 0, -9).Add(6 * time.Hour))},
+			"spec": map[string]any{
+				"sourceRepos":  []string{p.world.RepoURL, p.world.ChartURL},
+				"destinations": []any{map[string]string{"server": clusterServer, "namespace": t.Name}},
+				"roles": []any{map[string]any{"name": "team", "groups": []string{"oidc:" + t.Name},
+					"policies": []string{"p, proj:" + t.Name + ":team, applications, sync, " + t.Name + "/*, allow"}}},
+				"syncWindows": []any{map[string]any{"kind": "deny", "schedule": "0 20 * * 6", "duration": "10h", "applications": []string{"*"}, "manualSync": true, "timeZone": "UTC"}},
+			}})
+	}
+	answer(w, http.StatusOK, map[string]any{"metadata": map[string]string{"resourceVersion": "4000"}, "items": items})
 }
 
 // argoStream sends every application once as ADDED and then each change.

@@ -30,6 +30,7 @@ func (p *Platform) clusterHandler() http.Handler {
 	mux.HandleFunc("GET /api/{version}", p.clusterResources)
 	mux.HandleFunc("GET /apis/{group}/{version}", p.clusterResources)
 	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews", p.clusterMay)
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews", p.clusterRules)
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/selfsubjectreviews", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusCreated, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
 			"status": map[string]any{"userInfo": map[string]any{"username": "system:serviceaccount:kube-system:evidenced", "groups": []string{"system:serviceaccounts", "system:authenticated"}}}})
@@ -44,7 +45,9 @@ func (p *Platform) clusterHandler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		http.Error(w, "404 page not found", http.StatusNotFound)
 	})
-	return p.gate("kubernetes", func(r *http.Request) bool { return bearer(r) == p.tokens["kubernetes"] },
+	return p.gate("kubernetes", func(r *http.Request) bool {
+		return bearer(r) == p.tokens["kubernetes"] || bearer(r) == p.tokens[clusterAdmin]
+	},
 		func(w http.ResponseWriter) { clusterRefuse(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized") }, audited(p, mux))
 }
 
@@ -132,8 +135,23 @@ func (p *Platform) clusterMay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := q.Spec.ResourceAttributes
-	may := slices.Contains([]string{"get", "list", "watch"}, a.Verb) && a.Resource != "secrets" && a.Resource != "*"
+	may := bearer(r) == p.tokens[clusterAdmin] || slices.Contains([]string{"get", "list", "watch"}, a.Verb) && a.Resource != "secrets" && a.Resource != "*"
 	answer(w, http.StatusCreated, map[string]any{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": q.Spec, "status": map[string]any{"allowed": may}})
+}
+
+// clusterRules answers with all that the credential may do.
+func (p *Platform) clusterRules(w http.ResponseWriter, r *http.Request) {
+	var rules []any
+	for _, res := range served {
+		if res.plural != "secrets" {
+			rules = append(rules, map[string]any{"verbs": []string{"get", "list", "watch"}, "apiGroups": []string{res.group}, "resources": []string{res.plural}})
+		}
+	}
+	if bearer(r) == p.tokens[clusterAdmin] {
+		rules = []any{map[string]any{"verbs": []string{"*"}, "apiGroups": []string{"*"}, "resources": []string{"*"}}}
+	}
+	answer(w, http.StatusCreated, map[string]any{"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "spec": map[string]any{},
+		"status": map[string]any{"incomplete": false, "nonResourceRules": []any{}, "resourceRules": rules}})
 }
 
 // shown is what of an object its clients see: the rest is this platform's own.

@@ -303,8 +303,8 @@ func TestVaultState(t *testing.T) {
 	if len(role.ServiceAccounts) != 3 || len(role.Namespaces) != 1 {
 		t.Errorf("role tenant-7: %+v, want three accounts of one namespace", role)
 	}
-	for k, want := range map[evidence.Kind]int{evidence.SecretIdentity: 8 + 3 + 24, evidence.SecretRole: 8 + 8 + 3,
-		evidence.SecretPolicy: 5 + 2*8, evidence.SecretDevice: 2, evidence.SecretMount: 8} {
+	for k, want := range map[evidence.Kind]int{evidence.SecretIdentity: 8 + 3 + 24 + 8, evidence.SecretRole: 8 + 2*8 + 3,
+		evidence.SecretPolicy: 5 + 3*8, evidence.SecretDevice: 2, evidence.SecretMount: 8} {
 		if got := len(l.rec.Of(k)); got != want {
 			t.Errorf("%d of %s, want %d", got, k, want)
 		}

@@ -166,3 +166,23 @@ func encode(v any) ([]byte, error) {
 	}
 	return b.Bytes(), enc.Close()
 }
+
+// doctorYAML is a configuration for evidenced doctor: the forge with the
+// credential that it should have, the cluster with one that may do everything,
+// Argo CD with one that has expired.
+func (p *Platform) doctorYAML() ([]byte, error) {
+	var sources []any
+	for _, s := range p.Sources() {
+		switch s.Name {
+		case SourceForge:
+		case SourceCluster:
+			s.Values["token_file"] = p.tokenFile(clusterAdmin)
+		case SourceArgoCD:
+			s.Values["token_file"] = p.tokenFile(argoExpired)
+		default:
+			continue
+		}
+		sources = append(sources, map[string]any{"name": s.Name, "type": s.Type, "config": s.Values})
+	}
+	return encode(map[string]any{"data_dir": "nowhere", "sources": sources})
+}

@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,7 @@ type Platform struct {
 	faults    map[string]world.Act
 	followers []*follower
 	shown     map[string]verdict // what streams know of each application
+	live      bool               // the story is over: answers have the wall clock's date
 	rateHour  time.Time
 	rateUsed  int
 
@@ -85,7 +87,7 @@ func (p *Platform) prepare() error {
 	if err := os.MkdirAll(filepath.Join(p.dir, "tokens"), 0o700); err != nil {
 		return fmt.Errorf("make the platform's directory: %w", err)
 	}
-	for _, s := range servers {
+	for _, s := range append(slices.Clone(servers), clusterAdmin, argoExpired) {
 		p.tokens[s] = secret(p.world.Seed, s+"/token")
 		if s == "vault" {
 			p.tokens[s] = "hvs." + p.tokens[s]
@@ -116,6 +118,13 @@ func (p *Platform) prepare() error {
 
 // servers are those that ask for a token.
 var servers = []string{"github", "argocd", "vault", "kubernetes", "harbor"}
+
+// Two credentials more, which nobody should configure: one that may do
+// everything in the cluster, and one of Argo CD that has expired.
+const (
+	clusterAdmin = "kubernetes-admin"
+	argoExpired  = "argocd-expired"
+)
 
 // secret makes a secret-looking value that is the same for the same seed and
 // name. It opens nothing but this platform.
@@ -314,6 +323,14 @@ func (p *Platform) run(l net.Listener, h http.Handler) {
 	}()
 }
 
+// Stay lets the servers go on after the story, by the wall clock: for commands
+// that ask the sources themselves.
+func (p *Platform) Stay() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live = true
+}
+
 // Close stops the servers and waits for them.
 func (p *Platform) Close() error {
 	p.mu.Lock()
@@ -342,6 +359,9 @@ func (p *Platform) gate(server string, allowed func(*http.Request) bool, refuse 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		now, fault := p.now, p.faults[server]
+		if p.live {
+			now = time.Now()
+		}
 		p.mu.Unlock()
 		w.Header().Set("Date", httpDate(now))
 		if fault.Status != 0 {

@@ -26,9 +26,7 @@ func (p *Platform) registryHandler() http.Handler {
 		"/health": func(*http.Request) (int, any) {
 			return http.StatusOK, map[string]any{"status": "healthy", "components": []any{map[string]string{"name": "core", "status": "healthy"}}}
 		},
-		"/users/current/permissions": func(*http.Request) (int, any) {
-			return http.StatusOK, []any{map[string]string{"resource": "/audit-log", "action": "list"}}
-		},
+		"/users/current/permissions":  hbPermissions,
 		"/projects":                   p.hbProjects,
 		"/projects/{project}":         p.hbProject,
 		"/projects/{project}/summary": p.hbSummary,
@@ -86,6 +84,22 @@ func (p *Platform) registryHandler() http.Handler {
 		_, body := hbError(http.StatusUnauthorized, "UNAUTHORIZED", "unauthorized")
 		answer(w, http.StatusUnauthorized, body)
 	}, mux)
+}
+
+// hbPermissions answers what the robot may do: what deploy/access/harbor gives.
+func hbPermissions(r *http.Request) (int, any) {
+	list := "audit-log:list robot:list robot:read project:list quota:list scanner:list scanner:read scan-all:read garbage-collection:read garbage-collection:list " +
+		"purge-audit:read purge-audit:list replication-policy:list replication-policy:read replication:list replication:read"
+	if r.URL.Query().Get("scope") != "/system" {
+		list = "repository:list repository:read artifact:list artifact:read artifact-addition:read accessory:list tag:list scan:read sbom:read log:list " +
+			"scanner:read member:list robot:list robot:read immutable-tag:list tag-retention:read tag-retention:list notification-policy:list notification-policy:read metadata:list"
+	}
+	var out []any
+	for _, right := range strings.Fields(list) {
+		resource, action, _ := strings.Cut(right, ":")
+		out = append(out, map[string]string{"resource": resource, "action": action})
+	}
+	return http.StatusOK, out
 }
 
 func hbError(status int, code, message string) (int, any) {

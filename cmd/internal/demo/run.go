@@ -27,6 +27,9 @@ type RunOptions struct {
 	Program  string
 	Log      *slog.Logger
 	Progress func(day time.Time, done, total int) // may be nil
+	// Stay is called when all is written, while the platform's servers still
+	// answer; may be nil.
+	Stay func(ctx context.Context, s *Summary) error
 }
 
 // Summary says what a demonstration left behind.
@@ -41,6 +44,7 @@ type Summary struct {
 	Records uint64          // over all logs
 	Runs    int
 	Sources int
+	Doctor  string // configuration for evidenced doctor, while the platform stays
 	Broken  string // image of Tenant whose chain to a commit is broken
 	Access  uint64 // record of a secret that Tenant's own workload read, just before Instant
 	Tenants int
@@ -112,7 +116,19 @@ func Run(ctx context.Context, o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	s.Took = time.Since(began)
-	return s, e.Close()
+	if err := e.Close(); err != nil || o.Stay == nil {
+		return s, err
+	}
+	b, err := p.doctorYAML()
+	if err != nil {
+		return nil, err
+	}
+	s.Doctor = filepath.Join(o.Dir, "doctor.yaml")
+	if err := os.WriteFile(s.Doctor, b, 0o600); err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "write %s", s.Doctor)
+	}
+	p.Stay()
+	return s, o.Stay(ctx, s)
 }
 
 // makeReady makes the directory ready and refuses one that holds anything but a
