@@ -17,7 +17,25 @@ type CoverageChart struct {
 	Runs    evidence.RunCounts                       `json:"runs"`
 	Sources map[evidence.SourceID]evidence.RunCounts `json:"runs_by_source,omitempty"`
 	Blind   []BlindWindow                            `json:"blind"`
-	Demo    bool                                     `json:"demonstration,omitempty"`
+	// Counted sets what sources count themselves beside what came, of the runs
+	// in the log of the platform alone: other tenants' logs hold no runs.
+	Counted *Counted `json:"counted,omitempty"`
+	Demo    bool     `json:"demonstration,omitempty"`
+}
+
+// Counted are totals of single lists.
+type Counted struct {
+	Agreed  int         `json:"agreed"`  // lists of which as many came as the source counts
+	Differs []CountedAs `json:"differs"` // the newest of each list, at most 100
+	Cut     int         `json:"cut,omitempty"`
+}
+
+// CountedAs is one list of which another number came than the source counts.
+type CountedAs struct {
+	Source evidence.SourceID `json:"source"`
+	evidence.SourceCount
+	At  time.Time `json:"at"`
+	Seq uint64    `json:"record"`
 }
 
 // CoverageRow is one source, for kinds that were seen alike.

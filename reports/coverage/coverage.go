@@ -47,7 +47,56 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period) (*reports.
 		}
 	}
 	c.Blind = append(c.Blind, blind(c.Rows)...)
+	if r.Tenant() == evidence.Platform {
+		if c.Counted, err = counted(ctx, r, p); err != nil {
+			return nil, fmt.Errorf("totals of %s in %s: %w", r.Tenant(), p, err)
+		}
+	}
 	return c, nil
+}
+
+// maxDiffers bounds the lists that are told one by one.
+const maxDiffers = 100
+
+// counted gathers the totals of the period's runs. Of a list that was read
+// several times the newest difference is told.
+func counted(ctx context.Context, r evidence.Reader, p evidence.Period) (*reports.Counted, error) {
+	out := &reports.Counted{Differs: []reports.CountedAs{}}
+	type list struct {
+		source evidence.SourceID
+		what   string
+	}
+	at := map[list]int{}
+	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.CollectionRun}, Period: p}) {
+		if err != nil {
+			return nil, err
+		}
+		var f evidence.RunFacts
+		if rec.Decode(&f) != nil {
+			continue
+		}
+		for _, n := range f.Counts {
+			one := reports.CountedAs{Source: f.Source, SourceCount: n, At: rec.Occurred, Seq: rec.Seq}
+			k := list{f.Source, n.What}
+			i, told := at[k]
+			switch {
+			case n.Ours == n.Source:
+				out.Agreed++
+			case told:
+				out.Differs[i] = one
+			case len(out.Differs) == maxDiffers:
+				out.Cut++
+			default:
+				at[k] = len(out.Differs)
+				out.Differs = append(out.Differs, one)
+			}
+		}
+		out.Agreed += f.CountsCut
+	}
+	if out.Agreed == 0 && len(out.Differs) == 0 {
+		return nil, nil
+	}
+	return out, nil
 }
 
 // ForKinds returns the rows of a chart that speak of one of the kinds, each

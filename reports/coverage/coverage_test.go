@@ -127,3 +127,38 @@ func TestForKinds(t *testing.T) {
 		t.Errorf("rows %+v, want argocd/prod with one kind and certs/edge", rows)
 	}
 }
+
+// The platform's log tells where a source counts otherwise than we do.
+func TestCounted(t *testing.T) {
+	l := evidencetest.NewLog(evidence.Platform)
+	l.Cover("harbor/prod", evidence.Continuous, evidence.Period{From: at(8, 0, 0), To: at(9, 0, 0)}, "", evidence.RegistryAudit)
+	run := func(h int, counts ...evidence.SourceCount) {
+		content, err := json.Marshal(evidence.RunFacts{Source: "harbor/prod", Slot: at(8, h, 0), Total: -1, Counts: counts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.AddDraft(evidence.Draft{Kind: evidence.CollectionRun, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: at(8, h, 0).String(), Content: content,
+			Subject: evidence.NewRef("source", "", "harbor/prod"), OccurredAt: at(8, h, 0), Basis: evidence.BasisSource, ObservedAt: at(8, h, 0)})
+	}
+	run(1, evidence.SourceCount{What: "projects", Source: 8, Ours: 8}, evidence.SourceCount{What: "audit log", Query: "q=id=[1~]\x1b[2J", Source: 120, Ours: 118})
+	run(2, evidence.SourceCount{What: "projects", Source: 8, Ours: 8}, evidence.SourceCount{What: "audit log", Query: "q=id=[119~]", Source: 9, Ours: 7})
+	c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(8, 0, 0), To: at(9, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Counted == nil || c.Counted.Agreed != 2 || len(c.Counted.Differs) != 1 || c.Counted.Differs[0].Ours != 7 || c.Counted.Differs[0].Seq == 0 {
+		t.Fatalf("%+v", c.Counted)
+	}
+	var b bytes.Buffer
+	if err := coverage.Text(&b, c, reports.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"COUNTED    2 lists as long as the source counts\n", "harbor/prod, audit log: the source counts 9, 7 came (asked: q=id=[119~]), 8 Nov 02:00"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") {
+		t.Error("a query reaches the terminal raw")
+	}
+}

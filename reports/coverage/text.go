@@ -28,12 +28,37 @@ func Text(w io.Writer, c *reports.CoverageChart, style reports.Style) error {
 	}
 	runs(&b, c)
 	windows(&b, c, style)
+	totals(&b, c, style)
 	fmt.Fprintf(&b, "%-*s%s\n", runsW, "RECORDS", fmt.Sprintf("as known at log size %d of %s", c.Size, c.Origin))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 const runsW = 11
+
+// totals tells where a source counts otherwise than we do, with the question
+// that was asked.
+func totals(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
+	if c.Counted == nil {
+		return
+	}
+	line := func(text string) {
+		_ = style.Paragraph(b, fmt.Sprintf("%-*s", runsW, "COUNTED"), reports.Terminal(text))
+	}
+	if c.Counted.Agreed > 0 {
+		line(reports.Count(c.Counted.Agreed, "list") + " as long as the source counts")
+	}
+	for _, d := range c.Counted.Differs {
+		text := fmt.Sprintf("%s, %s: the source counts %d, %d came", d.Source, d.What, d.SourceCount.Source, d.Ours)
+		if d.Query != "" {
+			text += " (asked: " + d.Query + ")"
+		}
+		line(fmt.Sprintf("%s, %s UTC, record %d", text, d.At.UTC().Format("2 Jan 15:04"), d.Seq))
+	}
+	if c.Counted.Cut > 0 {
+		line(fmt.Sprintf("%d more differ", c.Counted.Cut))
+	}
+}
 
 func headline(c *reports.CoverageChart) string {
 	when := reports.Span(c.Period.From, c.Period.To) + " (UTC)"
