@@ -31,7 +31,6 @@ type auditLook struct {
 	st      *position
 	created time.Time
 	oldest  time.Time
-	read    int
 	seen    map[int]bool
 }
 
