@@ -257,15 +257,21 @@ type RotationFacts struct {
 	MinDecryption   int64     `json:"min_decryption_version,omitempty"`
 	Exportable      *bool     `json:"exportable,omitempty"`
 	DeletionAllowed *bool     `json:"deletion_allowed,omitempty"`
+	PlainBackup     *bool     `json:"plaintext_backup,omitempty"` // the key may leave in clear as a backup
+	KeyType         string    `json:"key_type,omitempty"`
+	Revoked         bool      `json:"revoked,omitempty"` // an issuer
 }
 
 // LeaseFacts are the facts of secret.lease.
 type LeaseFacts struct {
-	Prefix    string    `json:"prefix"`
-	Namespace string    `json:"namespace,omitempty"`
-	Count     int       `json:"count"`
-	Cut       bool      `json:"cut,omitempty"` // there are more than were counted
-	LookedAt  time.Time `json:"looked_at,omitzero"`
+	Prefix    string `json:"prefix"`
+	Namespace string `json:"namespace,omitempty"`
+	Count     int    `json:"count"`
+	Cut       bool   `json:"cut,omitempty"` // there are more than were counted
+	// Irrevocable counts only leases that could not be revoked when they should
+	// have been: what they opened may still be open.
+	Irrevocable bool      `json:"irrevocable,omitempty"`
+	LookedAt    time.Time `json:"looked_at,omitzero"`
 }
 
 // ScheduleFacts are the facts of backup.schedule.

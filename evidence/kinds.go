@@ -53,6 +53,7 @@ const (
 	SecretStore      Kind = "secret.store"       // from where and as whom such an operator fetches
 	SecretRotation   Kind = "secret.rotation"    // a rotated credential or key: its version and when it last changed
 	SecretLease      Kind = "secret.lease"       // how many leases stand below a prefix
+	SecretServer     Kind = "secret.server"      // a secret store's server: version, cluster, sealed or not
 	CertState        Kind = "cert.state"         // the certificate an endpoint shows or a file holds
 	CertDeclared     Kind = "cert.declared"      // a certificate that is asked to exist, and its renewal
 	CertRequest      Kind = "cert.request"       // one request for a certificate, its approval and what came of it
@@ -147,6 +148,7 @@ func init() {
 		{Kind: SecretStore, State: true, Volatile: []string{"resource_version"}, Says: "from where and as whom an operator fetches secrets"},
 		{Kind: SecretRotation, State: true, Says: "a rotated credential or key, its version and when it last changed"},
 		{Kind: SecretLease, State: true, Volatile: []string{"looked_at"}, Says: "how many leases stand below a prefix"},
+		{Kind: SecretServer, State: true, Volatile: []string{"standby", "performance_standby"}, Says: "a secret store's server: version, cluster, sealed or not"},
 		{Kind: CertDeclared, State: true, Volatile: []string{"resource_version"}, Says: "a certificate that is asked to exist, its expiry and renewal"},
 		{Kind: CertRequest, Revisable: true, Volatile: []string{"resource_version"}, Says: "one request for a certificate, its approval and outcome"},
 		{Kind: CertIssuer, State: true, Volatile: []string{"resource_version"}, Says: "who signs certificates, and whether it is ready"},

@@ -81,7 +81,7 @@ var schemes = map[string]string{
 	"path":    "path inside a repository or a secret store; a trailing * covers everything below",
 	"label":   "key=value",
 	"host":    "host name",
-	"server":  "cluster API server",
+	"server":  "API server of a cluster or a secret store",
 }
 
 // NewRef makes a Ref of a known scheme. It panics on an unknown scheme: that

@@ -28,17 +28,23 @@ type server struct {
 	data  map[string]any // "GET path" or "LIST path" to data
 	fail  map[string]int
 	asked []string
+	caps  []evidence.PolicyRule // what the token may do; nil: capabilities are not told
 	g     *gen
 	audit string // file; empty: requests are answered but not written
 	clock time.Time
 	n     int
+
+	unsupported string // a path that this server does not have
 }
 
 func newServer(t testing.TB) *server {
 	s := &server{data: map[string]any{}, fail: map[string]int{}, g: newGen(), clock: newGen().t}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
-	s.data["GET auth/token/lookup-self"] = obj{"id": "hvs.planted", "entity_id": "ent-collector", "policies": []string{"evidenced"}, "display_name": "token"}
+	s.data["GET auth/token/lookup-self"] = obj{"id": "hvs.planted", "entity_id": "ent-collector", "policies": []string{"evidenced"}, "display_name": "token",
+		"expire_time": "2026-03-02T15:00:00Z", "ttl": 3600, "period": 3600}
+	s.data["GET sys/health"] = obj{"initialized": true, "sealed": false, "standby": false, "version": "1.20.4", "cluster_id": "c-1", "cluster_name": "vault-1",
+		"server_time_utc": 1772460000, "replication_dr_mode": "disabled", "replication_performance_mode": "disabled"}
 	return s
 }
 
@@ -69,6 +75,26 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data, ok := s.data[line]
+	if path == "sys/health" && ok {
+		json.NewEncoder(w).Encode(data)
+		return
+	}
+	if path == "sys/capabilities-self" && s.caps != nil {
+		var body struct{ Paths []string }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			panic(err)
+		}
+		out := obj{}
+		for _, p := range body.Paths {
+			out[p] = s.may(p)
+		}
+		data, ok = out, true
+	}
+	if !ok && (path == "sys/namespaces" || path == s.unsupported) {
+		w.WriteHeader(404)
+		fmt.Fprint(w, `{"errors":["1 error occurred:\n\t* unsupported path\n\n"]}`)
+		return
+	}
 	if !ok {
 		w.WriteHeader(404)
 		fmt.Fprint(w, `{"errors":[]}`)
@@ -81,6 +107,19 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		add(nil2{}, s.audit, s.g.both(call{who: "collector", op: "read", path: path, mount: "auth/token/", mountType: "token", id: id, resp: obj{"data": obj{"ttl": 1}}}))
 	}
 	json.NewEncoder(w).Encode(obj{"request_id": id, "data": data})
+}
+
+// may lists capabilities on a path, as the server would.
+func (s *server) may(path string) (caps []string) {
+	for _, r := range s.caps {
+		if fits(r.Path, path) {
+			caps = append(caps, r.Capabilities...)
+		}
+	}
+	if caps == nil {
+		return []string{"deny"}
+	}
+	return caps
 }
 
 // nil2 lets a handler use the test helpers: it panics where a test fails.
@@ -217,8 +256,11 @@ func TestProbeLoss(t *testing.T) {
 func vaultState(s *server) {
 	s.data["GET sys/audit"] = obj{"file/": obj{"type": "file", "local": false, "options": obj{"file_path": "/var/log/audit.log", "log_raw": "true"}}}
 	s.data["PUT sys/audit-hash/file"] = obj{"hash": "hmac-sha256:0123456789abcdef0123456789abcdef"}
+	s.data["GET sys/key-status"] = obj{"term": 3, "install_time": "2026-02-01T00:00:00.5Z", "encryptions": 12345}
+	s.data["GET sys/leases/count"] = obj{"lease_count": 2, "counts": obj{"database_1": 2}}
 	s.data["GET sys/mounts"] = obj{
-		"kv/":           obj{"type": "kv", "accessor": "kv_1", "uuid": "u-1", "options": obj{"version": "2"}},
+		"kv/": obj{"type": "kv", "accessor": "kv_1", "uuid": "u-1", "options": obj{"version": "2"}, "seal_wrap": true,
+			"config": obj{"default_lease_ttl": 0, "max_lease_ttl": 7200, "audit_non_hmac_request_keys": []string{"note"}}},
 		"old/":          obj{"type": "kv", "accessor": "kv_2", "uuid": "u-2", "options": obj{"version": "1"}},
 		"sys/":          obj{"type": "system", "accessor": "system_1", "uuid": "u-3"},
 		"request_note/": "not a mount",
@@ -232,16 +274,19 @@ func vaultState(s *server) {
 	s.data["GET sys/policies/acl/tenant-7-read"] = obj{"name": "tenant-7-read", "policy": "path \"kv/data/tenant-7/*\" {\n  capabilities = [\"read\", \"list\"]\n}\npath \"old/tenant-7\" { policy = \"read\" }\npath \"kv/data/tenant-9/*\" { capabilities = [\"deny\"] }\n"}
 	s.data["GET sys/policies/acl/broken"] = obj{"name": "broken", "policy": "path {{"}
 	s.data["LIST auth/approle/role"] = obj{"keys": []string{"tenant-7-app"}}
-	s.data["GET auth/approle/role/tenant-7-app"] = obj{"token_policies": []string{"tenant-7-read"}, "token_ttl": 1200, "token_max_ttl": 3600}
+	s.data["GET auth/approle/role/tenant-7-app"] = obj{"token_policies": []string{"tenant-7-read"}, "token_ttl": 1200, "token_max_ttl": 3600, "bind_secret_id": true, "secret_id_ttl": 0}
+	s.data["LIST auth/token/roles"] = obj{"keys": []string{"deployer"}}
+	s.data["GET auth/token/roles/deployer"] = obj{"allowed_policies": []string{"default"}, "token_period": 86400, "orphan": true, "token_type": "default-service"}
 	s.data["LIST auth/userpass/users"] = obj{"keys": []string{"alice.meier", "ghost.person"}}
 	s.data["GET auth/userpass/users/alice.meier"] = obj{"token_policies": []string{"tenant-7-read"}, "token_ttl": 600}
 	s.data["GET auth/userpass/users/ghost.person"] = obj{"token_policies": []string{}}
 	s.data["LIST auth/kubernetes/role"] = obj{"keys": []string{"web"}}
 	s.data["GET auth/kubernetes/role/web"] = obj{"bound_service_account_names": []string{"web"}, "bound_service_account_namespaces": []string{"tenant-7"}, "policies": []string{"default"}}
 	s.data["LIST identity/group/id"] = obj{"keys": []string{"g1"}}
-	s.data["GET identity/group/id/g1"] = obj{"policies": []string{"tenant-7-read"}}
+	s.data["GET identity/group/id/g1"] = obj{"policies": []string{"tenant-7-read"}, "name": "readers", "type": "external",
+		"alias": obj{"name": "staff@example.org", "mount_type": "oidc", "mount_path": "auth/oidc/"}}
 	s.data["LIST identity/entity/id"] = obj{"keys": []string{"e1", "e2"}}
-	s.data["GET identity/entity/id/e1"] = obj{"name": "alice-m", "policies": []string{"default"}, "group_ids": []string{"g1"}, "disabled": false,
+	s.data["GET identity/entity/id/e1"] = obj{"name": "alice-m", "policies": []string{"default"}, "group_ids": []string{"g1"}, "disabled": false, "merged_entity_ids": []string{"e0"},
 		"aliases": []obj{{"name": "alice.meier", "mount_accessor": "auth_userpass_1", "mount_type": "userpass", "mount_path": "auth/userpass/"}}}
 	s.data["GET identity/entity/id/e2"] = obj{"name": "entity_1", "aliases": []obj{{"name": "role-id-uuid", "mount_accessor": "auth_approle_1",
 		"mount_type": "approle", "mount_path": "auth/approle/", "metadata": obj{"role_name": "tenant-7-app"}}}}
@@ -260,14 +305,14 @@ func TestState(t *testing.T) {
 	if err := c.Poll(t.Context(), evidence.Period{To: s.now()}, nil, &rec); err != nil {
 		t.Fatal(err)
 	}
-	if o := last(&rec); o.Incomplete != "" || len(o.Seen) != 1 || o.Seen[0].Class != evidence.Instants {
+	if o := last(&rec); o.Incomplete != "" || len(o.Seen) != 3 || o.Seen[1].Class != evidence.Instants {
 		t.Errorf("incomplete %q, seen %+v", o.Incomplete, o.Seen)
 	}
 	var done []string
 	for _, x := range rec.Completed {
 		done = append(done, string(x.Kind))
 	}
-	if d := cmp.Diff([]string{"secret.device", "secret.mount", "secret.policy", "secret.role", "secret.identity"}, done); d != "" {
+	if d := cmp.Diff([]string{"secret.server", "secret.device", "secret.mount", "secret.policy", "secret.role", "secret.identity", "secret.rotation", "secret.lease"}, done); d != "" {
 		t.Errorf("complete (-want +got):\n%s", d)
 	}
 	got := map[string]string{}
@@ -278,17 +323,22 @@ func TestState(t *testing.T) {
 		}
 	}
 	for subject, want := range map[string]string{
-		"device:prod/file":        `"log_raw":true,"era":"0123456789abcdef"`,
-		"mount:prod/kv":           `"version":"2"`,
-		"mount:prod/auth/approle": `"class":"auth","type":"approle"`,
+		"device:prod/file":  `"log_raw":true,"era":"0123456789abcdef"`,
+		"mount:prod/kv":     `"version":"2","max_ttl_seconds":7200,"clear_request_keys":["note"],"seal_wrap":true`,
+		"server:prod/vault": `{"version":"1.20.4","initialized":true,"sealed":false,"cluster":"c-1","cluster_name":"vault-1"} [server:prod/vault mount:prod/sys]`,
+		"secret:prod/sys/barrier-key": `{"path":"sys/barrier-key","type":"barrier-key","version":3,"last_rotated":"2026-02-01T00:00:00.5Z"} ` +
+			`[mount:prod/sys path:prod/sys/barrier-key]`,
+		"path:prod/sys/leases/irrevocable": `"count":2,"irrevocable":true`,
+		"role:prod/auth/token/deployer":    `"policies":["default"],"period_seconds":86400,"token_type":"default-service","orphan":true`,
+		"mount:prod/auth/approle":          `"class":"auth","type":"approle"`,
 		"policy:prod/tenant-7-read": `"rules":[{"path":"kv/data/tenant-7/*","capabilities":["list","read"]},{"path":"old/tenant-7","capabilities":["list","read"]},` +
 			`{"path":"kv/data/tenant-9/*","capabilities":["deny"]}]} [policy:prod/tenant-7-read path:prod/kv/tenant-7/* path:prod/old/tenant-7]`,
 		"policy:prod/broken": `"unparsed":true`,
 		"policy:prod/root":   `"rules":[{"path":"*","capabilities":["root"]}]} [policy:prod/root path:prod/*]`,
-		"role:prod/auth/approle/tenant-7-app": `"policies":["tenant-7-read"],"ttl_seconds":1200,"max_ttl_seconds":3600,"holder":-1} ` +
+		"role:prod/auth/approle/tenant-7-app": `"policies":["tenant-7-read"],"ttl_seconds":1200,"max_ttl_seconds":3600,"secret_id_forever":true,"holder":-1} ` +
 			`[policy:prod/tenant-7-read path:prod/kv/tenant-7/* path:prod/old/tenant-7]`,
 		"role:prod/auth/kubernetes/web":             `"bound_namespaces":["tenant-7"],"bound_service_accounts":["web"]`,
-		"entity:prod/e1":                            `"policies":["default"],"group_policies":["tenant-7-read"]`,
+		"entity:prod/e1":                            `"groups":[{"id":"g1","name":"readers","external":true,"mount_path":"auth/oidc","mount_type":"oidc","policies":["tenant-7-read"]}],"merged_from":["e0"],"holder":0`,
 		"entity:prod/e2":                            `"mount_path":"auth/approle","role":"tenant-7-app"}],"holder":-1}`,
 		"user vault:prod/entity e1":                 "path:prod/kv/tenant-7/*",
 		"user vault:prod/login auth/userpass/ghost": "",
@@ -300,7 +350,7 @@ func TestState(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", subject, v, want)
 		}
 	}
-	noNames(t, &rec, "alice", "ghost", "hvs.", "t0ken")
+	noNames(t, &rec, "alice", "ghost", "hvs.", "t0ken", "staff@")
 	for _, d := range rec.Drafts {
 		if d.Subject.String() == "policy:prod/tenant-7-read" && !strings.HasPrefix(string(d.Text), "path ") {
 			t.Error("policy text is missing")
@@ -312,16 +362,24 @@ func TestState(t *testing.T) {
 	if err := c.Poll(t.Context(), evidence.Period{To: s.now()}, rec.Resume(), &rec); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.asked) != n {
-		t.Errorf("asked %d times within the hour", len(s.asked)-n)
+	if asked := s.asked[n:]; len(asked) != 1 || asked[0] != "GET sys/health" {
+		t.Errorf("asked %v within the hour", asked)
 	}
-	before := len(rec.Drafts)
+	states := func() (ds []evidence.Draft) {
+		for _, d := range rec.Drafts {
+			if slices.Contains(stateKinds, d.Kind) {
+				ds = append(ds, d)
+			}
+		}
+		return ds
+	}
+	before := len(states())
 	s.forward(time.Hour)
 	if err := c.Poll(t.Context(), evidence.Period{To: s.now()}, rec.Resume(), &rec); err != nil {
 		t.Fatal(err)
 	}
-	if len(rec.Drafts) != 2*before || set(rec.Drafts[:before])[0] == "" {
-		t.Errorf("%d drafts after the second look, want %d", len(rec.Drafts), 2*before)
+	if len(states()) != 2*before {
+		t.Fatalf("%d states after the second look, want %d", len(states()), 2*before)
 	}
 	subjects := func(ds []evidence.Draft) (out []string) {
 		for _, d := range ds {
@@ -329,7 +387,7 @@ func TestState(t *testing.T) {
 		}
 		return out
 	}
-	if d := cmp.Diff(subjects(rec.Drafts[:before]), subjects(rec.Drafts[before:])); d != "" {
+	if d := cmp.Diff(subjects(states()[:before]), subjects(states()[before:])); d != "" {
 		t.Errorf("an unchanged state changed (-first +second):\n%s", d)
 	}
 }
@@ -346,7 +404,8 @@ func TestStateFaults(t *testing.T) {
 	}
 	kindOf := func(line string) evidence.Kind {
 		for prefix, k := range map[string]evidence.Kind{"sys/audit": evidence.SecretDevice, "sys/mounts": evidence.SecretMount, "sys/auth": evidence.SecretMount,
-			"sys/policies": evidence.SecretPolicy, "auth/": evidence.SecretRole, "identity/": evidence.SecretIdentity} {
+			"sys/policies": evidence.SecretPolicy, "auth/": evidence.SecretRole, "identity/": evidence.SecretIdentity,
+			"sys/health": evidence.SecretServer, "sys/key-status": evidence.SecretRotation, "sys/leases": evidence.SecretLease} {
 			if strings.HasPrefix(strings.SplitN(line, " ", 2)[1], prefix) {
 				return k
 			}

@@ -477,3 +477,38 @@ func TestJoinStaysSmall(t *testing.T) {
 		t.Errorf("queue %d, waiting %d, %d bytes", j.queue.Len(), len(j.wait), j.bytes)
 	}
 }
+
+// TestTokenLife: what a line says of the life of its caller's token.
+func TestTokenLife(t *testing.T) {
+	issued := "2026-03-02T15:01:09+01:00"
+	for name, x := range map[string]struct {
+		auth    obj
+		ttl     int64
+		endless bool
+	}{
+		"an hour":              {obj{"token_ttl": 3600, "token_issue_time": issued, "token_type": "service"}, 3600, false},
+		"no end":               {obj{"token_issue_time": issued, "token_type": "service"}, 0, true},
+		"zero":                 {obj{"token_ttl": 0, "token_issue_time": issued, "token_type": "service"}, 0, true},
+		"an older server":      {obj{"token_type": "service"}, 0, false},
+		"a batch token":        {obj{"token_issue_time": issued, "token_type": "batch"}, 0, false},
+		"something unreadable": {obj{"token_ttl": "1h", "token_issue_time": issued, "token_type": "service"}, 0, false},
+	} {
+		g := newGen()
+		auth := g.who("app")
+		for _, k := range []string{"token_ttl", "token_issue_time", "token_type"} {
+			delete(auth, k)
+		}
+		for k, v := range x.auth {
+			auth[k] = v
+		}
+		path := filepath.Join(t.TempDir(), "audit.log")
+		id := g.id()
+		req := obj{"id": id, "operation": "read", "path": "kv/data/tenant-7/db", "mount_point": "kv/", "mount_type": "kv", "client_token": g.hash("tok-app")}
+		write(t, path, enc(obj{"time": g.stamp(), "type": "request", "auth": auth, "request": req})+
+			enc(obj{"time": g.stamp(), "type": "response", "auth": auth, "request": req, "response": obj{"data": obj{"keys": g.hash("x")}}}))
+		_, f := one(t, poll(t, Config{AuditFiles: []string{path}}, nil).Drafts, id)
+		if f.TokenTTL != x.ttl || f.NoExpiry != x.endless || x.auth["token_issue_time"] != nil && !f.TokenIssued.Equal(time.Date(2026, 3, 2, 14, 1, 9, 0, time.UTC)) {
+			t.Errorf("%s: ttl %d, no expiry %v, issued %s", name, f.TokenTTL, f.NoExpiry, f.TokenIssued)
+		}
+	}
+}

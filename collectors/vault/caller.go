@@ -2,6 +2,7 @@ package vault
 
 import (
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 )
@@ -20,6 +21,9 @@ type caller struct {
 	tokenType   string
 	accessor    string
 	root        bool
+	ttl         int64
+	issued      time.Time
+	endless     bool
 }
 
 // caller reads the identity of a request. Of the two lines the one that knows
@@ -34,6 +38,10 @@ func (m *maker) caller(p *pair, pl *place) caller {
 	if c.role == "" {
 		c.role = clean(a.meta.roleName)
 	}
+	// Servers that say when a token was issued also say how long it lives; a
+	// batch token always ends.
+	c.ttl, c.issued = int64(max(a.ttl, 0)), a.issued
+	c.endless = a.ttl == 0 && !a.issued.IsZero() && c.tokenType == "service"
 	for _, pol := range c.policies {
 		c.root = c.root || pol == "root"
 	}

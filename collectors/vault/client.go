@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	pathpkg "path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -94,29 +96,45 @@ func (c *client) sees() []string {
 	return out
 }
 
-// lookupSelf asks what our own token is and returns the request id of the
-// answer. The answer holds the token itself, so nothing else of it is kept but
-// whose it is.
-func (c *client) lookupSelf(ctx context.Context) (string, error) {
+// self is what the server says of our own token.
+type self struct {
+	request  string // id of the request
+	policies []string
+	expires  time.Time // zero: never, or not said
+	period   int64     // seconds; the token lives on for as long as it is renewed
+	told     bool      // the server says when it ends, or that it does not
+}
+
+// lookupSelf asks what our own token is. The answer holds the token itself, so
+// nothing of it is kept but whose it is, what it may and how long it lives.
+func (c *client) lookupSelf(ctx context.Context) (self, error) {
 	s, err := c.get(ctx, c.names[0], "auth/token/lookup-self", false)
 	if err != nil {
-		return "", err
+		return self{}, err
 	}
-	if s == nil || s.RequestID == "" {
-		return "", problem.New(problem.Source, "lookup-self was answered without a request id")
+	if s.RequestID == "" {
+		return self{}, problem.New(problem.Source, "lookup-self was answered without a request id")
 	}
+	me := self{request: s.RequestID, period: seconds(s.Data["period"])}
+	me.policies = sorted(append(stringList(s.Data["policies"]), stringList(s.Data["identity_policies"])...))
+	me.expires = parseTime([]byte(asString(s.Data["expire_time"])))
+	_, me.told = s.Data["expire_time"]
 	if id, _ := s.Data["entity_id"].(string); id != "" {
 		c.identity = "entity " + id
 	} else {
 		c.identity = "token with policies " + strings.Join(stringList(s.Data["policies"]), ", ")
 	}
-	return s.RequestID, nil
+	return me, nil
 }
 
 // errAbsent says that there is nothing under a path: 404 with an empty list of
 // errors, which is how Vault answers for an empty list. Any other 404 is an
 // error.
 var errAbsent = errors.New("nothing there")
+
+// errUnsupported says that the server has no such path at all: another
+// version, edition or product.
+var errUnsupported = errors.New("not a path of this server")
 
 // get reads a path, or lists it. A 404 with an empty errors list is errAbsent;
 // any other failure is a problem. The answer is never nil without an error.
@@ -125,19 +143,27 @@ func (c *client) get(ctx context.Context, namespace, path string, list bool) (*a
 	if list {
 		q = url.Values{"list": {"true"}}
 	}
+	return c.ask(ctx, namespace, path, q)
+}
+
+func (c *client) ask(ctx context.Context, namespace, path string, q url.Values) (*api.Secret, error) {
+	// The library would resolve dots in names, and so ask for something else.
+	if pathpkg.Clean(path) != path {
+		return nil, problem.New(problem.Source, "the name %s cannot be asked for", shown(path))
+	}
 	resp, err := c.in(namespace).Logical().ReadRawWithDataWithContext(ctx, path, q)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
 	if err != nil {
-		return nil, describe(err, path)
+		return nil, hide(describe(err, path), path)
 	}
 	s, err := api.ParseSecret(resp.Body)
 	if err != nil {
-		return nil, problem.Wrap(problem.Source, err, "answer to %s is not Vault's JSON", path)
+		return nil, problem.Wrap(problem.Source, err, "answer to %s is not Vault's JSON", shown(path))
 	}
 	if s == nil || s.Data == nil {
-		return nil, problem.New(problem.Source, "answer to %s holds no data", path)
+		return nil, problem.New(problem.Source, "answer to %s holds no data", shown(path))
 	}
 	return s, nil
 }
@@ -152,7 +178,7 @@ func (c *client) keys(ctx context.Context, namespace, path string) ([]string, er
 		return nil, err
 	}
 	if _, ok := s.Data["keys"].([]any); !ok {
-		return nil, problem.New(problem.Source, "list of %s holds no keys", path)
+		return nil, problem.New(problem.Source, "list of %s holds no keys", shown(path))
 	}
 	return stringList(s.Data["keys"]), nil
 }
@@ -172,11 +198,49 @@ func describe(err error, path string) error {
 	switch {
 	case re.StatusCode == http.StatusNotFound && !re.RawError && re.Errors != nil && len(re.Errors) == 0:
 		return errAbsent
+	case unsupported(re):
+		return errUnsupported
 	case re.StatusCode == http.StatusForbidden || re.StatusCode == http.StatusUnauthorized:
 		return problem.New(problem.Credential, "%d for %s", re.StatusCode, path).
 			WithHint("give the token the policy of deploy/access/vault, or renew it")
 	}
 	return problem.New(problem.Source, "%d for %s", re.StatusCode, path)
+}
+
+// hidden is an error whose text held the name of a person.
+type hidden struct {
+	error
+	text string
+}
+
+func (h *hidden) Error() string { return h.text }
+func (h *hidden) Unwrap() error { return h.error }
+
+// hide takes the names of people in a path out of an error that tells of it.
+func hide(err error, path string) error {
+	s := shown(path)
+	if s == path {
+		return err
+	}
+	text := err.Error()
+	for _, p := range []string{path, (&url.URL{Path: path}).EscapedPath()} {
+		text = strings.ReplaceAll(text, p, s)
+	}
+	return &hidden{err, text}
+}
+
+// unsupported tells a path that the server does not have from one that it does
+// not find just now: only the former says so in words.
+func unsupported(re *api.ResponseError) bool {
+	if re.RawError || re.StatusCode != http.StatusNotFound && re.StatusCode != http.StatusMethodNotAllowed && re.StatusCode != http.StatusBadRequest {
+		return false
+	}
+	for _, e := range re.Errors {
+		if strings.Contains(e, "unsupported path") || strings.Contains(e, "unsupported operation") || strings.Contains(e, "no handler for route") {
+			return true
+		}
+	}
+	return false
 }
 
 // stringList reads a list of strings of a decoded answer.
@@ -205,10 +269,36 @@ func asString(v any) string { s, _ := v.(string); return s }
 
 func asBool(v any) bool { b, _ := v.(bool); return b }
 
+// seconds reads a number of seconds; some engines give it a fraction, some
+// write it as a duration ("720h").
 func seconds(v any) int64 {
-	if n, ok := v.(json.Number); ok {
-		i, _ := n.Int64()
-		return i
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		f, err := v.Float64()
+		if err != nil || f < 0 || f > 1<<53 {
+			return 0
+		}
+		return int64(f)
+	case string:
+		if d, err := time.ParseDuration(v); err == nil {
+			return int64(d / time.Second)
+		}
 	}
 	return 0
+}
+
+// when reads a time that is RFC 3339 or seconds since 1970.
+func when(v any) time.Time {
+	switch v := v.(type) {
+	case string:
+		return parseTime([]byte(v))
+	case json.Number:
+		if i, err := v.Int64(); err == nil && i > 0 && i < 1<<38 {
+			return time.Unix(i, 0).UTC()
+		}
+	}
+	return time.Time{}
 }

@@ -40,6 +40,18 @@ type Config struct {
 	ProbeLimit time.Duration `yaml:"probe_limit"`
 	// StateEvery is how often the state side is read.
 	StateEvery time.Duration `yaml:"state_every"`
+	// RotationEvery is how often rotated keys and credentials, and leases, are
+	// read.
+	RotationEvery time.Duration `yaml:"rotation_every"`
+	// KVMetadata also reads version and age of each secret of KV version 2
+	// mounts, never a value: one request for each secret and folder.
+	KVMetadata bool `yaml:"kv_metadata"`
+	// KVLimit is how many secrets and folders are asked for in one walk; beyond
+	// it the walk says that it is not complete.
+	KVLimit int `yaml:"kv_limit"`
+	// Leases are prefixes below which leases are counted ("database/creds/").
+	// The server asks for sudo on sys/leases/lookup, so it is off by default.
+	Leases []string `yaml:"leases"`
 	// Pace is the pause between two requests of the state walk, so that a
 	// large server is not pressed.
 	Pace time.Duration `yaml:"pace"`
@@ -50,15 +62,19 @@ const (
 	defaultProbeLimit = 2 * time.Minute
 	defaultStateEvery = time.Hour
 	defaultPace       = 200 * time.Millisecond
+
+	defaultRotationEvery = 6 * time.Hour
+	defaultKVLimit       = 20000
 )
 
 // Spec describes the collector to the configuration.
 func Spec() collectors.Spec {
 	return collectors.Spec{
 		Type: "vault",
-		Says: "Vault or OpenBao: audit-device logs from files, and policies, roles, identities, mounts and devices from the API",
+		Says: "Vault or OpenBao: audit-device logs from files, and policies, roles, identities, mounts, devices, rotation and leases from the API",
 		Config: func() any {
-			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery, Pace: defaultPace}
+			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery, Pace: defaultPace,
+				RotationEvery: defaultRotationEvery, KVLimit: defaultKVLimit}
 		},
 		New: func(config any, env collectors.Env) (collectors.Collector, error) {
 			c, ok := config.(*Config)
@@ -82,6 +98,12 @@ func (c *Config) check() error {
 	if c.StateEvery == 0 {
 		c.StateEvery = defaultStateEvery
 	}
+	if c.RotationEvery == 0 {
+		c.RotationEvery = defaultRotationEvery
+	}
+	if c.KVLimit == 0 {
+		c.KVLimit = defaultKVLimit
+	}
 	switch {
 	case len(c.AuditFiles) == 0 && c.URL == "":
 		return problem.New(problem.Config, "neither audit_files nor url is set").
@@ -89,16 +111,27 @@ func (c *Config) check() error {
 	case c.URL != "" && c.TokenFile == "":
 		return problem.New(problem.Config, "url is set without token_file").
 			WithHint("put a token with the policy of deploy/access/vault into a file and name it in token_file")
-	case c.URL == "" && (c.TokenFile != "" || c.CAFile != "" || c.Namespace != "" || len(c.Namespaces) > 0):
-		return problem.New(problem.Config, "token_file, ca_file and namespaces need url")
+	case c.URL == "" && (c.TokenFile != "" || c.CAFile != "" || c.Namespace != "" || len(c.Namespaces) > 0 || c.KVMetadata || len(c.Leases) > 0):
+		return problem.New(problem.Config, "token_file, ca_file, namespaces, kv_metadata and leases need url")
 	case c.MaxLine < 4096 || c.MaxLine > 256<<20:
 		return problem.New(problem.Config, "max_line is %d bytes, must be 4096 to %d", c.MaxLine, 256<<20)
 	case c.ProbeLimit < time.Second || c.ProbeLimit > 24*time.Hour:
 		return problem.New(problem.Config, "probe_limit is %s, must be 1s to 24h", c.ProbeLimit)
 	case c.StateEvery < time.Second:
 		return problem.New(problem.Config, "state_every is %s, must be at least 1s", c.StateEvery)
+	case c.RotationEvery < time.Second:
+		return problem.New(problem.Config, "rotation_every is %s, must be at least 1s", c.RotationEvery)
+	case c.KVLimit < 1 || c.KVLimit > 1_000_000:
+		return problem.New(problem.Config, "kv_limit is %d, must be 1 to 1000000", c.KVLimit)
 	case strings.ContainsAny(c.Prefix, "{\n"):
 		return problem.New(problem.Config, "prefix holds { or a line break")
+	}
+	for _, p := range c.Leases {
+		// Below login paths the names of folders are those of people.
+		if t := strings.Trim(p, "/"); t == "" || strings.HasPrefix(t+"/", "auth/") && !strings.HasPrefix(t+"/", "auth/token/") || strings.ContainsAny(t, "*+?#%") || strings.Contains(t, "..") {
+			return problem.New(problem.Config, "leases: %q is not a prefix of leases", p).
+				WithHint("name a secret engine and what it gives, like database/creds/, or auth/token/create/")
+		}
 	}
 	for _, p := range c.AuditFiles {
 		switch _, err := filepath.Match(p, ""); {

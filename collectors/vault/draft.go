@@ -50,6 +50,7 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 		Namespace: pl.namespace, Reading: pl.reading, Secret: pl.secret, Who: -1,
 		Entity: who.entity, AuthMethod: who.method, Role: who.role, SANamespace: who.saNamespace, SAName: who.saName,
 		Policies: who.policies, Granting: who.granting, TokenType: who.tokenType, Root: who.root, Accessor: who.accessor,
+		TokenTTL: who.ttl, TokenIssued: who.issued, NoExpiry: who.endless,
 		Remote: clean(e.req.remote), Device: p.device, RespondedAt: p.respAt,
 	}
 	extra := map[string]string{}

@@ -26,6 +26,8 @@ type authPart struct {
 	token, accessor, display, entity, tokenType []byte
 	policies, granting                          [][]byte
 	denied                                      bool // policy_results.allowed is false
+	ttl                                         int  // seconds; 0: none, or not said; -1: no number
+	issued                                      time.Time
 	meta                                        metaPart
 }
 
@@ -169,6 +171,10 @@ func (a *authPart) decode(s *scan) {
 			a.entity = s.text()
 		case "token_type":
 			a.tokenType = s.text()
+		case "token_ttl":
+			a.ttl = s.number()
+		case "token_issue_time":
+			a.issued = parseTime(s.text())
 		case "policies":
 			a.policies = texts(s, a.policies[:0])
 		case "policy_results":

@@ -25,7 +25,7 @@ func (w *walk) identities(ctx context.Context, ns *nsState) error {
 		if err != nil {
 			return err
 		}
-		ns.groups[id] = stringList(data["policies"])
+		ns.groups[id] = w.group(ns, id, data)
 	}
 	if ids, err = w.keys(ctx, ns, "identity/entity/id"); err != nil {
 		return err
@@ -45,17 +45,39 @@ func (w *walk) identities(ctx context.Context, ns *nsState) error {
 	return nil
 }
 
+// group reads a group's own facts. The name of an external group's alias is the
+// group's name at the login method, which may be a mail address: it is not
+// kept.
+func (w *walk) group(ns *nsState, id string, data map[string]any) evidence.IdentityGroup {
+	g := evidence.IdentityGroup{ID: clean([]byte(id)), Policies: sorted(data["policies"]), External: asString(data["type"]) == "external"}
+	if name := clean([]byte(asString(data["name"]))); !looksLikeMail(name) {
+		g.Name = cut(name, 200)
+	}
+	if a, _ := data["alias"].(map[string]any); len(a) > 0 {
+		g.MountType = asString(a["mount_type"])
+		g.MountPath = joinPath(ns.name, strings.Trim(asString(a["mount_path"]), "/"))
+	}
+	return g
+}
+
 func (w *walk) entity(ctx context.Context, ns *nsState, id string, data map[string]any) error {
 	f := evidence.IdentityFacts{Entity: clean([]byte(id)), Disabled: asBool(data["disabled"]), Policies: sorted(data["policies"]), Holder: -1}
 	groups := slices.Concat(stringList(data["group_ids"]), stringList(data["direct_group_ids"]), stringList(data["inherited_group_ids"]))
-	for _, g := range groups {
-		for _, p := range ns.groups[g] {
+	slices.Sort(groups)
+	for _, id := range slices.Compact(groups) {
+		g, ok := ns.groups[id]
+		if !ok {
+			g.ID = clean([]byte(id)) // made since the groups were listed
+		}
+		f.Groups = append(f.Groups, g)
+		for _, p := range g.Policies {
 			if !slices.Contains(f.GroupPolicies, p) {
 				f.GroupPolicies = append(f.GroupPolicies, p)
 			}
 		}
 	}
 	slices.Sort(f.GroupPolicies)
+	f.MergedFrom = sorted(data["merged_entity_ids"])
 	login := ""
 	aliases, _ := data["aliases"].([]any)
 	for _, x := range aliases {
@@ -112,7 +134,7 @@ func (w *walk) holder(realm, id, login string) evidence.Person {
 var roleLists = map[string][]string{
 	"approle": {"role"}, "kubernetes": {"role"}, "jwt": {"role"}, "oidc": {"role"}, "aws": {"roles"}, "gcp": {"roles"},
 	"azure": {"role"}, "cert": {"certs"}, "userpass": {"users"}, "ldap": {"users", "groups"}, "okta": {"users", "groups"},
-	"radius": {"users"}, "kerberos": {"groups"},
+	"radius": {"users"}, "kerberos": {"groups"}, "token": {"roles"},
 }
 
 // roles reads what each auth method gives to whom.
@@ -153,9 +175,15 @@ func (w *walk) roles(ctx context.Context, ns *nsState) error {
 func (w *walk) role(ctx context.Context, ns *nsState, m mountInfo, kind, name string, data map[string]any) error {
 	f := evidence.RoleFacts{
 		Mount: joinPath(ns.name, m.path), MountType: m.kind, Role: clean([]byte(name)), Holder: -1,
-		Policies:   sorted(firstOf(data, "token_policies", "policies")),
+		Policies:   sorted(firstOf(data, "token_policies", "policies", "allowed_policies")),
 		Namespaces: sorted(data["bound_service_account_namespaces"]), ServiceAccounts: sorted(data["bound_service_account_names"]),
-		TTLSeconds: seconds(firstOf(data, "token_ttl", "ttl")), MaxTTLSeconds: seconds(firstOf(data, "token_max_ttl", "max_ttl")),
+		TTLSeconds: seconds(firstOf(data, "token_ttl", "ttl")), MaxTTLSeconds: seconds(firstOf(data, "token_max_ttl", "max_ttl", "token_explicit_max_ttl", "explicit_max_ttl")),
+		PeriodSeconds: seconds(firstOf(data, "token_period", "period")), TokenType: asString(data["token_type"]), Orphan: asBool(data["orphan"]),
+		BoundCIDRs: sorted(firstOf(data, "token_bound_cidrs", "bound_cidrs")),
+	}
+	if bound, ok := data["bind_secret_id"].(bool); ok && bound && m.kind == "approle" {
+		f.SecretIDSeconds = seconds(data["secret_id_ttl"])
+		f.SecretIDForever = f.SecretIDSeconds == 0
 	}
 	var people []evidence.Person
 	switch kind {

@@ -24,6 +24,10 @@ var stateKinds = []evidence.Kind{evidence.SecretDevice, evidence.SecretMount, ev
 // stateState is the part of the cursor that the state side keeps.
 type stateState struct {
 	At time.Time `json:"at,omitzero"` // of the last look that was full
+	// Rotated is that of the last full look at rotation and leases.
+	Rotated time.Time `json:"rotated,omitzero"`
+	// Asked is when the server was last asked how it is.
+	Asked time.Time `json:"asked,omitzero"`
 	// Salt makes names of user roles out of logins, so that references hold no
 	// login and nobody outside can guess one.
 	Salt []byte `json:"salt,omitempty"`
@@ -43,6 +47,7 @@ type walk struct {
 	failed  map[evidence.Kind]bool
 	holders map[string]string // alias, by mount accessor and name, to entity id
 	next    time.Time
+	left    int // secrets and folders that may still be asked for
 }
 
 // nsState is what one namespace's lists said, for those that build on them.
@@ -51,10 +56,10 @@ type nsState struct {
 	kv       []string // paths of KV version 2 mounts, with namespace
 	auth     []mountInfo
 	policies map[string][]evidence.PolicyRule
-	groups   map[string][]string // policies by group id
+	groups   map[string]evidence.IdentityGroup
 }
 
-type mountInfo struct{ path, kind, accessor string }
+type mountInfo struct{ path, kind, accessor, version string }
 
 // stateIfDue reads the state when the last look is long enough ago.
 func (r *run) stateIfDue(ctx context.Context) error {
@@ -63,36 +68,46 @@ func (r *run) stateIfDue(ctx context.Context) error {
 	if r.c.api == nil || !st.At.IsZero() && now.Sub(st.At) < r.c.cfg.StateEvery || now.Before(r.c.retry.at) {
 		return nil
 	}
-	if st.Salt == nil {
-		st.Salt = make([]byte, 16)
-		rand.Read(st.Salt) // never fails
-	}
-	w := &walk{r: r, m: r.c.maker, api: r.c.api, now: now, before: st.At, failed: map[evidence.Kind]bool{}, holders: map[string]string{}}
+	w := r.walk(now, st.At)
 	for _, ns := range r.c.api.names {
 		if err := w.namespace(ctx, ns); err != nil {
 			return err
 		}
 	}
-	var kinds []evidence.Kind
-	for _, k := range stateKinds {
-		if !w.failed[k] {
-			r.sink.Complete(k, evidence.Ref{})
-			kinds = append(kinds, k)
-		}
-	}
+	kinds := w.done(stateKinds, r.c.cfg.StateEvery)
 	if len(kinds) == 0 && len(r.c.cfg.AuditFiles) == 0 {
 		r.c.retry.next(now, false, r.c.cfg.StateEvery)
 		return problem.New(problem.Source, "no state could be read: %s", strings.Join(r.c.notes.why, "; ")).
 			WithHint("check url, token_file and the policy of deploy/access/vault")
-	}
-	if len(kinds) > 0 {
-		r.seen = append(r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: now, To: now, Every: r.c.cfg.StateEvery})
 	}
 	r.c.retry.next(now, len(kinds) == len(stateKinds), r.c.cfg.StateEvery)
 	if len(kinds) == len(stateKinds) {
 		st.At = now
 	}
 	return nil
+}
+
+// walk begins a look; before is when the last full one was.
+func (r *run) walk(now, before time.Time) *walk {
+	if st := &r.cur.State; st.Salt == nil {
+		st.Salt = make([]byte, 16)
+		rand.Read(st.Salt) // never fails
+	}
+	return &walk{r: r, m: r.c.maker, api: r.c.api, now: now, before: before, failed: map[evidence.Kind]bool{}, holders: map[string]string{}}
+}
+
+// done calls the kinds complete that were listed in full, and returns them.
+func (w *walk) done(of []evidence.Kind, every time.Duration) (kinds []evidence.Kind) {
+	for _, k := range of {
+		if !w.failed[k] {
+			w.r.sink.Complete(k, evidence.Ref{})
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) > 0 {
+		w.r.seen = append(w.r.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: w.now, To: w.now, Every: every})
+	}
+	return kinds
 }
 
 // retry spaces looks at a state that cannot be read in full: a lasting refusal
@@ -115,7 +130,7 @@ func (r *retry) next(now time.Time, full bool, every time.Duration) {
 }
 
 func (w *walk) namespace(ctx context.Context, name string) error {
-	ns := &nsState{name: name, policies: map[string][]evidence.PolicyRule{}, groups: map[string][]string{}}
+	ns := &nsState{name: name, policies: map[string][]evidence.PolicyRule{}, groups: map[string]evidence.IdentityGroup{}}
 	// Order matters: policies need the mounts, roles and identities both.
 	for _, step := range []struct {
 		kind evidence.Kind
@@ -313,11 +328,12 @@ func (w *walk) mounts(ctx context.Context, ns *nsState) error {
 			}
 			f := evidence.MountFacts{
 				Path: clean([]byte(strings.Trim(name, "/"))), Class: class, Type: asString(mt["type"]), Accessor: asString(mt["accessor"]),
-				UUID: asString(mt["uuid"]), Local: asBool(mt["local"]),
+				UUID: asString(mt["uuid"]), Local: asBool(mt["local"]), SealWrap: asBool(mt["seal_wrap"]),
 			}
+			tuning(&f, mt)
 			if class == "auth" {
 				f.Path = "auth/" + f.Path
-				ns.auth = append(ns.auth, mountInfo{f.Path, f.Type, f.Accessor})
+				ns.auth = append(ns.auth, mountInfo{path: f.Path, kind: f.Type, accessor: f.Accessor})
 			}
 			if opts, _ := mt["options"].(map[string]any); opts != nil {
 				f.Version = asString(opts["version"])
@@ -339,6 +355,18 @@ func (w *walk) mounts(ctx context.Context, ns *nsState) error {
 		}
 	}
 	return nil
+}
+
+// tuning reads what an administrator set on a mount. A key listed as not hashed
+// has its values in clear in every audit line.
+func tuning(f *evidence.MountFacts, mt map[string]any) {
+	c, _ := mt["config"].(map[string]any)
+	f.DefaultTTLSeconds, f.MaxTTLSeconds = seconds(c["default_lease_ttl"]), seconds(c["max_lease_ttl"])
+	f.ClearRequest, f.ClearResponse = sorted(c["audit_non_hmac_request_keys"]), sorted(c["audit_non_hmac_response_keys"])
+	if f.Class == "auth" {
+		f.TokenType = asString(c["token_type"])
+	}
+	f.Plugin = strings.Trim(asString(mt["running_plugin_version"])+" "+asString(mt["running_sha256"]), " ")
 }
 
 // policies reads each access policy.

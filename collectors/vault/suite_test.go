@@ -61,7 +61,7 @@ func TestSuiteAPI(t *testing.T) {
 		// Audit devices are left to TestState: a request with a body keeps the
 		// suite's hanging handler from noticing that its client has gone.
 		Wants: []evidence.Kind{evidence.SecretAccess, evidence.SecretAuth, evidence.SecretMount,
-			evidence.SecretPolicy, evidence.SecretRole, evidence.SecretIdentity},
+			evidence.SecretPolicy, evidence.SecretRole, evidence.SecretIdentity, evidence.SecretRotation, evidence.SecretLease, evidence.SecretServer},
 	}))
 }
 

@@ -29,7 +29,10 @@
 // # The state
 //
 // Audit devices, mounts, policies, roles and identities are listed at
-// Config.StateEvery. Nothing below a secret's data path is ever read.
+// Config.StateEvery, rotated keys and credentials and leases at
+// Config.RotationEvery; whether the server is sealed is asked at each look,
+// because the server does not audit it. Nothing below a secret's data path is
+// ever read.
 package vault
 
 import (
@@ -57,7 +60,8 @@ type Collector struct {
 	api     *client // nil without a URL
 	streams map[string]*stream
 	notes   *notes
-	retry   retry
+	retry   retry // of the state
+	again   retry // of rotation and leases
 
 	tick     time.Duration // of Follow
 	batch    int           // drafts between two commits
@@ -100,7 +104,8 @@ var auditKinds = []evidence.Kind{evidence.SecretAccess, evidence.SecretAuth}
 func (c *Collector) Kinds() []evidence.Kind {
 	ks := slices.Clone(auditKinds)
 	if c.cfg.URL != "" {
-		ks = append(ks, stateKinds...)
+		ks = append(append(ks, stateKinds...), rotationKinds...)
+		ks = append(ks, evidence.SecretServer)
 	}
 	return ks
 }
@@ -114,10 +119,16 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	}
 	defer r.end()
 	r.window = window
+	if err := r.health(ctx); err != nil {
+		return err
+	}
 	if err := r.look(ctx); err != nil {
 		return err
 	}
 	if err := r.stateIfDue(ctx); err != nil {
+		return err
+	}
+	if err := r.rotationIfDue(ctx); err != nil {
 		return err
 	}
 	return r.commit(ctx, true)
@@ -168,6 +179,7 @@ type run struct {
 	bytes   int
 	at      time.Time // of the last commit
 	probed  time.Time
+	asked   time.Time       // when the server's health was
 	seen    []evidence.Seen // of the state side
 	broken  error           // why the API could not be asked
 }
@@ -207,6 +219,11 @@ func (r *run) look(ctx context.Context) error {
 // follow is one turn of Follow.
 func (r *run) follow(ctx context.Context) error {
 	now := r.c.env.Clock()
+	if r.asked.IsZero() || now.Sub(r.asked) >= probeEvery {
+		if err := r.health(ctx); err != nil {
+			return err
+		}
+	}
 	if r.probed.IsZero() || now.Sub(r.probed) >= probeEvery {
 		r.probe(ctx)
 	}
@@ -214,6 +231,9 @@ func (r *run) follow(ctx context.Context) error {
 		return err
 	}
 	if err := r.stateIfDue(ctx); err != nil {
+		return err
+	}
+	if err := r.rotationIfDue(ctx); err != nil {
 		return err
 	}
 	now = r.c.env.Clock()
@@ -230,14 +250,15 @@ func (r *run) probe(ctx context.Context) {
 		return
 	}
 	r.probed = r.c.env.Clock()
-	id, err := r.c.api.lookupSelf(ctx)
+	me, err := r.c.api.lookupSelf(ctx)
 	if err != nil {
 		r.broken = err
 		r.cover.Failed(r.probed.UTC(), err.Error())
 		return
 	}
 	r.broken = nil
-	r.cover.Sent(id, r.probed.UTC())
+	r.lifetime(me)
+	r.cover.Sent(me.request, r.probed.UTC())
 }
 
 // read takes everything that stands in the log.

@@ -146,6 +146,12 @@ func (v *vault) answers(x exchange, body map[string]any) (data map[string]any, t
 		return v.mounts("secret"), true
 	case x.path == "sys/auth":
 		return v.mounts("auth"), true
+	case x.path == "sys/key-status":
+		return map[string]any{"term": 2, "install_time": auditTime(v.w.Start.AddDate(0, -1, 0)), "encryptions": 40213}, true
+	case x.path == "sys/leases/count":
+		return map[string]any{"lease_count": 0, "counts": map[string]any{}}, false
+	case x.path == "sys/capabilities-self":
+		return v.capabilities(x.tok.of, body), true
 	case x.path == "sys/policies/acl" && list:
 		return map[string]any{"keys": anys(slices.Sorted(maps.Keys(v.policies)))}, false
 	case strings.HasPrefix(x.path, "sys/policies/acl/"):
@@ -160,6 +166,29 @@ func (v *vault) answers(x exchange, body map[string]any) (data map[string]any, t
 		return v.roles(x, name), false
 	}
 	return nil, false
+}
+
+// capabilities lists what an identity may do on the paths it asks about.
+func (v *vault) capabilities(i *identity, body map[string]any) map[string]any {
+	out := map[string]any{}
+	paths, _ := body["paths"].([]any)
+	for _, p := range paths {
+		path, ok := p.(string)
+		if !ok {
+			continue
+		}
+		var caps []string
+		for _, c := range []string{"create", "delete", "list", "patch", "read", "sudo", "update"} {
+			if len(v.granting(i, c, path)) > 0 {
+				caps = append(caps, c)
+			}
+		}
+		if caps == nil {
+			caps = []string{"deny"}
+		}
+		out[path] = anys(caps)
+	}
+	return out
 }
 
 func (t *token) lookup(now time.Time) map[string]any {

@@ -38,3 +38,32 @@ path "identity/entity/id" { capabilities = ["list"] }
 path "identity/entity/id/*" { capabilities = ["read"] }
 path "identity/group/id" { capabilities = ["list"] }
 path "identity/group/id/*" { capabilities = ["read"] }
+
+# Whether the server is sealed. It answers this without a token; listed so that
+# everything asked for stands here.
+path "sys/health" { capabilities = ["read"] }
+
+# When keys and credentials were rotated. Name your own mounts: a + in place of
+# a mount would open values of a KV version 1 engine.
+path "sys/key-status" { capabilities = ["read"] }
+path "database/static-roles" { capabilities = ["list"] }
+path "database/static-roles/*" { capabilities = ["list", "read"] }
+path "transit/keys" { capabilities = ["list"] }
+path "transit/keys/+" { capabilities = ["read"] }
+path "pki/issuers" { capabilities = ["list"] }
+path "pki/issuer/+" { capabilities = ["read"] }
+
+# How many leases the server could not revoke.
+path "sys/leases/count" { capabilities = ["read"] }
+
+# Only for kv_metadata: version and age of each secret, never its value. Name
+# mounts of KV version 2 alone.
+# path "kv/metadata/*" { capabilities = ["list", "read"] }
+
+# Only for leases: counting them needs sudo, and shows lease ids.
+# path "sys/leases/lookup/database/*" { capabilities = ["list", "sudo"] }
+
+# For evidenced doctor: what this token may do, and which namespaces there are
+# (OpenBao and Vault Enterprise).
+path "sys/capabilities-self" { capabilities = ["update"] }
+path "sys/namespaces" { capabilities = ["list"] }
