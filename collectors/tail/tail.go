@@ -358,6 +358,17 @@ func (s *Stream) Finished() []string {
 	return paths
 }
 
+// Head is the hash of the first line of a file that Refresh found, as Place
+// holds it; empty for another path.
+func (s *Stream) Head(path string) string {
+	for _, f := range s.files {
+		if f.path == path {
+			return f.head
+		}
+	}
+	return ""
+}
+
 // Where tells the path and offset of the line that Next returned, for notes.
 func (s *Stream) Where() (path string, offset int64) {
 	f := s.files[s.now]

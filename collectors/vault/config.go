@@ -10,7 +10,7 @@ import (
 )
 
 // Config is the part of a source's configuration that this collector reads.
-// At least one of AuditFiles and URL must be set.
+// At least one of AuditFiles, Listen and URL must be set.
 type Config struct {
 	// AuditFiles are paths or globs of the active audit files: one for each
 	// device or node. Rotated siblings, compressed ones too, are found by their
@@ -21,6 +21,22 @@ type Config struct {
 	Device string `yaml:"device"`
 	// Prefix is the device's prefix option: text before each line's JSON.
 	Prefix string `yaml:"prefix"`
+	// Listen is where a socket device writes to: unix:///run/evidenced/vault.sock
+	// or tcp://127.0.0.1:9200. What comes is marked as unauthenticated; use it
+	// beside audit_files.
+	Listen string `yaml:"listen"`
+	// Peers are the addresses or networks that may connect over TCP. Without
+	// any only this host may.
+	Peers []string `yaml:"peers"`
+	// SocketDevice is the path of the socket device, as "vault audit list" shows
+	// it. Default: socket.
+	SocketDevice string `yaml:"socket_device"`
+	// SpoolDir is a folder of the collector's own, where lines stand until they
+	// are durable.
+	SpoolDir string `yaml:"spool_dir"`
+	// SpoolMax is how many bytes the spool may hold; what does not fit is lost
+	// and told as a blind window.
+	SpoolMax int64 `yaml:"spool_max"`
 	// URL of the server, https://vault.example:8200. Without it neither state
 	// nor probe is read, and coverage of the log is only reconstructed.
 	URL string `yaml:"url"`
@@ -65,6 +81,8 @@ const (
 
 	defaultRotationEvery = 6 * time.Hour
 	defaultKVLimit       = 20000
+	defaultSpoolMax      = 1 << 30
+	minSpool             = 1 << 20
 )
 
 // Spec describes the collector to the configuration.
@@ -74,7 +92,7 @@ func Spec() collectors.Spec {
 		Says: "Vault or OpenBao: audit-device logs from files, and policies, roles, identities, mounts, devices, rotation and leases from the API",
 		Config: func() any {
 			return &Config{MaxLine: defaultMaxLine, ProbeLimit: defaultProbeLimit, StateEvery: defaultStateEvery, Pace: defaultPace,
-				RotationEvery: defaultRotationEvery, KVLimit: defaultKVLimit}
+				RotationEvery: defaultRotationEvery, KVLimit: defaultKVLimit, SpoolMax: defaultSpoolMax}
 		},
 		New: func(config any, env collectors.Env) (collectors.Collector, error) {
 			c, ok := config.(*Config)
@@ -104,10 +122,16 @@ func (c *Config) check() error {
 	if c.KVLimit == 0 {
 		c.KVLimit = defaultKVLimit
 	}
+	if c.SpoolMax == 0 {
+		c.SpoolMax = defaultSpoolMax
+	}
+	if err := c.checkSocket(); err != nil {
+		return err
+	}
 	switch {
-	case len(c.AuditFiles) == 0 && c.URL == "":
+	case len(c.AuditFiles) == 0 && c.Listen == "" && c.URL == "":
 		return problem.New(problem.Config, "neither audit_files nor url is set").
-			WithHint("set audit_files to the audit device's file, url to the server, or both")
+			WithHint("set audit_files to the audit device's file, url to the server, or both; listen is for a socket device")
 	case c.URL != "" && c.TokenFile == "":
 		return problem.New(problem.Config, "url is set without token_file").
 			WithHint("put a token with the policy of deploy/access/vault into a file and name it in token_file")
@@ -139,6 +163,31 @@ func (c *Config) check() error {
 			return problem.New(problem.Config, "audit_files: %q is not a path or glob", p)
 		case !filepath.IsAbs(p):
 			return problem.New(problem.Config, "audit_files: %q is not an absolute path", p)
+		}
+	}
+	return nil
+}
+
+// checkSocket reports the first thing to fix of the listener.
+func (c *Config) checkSocket() error {
+	if c.Listen == "" {
+		if c.SpoolDir != "" || len(c.Peers) > 0 || c.SocketDevice != "" {
+			return problem.New(problem.Config, "spool_dir, peers and socket_device need listen")
+		}
+		return nil
+	}
+	if _, err := parseListen(c.Listen, c.Peers); err != nil {
+		return err
+	}
+	switch {
+	case !filepath.IsAbs(c.SpoolDir):
+		return problem.New(problem.Config, "listen needs spool_dir, an absolute path of a folder of its own")
+	case c.SpoolMax < minSpool || c.SpoolMax > 1<<40:
+		return problem.New(problem.Config, "spool_max is %d bytes, must be %d to %d", c.SpoolMax, minSpool, int64(1)<<40)
+	}
+	for _, p := range c.AuditFiles {
+		if filepath.Dir(p) == filepath.Clean(c.SpoolDir) {
+			return problem.New(problem.Config, "audit_files: %q lies in the spool folder", p)
 		}
 	}
 	return nil

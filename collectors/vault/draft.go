@@ -30,6 +30,7 @@ type pair struct {
 	respAt            time.Time
 	device, era       string
 	amend             bool
+	socket            bool // some of it came over a socket, where nobody proves who writes
 }
 
 const agent = "vault/1"
@@ -52,6 +53,9 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 		Policies: who.policies, Granting: who.granting, TokenType: who.tokenType, Root: who.root, Accessor: who.accessor,
 		TokenTTL: who.ttl, TokenIssued: who.issued, NoExpiry: who.endless,
 		Remote: clean(e.req.remote), Device: p.device, RespondedAt: p.respAt,
+	}
+	if p.socket {
+		f.Transport = "socket"
 	}
 	extra := map[string]string{}
 	m.outcome(p, &f, extra)

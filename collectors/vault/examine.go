@@ -319,6 +319,9 @@ func (c *Collector) examineFiles(x *collectors.Examination) error {
 	if len(paths) == 0 && len(c.cfg.AuditFiles) > 0 {
 		x.Rights = append(x.Rights, collectors.Right{Name: "audit files", Access: collectors.Missing, Kinds: auditKinds, Hint: "no file matches audit_files"})
 	}
+	if c.spool != nil {
+		x.Rights = append(x.Rights, c.examineSpool())
+	}
 	for _, p := range paths {
 		r := collectors.Right{Name: "audit file " + p, Access: collectors.Readable, Kinds: auditKinds}
 		var told []string
@@ -347,4 +350,24 @@ func (c *Collector) examineFiles(x *collectors.Examination) error {
 		})
 	}
 	return nil
+}
+
+// examineSpool looks whether the socket's lines can be kept. The daemon itself
+// listens, so the socket is not tried.
+func (c *Collector) examineSpool() collectors.Right {
+	r := collectors.Right{Name: "spool of the socket device", Access: collectors.Readable, Kinds: auditKinds,
+		Hint: "records that only a socket tells are marked and satisfy nothing alone"}
+	if len(c.cfg.AuditFiles) == 0 {
+		r.Hint += "; add a file device and audit_files"
+	}
+	fi, err := os.Stat(c.cfg.SpoolDir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		r.Access, r.Hint = collectors.Untold, "the folder is made when the daemon begins to listen"
+	case err != nil || !fi.IsDir():
+		r.Access, r.Hint = collectors.Missing, "set spool_dir to a folder that the daemon may write to"
+	case fi.Mode().Perm()&0o077 != 0:
+		r.Access, r.Hint = collectors.Excess, "others may read the folder, and audit lines in it: chmod 0700"
+	}
+	return r
 }

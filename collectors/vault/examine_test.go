@@ -147,3 +147,22 @@ func TestExamineFiles(t *testing.T) {
 		t.Errorf("%+v, %v", x, err)
 	}
 }
+
+// TestExamineSpool: nobody else may read the lines that wait.
+func TestExamineSpool(t *testing.T) {
+	cfg := socketConfig(t)
+	c := fileCollector(t, cfg, later)
+	for i, want := range []collectors.Access{collectors.Untold, collectors.Readable, collectors.Excess} {
+		switch i {
+		case 1:
+			spooled(t, cfg, newGen().reads(1))
+		case 2:
+			if err := os.Chmod(cfg.SpoolDir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if x, err := c.Examine(t.Context()); err != nil || len(x.Rights) != 1 || x.Rights[0].Access != want {
+			t.Errorf("%d: %+v, %v, want %s", i, x.Rights, err, want)
+		}
+	}
+}

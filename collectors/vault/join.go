@@ -30,7 +30,20 @@ type waiting struct {
 	device  string
 	era     string
 	lines   int // lines of this request read so far, from all devices
-	place   *list.Element
+	socket  bool
+	// replaces: a file shows a request that only a socket had told of.
+	replaces bool
+	alt      *answered // the response, which only a socket told so far
+	place    *list.Element
+}
+
+// answered is a response that waits for a better witness.
+type answered struct {
+	e    *entry
+	text []byte
+	raw  bool
+	at   time.Time
+	ref  lineRef
 }
 
 // ref of a waiting request as the cursor holds it.
@@ -39,6 +52,8 @@ type waitRef struct {
 	At  time.Time `json:"at"`
 	Era string    `json:"era,omitempty"`
 	lineRef
+	Alt      *lineRef `json:"alt,omitempty"`      // response that only a socket told
+	Replaces bool     `json:"replaces,omitempty"` // a record that only a socket told
 }
 
 // seenID is a request that was emitted and whose lines other devices may show
@@ -47,6 +62,8 @@ type seenID struct {
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`
 	Left int       `json:"left"` // lines of it that may still come
+	// Socket: the record stands on a socket; lines of a file replace it.
+	Socket bool `json:"socket,omitempty"`
 }
 
 // join pairs request and response lines by request id. Its whole state can be
@@ -70,29 +87,53 @@ func newJoin(streams int, n *notes) *join {
 }
 
 // add takes one line and hands out, through emit, every pair that is decided
-// by it.
+// by it. Where a file and a socket tell of one request, the file decides: a
+// response that only the socket has told so far waits for the file's, and a
+// record that stands on the socket is amended by the file's lines.
 func (j *join) add(l *line, device, era string, emit func(*pair) error) (kept bool, err error) {
 	if err := j.expire(l.at, emit); err != nil {
 		return false, err
 	}
 	id := string(l.e.req.id)
+	socket := l.from != nil && l.from.spool != nil
+	replaces := false
 	if s := j.seen[id]; s != nil {
-		if s.Left--; s.Left <= 0 {
-			delete(j.seen, id)
+		if replaces = s.Socket && !socket; !replaces {
+			if s.Left--; s.Left <= 0 {
+				delete(j.seen, id)
+			}
+			return false, nil
 		}
-		return false, nil
 	}
 	if l.e.request {
+		lines := 1
 		if w := j.wait[id]; w != nil {
-			w.lines++ // another device, or the same line again
-			return false, nil
+			if w.lines++; socket || !w.socket { // another device, or the same line again
+				return false, nil
+			}
+			lines = w.lines
+			j.drop(id)
 		}
-		if j.late[id] != nil {
-			return false, nil
+		if w := j.late[id]; w != nil {
+			if socket || !w.socket {
+				return false, nil
+			}
+			replaces = true
+			j.drop(id)
 		}
-		return true, j.push(l, id, device, era, emit)
+		return true, j.push(l, id, device, era, &waiting{socket: socket, replaces: replaces, lines: lines}, emit)
 	}
-	p := &pair{resp: l.e, respLine: l.text, respRaw: l.raw, at: l.at, atGuessed: l.guessed, respAt: l.at, device: device, era: era}
+	if w := j.wait[id]; w != nil && socket && !w.socket {
+		w.lines++
+		if w.alt != nil {
+			return false, nil
+		}
+		w.alt = &answered{l.e, l.text, l.raw, l.at, l.ref}
+		j.bytes += len(l.text)
+		return true, nil
+	}
+	p := &pair{resp: l.e, respLine: l.text, respRaw: l.raw, at: l.at, atGuessed: l.guessed, respAt: l.at, device: device, era: era,
+		socket: socket, amend: replaces}
 	lines := 1
 	w, late := j.wait[id], false
 	if w == nil {
@@ -102,12 +143,13 @@ func (j *join) add(l *line, device, era string, emit func(*pair) error) (kept bo
 		p.at, p.atGuessed = w.at, w.guessed
 		if w.e != nil {
 			p.req, p.reqLine, p.reqRaw, p.device, p.era = w.e, w.text, w.raw, w.device, w.era
+			p.socket = p.socket || w.socket
 		}
 		j.drop(id)
-		p.amend = late
+		p.amend = p.amend || late || w.replaces
 		lines += w.lines
 	}
-	j.emitted(id, l.at, lines)
+	j.emitted(id, l.at, lines, p.socket)
 	if err := emit(p); err != nil {
 		return false, err
 	}
@@ -127,15 +169,15 @@ func (j *join) spare() *entry {
 	return &entry{}
 }
 
-// push lets a request wait.
-func (j *join) push(l *line, id, device, era string, emit func(*pair) error) error {
+// push lets a request wait; w holds what is known of it besides the line.
+func (j *join) push(l *line, id, device, era string, w *waiting, emit func(*pair) error) error {
 	for len(j.wait) >= maxWaiting || j.bytes+len(l.text) > maxWaitBytes && len(j.wait) > 0 {
 		j.notes.add("more requests wait for their response than are kept: the oldest were recorded without it")
 		if err := j.expireOldest(emit); err != nil {
 			return err
 		}
 	}
-	w := &waiting{id: id, e: l.e, text: l.text, at: l.at, guessed: l.guessed, raw: l.raw, ref: l.ref, device: device, era: era, lines: 1}
+	w.id, w.e, w.text, w.at, w.guessed, w.raw, w.ref, w.device, w.era = id, l.e, l.text, l.at, l.guessed, l.raw, l.ref, device, era
 	j.enqueue(w)
 	return nil
 }
@@ -144,11 +186,17 @@ func (j *join) enqueue(w *waiting) {
 	j.wait[w.id] = w
 	w.place = j.queue.PushBack(w)
 	j.bytes += len(w.text)
+	if w.alt != nil {
+		j.bytes += len(w.alt.text)
+	}
 }
 
 func (j *join) drop(id string) {
 	if w := j.wait[id]; w != nil {
 		j.bytes -= len(w.text)
+		if w.alt != nil {
+			j.bytes -= len(w.alt.text)
+		}
 		j.queue.Remove(w.place)
 		delete(j.wait, id)
 	}
@@ -186,24 +234,33 @@ func (j *join) expireOldest(emit func(*pair) error) error {
 		j.notes.partial("request %s waited for its response in a file that is gone; it was not recorded", w.id)
 		return nil
 	}
+	if a := w.alt; a != nil {
+		j.emitted(w.id, w.at, w.lines, true)
+		return emit(&pair{req: w.e, reqLine: w.text, reqRaw: w.raw, resp: a.e, respLine: a.text, respRaw: a.raw, at: w.at, atGuessed: w.guessed,
+			respAt: a.at, device: w.device, era: w.era, amend: w.replaces, socket: true})
+	}
+	if w.replaces {
+		return nil // the file lost the response that the socket told
+	}
 	for len(j.lateQ) >= maxLate {
 		delete(j.late, j.lateQ[0])
 		j.lateQ = j.lateQ[1:]
 	}
 	if len(w.text) > maxLateText {
-		late := &waiting{id: w.id, at: w.at, guessed: w.guessed, ref: w.ref, lines: w.lines}
+		late := &waiting{id: w.id, at: w.at, guessed: w.guessed, ref: w.ref, lines: w.lines, socket: w.socket}
 		j.late[w.id] = late
 	} else {
 		j.late[w.id] = w
 	}
 	j.lateQ = append(j.lateQ, w.id)
-	return emit(&pair{req: w.e, reqLine: w.text, reqRaw: w.raw, at: w.at, atGuessed: w.guessed, device: w.device, era: w.era})
+	return emit(&pair{req: w.e, reqLine: w.text, reqRaw: w.raw, at: w.at, atGuessed: w.guessed, device: w.device, era: w.era, socket: w.socket})
 }
 
 // emitted remembers an id whose lines other devices will show again.
-func (j *join) emitted(id string, at time.Time, lines int) {
+func (j *join) emitted(id string, at time.Time, lines int, socket bool) {
+	delete(j.seen, id)
 	if left := 2*j.streams - lines; j.streams > 1 && left > 0 {
-		s := &seenID{id, at, left}
+		s := &seenID{id, at, left, socket}
 		j.seen[id] = s
 		j.seenQ = append(j.seenQ, s)
 	}
@@ -221,11 +278,11 @@ func (j *join) state() joinState {
 	var st joinState
 	for el := j.queue.Front(); el != nil; el = el.Next() {
 		w := el.Value.(*waiting)
-		st.Wait = append(st.Wait, waitRef{w.id, w.at, w.era, w.ref})
+		st.Wait = append(st.Wait, w.refer())
 	}
 	for _, id := range j.lateQ {
 		if w := j.late[id]; w != nil {
-			st.Late = append(st.Late, waitRef{id, w.at, w.era, w.ref})
+			st.Late = append(st.Late, w.refer())
 		}
 	}
 	for _, s := range j.seenQ {
@@ -236,11 +293,27 @@ func (j *join) state() joinState {
 	return st
 }
 
+func (w *waiting) refer() waitRef {
+	r := waitRef{ID: w.id, At: w.at, Era: w.era, lineRef: w.ref, Replaces: w.replaces}
+	if w.alt != nil {
+		r.Alt = &w.alt.ref
+	}
+	return r
+}
+
 // restore rebuilds the join from the cursor; read fetches a line again. A line
-// that cannot be read again keeps its place without its content.
-func (j *join) restore(st joinState, read func(lineRef) (text []byte, device string, err error)) {
+// that cannot be read again keeps its place without its content. socket is the
+// path of the socket's stream, empty without one.
+func (j *join) restore(st joinState, socket string, read func(lineRef) (text []byte, device string, err error)) {
 	load := func(r waitRef) *waiting {
-		w := &waiting{id: r.ID, at: r.At, ref: r.lineRef, era: r.Era, lines: 1}
+		w := &waiting{id: r.ID, at: r.At, ref: r.lineRef, era: r.Era, lines: 1, socket: socket != "" && r.Stream == socket, replaces: r.Replaces}
+		if r.Alt != nil {
+			text, _, err := read(*r.Alt)
+			if e := (&entry{}); err == nil && e.decode(text) == nil && string(e.req.id) == r.ID {
+				w.alt = &answered{e, text, e.raw(), e.at, *r.Alt}
+				w.lines++
+			}
+		}
 		text, device, err := read(r.lineRef)
 		e := &entry{}
 		if err != nil || e.decode(text) != nil || string(e.req.id) != r.ID {

@@ -75,7 +75,7 @@ func (r *run) stateIfDue(ctx context.Context) error {
 		}
 	}
 	kinds := w.done(stateKinds, r.c.cfg.StateEvery)
-	if len(kinds) == 0 && len(r.c.cfg.AuditFiles) == 0 {
+	if len(kinds) == 0 && !r.c.tails() {
 		r.c.retry.next(now, false, r.c.cfg.StateEvery)
 		return problem.New(problem.Source, "no state could be read: %s", strings.Join(r.c.notes.why, "; ")).
 			WithHint("check url, token_file and the policy of deploy/access/vault")
@@ -194,6 +194,11 @@ func (w *walk) pace(ctx context.Context) error {
 	}
 	w.next = time.Now().Add(w.r.c.interval)
 	if w.r.c.env.Clock().Sub(w.r.at) >= commitEvery {
+		if w.r.c.env.Clock().Sub(w.r.asked) >= probeEvery {
+			if err := w.r.health(ctx); err != nil {
+				return err
+			}
+		}
 		if w.r.c.env.Clock().Sub(w.r.probed) >= probeEvery {
 			w.r.probe(ctx)
 		}

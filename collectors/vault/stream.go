@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type stream struct {
 	notes  *notes
 	peek   *line
 	spare  func() *entry
+	spool  *spool // of a socket; nil for a device's own files
 }
 
 // streamState is the part of a stream that the resume cursor holds.
@@ -43,8 +45,12 @@ type lineRef = tail.Place
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *stream {
+	begun := firstTime
+	if c.spool != nil && path == c.spool.path() {
+		begun = segmentTime
+	}
 	return &stream{prefix: []byte(c.cfg.Prefix), notes: c.notes, Stream: tail.New(path, tail.Options{
-		MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.add, Partial: c.notes.partial,
+		MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: begun, Note: c.notes.add, Partial: c.notes.partial,
 	})}
 }
 
@@ -69,6 +75,11 @@ func (s *stream) use(st *streamState) {
 
 func (s *stream) refresh() error {
 	s.peek = nil
+	if s.spool != nil {
+		// While it looks, none of the files may be renamed.
+		s.spool.mu.Lock()
+		defer s.spool.mu.Unlock()
+	}
 	return s.Refresh()
 }
 
@@ -85,9 +96,32 @@ func (s *stream) next(ctx context.Context) (*line, error) {
 		if err != nil || l == nil {
 			return nil, err
 		}
+		if s.spool != nil && bytes.HasPrefix(l.Text, markBegin) {
+			s.mark(l.Text[len(markBegin):])
+			s.Skip()
+			continue
+		}
 		s.decode(l)
 	}
 	return s.peek, nil
+}
+
+// mark reads what the spool says of lines that are not in it.
+func (s *stream) mark(text []byte) {
+	var m mark
+	if err := json.Unmarshal(text, &m); err != nil {
+		s.notes.partial("%s: a mark of the spool cannot be read", s.device)
+		return
+	}
+	switch {
+	case m.Lost != "":
+		s.notes.partial("%s: %s", s.device, m.Lost)
+		if s.Gap == "" {
+			s.Gap = m.Lost
+		}
+	case m.Long != "":
+		s.notes.partial("%s: %s", s.device, m.Long)
+	}
 }
 
 // decode makes the line the next one, or notes why it cannot be read.

@@ -1,5 +1,5 @@
-// Package vault reads HashiCorp Vault and OpenBao: the audit log of a file
-// device line by line, and, when a URL is configured, what the API says about
+// Package vault reads HashiCorp Vault and OpenBao: the audit log of file and
+// socket devices line by line, and, when a URL is configured, what the API says about
 // who could read what.
 //
 // # The log
@@ -20,6 +20,11 @@
 // read, and references to the requests that still wait: a run cut anywhere
 // goes on as if it had not been cut.
 //
+// A socket device writes to a listener that always drains into a bounded spool
+// of files, which the tail reads like a device's own. Nothing on a socket proves
+// who is writing: its records say so, and a file that shows the same request
+// replaces them.
+//
 // # Coverage
 //
 // The log is covered continuously only between two sightings of our own probe,
@@ -36,9 +41,12 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path"
 	"path/filepath"
@@ -58,6 +66,8 @@ type Collector struct {
 	env     collectors.Env
 	maker   *maker
 	api     *client // nil without a URL
+	spool   *spool  // nil without a listener
+	recv    *receiver
 	streams map[string]*stream
 	notes   *notes
 	retry   retry // of the state
@@ -88,6 +98,9 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 	c := &Collector{
 		cfg: cfg, env: env, streams: map[string]*stream{}, notes: newNotes(), tick: time.Second, batch: commitDrafts, interval: cfg.Pace,
 		maker: &maker{source: env.Source, authority: path.Base(string(env.Source)), mark: env.Mark, clock: env.Clock},
+	}
+	if cfg.Listen != "" {
+		c.spool = newSpool(cfg.SpoolDir, cfg.SpoolMax, env.Clock)
 	}
 	if cfg.URL != "" {
 		var err error
@@ -141,6 +154,15 @@ func (c *Collector) Follow(ctx context.Context, resume []byte, s collectors.Sink
 		return err
 	}
 	defer r.end()
+	if c.spool != nil {
+		if c.recv, err = c.receive(ctx); err != nil {
+			return err
+		}
+		defer func() {
+			c.recv.stop()
+			c.recv = nil
+		}()
+	}
 	t := time.NewTicker(c.tick)
 	defer t.Stop()
 	for {
@@ -206,7 +228,7 @@ func (r *run) end() {
 
 // look sends a probe and reads the log to its end.
 func (r *run) look(ctx context.Context) error {
-	if len(r.c.cfg.AuditFiles) == 0 {
+	if !r.c.tails() {
 		return nil
 	}
 	r.probe(ctx)
@@ -246,7 +268,7 @@ func (r *run) follow(ctx context.Context) error {
 
 // probe makes a lookup-self, whose request id must turn up in the log.
 func (r *run) probe(ctx context.Context) {
-	if r.c.api == nil || len(r.c.cfg.AuditFiles) == 0 {
+	if r.c.api == nil || !r.c.tails() {
 		return
 	}
 	r.probed = r.c.env.Clock()
@@ -263,8 +285,14 @@ func (r *run) probe(ctx context.Context) {
 
 // read takes everything that stands in the log.
 func (r *run) read(ctx context.Context) error {
-	if len(r.c.cfg.AuditFiles) == 0 {
+	if !r.c.tails() {
 		return nil
+	}
+	if r.c.recv != nil {
+		if n := r.c.recv.refused.Swap(0); n > 0 {
+			r.c.notes.add("%d connections to the socket were refused: peers that are not listed, or too many at once", n)
+		}
+		r.c.spool.flush()
 	}
 	if err := r.open(); err != nil {
 		return err
@@ -298,6 +326,12 @@ func (r *run) open() error {
 		}
 	}
 	slices.Sort(paths)
+	socket := ""
+	if c.spool != nil {
+		// Last, so that of two lines with one time the file's is taken first.
+		socket = c.spool.path()
+		paths = append(slices.DeleteFunc(paths, func(p string) bool { return p == socket }), socket)
+	}
 	r.streams = r.streams[:0]
 	for p := range c.streams {
 		if !slices.Contains(paths, p) {
@@ -319,6 +353,9 @@ func (r *run) open() error {
 		if s.device = c.cfg.Device; s.device == "" || len(paths) > 1 {
 			s.device = filepath.Base(p)
 		}
+		if s.spool = nil; p == socket {
+			s.spool, s.device = c.spool, cmp.Or(c.cfg.SocketDevice, "socket")
+		}
 		if r.cur.Streams[p] == nil {
 			r.cur.Streams[p] = &streamState{}
 		}
@@ -326,6 +363,11 @@ func (r *run) open() error {
 		s.spare = r.join.spare
 		s.Watch = !r.cur.Probe.Last.IsZero()
 		if err := s.refresh(); err != nil {
+			if p == socket && errors.Is(err, fs.ErrNotExist) {
+				c.notes.add("the spool of the socket does not exist yet")
+				s.stop()
+				continue
+			}
 			if len(paths) == 1 {
 				return problem.Wrap(problem.Source, err, "read audit file %s", p).
 					WithHint("give the daemon read permission on the file and its folder (mode=0640 and a group on the audit device)")
@@ -340,7 +382,7 @@ func (r *run) open() error {
 		r.streams = append(r.streams, s)
 	}
 	if !r.loaded {
-		r.join.restore(r.cur.Join, r.reread)
+		r.join.restore(r.cur.Join, socket, r.reread)
 		r.cur.Join, r.loaded = joinState{}, true
 	}
 	return nil
@@ -355,8 +397,11 @@ func (r *run) rejoin(n int) {
 	r.join = newJoin(n, r.c.notes)
 }
 
+// tails reports whether there is a log to read.
+func (c *Collector) tails() bool { return len(c.cfg.AuditFiles) > 0 || c.spool != nil }
+
 func (c *Collector) configured(p string) bool {
-	return slices.ContainsFunc(c.cfg.AuditFiles, func(pattern string) bool {
+	return c.spool != nil && p == c.spool.path() || slices.ContainsFunc(c.cfg.AuditFiles, func(pattern string) bool {
 		ok, err := filepath.Match(pattern, p)
 		return err == nil && ok || pattern == p
 	})
@@ -390,7 +435,12 @@ func (r *run) next(ctx context.Context) (*line, error) {
 func (r *run) consume(ctx context.Context, l *line) error {
 	s := l.from
 	s.take()
-	r.cover.Line(l.e.req.id, l.at, l.lost)
+	if s.spool == nil || len(r.c.cfg.AuditFiles) == 0 {
+		r.cover.Line(l.e.req.id, l.at, l.lost)
+	} else if l.lost != nil {
+		// The log is covered by what the files say; a socket only adds to it.
+		r.c.notes.add("%s: %s", s.device, l.lost.Cause)
+	}
 	kept, err := r.join.add(l, s.device, s.state.Era, r.emitter(ctx))
 	if err != nil {
 		return err
@@ -423,7 +473,7 @@ func (r *run) emit(ctx context.Context, d evidence.Draft) error {
 // openGaps adds the losses that no later line has ended yet.
 func (r *run) openGaps(at time.Time) {
 	for _, s := range r.streams {
-		if s.Gap != "" && !s.At.IsZero() && s.At.Before(at) {
+		if s.Gap != "" && !s.At.IsZero() && s.At.Before(at) && (s.spool == nil || len(r.c.cfg.AuditFiles) == 0) {
 			r.cover.Lose(tail.Loss{From: s.At, To: at, Cause: s.Gap})
 			s.At = at
 		}
@@ -460,7 +510,30 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 		return err
 	}
 	r.drafts, r.bytes, r.at, r.seen = 0, 0, r.c.env.Clock(), nil
+	r.free(out.Join)
 	return nil
+}
+
+// free deletes the spool's files that were read to their end and that nothing
+// needs to be read from again.
+func (r *run) free(st joinState) {
+	needed := map[string]bool{}
+	for _, w := range slices.Concat(st.Wait, st.Late) {
+		needed[w.Head] = true
+		if w.Alt != nil {
+			needed[w.Alt.Head] = true
+		}
+	}
+	for _, s := range r.streams {
+		if s.spool == nil {
+			continue
+		}
+		for _, path := range s.Finished() {
+			if !needed[s.Head(path)] && s.spool.remove(path) != nil {
+				r.c.notes.add("a file of the spool that was read cannot be deleted")
+			}
+		}
+	}
 }
 
 func joinText(a, b string) string {
