@@ -274,6 +274,8 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 	switch {
 	case !in:
 		return nil
+	case ok && it.weak != "":
+		why = it.weak
 	case ok:
 		verdict, why = evidence.Pass, ""
 	case why == "":

@@ -64,6 +64,9 @@ func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*it
 		it := newItem(r, r.Occurred, f.Operation+" "+what)
 		it.seqs = seqs
 		it.set("source", string(r.Source)).set("happened", r.Occurred)
+		if f.Transport == "socket" {
+			it.weak = "it came over a socket alone, where nobody proves who writes"
+		}
 		if f.Root {
 			it.why["root"] = "made with a root token"
 		}

@@ -56,6 +56,9 @@ type item struct {
 	fields  map[string]any
 	missing map[string]lack   // optional fields that are not in fields, and why
 	why     map[string]string // what a field means here, for people
+	// weak says why the item cannot pass on its own, empty when it can: what it
+	// stands on was not authenticated. It can still fail.
+	weak string
 }
 
 // lack says why a field is missing.
