@@ -276,6 +276,17 @@ func TestLimits(t *testing.T) {
 	if len(d.Text) > evidence.MaxText || len(d.People) != evidence.MaxPeople {
 		t.Errorf("text of %d bytes, %d people", len(d.Text), len(d.People))
 	}
+	big := &run{Pipeline: &gl.Pipeline{ID: 1, SHA: sha1}, page: &page{}}
+	for i := 1; i <= 3000; i++ {
+		big.jobs = append(big.jobs, &gl.Job{ID: i, Name: strings.Repeat(`"`, 255), Stage: strings.Repeat(`\`, 255)})
+	}
+	pd := desk().pipelineDraft(big)
+	if err := pd.Check(); err != nil {
+		t.Error(err)
+	}
+	if f := facts[evidence.PipelineFacts](t, pd); len(f.Jobs) == 0 || f.JobsCut+len(f.Jobs) != 3000 {
+		t.Errorf("%d jobs listed, %d cut", len(f.Jobs), f.JobsCut)
+	}
 	var rep report
 	rep.page = &page{body: []byte(`{}`)}
 	for i := range 20000 {

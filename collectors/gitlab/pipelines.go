@@ -354,11 +354,13 @@ func jobFacts(q *run) (fs []evidence.PipelineJob, cut int) {
 	for _, j := range all {
 		newest[j.facts.Stage+"\x00"+j.facts.Name] = j.id
 	}
+	size := 0
 	for i, j := range all {
-		if i == maxJobs {
+		j.facts.Retried = newest[j.facts.Stage+"\x00"+j.facts.Name] != j.id
+		size += len(encode(j.facts)) + 1
+		if i == maxJobs || size > maxFileBytes {
 			return fs, len(all) - i
 		}
-		j.facts.Retried = newest[j.facts.Stage+"\x00"+j.facts.Name] != j.id
 		fs = append(fs, j.facts)
 	}
 	return fs, 0
