@@ -209,10 +209,11 @@ func (t *transport) attempt(orig *http.Request, h http.Header) verdict {
 	return t.judge(req, resp, body)
 }
 
-var (
-	errTimeout  = errors.New("no full answer in time")
-	errTooLarge = errors.New("answer is larger than allowed")
-)
+// ErrTooLarge is the cause of an error about a body beyond Options.MaxBody.
+// Asking again does not help; what such an answer means is the caller's to say.
+var ErrTooLarge = errors.New("answer is larger than allowed")
+
+var errTimeout = errors.New("no full answer in time")
 
 // causeOf gives the reason of our own cancelling in place of "context
 // canceled".
@@ -228,14 +229,14 @@ func causeOf(ctx context.Context, err error) error {
 func (t *transport) whole(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.ContentLength > t.o.MaxBody {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, t.o.MaxBody+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(body)) > t.o.MaxBody {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	if resp.ContentLength > int64(len(body)) && resp.Request.Method != http.MethodHead {
 		return nil, io.ErrUnexpectedEOF
@@ -251,9 +252,9 @@ func (t *transport) broken(req *http.Request, err error) verdict {
 	}
 	v := verdict{retry: idempotent(req.Method)}
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, ErrTooLarge):
 		v.retry = false
-		v.err = problem.New(problem.Source, "the answer of %s is larger than %d bytes", u, t.o.MaxBody).
+		v.err = problem.Wrap(problem.Source, ErrTooLarge, "the answer of %s is larger than %d bytes", u, t.o.MaxBody).
 			WithHint("ask for smaller pages, or check what is served at this address")
 	case errors.Is(err, errTimeout):
 		v.err = problem.New(problem.Source, "no full answer from %s within %s", u, t.o.Timeout).

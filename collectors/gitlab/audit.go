@@ -227,7 +227,7 @@ func (a *auditLook) scopeOfEvent(e *auditEvent) []evidence.Ref {
 			return []evidence.Ref{a.project(path)}
 		}
 	}
-	if p := e.Details.EntityPath; (e.EntityType == "Project" || e.EntityType == "Group") && fullPath.MatchString(p) && len(p) <= 255 {
+	if p := e.Details.EntityPath; (e.EntityType == "Project" || e.EntityType == "Group") && fullPath.MatchString(p) && len(p) <= maxPath {
 		return []evidence.Ref{a.project(p)}
 	}
 	return nil

@@ -46,9 +46,17 @@ type projectState struct {
 	// Children are child pipelines that had not ended, with their parents: the
 	// list of pipelines does not show them.
 	Children map[string]int `json:"children,omitempty"`
+	// Owed are pipelines of which a report could not be read, by id.
+	Owed map[string]owed `json:"owed,omitempty"`
 	// Recent are pipelines read since Since, to notice when one is deleted.
 	Recent []int     `json:"recent,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
+}
+
+// owed is a pipeline that is read again for a report's sake.
+type owed struct {
+	Parent int `json:"parent,omitempty"`
+	Tries  int `json:"tries"`
 }
 
 type groupState struct {
@@ -146,6 +154,9 @@ func (c *cursor) project(id int) *projectState {
 	}
 	if p.Children == nil {
 		p.Children = map[string]int{}
+	}
+	if p.Owed == nil {
+		p.Owed = map[string]owed{}
 	}
 	return p
 }

@@ -25,7 +25,7 @@ const maxExamined = 10
 // once at each of the first projects and groups that can be listed.
 func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error) {
 	c.fetch.ResetStats()
-	x := &examination{look: &look{Collector: c, ctx: ctx, started: c.env.Clock().UTC()}}
+	x := &examination{look: &look{Collector: c, cur: &cursor{}, ctx: ctx, started: c.env.Clock().UTC()}}
 	err := x.all()
 	st := c.fetch.Stats()
 	x.out.Identity, x.out.Offset, x.out.OffsetOK, x.out.Requests = x.identity, st.Offset, st.OffsetOK, st.Requests

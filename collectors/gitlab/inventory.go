@@ -100,6 +100,12 @@ func (l *look) inventory() error {
 			return err
 		}
 		l.unlisted++
+		_, path, _ := strings.Cut(what, " ")
+		r := &projectLook{look: l, ref: l.project(strings.TrimSuffix(path, "/")), st: &projectState{}}
+		r.unseen()
+		for _, k := range []evidence.Kind{evidence.ChangeProtection, evidence.AccessMember} {
+			l.claim(r.ref, evidence.Blind, l.blindFrom(time.Time{}), notRead, 0, k)
+		}
 		l.failed = append(l.failed, fmt.Sprintf("%s: %v", what, err))
 		if first == nil {
 			first = fmt.Errorf("%s: %w", what, err)
@@ -208,12 +214,16 @@ func (l *look) addGroup(g group) {
 	}
 }
 
+// maxPath bounds the path of a project in bytes: twenty levels of groups, each
+// with a name of 200.
+const maxPath = 4096
+
 func readProject(p *page, raw json.RawMessage) (project, error) {
 	var g gl.Project
 	if err := decodeItem(p, raw, &g); err != nil {
 		return project{}, err
 	}
-	if g.ID <= 0 || len(g.PathWithNamespace) > 255 || !fullPath.MatchString(g.PathWithNamespace) || !strings.Contains(g.PathWithNamespace, "/") ||
+	if g.ID <= 0 || len(g.PathWithNamespace) > maxPath || !fullPath.MatchString(g.PathWithNamespace) || !strings.Contains(g.PathWithNamespace, "/") ||
 		g.DefaultBranch != "" && badBranch.MatchString(g.DefaultBranch) {
 		return project{}, odd(p, "a project without an id or path")
 	}

@@ -403,8 +403,10 @@ func TestHidden(t *testing.T) {
 	if !strings.Contains(last(rec).Incomplete, "project acme/gone") {
 		t.Errorf("incomplete: %q", last(rec).Incomplete)
 	}
-	if c := claimed(rec, evidence.ChangeMerge); !strings.HasPrefix(c, "project:acme/acme/app ") {
-		t.Errorf("claimed %q", c)
+	for _, k := range []evidence.Kind{evidence.ChangeMerge, evidence.AccessMember} {
+		if c := claimed(rec, k); !strings.Contains(c, "project:acme/acme/app ") || !strings.Contains(c, "project:acme/acme/gone blind ") {
+			t.Errorf("%s: claimed %q", k, c)
+		}
 	}
 	f.set("projects/acme/app", refusal{status: 404})
 	if _, err := f.poll(nil); !problem.Is(err, problem.NotFound) {
@@ -681,5 +683,73 @@ func TestConfig(t *testing.T) {
 		if c.includes(path) != want {
 			t.Errorf("%s: included %v", path, !want)
 		}
+	}
+}
+
+// TestFailedProjectIsBlind: what is claimed of the others is not claimed for
+// the owners of a project that could not be read.
+func TestFailedProjectIsBlind(t *testing.T) {
+	f := newFake(t, func(c *Config) { c.Projects = []string{"acme/app", "acme/bad"} })
+	f.set("projects/acme/bad", f.project(6, "acme/bad", now))
+	f.branch(6, "main", sha1, sha1)
+	first := f.must(nil)
+	f.clock = now.Add(5 * time.Minute)
+	f.set("projects/6/pipelines", refusal{status: 500})
+	f.set("projects/acme/bad", f.project(6, "acme/bad", f.clock))
+	rec := f.must(first.Resume())
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRewrite, evidence.ChangeMerge, evidence.PipelineRun, evidence.PipelineReport, evidence.DeployRelease, evidence.AccessAudit} {
+		if c := claimed(rec, k); !strings.Contains(c, "project:acme/acme/bad blind 03T12:00..03T12:05") {
+			t.Errorf("%s: claimed %q", k, c)
+		}
+	}
+	if c := claimed(rec, evidence.AccessMember); c != "" {
+		t.Errorf("members were not due, claimed %q", c)
+	}
+}
+
+// TestBrokenReport: a report is what a job wrote. One that cannot be read is
+// told, and keeps nothing else of the project from being read.
+func TestBrokenReport(t *testing.T) {
+	for name, body := range map[string]any{
+		"no JSON": func(*http.Request) any { return "not a report" }, "of another form": obj{"vulnerabilities": "none"}, "a list": []obj{},
+		"too large": obj{"vulnerabilities": []obj{}, "x": strings.Repeat("x", 33<<20)},
+	} {
+		f := newFake(t, nil)
+		run := obj{"id": 70, "iid": 1, "sha": sha1, "ref": "main", "status": "success", "source": "push", "created_at": now.Add(-time.Hour), "updated_at": now.Add(-time.Hour)}
+		f.set("projects/5/pipelines", []obj{run})
+		f.set("projects/5/pipelines/70", run)
+		f.set("projects/5/pipelines/70/jobs", []obj{{"id": 9, "name": "sast", "status": "success", "artifacts": []obj{{"file_type": "sast", "size": 10}}}})
+		f.set("projects/5/jobs/9/artifacts/gl-sast-report.json", body)
+		var resume []byte
+		for look := 1; look <= 4; look++ {
+			rec := f.must(resume)
+			resume = rec.Resume()
+			// It is asked for again, and given up in the end.
+			if partial := last(rec).Incomplete != ""; partial != (look < maxTries) || (look <= maxTries) != (len(rec.Of(evidence.PipelineRun)) == 1) {
+				t.Errorf("%s, look %d: incomplete %q, %d pipelines", name, look, last(rec).Incomplete, len(rec.Of(evidence.PipelineRun)))
+			}
+			if c := claimed(rec, evidence.PipelineReport); strings.Contains(c, "blind") != (look <= maxTries) {
+				t.Errorf("%s, look %d: claimed %q", name, look, c)
+			}
+			if c := claimed(rec, evidence.DeployRelease); c == "" {
+				t.Errorf("%s, look %d: the rest of the project was not read", name, look)
+			}
+			f.set("projects/5/pipelines", []obj{})
+			f.clock = f.clock.Add(5 * time.Minute)
+		}
+	}
+}
+
+// TestNames: the server lets paths begin with a dot and nest deep.
+func TestNames(t *testing.T) {
+	deep := "acme" + strings.Repeat("/"+strings.Repeat("g", 200), 5)
+	f := newFake(t, func(c *Config) { c.Projects, c.Groups = nil, []string{"acme"} })
+	f.set("groups/acme", obj{"id": 9, "full_path": "acme"})
+	f.set("groups/9/descendant_groups", []obj{{"id": 10, "full_path": "acme/.hidden"}})
+	f.set("groups/9/projects", []obj{f.project(5, "acme/.profile", now), f.project(6, deep, now)})
+	f.branch(6, "main", sha1, sha1)
+	rec := f.must(nil)
+	if o := last(rec); o.Incomplete != "" || len(o.Sees) != 4 || len(rec.Of(evidence.ChangeRef)) != 2 {
+		t.Errorf("incomplete %q, sees %v", o.Incomplete, o.Sees)
 	}
 }

@@ -48,8 +48,14 @@ func (l *look) group(g group) error {
 	}
 	if err != nil {
 		l.seen, l.after = l.seen[:seen], l.after[:after]
-		if l.settings == settings && due(st.Settings, l) {
-			l.settings++
+		if due(st.Settings, l) {
+			l.claim(l.project(g.path), evidence.Blind, l.blindFrom(st.Settings), notRead, 0, evidence.AccessMember)
+			if l.settings == settings {
+				l.settings++
+			}
+		}
+		if !l.cfg.InstanceAudit {
+			l.claim(l.project(g.path), evidence.Blind, l.blindFrom(st.Audit.Looked), notRead, 0, evidence.AccessAudit)
 		}
 	}
 	return err

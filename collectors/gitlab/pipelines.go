@@ -51,7 +51,7 @@ func (r *projectLook) pipelines() error {
 		}
 	}
 	known := st.At.Add(-r.cfg.Overlap)
-	reports := &reportLook{projectLook: r}
+	reports := &reportLook{projectLook: r, broken: map[int]bool{}}
 	oldest := time.Time{}
 	for i, it := range list {
 		if it.updated.Before(known) && slices.Contains(r.st.Recent, it.id) {
@@ -77,6 +77,9 @@ func (r *projectLook) pipelines() error {
 				return err
 			}
 		}
+	}
+	if err := reports.again(); err != nil {
+		return err
 	}
 	if r.st.Since.IsZero() {
 		r.st.Since = r.started

@@ -48,13 +48,52 @@ func (l *look) projectLook(p project) error {
 		err = l.progress()
 	}
 	if err != nil {
-		// Nothing is claimed of what was not read in full.
+		// Nothing is claimed of what was not read in full, and its owners are
+		// told: what the look claims of the others is not theirs.
 		l.seen, l.after = l.seen[:seen], l.after[:after]
-		if l.settings == settings && due(r.st.Settings, l) {
-			l.settings++
+		if due(r.st.Settings, l) {
+			l.claim(r.ref, evidence.Blind, l.blindFrom(r.st.Settings), notRead, 0, evidence.ChangeProtection)
+			l.claim(r.ref, evidence.Blind, l.blindFrom(r.st.Settings), notRead, 0, evidence.AccessMember)
+			if l.settings == settings {
+				l.settings++
+			}
 		}
+		r.unseen()
 	}
 	return err
+}
+
+// notRead is the cause of a container that could not be read, in words that name
+// nothing of it.
+const notRead = "a project or group could not be read"
+
+// unseen claims that what every look reads of a project was not seen.
+func (r *projectLook) unseen() {
+	commits := r.started
+	for _, b := range r.st.Branches {
+		if b.Looked.Before(commits) {
+			commits = b.Looked
+		}
+	}
+	if len(r.st.Branches) == 0 {
+		commits = time.Time{}
+	}
+	for _, c := range []struct {
+		since time.Time
+		kinds []evidence.Kind
+	}{
+		{commits, []evidence.Kind{evidence.ChangeCommit}},
+		{commits, []evidence.Kind{evidence.ChangeRef, evidence.ChangeRewrite}},
+		{r.st.Merges.Looked, []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}},
+		{r.st.Pipelines.Looked, []evidence.Kind{evidence.PipelineRun}},
+		{r.st.Pipelines.Looked, []evidence.Kind{evidence.PipelineReport}},
+		{r.st.Releases.Looked, []evidence.Kind{evidence.DeployRelease}},
+	} {
+		r.claim(r.ref, evidence.Blind, r.blindFrom(c.since), notRead, 0, c.kinds...)
+	}
+	if !r.cfg.InstanceAudit {
+		r.claim(r.ref, evidence.Blind, r.blindFrom(r.st.Audit.Looked), notRead, 0, evidence.AccessAudit)
+	}
 }
 
 func (r *projectLook) all() error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,7 +14,9 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/fetch"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 // reportFiles are the security reports that jobs leave, by the type the server
@@ -37,7 +41,53 @@ const maxReport = 1 << 20
 // reportLook reads the reports of a project's pipelines.
 type reportLook struct {
 	*projectLook
-	unread int // reports that are there and cannot be read
+	unread int          // reports that are there and cannot be read
+	broken map[int]bool // pipelines of which a report was no report
+}
+
+// maxTries is how often a report that is no report is asked for: a proxy may
+// have answered in the server's place.
+const maxTries = 3
+
+// owe remembers a pipeline of which a report was broken or too large, so that
+// the next look asks again. Whoever may change the pipeline writes that file:
+// it must not keep the rest of the project from being read.
+func (r *reportLook) owe(q *run) {
+	r.unread++
+	if r.broken[q.ID] {
+		return
+	}
+	r.broken[q.ID] = true
+	id := strconv.Itoa(q.ID)
+	o := owed{Parent: q.parent, Tries: r.st.Owed[id].Tries + 1}
+	if o.Tries >= maxTries {
+		delete(r.st.Owed, id)
+		return
+	}
+	r.st.Owed[id] = o
+}
+
+// again reads the pipelines that are owed and were not read by this look.
+func (r *reportLook) again() error {
+	for _, id := range sortedKeys(r.st.Owed) {
+		o := r.st.Owed[id]
+		n, err := strconv.Atoi(id)
+		if err != nil || n <= 0 {
+			return problem.New(problem.Corrupt, "the stored position owes a pipeline without a number")
+		}
+		if !r.ended[n] {
+			if err := r.pipeline(r, n, o.Parent, min(o.Parent, 1)); err != nil && fetch.Status(err) != http.StatusNotFound {
+				return err
+			}
+		}
+		if !r.broken[n] {
+			delete(r.st.Owed, id)
+		}
+	}
+	if n := len(r.st.Owed); n > 0 {
+		r.missing = append(r.missing, "security reports of "+strconv.Itoa(n)+" pipelines of project "+strconv.Itoa(r.id)+" are broken or too large: they are asked for again")
+	}
+	return nil
 }
 
 // job reads the security reports of one job that ended.
@@ -66,9 +116,14 @@ func (r *reportLook) read(q *run, j *gl.Job, kind, file string) error {
 	if err == nil {
 		rep, err := readReport(p)
 		if err != nil {
-			return err
+			r.owe(q)
+			return nil
 		}
 		return r.emit(r.reportDraft(q, j, kind, rep))
+	}
+	if errors.Is(err, fetch.ErrTooLarge) {
+		r.owe(q)
+		return nil
 	}
 	if !refused(err) {
 		return err
@@ -94,8 +149,8 @@ func (r *reportLook) claims(oldest time.Time) {
 		r.claimList(r.ref, &at, r.cfg.PipelineHistory, oldest, r.created, "", evidence.PipelineReport)
 		return
 	}
-	r.note("project %d: %d security reports could not be read: expired, too large, not kept among the job's artifacts, or hidden from this credential", r.id, r.unread)
-	r.claim(r.ref, evidence.Blind, r.blindFrom(st.Looked), "security reports were made that cannot be read: expired, too large, or not available at this tier", 0, evidence.PipelineReport)
+	r.note("project %d: %d security reports could not be read: expired, too large, broken, not kept among the job's artifacts, or hidden from this credential", r.id, r.unread)
+	r.claim(r.ref, evidence.Blind, r.blindFrom(st.Looked), "security reports were made that cannot be read: expired, too large, broken, or not available at this tier", 0, evidence.PipelineReport)
 }
 
 // report is what of a security report is read. See
