@@ -249,6 +249,7 @@ type RobotFacts struct {
 	Disabled  bool         `json:"disabled,omitempty"`
 	ExpiresAt time.Time    `json:"expires_at,omitzero"`
 	Grants    []RobotGrant `json:"grants,omitempty"`
+	GrantsCut int          `json:"grants_cut,omitempty"` // how many more there are
 	CreatedAt time.Time    `json:"created_at,omitzero"`
 }
 

@@ -30,6 +30,8 @@ type cursor struct {
 	// Runs is, for each list of runs, the id up to which all had ended when
 	// they were read.
 	Runs map[string]int64 `json:"runs,omitempty"`
+	// Newest is the newest id that was read of each list of runs.
+	Newest map[string]int64 `json:"newest,omitempty"`
 }
 
 const cursorVersion = 1
@@ -111,6 +113,9 @@ func readCursor(b []byte) (*cursor, error) {
 	}
 	if c.Runs == nil {
 		c.Runs = map[string]int64{}
+	}
+	if c.Newest == nil {
+		c.Newest = map[string]int64{}
 	}
 	return c, nil
 }

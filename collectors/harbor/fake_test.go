@@ -41,6 +41,7 @@ type registry struct {
 	status   map[string]int    // answers by path that are no success
 	extra    map[string]int64  // added to X-Total-Count, by path
 	lists    map[string][]row  // further lists by path
+	single   map[string]any    // further answers by path
 	deaf     bool              // takes no notice of q
 	hook     func(path string, page int)
 	asked    []string
@@ -109,6 +110,8 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			list = append(list, row{"resource": resource, "action": action})
 		}
 		json.NewEncoder(w).Encode(list)
+	case g.single[path] != nil:
+		json.NewEncoder(w).Encode(g.single[path])
 	case path == "projects":
 		g.list(w, r, path, g.projects, "project_id")
 	case rest == "artifacts":

@@ -87,11 +87,10 @@ func (c *Collector) projectFacts(p *project) *evidence.RegistryProjectFacts {
 	}
 	if p.Allow != nil {
 		for _, it := range p.Allow.Items {
-			if len(f.Allowlist) < maxAllowed {
-				f.Allowlist = append(f.Allowlist, text(it.ID))
-			}
+			f.Allowlist = append(f.Allowlist, text(it.ID))
 		}
 		slices.Sort(f.Allowlist)
+		bound(&f.Allowlist, maxAllowed)
 		if p.Allow.Expires != nil {
 			f.AllowlistExpires = epoch(*p.Allow.Expires)
 		}

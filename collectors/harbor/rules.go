@@ -30,6 +30,9 @@ const (
 // else it concerns.
 func (s *settingsLook) rule(f *evidence.RegistryRuleFacts, req evidence.Request, raw []byte, more ...evidence.Ref) error {
 	f.Registry = s.cfg.Registry
+	if cut := bound(&f.Says, maxSays); cut > 0 {
+		s.note("a rule of type %s has %d parts more than are kept", f.Type, cut)
+	}
 	scope := []evidence.Ref{s.hostRef()}
 	if f.Project != "" {
 		scope = []evidence.Ref{s.projectRef(f.Project)}
@@ -66,8 +69,27 @@ type tagRule struct {
 	Scopes   map[string][]selector `json:"scope_selectors"`
 }
 
-// maxSays bounds the parts of one rule.
-const maxSays = 200
+// Bounds on what facts list: a record beyond evidence.MaxContent would end the
+// run, and who administers one project may write long lists.
+const (
+	maxSays  = 200       // parts of one rule
+	maxLine  = 4 << 10   // bytes of one part
+	maxBytes = 128 << 10 // bytes of one list, in JSON
+)
+
+// bound cuts a list to so many items and to maxBytes, and says how many went.
+func bound[T any](list *[]T, items int) (cut int) {
+	size := 0
+	for i, it := range *list {
+		size += len(encode(it)) + 1
+		if i >= items || size > maxBytes {
+			cut = len(*list) - i
+			*list = (*list)[:i]
+			break
+		}
+	}
+	return cut
+}
 
 // says writes a rule on one line, in the registry's words.
 func (t *tagRule) says() string {
@@ -86,7 +108,11 @@ func (t *tagRule) says() string {
 	if t.Disabled {
 		parts = append(parts, "disabled")
 	}
-	return strings.Join(parts, "; ")
+	line := strings.Join(parts, "; ")
+	if len(line) > maxLine {
+		line = strings.ToValidUTF8(line[:maxLine-3], "") + "..."
+	}
+	return line
 }
 
 func (s *settingsLook) immutability(p *project) error {
@@ -129,9 +155,7 @@ func (s *settingsLook) retention(p *project) error {
 	enabled := false
 	for i := range r.Rules {
 		enabled = enabled || !r.Rules[i].Disabled
-		if len(f.Says) < maxSays {
-			f.Says = append(f.Says, r.Rules[i].says())
-		}
+		f.Says = append(f.Says, r.Rules[i].says())
 	}
 	f.Enabled = on(enabled)
 	return s.rule(f, a.req, a.body)
@@ -164,12 +188,11 @@ func (s *settingsLook) webhooks(p *project) error {
 				f.Says = append(f.Says, "certificate of "+hostOf(t.Address)+" not checked")
 			}
 		}
-		f.Target = strings.Join(hosts, " ")
+		f.Target = text(strings.Join(hosts, " "))
 		slices.Sort(w.Events)
 		for _, e := range w.Events {
 			f.Says = append(f.Says, "on "+text(e))
 		}
-		f.Says = f.Says[:min(len(f.Says), maxSays)]
 		return s.rule(f, a.req, nil)
 	})
 }
@@ -257,7 +280,6 @@ func (s *settingsLook) replication() error {
 				f.Schedule += " " + text(r.Trigger.Settings.Cron)
 			}
 		}
-		f.Says = f.Says[:min(len(f.Says), maxSays)]
 		for _, n := range names {
 			s.reach[r.ID] = append(s.reach[r.ID], s.projectsNamed(n, s.reach[r.ID])...)
 		}
@@ -319,9 +341,7 @@ func parameters(s string) []string {
 		if k == "redis_url_reg" {
 			continue // an address with a password
 		}
-		if len(out) < maxSays {
-			out = append(out, text(fmt.Sprintf("%s=%v", k, m[k])))
-		}
+		out = append(out, text(fmt.Sprintf("%s=%v", k, m[k])))
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 // runState says in our words how a run stands.
@@ -88,19 +89,25 @@ func (s *settingsLook) jobs(kind, path string) error {
 	return err
 }
 
-// maxRunPages bounds a first look at runs: the newest thousand of a list.
+// maxRunPages bounds a first look at runs, and how far back a run that never
+// ends is followed: the newest thousand of a list. What is newer than what was
+// read before is read however much it is.
 const maxRunPages = 10
 
 // newest reads a list that is given newest first and cannot be asked for by
 // id, until it meets what was read before.
 func (s *settingsLook) newest(name, path string, q url.Values, each func(a *answer, raw json.RawMessage) (id int64, state string, err error)) error {
 	known := s.cur.Runs[name]
+	read := max(known, s.cur.Newest[name])
 	st := settle{floor: known}
 	if q == nil {
 		q = url.Values{}
 	}
 	q.Set("page_size", strconv.Itoa(pageSize))
-	for n := 1; n <= maxRunPages; n++ {
+	for n := 1; ; n++ {
+		if n > maxPages {
+			return problem.New(problem.Source, "the list %s has more than %d pages", path, maxPages)
+		}
 		q.Set("page", strconv.Itoa(n))
 		a, err := s.get(path, q)
 		if err != nil {
@@ -123,11 +130,19 @@ func (s *settingsLook) newest(name, path string, q url.Values, each func(a *answ
 		if len(items) < pageSize || falling && last <= known {
 			break
 		}
-		if n == maxRunPages && known == 0 {
+		if n >= maxRunPages && read == 0 {
 			s.note("%s: older runs than the newest %d are not read", name, maxRunPages*pageSize)
+			break
+		}
+		if n >= maxRunPages && falling && last <= read {
+			s.note("%s: a run that does not end is followed no longer: %d newer ones have begun", name, maxRunPages*pageSize)
+			break
+		}
+		if err := s.progress(); err != nil {
+			return err
 		}
 	}
-	s.cur.Runs[name] = st.upTo()
+	s.cur.Runs[name], s.cur.Newest[name] = st.upTo(), max(read, st.floor)
 	return nil
 }
 

@@ -256,6 +256,9 @@ func parseRobot(raw []byte) (*robot, error) {
 	return r, nil
 }
 
+// maxGrants bounds the projects and levels in the facts of one robot.
+const maxGrants = 2000
+
 func (r *robot) facts(registry string) evidence.RobotFacts {
 	f := evidence.RobotFacts{
 		Registry: registry, ID: number(r.ID), Name: text(r.Name), Level: text(r.Level), Disabled: r.Disable,
@@ -279,6 +282,7 @@ func (r *robot) facts(registry string) evidence.RobotFacts {
 	slices.SortFunc(f.Grants, func(a, b evidence.RobotGrant) int {
 		return strings.Compare(a.Kind+"\x00"+a.Project, b.Kind+"\x00"+b.Project)
 	})
+	f.GrantsCut = bound(&f.Grants, maxGrants)
 	return f
 }
 

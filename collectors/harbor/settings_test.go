@@ -290,3 +290,75 @@ func TestLargeArtifact(t *testing.T) {
 		t.Errorf("notes %q", last(rec).Notes)
 	}
 }
+
+// TestManyRuns: however many runs began since the last look, all are told; one
+// that never ends does not make every look read all of them again.
+func TestManyRuns(t *testing.T) {
+	g := newRegistry(t)
+	path := "replication/executions"
+	run := func(id int, status string) row {
+		return row{"id": id, "policy_id": 1, "status": status, "start_time": "2026-03-03T10:00:00Z"}
+	}
+	g.lists[path] = []row{run(1, "InProgress"), run(2, "Succeed")}
+	rec := g.must(nil)
+	for id := 3; id <= 2500; id++ {
+		g.lists[path] = append(g.lists[path], run(id, "Succeed"))
+	}
+	rec = g.later(time.Hour, rec)
+	ids := map[string]bool{}
+	for _, k := range keys(rec, evidence.RegistryRun) {
+		ids[k] = true
+	}
+	if len(ids) != 2500 {
+		t.Errorf("%d runs are told, want 2500", len(ids))
+	}
+	rec = g.later(time.Hour, rec)
+	pages := 0
+	for _, p := range g.asked {
+		if p == path {
+			pages++
+		}
+	}
+	if pages != maxRunPages || !noted(rec, "followed no longer") {
+		t.Errorf("%d pages read again for a run that does not end; notes %q", pages, last(rec).Notes)
+	}
+	g.later(time.Hour, rec)
+	if pages = len(slices.DeleteFunc(g.asked, func(p string) bool { return p != path })); pages != 1 {
+		t.Errorf("%d pages read when nothing is new", pages)
+	}
+}
+
+// TestLongLists: who administers a project may write lists of any length; no
+// record may grow beyond what the sink takes, which would end the run for all.
+func TestLongLists(t *testing.T) {
+	g := newRegistry(t)
+	long := strings.Repeat(`"`, 300)
+	var allowed, selectors, rules, grants, targets []row
+	for i := range 3000 {
+		allowed = append(allowed, row{"cve_id": fmt.Sprint(i, long)})
+		selectors = append(selectors, row{"decoration": "matches", "pattern": long})
+		grants = append(grants, row{"kind": "project", "namespace": fmt.Sprintf("p%d", i), "access": []row{{"resource": "repository", "action": "pull"}, {"resource": long, "action": "push"}}})
+		targets = append(targets, row{"type": "http", "address": "https://" + fmt.Sprint("h", i) + ".example"})
+	}
+	for i := range 300 {
+		rules = append(rules, row{"id": i + 1, "action": "retain", "template": long, "tag_selectors": selectors[:20]})
+	}
+	g.projects[0]["cve_allowlist"] = row{"items": allowed}
+	g.projects[0]["metadata"] = row{"retention_id": "4"}
+	g.lists["projects/app/immutabletagrules"] = []row{{"id": 1, "tag_selectors": selectors}}
+	g.lists["projects/app/webhook/policies"] = []row{{"id": 2, "targets": targets}}
+	g.lists["robots"] = []row{{"id": 3, "name": "robot$big", "permissions": grants}}
+	g.single = map[string]any{"retentions/4": row{"rules": rules}}
+	rec := g.must(nil)
+	if o := last(rec); o.Incomplete != "" {
+		t.Fatalf("incomplete: %s", o.Incomplete)
+	}
+	if n := len(rec.Of(evidence.RegistryRule)); n < 3 {
+		t.Errorf("%d rules", n)
+	}
+	for _, d := range rec.Of(evidence.RegistryRobot) {
+		if f := factsOf[evidence.RobotFacts](t, d); len(f.Grants) == 0 || len(f.Grants)+f.GrantsCut != 3000 {
+			t.Errorf("%d grants, %d cut", len(f.Grants), f.GrantsCut)
+		}
+	}
+}
