@@ -233,6 +233,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			return fmt.Errorf("repository %s: %w", name, err)
 		}
 		failed = append(failed, fmt.Sprintf("repository %s: %v", name, err))
+		l.unread(name)
 		if first == nil {
 			first = fmt.Errorf("repository %s: %w", name, err)
 		}
@@ -246,6 +247,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 				return fmt.Errorf("organisation %s: %w", org, err)
 			}
 			failed = append(failed, fmt.Sprintf("organisation %s: %v", org, err))
+			l.unreadOrg(org)
 		}
 	}
 	l.tokenExpiry(c.expires)
@@ -332,7 +334,8 @@ func (l *look) note(format string, args ...any) {
 }
 
 // claims joins what was seen of each repository. What holds for all of them is
-// claimed for the source; else each repository is claimed by itself.
+// claimed for the source; else each repository is claimed by itself, and an
+// organisation always is: what holds of it holds of no repository.
 func (l *look) claims() []evidence.Seen {
 	type key struct {
 		kinds    string
@@ -342,13 +345,21 @@ func (l *look) claims() []evidence.Seen {
 	}
 	count := map[key]int{}
 	of := func(s evidence.Seen) key { return key{fmt.Sprint(s.Kinds), s.Class, s.From, s.To, s.Cause} }
+	repos := map[evidence.Ref]bool{}
+	for _, name := range l.cfg.Repos {
+		repos[l.project(name)] = true
+	}
 	for _, s := range l.seen {
-		count[of(s)]++
+		if repos[s.Scope] {
+			count[of(s)]++
+		}
 	}
 	var out []evidence.Seen
 	for _, s := range l.seen {
 		k := of(s)
 		switch n := count[k]; {
+		case !repos[s.Scope]:
+			out = append(out, s)
 		case n == len(l.cfg.Repos):
 			s.Scope = evidence.Ref{}
 			out = append(out, s)

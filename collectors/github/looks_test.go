@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,8 +205,15 @@ func TestPartial(t *testing.T) {
 			t.Errorf("%d: incomplete %q, sees %v", status, o.Incomplete, o.Sees)
 		}
 		for _, s := range o.Seen {
-			if s.Scope.String() != "project:acme/acme/platform" {
-				t.Errorf("%d: claims %v for %q", status, s.Kinds, s.Scope)
+			if blind := s.Class == evidence.Blind; s.Scope.String() != "project:acme/acme/platform" && (!blind || s.Scope.String() != "project:acme/acme/tools") {
+				t.Errorf("%d: claims %v %s for %q", status, s.Kinds, s.Class, s.Scope)
+			}
+		}
+		// What is claimed of the other repository is not claimed for its owners.
+		for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeRewrite, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection} {
+			seen := seenOf(o, k)
+			if len(seen) != 2 || !slices.ContainsFunc(seen, func(s evidence.Seen) bool { return s.Class == evidence.Blind }) {
+				t.Errorf("%d: %s: claims %+v", status, k, seen)
 			}
 		}
 		if len(o.Seen) == 0 || len(rec.Of(evidence.ChangeCommit)) != 5 {

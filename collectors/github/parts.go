@@ -61,6 +61,59 @@ func (r *repoLook) unseen(part string, last time.Time, cause string, kinds ...ev
 	r.note("repository %s: %s", r.name, cause)
 }
 
+// notRead is the cause of a repository or organisation that could not be read,
+// in words that name nothing of it.
+const notRead = "a repository or organisation could not be read"
+
+// unread claims that nothing of a repository was seen since it was last read:
+// what the look claims of the others is not for its owners.
+func (l *look) unread(name string) {
+	st := l.cur.repo(name)
+	commits := time.Time{}
+	for _, b := range st.Branches {
+		if commits.IsZero() || b.Looked.Before(commits) {
+			commits = b.Looked
+		}
+	}
+	for _, c := range []struct {
+		part  string // "" is read by every look
+		since time.Time
+		kinds []evidence.Kind
+	}{
+		{"", commits, []evidence.Kind{evidence.ChangeCommit}},
+		{"", commits, []evidence.Kind{evidence.ChangeRef, evidence.ChangeRewrite}},
+		{"", st.PullsLooked, []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}},
+		{"", st.Protection, []evidence.Kind{evidence.ChangeProtection}},
+		{partPipelines, st.Runs.Looked, []evidence.Kind{evidence.PipelineRun}},
+		{partChecks, st.Checks.Looked, []evidence.Kind{evidence.PipelineCheck}},
+		{partDeployments, st.Deployments.Looked, []evidence.Kind{evidence.DeployRelease}},
+		{partPushes, st.Pushes.Looked, []evidence.Kind{evidence.AccessAudit}},
+		{partMembers, st.Members, []evidence.Kind{evidence.AccessMember}},
+	} {
+		if c.part == "" || l.due(c.part, c.since) {
+			l.blind(name, c.since, l.every(c.part), c.kinds...)
+		}
+	}
+}
+
+// unreadOrg is unread for an organisation.
+func (l *look) unreadOrg(name string) {
+	st := l.cur.org(name)
+	if l.due(partMembers, st.Members) {
+		l.blind(name, st.Members, l.every(partMembers), evidence.AccessMember)
+	}
+	if l.due(partAudit, st.Looked) {
+		l.blind(name, st.Looked, l.every(partAudit), evidence.AccessAudit)
+	}
+}
+
+func (l *look) blind(name string, since time.Time, every time.Duration, kinds ...evidence.Kind) {
+	if since.IsZero() {
+		since = l.started
+	}
+	l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: l.project(name), Class: evidence.Blind, From: since, To: l.started, Cause: notRead, Every: every})
+}
+
 // claimPart claims what a part saw, as claim does, with the part's own period.
 func (r *repoLook) claimPart(part string, class evidence.Class, from time.Time, cause string, kinds ...evidence.Kind) {
 	r.claim(class, from, cause, kinds...)

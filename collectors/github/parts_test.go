@@ -302,6 +302,35 @@ func TestHiddenParts(t *testing.T) {
 	}
 }
 
+// What holds of an organisation is not claimed of its repositories, nor the
+// other way round.
+func TestOrganisationByItself(t *testing.T) {
+	for _, hidden := range []string{"/activity", "/audit-log"} {
+		l := newPartsLab(t, nil)
+		l.SetFault(func(_ int, line string, w http.ResponseWriter, _ *http.Request) bool {
+			if strings.Contains(line, hidden) {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			return strings.Contains(line, hidden)
+		})
+		rec := l.must(nil)
+		var got []string
+		for _, s := range rec.Commits[len(rec.Commits)-1].Observation.Seen {
+			if slices.Contains(s.Kinds, evidence.AccessAudit) {
+				got = append(got, fmt.Sprintf("%s %s", s.Scope, s.Class))
+			}
+		}
+		slices.Sort(got)
+		want := []string{" blind", "project:acme/acme reconstructed"}
+		if hidden == "/audit-log" {
+			want = []string{" reconstructed", "project:acme/acme blind"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("without %s: claims %q, want %q", hidden, got, want)
+		}
+	}
+}
+
 // More runs than a filtered list gives are read in shorter stretches.
 func TestManyRuns(t *testing.T) {
 	l := newPartsLab(t, func(c *Config) {
