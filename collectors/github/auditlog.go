@@ -25,19 +25,22 @@ func sortWords(s []string) { slices.Sort(s) }
 // happened".
 func (l *look) auditLog(org string, st *orgState) error {
 	from := l.started.Add(-auditKept)
-	if h := l.cfg.History; h > 0 && h < auditKept {
+	// The configured history is of the first look alone: a later one reads on
+	// from where the last one ended, however long ago that was.
+	if h := l.cfg.History; st.Looked.IsZero() && h > 0 && h < auditKept {
 		from = l.started.Add(-h)
 	}
 	seen := evidence.Seen{Kinds: []evidence.Kind{evidence.AccessAudit}, Scope: l.project(org), Class: evidence.Reconstructed, From: from, To: l.started, Cause: firstLook, Every: l.every(partAudit)}
-	lost := false
-	if !st.Audit.IsZero() {
+	read, lost := st.Audit, false // read is what was read, also by a first look that was cut
+	if !st.Looked.IsZero() {
 		lost = st.Looked.Before(from)
-		if at := st.Audit.Add(-auditOverlap); at.After(from) {
-			from = at
+		seen.Class, seen.From, seen.Cause = evidence.Continuous, st.Looked, ""
+		if read.IsZero() {
+			read = st.Looked // there was nothing
 		}
-		seen.Class, seen.From, seen.Cause = evidence.Continuous, st.Looked, ""
-	} else if !st.Looked.IsZero() {
-		seen.Class, seen.From, seen.Cause = evidence.Continuous, st.Looked, ""
+	}
+	if at := read.Add(-auditOverlap); at.After(from) {
+		from = at
 	}
 	newest := st.Audit
 	// Whole hours keep the question the same from look to look, so that a quiet
@@ -123,10 +126,10 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 	who := &people{c: l.Collector}
 	f := evidence.AuditFacts{Platform: "github", ID: clean(e.ID), Action: word(e.Action), Container: org, Outcome: "ok", Who: -1, Behind: -1,
 		Credential: e.TokenID.String(), Agent: short(clean(e.Agent))}
-	if e.ActorID > 0 {
+	if e.ActorID > 0 || e.Actor != "" {
 		f.Who = who.add(l.auditPerson(evidence.RoleInitiator, e.ActorID, e.Actor, e.ActorIsBot))
 	}
-	if e.UserID > 0 && e.UserID != e.ActorID {
+	if e.UserID > 0 && e.UserID != e.ActorID || e.UserID == 0 && e.User != "" && e.User != e.Actor {
 		who.add(l.auditPerson(evidence.RoleHolder, e.UserID, e.User, false))
 	}
 	if e.IP != "" {
@@ -144,13 +147,22 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: l.env.Source, Key: "audit/" + clean(e.ID),
 		Subject: evidence.NewRef("line", l.authority, org+"/audit-"+clean(e.ID)), People: who.list,
 		OccurredAt: at, Basis: evidence.BasisSource, NotBefore: st.Looked, ObservedAt: l.env.Clock().UTC(),
-		Links: slices.Clone(scope), Scope: scope, Content: encode(f), Raw: raw, Request: p.req,
+		Links: slices.Clone(scope), Scope: scope, Content: encode(f), Request: p.req,
 	}
+	// What an identity provider calls a person, which no account here is.
+	d.Raw, d.Removed = without(raw, "external_identity_nameid", "external_identity_username")
 	return d, nil
 }
 
+// auditPerson is a person of an entry. Some entries tell a login without its
+// number: that is an identity of its own, never taken for the account that has
+// the login today.
 func (l *look) auditPerson(role evidence.Role, id int64, login string, bot bool) evidence.Person {
-	return evidence.Person{Role: role, Realm: "github:" + l.authority, NativeID: strconv.FormatInt(id, 10), Proof: evidence.ProofAuthenticated,
+	native := strconv.FormatInt(id, 10)
+	if id <= 0 {
+		native = "login:" + strings.ToLower(short(clean(login)))
+	}
+	return evidence.Person{Role: role, Realm: "github:" + l.authority, NativeID: native, Proof: evidence.ProofAuthenticated,
 		Names: evidence.Names{Login: short(clean(login)), Bot: bot || strings.HasSuffix(login, "[bot]")}}
 }
 

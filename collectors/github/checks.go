@@ -3,11 +3,13 @@ package github
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/fetch"
 	"evidenced/evidence"
 )
 
@@ -57,6 +59,17 @@ func (r *repoLook) checks() error {
 	}
 	for i, sha := range sorted(wanted) {
 		over, err := r.checksOf(sha)
+		if s := fetch.Status(err); s == http.StatusNotFound || s == http.StatusUnprocessableEntity {
+			gone, err := r.commitGone(sha)
+			if err != nil {
+				return err
+			}
+			if gone {
+				r.note("repository %s: checks of a commit that is gone at the source were not read", r.name)
+				delete(st.Wanted, sha)
+				continue
+			}
+		}
 		if hidden(err) {
 			r.unseen(partChecks, st.Looked, "checks are not visible to this credential (Checks: read, Commit statuses: read)", evidence.PipelineCheck)
 			return nil
@@ -82,6 +95,17 @@ func (r *repoLook) checks() error {
 	}
 	r.after = append(r.after, func() { st.Looked = r.started })
 	return nil
+}
+
+// commitGone reports whether the source has a commit no longer, as after a
+// force-push. That is about the commit, and not about the right to see checks.
+func (r *repoLook) commitGone(sha string) (bool, error) {
+	_, err := r.get(r.ctx, r.path+"/commits/"+sha+"?per_page=100")
+	switch fetch.Status(err) {
+	case http.StatusNotFound, http.StatusUnprocessableEntity:
+		return true, nil
+	}
+	return false, err
 }
 
 func (r *repoLook) checksOf(sha string) (over bool, err error) {

@@ -121,7 +121,8 @@ func (r *repoLook) deployKey(p *page, raw json.RawMessage) (evidence.Draft, erro
 	if k.ID <= 0 {
 		return evidence.Draft{}, odd(p, "a deploy key without an id")
 	}
-	// Its title is what somebody wrote, often a name: it stays in the raw bytes.
+	// Its title is what somebody wrote, often a name, and who added it stands by
+	// login alone: neither is kept, since erasing a person could not reach it.
 	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "deploy-key", Name: "key " + strconv.FormatInt(k.ID, 10), Role: "unknown", Rank: "unknown", Holder: -1,
 		Disabled: k.Enabled != nil && !*k.Enabled}
 	if k.ReadOnly != nil {
@@ -130,7 +131,28 @@ func (r *repoLook) deployKey(p *page, raw json.RawMessage) (evidence.Draft, erro
 			f.Role, f.Rank = "read-only", "read"
 		}
 	}
-	return r.memberDraft(p, raw, r.name, "key-"+strconv.FormatInt(k.ID, 10), f, nil), nil
+	d := r.memberDraft(p, raw, r.name, "key-"+strconv.FormatInt(k.ID, 10), f, nil)
+	d.Raw, d.Removed = without(raw, "title", "added_by")
+	return d, nil
+}
+
+// without takes members out of a JSON object and says which were there, as
+// evidence.Draft.Removed wants it. What cannot be read is not kept at all.
+func without(raw json.RawMessage, names ...string) (kept []byte, removed []string) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil {
+		return nil, nil
+	}
+	for _, n := range names {
+		if _, ok := m[n]; ok {
+			delete(m, n)
+			removed = append(removed, "/"+n)
+		}
+	}
+	if removed == nil {
+		return raw, nil
+	}
+	return encode(m), append([]string{agent}, removed...)
 }
 
 // memberDraft makes the state of one holder of a role on a repository or
@@ -281,7 +303,9 @@ func (l *look) installations(path, org string) error {
 				}
 			}
 			sortWords(f.Scopes)
-			if err := l.emit(l.memberDraft(p, raw, org, "app-"+strconv.FormatInt(a.ID, 10), f, nil)); err != nil {
+			d := l.memberDraft(p, raw, org, "app-"+strconv.FormatInt(a.ID, 10), f, nil)
+			d.Raw, d.Removed = without(raw, "suspended_by")
+			if err := l.emit(d); err != nil {
 				return false, err
 			}
 		}

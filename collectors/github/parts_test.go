@@ -263,6 +263,109 @@ func TestSecondLookAtParts(t *testing.T) {
 	}
 }
 
+// An audit log is read on from where it was read, whatever the configured
+// history, and a first look that was cut claims no more than one that was not.
+func TestAuditResumes(t *testing.T) {
+	l := newPartsLab(t, func(c *Config) { c.History = 48 * time.Hour })
+	var asked []string
+	l.SetFault(func(n int, line string, w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(line, "/audit-log") {
+			return false
+		}
+		asked = append(asked, r.URL.Query().Get("phrase"))
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case len(asked) == 1:
+			w.Header().Set("Link", "<"+l.URL+r.URL.Path+"?order=asc&after=x>; rel=\"next\"")
+			fmt.Fprintf(w, `[{"@timestamp": %d, "_document_id": "a1", "action": "org.x", "actor": "mira-kostka9"}]`, now.Add(-24*time.Hour).UnixMilli())
+		case len(asked) == 2:
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			fmt.Fprint(w, `[]`)
+		}
+		return true
+	})
+	cut := &collectortest.Recorder{}
+	if err := l.c.Poll(t.Context(), evidence.Period{To: l.clock}, nil, cut); err == nil {
+		t.Fatal("the first look was not cut")
+	}
+	rec := l.must(cut.Resume())
+	claim := func(rec *collectortest.Recorder) (out []string) {
+		for _, s := range rec.Commits[len(rec.Commits)-1].Observation.Seen {
+			if slices.Contains(s.Kinds, evidence.AccessAudit) && s.Scope.Name == "acme" {
+				out = append(out, fmt.Sprintf("%s %s", s.Class, s.From.Format("02T15:04")))
+			}
+		}
+		return out
+	}
+	if got := claim(rec); !slices.Equal(got, []string{"reconstructed 01T12:00"}) {
+		t.Errorf("resumed: claims %v", got)
+	}
+	for _, d := range cut.Of(evidence.AccessAudit) {
+		if f := factsOf[evidence.AuditFacts](t, d); f.ID == "a1" && (f.Who != 0 || d.People[0].NativeID != "login:mira-kostka9") {
+			t.Errorf("an actor without a number: %+v", d.People)
+		}
+	}
+	l.clock = l.clock.Add(9 * 24 * time.Hour)
+	rec = l.must(rec.Resume())
+	if got := claim(rec); !slices.Equal(got, []string{"continuous 03T12:00"}) {
+		t.Errorf("after nine days: claims %v", got)
+	}
+	if want := "created:>=2026-03-02T11:00:00Z"; asked[len(asked)-1] != want {
+		t.Errorf("asked %q, want %q", asked[len(asked)-1], want)
+	}
+}
+
+// A commit that is gone has no checks; that says nothing of the others.
+func TestChecksOfGoneCommit(t *testing.T) {
+	for _, status := range []int{http.StatusNotFound, http.StatusUnprocessableEntity} {
+		l := newPartsLab(t, nil)
+		cur, err := readCursor(l.must(nil).Resume())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cur.Repos["acme/tools"].Checks.Wanted = map[string]time.Time{sha5: now}
+		l.SetFault(func(_ int, line string, w http.ResponseWriter, _ *http.Request) bool {
+			if strings.Contains(line, sha5) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				fmt.Fprint(w, `{"message": "No commit found for SHA"}`)
+			}
+			return strings.Contains(line, sha5)
+		})
+		rec := l.must(cur.bytes())
+		o := rec.Commits[len(rec.Commits)-1].Observation
+		for _, s := range o.Seen {
+			if slices.Contains(s.Kinds, evidence.PipelineCheck) && s.Class != evidence.Instants {
+				t.Errorf("%d: checks claimed %s: %s", status, s.Class, s.Cause)
+			}
+		}
+		cur, err = readCursor(rec.Resume())
+		if err != nil || o.Incomplete != "" || len(cur.Repos["acme/tools"].Checks.Wanted) != 0 {
+			t.Errorf("%d: %v, incomplete %q, position %s", status, err, o.Incomplete, rec.Resume())
+		}
+	}
+}
+
+// Whom the bytes of a record name is one of its people, or is not kept: erasing
+// a person must reach the bytes.
+func TestRawNamesPeople(t *testing.T) {
+	l := newPartsLab(t, nil)
+	rec := l.must(nil)
+	for _, d := range rec.Drafts {
+		for _, p := range []struct{ word, id string }{
+			{"mira@planted.example", "mira@planted.example"}, {"tlind-q7", "6003"},
+		} {
+			if strings.Contains(string(d.Raw), p.word) && !slices.ContainsFunc(d.People, func(q evidence.Person) bool { return q.NativeID == p.id }) {
+				t.Errorf("%s %s names %q and not %s", d.Kind, d.Key, p.word, p.id)
+			}
+		}
+		if strings.Contains(d.Key, "/key-") && (strings.Contains(strings.ToLower(string(d.Raw)), "mira") || len(d.Removed) != 3) {
+			t.Errorf("%s: %s without %q", d.Key, d.Raw, d.Removed)
+		}
+	}
+}
+
 // What a plan or a credential hides is a blind window with its cause, never
 // silence.
 func TestHiddenParts(t *testing.T) {

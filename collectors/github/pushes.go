@@ -134,6 +134,8 @@ func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
 	var who *gh.User
 	if s.ActorID > 0 {
 		who = &gh.User{ID: &s.ActorID, Login: &s.Actor}
+	} else {
+		raw, _ = without(raw, "actor_name")
 	}
 	return r.pushDraft(p, raw, f, "suite", when(s.Pushed), who, s.Ref, s.Before, s.After)
 }

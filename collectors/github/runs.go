@@ -327,6 +327,15 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 		Actor:   who.account(evidence.RoleInitiator, it.Actor, evidence.ProofAuthenticated),
 		Trigger: who.account(evidence.RoleInitiator, it.TriggeringActor, evidence.ProofAuthenticated),
 	}
+	// Whom else the run's own bytes name: who wrote the commit, and whose fork
+	// it came from.
+	if c := it.HeadCommit; c != nil {
+		who.claimed(evidence.RoleAuthor, c.Author)
+		who.claimed(evidence.RoleCommitter, c.Committer)
+	}
+	if o := it.GetHeadRepository().GetOwner(); o.GetType() == "User" {
+		who.account(evidence.RoleSubject, o, evidence.ProofAuthenticated)
+	}
 	if b := it.GetHeadBranch(); b != "" {
 		f.Ref = "refs/heads/" + r.public(b)
 	}
