@@ -187,6 +187,13 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 		mail = ""
 	}
 	f.Who = who.account(evidence.RoleActor, e.AuthorID, "", name, mail)
+	if login := short(clean(det.TargetDetails)); e.AuthorID <= 0 && det.FailedLogin != "" && login != "" {
+		// Who tried to log in is known by the name that was tried alone.
+		f.Who = who.add(evidence.Person{
+			Role: evidence.RoleActor, Realm: "gitlab:" + a.authority, NativeID: "login:" + strings.ToLower(login),
+			Names: evidence.Names{Login: login, Display: short(clean(name)), Mail: short(clean(mail))}, Proof: evidence.ProofClaimed,
+		})
+	}
 	// Who the event is about stands in the details, and in Raw: a user by id.
 	target := targetID(det.TargetID)
 	if det.TargetType == "User" || det.TargetType == "Member" {

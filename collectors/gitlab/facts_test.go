@@ -195,6 +195,53 @@ func TestReportLeaks(t *testing.T) {
 	}
 }
 
+// TestRawNamesPeople: whom the bytes of a record name is one of its people, or
+// is not kept: erasing a person must reach the bytes.
+func TestRawNamesPeople(t *testing.T) {
+	user := func(id int) *gl.BasicUser {
+		return &gl.BasicUser{ID: id, Username: fmt.Sprint("u", id), Name: fmt.Sprint("Name ", id)}
+	}
+	body, err := json.Marshal(obj{"iid": 1, "sha": sha1, "author": user(1), "assignee": user(2), "assignees": []any{user(2), user(3)}, "reviewers": []any{user(4)}, "closed_by": user(5), "merge_user": user(6), "merged_by": user(7)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`"username":"u(\d+)"`)
+	for _, authors := range []int{0, 200} {
+		q := &request{page: &page{body: body}, approvals: &gl.MergeRequestApprovals{}, files: fileList{whole: true}}
+		if err := q.decode(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range authors {
+			q.commits = append(q.commits, &gl.Commit{ID: sha1, AuthorEmail: fmt.Sprintf("%d@example.org", i)})
+		}
+		d, _ := desk().mergeDrafts(q)
+		for _, m := range named.FindAllSubmatch(d.Raw, -1) {
+			if !slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == string(m[1]) }) {
+				t.Errorf("%d authors: the request names account %s, who is none of its people", authors, m[1])
+			}
+		}
+		if len(d.Raw) == 0 || (authors > 0) != (len(d.Removed) > 0) {
+			t.Errorf("%d authors: raw %s, removed %q", authors, d.Raw, d.Removed)
+		}
+	}
+	c := &container{look: desk().look, name: "project 5", path: "acme/app", level: "project"}
+	m, err := readMember(&page{}, []byte(`{"id":4,"username":"u4","access_level":30,"created_by":{"id":9,"username":"u9"},"newer":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.memberDraft(m, false); strings.Contains(string(d.Raw), "u9") || !strings.Contains(string(d.Raw), "newer") {
+		t.Errorf("member: %s", d.Raw)
+	}
+	e, err := readAudit(&page{}, []byte(`{"id":3,"author_id":-1,"entity_id":4,"entity_type":"User","created_at":"2026-03-03T10:00:00Z","details":{"failed_login":"STANDARD","author_name":"Jo","target_details":"Jo"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := (&auditLook{look: desk().look}).auditDraft(e)
+	if f := facts[evidence.AuditFacts](t, d); f.Who < 0 || d.People[f.Who].NativeID != "login:jo" || d.People[f.Who].Proof != evidence.ProofClaimed || f.Outcome != "denied" {
+		t.Errorf("failed login: %+v by %+v", f, d.People)
+	}
+}
+
 func TestRedact(t *testing.T) {
 	for _, tt := range []struct{ in, out, removed string }{
 		{`{"a":1.10,"b":[{"x":"<&>"}]}`, `{"a":1.10,"b":[{"x":"<&>"}]}`, ""},

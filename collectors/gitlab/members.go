@@ -240,7 +240,7 @@ func (c *container) memberDraft(m member, inherited bool) evidence.Draft {
 	}
 	d := c.state(strconv.Itoa(m.ID), f, m.req)
 	d.People = who.list
-	d.Raw = m.raw
+	d.Raw, d.Removed = without(m.raw, []string{"created_by"}) // who let the member in is no party of the role
 	return d
 }
 

@@ -350,6 +350,14 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 		f.CommitAuthors = addIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.AuthorName, c.AuthorEmail))
 		f.CommitAuthors = addIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail))
 	}
+	// Whom else the request's own bytes name. Where a record has as many people
+	// as it may, the bytes go without: erasing a person must reach them.
+	whole := true
+	for _, u := range slices.Concat(mr.Assignees, mr.Reviewers, []*gl.BasicUser{mr.Assignee, mr.ClosedBy, q.merger, mr.MergedBy}) {
+		if u != nil && u.ID > 0 && !who.has(u.ID) {
+			whole = who.user(evidence.RoleSubject, u) >= 0 && whole
+		}
+	}
 	mask := who.mask()
 	f.Files, f.FilesCut = q.files.facts(mask)
 
@@ -371,6 +379,9 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	d.Scope = r.scopeOfFiles(q.files, mask)
 	d.Text = text(mr.Title, mr.Description)
 	d.Raw = q.page.body
+	if !whole {
+		d.Raw, d.Removed = without(d.Raw, []string{"assignee", "assignees", "reviewers", "closed_by", "merge_user", "merged_by"})
+	}
 
 	var rds []evidence.Draft
 	for _, v := range reviews {

@@ -57,6 +57,16 @@ func (p *people) account(role evidence.Role, id int, login, name, mail string) i
 	})
 }
 
+// has reports whether an account is among the people, in whatever role.
+func (p *people) has(id int) bool {
+	for _, o := range p.list {
+		if o.Realm == "gitlab:"+p.c.authority && o.NativeID == strconv.Itoa(id) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *people) user(role evidence.Role, u *gl.BasicUser) int {
 	if u == nil {
 		return -1

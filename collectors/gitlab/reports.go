@@ -390,15 +390,18 @@ var removedMembers = []string{
 }
 
 // redact writes a report again without what may be a secret or a person.
+func redact(raw []byte) (clean []byte, removed []string) { return without(raw, removedMembers) }
+
+// without writes a body again without some members, wherever they stand.
 // Numbers keep their digits; a body that is no JSON is taken out whole.
-func redact(raw []byte) (clean []byte, removed []string) {
+func without(raw []byte, members []string) (clean []byte, removed []string) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil || dec.More() {
 		return nil, []string{remover, ""}
 	}
-	w := &stripper{found: map[string]bool{}}
+	w := &stripper{members: members, found: map[string]bool{}}
 	w.strip(v)
 	if len(w.found) == 0 {
 		return raw, nil
@@ -409,8 +412,9 @@ func redact(raw []byte) (clean []byte, removed []string) {
 // stripper takes members out of a value and remembers the pointers of what it
 // took. One pointer stands for all items of a list: a report may have thousands.
 type stripper struct {
-	path  []string
-	found map[string]bool
+	members []string
+	path    []string
+	found   map[string]bool
 }
 
 func (w *stripper) strip(v any) {
@@ -418,7 +422,7 @@ func (w *stripper) strip(v any) {
 	case map[string]any:
 		for k, sub := range v {
 			w.path = append(w.path, k)
-			if slices.Contains(removedMembers, k) {
+			if slices.Contains(w.members, k) {
 				delete(v, k)
 				w.found[w.pointer()] = true
 			} else {
