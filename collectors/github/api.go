@@ -25,6 +25,7 @@ type page struct {
 	body    []byte
 	next    string // absolute next link, "" on the last page
 	message string // of an error answer
+	from    string // path of who answered, after redirects
 	req     evidence.Request
 }
 
@@ -46,8 +47,12 @@ func (c *Collector) get(ctx context.Context, path string) (*page, error) {
 	if e := resp.Header.Get("GitHub-Authentication-Token-Expiration"); e != "" {
 		c.expires = e
 	}
+	from := req.URL.Path
+	if resp.Request != nil && resp.Request.URL != nil {
+		from = resp.Request.URL.Path
+	}
 	return &page{
-		body: buf.Bytes(), next: fetch.NextLink(resp.Header),
+		body: buf.Bytes(), next: fetch.NextLink(resp.Header), from: from,
 		req: evidence.Request{
 			Method: http.MethodGet, URL: fetch.SafeURL(req.URL),
 			Response: hex.EncodeToString(sum[:]), Agent: agent,

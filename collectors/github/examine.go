@@ -33,15 +33,15 @@ type probe struct {
 	plan bool
 }
 
-func (c *Collector) repoProbes(repo string) []probe {
+func (c *Collector) repoProbes(repo, branch string) []probe {
 	p := "repos/" + repo
 	return []probe{
 		{"repository " + repo, p, "", "Metadata: read", []evidence.Kind{evidence.ChangeRef}, false},
 		{"commits of " + repo, p + "/commits?per_page=1", "", "Contents: read", []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRewrite}, false},
 		{"pull requests of " + repo, p + "/pulls?state=all&per_page=1", "", "Pull requests: read", []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}, false},
-		{"protection of branches of " + repo, p + "/branches/" + url.PathEscape(c.examined(repo)) + "/protection", "", "Administration: read", []evidence.Kind{evidence.ChangeProtection}, false},
+		{"protection of branches of " + repo, p + "/branches/" + url.PathEscape(branch) + "/protection", "", "Administration: read", []evidence.Kind{evidence.ChangeProtection}, false},
 		{"workflow runs of " + repo, p + "/actions/runs?per_page=1", partPipelines, "Actions: read", []evidence.Kind{evidence.PipelineRun}, false},
-		{"checks of " + repo, p + "/commits/" + url.PathEscape(c.examined(repo)) + "/check-runs?per_page=1", partChecks, "Checks: read", []evidence.Kind{evidence.PipelineCheck}, false},
+		{"checks of " + repo, p + "/commits/" + url.PathEscape(branch) + "/check-runs?per_page=1", partChecks, "Checks: read", []evidence.Kind{evidence.PipelineCheck}, false},
 		{"deployments of " + repo, p + "/deployments?per_page=1", partDeployments, "Deployments: read", []evidence.Kind{evidence.DeployRelease}, false},
 		{"pushes to " + repo, p + "/activity?per_page=1", partPushes, "Contents: read", []evidence.Kind{evidence.AccessAudit}, false},
 		{"rule suites of " + repo, p + "/rulesets/rule-suites?per_page=1", partPushes, "Administration: read", []evidence.Kind{evidence.AccessAudit}, false},
@@ -50,12 +50,24 @@ func (c *Collector) repoProbes(repo string) []probe {
 	}
 }
 
-// examined is the branch that an examination asks about.
-func (c *Collector) examined(string) string {
+// examined is the branch that an examination asks about: the first configured
+// one, or the repository's default. A repository that does not tell is asked
+// about main.
+func (c *Collector) examined(ctx context.Context, repo string) (string, error) {
 	if len(c.cfg.Branches) > 0 {
-		return c.cfg.Branches[0]
+		return c.cfg.Branches[0], nil
 	}
-	return "main"
+	_, _, body, err := c.try(ctx, "repos/"+repo)
+	if err != nil && (ctx.Err() != nil || ends(ctx, err)) {
+		return "", err
+	}
+	var it struct {
+		Default string `json:"default_branch"`
+	}
+	if json.Unmarshal(body, &it) != nil || it.Default == "" || badBranch.MatchString(it.Default) {
+		return "main", nil
+	}
+	return it.Default, nil
 }
 
 func orgProbes(org string) []probe {
@@ -95,7 +107,11 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 			x.Rights = append(x.Rights, collectors.Right{Name: fmt.Sprintf("%d more repositories", len(c.cfg.Repos)-i), Access: collectors.Untold, Hint: "they were not asked about"})
 			break
 		}
-		probes = append(probes, c.repoProbes(r)...)
+		branch, err := c.examined(ctx, r)
+		if err != nil {
+			return x, err
+		}
+		probes = append(probes, c.repoProbes(r, branch)...)
 	}
 	for _, o := range c.organisations() {
 		probes = append(probes, orgProbes(o)...)

@@ -41,6 +41,25 @@ func examineWith(t *testing.T, header map[string]string, refused map[string]int)
 	return l.c.Examine(t.Context())
 }
 
+// The default branch is asked about, whatever it is called.
+func TestExamineDefaultBranch(t *testing.T) {
+	l := newPartsLab(t, func(c *Config) { c.Branches = nil })
+	var asked []string
+	l.SetFault(func(_ int, line string, w http.ResponseWriter, _ *http.Request) bool {
+		asked = append(asked, line)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"id": 7, "default_branch": "trunk"}`)
+		return true
+	})
+	if _, err := l.c.Examine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(asked, "\n")
+	if !strings.Contains(all, "/branches/trunk/protection") || !strings.Contains(all, "/commits/trunk/check-runs") || strings.Contains(all, "main") {
+		t.Errorf("asked %s", all)
+	}
+}
+
 func TestExamine(t *testing.T) {
 	x, err := examineWith(t, map[string]string{"X-OAuth-Scopes": "repo, read:org", "GitHub-Authentication-Token-Expiration": "2026-03-10 08:00:00 UTC"},
 		map[string]int{"/actions/runs": 403, "/installations": 404})

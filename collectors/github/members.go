@@ -3,11 +3,14 @@ package github
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/fetch"
 	"evidenced/evidence"
 )
 
@@ -213,6 +216,11 @@ func (l *look) orgMembers(name string, st *orgState) error {
 	base := "orgs/" + name
 	user := func(role, rank string, outside bool) func(*page, json.RawMessage) (evidence.Draft, error) {
 		return func(p *page, raw json.RawMessage) (evidence.Draft, error) {
+			if strings.HasSuffix(p.from, "/public_members") {
+				// Who is no member is sent to the list of those who show that they
+				// are, whatever role was asked for.
+				return evidence.Draft{}, fetch.StatusProblem(http.MethodGet, l.fetch.Base(), http.StatusForbidden)
+			}
 			var u gh.User
 			if err := decode(&page{body: raw, req: p.req}, &u); err != nil {
 				return evidence.Draft{}, err

@@ -366,6 +366,54 @@ func TestRawNamesPeople(t *testing.T) {
 	}
 }
 
+// A credential of who is no member is sent to the public members: they are not
+// the owners, and not all members.
+func TestPublicMembers(t *testing.T) {
+	l := newPartsLab(t, nil)
+	l.SetFault(func(_ int, line string, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.Contains(line, "/public_members"):
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `[{"login": "tlind-q7", "id": 6003, "type": "User"}]`)
+		case strings.Contains(line, "/orgs/acme/members"):
+			http.Redirect(w, r, "/api/v3/orgs/acme/public_members", http.StatusFound)
+		default:
+			return false
+		}
+		return true
+	})
+	rec := l.must(nil)
+	for _, d := range rec.Of(evidence.AccessMember) {
+		if strings.HasSuffix(d.Subject.Name, "user-6003") {
+			t.Errorf("a public member is told as %s", d.Content)
+		}
+	}
+	for _, c := range rec.Completed {
+		if c.Kind == evidence.AccessMember && c.Scope.Name == "acme" {
+			t.Error("a list of public members ends states")
+		}
+	}
+}
+
+// Pushes without the evaluation of rules are not all that there was.
+func TestHiddenSuites(t *testing.T) {
+	l := newPartsLab(t, nil)
+	first := l.must(nil)
+	l.clock = l.clock.Add(5 * time.Minute)
+	l.SetFault(func(_ int, line string, w http.ResponseWriter, _ *http.Request) bool {
+		if strings.Contains(line, "/rule-suites") {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		return strings.Contains(line, "/rule-suites")
+	})
+	rec := l.must(first.Resume())
+	for _, s := range rec.Commits[len(rec.Commits)-1].Observation.Seen {
+		if slices.Contains(s.Kinds, evidence.AccessAudit) && s.Scope.Name != "acme" && (s.Class != evidence.Reconstructed || s.Cause == "") {
+			t.Errorf("claims %s: %q", s.Class, s.Cause)
+		}
+	}
+}
+
 // What a plan or a credential hides is a blind window with its cause, never
 // silence.
 func TestHiddenParts(t *testing.T) {

@@ -38,12 +38,17 @@ func (r *repoLook) pushes() error {
 	}
 	// The source keeps rule suites for a month at most.
 	err = r.pushLog(r.path+"/rulesets/rule-suites?time_period=month&per_page=100", st.Suites, &next.Suites, &oldest, r.suite)
-	if hidden(err) {
+	blind := hidden(err)
+	if blind {
 		r.note("repository %s: whether rules were bypassed is not visible to this credential (Administration: read), or this GitHub does not tell", r.name)
 	} else if err != nil {
 		return err
 	}
 	r.walked(partPushes, st.Looked, oldest, evidence.AccessAudit)
+	if s := &r.seen[len(r.seen)-1]; blind && s.Class == evidence.Continuous {
+		// Pushes were seen and bypassed rules were not: it is not all there was.
+		s.Class, s.Cause = evidence.Reconstructed, "pushes alone: whether rules were bypassed is not visible"
+	}
 	next.Looked = r.started
 	r.after = append(r.after, func() { *st = next })
 	return nil
