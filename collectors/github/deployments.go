@@ -179,7 +179,10 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 	d.OccurredAt, d.Basis, d.NotBefore = f.CreatedAt, evidence.BasisSource, r.st.Deployments.Looked
 	d.Key = r.key("/deployment/%d", dep.GetID())
 	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)
-	d.People, d.Raw = who.list, raw
+	// The payload is whatever a deploying tool hands to the next one, credentials
+	// too: nothing is read from it.
+	d.People = who.list
+	d.Raw, d.Removed = without(raw, "payload")
 	d.Links = commitLinks(f.SHA)
 	if run > 0 {
 		d.Links = append(d.Links, evidence.NewRef("pipeline", r.authority, fmt.Sprintf("%s/%d/1", r.name, run)))

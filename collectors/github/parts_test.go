@@ -360,6 +360,9 @@ func TestRawNamesPeople(t *testing.T) {
 				t.Errorf("%s %s names %q and not %s", d.Kind, d.Key, p.word, p.id)
 			}
 		}
+		if strings.Contains(string(d.Raw)+string(d.Content), "planted-payload") {
+			t.Errorf("%s %s holds the payload of a deployment", d.Kind, d.Key)
+		}
 		if strings.Contains(d.Key, "/key-") && (strings.Contains(strings.ToLower(string(d.Raw)), "mira") || len(d.Removed) != 3) {
 			t.Errorf("%s: %s without %q", d.Key, d.Raw, d.Removed)
 		}
