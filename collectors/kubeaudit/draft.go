@@ -2,6 +2,7 @@ package kubeaudit
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func (m *maker) draft(l *line) (evidence.Draft, error) {
 		f.EndedAt = e.staged
 	}
 	d := evidence.Draft{
-		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: m.source, Key: e.AuditID + "/" + e.Stage,
+		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: m.source, Key: key(e),
 		OccurredAt: e.received, Basis: evidence.BasisSource, ObservedAt: m.clock().UTC(),
 		Raw: raw, Removed: removed, Request: evidence.Request{Agent: agent},
 	}
@@ -89,6 +90,13 @@ func (m *maker) draft(l *line) (evidence.Draft, error) {
 	m.hide(&d, &f)
 	d.Content, err = json.Marshal(&f)
 	return d, err
+}
+
+// key tells an event from every other. A client may choose the Audit-Id of its
+// request (the API server takes the header of that name as it is), and one that
+// it uses again must hide nothing: so the server's own times stand in the key.
+func key(e *event) string {
+	return fmt.Sprintf("%s/%s/%d/%d", e.AuditID, e.Stage, e.received.UnixMicro(), e.staged.UnixMicro())
 }
 
 // word cuts a text of the line to what facts may hold, at a character's end.

@@ -2,6 +2,8 @@ package kubeaudit
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +88,10 @@ const (
 	stagePanic    = "Panic"
 )
 
+// maxID is the longest Audit-Id in bytes that is kept as it is. The client may
+// choose it, of any length; a longer one is known by its hash.
+const maxID = 128
+
 var errNotEvent = errors.New("no event of audit.k8s.io")
 
 // parse reads one line. Errors hold nothing of it.
@@ -97,8 +103,12 @@ func parse(line []byte) (*event, error) {
 	if e.Kind != "Event" || !strings.HasPrefix(e.APIVersion, "audit.k8s.io/") || e.AuditID == "" || e.Stage == "" {
 		return nil, errNotEvent
 	}
-	if len(e.AuditID) > 128 || len(e.Stage) > 64 {
+	if len(e.Stage) > 64 {
 		return nil, errNotEvent
+	}
+	if len(e.AuditID) > maxID {
+		sum := sha256.Sum256([]byte(e.AuditID))
+		e.AuditID = "sha256:" + hex.EncodeToString(sum[:])
 	}
 	e.received, e.staged = parseTime(e.Received), parseTime(e.StageTime)
 	return &e, nil
