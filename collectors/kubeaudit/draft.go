@@ -3,6 +3,7 @@ package kubeaudit
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -182,7 +183,7 @@ func (m *maker) who(d *evidence.Draft, f *evidence.AuditFacts, ls *links, l *lin
 			ls.add(evidence.NewRef("account", m.authority, a))
 		}
 	}
-	if ns, _, ok := strings.Cut(f.Account, "/"); ok {
+	if ns, _, ok := strings.Cut(f.Account, "/"); ok && possible(ns) {
 		d.ActorScope = append(d.ActorScope, m.scope(ns)...)
 		if pod, uid := first(e.User.Extra[podNameKey]), first(e.User.Extra[podUIDKey]); uid != "" && e.ImpersonatedUser == nil {
 			f.PodUID = word(uid)
@@ -260,14 +261,24 @@ func (m *maker) what(d *evidence.Draft, f *evidence.AuditFacts, ls *links, e *ev
 		f.URI += "?" + strings.Join(keys, "&")
 	}
 	switch {
-	case f.Namespace != "":
+	case possible(f.Namespace):
 		d.Scope = m.scope(f.Namespace)
+	case f.Namespace != "":
+		// A path may name anything, * too: nobody's namespace is called so.
+		d.Scope = m.scope(m.cluster)
 	case reachesAll(r):
 		d.Scope = []evidence.Ref{evidence.NewRef("ns", m.authority, "*")}
 	default:
 		d.Scope = m.scope(m.cluster)
 	}
 }
+
+// namespaceForm is what the API server takes as the name of a namespace (RFC 1123
+// label).
+var namespaceForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// possible reports whether a namespace may be called so.
+func possible(namespace string) bool { return namespaceForm.MatchString(namespace) }
 
 // authorization is how the authorizer called RBAC says what let a request pass.
 // Bindings are written name/namespace there.
@@ -328,9 +339,14 @@ func (m *maker) hide(d *evidence.Draft, f *evidence.AuditFacts) {
 		path, query, ok := strings.Cut(f.URI, "?")
 		parts := strings.Split(path, "/")
 		for i := range parts {
-			if i == 0 || parts[i-1] != "namespaces" {
-				parts[i] = clean(parts[i])
+			if i > 0 && parts[i-1] == "namespaces" {
+				continue
 			}
+			// Some clients escape more than they must.
+			if plain, err := url.PathUnescape(parts[i]); err == nil && clean(plain) != plain {
+				parts[i] = plain
+			}
+			parts[i] = clean(parts[i])
 		}
 		if f.URI = strings.Join(parts, "/"); ok {
 			f.URI += "?" + query

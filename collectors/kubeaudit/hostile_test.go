@@ -1,12 +1,18 @@
 package kubeaudit
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
 
@@ -47,4 +53,103 @@ func TestChosenAuditID(t *testing.T) {
 	}
 	f.until(t, 4)
 	f.stop()
+}
+
+// What a path names as its namespace is the client's word: one that no cluster
+// can have belongs to nobody but the cluster's owner.
+func TestImpossibleNamespace(t *testing.T) {
+	for _, ns := range []string{"*", "tenant-7\n", "Tenant-7", strings.Repeat("a", 64)} {
+		quoted, err := json.Marshal(ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := strings.Replace(eventOf("a", "2026-03-02T14:00:00Z", ""), `"namespace":"tenant-7"`, `"namespace":`+string(quoted), 1)
+		for _, d := range poll(t, fileConfig(logFile(t, []byte(line))), nil).Drafts {
+			if got := fmt.Sprint(d.Scope); got != "[ns:prod/kube-system]" {
+				t.Errorf("namespace %q: scope %s", ns, got)
+			}
+		}
+	}
+}
+
+// The API server writes what a webhook changed in an object into the event's
+// annotations, from level Request on: values of variables and of Secrets.
+func TestPatchAnnotations(t *testing.T) {
+	more := `,"annotations":{"authorization.k8s.io/decision":"allow","patch.webhook.admission.k8s.io/round_0_index_0":"{\"patch\":[{\"value\":\"planted-value\"}]}"}`
+	d := poll(t, fileConfig(logFile(t, []byte(eventOf("a", "2026-03-02T14:00:00Z", more)))), nil).Drafts[0]
+	if strings.Contains(string(d.Raw), "planted-value") || !strings.Contains(string(d.Raw), `"authorization.k8s.io/decision":"allow"`) {
+		t.Errorf("raw %s", d.Raw)
+	}
+	if want := "/annotations/patch.webhook.admission.k8s.io~1round_0_index_0"; !slices.Contains(d.Removed, want) {
+		t.Errorf("removed %q lacks %s", d.Removed, want)
+	}
+	again := poll(t, fileConfig(logFile(t, append(d.Raw, '\n'))), nil).Drafts[0]
+	if !bytes.Equal(again.Raw, d.Raw) || !slices.Equal(again.Removed, d.Removed) {
+		t.Errorf("a second time: %s, removed %q", again.Raw, again.Removed)
+	}
+}
+
+// Some clients escape the name of an object in the path.
+func TestEscapedNames(t *testing.T) {
+	line := strings.Replace(eventOf("a", "2026-03-02T14:00:00Z", ""), "secrets/db", "secrets/mira%40acme.example", 1)
+	line = strings.Replace(line, `"name":"db"`, `"name":"mira@acme.example"`, 1)
+	d := poll(t, fileConfig(logFile(t, []byte(line))), nil).Drafts[0]
+	if s := string(d.Content) + fmt.Sprint(d.Links, d.Subject, d.Scope); strings.Contains(s, "mira") {
+		t.Errorf("the name of a person stands in %s", s)
+	}
+}
+
+// badSink takes no commit until it is told to.
+type badSink struct {
+	collectortest.Recorder
+	bad bool
+}
+
+func (s *badSink) Commit(ctx context.Context, resume []byte, o evidence.Observation) error {
+	if s.bad {
+		return errors.New("disk full")
+	}
+	return s.Recorder.Commit(ctx, resume, o)
+}
+
+// Batches that were refused are told until a commit that tells them is durable.
+func TestRefusalsAreTold(t *testing.T) {
+	c := must(New(listenConfig(t), testEnv()))
+	c.spool.refuse()
+	s := &badSink{bad: true}
+	if err := c.Poll(t.Context(), evidence.Period{To: now}, nil, s); err == nil {
+		t.Fatal("a commit that failed is no error")
+	}
+	s.bad = false
+	for _, want := range []bool{true, false} {
+		if err := c.Poll(t.Context(), evidence.Period{To: now}, s.Resume(), s); err != nil {
+			t.Fatal(err)
+		}
+		o := s.Commits[len(s.Commits)-1].Observation
+		if got := strings.Contains(o.Incomplete, "1 batches were refused"); got != want {
+			t.Errorf("told: %t, want %t: %q", got, want, o.Incomplete)
+		}
+	}
+}
+
+// An event too long to read costs none of the others in its batch, and a batch
+// that the disk does not take is told.
+func TestLongEventInBatch(t *testing.T) {
+	cfg := listenConfig(t)
+	cfg.MaxLine = 4096
+	long := eventOf("a", "2026-03-02T14:00:00Z", `,"userAgent":"`+strings.Repeat("a", 5000)+`"`)
+	body := batch([]byte(long + eventOf("b", "2026-03-02T14:00:01Z", "")))
+	f := follow(t, cfg, nil)
+	if got := send(t, http.DefaultClient, "http://"+f.addr, "", body); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	f.until(t, 1)
+	f.stop()
+
+	c := must(New(listenConfig(t), testEnv())) // its folder was never made
+	w := httptest.NewRecorder()
+	(&listener{c: c, open: true, slots: make(chan struct{}, 1)}).ServeHTTP(w, httptest.NewRequest("POST", "/", bytes.NewReader(body)))
+	if _, n, _ := c.spool.refusals(); w.Code != 503 || n != 1 {
+		t.Errorf("without a folder: status %d, %d refusals, want 503 and 1", w.Code, n)
+	}
 }

@@ -446,10 +446,13 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	for _, s := range r.streams {
 		s.Seal()
 	}
+	var lost tail.Loss
+	var refused int
 	if c.spool != nil {
-		if l, n, ok := c.spool.refusals(); ok {
-			c.notes.partial("%d batches were refused (spool full, too large or not readable): the API server may have dropped them", n)
-			r.cover.Lose(l)
+		var ok bool
+		if lost, refused, ok = c.spool.refusals(); ok {
+			c.notes.partial("%d batches were refused (spool full, too large or not readable): the API server may have dropped them", refused)
+			r.cover.Lose(lost)
 		}
 	}
 	now := c.env.Clock().UTC()
@@ -476,6 +479,9 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	}
 	r.drafts, r.bytes, r.at = 0, 0, c.env.Clock()
 	if c.spool != nil {
+		if refused > 0 {
+			c.spool.told(lost, refused)
+		}
 		for _, s := range r.streams {
 			c.spool.drop(s.Finished())
 		}

@@ -491,7 +491,7 @@ func FuzzBatch(f *testing.F) {
 	f.Add([]byte(`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"}]}`))
 	f.Add([]byte(`{"items":null,"apiVersion":"audit.k8s.io/v1","kind":"EventList"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		lines, err := readBatch(bytes.NewReader(b), 1<<20)
+		lines, err := readBatch(bytes.NewReader(b))
 		if err != nil {
 			return
 		}

@@ -149,7 +149,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch), l.c.cfg.MaxLine)
+	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch))
 	var large *http.MaxBytesError
 	if err != nil {
 		status := http.StatusBadRequest
@@ -164,6 +164,9 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := l.c.spool.append(lines, l.open); err != nil {
 		if !errors.Is(err, errFull) {
+			l.c.spool.mu.Lock()
+			l.c.spool.refuse() // it comes again a few times only
+			l.c.spool.mu.Unlock()
 			l.c.env.Log.WarnContext(r.Context(), "audit events could not be spooled", "source", string(l.c.env.Source))
 		}
 		later(w)
@@ -193,8 +196,10 @@ func (l *listener) known(r *http.Request) bool {
 
 // readBatch reads an EventList and returns its events as lines, without what
 // must not be kept. An event that cannot be read is kept out of nothing: the
-// batch is refused whole, since an API server sends none.
-func readBatch(r io.Reader, maxLine int) ([]byte, error) {
+// batch is refused whole, since an API server sends none. One that is longer
+// than max_line is left to the reader of the spool, which tells it and goes on:
+// a client may make its own as long as it likes, and others' stand beside it.
+func readBatch(r io.Reader) ([]byte, error) {
 	dec := json.NewDecoder(r)
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, orErr(err)
@@ -212,7 +217,7 @@ func readBatch(r io.Reader, maxLine int) ([]byte, error) {
 		case "apiVersion":
 			err = dec.Decode(&version)
 		case "items":
-			err = readItems(dec, &out, maxLine)
+			err = readItems(dec, &out)
 		default:
 			var skip json.RawMessage
 			err = dec.Decode(&skip)
@@ -240,7 +245,7 @@ func orErr(err error) error {
 	return errNotEvent
 }
 
-func readItems(dec *json.Decoder, out *bytes.Buffer, maxLine int) error {
+func readItems(dec *json.Decoder, out *bytes.Buffer) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		if err == nil && t == nil {
 			return nil // null: an empty list
@@ -255,9 +260,6 @@ func readItems(dec *json.Decoder, out *bytes.Buffer, maxLine int) error {
 		line, err := itemLine(raw)
 		if err != nil {
 			return err
-		}
-		if len(line) > maxLine {
-			return errNotEvent
 		}
 		out.Write(line)
 		out.WriteByte('\n')

@@ -213,15 +213,14 @@ func TestRefused(t *testing.T) {
 	for body, want := range map[string]int{
 		"":   400,
 		"[]": 400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}`:                                                                                200,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]} more`:                                                                           400,
-		`{"kind":"PodList","apiVersion":"v1","items":[]}`:                                                                                               400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x"}]}`:                                                                 400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[7]}`:                                                                               400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":{}}`:                                                                                400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"`:                                                    400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic","userAgent":"` + strings.Repeat("a", 5000) + `"}]}`: 400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"kind":"Pod","apiVersion":"v1"}]}`:                                                400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}`:                                 200,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]} more`:                            400,
+		`{"kind":"PodList","apiVersion":"v1","items":[]}`:                                                400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x"}]}`:                  400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[7]}`:                                400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":{}}`:                                 400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"`:     400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"kind":"Pod","apiVersion":"v1"}]}`: 400,
 	} {
 		if got := send(t, http.DefaultClient, "http://"+f.addr, "", []byte(body)); got != want {
 			t.Errorf("%.120s: status %d, want %d", body, got, want)
@@ -233,7 +232,7 @@ func TestRefused(t *testing.T) {
 	}
 	resp.Body.Close()
 	// The API server does not send again what it was told is bad: that is said.
-	for told := 0; told != 10; {
+	for told := 0; told != 9; {
 		<-f.rec.commits
 		told = 0
 		f.rec.mu.Lock()
@@ -334,6 +333,7 @@ func TestSpoolFull(t *testing.T) {
 	if !ok || n != 1 || !l.From.Equal(now) {
 		t.Errorf("refusals %v %d %v", l, n, ok)
 	}
+	s.told(l, n)
 	if _, _, ok := s.refusals(); ok {
 		t.Error("refusals are told twice")
 	}
@@ -399,7 +399,7 @@ func TestSuiteSpool(t *testing.T) {
 	if err := os.MkdirAll(cfg.SpoolDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := readBatch(bytes.NewReader(batch(recorded(t))), 1<<20)
+	lines, err := readBatch(bytes.NewReader(batch(recorded(t))))
 	if err != nil {
 		t.Fatal(err)
 	}

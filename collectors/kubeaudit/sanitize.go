@@ -3,12 +3,15 @@ package kubeaudit
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
 // remover names what takes content out of lines, and its version: it stands
 // first in Draft.Removed. Version 1 cuts requestObject and responseObject down
-// to kind, name, namespace and uid, and drops the values in the query of a
+// to kind, name, namespace and uid, empties the annotations that hold what an
+// admission webhook changed in the object, and drops the values in the query of a
 // request that opens a connection: they hold the command.
 const remover = "kubeaudit/1"
 
@@ -41,6 +44,13 @@ func sanitize(line []byte, e *event) (clean []byte, removed []string, err error)
 				return err
 			}
 			replace(from, to, with, "/"+key)
+		case strings.EqualFold(key, "annotations"):
+			with, took, err := withoutPatches(line[from:to])
+			if err != nil || len(took) == 0 {
+				return err
+			}
+			replace(from, to, with, took[0])
+			removed = append(removed, took[1:]...)
 		case strings.EqualFold(key, "requestURI"):
 			if strings.Contains(e.RequestURI, "?") && r.connect() {
 				path, keys, _ := e.path()
@@ -68,6 +78,27 @@ func sanitize(line []byte, e *event) (clean []byte, removed []string, err error)
 		removed = append([]string{remover}, removed...)
 	}
 	return clean, removed, nil
+}
+
+// patchKey begins the annotations that hold an admission webhook's patch of the
+// object. The API server writes them for levels that log objects too.
+const patchKey = "patch.webhook.admission.k8s.io/"
+
+// withoutPatches empties the patches among an event's annotations and names
+// them; nothing is named when there are none.
+func withoutPatches(b []byte) (clean []byte, took []string, err error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, nil, unreadable(err)
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if strings.HasPrefix(k, patchKey) {
+			m[k] = json.RawMessage(`""`)
+			took = append(took, "/annotations/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(k))
+		}
+	}
+	clean, err = json.Marshal(m)
+	return clean, took, err
 }
 
 // members calls each for every member of the JSON object in b with the place

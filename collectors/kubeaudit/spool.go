@@ -200,8 +200,8 @@ func (s *spool) close() {
 	}
 }
 
-// refusals returns the stretch in which batches were refused since the last
-// call, in our clock's time, and how many.
+// refusals returns the stretch in which batches were refused that nobody was
+// told of yet, in our clock's time, and how many.
 func (s *spool) refusals() (l tail.Loss, n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,9 +209,17 @@ func (s *spool) refusals() (l tail.Loss, n int, ok bool) {
 		return tail.Loss{}, 0, false
 	}
 	l = tail.Loss{From: s.from, To: s.to, Cause: "batches were refused (spool full, too large or not readable), and a sender drops what it cannot send"}
-	n = s.refused
-	s.refused, s.from, s.to = 0, time.Time{}, time.Time{}
-	return l, n, true
+	return l, s.refused, true
+}
+
+// told forgets refusals that durable evidence tells of now.
+func (s *spool) told(l tail.Loss, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused -= n
+	if s.from = l.To; s.refused == 0 {
+		s.from, s.to = time.Time{}, time.Time{}
+	}
 }
 
 // drop deletes files that were put aside and read to their end.
