@@ -16,14 +16,18 @@ import (
 // probe, since its Audit-Id must turn up in the log, and tells the labels by
 // which tenancy places what happened.
 type client struct {
-	http       *fetch.Client
-	labels     []string
-	namespaces []kube.Namespace
+	http   *fetch.Client
+	labels []string
+	// namespaces by name, as they were last; nil before the first answer. One
+	// that is gone stays: what led to its end is still to be read.
+	namespaces map[string]kube.Namespace
 }
 
 const (
 	pageSize = "500"
 	maxPages = 40
+
+	maxNamespaces = 100_000 // known at a time, with those that are gone
 )
 
 func newClient(c Config, env collectors.Env, tune func(*fetch.Options)) (*client, error) {
@@ -46,7 +50,10 @@ func newClient(c Config, env collectors.Env, tune func(*fetch.Options)) (*client
 func (c *client) probe(ctx context.Context) (id string, err error) {
 	var list []kube.Namespace
 	q := url.Values{"limit": {pageSize}}
-	for page := range maxPages {
+	for page := 0; ; page++ {
+		if page == maxPages {
+			return "", problem.New(problem.Source, "the list of namespaces has no end")
+		}
 		r, err := c.http.Get(ctx, "/api/v1/namespaces", q)
 		if err != nil {
 			return "", err
@@ -91,6 +98,11 @@ func (c *client) probe(ctx context.Context) (id string, err error) {
 		return "", problem.New(problem.Source, "the API server's answer has no Audit-Id").
 			WithHint("something between here and the API server takes the header away; name the server's own address in server")
 	}
-	c.namespaces = list
+	if c.namespaces == nil || len(c.namespaces) > maxNamespaces {
+		c.namespaces = map[string]kube.Namespace{}
+	}
+	for _, n := range list {
+		c.namespaces[n.Name] = n
+	}
 	return id, nil
 }

@@ -10,9 +10,12 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
 	"evidenced/evidence"
 )
 
@@ -151,5 +154,73 @@ func TestLongEventInBatch(t *testing.T) {
 	(&listener{c: c, open: true, slots: make(chan struct{}, 1)}).ServeHTTP(w, httptest.NewRequest("POST", "/", bytes.NewReader(body)))
 	if _, n, _ := c.spool.refusals(); w.Code != 503 || n != 1 {
 		t.Errorf("without a folder: status %d, %d refusals, want 503 and 1", w.Code, n)
+	}
+}
+
+// Labels decide whose an event is: they are known before the first event is
+// placed, asked for when a new namespace turns up, and kept when one is gone.
+func TestLabelsInTime(t *testing.T) {
+	var mu sync.Mutex
+	down, spaces := true, ""
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Audit-Id", "probe")
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"kind":"NamespaceList","items":[%s]}`, spaces)
+	}))
+	defer srv.Close()
+	const tenant7 = `{"metadata":{"name":"tenant-7","uid":"7","labels":{"tenant":"seven"}}}`
+	path := logFile(t, []byte(eventOf("a", "2026-03-02T14:00:00Z", "")))
+	cfg := fileConfig(path)
+	cfg.Server, cfg.TokenFile = srv.URL, logFile(t, []byte("token"))
+	clock := now
+	env := testEnv()
+	env.Clock = func() time.Time { return clock }
+	c := must(build(cfg, env, func(o *fetch.Options) { o.Retries = -1 }))
+	var rec collectortest.Recorder
+	look := func(want int) {
+		t.Helper()
+		if err := c.Poll(t.Context(), evidence.Period{To: clock}, rec.Resume(), &rec); err != nil {
+			t.Fatal(err)
+		}
+		if len(rec.Drafts) != want {
+			t.Fatalf("%d drafts, want %d", len(rec.Drafts), want)
+		}
+		for _, d := range rec.Drafts {
+			if got := fmt.Sprint(d.Scope); got != "[ns:prod/tenant-7 label:prod/tenant=seven]" {
+				t.Errorf("%s: scope %s", d.Key, got)
+			}
+		}
+	}
+	look(0)
+	if o := rec.Commits[0].Observation; !strings.Contains(o.Incomplete, "before the namespaces are known") {
+		t.Errorf("incomplete %q", o.Incomplete)
+	}
+	down, spaces = false, tenant7
+	look(1)
+	spaces = "" // and it is gone
+	write(t, path, []byte(eventOf("a", "2026-03-02T14:00:00Z", "")+eventOf("b", "2026-03-02T14:00:01Z", "")))
+	look(2)
+
+	// A namespace that was made after the last list.
+	c = must(build(cfg, env, func(o *fetch.Options) { o.Retries = -1 }))
+	r, err := c.begin(rec.Resume(), &rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.end()
+	r.probe(t.Context())
+	clock, spaces = clock.Add(5*time.Second), tenant7
+	write(t, path, []byte(eventOf("a", "2026-03-02T14:00:00Z", "")+eventOf("b", "2026-03-02T14:00:01Z", "")+eventOf("c", "2026-03-02T15:00:04Z", "")))
+	if err := r.follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := rec.Drafts[len(rec.Drafts)-1]; len(rec.Drafts) != 3 || fmt.Sprint(d.Scope) != "[ns:prod/tenant-7 label:prod/tenant=seven]" {
+		t.Errorf("%d drafts, scope %s", len(rec.Drafts), d.Scope)
 	}
 }

@@ -83,8 +83,8 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 func (c *Collector) scope(namespace string) []evidence.Ref {
 	var known []kube.Namespace
 	if c.api != nil {
-		if i := slices.IndexFunc(c.api.namespaces, func(n kube.Namespace) bool { return n.Name == namespace }); i >= 0 {
-			known = c.api.namespaces[i : i+1]
+		if n, ok := c.api.namespaces[namespace]; ok {
+			known = append(known, n)
 		}
 	}
 	return kube.NewLook(c.env.Source, agent, time.Time{}, known...).Scope(namespace)
@@ -256,8 +256,29 @@ func (r *run) probe(ctx context.Context) {
 	}
 }
 
-// read takes everything that stands in the log.
+// learn asks for the namespaces again when an event is of one that was made
+// since they were asked for.
+func (r *run) learn(ctx context.Context, l *line) {
+	ns := l.e.resource().Namespace
+	if r.c.api == nil || !possible(ns) || !l.at.After(r.probed) || r.c.env.Clock().Sub(r.probed) < askAgain {
+		return
+	}
+	if _, known := r.c.api.namespaces[ns]; !known {
+		r.probe(ctx)
+	}
+}
+
+// askAgain is the least time between two lists of namespaces.
+const askAgain = time.Second
+
+// read takes everything that stands in the log. It waits for the namespaces
+// when they are asked for: an event that was placed without their labels would
+// stay with the wrong tenant for good, and the log keeps it meanwhile.
 func (r *run) read(ctx context.Context) error {
+	if r.c.api != nil && r.c.api.namespaces == nil {
+		r.c.notes.partial("the log is not read before the namespaces are known: their labels say whose an event is")
+		return nil
+	}
 	if err := r.open(); err != nil {
 		return err
 	}
@@ -399,6 +420,7 @@ func (r *run) consume(ctx context.Context, s *tail.Stream, l *line) error {
 	var err error
 	kept := c.keeper.keep(l.e)
 	if kept {
+		r.learn(ctx, l)
 		// Before the line is taken: its bytes are the stream's.
 		if l.at.IsZero() {
 			l.at = c.env.Clock().UTC()
