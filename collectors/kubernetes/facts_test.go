@@ -151,6 +151,8 @@ func TestImageRefs(t *testing.T) {
 	for image, want := range map[string]string{
 		"nginx":                            "imagetag:/docker.io/library/nginx:latest",
 		"bitnami/postgresql:16":            "imagetag:/docker.io/bitnami/postgresql:16",
+		"docker.io/nginx:1":                "imagetag:/docker.io/library/nginx:1",
+		"index.docker.io/nginx:1":          "imagetag:/docker.io/library/nginx:1",
 		"index.docker.io/bitnami/x:1":      "imagetag:/docker.io/bitnami/x:1",
 		"harbor.example/t/web:1.42.0":      "imagetag:/harbor.example/t/web:1.42.0",
 		"harbor.example:5000/t/web":        "imagetag:/harbor.example:5000/t/web:latest",

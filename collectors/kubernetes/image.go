@@ -73,7 +73,10 @@ func imageRefs(image string) []evidence.Ref {
 		name = "docker.io/library/" + name
 	case !strings.ContainsAny(host, ".:") && host != "localhost":
 		name = "docker.io/" + name
-	case host == "index.docker.io":
+	case host == "docker.io", host == "index.docker.io":
+		if !strings.Contains(rest, "/") {
+			rest = "library/" + rest
+		}
 		name = "docker.io/" + rest
 	}
 	return append(refs, evidence.NewRef("imagetag", "", name+":"+tag))

@@ -35,7 +35,7 @@ type Way string
 // The ways, the most direct first.
 const (
 	Read        Way = "read"        // get, list or watch secrets
-	Answer      Way = "answer"      // patch or deletecollection secrets: the answer holds the content
+	Answer      Way = "answer"      // patch, delete or deletecollection secrets: the answer holds the content
 	Exec        Way = "exec"        // run a command in a pod that may have it
 	Pod         Way = "pod"         // make or change what pods run: any Secret of the namespace can be mounted
 	Token       Way = "token"       // take a token of a service account of the namespace
@@ -89,7 +89,9 @@ const rbacGroup = "rbac.authorization.k8s.io"
 // asks lists every right that opens a way to Secrets of a namespace.
 var asks = []ask{
 	{way: Read, verbs: []string{"get", "list", "watch"}, resource: "secrets", secret: true},
-	{way: Answer, verbs: []string{"patch"}, resource: "secrets", secret: true},
+	// A delete that asks for propagation in the foreground is answered with the
+	// object itself.
+	{way: Answer, verbs: []string{"patch", "delete"}, resource: "secrets", secret: true},
 	{way: Answer, verbs: []string{"deletecollection"}, resource: "secrets", unnamed: true},
 	{way: Exec, verbs: []string{"create", "get"}, resource: "pods/exec"},
 	{way: Exec, verbs: []string{"create", "get"}, resource: "pods/attach"},
