@@ -173,9 +173,9 @@ func (s *session) badParts() (seen []evidence.Seen) {
 	now := s.c.env.Clock().UTC()
 	for _, f := range s.feeds {
 		since := map[evidence.Ref]time.Time{}
-		for _, b := range s.st[f].bad {
-			if at, ok := since[b.scope]; !ok || b.since.Before(at) {
-				since[b.scope] = b.since
+		for _, b := range s.st[f].Bad {
+			if at, ok := since[b.Scope]; !ok || b.Since.Before(at) {
+				since[b.Scope] = b.Since
 			}
 		}
 		for scope, at := range since {
@@ -200,7 +200,7 @@ func (s *session) incomplete(now time.Time, patience time.Duration) string {
 		if st.fault != nil && (refusal(st.fault) || now.Sub(st.since) >= patience) {
 			why = append(why, plain(f, st.fault))
 		}
-		if n := len(st.bad); n > 0 {
+		if n := len(st.Bad); n > 0 {
 			why = append(why, fmt.Sprintf("%d objects of %s could not be read", n, f.name()))
 		}
 	}

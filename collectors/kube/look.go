@@ -21,6 +21,7 @@ type Look struct {
 	agent      string
 	labels     func(key string) bool
 	namespaces map[string]Namespace
+	gone       map[string]Namespace // as they were last
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
@@ -68,13 +69,17 @@ func foreignLabel(key string) bool {
 }
 
 // Scope is what tenancy looks at for something in the namespace: its name and
-// the labels it has now. It is empty for the namespace "".
+// the labels it has now, or had last. It is empty for the namespace "".
 func (l *Look) Scope(namespace string) []evidence.Ref {
 	if namespace == "" {
 		return nil
 	}
 	refs := []evidence.Ref{evidence.NewRef("ns", l.Authority, namespace)}
-	labels := l.namespaces[namespace].Labels
+	n, ok := l.namespaces[namespace]
+	if !ok {
+		n = l.gone[namespace]
+	}
+	labels := n.Labels
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
 		if l.labels(k) {
 			refs = append(refs, evidence.NewRef("label", l.Authority, k+"="+labels[k]))

@@ -29,6 +29,15 @@ type place struct {
 	To     time.Time `json:"to,omitzero"`      // until when everything was seen
 	Absent bool      `json:"absent,omitempty"` // the cluster did not have it then
 	Blind  []blind   `json:"blind,omitempty"`  // before To, not claimed yet for every kind
+	// Bad are the objects that could not be read, by uid. A watch does not tell
+	// them again, so a restart must not forget them.
+	Bad map[string]badObject `json:"bad,omitempty"`
+}
+
+// badObject is an object that could not be read.
+type badObject struct {
+	Scope evidence.Ref `json:"scope"`
+	Since time.Time    `json:"since"`
 }
 
 // blind is a stretch of which nothing is known.

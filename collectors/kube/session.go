@@ -49,14 +49,7 @@ type standing struct {
 	appeared bool      // was not there at the look before
 	fault    error     // nothing can be read
 	since    time.Time // of fault
-	bad      map[string]badObject
-	unread   int // items without a name, in the list under way
-}
-
-// badObject is an object that could not be read.
-type badObject struct {
-	scope evidence.Ref
-	since time.Time
+	unread   int       // items without a name, in the list under way
 }
 
 func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error) {
@@ -122,7 +115,7 @@ func (s *session) makeFeeds() {
 			}
 			f.version, f.rv = p.Served, p.RV
 			s.feeds = append(s.feeds, f)
-			s.st[f] = &standing{place: p, first: p.To, bad: map[string]badObject{}}
+			s.st[f] = &standing{place: p, first: p.To, unread: len(p.Bad)}
 		}
 	}
 	s.makeSpaces()
@@ -162,7 +155,7 @@ func (s *session) handle(ctx context.Context, m message) error {
 	case begun:
 		st.appeared = st.appeared || st.Absent
 		st.listing, st.whole, st.unread = m.at, false, 0
-		clear(st.bad)
+		clear(st.Bad)
 		if b, ok := s.sink.(collectors.Beginner); ok {
 			for _, k := range stateKinds(m.f.res.Kinds) {
 				b.Begin(k, s.listRef(m.f))
@@ -213,7 +206,7 @@ func (s *session) moved(m message) {
 // last look is lost when a watch should have told it.
 func (s *session) listed(m message) {
 	st := s.st[m.f]
-	if st.unread == 0 && len(st.bad) == 0 {
+	if st.unread == 0 && len(st.Bad) == 0 {
 		for _, k := range stateKinds(m.f.res.Kinds) {
 			s.sink.Complete(k, s.listRef(m.f))
 		}
@@ -285,7 +278,7 @@ func (s *session) notThere(m message) {
 		st.since = m.at
 	}
 	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, "", "", nil
-	clear(st.bad)
+	clear(st.Bad)
 	if m.f.res.Optional {
 		s.look.Note("the cluster does not have %s", m.f.name())
 	} else {
@@ -326,6 +319,11 @@ func (s *session) object(ctx context.Context, m message) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err != nil && m.what == deleted {
+		// Nobody tells of the object again: its states end by its name alone.
+		gone = true
+		ds, err = s.bare(m.obj, res)
+	}
 	if err != nil {
 		scope := evidence.Ref{}
 		if m.obj.Namespace != "" {
@@ -334,7 +332,7 @@ func (s *session) object(ctx context.Context, m message) error {
 		s.bad(m, scope, m.obj.UID)
 		return nil
 	}
-	delete(s.st[m.f].bad, m.obj.UID)
+	delete(s.st[m.f].Bad, m.obj.UID)
 	for _, d := range ds {
 		if info, _ := evidence.KindInfo(d.Kind); info.State {
 			if gone && d.Op == evidence.OpSet {
@@ -347,6 +345,19 @@ func (s *session) object(ctx context.Context, m message) error {
 		}
 	}
 	return nil
+}
+
+// bare makes drafts of an object that hold nothing but who it was, one for
+// each kind of state that its resource has.
+func (s *session) bare(o *Object, r *Resource) (ds []evidence.Draft, err error) {
+	for _, k := range stateKinds(r.Kinds) {
+		d, err := s.look.Draft(k, o, struct{}{})
+		if err != nil {
+			return nil, err
+		}
+		ds = append(ds, d)
+	}
+	return ds, nil
 }
 
 // ended makes the end of a state out of its last form.
@@ -367,12 +378,11 @@ func (s *session) bad(m message, scope evidence.Ref, uid string) {
 	if scope.IsZero() {
 		scope = s.listRef(m.f)
 	}
-	if m.what == deleted {
-		delete(st.bad, uid)
-		return
+	if st.Bad == nil {
+		st.Bad = map[string]badObject{}
 	}
-	if _, ok := st.bad[uid]; !ok {
-		st.bad[uid] = badObject{scope, m.at}
+	if _, ok := st.Bad[uid]; !ok {
+		st.Bad[uid] = badObject{scope, m.at}
 	}
 }
 

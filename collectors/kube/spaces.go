@@ -31,7 +31,7 @@ func (s *session) makeSpaces() {
 		f := s.newFeed(&r, s.c.noCuts, "")
 		f.version = "v1"
 		s.spaces = append(s.spaces, f)
-		s.st[f] = &standing{place: &place{}, bad: map[string]badObject{}}
+		s.st[f] = &standing{place: &place{}}
 	}
 }
 
@@ -81,6 +81,7 @@ func (s *session) space(m message) {
 // its objects were placed by, they are read again.
 func (s *session) learn(n Namespace) {
 	s.look.namespaces[n.Name] = n
+	delete(s.look.gone, n.Name)
 	hash := labelHash(n.UID, s.look.Scope(n.Name))
 	old, had := s.res.Labels[n.Name]
 	switch {
@@ -102,8 +103,18 @@ func (s *session) learn(n Namespace) {
 	}
 }
 
-// forget drops a namespace that is gone.
+// maxGone bounds the namespaces whose last labels are remembered.
+const maxGone = 10_000
+
+// forget drops a namespace that is gone. Its last labels stay: what happened to
+// its objects may be told after its end, for each resource has its own watch.
 func (s *session) forget(name string) {
+	if n, ok := s.look.namespaces[name]; ok {
+		if s.look.gone == nil || len(s.look.gone) >= maxGone {
+			s.look.gone = map[string]Namespace{}
+		}
+		s.look.gone[name] = n
+	}
 	delete(s.look.namespaces, name)
 	delete(s.res.Labels, name)
 	delete(s.pending, name)

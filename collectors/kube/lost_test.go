@@ -1,0 +1,94 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+
+	"evidenced/evidence"
+)
+
+// keptLabels tells of which namespaces the cursor knows the labels.
+func (w *world) keptLabels() map[string]string {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	var outer struct{ Resume []byte }
+	json.Unmarshal(w.log.cursors["source/kubernetes/prod"], &outer)
+	var r resume
+	json.Unmarshal(outer.Resume, &r)
+	return r.Labels
+}
+
+// Each resource has a watch of its own: what happened to objects of a
+// namespace may be told after its end, and still belongs to its tenant.
+func TestObjectsOutliveTheirNamespace(t *testing.T) {
+	w := newWorld(t)
+	w.fake.put("pods", pod("shop", "web-1", "u1", "Running"))
+	stop := w.follow()
+	w.tells("tenant-1", podKind, "set web-1 Running")
+	w.until("the namespace is known", func() bool { return w.keptLabels()["shop"] != "" })
+	w.fake.del("namespaces", "", "shop")
+	w.until("the namespace is gone", func() bool { return w.keptLabels()["shop"] == "" })
+	w.fake.put("pods", pod("shop", "web-1", "u1", "Failed"))
+	w.tells("tenant-1", podKind, "set web-1 Running", "set web-1 Failed")
+	w.fake.del("pods", "shop", "web-1")
+	w.tells("tenant-1", podKind, "set web-1 Running", "set web-1 Failed", "end web-1 deleted")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// choosy resources cannot read a pod in the phase "unreadable".
+func choosy() []Resource {
+	rs := tiny()
+	drafts := rs[0].Drafts
+	rs[0].Drafts = func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error) {
+		if bytes.Contains(o.Raw, []byte(`"unreadable"`)) {
+			return nil, errors.New("phase is not known")
+		}
+		return drafts(ctx, o, l)
+	}
+	return rs
+}
+
+// The end of a state needs no more of its object than who it is.
+func TestDeletionOfUnreadableObject(t *testing.T) {
+	w := newWorld(t)
+	w.resources = choosy()
+	w.fake.put("pods", pod("shop", "web-1", "u1", "Running"))
+	stop := w.follow()
+	w.tells("tenant-1", podKind, "set web-1 Running")
+	w.fake.put("pods", pod("shop", "web-1", "u1", "unreadable"))
+	w.fake.del("pods", "shop", "web-1")
+	w.tells("tenant-1", podKind, "set web-1 Running", "end web-1 deleted")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What could not be read is not seen after a restart either.
+func TestUnreadableStaysBlindOverRestart(t *testing.T) {
+	w := newWorld(t)
+	w.resources = choosy()
+	w.fake.put("pods", pod("shop", "web-1", "u1", "unreadable"))
+	for range 2 {
+		begin := w.clock()
+		stop := w.follow()
+		w.until("the watch has moved on", func() bool {
+			w.fake.bookmark("pods")
+			return w.place("pods").To.After(begin)
+		})
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		blind := slices.ContainsFunc(w.log.spans(tenant("tenant-1"), podKind), func(s evidence.CoverageSpan) bool {
+			return s.Class == evidence.Blind && s.To.After(begin)
+		})
+		if !blind {
+			t.Errorf("a pod that cannot be read is no blindness from %s on", begin)
+		}
+	}
+}
