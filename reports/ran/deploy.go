@@ -79,6 +79,7 @@ func (b *builder) workload(ctx context.Context, rec *evidence.Record) (Workload,
 		}
 		return w, nil
 	}
+	b.deploys = append(b.deploys, deployed{*rec, f})
 	w.App, w.Project, w.Namespace, w.Images = f.App, f.Project, f.Namespace, f.Images
 	w.Sync, w.Health = f.Sync, f.Health
 	w.Revisions = f.SyncedRevisions
@@ -99,6 +100,12 @@ func (b *builder) workload(ctx context.Context, rec *evidence.Record) (Workload,
 		return w, b.since(ctx, &w, rec, &f)
 	}
 	return w, nil
+}
+
+// deployed is an application's state in force.
+type deployed struct {
+	rec   evidence.Record
+	facts evidence.DeployFacts
 }
 
 func closedWhy(rec *evidence.Record) string {

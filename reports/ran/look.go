@@ -30,7 +30,8 @@ func (b *builder) coverage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !anyCovered(cov, evidence.DeployState, b.at) {
+	deploys := len(cov.Sources(evidence.DeployState)) > 0
+	if !anyCovered(cov, evidence.DeployState, b.at) && (deploys || !anyCovered(cov, evidence.RuntimePod, b.at)) {
 		// The record that claims the instant may lie far from it: what was read
 		// later from history. Rare, so the whole list is read only then.
 		if cov, err = evidence.LoadCoverage(ctx, b.r, window); err != nil {

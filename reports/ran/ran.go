@@ -1,7 +1,8 @@
-// Package ran answers what ran in a tenant at an instant: which workloads at
-// which revision and image, since when and put there by whom, from which
-// commit, written, reviewed and merged by whom, and who could read and did
-// read the tenant's secrets around it.
+// Package ran answers what ran in a tenant at an instant: which pods at which
+// digests, and where that is not what was declared; which revision, since when
+// and put there by whom, from which commit, written, reviewed and merged by
+// whom; and who could read and did read the tenant's secrets around it, and
+// their copies in the cluster.
 //
 // Every line of the answer carries the records it stands on. What was not
 // observed is said in the same voice as what was; nothing is guessed: no merge
@@ -64,6 +65,11 @@ type Answer struct {
 	Size     uint64                     `json:"as_known_at_size"`
 	Demo     bool                       `json:"demonstration,omitempty"`
 	Works    []Workload                 `json:"workloads"`
+	PodsSeen bool                       `json:"pods_observed"` // at the instant
+	Running  []Running                  `json:"running"`       // what really ran, by workload
+	Differ   []Difference               `json:"differences,omitempty"`
+	Images   []Image                    `json:"images,omitempty"`
+	Closed   []uint64                   `json:"closed_records,omitempty"` // states of clusters that could not be opened
 	Changes  []Change                   `json:"changes"`
 	Secrets  Secrets                    `json:"secrets"`
 	Certs    []Certificate              `json:"certificates,omitempty"`
@@ -103,8 +109,8 @@ func Build(ctx context.Context, r evidence.Reader, at time.Time, opt Options) (*
 	if opt.Zone != nil {
 		a.Zone = opt.Zone.String()
 	}
-	b := &builder{r: r, at: at, a: a, people: reports.NewPeople(r)}
-	for _, step := range []func(context.Context) error{b.coverage, b.workloads, b.changes, b.secrets, b.certificates} {
+	b := &builder{r: r, at: at, a: a, people: reports.NewPeople(r), artifacts: map[string]*artifact{}}
+	for _, step := range []func(context.Context) error{b.coverage, b.workloads, b.running, b.images, b.changes, b.secrets, b.certificates} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("what ran in %s at %s: %w", a.Tenant, evidence.FormatTime(at), err)
 		}
@@ -129,6 +135,10 @@ type builder struct {
 	a      *Answer
 	people *reports.People
 	cov    *evidence.Coverage
+
+	deploys   []deployed           // applications in force
+	fl        *fleet               // clusters
+	artifacts map[string]*artifact // by digest; nil: nothing tells of it
 }
 
 // cite notes that the answer stands on a record.

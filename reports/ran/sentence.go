@@ -12,13 +12,14 @@ import (
 
 // speak decides the verdict and puts the answer into words.
 func (a *Answer) speak() {
-	covered := a.covered(evidence.DeployState)
+	covered := a.covered(evidence.DeployState) || a.PodsSeen
+	differ := a.contradicted()
 	switch {
-	case len(a.Disagree) > 0:
+	case len(a.Disagree)+len(differ) > 0:
 		a.Verdict = Contradicted
 	case covered:
 		a.Verdict = Known
-	case len(a.Works) > 0:
+	case len(a.Works)+len(a.Running) > 0:
 		a.Verdict = LastKnown
 	default:
 		a.Verdict = NotKnown
@@ -32,7 +33,10 @@ func (a *Answer) speak() {
 	default:
 		a.Sentence = "At " + when + " " + a.ran() + a.readers()
 	}
-	if a.Verdict == Contradicted {
+	if len(differ) > 0 {
+		a.Sentence = "Contradicted: what ran was not what was declared (" + atMost(differ, 3, "; ") + "). " + a.Sentence
+	}
+	if len(a.Disagree) > 0 {
 		a.Sentence = "Contradicted: the records disagree on what ran (" + strings.Join(a.Disagree, "; ") + "). " + a.Sentence
 	}
 	a.unknowns()
@@ -100,11 +104,24 @@ func (a *Answer) lastKnown(when string) string {
 
 // ran says what ran, without the time.
 func (a *Answer) ran() string {
-	if len(a.Works) == 0 {
+	pods, seen := a.podCount()
+	switch {
+	case len(a.Works) == 0 && seen == 0:
 		return a.Tenant.String() + " ran nothing that its sources list."
+	case len(a.Works) == 0, a.PodsSeen && !a.covered(evidence.DeployState):
+		// What the applications say is not of the instant.
+		return fmt.Sprintf("%s ran %s in %s, %s.", a.Tenant, reports.Count(seen, "workload"), reports.Count(pods, "pod"), a.fitWords("as declared"))
 	}
 	s := fmt.Sprintf("%s ran %s, %s", a.Tenant, reports.Count(len(a.Works), "workload"), a.declared())
-	return s + a.lastChange() + "."
+	s += a.lastChange() + "."
+	if a.PodsSeen {
+		s += fmt.Sprintf(" Its %s ran %s", reports.Count(pods, "pod"), reports.Count(seen, "workload"))
+		if seen > 0 {
+			s += ", " + a.fitWords("with the images declared")
+		}
+		s += "."
+	}
+	return s
 }
 
 // declared says whether what ran was what was declared.
@@ -294,12 +311,27 @@ func (a *Answer) didCount() int {
 // unknowns lists what cannot be told, in the voice of what can.
 func (a *Answer) unknowns() {
 	add := func(format string, args ...any) { a.NotKnown = append(a.NotKnown, fmt.Sprintf(format, args...)) }
-	if a.covered(evidence.DeployState) {
+	if a.covered(evidence.DeployState) || a.PodsSeen {
 		for _, l := range a.looksAt(evidence.DeployState) {
 			if !l.Covered() {
 				add("what %s would have shown at that instant (%s)", l.Source, l.Cause)
 			}
 		}
+	}
+	switch pods := a.looksAt(evidence.RuntimePod); {
+	case len(pods) == 0:
+		add("which digests its pods really ran (no source configured)")
+	case !a.PodsSeen:
+		add("which digests its pods really ran at that instant (%s: %s)", pods[0].Source, pods[0].Cause)
+	default:
+		for _, l := range pods {
+			if !l.Covered() {
+				add("what pods %s would have shown at that instant (%s)", l.Source, l.Cause)
+			}
+		}
+	}
+	if n := len(a.Closed); n > 0 {
+		add("what %s of the clusters say that cannot be opened", reports.Count(n, "record"))
 	}
 	why := map[string][]string{}
 	var order []string

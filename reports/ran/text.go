@@ -28,6 +28,8 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	}
 	p.line("")
 	a.textWorkloads(p)
+	a.textRunning(p)
+	a.textImages(p)
 	for i := range a.Changes {
 		a.textChange(p, &a.Changes[i])
 	}
