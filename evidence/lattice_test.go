@@ -87,7 +87,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
 	"reports/people":   {"evidence reports reports/timeline", ""},
-	"reports/ran":      {"evidence reports", ""},
+	"reports/ran":      {"evidence evidence/reach reports", ""},
 	"reports/timeline": {"evidence reports", ""},
 	"reports/trace":    {"evidence evidence/lineage reports", ""},
 

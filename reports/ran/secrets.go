@@ -11,17 +11,25 @@ import (
 	"evidenced/reports"
 )
 
-// Secrets says who could read and who did read the tenant's secrets. The three
-// Seen fields tell "nobody" from "nobody looked".
+// Secrets says who could read and who did read the tenant's secrets, and who
+// could read their copies. The fields that say what was observed tell "nobody"
+// from "nobody looked".
 type Secrets struct {
-	CouldSeen  bool     `json:"could_read_observed"`
-	Could      []Reader `json:"could_read"`
-	DidSeen    bool     `json:"did_read_observed"` // over the whole window
-	Did        []Reads  `json:"did_read"`
-	Denied     []Reads  `json:"denied"`
-	CopiesSeen bool     `json:"copies_observed"`
-	Copies     string   `json:"copies"` // why not
-	Notes      []string `json:"notes,omitempty"`
+	CouldSeen bool     `json:"could_read_observed"`
+	Could     []Reader `json:"could_read"`
+	DidSeen   bool     `json:"did_read_observed"` // over the whole window
+	Did       []Reads  `json:"did_read"`
+	Denied    []Reads  `json:"denied"`
+	Notes     []string `json:"notes,omitempty"`
+
+	// The Kubernetes Secrets that hold copies: which there are, who could reach
+	// them, and who did.
+	CopySync    Seen    `json:"copies_observed"`
+	CopyCould   Seen    `json:"copies_could_read_observed"`
+	CopyDidSeen Seen    `json:"copies_did_read_observed"` // over the whole window
+	Copies      []Copy  `json:"copies"`
+	CopyDid     []Reads `json:"copies_did_read"`
+	CopyDenied  []Reads `json:"copies_denied"`
 }
 
 // Reader is one identity that could read, and through what.
@@ -43,13 +51,16 @@ type Reads struct {
 	First   time.Time            `json:"first"`
 	Last    time.Time            `json:"last"`
 	Root    bool                 `json:"root,omitempty"`
-	Seqs    []uint64             `json:"records"`
+	// Fills are the copies that these reads filled, where an operator made
+	// them; FillsBy is false when it was not observed as whom the operator reads.
+	Fills   []string `json:"fills,omitempty"`
+	FillsBy bool     `json:"fills_by_operator,omitempty"`
+	Seqs    []uint64 `json:"records"`
 }
 
 func (b *builder) secrets(ctx context.Context) error {
 	s := &b.a.Secrets
 	s.Could, s.Did, s.Denied = []Reader{}, []Reads{}, []Reads{}
-	s.Copies = "no-collector (kubernetes)"
 	s.CouldSeen = anyCovered(b.cov, evidence.SecretPolicy, b.at)
 	if err := b.couldRead(ctx); err != nil {
 		return err
@@ -57,6 +68,10 @@ func (b *builder) secrets(ctx context.Context) error {
 	s.DidSeen = len(b.cov.Sources(evidence.SecretAccess)) > 0 && !slices.ContainsFunc(b.a.Blind, func(w reports.BlindWindow) bool {
 		return slices.Contains(w.Kinds, evidence.SecretAccess)
 	})
+	// Reads are followed to the copies they fill, so the copies come first.
+	if err := b.copies(ctx); err != nil {
+		return err
+	}
 	return b.didRead(ctx)
 }
 
@@ -263,7 +278,14 @@ func (b *builder) didRead(ctx context.Context) error {
 		if f.Outcome == "denied" {
 			list = &b.a.Secrets.Denied
 		}
-		count(list, rec, &f, who, sort)
+		r := tally(list, rec, cmp.Or(f.Secret, f.Path), who, sort)
+		r.Root = r.Root || f.Root
+		if f.Outcome == "ok" {
+			names, operator, unknown := b.fills(rec, &f)
+			if operator || unknown && sort != "person" {
+				r.Fills, r.FillsBy = union(r.Fills, names), r.FillsBy || operator
+			}
+		}
 		b.cite(rec)
 	}
 	for _, list := range [][]Reads{b.a.Secrets.Did, b.a.Secrets.Denied} {
@@ -294,7 +316,8 @@ func (b *builder) caller(ctx context.Context, rec *evidence.Record, f *evidence.
 	return "an unknown caller", "entity", nil
 }
 
-func count(list *[]Reads, rec *evidence.Record, f *evidence.AccessFacts, who, sort string) {
+// tally counts one read in and returns its row.
+func tally(list *[]Reads, rec *evidence.Record, what, who, sort string) *Reads {
 	i := slices.IndexFunc(*list, func(r Reads) bool { return r.Who == who && r.Actor == rec.Actor })
 	if i < 0 {
 		*list = append(*list, Reads{Who: who, Sort: sort, Actor: rec.Actor, First: rec.Occurred})
@@ -303,10 +326,7 @@ func count(list *[]Reads, rec *evidence.Record, f *evidence.AccessFacts, who, so
 	r := &(*list)[i]
 	r.Count++
 	r.Last = rec.Occurred
-	r.Root = r.Root || f.Root
 	r.Seqs = append(r.Seqs, rec.Seq)
-	secret := cmp.Or(f.Secret, f.Path)
-	if !slices.Contains(r.Secrets, secret) {
-		r.Secrets = append(r.Secrets, secret)
-	}
+	r.Secrets = with(r.Secrets, what)
+	return r
 }

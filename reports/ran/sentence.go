@@ -277,10 +277,38 @@ func (a *Answer) readers() string {
 		}
 		parts = append(parts, did)
 	}
-	if len(parts) == 0 {
+	said := ""
+	if len(parts) > 0 {
+		said = capital(strings.Join(parts, ", ")) + "."
+	}
+	return said + a.copied()
+}
+
+// copied says how many could reach the Secrets in the clusters.
+func (a *Answer) copied() string {
+	s := &a.Secrets
+	if len(s.Copies) == 0 || s.CopyCould != SeenYes {
 		return ""
 	}
-	return capital(strings.Join(parts, ", ")) + "."
+	people, groups, accounts := s.copyReaders()
+	var who []string
+	for _, x := range []struct {
+		n    int
+		noun string
+	}{{people, "person"}, {groups, "group"}, {accounts, "account"}} {
+		if x.n > 0 {
+			who = append(who, reports.Count(x.n, x.noun))
+		}
+	}
+	by := "nobody that a role binding names"
+	if len(who) > 0 {
+		by = list(who, 3)
+	}
+	what := "The Secret"
+	if n := len(s.Copies); n > 1 {
+		what = "The " + reports.Count(n, "Secret")
+	}
+	return fmt.Sprintf(" %s it uses in the cluster could be read by %s.", what, by)
 }
 
 // capital makes the first letter after a space a capital one.
@@ -361,9 +389,7 @@ func (a *Answer) unknowns() {
 	case !a.Secrets.DidSeen:
 		add("who read its secrets while blind within %s, see BLIND", a.windowWords())
 	}
-	if !a.Secrets.CopiesSeen {
-		add("who could read the copies of its secrets in the cluster (no source configured)")
-	}
+	a.copyUnknowns(add)
 }
 
 // whyNotSeen says why the reviewer of a change is not known.
@@ -375,4 +401,31 @@ func (c *Change) whyNotSeen() string {
 		return c.Notes[len(c.Notes)-1]
 	}
 	return "no merge record"
+}
+
+// copyUnknowns lists what is not known of the copies in the clusters.
+func (a *Answer) copyUnknowns(add func(string, ...any)) {
+	s := &a.Secrets
+	switch {
+	case s.CopySync == NotConfigured && s.CopyCould == NotConfigured:
+		add("who could read the copies of its secrets in the cluster (no source configured)")
+		return
+	case s.CopySync == NotConfigured:
+		add("which copies of its secrets an operator makes in the cluster (no source configured)")
+	case s.CopySync != SeenYes:
+		add("which copies of its secrets the cluster held at that instant (not observed then)")
+	}
+	switch {
+	case len(s.Copies) == 0:
+	case s.CopyCould == NotConfigured:
+		add("who could read the copies of its secrets (no source configured)")
+	case s.CopyCould != SeenYes:
+		add("who could read the copies of its secrets at that instant (roles and bindings were not observed then)")
+	}
+	switch {
+	case s.CopyDidSeen == NotConfigured:
+		add("who read the copies of its secrets (no source configured)")
+	case s.CopyDidSeen != SeenYes:
+		add("who read the copies of its secrets while blind within %s, see BLIND", a.windowWords())
+	}
 }

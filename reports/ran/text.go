@@ -286,7 +286,7 @@ func (a *Answer) textSecrets(p *printer) {
 	if len(s.Denied) > 0 {
 		p.item("", "was denied", reads(s.Denied))
 	}
-	p.item("", "copies", "not observed: "+s.Copies)
+	a.textCopies(p)
 	for _, n := range s.Notes {
 		p.item("", "", n)
 	}
@@ -304,6 +304,12 @@ func reads(rs []Reads) string {
 	var parts []string
 	for _, r := range rs {
 		s := fmt.Sprintf("%s x %s", r.Who, reports.Number(int64(r.Count)))
+		switch {
+		case len(r.Fills) > 0 && r.FillsBy:
+			s += " (sync operator, fills " + list(r.Fills, 3) + ")"
+		case len(r.Fills) > 0:
+			s += " (what it read is copied into " + list(r.Fills, 3) + "; as whom that is fetched was not observed)"
+		}
 		switch r.Actor {
 		case evidence.ActorOther, evidence.ActorPlatform:
 			s += fmt.Sprintf(" <- not this tenant's identity (%s)", r.Actor)
