@@ -51,17 +51,21 @@ func tenants(ctx context.Context, c *call) error {
 	return nil
 }
 
-// RanParams ask what ran.
+// RanParams ask what ran in a tenant, or, with Image, who ran an image.
 type RanParams struct {
 	Common
 	At     string `json:"at"`
 	Window string `json:"window,omitempty"` // around the instant; "" is one hour
+	Image  string `json:"image,omitempty"`  // digest; without a tenant all are asked
 }
 
 func whatRan(ctx context.Context, c *call) error {
 	var p RanParams
 	if err := c.decode(&p); err != nil {
 		return err
+	}
+	if p.Image != "" {
+		return whoRanImage(ctx, c, p)
 	}
 	q, err := c.question(ctx, p.Common)
 	if err != nil {
