@@ -93,6 +93,39 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.SecretDevice:     facts((*teller).device),
 	evidence.SecretMount:      facts((*teller).mount),
 	evidence.CertState:        facts((*teller).cert),
+	evidence.PipelineRun:      facts((*teller).pipeline),
+	evidence.PipelineCheck:    facts((*teller).check),
+	evidence.PipelineReport:   facts((*teller).securityReport),
+	evidence.ArtifactImage:    facts((*teller).image),
+	evidence.ArtifactScan:     facts((*teller).scan),
+	evidence.ArtifactSBOM:     facts((*teller).sbom),
+	evidence.ArtifactSigned:   facts((*teller).signature),
+	evidence.RegistryProject:  facts((*teller).registryProject),
+	evidence.RegistryRule:     facts((*teller).registryRule),
+	evidence.RegistryRun:      facts((*teller).registryRun),
+	evidence.RegistryRobot:    facts((*teller).robot),
+	evidence.RegistryAudit:    facts((*teller).registryAudit),
+	evidence.DeployRelease:    facts((*teller).release),
+	evidence.DeployProject:    facts((*teller).deployProject),
+	evidence.AccessMember:     facts((*teller).member),
+	evidence.RuntimeNamespace: facts((*teller).namespace),
+	evidence.RuntimeWorkload:  facts((*teller).workload),
+	evidence.RuntimePod:       facts((*teller).pod),
+	evidence.RuntimeNode:      facts((*teller).node),
+	evidence.AccessRBAC:       facts((*teller).rbac),
+	evidence.AccessAudit:      facts((*teller).audit),
+	evidence.SecretSync:       facts((*teller).secretSync),
+	evidence.SecretStore:      facts((*teller).secretStore),
+	evidence.SecretRotation:   facts((*teller).rotation),
+	evidence.SecretLease:      facts((*teller).lease),
+	evidence.BackupSchedule:   facts((*teller).backupSchedule),
+	evidence.BackupLocation:   facts((*teller).backupLocation),
+	evidence.BackupRun:        facts((*teller).backup),
+	evidence.BackupRestore:    facts((*teller).restore),
+	evidence.BackupTest:       facts((*teller).restoreTest),
+	evidence.CertDeclared:     facts((*teller).certDeclared),
+	evidence.CertRequest:      facts((*teller).certRequest),
+	evidence.CertIssuer:       facts((*teller).certIssuer),
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),
@@ -242,10 +275,7 @@ func (t *teller) access(f evidence.AccessFacts) string {
 	default:
 		s += ", " + f.Outcome
 	}
-	if t.rec.Actor == evidence.ActorOther || t.rec.Actor == evidence.ActorPlatform {
-		s += fmt.Sprintf(" (not this tenant's identity: %s)", t.rec.Actor)
-	}
-	return s
+	return s + t.foreign()
 }
 
 func (t *teller) policy(f evidence.PolicyFacts) string {

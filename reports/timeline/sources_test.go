@@ -1,0 +1,111 @@
+package timeline_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+	"evidenced/reports"
+	"evidenced/reports/timeline"
+)
+
+const digest = "sha256:9b4c1d00000000000000000000000000000000000000000000000000000000aa"
+
+func some[T any](v T) *T { return &v }
+
+// delivered are facts of the kinds of pipelines, registries and clusters, each
+// with the person whom index 0 means.
+var delivered = []struct {
+	kind  evidence.Kind
+	facts any
+}{
+	{evidence.ChangeRef, evidence.RefFacts{Repo: "acme/web", Ref: "refs/heads/main", SHA: sha, Tagger: -1}},
+	{evidence.PipelineRun, evidence.PipelineFacts{Repo: "acme/web", ID: "7", Name: "build", SHA: sha, Status: "failure", Attempt: 2, Trigger: 0, Actor: -1, Jobs: []evidence.PipelineJob{{Status: "failure"}, {Status: "failure", Retried: true}}}},
+	{evidence.PipelineCheck, evidence.CheckFacts{Repo: "acme/web", ID: "1", Name: "lint", SHA: sha, Status: "success", App: "ci"}},
+	{evidence.PipelineReport, evidence.ReportFacts{Repo: "acme/web", Job: "scan", Type: "container_scanning", Digest: digest, Total: 3, BySeverity: map[string]int{"high": 2}}},
+	{evidence.ArtifactImage, evidence.ArtifactFacts{Project: "acme", Repository: "web", Digest: digest, Scan: "never", Signed: true, Tags: []evidence.ArtifactTag{{Name: "v1"}, {Name: "v2"}, {Name: "v3"}, {Name: "v4"}, {Name: "v5"}}, Children: []evidence.ArtifactChild{{Digest: digest}}}},
+	{evidence.ArtifactScan, evidence.ScanFacts{Project: "acme", Repository: "web", Digest: digest, Status: "success", Total: 2, Severity: "Medium", Scanner: evidence.ScannerFacts{Name: "Trivy"}}},
+	{evidence.ArtifactSBOM, evidence.SBOMFacts{Project: "acme", Repository: "web", Subject: digest, Maker: "registry"}},
+	{evidence.ArtifactSigned, evidence.SignatureFacts{Project: "acme", Repository: "web", Subject: digest, Type: "signature.cosign"}},
+	{evidence.RegistryProject, evidence.RegistryProjectFacts{Project: "acme", Public: some(true), ScanOnPush: some(false)}},
+	{evidence.RegistryRule, evidence.RegistryRuleFacts{Type: "retention", ID: "1", Project: "acme", Enabled: some(false)}},
+	{evidence.RegistryRun, evidence.RegistryRunFacts{Type: "garbage-collection", ID: "9", Status: "success", Total: 5, Succeeded: 4}},
+	{evidence.RegistryRobot, evidence.RobotFacts{ID: "3", Name: "robot$ci", Level: "system", Grants: []evidence.RobotGrant{{}}}},
+	{evidence.RegistryAudit, evidence.RegistryAuditFacts{ID: "4", Operation: "delete", ResourceType: "artifact", Resource: "acme/web:v1", Succeeded: some(false)}},
+	{evidence.DeployRelease, evidence.ReleaseFacts{Repo: "acme/web", ID: "5", Environment: "production", SHA: sha, Status: "success", Approvals: []evidence.ReleaseApproval{{Person: 0, State: "approved"}}}},
+	{evidence.DeployProject, evidence.ProjectFacts{Name: "tenant-7", SourceRepos: []string{"a", "b"}}},
+	{evidence.AccessMember, evidence.MemberFacts{Container: "acme/web", Level: "repository", Type: "user", Role: "maintainer"}},
+	{evidence.RuntimeNamespace, evidence.NamespaceFacts{Cluster: "prod", Name: "tenant-7", Phase: "Active"}},
+	{evidence.RuntimeWorkload, evidence.WorkloadFacts{Kind: "Deployment", Namespace: "tenant-7", Name: "web", Replicas: some(int32(2)), Containers: []evidence.ContainerFacts{{Name: "main", Image: "registry.example/acme/web@" + digest}}}},
+	{evidence.RuntimePod, evidence.PodFacts{Namespace: "tenant-7", Name: "web-1", Phase: "Running", Node: "node-a", Containers: []evidence.ContainerFacts{{Name: "main", Image: "registry.example/acme/web:v1", Digest: digest, State: "running"}, {Name: "side", State: "waiting", Reason: "ImagePullBackOff"}}}},
+	{evidence.RuntimeNode, evidence.NodeFacts{Cluster: "prod", Name: "node-a", Region: "eu-central", Ready: "Unknown", Unschedulable: true}},
+	{evidence.AccessRBAC, evidence.RBACFacts{Kind: "RoleBinding", Namespace: "tenant-7", Name: "sre", RoleKind: "ClusterRole", RoleName: "debug", Subjects: []evidence.RBACSubject{{Kind: "User", Person: 0}, {Kind: "Group", Name: "oidc:sre", Person: -1}, {Kind: "ServiceAccount", Namespace: "ops", Name: "eso", Person: -1}}, SubjectsCut: 3}},
+	{evidence.AccessAudit, evidence.AuditFacts{Platform: "kubernetes", ID: "a", Action: "create", Resource: "pods", Subresource: "exec", Namespace: "tenant-7", Name: "web-1", Outcome: "denied", Behind: -1}},
+	{evidence.SecretSync, evidence.SecretSyncFacts{Kind: "ExternalSecret", Namespace: "tenant-7", Name: "db", Remote: []evidence.RemoteKey{{Key: "tenant-7/db"}}, Target: "db", Ready: "False", Reason: "SecretSyncedError"}},
+	{evidence.SecretStore, evidence.SecretStoreFacts{Kind: "SecretStore", Namespace: "tenant-7", Name: "vault", Provider: "vault", Role: "eso"}},
+	{evidence.SecretRotation, evidence.RotationFacts{Path: "transit/keys/a", Type: "transit-key", Version: 3, LastRotated: at(3, 0, 0)}},
+	{evidence.SecretLease, evidence.LeaseFacts{Prefix: "database/creds/", Count: 1000, Cut: true}},
+	{evidence.BackupSchedule, evidence.ScheduleFacts{Name: "nightly", Cron: "0 2 * * *", Paused: true}},
+	{evidence.BackupLocation, evidence.LocationFacts{Name: "main", Provider: "aws", AccessMode: "ReadWrite", Phase: "Unavailable"}},
+	{evidence.BackupRun, evidence.BackupFacts{Name: "nightly-1", Phase: "PartiallyFailed", Errors: 2, Warnings: 1, Scope: evidence.BackupScope{Namespaces: []string{"tenant-7"}}}},
+	{evidence.BackupRestore, evidence.RestoreFacts{Name: "drill", Backup: "nightly-1", Phase: "Completed", Purpose: "test", Requester: 0}},
+	{evidence.BackupTest, evidence.RestoreTestFacts{Restore: "velero/drill", Grade: 3, Stopped: "no check of the application was seen"}},
+	{evidence.CertDeclared, evidence.CertDeclaredFacts{Namespace: "tenant-7", Name: "web", Names: []string{"web.t7.example"}, IssuerName: "ca", Ready: "True", NotAfter: at(30, 0, 0)}},
+	{evidence.CertRequest, evidence.CertRequestFacts{Namespace: "tenant-7", Name: "web-1", Certificate: "web", IssuerName: "ca", Requester: -1, Account: "cert-manager/cert-manager", Approval: "denied", Status: "denied", Reason: "policy"}},
+	{evidence.CertIssuer, evidence.CertIssuerFacts{Kind: "ClusterIssuer", Name: "ca", Type: "acme", Ready: "False", Reason: "ErrRegisterACMEAccount"}},
+}
+
+// TestEverySource tells a record of each kind that the other test does not
+// have, so that no kind of a collector goes without a sentence of its own.
+func TestEverySource(t *testing.T) {
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := evidencetest.NewLog(tenant)
+	told := map[evidence.Kind]bool{}
+	for l := range world(t).Records(t.Context(), evidence.Query{}) {
+		told[l.Kind] = true
+	}
+	for i, x := range delivered {
+		b, err := json.Marshal(x.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[x.kind] = true
+		info, _ := evidence.KindInfo(x.kind)
+		d := evidence.Draft{
+			Kind: x.kind, Op: evidence.OpEvent, Source: "source/prod", Key: fmt.Sprint(i), Subject: evidence.NewRef("object", "prod", fmt.Sprint(i)),
+			OccurredAt: at(14, 9, i), ObservedAt: at(14, 9, i), Basis: evidence.BasisSource, Content: b,
+			People: []evidence.Person{person(evidence.RoleActor, "alice", evidence.ProofAuthenticated)},
+		}
+		if info.State {
+			d.Op, d.Key = evidence.OpSet, ""
+		}
+		if x.kind == evidence.AccessAudit {
+			d.ActorScope = []evidence.Ref{evidence.NewRef("tenant", "", "tenant-2")}
+		}
+		l.AddDraft(d)
+	}
+	for _, k := range evidence.Kinds() {
+		if !k.Own && !told[k.Kind] {
+			t.Errorf("no test tells a record of %s", k.Kind)
+		}
+	}
+	l.Cover("source/prod", evidence.Continuous, period, "", evidence.RuntimePod)
+	for _, line := range lines(t, l, timeline.Options{}) {
+		info, _ := evidence.KindInfo(line.Kind)
+		if !info.Own && (strings.HasPrefix(line.Says, info.Says+":") || strings.Contains(line.Says, "facts of another shape")) {
+			t.Errorf("%s has no sentence: %s", line.Kind, line.Says)
+		}
+	}
+	var text bytes.Buffer
+	if err := timeline.Text(&text, timeline.HeadOf(l, period), timeline.Build(t.Context(), l, period, timeline.Options{}), reports.Style{Width: 110}); err != nil {
+		t.Fatal(err)
+	}
+	evidencetest.Golden(t, "sources.txt", text.Bytes())
+}
