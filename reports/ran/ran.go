@@ -53,30 +53,31 @@ const (
 
 // Answer is the whole answer; as JSON it is the --json document.
 type Answer struct {
-	Sentence string                     `json:"answer"` // fit to be read aloud
-	NotKnown []string                   `json:"not_known,omitempty"`
-	Disagree []string                   `json:"contradictions,omitempty"`
-	Verdict  Verdict                    `json:"verdict"`
-	Tenant   evidence.Tenant            `json:"tenant"`
-	At       time.Time                  `json:"at"`
-	Zone     string                     `json:"zone,omitempty"`
-	Window   evidence.Period            `json:"window"`
-	Origin   string                     `json:"origin"`
-	Size     uint64                     `json:"as_known_at_size"`
-	Demo     bool                       `json:"demonstration,omitempty"`
-	Works    []Workload                 `json:"workloads"`
-	PodsSeen bool                       `json:"pods_observed"` // at the instant
-	Running  []Running                  `json:"running"`       // what really ran, by workload
-	Differ   []Difference               `json:"differences,omitempty"`
-	Images   []Image                    `json:"images,omitempty"`
-	Closed   []uint64                   `json:"closed_records,omitempty"` // states of clusters that could not be opened
-	Changes  []Change                   `json:"changes"`
-	Secrets  Secrets                    `json:"secrets"`
-	Certs    []Certificate              `json:"certificates,omitempty"`
-	Looked   []Look                     `json:"looked"`
-	Blind    []reports.BlindWindow      `json:"blind"`
-	Runs     []Run                      `json:"runs,omitempty"`
-	Records  map[evidence.Kind][]uint64 `json:"records"`
+	Sentence      string                     `json:"answer"` // fit to be read aloud
+	NotKnown      []string                   `json:"not_known,omitempty"`
+	Disagree      []string                   `json:"contradictions,omitempty"`
+	Verdict       Verdict                    `json:"verdict"`
+	Tenant        evidence.Tenant            `json:"tenant"`
+	At            time.Time                  `json:"at"`
+	Zone          string                     `json:"zone,omitempty"`
+	Window        evidence.Period            `json:"window"`
+	Origin        string                     `json:"origin"`
+	Size          uint64                     `json:"as_known_at_size"`
+	Demo          bool                       `json:"demonstration,omitempty"`
+	Works         []Workload                 `json:"workloads"`
+	PodsSeen      bool                       `json:"pods_observed"` // at the instant
+	Running       []Running                  `json:"running"`       // what really ran, by workload
+	Differ        []Difference               `json:"differences,omitempty"`
+	Images        []Image                    `json:"images,omitempty"`
+	Closed        []uint64                   `json:"closed_records,omitempty"` // states of clusters that could not be opened
+	Changes       []Change                   `json:"changes"`
+	Secrets       Secrets                    `json:"secrets"`
+	Certs         []Certificate              `json:"certificates,omitempty"`
+	CertsDeclared []DeclaredCert             `json:"certificates_declared,omitempty"`
+	Looked        []Look                     `json:"looked"`
+	Blind         []reports.BlindWindow      `json:"blind"`
+	Runs          []Run                      `json:"runs,omitempty"`
+	Records       map[evidence.Kind][]uint64 `json:"records"`
 
 	zone *time.Location
 }

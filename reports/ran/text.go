@@ -325,14 +325,13 @@ func reads(rs []Reads) string {
 const certsSoon = 30
 
 func (a *Answer) textCerts(p *printer) {
-	if len(a.Certs) == 0 {
-		return
-	}
 	label := "CERTS"
 	fine := 0
-	for _, c := range a.Certs {
+	for i := range a.Certs {
+		c := &a.Certs[i]
 		left := c.NotAfter.Sub(a.At)
 		var says string
+		join, bad := a.joinWords(c)
 		switch {
 		case c.Expired:
 			says = fmt.Sprintf("%s: expired %s before, at %s UTC", c.Place, reports.Lasting(left), reports.Near(c.NotAfter, a.At))
@@ -340,9 +339,14 @@ func (a *Answer) textCerts(p *printer) {
 			says = c.Place + ": not valid yet at the instant"
 		case left.Hours() < certsSoon*24:
 			says = fmt.Sprintf("%s: valid, expires %s after, at %s UTC", c.Place, reports.Lasting(left), reports.Near(c.NotAfter, a.At))
+		case bad:
+			says = c.Place + ": valid"
 		default:
 			fine++
 			continue
+		}
+		if join != "" {
+			says += "; " + join
 		}
 		p.block(label, says)
 		label = ""
@@ -353,7 +357,9 @@ func (a *Answer) textCerts(p *printer) {
 			more = "more "
 		}
 		p.block(label, fmt.Sprintf("%d %svalid for %d days and longer", fine, more, certsSoon))
+		label = ""
 	}
+	a.textDeclaredCerts(p, label)
 }
 
 func (a *Answer) textLooked(p *printer) {
