@@ -53,16 +53,28 @@ func (b *builder) justBefore(t time.Time) bool {
 // differences compares what ran with what the workloads and the applications
 // declare.
 func (b *builder) differences(ctx context.Context, all []*Running) error {
+	var seen []*Running
 	for _, r := range all {
+		// What was seen last is not what was at the instant: nothing follows from
+		// comparing it with what was declared then.
+		if !b.fl.podsIn[r.Cluster] || r.decl != nil && !b.fl.declIn[r.Cluster] {
+			r.worsen(FitUnknown)
+			continue
+		}
+		seen = append(seen, r)
 		if err := b.compare(ctx, r); err != nil {
 			return err
 		}
 	}
-	if err := b.tags(ctx, all); err != nil {
+	if err := b.tags(ctx, seen); err != nil {
 		return err
 	}
 	for i := range b.deploys {
-		if err := b.compareApp(ctx, &b.deploys[i], all); err != nil {
+		d := &b.deploys[i]
+		if !sighting(b.cov, d.rec.Source, evidence.DeployState, b.at).Covered() {
+			continue
+		}
+		if err := b.compareApp(ctx, d, seen); err != nil {
 			return err
 		}
 	}
@@ -88,7 +100,7 @@ func (b *builder) compare(ctx context.Context, r *Running) error {
 		b.compareBare(r)
 		return nil
 	}
-	if want := r.decl.facts.Replicas; r.Pods == 0 && b.fl.podsIn[r.Cluster] && runsAlways(r.decl.facts.Kind) && want != nil && *want > 0 {
+	if want := r.decl.facts.Replicas; r.Pods == 0 && runsAlways(r.decl.facts.Kind) && want != nil && *want > 0 {
 		why := "no pod of it is there"
 		if r.Waiting > 0 {
 			why = fmt.Sprintf("none of its %s runs", reports.Count(r.Waiting, "pod"))
@@ -166,7 +178,8 @@ func (b *builder) compareImage(ctx context.Context, r *Running, m *RunningImage)
 		return err
 	}
 	since, earlier := past.since(m.Container, decl), past.had(m.Container, m.Asked)
-	rolling := earlier && b.justBefore(since)
+	// A job that began before the schedule changed ends as it began.
+	rolling := earlier && (b.justBefore(since) || r.kind() == "CronJob" && m.Newest.Before(since))
 	seqs = append(seqs, past.seqs...)
 	switch {
 	case rolling:

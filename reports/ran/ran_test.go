@@ -354,7 +354,11 @@ func (a *asking) Records(ctx context.Context, q evidence.Query) iter.Seq2[eviden
 // log: every query names kinds, and is bounded by a period that is closed at
 // both ends, or by a link or a subject, or by a limit.
 func TestNarrowQueries(t *testing.T) {
-	r := &asking{Reader: fullLog(t)}
+	full := copiedLog(t)
+	addCert(full, "True")
+	addRequest(full, "web-1", "issued", "f1", at(5, 0, 0, 0), false)
+	addPod(full, podSpec{name: "web-3", workload: "Deployment/web", owner: "uid-web", image: repo + "web@" + oldImage, digest: oldImage, started: at(13, 0, 0, 0)})
+	r := &asking{Reader: full}
 	build(t, r, asked, ran.Options{})
 	if len(r.queries) == 0 {
 		t.Fatal("no queries")

@@ -156,7 +156,7 @@ func (b *builder) running(ctx context.Context) error {
 	for _, r := range order {
 		// A workload without a pod that is in order (a schedule, one scaled to
 		// nothing) is no thing that ran.
-		if len(r.pods) > 0 || r.Fit != FitsDeclared {
+		if len(r.pods) > 0 || r.Fit == FitDiffers || r.Fit == FitRolling {
 			b.a.Running = append(b.a.Running, *r)
 		}
 	}

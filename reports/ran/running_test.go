@@ -249,6 +249,11 @@ func TestRunning(t *testing.T) {
 			f.Namespace = "tenant-7-ghost"
 			l.Add(evidence.DeployState, evidence.OpSet, at(10, 0, 0, 0), f)
 		}, ran.Contradicted, []string{"application ghost lists 1 image, and no pod of it was seen"}, nil},
+		{"job of an older schedule", func(l *evidencetest.Log) {
+			addWorkload(l, at(10, 0, 0, 0), "CronJob", "report", "report:1", "", 1)
+			addWorkload(l, at(14, 12, 30, 0), "CronJob", "report", "report:2", "", 1)
+			addPod(l, podSpec{name: "report-1", workload: "CronJob/report", owner: "uid-report", image: "report:1", digest: plain, started: at(14, 12, 0, 0)})
+		}, ran.Known, []string{"rolling out: CronJob/report was rolling out"}, []string{"Contradicted"}},
 		{"finished", func(l *evidencetest.Log) {
 			f := evidence.PodFacts{Cluster: "prod", Namespace: "tenant-7", Name: "job-1", UID: "j", Phase: "Succeeded", Workload: "Job/job"}
 			l.AddDraft(object(evidence.RuntimePod, later, evidence.NewRef("pod", "prod", "tenant-7/job-1").WithUID("j"), f))
@@ -310,12 +315,16 @@ func TestPodsAlone(t *testing.T) {
 func TestPodsNotSeen(t *testing.T) {
 	l := newLog(t)
 	addWorkload(l, at(10, 0, 0, 0), "Deployment", "api", "api:1", "", 3)
+	addPod(l, podSpec{name: "web-0", workload: "Deployment/web", owner: "uid-web", image: repo + "web@" + oldImage, digest: oldImage, started: at(14, 11, 0, 0), app: "argocd/web"})
 	putWeb(l, at(14, 12, 40, 0), repo+"web@"+webIndex)
 	addCoverage(l)
 	l.Cover("kubernetes/prod", evidence.Blind, evidence.Period{From: at(14, 12, 0, 0), To: at(14, 14, 0, 0)}, "watch expired", clusterKinds...)
 	a, text := build(t, l, asked, ran.Options{})
 	if a.Verdict != ran.Known || a.PodsSeen || len(a.Differ) > 0 {
 		t.Errorf("verdict %s, pods seen %v, differences %v:\n%s", a.Verdict, a.PodsSeen, a.Differ, text)
+	}
+	if len(a.Running) != 1 || a.Running[0].Fit != ran.FitUnknown {
+		t.Errorf("what was last seen is told as %+v", a.Running)
 	}
 	if !strings.Contains(text, "not observed at the instant: watch expired") {
 		t.Errorf("the blindness is not said:\n%s", text)
