@@ -137,15 +137,23 @@ func (b *builder) compareBare(r *Running) {
 		r.worsen(FitUnknown)
 	case !b.fl.declIn[r.Cluster]:
 		r.worsen(FitUnknown)
-	case !slices.Contains(workloadKinds, r.kind()):
-		// A controller of a custom resource, which nobody collects.
+	case !b.fl.collects(r):
+		// A controller of a custom resource, say, or a kind that is left out.
 		b.differ(r, Unjoined, false, r.Seqs, "owns pods, and what declares it is of a kind that is not observed")
 	default:
 		b.differ(r, Undeclared, false, r.Seqs, "has %s running, and the workload itself is not there", reports.Count(r.Pods, "pod"))
 	}
 }
 
-var workloadKinds = []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"}
+// collects reports whether a workload of the kind would have been seen.
+// Replica sets are read or not, as the source is configured.
+func (f *fleet) collects(r *Running) bool {
+	switch r.kind() {
+	case "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob":
+		return true
+	}
+	return slices.ContainsFunc(f.works, func(d *declared) bool { return d.facts.Cluster == r.Cluster && d.facts.Kind == r.kind() })
+}
 
 func (r *Running) kind() string {
 	kind, _, _ := strings.Cut(r.Workload, "/")

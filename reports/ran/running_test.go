@@ -212,6 +212,14 @@ func TestRunning(t *testing.T) {
 		{"custom owner", func(l *evidencetest.Log) {
 			addPod(l, podSpec{name: "db-1", workload: "Postgres/db", owner: "uid-db", image: "x:1", digest: plain, started: later})
 		}, ran.Known, []string{"Postgres/db owns pods, and what declares it is of a kind that is not observed"}, nil},
+		{"replica set that is not read", func(l *evidencetest.Log) {
+			addPod(l, podSpec{name: "rs-1", workload: "ReplicaSet/rs", owner: "uid-rs", image: "x:1", digest: plain, started: later})
+		}, ran.Known, []string{"ReplicaSet/rs owns pods, and what declares it is of a kind that is not observed"}, nil},
+		{"through a replica set", func(l *evidencetest.Log) {
+			f := evidence.WorkloadFacts{Cluster: "prod", Kind: "ReplicaSet", Namespace: "tenant-7", Name: "web-77", UID: "uid-rs", Owner: &evidence.OwnerRef{Kind: "Deployment", Name: "web", UID: "uid-web"}}
+			l.AddDraft(object(evidence.RuntimeWorkload, at(10, 0, 0, 0), evidence.NewRef("workload", "prod", "tenant-7/ReplicaSet/web-77").WithUID("uid-rs"), f))
+			addPod(l, podSpec{name: "web-3", workload: "ReplicaSet/web-77", owner: "uid-rs", image: repo + "web@" + webIndex, digest: webAmd, node: "node-a", started: later})
+		}, ran.Known, []string{"Its 3 pods ran 1 workload, with the images declared"}, []string{"DIFFERS", "web-77"}},
 		{"unmanaged", func(l *evidencetest.Log) {
 			addWorkload(l, at(10, 0, 0, 0), "StatefulSet", "db", "db:1", "", 1)
 			addPod(l, podSpec{name: "db-0", workload: "StatefulSet/db", owner: "uid-db", image: "db:1", digest: plain, started: at(10, 0, 0, 0)})
