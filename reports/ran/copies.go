@@ -302,17 +302,31 @@ var showing = []string{"get", "list", "watch", "patch", "deletecollection"}
 // inPod are the ways into a running pod.
 var inPod = []string{"exec", "attach", "portforward", "ephemeralcontainers"}
 
+// auditSeen says whether the audit log of a cluster was seen over the whole
+// window. Forges tell an audit log of their own, which knows no Secret: they
+// are told apart by the changes or members that they tell too.
+func (b *builder) auditSeen() Seen {
+	seen := NotConfigured
+	for _, id := range b.cov.Sources(evidence.AccessAudit) {
+		if slices.ContainsFunc(reports.KindsOf(b.cov, id), func(k evidence.Kind) bool { return k == evidence.ChangeCommit || k == evidence.AccessMember }) {
+			continue
+		}
+		blind := slices.ContainsFunc(b.a.Blind, func(w reports.BlindWindow) bool {
+			return w.Source == id && slices.Contains(w.Kinds, evidence.AccessAudit)
+		})
+		if blind || !sighting(b.cov, id, evidence.AccessAudit, b.at).Covered() {
+			return NotSeenThen
+		}
+		seen = SeenYes
+	}
+	return seen
+}
+
 // didCopy counts, by caller, the requests of the window that showed a Secret
 // or went into a pod.
 func (b *builder) didCopy(ctx context.Context) error {
 	s := &b.a.Secrets
-	s.CopyDidSeen = b.seenOf(evidence.AccessAudit)
-	if s.CopyDidSeen == SeenNot {
-		s.CopyDidSeen = SeenYes
-	}
-	if s.CopyDidSeen == SeenYes && slices.ContainsFunc(b.a.Blind, func(w reports.BlindWindow) bool { return slices.Contains(w.Kinds, evidence.AccessAudit) }) {
-		s.CopyDidSeen = NotSeenThen
-	}
+	s.CopyDidSeen = b.auditSeen()
 	recs, err := newest(b.r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.AccessAudit}, Period: b.a.Window}))
 	if err != nil {
 		return err

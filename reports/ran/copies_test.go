@@ -166,6 +166,14 @@ func TestCopiesNotObserved(t *testing.T) {
 			t.Errorf("the sentence tells readers nobody looked for: %s", a.Sentence)
 		}
 	})
+	t.Run("audit log of a forge", func(t *testing.T) {
+		l := base()
+		coverCopies(l, evidence.SecretSync, evidence.AccessRBAC)
+		l.Cover("github/prod", evidence.Continuous, evidence.Period{From: at(14, 0, 0, 0), To: at(15, 0, 0, 0)}, "", evidence.AccessAudit, evidence.ChangeCommit)
+		if a, text := build(t, l, asked, ran.Options{}); a.Secrets.CopyDidSeen != ran.NotConfigured {
+			t.Errorf("a forge's audit log is taken for a cluster's (%s):\n%s", a.Secrets.CopyDidSeen, text)
+		}
+	})
 	t.Run("blind for rights", func(t *testing.T) {
 		l := base()
 		addRights(l)
