@@ -164,6 +164,23 @@ func (t *teller) secretStore(f evidence.SecretStoreFacts) string {
 	return s
 }
 
+func (t *teller) secretServer(f evidence.ServerFacts) string {
+	s := "the secret store"
+	if name := cmp.Or(f.ClusterName, f.Cluster); name != "" {
+		s += " " + name
+	}
+	s += " runs version " + cmp.Or(f.Version, "unknown")
+	switch {
+	case !f.Initialized:
+		s += ", not initialised"
+	case f.Sealed:
+		s += ", sealed"
+	default:
+		s += ", unsealed"
+	}
+	return s
+}
+
 func (t *teller) rotation(f evidence.RotationFacts) string {
 	s := fmt.Sprintf("%s %s stands at version %d", strings.ReplaceAll(f.Type, "-", " "), f.Path, f.Version)
 	if !f.LastRotated.IsZero() {

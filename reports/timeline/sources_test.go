@@ -47,6 +47,7 @@ var delivered = []struct {
 	{evidence.AccessAudit, evidence.AuditFacts{Platform: "kubernetes", ID: "a", Action: "create", Resource: "pods", Subresource: "exec", Namespace: "tenant-7", Name: "web-1", Outcome: "denied", Behind: -1}},
 	{evidence.SecretSync, evidence.SecretSyncFacts{Kind: "ExternalSecret", Namespace: "tenant-7", Name: "db", Remote: []evidence.RemoteKey{{Key: "tenant-7/db"}}, Target: "db", Ready: "False", Reason: "SecretSyncedError"}},
 	{evidence.SecretStore, evidence.SecretStoreFacts{Kind: "SecretStore", Namespace: "tenant-7", Name: "vault", Provider: "vault", Role: "eso"}},
+	{evidence.SecretServer, evidence.ServerFacts{Version: "1.17.2", Initialized: true, Sealed: true, ClusterName: "vault-a"}},
 	{evidence.SecretRotation, evidence.RotationFacts{Path: "transit/keys/a", Type: "transit-key", Version: 3, LastRotated: at(3, 0, 0)}},
 	{evidence.SecretLease, evidence.LeaseFacts{Prefix: "database/creds/", Count: 1000, Cut: true}},
 	{evidence.BackupSchedule, evidence.ScheduleFacts{Name: "nightly", Cron: "0 2 * * *", Paused: true}},

@@ -116,6 +116,7 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.AccessAudit:      facts((*teller).audit),
 	evidence.SecretSync:       facts((*teller).secretSync),
 	evidence.SecretStore:      facts((*teller).secretStore),
+	evidence.SecretServer:     facts((*teller).secretServer),
 	evidence.SecretRotation:   facts((*teller).rotation),
 	evidence.SecretLease:      facts((*teller).lease),
 	evidence.BackupSchedule:   facts((*teller).backupSchedule),
