@@ -29,8 +29,8 @@ func Specs() []collectors.Spec {
 		github.Spec(),
 		gitlab.Spec(),
 		harbor.Spec(),
-		kubeaudit.Spec(),
 		kubernetes.Spec(),
+		kubeaudit.Spec(),
 		vault.Spec(),
 		velero.Spec(),
 	}

@@ -240,7 +240,7 @@ func nearest(w string, known []string) string {
 		if strings.HasPrefix(k, w) && len(w) >= 3 {
 			d = 1
 		}
-		if d < bestAt {
+		if d < bestAt || d == bestAt && len(k) < len(best) {
 			best, bestAt = k, d
 		}
 	}
