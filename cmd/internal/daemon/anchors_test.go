@@ -231,7 +231,7 @@ func TestAnchorsByDefault(t *testing.T) {
 		t.Errorf("%d lines after two looks, want 2", n)
 	}
 	var page strings.Builder
-	e.metrics().Write(&page)
+	e.o.Metrics.Write(&page)
 	for _, want := range []string{
 		`evidenced_anchor_puts_total{outcome="done",anchor="folder"} 3`,
 		`evidenced_anchor_last_success_timestamp_seconds{anchor="folder"}`,

@@ -33,7 +33,7 @@ type Options struct {
 	// ReadOnly opens a data directory to answer from it; simulated ones too.
 	ReadOnly bool
 	Log      *slog.Logger
-	Metrics  *telemetry.Metrics // nil: none
+	Metrics  *telemetry.Metrics // nil: its own
 	// AskLimit is how long a first signature waits for what anchors know; 0 is
 	// 30 seconds, and 5 when ReadOnly.
 	AskLimit time.Duration
@@ -74,6 +74,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = telemetry.NewMetrics() // before anything runs that counts
 	}
 	e := &Engine{o: o}
 	if o.ReadOnly {

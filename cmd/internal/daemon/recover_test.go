@@ -166,7 +166,7 @@ func TestOneLogStopped(t *testing.T) {
 	}
 	e.watchStopped()
 	var metrics bytes.Buffer
-	e.metrics().Write(&metrics)
+	e.o.Metrics.Write(&metrics)
 	for _, line := range []string{`evidenced_log_stopped{tenant="tenant-1"} 1`, `evidenced_log_stopped{tenant="tenant-2"} 0`, `evidenced_log_stopped{tenant="_platform"} 0`} {
 		if !strings.Contains(metrics.String(), line) {
 			t.Errorf("no metric %s", line)

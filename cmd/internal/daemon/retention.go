@@ -130,7 +130,7 @@ func (e *Engine) retireDaily(ctx context.Context) error {
 		if err != nil {
 			e.o.Log.Error("retention not applied everywhere", "code", codeOf(err))
 		} else {
-			e.metrics().Time("evidenced_retention_last_complete_timestamp_seconds", telemetry.Labels{}, e.Now())
+			e.o.Metrics.Time("evidenced_retention_last_complete_timestamp_seconds", telemetry.Labels{}, e.Now())
 		}
 		select {
 		case <-ctx.Done():
@@ -147,7 +147,7 @@ func (e *Engine) countExpired(t evidence.Tenant) {
 	if err != nil {
 		return
 	}
-	e.metrics().Func("evidenced_drafts_expired", telemetry.Labels{Tenant: t}, func() float64 { return float64(log.Expired()) })
+	e.o.Metrics.Func("evidenced_drafts_expired", telemetry.Labels{Tenant: t}, func() float64 { return float64(log.Expired()) })
 }
 
 // tell appends a record that evidenced makes about itself, once for its key.

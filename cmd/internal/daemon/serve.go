@@ -55,9 +55,8 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	part("socket", func() error { return api.Serve(ctx, sock, e, log) })
 	if web != nil {
-		e.metrics()
 		e.watchStopped()
-		h := telemetry.Handler(e.metrics(), telemetry.Health{Ready: e.ready})
+		h := telemetry.Handler(e.o.Metrics, telemetry.Health{Ready: e.ready})
 		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
 	}
 	part("logs", func() error { return e.openLogs(ctx) })
@@ -79,13 +78,6 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	log.Info("stopped")
 	return err
-}
-
-func (e *Engine) metrics() *telemetry.Metrics {
-	if e.o.Metrics == nil {
-		e.o.Metrics = telemetry.NewMetrics()
-	}
-	return e.o.Metrics
 }
 
 // collect starts every source: followers stay with theirs, the others are
