@@ -59,17 +59,17 @@ const marker = "DEMONSTRATION"
 // weeks, so that they pass quickly, and fine over the last
 // hours.
 var slots = []struct{ source, weeks, lastHours string }{
-	{SourceForge, "@every 1h", "@every 5m"},
-	{SourceGit, "@every 2h", "@every 10m"},
-	{SourceArgoCD, "@every 1h", "@every 2m"},
+	{SourceForge, "@every 2h", "@every 5m"},
+	{SourceGit, "@every 4h", "@every 10m"},
+	{SourceArgoCD, "@every 1h", "@every 3m"},
 	{SourceVault, "@every 20m", "@every 5m"},
 	{SourceCerts, "@every 6h", "@every 1h"},
-	{SourceRegistry, "@every 6h", "@every 10m"},
-	{SourceCluster, "@every 3h", "@every 5m"},
+	{SourceRegistry, "@every 8h", "@every 10m"},
+	{SourceCluster, "@every 4h", "@every 5m"},
 	{SourceKubeLog, "@every 6h", "@every 10m"},
-	{SourceBackups, "@every 6h", "@every 30m"},
-	{SourceIssuing, "@every 6h", "@every 1h"},
-	{SourceCopies, "@every 6h", "@every 30m"},
+	{SourceBackups, "@every 12h", "@every 30m"},
+	{SourceIssuing, "@every 12h", "@every 1h"},
+	{SourceCopies, "@every 12h", "@every 30m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,
