@@ -201,7 +201,7 @@ func (c *cluster) roles(at time.Time) {
 		"view":            {rule(",apps,batch", "pods,deployments,replicasets,jobs,configmaps", "get,list,watch")},
 		"debug":           {rule("", "pods,pods/log", "get,list,watch"), rule("", "pods/exec", "create"), rule("", "secrets", "get")},
 		"secret-operator": {rule("", "secrets", "get,list,watch,create,update,patch"), rule("external-secrets.io", "*", "get,list,watch,update,patch")},
-		"evidenced":       {rule(",apps,batch,rbac.authorization.k8s.io,velero.io,cert-manager.io,acme.cert-manager.io,external-secrets.io", "*", "get,list,watch")},
+		"evidenced":       readerRules(rule),
 	} {
 		c.put("clusterroles.rbac.authorization.k8s.io", "", name, at, kobject{"rules": rules})
 	}
@@ -212,6 +212,18 @@ func (c *cluster) roles(at time.Time) {
 	bind("platform-admins", "cluster-admin", kobject{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "oidc:platform-admins"})
 	bind("secret-operator", "secret-operator", kobject{"kind": "ServiceAccount", "namespace": world.Operator, "name": world.Operator})
 	bind("evidenced", "evidenced", kobject{"kind": "ServiceAccount", "namespace": "kube-system", "name": "evidenced"})
+}
+
+// readerRules are what the evidence daemon may do: read what is served, but no
+// secrets.
+func readerRules(rule func(groups, resources, verbs string) kobject) []any {
+	var out []any
+	for _, res := range served {
+		if res.plural != "secrets" {
+			out = append(out, rule(res.group, res.plural, "get,list,watch"))
+		}
+	}
+	return out
 }
 
 // tenant makes a tenant's namespace with what stands in it from the first day.
