@@ -18,7 +18,7 @@ const (
 	rowGap     = 16
 	margin     = 24
 	headLine   = 18
-	fontWide   = 6.1 // of 11 units, on average; text is cut to fit
+	headWide   = 7.6 // of the 13 units of the heading
 	fits       = 35  // runes of it in a box
 )
 
@@ -43,7 +43,7 @@ func (a *Answer) SVG(w io.Writer) error {
 		width = max(width, b.x+boxWidth+margin)
 		height = max(height, b.y+b.height+margin)
 	}
-	head := reports.Wrap(reports.Terminal(a.heading()), max(40, int(float64(width-2*margin)/fontWide)))
+	head := reports.Wrap(reports.Terminal(a.heading()), max(40, int(float64(width-2*margin)/headWide)))
 	top := margin + headLine*len(head)
 	height += top
 	p := &printer{w: w}
