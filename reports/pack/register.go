@@ -1,8 +1,14 @@
 package pack
 
 import (
+	"context"
 	"encoding/csv"
+	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +61,82 @@ func (r *register) add(leaf *chain.Leaf, hash evidence.Hash, c *content, label f
 func (r *register) close() error {
 	r.w.Flush()
 	return r.w.Error()
+}
+
+// registers stages the register of every kind, all in one walk: the rows of a
+// kind go to a file of their own first, because members are made one by one.
+func (w *writer) registers(ctx context.Context) error {
+	files := map[evidence.Kind]*registerFile{}
+	defer func() {
+		for _, f := range files {
+			f.file.Close()
+		}
+	}()
+	for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, []string{"content"}) {
+		if err != nil {
+			return err
+		}
+		lf, err := chain.Decode(e.Leaf)
+		if err != nil {
+			return err
+		}
+		if !registerKind(lf.Kind) || !w.in.Period.Contains(lf.Occurred) {
+			continue
+		}
+		f := files[lf.Kind]
+		if f == nil {
+			if f, err = newRegisterFile(w.dir); err != nil {
+				return err
+			}
+			files[lf.Kind] = f
+		}
+		var c *content
+		if o, ok := e.Openings["content"]; ok {
+			c = &content{}
+			if err := json.Unmarshal(o.Plain, c); err != nil {
+				return fmt.Errorf("record %d: %w", lf.Seq, err)
+			}
+		}
+		if err := f.add(lf, chain.LeafHash(e.Leaf), c, w.names.of); err != nil {
+			return err
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(files)) {
+		if err := w.add(registerName(k), files[k].copyTo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registerFile is a register in a temporary file.
+type registerFile struct {
+	*register
+	file *os.File
+}
+
+func newRegisterFile(dir string) (*registerFile, error) {
+	file, err := os.CreateTemp(dir, "register")
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRegister(file)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &registerFile{r, file}, nil
+}
+
+func (f *registerFile) copyTo(out io.Writer) error {
+	if err := f.close(); err != nil {
+		return err
+	}
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(out, f.file)
+	return err
 }
 
 func stamp(t time.Time) string { return evidence.FormatTime(t) }

@@ -97,7 +97,7 @@ func Write(ctx context.Context, w io.Writer, in Input) (*Result, error) {
 		return nil, problem.Wrap(problem.Storage, err, "make a temporary directory for the pack")
 	}
 	defer os.RemoveAll(dir)
-	pw := &writer{in: in, dir: dir, names: labels{}, registers: map[evidence.Kind]bool{}}
+	pw := &writer{in: in, dir: dir, names: labels{}}
 	if err := pw.prepare(); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,6 @@ type writer struct {
 	start     chain.Checkpoint
 	startNote []byte
 	names     labels
-	registers map[evidence.Kind]bool
 	tokens    map[evidence.ID]bool
 	receipts  []listed
 	// lastRecorded is when the newest record of the range was recorded. While
@@ -242,7 +241,7 @@ func (w *writer) data(ctx context.Context) error {
 	if err := w.earlier(ctx); err != nil {
 		return err
 	}
-	if err := w.writeRegisters(ctx); err != nil {
+	if err := w.registers(ctx); err != nil {
 		return err
 	}
 	if err := w.json(memberFindings, w.in.Findings); err != nil {
@@ -275,24 +274,6 @@ func (w *writer) genesis(ctx context.Context) error {
 	return w.json(memberGenesis, s)
 }
 
-func (w *writer) single(ctx context.Context, seq uint64, claims []string) (single, error) {
-	var s single
-	for e, err := range w.in.Log.Entries(ctx, seq, seq+1, claims) {
-		if err != nil {
-			return s, err
-		}
-		s.Leaf = string(e.Leaf)
-		for _, name := range claims {
-			if o, ok := e.Openings[name]; ok {
-				s.Claims = append(s.Claims, disclosed{seq, name, o.Salt[:], o.Plain})
-			}
-		}
-	}
-	var err error
-	s.Proof, err = w.in.Log.ProveInclusion(w.m.Closing.Size, seq)
-	return s, err
-}
-
 func (w *writer) leaves(ctx context.Context) error {
 	return w.add(memberLeaves, func(out io.Writer) error {
 		for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, nil) {
@@ -308,9 +289,6 @@ func (w *writer) leaves(ctx context.Context) error {
 			}
 			if w.in.Period.Contains(lf.Occurred) {
 				w.m.Counts[string(lf.Kind)]++
-				if registerKind(lf.Kind) {
-					w.registers[lf.Kind] = true
-				}
 			}
 			if _, err := out.Write(append(e.Leaf, '\n')); err != nil {
 				return err
@@ -318,192 +296,6 @@ func (w *writer) leaves(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// disclosable says which claims of a record the pack discloses.
-func (w *writer) disclosable(lf *chain.Leaf) []string {
-	names := []string{"content"}
-	if lf.Kind == evidence.PersonKnown && w.in.Pseudonymous {
-		return nil
-	}
-	if !w.in.Pseudonymous {
-		names = append(names, "text")
-	}
-	if w.in.Pseudonymous {
-		return names // raw bytes hold logins and mails
-	}
-	if w.in.Raw == "all" || w.in.Raw == "exceptions" && slices.Contains(w.in.RawOf, lf.Seq) {
-		names = append(names, "raw")
-	}
-	return names
-}
-
-func (w *writer) claims(ctx context.Context) error {
-	return w.add(memberClaims, func(out io.Writer) error {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, chain.ClaimNames) {
-			if err != nil {
-				return err
-			}
-			lf, err := chain.Decode(e.Leaf)
-			if err != nil {
-				return err
-			}
-			want := w.disclosable(lf)
-			for _, c := range lf.Claims {
-				o, open := e.Openings[c.Name]
-				switch {
-				case !open && e.Closed[c.Name] == "erased":
-					w.m.Erased++
-				case !open:
-					return problem.New(problem.Corrupt, "record %d: claim %s cannot be opened: %s", e.Seq, c.Name, e.Closed[c.Name]).
-						WithHint("run evidenced verify --deep --tenant %s", w.m.Tenant)
-				case !slices.Contains(want, c.Name):
-					w.m.Withheld[c.Name]++
-				default:
-					if err := enc.Encode(disclosed{e.Seq, c.Name, o.Salt[:], o.Plain}); err != nil {
-						return err
-					}
-					learnInto(w.names, lf, c.Name, o.Plain)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-func learnInto(into labels, lf *chain.Leaf, name string, plain []byte) {
-	if lf.Kind != evidence.PersonKnown || name != "content" {
-		return
-	}
-	var c content
-	var f evidence.PersonFacts
-	if json.Unmarshal(plain, &c) == nil && json.Unmarshal(c.Facts, &f) == nil {
-		into.learn(lf, f)
-	}
-}
-
-// earlier discloses leaves before the range that the pack needs: records that
-// findings cite, records that sealed earlier packs, and person records of
-// people in the range.
-func (w *writer) earlier(ctx context.Context) error {
-	need := map[uint64]bool{}
-	closed := map[uint64]bool{} // leaf alone: what an earlier pack of another period was for concerns nobody here
-	for _, e := range w.in.Earlier {
-		if e.Seq < w.m.Start.Size {
-			need[e.Seq], closed[e.Seq] = true, !e.Facts.Period.Overlaps(w.in.Period)
-		}
-	}
-	if w.m.Start.Size > 0 {
-		need[w.m.Start.Size-1] = true // shows that the range begins at or before the period
-	}
-	for _, f := range w.in.Findings {
-		for _, it := range f.Items {
-			for _, seq := range append([]uint64{it.Seq}, it.Also...) {
-				if seq < w.m.Start.Size {
-					need[seq] = true
-				}
-			}
-		}
-	}
-	if w.m.Start.Size > 0 && !w.in.Pseudonymous {
-		for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PersonKnown}}) {
-			if err != nil {
-				return err
-			}
-			if rec.Seq < w.m.Start.Size && len(rec.People) == 1 && w.tokens[rec.People[0].Token] {
-				need[rec.Seq] = true
-			}
-		}
-	}
-	seqs := make([]uint64, 0, len(need))
-	for s := range need {
-		seqs = append(seqs, s)
-	}
-	slices.Sort(seqs)
-	before := labels{}
-	if err := w.add(memberEarlier, func(out io.Writer) error {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		for _, seq := range seqs {
-			names := []string{"content", "text"}
-			if w.in.Pseudonymous {
-				names = names[:1]
-			}
-			if closed[seq] {
-				names = nil
-			}
-			s, err := w.single(ctx, seq, names)
-			if err != nil {
-				return err
-			}
-			lf, err := chain.Decode([]byte(s.Leaf))
-			if err != nil {
-				return err
-			}
-			for _, d := range s.Claims {
-				learnInto(before, lf, d.Name, d.Plain)
-			}
-			if err := enc.Encode(s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	for token, n := range before {
-		// A name learned in the range is newer.
-		if _, ok := w.names[token]; !ok {
-			w.names[token] = n
-		}
-	}
-	return nil
-}
-
-func (w *writer) writeRegisters(ctx context.Context) error {
-	kinds := make([]evidence.Kind, 0, len(w.registers))
-	for k := range w.registers {
-		kinds = append(kinds, k)
-	}
-	slices.Sort(kinds)
-	for _, k := range kinds {
-		if err := w.add(registerName(k), func(out io.Writer) error { return w.register(ctx, out, k) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writer) register(ctx context.Context, out io.Writer, kind evidence.Kind) error {
-	reg, err := newRegister(out)
-	if err != nil {
-		return err
-	}
-	for e, err := range w.in.Log.Entries(ctx, w.m.Start.Size, w.m.Closing.Size, []string{"content"}) {
-		if err != nil {
-			return err
-		}
-		lf, err := chain.Decode(e.Leaf)
-		if err != nil {
-			return err
-		}
-		if lf.Kind != kind || !w.in.Period.Contains(lf.Occurred) {
-			continue
-		}
-		var c *content
-		if o, ok := e.Openings["content"]; ok {
-			c = &content{}
-			if err := json.Unmarshal(o.Plain, c); err != nil {
-				return err
-			}
-		}
-		if err := reg.add(lf, chain.LeafHash(e.Leaf), c, w.names.of); err != nil {
-			return err
-		}
-	}
-	return reg.close()
 }
 
 // finish writes PDF, manifest and proof of issue.
