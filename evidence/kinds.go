@@ -77,6 +77,9 @@ const (
 	PlatformAdmin      Kind = "platform.admin"
 	AccessRead         Kind = "access.read" // a person read evidence
 	FindingState       Kind = "finding.state"
+	Waiver             Kind = "waiver"             // failures of a test are accepted for a while
+	ScopeStatement     Kind = "scope.statement"    // a control does not apply to the tenant
+	Attestation        Kind = "attestation.manual" // a person's word on what no source shows
 	PackIssued         Kind = "pack.issued"
 	Erasure            Kind = "erasure"
 	IdentityLink       Kind = "identity.link" // two persons of a log are one
@@ -168,7 +171,10 @@ func init() {
 		{Kind: PlatformConfig, Own: true, Says: "an effective configuration, with its difference to the one before"},
 		{Kind: PlatformAdmin, Own: true, Says: "an act of an administrator"},
 		{Kind: AccessRead, Own: true, Says: "a person read evidence"},
-		{Kind: FindingState, State: true, Own: true, Says: "the verdict of a test"},
+		{Kind: FindingState, State: true, Own: true, Volatile: []string{"period", "size", "population", "passed", "class", "newest"}, Says: "the verdict of a test"},
+		{Kind: Waiver, State: true, Own: true, Says: "failures of a test are accepted for a while, as somebody else approved"},
+		{Kind: ScopeStatement, State: true, Own: true, Says: "a control does not apply, as somebody else approved"},
+		{Kind: Attestation, State: true, Own: true, Says: "a person's word or document on what no source shows, as somebody else approved"},
 		{Kind: PackIssued, Own: true, Says: "an evidence pack was issued"},
 		{Kind: Erasure, Own: true, Lasting: true, Says: "keys of a person or a period were destroyed"},
 		{Kind: IdentityLink, State: true, Own: true, Says: "two persons of different realms are one, as somebody else approved"},
