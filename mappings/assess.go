@@ -192,6 +192,9 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 		return err
 	}
 	a.cover = &coverage{all: cov, configured: a.in.Configured}
+	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
+		return err
+	}
 	return a.people.load(ctx)
 }
 

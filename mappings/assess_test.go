@@ -23,7 +23,7 @@ import (
 // TestMutation turns every test's assertion round and expects that some case
 // ends differently: an assertion that no case feels is not tested.
 func TestMutation(t *testing.T) {
-	cat := mustLoad(t)
+	cat := caseCatalog(t)
 	scenes := map[string]string{}
 	files, _ := filepath.Glob("testdata/cases/*.txtar")
 	for _, f := range files {

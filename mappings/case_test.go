@@ -21,7 +21,8 @@ import (
 // A case is a txtar file: what it is about, then "scene" and "want". A scene
 // has a line for each thing:
 //
-//	period FROM TO [now]            times are DDTHH:MM of November 2026
+//	tenant NAME                     first line, if at all; else tenant-7
+//	period FROM TO [now]            times are DDTHH:MM of November 2026, or MM-DDTHH:MM
 //	tests ID...
 //	configured KIND SOURCE...
 //	uncollectable KIND...
@@ -45,7 +46,7 @@ func TestCases(t *testing.T) {
 	if err != nil || len(files) < 40 {
 		t.Fatalf("got %d cases (%v), want at least 40", len(files), err)
 	}
-	cat := mustLoad(t)
+	cat := caseCatalog(t)
 	seen := map[evidence.Status]bool{}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
@@ -118,7 +119,11 @@ func mustLoad(t testing.TB) *Catalog {
 
 func parseCase(t testing.TB, scene string, cat *Catalog) *testCase {
 	t.Helper()
-	tenant, err := evidence.ParseTenant("tenant-7")
+	name := "tenant-7"
+	if rest, ok := strings.CutPrefix(strings.TrimSpace(scene), "tenant "); ok {
+		name, scene, _ = strings.Cut(rest, "\n")
+	}
+	tenant, err := evidence.ParseTenant(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +141,17 @@ func parseCase(t testing.TB, scene string, cat *Catalog) *testCase {
 	return c
 }
 
-// at reads DDTHH:MM[:SS] of November 2026.
+// at reads DDTHH:MM[:SS] of November 2026, or MM-DDTHH:MM[:SS] of that year.
 func at(t testing.TB, s string) time.Time {
 	t.Helper()
 	layout := "2006-01-02T15:04"
 	if strings.Count(s, ":") == 2 {
 		layout += ":05"
 	}
-	x, err := time.Parse(layout, "2026-11-"+s)
+	if !strings.Contains(s, "-") {
+		s = "11-" + s
+	}
+	x, err := time.Parse(layout, "2026-"+s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,15 @@ import (
 type coverage struct {
 	all        *evidence.Coverage
 	configured map[evidence.Kind][]evidence.SourceID
+	own        evidence.Period // of the log itself, see ownSpan
 }
 
 // sources lists who gives a kind: those that ever claimed it and those that
 // are configured to.
 func (c *coverage) sources(kind evidence.Kind) []evidence.SourceID {
+	if isOwn(kind) {
+		return []evidence.SourceID{evidence.SelfSource}
+	}
 	ids := append(c.all.Sources(kind), c.configured[kind]...)
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -34,6 +38,9 @@ const margin = 48 * time.Hour
 // of one source lies no blindness as long as the pause is no longer than its
 // usual one (a roll-up at midnight cuts a row of looks in two).
 func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
+	if isOwn(kind) {
+		return c.ownStrips(p)
+	}
 	wide := evidence.Period{From: p.From.Add(-margin), To: p.To.Add(margin)}
 	ss := c.all.Strips(id, kind, wide)
 	for i := 1; i+1 < len(ss); i++ {
@@ -93,6 +100,9 @@ func (c *coverage) blind(id evidence.SourceID, kind evidence.Kind, p evidence.Pe
 // lastLook returns the last time before t at which the source was looking at
 // the kind; zero when it never was.
 func (c *coverage) lastLook(id evidence.SourceID, kind evidence.Kind, t time.Time) time.Time {
+	if isOwn(kind) {
+		return c.ownLook(t)
+	}
 	before, _, _ := c.all.LooksAround(id, kind, t)
 	return before
 }

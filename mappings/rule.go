@@ -66,7 +66,7 @@ func (p *fieldProvider) FindStructFieldType(name, field string) (*types.FieldTyp
 }
 
 // newEnv makes the CEL environment of a view: item, from, to, at and the
-// function undetermined.
+// functions undetermined and unobserved.
 func newEnv(fields []Field) (*cel.Env, error) {
 	registry, err := types.NewRegistry()
 	if err != nil {
@@ -85,6 +85,8 @@ func newEnv(fields []Field) (*cel.Env, error) {
 		cel.Variable("at", cel.TimestampType),
 		cel.Function("undetermined", cel.Overload("undetermined_string", []*cel.Type{cel.StringType}, cel.BoolType,
 			cel.UnaryBinding(func(why ref.Val) ref.Val { return types.WrapErr(undetermined(fmt.Sprint(why.Value()))) }))),
+		cel.Function("unobserved", cel.Overload("unobserved_string", []*cel.Type{cel.StringType}, cel.BoolType,
+			cel.UnaryBinding(func(why ref.Val) ref.Val { return types.WrapErr(unobserved(fmt.Sprint(why.Value()))) }))),
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(64),
 	)
@@ -112,6 +114,12 @@ func celType(name string) *types.Type {
 type undetermined string
 
 func (u undetermined) Error() string { return string(u) }
+
+// unobserved is the error of the CEL function: what nobody saw, so that an
+// item cannot be decided.
+type unobserved string
+
+func (u unobserved) Error() string { return string(u) }
 
 // compileRule compiles an expression that must be a bool. Faults carry the
 // place in the catalog file.
@@ -171,13 +179,17 @@ func (r *rule) eval(ctx context.Context, vars map[string]any) (bool, error) {
 // explain says in a few words why a rule could not be decided on an item:
 // what the rule itself says, else the missing fields it looks at, else the
 // error of the evaluation.
-func (r *rule) explain(err error, it *item) (why string, unobserved bool) {
+func (r *rule) explain(err error, it *item) (why string, unseen bool) {
 	var u undetermined
 	if errors.As(err, &u) {
 		return string(u), false
 	}
+	var n unobserved
+	if errors.As(err, &n) {
+		return string(n), true
+	}
 	var whys []string
-	unobserved = true
+	unseen = true
 	for _, f := range r.fields {
 		m, missing := it.missing[f]
 		if _, there := it.fields[f]; there || !missing {
@@ -186,10 +198,10 @@ func (r *rule) explain(err error, it *item) (why string, unobserved bool) {
 		if !slices.Contains(whys, m.why) {
 			whys = append(whys, m.why)
 		}
-		unobserved = unobserved && m.unobserved
+		unseen = unseen && m.unobserved
 	}
 	if len(whys) > 0 {
-		return strings.Join(whys, "; "), unobserved
+		return strings.Join(whys, "; "), unseen
 	}
 	switch {
 	case strings.Contains(err.Error(), "cost limit exceeded"):

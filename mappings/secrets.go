@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -209,6 +210,7 @@ var devicesView = &view{
 			{Name: "devices_at_end", Type: "int", Doc: "devices on at the end of the period"},
 			{Name: "unfiltered", Type: "bool", Doc: "at every time some device wrote all entries, in what was seen of the period"},
 			{Name: "raw", Type: "bool", Doc: "some device wrote secret values in the clear"},
+			{Name: "log_unbroken", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.SecretAccess}, Doc: "the log of the store's devices was followed without a break over what was looked at; missing where it was not"},
 		},
 	},
 	build: buildDevices,
@@ -253,8 +255,26 @@ func (s *scene) deviceItem(id evidence.SourceID, sts []*stretch[evidence.DeviceF
 	if least == 0 {
 		it.why["least_devices"] = "no audit device was on from " + evidence.FormatTime(when)
 	}
+	s.logUnbroken(it, id)
 	return it.set("source", string(id)).set("happened", it.at).set("least_devices", least).
 		set("devices_at_end", end).set("unfiltered", unfiltered).set("raw", raw)
+}
+
+// logUnbroken says whether the store's audit log was followed all the time: a
+// device that was off between two looks shows as a hole in it alone.
+func (s *scene) logUnbroken(it *item, id evidence.SourceID) {
+	seen := evidence.Period{From: s.period.From, To: earlier(s.cover.lastLook(id, evidence.SecretAccess, s.period.To), s.period.To)}
+	if !seen.From.Before(seen.To) {
+		it.unseen("log_unbroken", "no line of the audit log was seen")
+		return
+	}
+	for _, x := range s.cover.strips(id, evidence.SecretAccess, seen) {
+		if x.Class != evidence.Continuous {
+			it.unseen("log_unbroken", "the audit log was not followed without a break: "+x.Period.String()+" is "+cmp.Or(string(x.Class), "unseen"))
+			return
+		}
+	}
+	it.set("log_unbroken", true)
 }
 
 // fewest counts the devices that were on between each two cuts, in the

@@ -152,6 +152,9 @@ var commonFields = []Field{
 func init() {
 	register(changesView, deploymentsView, runningView, certificatesView, accessesView, loginsView,
 		policiesView, rolesView, devicesView, protectionsView, rewritesView)
+	register(schedulesView, locationsView, backupsView, restoresView, declaredCertsView, certRequestsView, rotationsView,
+		credentialsView, syncedView, serversView, bindingsView, readersView, membersView, copyReadsView, placesView,
+		sourcesView, clocksView, configsView, offboardingsView)
 }
 
 // Views describes all views, sorted by name.

@@ -22,6 +22,9 @@ func DefaultSource(kind evidence.Kind) evidence.SourceID {
 		evidence.ChangeRef, evidence.ChangeTag, evidence.ChangeRewrite:
 		return "github/acme"
 	}
+	if s, ok := platformSources[kind]; ok {
+		return s
+	}
 	return evidence.SelfSource
 }
 
@@ -38,7 +41,10 @@ func DraftFor(kind evidence.Kind, op evidence.Op, at time.Time, facts any, peopl
 	if err := json.Unmarshal(d.Content, &f); err != nil {
 		panic(fmt.Sprintf("evidencetest: facts of %s: %v", kind, err))
 	}
-	d.Subject, d.Key = f.identity(kind)
+	var known bool
+	if d.Subject, d.Key, known = platformIdentity(&d); !known {
+		d.Subject, d.Key = f.identity(kind)
+	}
 	for _, sha := range append(append([]string{f.SHA, f.MergeSHA, f.HeadSHA}, f.Commits...), f.Revisions...) {
 		if len(sha) >= 40 {
 			d.Links = append(d.Links, evidence.NewRef("commit", "", sha))

@@ -1,0 +1,117 @@
+package mappings
+
+import (
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// spell is how long something held of a subject without a break.
+type spell struct {
+	sure     time.Duration // longest stretch that was seen, without a blind window in it
+	possible time.Duration // counting blind windows and unknown states as holding
+	from     time.Time     // begin of the sure one
+	seqs     []uint64      // the states it is made of
+}
+
+// longest measures the longest spell in which holds says yes, over the states
+// of one subject in time order. A spell keeps its begin before the period. It
+// is sure up to the last look that still showed it.
+func longest[T any](s *scene, kind evidence.Kind, sts []stretch[T], holds func(*T) tri) spell {
+	var out spell
+	var open time.Duration
+	var began time.Time
+	var seqs []uint64
+	for i := range sts {
+		st := &sts[i]
+		p := evidence.Period{From: st.from, To: st.end(s.period)}
+		is := holds(&st.facts)
+		if joined := i > 0 && sts[i-1].until.Equal(st.from); !joined || is == no {
+			open, began, seqs = 0, time.Time{}, nil
+		}
+		if is == no {
+			continue
+		}
+		open += p.Duration()
+		out.possible = max(out.possible, open)
+		if is == unknown {
+			began, seqs = time.Time{}, nil
+			continue
+		}
+		seqs = append(seqs, st.seq)
+		sure := p
+		last := i+1 == len(sts) || !sts[i+1].from.Equal(st.until) || holds(&sts[i+1].facts) != yes
+		if last && !st.until.IsZero() && st.lastLook.Before(p.To) && st.lastLook.After(p.From) {
+			sure.To = st.lastLook
+		}
+		for _, seen := range sure.Subtract(s.cover.blind(st.source, kind, sure)) {
+			if began.IsZero() || !seen.From.Equal(p.From) {
+				began = seen.From
+			}
+			if d := seen.To.Sub(began); d > out.sure {
+				out.sure, out.from, out.seqs = d, began, slices.Clone(seqs)
+			}
+			if !seen.To.Equal(p.To) {
+				began = time.Time{}
+			}
+		}
+	}
+	return out
+}
+
+// at returns the newest of the states, and whether it is in force at the end.
+func newestOf[T any](sts []stretch[T]) (st *stretch[T], inForce bool) {
+	st = &sts[len(sts)-1]
+	return st, st.until.IsZero()
+}
+
+// subjectItem begins the item of one subject over all its states: its records
+// are the newest state first, then the others.
+func subjectItem[T any](sts []stretch[T], kind evidence.Kind, label string) *item {
+	last, inForce := newestOf(sts)
+	it := &item{
+		seqs: []uint64{last.seq}, kind: kind, at: sts[0].from, label: label,
+		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
+	}
+	if last.endSeq != 0 {
+		it.also(last.endSeq)
+	}
+	return it.set("source", string(last.source)).set("happened", sts[0].from).set("at_end", inForce)
+}
+
+// front puts the records that decided before the others.
+func (it *item) front(seqs ...uint64) {
+	if len(seqs) > 0 {
+		it.seqs = append(slices.Clone(seqs), slices.DeleteFunc(it.seqs, func(q uint64) bool { return slices.Contains(seqs, q) })...)
+	}
+}
+
+// readyIs turns a condition's word, True, False or Unknown, into an answer.
+func readyIs(word string) tri {
+	switch word {
+	case "True":
+		return yes
+	case "False":
+		return no
+	}
+	return unknown
+}
+
+// not turns an answer round.
+func (t tri) not() tri {
+	switch t {
+	case yes:
+		return no
+	case no:
+		return yes
+	}
+	return unknown
+}
+
+// subjects yields the states of each subject of a kind.
+func (s *scene) lookBack(d time.Duration) *scene {
+	back := *s
+	back.period.From = s.period.From.Add(-d)
+	return &back
+}
