@@ -54,7 +54,7 @@ func TestBuiltin(t *testing.T) {
 func platformTests(t *testing.T) (ids []string) {
 	t.Helper()
 	for _, f := range mustLoad(t).Files() {
-		if f.Name == "tests-platform.yaml" {
+		if strings.HasPrefix(f.Name, "tests-") {
 			for _, m := range regexp.MustCompile(`(?m)^  - id: (\S+)$`).FindAllStringSubmatch(string(f.Data), -1) {
 				ids = append(ids, m[1])
 			}

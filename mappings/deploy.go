@@ -46,6 +46,18 @@ type deployLog struct {
 	last  map[string][]string // application -> revisions of its last successful sync
 	syncs map[string][]syncSpan
 	items []*item
+	asks  []deployAsk
+}
+
+// deployAsk is a field that answers a question about every change that a
+// deployment brought.
+type deployAsk struct{ field, ask string }
+
+// starter is who started a deployment; the zero value is the controller.
+type starter struct {
+	manual bool
+	known  bool
+	who    evidence.Party
 }
 
 type syncSpan struct {
@@ -54,28 +66,38 @@ type syncSpan struct {
 }
 
 func buildDeployments(ctx context.Context, s *scene, yield func(*item) error) error {
-	x, err := s.index(ctx)
+	d, err := s.deployLog(ctx, deployAsk{askDeployed, askHead})
 	if err != nil {
 		return err
 	}
-	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}}
+	return yieldSorted(d.items, yield)
+}
+
+// deployLog gathers the deployments of the period, each with the answers to
+// the questions.
+func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, error) {
+	x, err := s.index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}, asks: asks}
 	for r, err := range s.reader.States(ctx, evidence.DeployState, s.period.From) {
 		if err != nil {
-			return fmt.Errorf("applications: %w", err)
+			return nil, fmt.Errorf("applications: %w", err)
 		}
 		var f evidence.DeployFacts
 		if err := r.Decode(&f); err != nil {
-			return err
+			return nil, err
 		}
 		d.last[f.App] = f.SyncedRevisions
 	}
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.seen(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return yieldSorted(d.items, yield)
+	return d, nil
 }
 
 func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64) error {
@@ -89,7 +111,11 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	it.set("app", f.App).set("project", f.Project).set("phase", f.Phase).set("automated", f.Automated)
 	it.set("initiator_known", f.Initiator >= 0 && f.Initiator < len(r.People))
 	it.set("partial", f.Partial).set("dry_run", f.DryRun).set("local_manifests", f.LocalManifests)
-	d.trace(ctx, it, f.App, f.Revisions, f.Sources)
+	by := starter{manual: !f.Automated}
+	if by.known = f.Initiator >= 0 && f.Initiator < len(r.People); by.known {
+		by.who = r.People[f.Initiator]
+	}
+	d.trace(ctx, it, by, f.App, f.Revisions, f.Sources)
 	d.items = append(d.items, it)
 	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions})
 	if f.Phase == "Succeeded" && !f.DryRun && !f.Partial && len(f.Revisions) > 0 {
@@ -150,19 +176,27 @@ func (d *deployLog) unexplained(ctx context.Context, st *stretch[evidence.Deploy
 	it.set("app", f.App).set("project", f.Project).set("phase", "Succeeded")
 	it.lacks("automated", "no sync was observed").lacks("local_manifests", "no sync was observed")
 	it.set("initiator_known", false).set("partial", false).set("dry_run", false)
-	d.trace(ctx, it, f.App, f.SyncedRevisions, f.Sources)
+	d.trace(ctx, it, starter{manual: true}, f.App, f.SyncedRevisions, f.Sources)
 	return it
 }
 
 // trace sets the fields that follow a deployment back to its changes.
-func (d *deployLog) trace(ctx context.Context, it *item, app string, revisions []string, sources []evidence.DeploySource) {
+func (d *deployLog) trace(ctx context.Context, it *item, by starter, app string, revisions []string, sources []evidence.DeploySource) {
 	if revisions == nil {
 		revisions = []string{}
 	}
 	it.set("revisions", revisions).set("commits_known", true).set("history_known", true)
-	verdict := answer{is: yes}
+	verdicts := make([]answer, len(d.asks))
+	all := func(a answer) {
+		for i := range verdicts {
+			verdicts[i] = worse(verdicts[i], a)
+		}
+	}
+	for i := range verdicts {
+		verdicts[i] = answer{is: yes}
+	}
 	if len(revisions) == 0 {
-		verdict = answer{is: unknown, why: "the source did not say which revision"}
+		all(answer{is: unknown, why: "the source did not say which revision"})
 		it.unseen("commits_known", "the source did not say which revision")
 	}
 	before := d.last[app]
@@ -171,16 +205,24 @@ func (d *deployLog) trace(ctx context.Context, it *item, app string, revisions [
 			if i < len(sources) && sources[i].Chart == "" {
 				it.unseen("commits_known", "revision "+shortSHA(rev)+" is no commit")
 			}
-			verdict = worse(verdict, answer{is: unknown, why: "revision " + shortSHA(rev) + " is no commit"})
+			all(answer{is: unknown, why: "revision " + shortSHA(rev) + " is no commit"})
 			continue
 		}
 		prev := ""
 		if len(before) == len(revisions) {
 			prev = before[i]
 		}
-		verdict = worse(verdict, d.between(ctx, it, prev, rev))
+		changes, hole := d.between(it, prev, rev)
+		all(hole)
+		for _, c := range changes {
+			for i, q := range d.asks {
+				verdicts[i] = worse(verdicts[i], d.s.changeBy(ctx, d.x, c, q.ask, by))
+			}
+		}
 	}
-	it.answerField(askDeployed, verdict)
+	for i, q := range d.asks {
+		it.answerField(q.field, verdicts[i])
+	}
 }
 
 // worse keeps no before unknown before yes.
@@ -195,14 +237,15 @@ func worse(a, b answer) answer {
 	return a
 }
 
-// between asks for every commit from the revision before to this one. A
-// revision before that nobody saw leaves the revision's own commit.
-func (d *deployLog) between(ctx context.Context, it *item, prev, rev string) answer {
+// between lists the commits from the revision before to this one, and says
+// whether any is out of sight. A revision before that nobody saw leaves the
+// revision's own commit.
+func (d *deployLog) between(it *item, prev, rev string) (seen []int, hole answer) {
 	head, ok := d.x.bySHA[rev]
 	if !ok || d.x.commits[head].seq == 0 {
 		why := "no source saw commit " + shortSHA(rev)
 		it.unseen("commits_known", why).set("history_known", false)
-		return answer{is: unknown, why: why, unobserved: true}
+		return nil, answer{is: unknown, why: why, unobserved: true}
 	}
 	changes := []int{head}
 	switch base, ok := d.x.bySHA[prev]; {
@@ -213,7 +256,6 @@ func (d *deployLog) between(ctx context.Context, it *item, prev, rev string) ans
 	case prev != "":
 		it.set("history_known", false)
 	}
-	verdict := answer{is: yes}
 	for _, i := range changes {
 		c := &d.x.commits[i]
 		if c.seq == 0 {
@@ -224,9 +266,9 @@ func (d *deployLog) between(ctx context.Context, it *item, prev, rev string) ans
 		if q := d.x.carried[i]; q != nil {
 			it.also(q.seqs[0])
 		}
-		verdict = worse(verdict, d.s.changeOf(ctx, d.x, i, askHead))
+		seen = append(seen, i)
 	}
-	return verdict
+	return seen, answer{is: yes}
 }
 
 var runningView = &view{

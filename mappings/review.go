@@ -45,14 +45,16 @@ func (q *request) approved(ctx context.Context, p *people, ask string) answer {
 	return a
 }
 
-func (q *request) decide(ctx context.Context, p *people, ask string) answer {
+// decide answers as approved does. An approval of one of apart counts as one of
+// somebody who made the change.
+func (q *request) decide(ctx context.Context, p *people, ask string, apart ...evidence.Party) answer {
 	best := answer{is: no, why: "no approval was given"}
 	if !q.facts.ReviewsSeen {
 		best = answer{is: unknown, why: "the reviews of the request were not read", unobserved: true}
 	}
 	unsure := answer{}
 	for _, v := range q.standing() {
-		switch a := q.counts(ctx, p, v, ask); a.is {
+		switch a := q.counts(ctx, p, v, ask, apart); a.is {
 		case yes:
 			return a
 		case unknown:
@@ -102,7 +104,7 @@ func (q *request) standing() []review {
 }
 
 // counts decides one approval.
-func (q *request) counts(ctx context.Context, p *people, v review, ask string) answer {
+func (q *request) counts(ctx context.Context, p *people, v review, ask string, apart []evidence.Party) answer {
 	refuse := func(why string) answer { return answer{is: no, why: why} }
 	switch {
 	case v.state == "dismissed":
@@ -126,12 +128,12 @@ func (q *request) counts(ctx context.Context, p *people, v review, ask string) a
 			return refuse("the approval was given before the last push")
 		}
 	}
-	return q.isOther(ctx, p, v.person, ask)
+	return q.isOther(ctx, p, v.person, ask, apart)
 }
 
 // isOther reports whether the reviewer is another person than those who made
 // the change.
-func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Party, ask string) answer {
+func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Party, ask string, apart []evidence.Party) answer {
 	author, ok := q.party(q.facts.Author)
 	if !ok || !proven(author) {
 		if ok && author.Token == reviewer.Token {
@@ -153,6 +155,7 @@ func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Part
 		}
 		makers = append(makers, merger)
 	}
+	makers = append(makers, apart...)
 	unsure := answer{}
 	for i, m := range makers {
 		switch is, why := p.same(ctx, reviewer, m, q.merged); {
@@ -160,6 +163,8 @@ func (q *request) isOther(ctx context.Context, p *people, reviewer evidence.Part
 			return answer{is: no, why: own + why}
 		case is == yes && m.Role == evidence.RoleMerger:
 			return answer{is: no, why: "the only reviewer merged the change" + why}
+		case is == yes && m.Role == evidence.RoleInitiator:
+			return answer{is: no, why: "the only reviewer started the deployment" + why}
 		case is == yes:
 			return answer{is: no, why: "the only reviewer is an author of its commits" + why}
 		case is == unknown:
@@ -198,6 +203,20 @@ func (s *scene) changeOf(ctx context.Context, x *changeIndex, i int, ask string)
 		return answer{is: no, why: "commit " + shortSHA(c.sha) + " belongs to no merged request"}
 	}
 	return answer{is: no, why: "pushed to " + c.landed.branch + " without a request"}
+}
+
+// changeBy answers as changeOf does. Who started a deployment by hand is, for
+// askIndependent, one of those who made the change.
+func (s *scene) changeBy(ctx context.Context, x *changeIndex, i int, ask string, by starter) answer {
+	a := s.changeOf(ctx, x, i, ask)
+	q := x.carried[i]
+	switch {
+	case ask != askIndependent || !by.manual || q == nil || a.is == no:
+		return a
+	case !by.known:
+		return worse(a, answer{is: unknown, why: "the source did not say who started the deployment"})
+	}
+	return q.decide(ctx, s.people, ask, by.who)
 }
 
 func shortSHA(sha string) string {

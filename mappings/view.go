@@ -121,6 +121,13 @@ type scene struct {
 	people *people
 
 	joins *joins
+
+	// What views of this period share, built by the first that needs it.
+	running  *fleet
+	registry *shelf
+	scanned  *scans
+	attached *bound
+	builds   *built
 }
 
 // joins are what several views share, over all their periods.
@@ -155,6 +162,8 @@ func init() {
 	register(schedulesView, locationsView, backupsView, restoresView, declaredCertsView, certRequestsView, rotationsView,
 		credentialsView, syncedView, serversView, bindingsView, readersView, membersView, copyReadsView, placesView,
 		sourcesView, clocksView, configsView, offboardingsView)
+	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
+		registryProjectsView, releasesView, reportsView)
 }
 
 // Views describes all views, sorted by name.

@@ -43,6 +43,9 @@ func DraftFor(kind evidence.Kind, op evidence.Op, at time.Time, facts any, peopl
 	}
 	var known bool
 	if d.Subject, d.Key, known = platformIdentity(&d); !known {
+		known = deliveryIdentity(&d)
+	}
+	if !known {
 		d.Subject, d.Key = f.identity(kind)
 	}
 	for _, sha := range append(append([]string{f.SHA, f.MergeSHA, f.HeadSHA}, f.Commits...), f.Revisions...) {
