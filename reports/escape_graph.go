@@ -43,3 +43,7 @@ func SVGShown(s string) string {
 	}
 	return b.String()
 }
+
+// HTML makes foreign text safe as text or as an attribute's value in quotes of
+// an HTML document, by the rules of SVG.
+func HTML(s string) string { return SVG(s) }

@@ -12,10 +12,13 @@ func (p *program) timelineCommand() *cobra.Command {
 		Use:     "timeline --tenant TENANT --from TIME --to TIME",
 		GroupID: "ask",
 		Short:   "What happened over a period, all sources merged, blind windows among it",
-		Long: "One line for each record in order of time. --json writes one JSON object a line.\n\n" +
+		Long: "One line for each record in order of time; like records within minutes of each other\n" +
+			"stand in one line with their number, unless --each is given. --json writes one JSON object\n" +
+			"a line, --html one page with a picture that needs nothing beside itself.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
 		Example: "  evidenced timeline --tenant tenant-7 --from \"2026-11-14 13:00\" --to \"2026-11-14 15:00\"\n" +
-			"  evidenced timeline --tenant tenant-7 --last 24h --csv > timeline.csv",
+			"  evidenced timeline --tenant tenant-7 --last 24h --csv > timeline.csv\n" +
+			"  evidenced timeline --tenant tenant-7 --last 7d --html > timeline.html",
 		Args: cobra.NoArgs,
 	}
 	q := p.question(cmd)
@@ -27,7 +30,9 @@ func (p *program) timelineCommand() *cobra.Command {
 	f.StringVar(&r.Link, "link", "", "only what is about this reference")
 	f.StringVar(&r.Person, "person", "", "only what this person (a token) did")
 	f.BoolVar(&r.CSV, "csv", false, "write CSV")
-	cmd.MarkFlagsMutuallyExclusive("csv", "json")
+	f.BoolVar(&r.HTML, "html", false, "write a page for a browser")
+	f.BoolVar(&r.Each, "each", false, "tell every record by itself")
+	cmd.MarkFlagsMutuallyExclusive("csv", "json", "html")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r.Common = *q
 		return p.call(cmd.Context(), "timeline", r, nil)

@@ -38,7 +38,7 @@ var bookkeeping = []evidence.Kind{
 // Line is one line of a timeline: a record, or a gap when Gap is set.
 type Line struct {
 	At        time.Time            `json:"at"`
-	Until     time.Time            `json:"until,omitzero"`      // of a gap
+	Until     time.Time            `json:"until,omitzero"`      // of a gap; of several records the last
 	NotBefore time.Time            `json:"not_before,omitzero"` // seen afterwards only
 	Basis     evidence.Basis       `json:"basis,omitempty"`     // whose word the time is
 	Gap       bool                 `json:"gap,omitempty"`
@@ -52,7 +52,12 @@ type Line struct {
 	Subject   string               `json:"subject,omitempty"`
 	Facts     json.RawMessage      `json:"facts,omitempty"`
 	Closed    string               `json:"closed,omitempty"`
-	Demo      bool                 `json:"demonstration,omitempty"`
+	Follows   []Follow             `json:"follows,omitempty"` // earlier records about the same things
+	// Count is how many records the line stands for, when there are several
+	// (see Group), and Records the first of them.
+	Count   int      `json:"count,omitempty"`
+	Records []uint64 `json:"records,omitempty"`
+	Demo    bool     `json:"demonstration,omitempty"`
 }
 
 // Head is what stands above a timeline for people.
@@ -91,7 +96,7 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period, opt Option
 		}
 		kinds := opt.kinds()
 		q := evidence.Query{Kinds: kinds, Source: opt.Source, Period: p, Link: opt.Link, Person: opt.Person, WithText: true}
-		people := reports.NewPeople(r)
+		people, before := reports.NewPeople(r), newMemory()
 		for rec, err := range r.Records(ctx, q) {
 			if err != nil {
 				yield(Line{}, fmt.Errorf("timeline of %s: %w", r.Tenant(), err))
@@ -104,6 +109,7 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period, opt Option
 				gaps = gaps[1:]
 			}
 			l, err := line(ctx, people, &rec)
+			l.Follows = before.look(&rec)
 			if !yield(l, err) || err != nil {
 				return
 			}

@@ -38,7 +38,7 @@ func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.St
 		if l.Gap {
 			gaps++
 		} else {
-			records++
+			records += max(1, l.Count)
 		}
 		textLine(b, l, style)
 	}
@@ -75,6 +75,12 @@ func textLine(b *bufio.Writer, l Line, style reports.Style) {
 	if !l.NotBefore.IsZero() {
 		says += ", not so at " + reports.Near(l.NotBefore, l.At)
 	}
+	if n := l.several(); n != "" {
+		says += ": " + n
+	}
+	if after := l.after(); after != "" {
+		says += "  (after " + after + ")"
+	}
 	if l.Source != "" {
 		says += "  [" + string(l.Source) + "]"
 	}
@@ -88,6 +94,15 @@ func textLine(b *bufio.Writer, l Line, style reports.Style) {
 		}
 		fmt.Fprintln(b, head+paint(s))
 	}
+}
+
+// after names the earlier records that the line follows.
+func (l *Line) after() string {
+	var seqs []string
+	for _, f := range l.Follows {
+		seqs = append(seqs, strconv.FormatUint(f.Record, 10))
+	}
+	return strings.Join(seqs, ", ")
 }
 
 // JSON writes one JSON object a line. It stops at the first error of the lines.
@@ -107,7 +122,7 @@ func JSON(w io.Writer, lines iter.Seq2[Line, error]) error {
 }
 
 // CSVHeader names the columns of CSV.
-var CSVHeader = []string{"time", "until", "basis", "record", "kind", "op", "source", "says", "who", "proof", "actor_tenant", "subject", "mark"}
+var CSVHeader = []string{"time", "until", "basis", "record", "kind", "op", "source", "says", "who", "proof", "actor_tenant", "subject", "mark", "count", "after"}
 
 // CSV writes the lines with a header (RFC 4180). Cells that a spreadsheet
 // would run as a formula are made harmless, see reports.CSV. Several people of
@@ -148,9 +163,13 @@ func csvRow(l Line) []string {
 	if l.Demo {
 		mark = "DEMONSTRATION"
 	}
+	count := ""
+	if l.Count > 0 {
+		count = strconv.Itoa(l.Count)
+	}
 	row := []string{
 		evidence.FormatTime(l.At), evidence.FormatTime(l.Until), string(l.Basis), seq, kind, string(l.Op), string(l.Source),
-		l.Says, strings.Join(who, "; "), strings.Join(proofs, "; "), string(l.Actor), l.Subject, mark,
+		l.Says, strings.Join(who, "; "), strings.Join(proofs, "; "), string(l.Actor), l.Subject, mark, count, l.after(),
 	}
 	for i := range row {
 		row[i] = reports.CSV(row[i])

@@ -271,5 +271,6 @@ const (
 	MediaJSON  = "application/json"
 	MediaLines = "application/jsonl"
 	MediaCSV   = "text/csv; charset=utf-8"
+	MediaHTML  = "text/html; charset=utf-8"
 	MediaZip   = "application/zip"
 )

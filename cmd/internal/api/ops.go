@@ -111,6 +111,8 @@ type TimelineParams struct {
 	Link   string   `json:"link,omitempty"`
 	Person string   `json:"person,omitempty"`
 	CSV    bool     `json:"csv,omitempty"`
+	HTML   bool     `json:"html,omitempty"`
+	Each   bool     `json:"each,omitempty"` // every record by itself, also in text and HTML
 }
 
 func tellTimeline(ctx context.Context, c *call) error {
@@ -140,6 +142,12 @@ func tellTimeline(ctx context.Context, c *call) error {
 		return timeline.JSON(c.begin(MediaLines), lines)
 	case p.CSV:
 		return timeline.CSV(c.begin(MediaCSV), lines)
+	}
+	if !p.Each {
+		lines = timeline.Group(lines)
+	}
+	if p.HTML {
+		return timeline.HTML(c.begin(MediaHTML), timeline.HeadOf(r, period), lines)
 	}
 	return timeline.Text(c.begin(MediaText), timeline.HeadOf(r, period), lines, q.style)
 }
