@@ -26,6 +26,7 @@ import (
 var lattice = map[string]struct{ ours, others string }{
 	"evidence":              {"", ""},
 	"evidence/problem":      {"", ""},
+	"evidence/sample":       {"evidence", ""},
 	"evidence/reach":        {"evidence", ""},
 	"evidence/address":      {"evidence/problem", ""},
 	"evidence/chain":        {"evidence", "golang.org/x/mod"},
@@ -85,7 +86,7 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"reports":          {"evidence", ""},
 	"reports/coverage": {"evidence reports", ""},
-	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/timestamp evidence/witness", "golang.org/x/mod"},
+	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
 	"reports/people":   {"evidence reports reports/timeline", ""},
 	"reports/ran":      {"evidence evidence/reach reports", ""},
@@ -229,7 +230,7 @@ func TestVerifierLinksLittle(t *testing.T) {
 	seen := map[string]bool{}
 	reach(imported(t), "cmd/evidence-verify", seen)
 	got := strings.Join(slices.Sorted(maps.Keys(seen)), " ")
-	want := "cmd/evidence-verify evidence evidence/chain evidence/claim evidence/problem evidence/timestamp evidence/witness golang.org/x/mod reports/pack"
+	want := "cmd/evidence-verify evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness golang.org/x/mod reports/pack"
 	if got != want {
 		t.Errorf("evidence-verify links\n%s\nwant\n%s", got, want)
 	}

@@ -198,6 +198,20 @@ func (c *Catalog) Controls() []*Control { return slices.Clone(c.controls) }
 // Tests returns all tests in the order of their files.
 func (c *Catalog) Tests() []*Test { return slices.Clone(c.tests) }
 
+// Used returns the tests that some control names, in the order of their files:
+// those that an assessment gives a finding of.
+func (c *Catalog) Used() []*Test {
+	var used []*Test
+	for _, t := range c.tests {
+		if slices.ContainsFunc(c.controls, func(x *Control) bool {
+			return slices.ContainsFunc(x.Tests, func(r TestRef) bool { return r.Test == t })
+		}) {
+			used = append(used, t)
+		}
+	}
+	return used
+}
+
 // Acts returns all acts in the order of their files.
 func (c *Catalog) Acts() []*Act { return slices.Clone(c.acts) }
 

@@ -34,6 +34,9 @@ const usage = `Verify an evidence pack offline.
 
   evidence-verify PACK.zip [--extends OLD.zip] [--trust FILE] [--policy FILE]
                   [--tsa-roots FILE] [--json]
+  evidence-verify PACK.zip --sample CONTROL/TEST --nonce TEXT [--size N |
+                  --confidence 95 --tolerable 5]
+  evidence-verify PACK.zip --sample CONTROL/TEST --items RECORD,RECORD,...
 
   --extends OLD.zip  an earlier pack of the same log: show from the two packs
                      alone that they tell one history, of which the earlier is
@@ -49,6 +52,12 @@ const usage = `Verify an evidence pack offline.
   --tsa-roots FILE   roots of the time-stamping authorities that you trust, PEM,
                      perhaps with intermediate certificates. Without it no
                      time-stamp is checked, and none counts.
+  --sample CONTROL/TEST
+                     verify, then print a sample of the items of one finding to
+                     look at yourself: drawn by a nonce that you choose now that
+                     you hold the pack, or the items you name by record. The
+                     size follows from --confidence and --tolerable (per cent)
+                     unless --size says it
   --json             print the report as JSON
 
 Example:
@@ -68,6 +77,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	rootsFile := fs.String("tsa-roots", "", "")
 	earlier := fs.String("extends", "", "")
 	asJSON := fs.Bool("json", false, "")
+	var own ownSample
+	own.flags(fs)
 	var packs []string
 	for rest := args; ; {
 		if err := fs.Parse(rest); err != nil {
@@ -86,6 +97,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return misuse(stderr, fmt.Sprintf("name one pack, not %d", len(packs)))
 	}
 	o, err := options(*trustFile, *policyFile, *rootsFile)
+	if err == nil {
+		o.Sample, err = own.request()
+	}
+	if err == nil && o.Sample != nil && *earlier != "" {
+		err = errors.New("--sample and --extends are two questions")
+	}
 	if err != nil {
 		return misuse(stderr, err.Error())
 	}
@@ -119,6 +136,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	print(stdout, verdict, rep)
+	if rep.Sample != nil {
+		printSample(stdout, rep.Sample)
+	}
 	return code
 }
 
@@ -212,6 +232,9 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
 	line("findings", "%s; %s cited records, all in the pack; every test has its finding; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
+	if r.Sampled > 0 {
+		line("sampled", "%s in the samples of findings, all drawn again; %s", group(uint64(r.Sampled)), r.SampleSeed)
+	}
 	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
 	line("data", "digest %s", r.Data)
 	line("PDF", "bytes as issued; its wording is not checked")

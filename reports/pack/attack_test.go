@@ -17,7 +17,7 @@ import (
 	"evidenced/evidence/chain"
 )
 
-const sample = "../../testdata/vectors/pack.zip"
+const samplePack = "../../testdata/vectors/pack.zip"
 
 // unpacked is a pack taken apart, to be changed and put together again.
 type unpacked struct {
@@ -27,7 +27,7 @@ type unpacked struct {
 
 func unpack(t testing.TB) *unpacked {
 	t.Helper()
-	b, err := os.ReadFile(sample)
+	b, err := os.ReadFile(samplePack)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,9 +359,8 @@ func checkAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{
-		v.manifest, v.digests, v.checkpoints, v.history, v.wantProofs, v.leaves, v.claimsAndRegisters, v.earlierPacks, v.findings, v.receipts,
-	} {
+	steps := v.steps()
+	for _, step := range steps[:len(steps)-2] { // all but the record that seals the pack, and what is asked for
 		if err := step(); err != nil {
 			if strings.Contains(err.Error(), "keys are not those the log began with") {
 				continue // the one thing the maker himself would have right
@@ -374,7 +373,7 @@ func checkAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) error {
 
 // Each hostile container is refused.
 func TestHostileContainers(t *testing.T) {
-	good, err := os.ReadFile(sample)
+	good, err := os.ReadFile(samplePack)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,7 +455,7 @@ func TestChecksumOfAMemberIsHeld(t *testing.T) {
 
 // Unsafe input never panics, hangs or fills memory.
 func FuzzVerify(f *testing.F) {
-	good, err := os.ReadFile(sample)
+	good, err := os.ReadFile(samplePack)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -38,6 +38,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/claim"
+	"evidenced/evidence/sample"
 )
 
 // Header is the first line of a manifest.
@@ -231,6 +232,8 @@ type content struct {
 type Finding struct {
 	evidence.Finding
 	Items []evidence.Item `json:"items"`
+	// Sample is drawn of a population that is not empty; older packs have none.
+	Sample *sample.Sample `json:"sample,omitempty"`
 }
 
 // Earlier is one line of packs.json.

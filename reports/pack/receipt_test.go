@@ -252,7 +252,7 @@ func TestForgedCosignature(t *testing.T) {
 		o.Policy.Witnesses.Witnesses[i] = same
 	}
 	o.Policy.Witnesses.Quorum, o.Policy.MinRung = 1, 0
-	b, err := os.ReadFile(sample)
+	b, err := os.ReadFile(samplePack)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func FuzzParsePolicy(f *testing.F) {
 
 // Two verified packs are put side by side by hand, to differ in one thing each.
 func TestExtendsAsksForEach(t *testing.T) {
-	b, err := os.ReadFile(sample)
+	b, err := os.ReadFile(samplePack)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func sampleOptions(t testing.TB) Options {
 
 // The first pack ever issued in this format verifies for ever.
 func TestOldSampleVerifies(t *testing.T) {
-	rep, err := VerifyFile(sample, sampleOptions(t))
+	rep, err := VerifyFile(samplePack, sampleOptions(t))
 	if err != nil {
 		t.Fatal(err)
 	}

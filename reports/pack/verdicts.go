@@ -53,7 +53,7 @@ func (v *verifier) findings() error {
 		v.rep.Findings[string(f.Status)]++
 	}
 	v.rep.Cited = len(cited)
-	return nil
+	return v.samples(fs)
 }
 
 // sameItems reports whether part is the items of all with one verdict, in order.

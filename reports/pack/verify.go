@@ -43,9 +43,13 @@ type Report struct {
 	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
 	Findings  map[string]int  `json:"findings"` // by status, recounted
 	Cited     int             `json:"cited"`    // records cited in findings, all present
-	Issued    uint64          `json:"issued"`
-	Between   uint64          `json:"between"` // records between the range and the issue, which the pack does not hold
-	Data      evidence.Hash   `json:"data"`
+	Sampled   int             `json:"sampled"`  // items in the samples of findings, all drawn again
+	// SampleSeed says what their seed is worth; Sample is the one asked for.
+	SampleSeed string        `json:"sample_seed,omitempty"`
+	Sample     *DrawnSample  `json:"sample,omitempty"`
+	Issued     uint64        `json:"issued"`
+	Between    uint64        `json:"between"` // records between the range and the issue, which the pack does not hold
+	Data       evidence.Hash `json:"data"`
 }
 
 // Options is what the auditor brings.
@@ -56,6 +60,8 @@ type Options struct {
 	// trusts; nil: tokens are not checked. TSAIntermediates add no trust.
 	TSARoots         *x509.CertPool
 	TSAIntermediates *x509.CertPool
+	// Sample asks for a sample of the auditor's own; nil for none.
+	Sample *SampleRequest
 }
 
 // ErrSelection says that a pack does not claim to be complete.
@@ -94,8 +100,8 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 // steps are what a verification does, in this order.
 func (v *verifier) steps() []func() error {
 	return []func() error{
-		v.manifest, v.digests, v.checkpoints, v.history, v.wantProofs, v.leaves, v.claimsAndRegisters, v.earlierPacks, v.findings,
-		v.receipts, v.issued, v.enough,
+		v.manifest, v.digests, v.checkpoints, v.history, v.wantProofs, v.leaves, v.claimsAndRegisters, v.earlierPacks, v.receipts,
+		v.findings, v.issued, v.enough,
 	}
 }
 

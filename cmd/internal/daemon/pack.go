@@ -159,7 +159,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Tests(),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Used(),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
@@ -171,7 +171,30 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if b.in.Earlier, err = b.earlier(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.receipts(ctx, log, cp, signed)
+	if err := b.receipts(ctx, log, cp, signed); err != nil {
+		return nil, err
+	}
+	return b, b.sample(cp)
+}
+
+// sample draws a sample of each finding's population, for people to look at,
+// and discloses the source bytes of its items as those of exceptions.
+func (b *packBuild) sample(closing chain.Checkpoint) error {
+	source, random := pack.Randomness(b.in.Receipts, closing.Size)
+	for i := range b.in.Findings {
+		f := &b.in.Findings[i]
+		var err error
+		if f.Sample, err = pack.DrawSample(&f.Finding, pack.NoteHash(closing), source, random); err != nil {
+			return err
+		}
+		if f.Sample == nil {
+			continue
+		}
+		for _, k := range f.Sample.Items {
+			b.in.RawOf = append(append(b.in.RawOf, f.Items[k].Seq), f.Items[k].Also...)
+		}
+	}
+	return nil
 }
 
 // receipts adds what others gave, and says which rung that can reach.
