@@ -83,6 +83,14 @@ const (
 	PackIssued         Kind = "pack.issued"
 	Erasure            Kind = "erasure"
 	IdentityLink       Kind = "identity.link" // two persons of a log are one
+
+	IncidentDeclared Kind = "incident.declared" // the acts of an incident
+	IncidentUpdated  Kind = "incident.updated"
+	IncidentMoment   Kind = "incident.moment"
+	IncidentDecision Kind = "incident.decision"
+	IncidentNotice   Kind = "incident.notice"
+	IncidentContact  Kind = "incident.contact"
+	IncidentClosed   Kind = "incident.closed"
 )
 
 // Info describes a kind.
@@ -177,6 +185,13 @@ func init() {
 		{Kind: Attestation, State: true, Own: true, Says: "a person's word or document on what no source shows, as somebody else approved"},
 		{Kind: PackIssued, Own: true, Says: "an evidence pack was issued"},
 		{Kind: Erasure, Own: true, Lasting: true, Says: "keys of a person or a period were destroyed"},
+		{Kind: IncidentDeclared, Own: true, Says: "an incident was declared"},
+		{Kind: IncidentUpdated, Own: true, Says: "fields of an incident were set"},
+		{Kind: IncidentMoment, Own: true, Says: "when the entity became aware of an incident, as somebody declared"},
+		{Kind: IncidentDecision, Own: true, Says: "an incident was classified, with the working"},
+		{Kind: IncidentNotice, Own: true, Says: "a notification of an incident: sent, received, delayed, asked for"},
+		{Kind: IncidentContact, Own: true, Says: "whom an authority may call about an incident"},
+		{Kind: IncidentClosed, Own: true, Says: "an incident was closed or opened again"},
 		{Kind: IdentityLink, State: true, Own: true, Says: "two persons of different realms are one, as somebody else approved"},
 	} {
 		k.Version = 1

@@ -1,0 +1,366 @@
+package incident
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxPatch is the longest set of fields in one act, in bytes of JSON: a
+// record's content and text both hold it.
+const MaxPatch = 128 << 10
+
+// A Patch sets fields: a JSON object in the shape of Fields, where null takes
+// a field back (RFC 7396). A list is set whole.
+type Patch map[string]any
+
+// ParsePatch reads a patch strictly: one JSON object in UTF-8 whose names are
+// those of Fields, each once, with values of the right type.
+func ParsePatch(data []byte) (Patch, error) {
+	if len(data) > MaxPatch {
+		return nil, fmt.Errorf("fields of %d bytes, at most %d: put long reports beside and name them", len(data), MaxPatch)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	v, err := value(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("more than one JSON document")
+	}
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("want an object of fields")
+	}
+	p := Patch(obj)
+	if err := p.check(reflect.TypeFor[Fields](), obj, ""); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// maxDepth is deeper than any field.
+const maxDepth = 8
+
+// value reads one value and refuses a name that comes twice: encoding/json
+// would take the last.
+func value(dec *json.Decoder, depth int) (any, error) {
+	t, err := dec.Token()
+	if err != nil {
+		return nil, fmt.Errorf("no JSON: %w", err)
+	}
+	d, is := t.(json.Delim)
+	if !is {
+		return t, nil
+	}
+	if depth == maxDepth {
+		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
+	}
+	if d == '[' {
+		list := []any{}
+		for dec.More() {
+			v, err := value(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := dec.Token()
+		return list, err
+	}
+	obj := map[string]any{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("no JSON: %w", err)
+		}
+		key, ok := name.(string)
+		if !ok {
+			return nil, fmt.Errorf("no JSON object")
+		}
+		if _, twice := obj[key]; twice {
+			return nil, fmt.Errorf("%q stands there twice", key)
+		}
+		if obj[key], err = value(dec, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err = dec.Token()
+	return obj, err
+}
+
+// field is one field of the schema.
+type field struct {
+	name string
+	text bool
+	typ  reflect.Type
+}
+
+// fieldsOf lists the fields of a struct, embedded ones among them.
+func fieldsOf(t reflect.Type) []field {
+	var fs []field
+	for f := range t.Fields() {
+		if f.Anonymous {
+			fs = append(fs, fieldsOf(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fs = append(fs, field{name, f.Tag.Get("text") != "", f.Type})
+	}
+	return fs
+}
+
+func fieldOf(t reflect.Type, name string) (field, bool) {
+	fs := fieldsOf(t)
+	i := slices.IndexFunc(fs, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return field{}, false
+	}
+	return fs[i], true
+}
+
+// group reports whether fields of the type are set one by one.
+func group(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ UnmarshalText([]byte) error }]())
+}
+
+// check reports the first name that is no field or value that has another
+// type. Names are said as they stand in Go's quotes: they may be hostile.
+func (p Patch) check(t reflect.Type, obj map[string]any, at string) error {
+	for _, name := range slices.Sorted(maps.Keys(obj)) {
+		path := join(at, name)
+		f, ok := fieldOf(t, name)
+		if !ok {
+			return fmt.Errorf("%q is no field: there are %s", path, names(t, at))
+		}
+		v := obj[name]
+		if v == nil {
+			continue
+		}
+		if group(f.typ) {
+			sub, ok := v.(map[string]any)
+			if !ok {
+				return fmt.Errorf("%s: want an object of fields", path)
+			}
+			if err := p.check(f.typ, sub, path); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := typed(f.typ, v); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// typed reports whether the value fits the type, in words for people.
+func typed(t reflect.Type, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if dec.Decode(reflect.New(t).Interface()) == nil {
+		if s, is := v.(string); is {
+			return plainText(s)
+		}
+		return nil
+	}
+	if s, is := v.(string); is && t == reflect.TypeFor[time.Time]() {
+		return badTime(s)
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	want := map[reflect.Kind]string{
+		reflect.Bool: "yes or no (true, false)", reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Float64: "a number",
+		reflect.String: "text", reflect.Slice: "a list", reflect.Map: "names with whole numbers",
+	}[t.Kind()]
+	if want == "" {
+		want = t.Name()
+	}
+	return fmt.Errorf("%.40s does not fit: want %s", b, want)
+}
+
+// badTime says what is wrong with a time.
+func badTime(s string) error {
+	if _, err := time.Parse("2006-01-02 15:04", s); err == nil {
+		return fmt.Errorf("%q has no time zone: write it as 2026-12-18T18:20:00+01:00", s)
+	}
+	return fmt.Errorf("%.40q is no time that exists: write it as 2026-12-18T17:20:00Z or 2026-12-18T18:20:00+01:00", s)
+}
+
+// plainText refuses control characters that no text needs; everything else is
+// kept as it came and made harmless where it is shown.
+func plainText(s string) error {
+	for _, r := range s {
+		if r == 0 {
+			return fmt.Errorf("text with a NUL character")
+		}
+	}
+	return nil
+}
+
+func join(at, name string) string {
+	if at == "" {
+		return name
+	}
+	return at + "." + name
+}
+
+// names lists the fields of a group.
+func names(t reflect.Type, at string) string {
+	var ns []string
+	for _, f := range fieldsOf(t) {
+		ns = append(ns, join(at, f.name))
+	}
+	return strings.Join(ns, ", ")
+}
+
+// Paths lists every field, groups resolved, and which are free text.
+func Paths() (paths []string, text map[string]bool) {
+	text = map[string]bool{}
+	walkType(reflect.TypeFor[Fields](), "", func(path string, f field) {
+		paths = append(paths, path)
+		if f.text {
+			text[path] = true
+		}
+	})
+	return paths, text
+}
+
+func walkType(t reflect.Type, at string, do func(path string, f field)) {
+	for _, f := range fieldsOf(t) {
+		path := join(at, f.name)
+		if group(f.typ) {
+			walkType(f.typ, path, do)
+			continue
+		}
+		do(path, f)
+	}
+}
+
+// Paths lists the fields that the patch sets or takes back, sorted.
+func (p Patch) Paths() []string {
+	var out []string
+	p.leaves(func(path string, _ field, _ any) { out = append(out, path) })
+	slices.Sort(out)
+	return out
+}
+
+// leaves calls do for every field of the patch. A group that is taken back
+// whole is every field of it.
+func (p Patch) leaves(do func(path string, f field, v any)) {
+	var walk func(t reflect.Type, obj map[string]any, at string)
+	walk = func(t reflect.Type, obj map[string]any, at string) {
+		for name, v := range obj {
+			f, ok := fieldOf(t, name)
+			if !ok {
+				continue
+			}
+			path := join(at, name)
+			switch sub, is := v.(map[string]any); {
+			case !group(f.typ):
+				do(path, f, v)
+			case is:
+				walk(f.typ, sub, path)
+			case v == nil:
+				walkType(f.typ, path, func(path string, f field) { do(path, f, nil) })
+			}
+		}
+	}
+	walk(reflect.TypeFor[Fields](), p, "")
+}
+
+// Split parts the patch into what stands in the content and what stands in the
+// text claim.
+func (p Patch) Split() (content, text Patch) {
+	content, text = Patch{}, Patch{}
+	p.leaves(func(path string, f field, v any) {
+		to := content
+		if f.text {
+			to = text
+		}
+		to.put(path, v)
+	})
+	return content, text
+}
+
+func (p Patch) put(path string, v any) {
+	obj := map[string]any(p)
+	parts := strings.Split(path, ".")
+	for _, name := range parts[:len(parts)-1] {
+		sub, ok := obj[name].(map[string]any)
+		if !ok {
+			sub = map[string]any{}
+			obj[name] = sub
+		}
+		obj = sub
+	}
+	obj[parts[len(parts)-1]] = v
+}
+
+// merge applies the patch to a document.
+func merge(doc map[string]any, p map[string]any) {
+	for name, v := range p {
+		sub, is := v.(map[string]any)
+		if !is {
+			if v == nil {
+				delete(doc, name)
+			} else {
+				doc[name] = v
+			}
+			continue
+		}
+		old, ok := doc[name].(map[string]any)
+		if !ok {
+			old = map[string]any{}
+			doc[name] = old
+		}
+		merge(old, sub)
+	}
+}
+
+// fieldsFrom decodes a merged document.
+func fieldsFrom(doc map[string]any) (Fields, error) {
+	var f Fields
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal(b, &f)
+}
+
+// Mentions reports whether any text or name of the patch holds the word, with
+// no letter, digit or hyphen beside it and whatever its case.
+func (p Patch) Mentions(word string) bool {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return true
+	}
+	s, w := strings.ToLower(string(b)), strings.ToLower(word)
+	inner := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' }
+	for from := 0; ; {
+		i := strings.Index(s[from:], w)
+		if i < 0 {
+			return false
+		}
+		i += from
+		before := i == 0 || !inner(s[i-1])
+		after := i+len(w) == len(s) || !inner(s[i+len(w)])
+		if before && after {
+			return true
+		}
+		from = i + 1
+	}
+}
