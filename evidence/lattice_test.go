@@ -99,18 +99,19 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/trace":    {"evidence evidence/lineage reports", ""},
 
 	"cmd/internal/cli":         {"evidence evidence/problem reports", "github.com/vbauerster/mpb/v8 golang.org/x/term"},
+	"cmd/internal/fieldfile":   {"evidence/problem", "go.yaml.in/yaml/v3"},
 	"cmd/internal/schedule":    {"evidence", "github.com/robfig/cron/v3"},
 	"cmd/internal/telemetry":   {"evidence", "github.com/VictoriaMetrics/metrics"},
 	"cmd/internal/config":      {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/lineage evidence/problem mappings reports reports/coverage reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
-	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings store", ""},
+	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
+	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors " +
-		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
+		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings mappings/deadline reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
-	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/telemetry " +
+	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/telemetry " +
 		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 

@@ -104,9 +104,12 @@ func at(f *Fields, path string) (reflect.Value, bool) {
 	return v, true
 }
 
-// Has reports whether the field is set.
+// Has reports whether the field is set; an empty list says nothing.
 func (f *Fields) Has(path string) bool {
 	v, ok := at(f, path)
+	if k := v.Kind(); ok && (k == reflect.Slice || k == reflect.Map) {
+		return v.Len() > 0
+	}
 	return ok && !v.IsZero()
 }
 

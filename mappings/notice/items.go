@@ -28,6 +28,7 @@ type Item struct {
 	// When decides a condition; its words are said when it cannot be decided.
 	When func(inc *incident.Incident) classify.Answer
 	If   string
+	How  string  // the command that answers it, when no field does
 	need [3]Need // initial, intermediate, final; for others the first alone
 }
 
@@ -36,6 +37,7 @@ type Open struct {
 	Number string   `json:"number"`
 	Name   string   `json:"name"`
 	Fields []string `json:"fields,omitempty"`
+	How    string   `json:"how,omitempty"` // the command that gives it, when no field does
 	Why    string   `json:"why"`
 }
 
@@ -90,7 +92,7 @@ func OpenItems(inc *incident.Incident, stage deadline.Stage) []Open {
 				why += "; what was written cannot be opened any more (" + lost + ")"
 			}
 		}
-		out = append(out, Open{it.Number, it.Name, it.Fields, why})
+		out = append(out, Open{it.Number, it.Name, it.Fields, it.How, why})
 	}
 	return out
 }

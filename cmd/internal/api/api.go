@@ -83,6 +83,7 @@ type World interface {
 	Doctor
 	Retainer
 	Privacy
+	Incidents
 }
 
 // VerifyRequest says what of a log is verified, and against what.
@@ -164,6 +165,7 @@ var Ops = []Op{
 	{"offboard", offboard},
 	{"erase", erase},
 	{"identity-link", linkPeople},
+	{"incident", incidents},
 	{"keyring-backup", backupKeys},
 	{"keyring-rotate", renewKeys},
 }

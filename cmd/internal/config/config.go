@@ -48,6 +48,7 @@ type Config struct {
 	Accounts   Accounts   `yaml:"accounts"`
 	Catalogs   string     `yaml:"catalogs"` // folder of own catalogs beside the built-in ones; "" for none
 	Pack       Pack       `yaml:"pack"`
+	Incidents  Incidents  `yaml:"incidents"`
 	// Anchors are where checkpoints go beside the data directory; left out, a
 	// folder beside it. AnchorsRequired lets no log be signed after a start
 	// before every anchor that can be asked has answered.
@@ -168,6 +169,11 @@ func Default() *Config {
 		Segment:    Segment{Bytes: 1 << 30, Monthly: true},
 		Pack:       Pack{Raw: "exceptions"},
 	}
+}
+
+// Incidents holds what limits of notifications are counted with.
+type Incidents struct {
+	Holidays string `yaml:"holidays"` // file of days off on top of the built-in ones; "" for none
 }
 
 // Load reads, decodes and checks the file. The specs are the types of sources
@@ -315,7 +321,7 @@ func (c *Config) resolve(base string) {
 	if w.File == "" && w.Transit.IsZero() {
 		w.File = filepath.Join(c.Keys.Dir, "wrapping.key")
 	}
-	for _, p := range []*string{&c.DataDir, &c.Keys.Dir, &c.Keys.SignStateDir, &c.Catalogs, &w.File, &w.Transit.TokenFile, &w.Transit.CAFile} {
+	for _, p := range []*string{&c.DataDir, &c.Keys.Dir, &c.Keys.SignStateDir, &c.Catalogs, &c.Incidents.Holidays, &w.File, &w.Transit.TokenFile, &w.Transit.CAFile} {
 		*p = under(base, *p)
 	}
 	c.resolveAnchors(base)

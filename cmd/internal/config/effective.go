@@ -34,6 +34,7 @@ type effective struct {
 	Shared     []string                   `json:"shared_accounts"`
 	Catalogs   string                     `json:"catalogs"`
 	Pack       effectivePack              `json:"pack"`
+	Holidays   string                     `json:"holidays,omitempty"`
 
 	Anchors         map[string]map[string]any `json:"anchors"`
 	AnchorsRequired bool                      `json:"anchors_required"`
@@ -112,6 +113,7 @@ func (c *Config) Effective() []byte {
 		Shared:     hashedAccounts(c.Accounts.Shared),
 		Catalogs:   c.Catalogs,
 		Pack:       effectivePack{c.Pack.Raw, c.Pack.Pseudonymous},
+		Holidays:   c.Incidents.Holidays,
 
 		Anchors:         effectiveAnchors(c.Anchors),
 		AnchorsRequired: c.AnchorsRequired,

@@ -20,6 +20,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/mappings/deadline"
 	"evidenced/store"
 	"evidenced/store/local"
 )
@@ -57,6 +58,9 @@ type Engine struct {
 	receipts receiptsFor // for packs; nil: none
 	began    bool        // what a crash lost was looked for
 	keeping  sync.Mutex  // one backup, rotation, retention or offboarding at a time
+
+	acting    sync.Mutex // one act on an incident at a time
+	calendars *deadline.Calendars
 }
 
 // source is a configured source with its runner.
@@ -88,6 +92,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		user = append(user, os.DirFS(o.Config.Catalogs))
 	}
 	if e.catalog, err = mappings.Load(user...); err != nil {
+		return nil, err
+	}
+	if e.calendars, err = calendarsOf(o.Config); err != nil {
 		return nil, err
 	}
 	if e.rules, err = collectors.NewRules(o.Config.TenantRules()); err != nil {

@@ -1,0 +1,552 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/cmd/internal/cli"
+	"evidenced/evidence"
+	"evidenced/evidence/incident"
+	"evidenced/evidence/problem"
+	"evidenced/mappings/classify"
+	"evidenced/mappings/deadline"
+	"evidenced/mappings/notice"
+)
+
+// Incidents is what a World does for incidents.
+type Incidents interface {
+	// Act hands the tenant's log as it stands to decide and appends what it
+	// returns, all or nothing. No other act on that log comes between. It
+	// returns the records' numbers.
+	Act(ctx context.Context, t evidence.Tenant, decide func(r evidence.Reader) ([]evidence.Draft, error)) ([]uint64, error)
+	// Calendars are the holidays that limits are computed with.
+	Calendars() *deadline.Calendars
+}
+
+// IncidentParams ask for an act on an incident, or for what is known of one.
+// Times are as somebody typed them.
+type IncidentParams struct {
+	Common
+	Act string `json:"act"` // declare, update, classify, clock, notify, contact, close, list, show
+	ID  string `json:"id,omitempty"`
+
+	Reason  string              `json:"reason,omitempty"`
+	Decider string              `json:"decider,omitempty"` // REALM|NATIVEID
+	Fields  json.RawMessage     `json:"fields,omitempty"`
+	Records map[string][]uint64 `json:"records,omitempty"`
+	Affects []string            `json:"affects,omitempty"` // TENANT or TENANT=ROLE,ROLE
+	Resume  bool                `json:"resume,omitempty"`  // declare the parts that are missing
+	PassOn  bool                `json:"pass_on,omitempty"` // to the parts
+
+	Law       string   `json:"law,omitempty"`
+	Aware     string   `json:"aware,omitempty"`
+	Decide    string   `json:"decide,omitempty"`
+	At        string   `json:"at,omitempty"` // of a decision or a close
+	Recurring []string `json:"recurring,omitempty"`
+	DryRun    bool     `json:"dry_run,omitempty"`
+
+	Stage     string        `json:"stage,omitempty"`
+	Sent      string        `json:"sent,omitempty"`
+	Received  string        `json:"received,omitempty"`
+	Delayed   string        `json:"delayed,omitempty"`
+	Requested string        `json:"requested,omitempty"`
+	Channel   string        `json:"channel,omitempty"`
+	Reference string        `json:"reference,omitempty"`
+	File      evidence.Hash `json:"file,omitzero"`
+	Of        uint64        `json:"of,omitempty"`
+
+	Place string `json:"place,omitempty"`
+	Name  string `json:"name,omitempty"`
+	Mail  string `json:"mail,omitempty"`
+	Phone string `json:"phone,omitempty"`
+	Team  bool   `json:"team,omitempty"`
+
+	Reopen bool `json:"reopen,omitempty"`
+	Closed bool `json:"closed,omitempty"` // list closed ones too
+}
+
+// Acted says what an act left in the log.
+type Acted struct {
+	Tenant  evidence.Tenant `json:"tenant"`
+	ID      string          `json:"id"`
+	Act     string          `json:"act"`
+	Records []uint64        `json:"records,omitempty"`
+	Says    []string        `json:"says"`
+	// Parts are those in other tenants' logs.
+	Parts []Acted `json:"parts,omitempty"`
+	// Working is that of a classification.
+	Working *Working `json:"working,omitempty"`
+}
+
+// incidents is the operation: one act, or an answer.
+func incidents(ctx context.Context, c *call) error {
+	var p IncidentParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	if p.Act == "list" {
+		return c.listIncidents(ctx, p)
+	}
+	q, err := c.question(ctx, p.Common)
+	if err != nil {
+		return err
+	}
+	a := &acting{call: c, q: q, p: p}
+	switch p.Act {
+	case "show":
+		return a.show(ctx)
+	case "clock":
+		if p.Aware == "" {
+			return a.clocks(ctx)
+		}
+	}
+	do := map[string]func(context.Context) (*Acted, error){
+		"declare": a.declare, "update": a.update, "classify": a.classify, "clock": a.aware, "notify": a.notify, "contact": a.contact, "close": a.close,
+	}[p.Act]
+	if do == nil {
+		return problem.New(problem.Usage, "incident %.20q", p.Act).WithHint("use declare, update, classify, clock, notify, contact, close, list or show")
+	}
+	res, err := do(ctx)
+	if err != nil {
+		return err
+	}
+	res.Act = p.Act
+	if p.JSON {
+		return c.document(res)
+	}
+	return res.text(&page{w: c.begin(MediaText)}, q)
+}
+
+// acting is one act at work.
+type acting struct {
+	*call
+	q *question
+	p IncidentParams
+}
+
+// who reads the common parameters of all acts.
+func (a *acting) who() (incident.Who, error) {
+	w := incident.Who{By: fmt.Sprintf("uid %d", a.UID), Reason: a.p.Reason}
+	if a.p.Decider == "" {
+		return w, nil
+	}
+	id, err := parseIdentity("--decider", a.p.Decider)
+	w.Decider = &evidence.Person{Realm: id.Realm, NativeID: id.NativeID}
+	return w, err
+}
+
+// at reads a typed time; def stands for none.
+func (a *acting) at(flag, text string, def time.Time) (time.Time, error) {
+	if text == "" {
+		return def, nil
+	}
+	t, err := cli.ParseTime(text, a.q.now, a.q.zone)
+	if err != nil {
+		return t, problem.Wrap(problem.Usage, err, "%s", flag)
+	}
+	return t, nil
+}
+
+// patch reads the fields that were given.
+func (a *acting) patch() (incident.Patch, error) {
+	if len(a.p.Fields) == 0 {
+		return nil, nil
+	}
+	p, err := incident.ParsePatch(a.p.Fields)
+	if err != nil {
+		return nil, problem.Wrap(problem.Usage, err, "fields").WithHint("docs/incidents.md lists every field")
+	}
+	return p, nil
+}
+
+// act loads the incident, lets do make drafts of it, and appends them.
+func (a *acting) act(ctx context.Context, do func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error)) (*Acted, error) {
+	w, err := a.who()
+	if err != nil {
+		return nil, err
+	}
+	if a.p.ID == "" {
+		return nil, missingID(a.q.tenant)
+	}
+	res := &Acted{Tenant: a.q.tenant}
+	res.Records, err = a.Act(ctx, a.q.tenant, func(r evidence.Reader) ([]evidence.Draft, error) {
+		inc, err := incident.Load(ctx, r, a.p.ID)
+		if err != nil {
+			return nil, err
+		}
+		res.ID = inc.ID
+		return do(r, inc, w)
+	})
+	return res, err
+}
+
+func missingID(t evidence.Tenant) error {
+	return problem.New(problem.Usage, "no incident is given").WithHint("evidenced incident list --tenant %s lists them", t)
+}
+
+func (a *acting) update(ctx context.Context) (*Acted, error) {
+	p, err := a.patch()
+	if err != nil {
+		return nil, err
+	}
+	var parts []evidence.IncidentPart
+	res, err := a.act(ctx, func(_ evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		parts = inc.Affected
+		if a.p.PassOn {
+			if len(parts) == 0 {
+				return nil, problem.New(problem.Usage, "incident %s has no parts to pass fields on to", inc.ID)
+			}
+			if err := a.nameless(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		return inc.Update(w, p, a.p.Records, a.q.now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Says = append(res.Says, fmt.Sprintf("%s set", plural(len(p.Paths()), "field")))
+	if a.p.PassOn {
+		err = a.passOn(ctx, res, parts, p)
+	}
+	return res, err
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// passOn sets the fields in the parts too: all but the reporter's own.
+func (a *acting) passOn(ctx context.Context, res *Acted, parts []evidence.IncidentPart, p incident.Patch) error {
+	p = incident.Patch(cloneMap(p))
+	delete(p, "reporter")
+	delete(p, "identity")
+	if len(p.Paths()) == 0 {
+		return problem.New(problem.Usage, "none of these fields is passed on: reporter and identity are each entity's own")
+	}
+	w := incident.Who{By: fmt.Sprintf("uid %d", a.UID)}
+	for _, part := range parts {
+		seqs, err := a.Act(ctx, part.Tenant, func(r evidence.Reader) ([]evidence.Draft, error) {
+			inc, err := incident.Load(ctx, r, part.ID)
+			if err != nil {
+				return nil, err
+			}
+			return inc.Update(w, p, nil, a.q.now)
+		})
+		if err != nil {
+			return problem.Wrap(problem.Incomplete, err, "the home and %s are done, %s is not", plural(len(res.Parts), "part"), part.Tenant)
+		}
+		res.Parts = append(res.Parts, Acted{Tenant: part.Tenant, ID: part.ID, Act: "update", Records: seqs})
+	}
+	return nil
+}
+
+func cloneMap(m map[string]any) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// nameless refuses fields that name a tenant: what is passed on reaches all
+// parts, and no tenant learns of another.
+func (a *acting) nameless(ctx context.Context, p incident.Patch) error {
+	all, err := a.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	p = incident.Patch(cloneMap(p))
+	delete(p, "reporter")
+	delete(p, "identity")
+	for _, t := range all {
+		if !t.IsPseudo() && p.Mentions(t.String()) {
+			return problem.New(problem.Refused, "the fields name %s, and they would reach other tenants' logs", t).
+				WithHint("say it without the tenant's name, or set it in the home alone")
+		}
+	}
+	return nil
+}
+
+func (a *acting) aware(ctx context.Context) (*Acted, error) {
+	at, err := a.at("--aware", a.p.Aware, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	says := []string{fmt.Sprintf("aware for %s since %s", a.p.Law, cli.SayTime(at, a.q.zone))}
+	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		found, limits, err := incident.Candidates(ctx, r, inc, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			says = append(says, fmt.Sprintf("earlier candidate: %s, %s (record %d)", cli.SayTime(f.At, a.q.zone), f.What, f.Seq))
+		}
+		for _, l := range limits {
+			says = append(says, "not looked at: "+l)
+		}
+		d, err := inc.BecomeAware(w, a.p.Law, at, found, a.q.now)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Says = says
+	return res, nil
+}
+
+// Working is a procedure's result with what the evidence offers.
+type Working struct {
+	Law      string                   `json:"law"`
+	Outcome  string                   `json:"procedure"`
+	Decision string                   `json:"decision,omitempty"`
+	Steps    []evidence.IncidentStep  `json:"steps"`
+	Missing  []string                 `json:"missing,omitempty"`
+	Offered  []evidence.IncidentOffer `json:"offered,omitempty"`
+	Version  string                   `json:"version"`
+}
+
+func (a *acting) classify(ctx context.Context) (*Acted, error) {
+	allowed, ok := classify.Decisions[a.p.Law]
+	switch {
+	case !ok:
+		return nil, problem.New(problem.Usage, "--law %.20q", a.p.Law).WithHint("give --law dora, nis2, gdpr or cra")
+	case a.p.Decide != "" && !slices.Contains(allowed, a.p.Decide):
+		return nil, problem.New(problem.Usage, "--decide %.40q is none of %s", a.p.Decide, strings.Join(allowed, ", "))
+	}
+	at, err := a.at("--at", a.p.At, a.q.now)
+	if err != nil {
+		return nil, err
+	}
+	var work Working
+	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		f, err := a.decision(ctx, r, inc)
+		if err != nil {
+			return nil, err
+		}
+		f.At, f.Decision = at, a.p.Decide
+		work = Working{f.Law, f.Procedure, f.Decision, f.Steps, f.Missing, f.Offered, f.Version}
+		if a.p.DryRun {
+			return nil, nil
+		}
+		d, err := inc.Decide(w, f, a.q.now)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Working = &work
+	switch {
+	case a.p.DryRun:
+		res.Says = []string{"nothing is recorded: a dry run"}
+	case a.p.Decide == "":
+		res.Says = []string{"the look is recorded; nobody has decided: give --decide"}
+	default:
+		res.Says = []string{fmt.Sprintf("decided: %s, at %s", a.p.Decide, cli.SayTime(at, a.q.zone))}
+	}
+	return res, nil
+}
+
+// decision runs the procedure on the incident as it stands.
+func (a *acting) decision(ctx context.Context, r evidence.Reader, inc *incident.Incident) (evidence.IncidentDecisionFacts, error) {
+	f := evidence.IncidentDecisionFacts{Law: a.p.Law, Version: classify.Version, Records: inc.Filled}
+	var others []*incident.Fields
+	for _, id := range a.p.Recurring {
+		o, err := incident.Load(ctx, r, id)
+		if err != nil {
+			return f, err
+		}
+		if o.ID == inc.ID {
+			return f, problem.New(problem.Usage, "--recurring names the incident itself")
+		}
+		others, f.Recurring = append(others, &o.Fields), append(f.Recurring, o.ID)
+	}
+	res, err := classify.Run(a.p.Law, &inc.Fields, others)
+	if err != nil {
+		return f, err
+	}
+	f.Procedure, f.Steps, f.Missing = res.Outcome, res.Steps, res.Missing
+	if f.Offered, err = incident.Offers(ctx, r, inc, a.q.now); err != nil {
+		return f, err
+	}
+	f.Inputs, err = inc.Inputs()
+	return f, err
+}
+
+func (a *acting) notify(ctx context.Context) (*Acted, error) {
+	f, err := a.noticeFacts()
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		if f.Act == incident.NoticeSent {
+			if err := a.fix(ctx, r, inc, &f); err != nil {
+				return nil, err
+			}
+		}
+		d, err := inc.Notify(w, f, a.q.now)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Says = a.saysNotice(&f)
+	return res, nil
+}
+
+// noticeFacts reads which act on which stage is meant.
+func (a *acting) noticeFacts() (evidence.IncidentNoticeFacts, error) {
+	f := evidence.IncidentNoticeFacts{Stage: a.p.Stage, Channel: a.p.Channel, Reference: a.p.Reference, File: a.p.File, Of: a.p.Of}
+	if _, ok := deadline.StageLaw(deadline.Stage(f.Stage)); !ok {
+		var names []string
+		for _, s := range deadline.Stages {
+			names = append(names, string(s))
+		}
+		return f, problem.New(problem.Usage, "--stage %.40q is no stage", f.Stage).WithHint("give one of %s", strings.Join(names, ", "))
+	}
+	n := 0
+	for _, x := range []struct{ act, flag, text string }{
+		{incident.NoticeSent, "--sent", a.p.Sent}, {incident.NoticeReceipt, "--received", a.p.Received},
+		{incident.NoticeDelay, "--delayed", a.p.Delayed}, {incident.NoticeRequest, "--requested", a.p.Requested},
+	} {
+		if x.text == "" {
+			continue
+		}
+		n++
+		var err error
+		if f.At, err = a.at(x.flag, x.text, time.Time{}); err != nil {
+			return f, err
+		}
+		f.Act = x.act
+	}
+	if n != 1 {
+		return f, problem.New(problem.Usage, "want exactly one of --sent, --received, --delayed and --requested").WithHint("each is an act of its own; a receipt comes after what was sent")
+	}
+	if f.Act != incident.NoticeReceipt && (f.Reference != "" || !f.File.IsZero() || f.Of != 0) {
+		return f, problem.New(problem.Usage, "--reference, --receipt and --of belong to --received")
+	}
+	return f, nil
+}
+
+// fix puts into the facts what the clock says, the copy and the items that
+// were open.
+func (a *acting) fix(ctx context.Context, r evidence.Reader, inc *incident.Incident, f *evidence.IncidentNoticeFacts) error {
+	stage := deadline.Stage(f.Stage)
+	if len(inc.Sent(f.Stage)) == 0 { // the first filing decides
+		cals := a.Calendars()
+		candidate, err := a.candidate(ctx, r, inc)
+		if err != nil {
+			return err
+		}
+		clocks, _, err := notice.Clocks(inc, cals, candidate, a.q.now)
+		if err != nil {
+			return err
+		}
+		for _, k := range clocks {
+			if k.Stage == stage && !k.From.IsZero() {
+				f.Clock = notice.Fix(k, f.At, cals)
+			}
+		}
+	}
+	f.Open, f.Size = len(notice.OpenItems(inc, stage)), inc.Size
+	var err error
+	_, f.Copy, err = inc.Copy()
+	return err
+}
+
+// candidate is the earliest sign that somebody may have known: it stands in for
+// the laws that nobody has declared awareness for.
+func (a *acting) candidate(ctx context.Context, r evidence.Reader, inc *incident.Incident) (time.Time, error) {
+	found, _, err := incident.Candidates(ctx, r, inc, a.q.now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	first := inc.Fields.Times.Detected
+	if first.IsZero() {
+		first = inc.Declared
+	}
+	for _, f := range found {
+		if f.At.Before(first) {
+			first = f.At
+		}
+	}
+	for law := range inc.Aware {
+		if m, _ := inc.AwareSince(law); m.At.Before(first) {
+			first = m.At
+		}
+	}
+	return first, nil
+}
+
+func (a *acting) saysNotice(f *evidence.IncidentNoticeFacts) []string {
+	at := cli.SayTime(f.At, a.q.zone)
+	switch f.Act {
+	case incident.NoticeReceipt:
+		return []string{fmt.Sprintf("%s is met: its receipt came %s", f.Stage, at)}
+	case incident.NoticeDelay:
+		return []string{fmt.Sprintf("recorded: the authority was told %s that %s cannot keep its limit", at, f.Stage)}
+	case incident.NoticeRequest:
+		return []string{fmt.Sprintf("recorded: %s was asked for %s", f.Stage, at)}
+	}
+	says := []string{fmt.Sprintf("%s was sent %s; it is met when a receipt is recorded", f.Stage, at)}
+	switch k := f.Clock; {
+	case k == nil, k.Latest.IsZero():
+	case k.Late:
+		says = append(says, "LATE: the limit was "+cli.SayTime(k.Latest, a.q.zone)+"; this verdict stays")
+	default:
+		says = append(says, "in time: the limit was "+cli.SayTime(k.Latest, a.q.zone))
+	}
+	if f.Open > 0 {
+		says = append(says, plural(f.Open, "mandatory item")+" open when it was sent: evidenced incident show lists them")
+	}
+	return says
+}
+
+func (a *acting) contact(ctx context.Context) (*Acted, error) {
+	c := evidence.Person{Names: evidence.Names{Display: a.p.Name, Mail: a.p.Mail}}
+	res, err := a.act(ctx, func(_ evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		d, err := inc.SetContact(w, a.p.Place, c, a.p.Phone, a.p.Team, a.q.now)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Says = []string{"the " + a.p.Place + " contact is recorded"}
+	return res, nil
+}
+
+func (a *acting) close(ctx context.Context) (*Acted, error) {
+	at, err := a.at("--at", a.p.At, a.q.now)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		clocks, _, err := notice.Clocks(inc, a.Calendars(), time.Time{}, a.q.now)
+		if err != nil {
+			return nil, err
+		}
+		var open []string
+		for _, k := range clocks {
+			if k.IsOpen() && k.Stage != deadline.DORARecurring && k.Stage != deadline.NIS2Recurring {
+				open = append(open, string(k.Stage))
+			}
+		}
+		d, err := inc.Close(w, at, a.p.Reopen, open, a.q.now)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
+	if a.p.Reopen {
+		res.Says = []string{"open again"}
+	}
+	return res, nil
+}
