@@ -241,8 +241,8 @@ func (p *program) incidentNotify() *cobra.Command {
 		f.StringVar(&r.Received, "received", "", "when its receipt came")
 		f.StringVar(&r.Delayed, "delayed", "", "when the authority was told that the limit cannot be kept; with --reason")
 		f.StringVar(&r.Requested, "requested", "", "when the authority asked for it")
-		f.StringVar(&r.Channel, "channel", "", "how it was sent: a portal, a mail address of the authority")
-		f.StringVar(&r.Reference, "reference", "", "what the authority gave as a receipt")
+		f.StringVar(&r.Channel, "channel", "", "how it was sent: a portal, a mailbox of the authority; recorded, so it must not name a person")
+		f.StringVar(&r.Reference, "reference", "", "what the authority gave as a receipt; recorded, so it must not name a person")
 		f.StringVar(&receipt, "receipt", "", "file of the receipt; its SHA-256 is kept")
 		f.Uint64Var(&r.Of, "of", 0, "record of the sending that the receipt is of (default: the newest)")
 	}, func(r *api.IncidentParams) error {

@@ -260,7 +260,7 @@ func (b *builder) aware(law Law) start {
 		return start{at: at, what: "awareness"}
 	}
 	if !b.c.Candidate.IsZero() {
-		return start{at: b.c.Candidate, what: "awareness, not declared: the earliest candidate in the evidence", provisional: true}
+		return start{at: b.c.Candidate, what: "awareness, not declared: the earliest sign on record", provisional: true}
 	}
 	return start{what: "awareness"}
 }

@@ -402,7 +402,7 @@ func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
 		case k.State == deadline.Waiting:
 			rules = append(rules, "waits for "+k.Start)
 		default:
-			rules = append(rules, "from "+k.Start+" "+cli.SayTime(k.From, a.q.zone))
+			rules = append(rules, "from "+cli.SayTime(k.From, a.q.zone)+", "+k.Start)
 		}
 		for _, r := range k.Due.Rules {
 			mark := ""
@@ -693,7 +693,7 @@ func (w *Working) text(p *page, q *question) {
 	for _, o := range w.Offered {
 		line := fmt.Sprintf("%s: %s", o.What, o.Value)
 		if len(o.Records) > 0 {
-			line += fmt.Sprintf(" (records %s of %d)", numbers(o.Records), o.Count)
+			line += fmt.Sprintf(" (%s: %s)", plural(o.Count, "record"), numbers(o.Records))
 		}
 		if o.Limits != "" {
 			line += "; " + o.Limits
