@@ -134,6 +134,14 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.AccessRead:       facts((*teller).read),
 	evidence.PackIssued:       facts((*teller).pack),
 	evidence.FindingState:     facts((*teller).finding),
+
+	evidence.IncidentDeclared: facts((*teller).incidentDeclared),
+	evidence.IncidentUpdated:  facts((*teller).incidentUpdated),
+	evidence.IncidentMoment:   facts((*teller).incidentMoment),
+	evidence.IncidentDecision: facts((*teller).incidentDecision),
+	evidence.IncidentNotice:   facts((*teller).incidentNotice),
+	evidence.IncidentContact:  facts((*teller).incidentContact),
+	evidence.IncidentClosed:   facts((*teller).incidentClosed),
 }
 
 // facts decodes the facts of a kind and hands them on.
