@@ -1,6 +1,7 @@
 package deadline
 
 import (
+	"slices"
 	"time"
 )
 
@@ -207,7 +208,7 @@ func (c *Clock) IsOpen() bool {
 func Clocks(c Case, now time.Time) []Clock {
 	b := &builder{c: c, now: now.UTC()}
 	for _, law := range Laws {
-		if !has(c.Laws, law) {
+		if !slices.Contains(c.Laws, law) {
 			continue
 		}
 		if why, void := c.Void[law]; void {
@@ -230,16 +231,19 @@ func Clocks(c Case, now time.Time) []Clock {
 			b.contract()
 		}
 	}
+	b.filed()
+	slices.SortStableFunc(b.out, func(x, y Clock) int { return slices.Index(Stages, x.Stage) - slices.Index(Stages, y.Stage) })
 	return b.out
 }
 
-func has(laws []Law, l Law) bool {
-	for _, x := range laws {
-		if x == l {
-			return true
+// filed adds what was sent though no clock asked for it: what is sent needs its
+// receipt too.
+func (b *builder) filed() {
+	for _, f := range b.c.Filings {
+		if !slices.ContainsFunc(b.out, func(k Clock) bool { return k.Stage == f.Stage }) {
+			b.owed(f.Stage, start{what: "nothing: it was sent without being owed"})
 		}
 	}
-	return false
 }
 
 type builder struct {
@@ -314,14 +318,19 @@ func (b *builder) blank(stage Stage, s start, notes []string) Clock {
 	}
 }
 
-// add decides the state of the clock. What was filed keeps the limit and the
-// verdict of then; what the facts of now would give stands beside it.
+// add decides the state of the clock. What was filed first keeps the limit and
+// the verdict of then; what the facts of now would give stands beside it. What
+// was sent last needs its receipt.
 func (b *builder) add(k Clock) {
 	f, sent := b.first(k.Stage)
 	limited := !k.Due.Latest.IsZero()
 	switch {
 	case sent:
-		k.Sent, k.Receipt, k.Late = f.Sent, f.Receipt, f.Late
+		newest, _ := b.last(k.Stage)
+		k.Sent, k.Receipt, k.Late = f.Sent, newest.Receipt, f.Late
+		if !newest.Sent.Equal(f.Sent) {
+			k.Notes = append(k.Notes, "sent again "+newest.Sent.UTC().Format(time.RFC3339))
+		}
 		if limited && !f.Fixed.Latest.IsZero() && !k.Due.Latest.Equal(f.Fixed.Latest) {
 			word := "in time"
 			if k.Due.Late(f.Sent) {
@@ -336,7 +345,7 @@ func (b *builder) add(k Clock) {
 		if f.Late {
 			k.State = MetLate
 		}
-		if f.Receipt.IsZero() {
+		if newest.Receipt.IsZero() {
 			k.State = NoReceipt
 		}
 	case k.From.IsZero():

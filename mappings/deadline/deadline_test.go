@@ -45,7 +45,6 @@ var bank = deadline.NoNoon([]string{"credit_institution"}, "", time.Time{}, time
 type worked struct {
 	name    string
 	state   string
-	laws    []deadline.Law
 	noNoon  deadline.Exception
 	hour    bool
 	trust   bool
@@ -260,6 +259,48 @@ func TestStates(t *testing.T) {
 				t.Errorf("provisional: %v", k.Provisional)
 			}
 		})
+	}
+}
+
+// An update is owed for a recovery that no report could tell yet, and what was
+// sent needs a receipt, also what nobody owed.
+func TestUpdates(t *testing.T) {
+	a := authority(t, "DE")
+	when := func(s string) time.Time { return at(t, a.Zone.String(), s) }
+	sent := func(stage deadline.Stage, s string, received bool) deadline.Filing {
+		f := deadline.Filing{Stage: stage, Sent: when(s)}
+		if received {
+			f.Receipt = f.Sent
+		}
+		return f
+	}
+	before, early, late := sent(deadline.DORAIntermediate, "2026-12-22 12:00", true), sent(deadline.DORAUpdate, "2026-12-23 12:00", true), sent(deadline.DORAUpdate, "2026-12-24 11:30", false)
+	for _, tc := range []struct {
+		name    string
+		recov   string
+		filings []deadline.Filing
+		stage   deadline.Stage
+		want    deadline.State
+	}{
+		{"nobody recovered", "", []deadline.Filing{before}, deadline.DORAUpdate, ""},
+		{"recovered after the report", "2026-12-24 10:00", []deadline.Filing{before}, deadline.DORAUpdate, deadline.Owed},
+		{"recovered before the report", "2026-12-22 10:00", []deadline.Filing{before}, deadline.DORAUpdate, ""},
+		{"an earlier update could not tell it", "2026-12-24 10:00", []deadline.Filing{before, early}, deadline.DORAUpdate, deadline.Owed},
+		{"told, no receipt", "2026-12-24 10:00", []deadline.Filing{before, early, late}, deadline.DORAUpdate, deadline.NoReceipt},
+		{"an update that nobody owed", "", []deadline.Filing{before, late}, deadline.DORAUpdate, deadline.NoReceipt},
+		{"recipients were told", "", []deadline.Filing{sent(deadline.NIS2Recipients, "2026-12-22 12:00", true)}, deadline.NIS2Recipients, deadline.Met},
+		{"sent again, no receipt of it", "", []deadline.Filing{before, sent(deadline.DORAIntermediate, "2026-12-22 13:00", false)}, deadline.DORAIntermediate, deadline.NoReceipt},
+	} {
+		c := deadline.Case{Laws: []deadline.Law{deadline.DORA}, Authority: a, Classified: when("2026-12-19 09:40"), Recovered: when(tc.recov), Filings: tc.filings}
+		var got deadline.State
+		for _, k := range deadline.Clocks(c, when("2026-12-27 10:00")) {
+			if k.Stage == tc.stage {
+				got = k.State
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }
 

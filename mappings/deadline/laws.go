@@ -129,10 +129,16 @@ func (b *builder) update() {
 	if b.c.Recovered.IsZero() {
 		return
 	}
-	if f, ok := b.last(DORAIntermediate, DORAUpdate, DORAFinal); ok && f.Stage != DORAUpdate && !f.Sent.Before(b.c.Recovered) {
-		return // the report that came after tells it
+	s := start{at: b.c.Recovered, what: "recovery of regular activities"}
+	f, ok := b.last(DORAIntermediate, DORAUpdate, DORAFinal)
+	switch told := ok && !f.Sent.Before(b.c.Recovered); {
+	case told && f.Stage == DORAUpdate:
+		b.owed(DORAUpdate, s)
+	case !told: // also when an earlier update was sent: it could not tell this
+		k := b.blank(DORAUpdate, s, nil)
+		k.State = Owed
+		b.out = append(b.out, k)
 	}
-	b.owed(DORAUpdate, start{at: b.c.Recovered, what: "recovery of regular activities"})
 }
 
 func (b *builder) national(d Due) Due {
