@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -35,7 +36,8 @@ func (f *Fields) validate(now time.Time) error {
 }
 
 func (f *Fields) lists() error {
-	for path, l := range lists {
+	for _, path := range slices.Sorted(maps.Keys(lists)) { // the same first fault every time
+		l := lists[path]
 		for _, s := range stringsAt(f, path) {
 			if !slices.Contains(l.Values, s) {
 				return fmt.Errorf("%s: %.60q is not in %s: %s", path, s, l.Name, strings.Join(l.Values, ", "))
@@ -127,10 +129,13 @@ func (f *Fields) codes() error {
 		}
 	}
 	states := strings.Fields(eea)
-	for path, list := range map[string][]string{"reporter.state": {f.Reporter.State}, "place.states": f.Place.States, "place.markets": f.Place.Markets} {
-		for _, s := range list {
+	for _, l := range []struct {
+		path  string
+		codes []string
+	}{{"reporter.state", []string{f.Reporter.State}}, {"place.states", f.Place.States}, {"place.markets", f.Place.Markets}} {
+		for _, s := range l.codes {
 			if s != "" && !slices.Contains(states, s) {
-				return fmt.Errorf("%s: %.10q is no state of the European Economic Area: want an ISO 3166 code such as DE, Greece is GR", path, s)
+				return fmt.Errorf("%s: %.10q is no state of the European Economic Area: want an ISO 3166 code such as DE, Greece is GR", l.path, s)
 			}
 		}
 	}

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"evidenced/cmd/internal/cli"
+	"evidenced/evidence/incident"
+	"evidenced/mappings/deadline"
+	"evidenced/mappings/notice"
+	"evidenced/reports"
+)
+
+// urgency orders the states of open clocks.
+var urgency = map[deadline.State]int{
+	deadline.Overdue: 1, deadline.PastSafe: 2, deadline.NoReceipt: 3, deadline.Owed: 4, deadline.Running: 5, deadline.Waiting: 6,
+}
+
+// urgent returns the open clock that needs somebody first.
+func urgent(clocks []deadline.Clock) *deadline.Clock {
+	var best *deadline.Clock
+	for i := range clocks {
+		k := &clocks[i]
+		if !k.IsOpen() {
+			continue
+		}
+		if best == nil || urgency[k.State] < urgency[best.State] || urgency[k.State] == urgency[best.State] && k.Due.Safe.Before(best.Due.Safe) {
+			best = k
+		}
+	}
+	return best
+}
+
+// word says a clock's state as people do.
+func word(s deadline.State) string {
+	switch s {
+	case deadline.NoReceipt:
+		return "sent, no receipt"
+	case deadline.MetLate:
+		return "met, late"
+	case deadline.PastSafe:
+		return "past safe"
+	case deadline.Void:
+		return "not owed"
+	}
+	return string(s)
+}
+
+// clocks tells every clock of the incident.
+func (a *acting) clocks(ctx context.Context) error {
+	r, inc, err := a.load(ctx)
+	if err != nil {
+		return err
+	}
+	candidate, err := a.candidate(ctx, r, inc)
+	if err != nil {
+		return err
+	}
+	clocks, notes, err := notice.Clocks(inc, a.Calendars(), candidate, a.q.now)
+	if err != nil {
+		return err
+	}
+	if a.p.JSON {
+		return a.document(map[string]any{"tenant": a.q.tenant, "id": inc.ID, "now": a.q.now, "calendars": a.Calendars().Version(), "clocks": clocks, "notes": notes})
+	}
+	p := &page{w: a.begin(MediaText)}
+	if r.Simulated() {
+		p.line(reports.Demonstration)
+	}
+	p.line(a.clockHead(inc, clocks))
+	a.clockTable(p, inc, clocks)
+	a.clockRules(p, clocks)
+	for _, n := range notes {
+		p.line("note: " + reports.Terminal(n))
+	}
+	if len(clocks) > 0 {
+		p.para("", "Calendars: "+a.Calendars().Version()+". Rules marked * were not read at their source. The law's text wins; the entity decides and submits.", a.q.style)
+	}
+	return p.err
+}
+
+// clockHead is the first line: what needs somebody first.
+func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) string {
+	if len(clocks) == 0 {
+		return fmt.Sprintf("No clock runs for incident %s: set reporter.roles, or declare awareness under a law.", inc.ID)
+	}
+	k := urgent(clocks)
+	if k == nil {
+		return fmt.Sprintf("Nothing is owed for incident %s now.", inc.ID)
+	}
+	if k.Stage == deadline.DORAInitial && len(k.Notes) > 0 && k.Sent.IsZero() && (k.State == deadline.Running || k.State == deadline.PastSafe) {
+		if _, major := inc.Major(); !major {
+			return fmt.Sprintf("dora.initial waits for the classification: 4 h from it, and within 24 h of awareness (%s) if that is not over.", cli.SayTime(k.Due.Safe, a.q.zone))
+		}
+	}
+	switch k.State {
+	case deadline.Overdue:
+		return fmt.Sprintf("%s is OVERDUE since %s.", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone))
+	case deadline.PastSafe:
+		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s (%s left).", k.Stage, a.end(inc, k.Due), left(k.Due.Latest.Sub(a.q.now)))
+	case deadline.NoReceipt:
+		return fmt.Sprintf("%s was sent and has no receipt: it is not met.", k.Stage)
+	case deadline.Owed:
+		return fmt.Sprintf("%s is owed without undue delay since %s.", k.Stage, cli.SayTime(k.From, a.q.zone))
+	case deadline.Waiting:
+		return fmt.Sprintf("%s waits for %s.", k.Stage, k.Start)
+	}
+	return fmt.Sprintf("%s is next, by %s (%s left).", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), left(k.Due.Safe.Sub(a.q.now)))
+}
+
+// zoneOf is where the authority's days end.
+func (a *acting) zoneOf(inc *incident.Incident) *time.Location {
+	rep := inc.Fields.Reporter
+	if rep.Zone != "" {
+		if z, err := time.LoadLocation(rep.Zone); err == nil {
+			return z
+		}
+	}
+	if z, err := a.Calendars().Zone(rep.State); rep.State != "" && err == nil {
+		return z
+	}
+	return time.UTC
+}
+
+// end says a latest instant in the authority's zone; the end of a day is that
+// day's.
+func (a *acting) end(inc *incident.Incident, d deadline.Due) string {
+	z := a.zoneOf(inc)
+	if d.EndOfDay {
+		return d.Latest.In(z).Add(-time.Nanosecond).Format("Mon 2 Jan 2006") + " 24:00"
+	}
+	return d.Latest.In(z).Format("Mon 2 Jan 2006 15:04")
+}
+
+func left(d time.Duration) string {
+	switch h := int(d / time.Hour); {
+	case d < 0:
+		return "none"
+	case h >= 48:
+		return fmt.Sprintf("%d d %d h", h/24, h%24)
+	case h > 0:
+		return fmt.Sprintf("%d h %02d min", h, int(d/time.Minute)%60)
+	}
+	return fmt.Sprintf("%d min", int(d/time.Minute))
+}
+
+func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.Clock) {
+	if len(clocks) == 0 || p.err != nil {
+		return
+	}
+	z := a.zoneOf(inc)
+	t := reports.Table{Columns: []reports.Column{{Title: "STAGE", Keep: true}, {Title: "STATE", Keep: true},
+		{Title: "SAFE (" + z.String() + ")", Keep: true}, {Title: "LATEST", Keep: true}, {Title: "LEFT", Keep: true}, {Title: "SENT", Keep: true}}}
+	for i := range clocks {
+		k := &clocks[i]
+		safe, latest, rest, sent := "", "", "", ""
+		if !k.Due.Safe.IsZero() {
+			safe, latest = k.Due.Safe.In(z).Format("Mon 2 Jan 2006 15:04"), a.end(inc, k.Due)
+			if k.Sent.IsZero() && k.IsOpen() {
+				rest = left(k.Due.Safe.Sub(a.q.now))
+			}
+		} else if k.State == deadline.Owed {
+			safe = "at once"
+		}
+		if !k.Sent.IsZero() {
+			sent = k.Sent.In(z).Format("Mon 2 Jan 2006 15:04")
+		}
+		state := word(k.State)
+		if k.Late && k.State == deadline.NoReceipt {
+			state += ", late"
+		}
+		paint := map[deadline.State]func(string) string{deadline.Overdue: a.q.style.Bad, deadline.PastSafe: a.q.style.Warn, deadline.NoReceipt: a.q.style.Warn, deadline.Void: a.q.style.Dim}[k.State]
+		t.PaintedRow(paint, string(k.Stage), state, safe, latest, rest, sent)
+	}
+	p.err = t.Write(p.w, a.q.style)
+}
+
+// clockRules names the rules of each limit.
+func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
+	p.line("")
+	for _, k := range clocks {
+		if k.State == deadline.Void || k.State == deadline.OnRequest {
+			continue
+		}
+		rules := make([]string, 0, len(k.Due.Rules)+1)
+		switch {
+		case k.State == deadline.Waiting:
+			rules = append(rules, "waits for "+k.Start)
+		default:
+			rules = append(rules, "from "+cli.SayTime(k.From, a.q.zone)+", "+k.Start)
+		}
+		for _, r := range k.Due.Rules {
+			mark := ""
+			if r.Unverified {
+				mark = "*"
+			}
+			rules = append(rules, r.Article+mark+" "+r.Says)
+		}
+		if len(k.Due.Rules) == 0 {
+			rules = append(rules, k.Article+" "+k.Says)
+		}
+		p.para(fmt.Sprintf("%-18s ", k.Stage), strings.Join(rules, "; "), a.q.style)
+		for _, n := range k.Notes {
+			p.para("                   ", "note: "+n, a.q.style)
+		}
+		if !k.Delay.IsZero() {
+			p.line("                   the authority was told of the delay " + cli.SayTime(k.Delay, a.q.zone))
+		}
+	}
+}
