@@ -106,6 +106,16 @@ func at(f *Fields, path string) (reflect.Value, bool) {
 	return v, true
 }
 
+// Value returns the field's value; nil when it is not set, or there is none of
+// that path.
+func (f *Fields) Value(path string) any {
+	if !f.Has(path) {
+		return nil
+	}
+	v, _ := at(f, path)
+	return v.Interface()
+}
+
 // Has reports whether the field is set; an empty list says nothing.
 func (f *Fields) Has(path string) bool {
 	v, ok := at(f, path)

@@ -41,6 +41,9 @@ type Open struct {
 	Why    string   `json:"why"`
 }
 
+// NeedAt says whether the stage of a column asks for the item.
+func (it *Item) NeedAt(column int) Need { return it.need[column] }
+
 // Answered reports whether the record or the acts answer the item.
 func (it *Item) Answered(inc *incident.Incident) bool {
 	if it.Acts != nil {

@@ -1,0 +1,165 @@
+package filing
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/reports"
+)
+
+// CSVHeader names the columns of CSV.
+var CSVHeader = []string{"number", "field", "need", "value", "open", "property", "set_by", "evidence"}
+
+// CSV writes a row for each field, by its number, for portals and forms that
+// are filled by hand.
+func (f *Filing) CSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	if err := c.Write(CSVHeader); err != nil {
+		return err
+	}
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		row := []string{x.Number, x.Name, x.Need, reports.CSV(Words(x.Value)), f.openBecause(x.Number, x.Name), x.Property, numbers(x.Set), numbers(x.Evidence)}
+		if err := c.Write(row); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func (f *Filing) openBecause(number, name string) string {
+	for _, o := range f.Open {
+		if o.Number == number && o.Name == name {
+			return o.Why
+		}
+	}
+	return ""
+}
+
+func numbers(seqs []uint64) string {
+	var out []string
+	for _, s := range seqs {
+		out = append(out, strconv.FormatUint(s, 10))
+	}
+	return strings.Join(out, " ")
+}
+
+// Text writes the filing for people at a terminal.
+func (f *Filing) Text(w io.Writer, style reports.Style) error {
+	p := &lines{w: w}
+	p.put("%s", style.Bold(fmt.Sprintf("%s of %s, for %s (%s)", f.Stage, reports.Terminal(f.Incident), f.Tenant, f.Article)))
+	p.put("%s; as known at log size %d", f.Says, f.Size)
+	if f.Demo {
+		p.put("%s", style.Bad(reports.Demonstration))
+	}
+	p.put("")
+	group := ""
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		if g, _, _ := strings.Cut(x.Number, "."); g != group {
+			if group != "" {
+				p.put("")
+			}
+			group = g
+		}
+		value, mark, paint := reports.Terminal(Words(x.Value)), " ", func(s string) string { return s }
+		if x.Value == nil {
+			why := f.openBecause(x.Number, x.Name)
+			if why == "" {
+				continue
+			}
+			value, mark, paint = "OPEN: "+why, "!", style.Warn
+		}
+		head := fmt.Sprintf("%s%-6s %-42s ", mark, x.Number, reports.Shorten(x.Name, 42))
+		for k, l := range reports.Wrap(value, max(30, style.Columns()-len(head))) {
+			if k > 0 {
+				head = strings.Repeat(" ", len(head))
+			}
+			p.put("%s%s", head, paint(l))
+		}
+	}
+	p.put("")
+	for _, c := range f.Checks {
+		p.put("%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
+	}
+	p.put("%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
+	p.put("copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
+	return p.err
+}
+
+func checkCount(cs []Check) string {
+	errs := 0
+	for _, c := range cs {
+		if c.Grade == Error {
+			errs++
+		}
+	}
+	return fmt.Sprintf("%s, %s", reports.Count(errs, "error"), reports.Count(len(cs)-errs, "warning"))
+}
+
+type lines struct {
+	w   io.Writer
+	err error
+}
+
+func (l *lines) put(format string, args ...any) {
+	if l.err == nil {
+		_, l.err = fmt.Fprintf(l.w, format+"\n", args...)
+	}
+}
+
+// groupTitles name the parts of the annex to 2025/302.
+var groupTitles = map[string]string{"1": "General information", "2": "Initial notification", "3": "Intermediate report", "4": "Final report"}
+
+// Document returns the filing as a document of numbered fields, to be drawn.
+func (f *Filing) Document(program string) *reports.FormDoc {
+	d := &reports.FormDoc{
+		Title: fmt.Sprintf("%s, incident %s", f.Stage, f.Incident), Lead: f.Says + " (" + f.Article + ")", Owner: f.Tenant.String(), Program: program, Generated: f.Made,
+		Facts: [][2]string{
+			{"Incident", f.Incident}, {"Made", evidence.FormatTime(f.Made)}, {"As known at", fmt.Sprintf("log size %d of %s", f.Size, f.Origin)}, {"Copy (SHA-256)", f.Copy.String()},
+		},
+		Foot: "Prepared by evidenced. The entity decides, submits and stays responsible; no authority's acceptance is promised.",
+	}
+	if f.Demo {
+		d.Marks = append(d.Marks, "DEMONSTRATION")
+	}
+	if len(f.Open) > 0 {
+		d.Marks = append(d.Marks, "DRAFT")
+	}
+	for _, c := range f.Checks {
+		d.Checks = append(d.Checks, reports.FormCheck{Number: c.Number, Bad: c.Grade == Error, Says: c.Says})
+	}
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		head, _, _ := strings.Cut(x.Number, ".")
+		title, ok := groupTitles[head]
+		if !ok || len(f.Fields) < 70 {
+			title = "What the article asks for"
+		}
+		if n := len(d.Groups); n == 0 || d.Groups[n-1].Title != title {
+			d.Groups = append(d.Groups, reports.FormGroup{Title: title})
+		}
+		row := reports.FormRow{Number: x.Number, Name: x.Name, Value: Words(x.Value)}
+		if x.Value == nil {
+			row.Open = f.openBecause(x.Number, x.Name)
+			if row.Open == "" && x.Need == "not asked for" {
+				continue
+			}
+		}
+		if len(x.Evidence) > 0 {
+			row.From = "filled from records " + numbers(x.Evidence)
+		} else if len(x.Set) > 0 {
+			row.From = "set by records " + numbers(x.Set)
+		}
+		g := &d.Groups[len(d.Groups)-1]
+		g.Rows = append(g.Rows, row)
+	}
+	d.Groups = slices.DeleteFunc(d.Groups, func(g reports.FormGroup) bool { return len(g.Rows) == 0 })
+	return d
+}
