@@ -91,6 +91,7 @@ var lattice = map[string]struct{ ours, others string }{
 
 	"reports":          {"evidence", ""},
 	"reports/coverage": {"evidence reports", ""},
+	"reports/filing":   {"evidence evidence/incident evidence/problem mappings/classify mappings/deadline mappings/notice reports", ""},
 	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
 	"reports/people":   {"evidence reports reports/timeline", ""},
@@ -104,7 +105,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/telemetry":   {"evidence", "github.com/VictoriaMetrics/metrics"},
 	"cmd/internal/config":      {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
+	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/pdf reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors " +
 		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings mappings/deadline reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},

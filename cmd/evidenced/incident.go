@@ -27,7 +27,7 @@ func (p *program) incidentCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(p.incidentDeclare(), p.incidentUpdate(), p.incidentClassify(), p.incidentClock(), p.incidentNotify(),
-		p.incidentContact(), p.incidentClose(), p.incidentList(), p.incidentShow())
+		p.incidentContact(), p.incidentClose(), p.incidentList(), p.incidentShow(), p.incidentExport())
 	return cmd
 }
 

@@ -166,6 +166,7 @@ var Ops = []Op{
 	{"erase", erase},
 	{"identity-link", linkPeople},
 	{"incident", incidents},
+	{"incident-export", exportIncident},
 	{"keyring-backup", backupKeys},
 	{"keyring-rotate", renewKeys},
 }
@@ -274,5 +275,6 @@ const (
 	MediaLines = "application/jsonl"
 	MediaCSV   = "text/csv; charset=utf-8"
 	MediaHTML  = "text/html; charset=utf-8"
+	MediaPDF   = "application/pdf"
 	MediaZip   = "application/zip"
 )

@@ -1,0 +1,68 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/api/apitest"
+	"evidenced/reports/filing"
+)
+
+// What is filed is what was said, in every form; what nobody said is open.
+func TestIncidentExport(t *testing.T) {
+	w := apitest.New()
+	d := desk{t, w}
+	p := in("tenant-7", "declare")
+	p.Fields, p.Reason = json.RawMessage(friday), "alarm"
+	id, _ := d.declared(p)
+	c := in("tenant-7", "contact")
+	c.ID, c.Place, c.Name, c.Mail, c.Phone = id, "primary", "Incident desk", "desk@insurance.example", "+49 30 5550100"
+	d.must(c)
+	ask := func(change func(*api.ExportParams)) (string, string, error) {
+		t.Helper()
+		q := api.ExportParams{Common: api.Common{Tenant: "tenant-7"}, ID: id, Stage: "dora.initial"}
+		if change != nil {
+			change(&q)
+		}
+		var got collected
+		open := func(context.Context) (api.World, func() error, error) { return w, func() error { return nil }, nil }
+		err := (&api.Client{Socket: func() string { return "" }, Open: open}).Call(t.Context(), "incident-export", q, got.out())
+		return got.String(), got.media, err
+	}
+	for form, want := range map[string]struct{ media, says string }{
+		"":          {api.MediaText, "OPEN: mandatory"},
+		"text":      {api.MediaText, "Made-up Insurance"},
+		"csv":       {api.MediaCSV, "2.1,incident reference code of the entity,mandatory,INC-1"},
+		"json":      {api.MediaJSON, `"format": "evidenced-filing/v1"`},
+		"dora-json": {api.MediaJSON, `"phone": "+49 30 5550100"`},
+		"pdf":       {api.MediaPDF, "%PDF-"},
+	} {
+		got, media, err := ask(func(q *api.ExportParams) { q.Form = form })
+		if err != nil || media != want.media || !strings.Contains(got, want.says) {
+			t.Errorf("form %q: %s, %v, and no %q in\n%.600s", form, media, err, want.says, got)
+		}
+	}
+	text, _, err := ask(func(q *api.ExportParams) { q.Form = "json"; q.Stage = "gdpr.authority" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := filing.Read([]byte(text))
+	if err != nil || back.Incident != id || back.Record.Identity.Reference != "INC-1" {
+		t.Errorf("reads back as %+v, %v", back, err)
+	}
+	for name, bad := range map[string]func(*api.ExportParams){
+		"no such stage":   func(q *api.ExportParams) { q.Stage = "dora.later" },
+		"no such form":    func(q *api.ExportParams) { q.Form = "docx" },
+		"no such profile": func(q *api.ExportParams) { q.Form, q.Profile = "dora-json", "9" },
+		"other law":       func(q *api.ExportParams) { q.Form, q.Stage = "dora-json", "gdpr.authority" },
+		"no such id":      func(q *api.ExportParams) { q.ID = "zzzzzzzz" },
+		"other tenant":    func(q *api.ExportParams) { q.Tenant = "tenant-8" },
+	} {
+		if got, _, err := ask(bad); err == nil || got != "" {
+			t.Errorf("%s: got %.80q and error %v, want an error alone", name, got, err)
+		}
+	}
+}
