@@ -32,9 +32,10 @@ var schedulesView = &view{
 			{Name: "location", Type: "string", Doc: "storage location it names; empty: the default one"},
 			{Name: "cron", Type: "string", Doc: "when it runs, at the end"},
 			{Name: "paused", Type: "bool", Doc: "paused at the end of the period or when it went"},
+			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed, up to the end of the period, nobody saw backups"},
 			{Name: "completed", Type: "int", Doc: "backups that count, begun in the period"},
 			{Name: "partial", Type: "int", Doc: "backups of the period that ended and do not count"},
-			{Name: "interval", Type: "duration", Optional: true, Doc: "longest pause that its cron leaves, of the forms in force during the worst gap; missing where a cron cannot be read"},
+			{Name: "interval", Type: "duration", Optional: true, Doc: "longest pause that its cron leaves around the worst gap, of the forms in force during it; missing where a cron cannot be read"},
 			{Name: "worst_gap", Type: "duration", Doc: "the part of a gap that was seen without a blind window in it, worst against the interval"},
 			{Name: "worst_possible_gap", Type: "duration", Doc: "as worst_gap, counting blind windows as without a backup, and leaving out backups that may be another cluster's"},
 			{Name: "possible_interval", Type: "duration", Optional: true, Doc: "the interval that belongs to worst_possible_gap"},
@@ -69,10 +70,10 @@ func buildSchedules(ctx context.Context, s *scene, yield func(*item) error) erro
 	if err != nil {
 		return err
 	}
-	intervals := map[string]time.Duration{}
+	plans := map[string]cron.Schedule{}
 	var its []*item
 	err = perSubject(flat, func(sts []stretch[evidence.ScheduleFacts]) error {
-		its = append(its, s.scheduleItem(back, sts, runs, intervals))
+		its = append(its, s.scheduleItem(back, sts, runs, plans))
 		return nil
 	})
 	if err != nil {
@@ -84,15 +85,18 @@ func buildSchedules(ctx context.Context, s *scene, yield func(*item) error) erro
 // seeingBack returns the scene with a period that begins d earlier, and with
 // the coverage of that.
 func (s *scene) seeingBack(ctx context.Context, d time.Duration) (*scene, error) {
+	if s.joins.wide == nil {
+		all, err := evidence.LoadCoverage(ctx, s.reader, evidence.Period{})
+		if err != nil {
+			return nil, err
+		}
+		wide := *s.cover
+		wide.all = all
+		s.joins.wide = &wide
+	}
 	back := *s
 	back.period.From = s.period.From.Add(-d)
-	cov, err := evidence.LoadCoverage(ctx, s.reader, back.period)
-	if err != nil {
-		return nil, err
-	}
-	wide := *s.cover
-	wide.all = cov
-	back.cover = &wide
+	back.cover = s.joins.wide
 	return &back, nil
 }
 
@@ -132,7 +136,7 @@ func wholeBackup(f *evidence.BackupFacts) bool {
 	return f.Terminal && f.Phase == "Completed" && f.Errors == 0 && all(f.Snapshots) && all(f.Operations) && (f.Hooks == nil || f.Hooks.Failed == 0)
 }
 
-func (s *scene) scheduleItem(back *scene, sts []stretch[evidence.ScheduleFacts], runs *runLog, intervals map[string]time.Duration) *item {
+func (s *scene) scheduleItem(back *scene, sts []stretch[evidence.ScheduleFacts], runs *runLog, plans map[string]cron.Schedule) *item {
 	last, _ := newestOf(sts)
 	f := &last.facts
 	key := scheduleKey(f.Cluster, f.Namespace, f.Name)
@@ -150,7 +154,8 @@ func (s *scene) scheduleItem(back *scene, sts []stretch[evidence.ScheduleFacts],
 		}
 	}
 	it.set("completed", completed).set("partial", partial)
-	g := gaps{s: s, back: back, sts: sts, intervals: intervals}
+	g := gaps{s: s, sts: sts, plans: plans, blind: back.cover.blind(last.source, evidence.BackupRun, back.period)}
+	it.set("blind", g.blindIn(sts[0].from, last.end(s.period)))
 	sure := g.worst(runs.points[key], true)
 	possible := g.worst(runs.points[key], false)
 	it.set("worst_gap", sure.length).set("worst_possible_gap", possible.length)
@@ -170,6 +175,12 @@ func (s *scene) scheduleItem(back *scene, sts []stretch[evidence.ScheduleFacts],
 	return it
 }
 
+// blindIn reports whether nobody saw backups for a part of the time, up to the
+// end of the period.
+func (g *gaps) blindIn(from, to time.Time) bool {
+	return slices.ContainsFunc(g.blind, (evidence.Period{From: from, To: to}).Overlaps)
+}
+
 // gap is one stretch without a completed backup.
 type gap struct {
 	from     time.Time
@@ -180,9 +191,10 @@ type gap struct {
 
 // gaps finds the gaps of one schedule.
 type gaps struct {
-	s, back   *scene
-	sts       []stretch[evidence.ScheduleFacts]
-	intervals map[string]time.Duration
+	s     *scene
+	sts   []stretch[evidence.ScheduleFacts]
+	blind []evidence.Period // in which nobody saw backups
+	plans map[string]cron.Schedule
 }
 
 // worst returns the gap that is longest against its interval. Of a sure one
@@ -235,7 +247,7 @@ func (g *gaps) measure(from, to time.Time, sure bool) gap {
 	out := gap{from: from, length: max(0, to.Sub(from))}
 	if sure && out.length > 0 {
 		out.length = 0
-		for _, seen := range p.Subtract(g.back.cover.blind(g.sts[0].source, evidence.BackupRun, p)) {
+		for _, seen := range p.Subtract(g.blind) {
 			if d := seen.Duration(); d > out.length {
 				out.length, out.from = d, seen.From
 			}
@@ -243,10 +255,10 @@ func (g *gaps) measure(from, to time.Time, sure bool) gap {
 	}
 	for i := range g.sts {
 		st := &g.sts[i]
-		if !(evidence.Period{From: st.from, To: st.end(g.s.period)}).Overlaps(p) {
+		if st.from.After(to) || st.end(g.s.period).Before(from) {
 			continue
 		}
-		d := g.interval(st.facts.Cron)
+		d := g.pause(st.facts.Cron, from, to)
 		if d == 0 {
 			out.interval = 0
 			return out
@@ -256,41 +268,58 @@ func (g *gaps) measure(from, to time.Time, sure bool) gap {
 	return out
 }
 
-// interval returns the longest pause that a cron expression leaves between two
-// runs, over a year or 12,000 runs; 0 when it cannot be read or never runs.
-func (g *gaps) interval(text string) time.Duration {
-	if d, ok := g.intervals[text]; ok {
-		return d
+// pause returns the longest pause that a cron leaves between two runs around a
+// gap; 0 when it cannot be read or never runs.
+func (g *gaps) pause(text string, from, to time.Time) time.Duration {
+	plan, ok := g.plans[text]
+	if !ok {
+		plan = readCron(text)
+		g.plans[text] = plan
 	}
-	d := longestPause(text, g.s.period.From)
-	g.intervals[text] = d
-	return d
+	if plan == nil {
+		return 0
+	}
+	return longestPause(plan, from, to)
 }
 
-func longestPause(text string, from time.Time) (longest time.Duration) {
+// readCron reads a schedule's times; nil when that cannot be done.
+func readCron(text string) (plan cron.Schedule) {
 	// The parser is known to panic on odd input, and this text is a source's.
 	defer func() {
 		if recover() != nil {
-			longest = 0
+			plan = nil
 		}
 	}()
 	if len(text) > 256 {
-		return 0
+		return nil
 	}
 	plan, err := cron.ParseStandard(text)
 	if err != nil {
-		return 0
+		return nil
 	}
+	return plan
+}
+
+// maxRuns bounds how many runs of a schedule are laid out for one gap.
+const maxRuns = 12_000
+
+// longestPause lays out the runs around a gap, from as long before it as it is
+// long to the first one behind it: a pause in another season, such as a night
+// that summer time leaves out, says nothing about this one.
+func longestPause(plan cron.Schedule, from, to time.Time) (longest time.Duration) {
 	if every, ok := plan.(cron.ConstantDelaySchedule); ok {
 		return every.Delay
 	}
-	t := plan.Next(from.UTC())
-	for n, stop := 0, from.AddDate(1, 0, 0); n < 12_000 && !t.IsZero() && t.Before(stop); n++ {
+	t := plan.Next(from.Add(from.Sub(to)).Add(-time.Second).UTC())
+	for range maxRuns {
 		next := plan.Next(t)
-		if next.IsZero() {
+		if t.IsZero() || next.IsZero() {
 			return longest
 		}
 		longest = max(longest, next.Sub(t))
+		if !next.Before(to) {
+			return longest
+		}
 		t = next
 	}
 	return longest
@@ -310,6 +339,7 @@ var locationsView = &view{
 			{Name: "region", Type: "string", Optional: true, Doc: "region it names, at the end"},
 			{Name: "reachable", Type: "bool", Optional: true, Doc: "it could be reached, at the end of the period or when it went"},
 			{Name: "longest_unreachable", Type: "duration", Doc: "longest stretch in which it was seen out of reach, without a blind window in it"},
+			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed in the period nobody looked at it"},
 			{Name: "longest_possible_unreachable", Type: "duration", Doc: "as longest_unreachable, counting blind windows and unknown states as out of reach"},
 			{Name: "other_region", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.RuntimeNode}, Doc: "no node of the cluster was in its region in the period; missing where a region is not known"},
 		},
@@ -394,7 +424,7 @@ func (s *scene) locationItem(sts []stretch[evidence.LocationFacts], nodes map[st
 		}
 		return unknown
 	})
-	it.set("longest_unreachable", out.sure).set("longest_possible_unreachable", out.possible)
+	it.set("blind", out.blind).set("longest_unreachable", out.sure).set("longest_possible_unreachable", out.possible)
 	if out.sure > 0 {
 		it.why["longest_unreachable"] = fmt.Sprintf("out of reach for %s from %s", human(out.sure), evidence.FormatTime(out.from))
 		it.front(out.seqs...)
@@ -438,7 +468,7 @@ var backupsView = &view{
 	View: View{
 		Name: "backups",
 		Doc: "Backups that were kept at some time in the period: one item for each, whenever it was made. " +
-			"A backup is gone when the source told of its deletion.",
+			"A backup is gone when the source told of its deletion. One that expired before the period, and whose deletion may have gone unseen before it, is left out.",
 		Kinds: []evidence.Kind{evidence.BackupRun},
 		Fields: []Field{
 			{Name: "name", Type: "string", Doc: "namespace and name of the backup"},
@@ -449,7 +479,8 @@ var backupsView = &view{
 			{Name: "expires", Type: "timestamp", Optional: true, Doc: "when it is due to go"},
 			{Name: "deleted", Type: "string", Doc: "how it went: expired, requested or unexplained; empty while it is not known to be gone"},
 			{Name: "stuck", Type: "bool", Doc: "the tool says that it could not delete it after its expiry"},
-			{Name: "past_expiry", Type: "duration", Optional: true, Doc: "how long it was there after its expiry, at most to the end of the period; zero before that. Missing where it may have gone unseen"},
+			{Name: "past_expiry", Type: "duration", Optional: true, Doc: "how long it surely was there after its expiry, at most to the end of the period; zero before that. Missing where no expiry is named"},
+			{Name: "possible_past_expiry", Type: "duration", Optional: true, Doc: "as past_expiry, where its deletion may have gone unseen"},
 		},
 	},
 	build: buildBackups,
@@ -476,32 +507,38 @@ func buildBackups(ctx context.Context, s *scene, yield func(*item) error) error 
 		if f.GCFailure != "" && f.DeletedAt.IsZero() {
 			it.why["stuck"] = "the tool could not delete it: " + short(f.GCFailure)
 		}
-		back.pastExpiry(it, r.Source, &f)
+		sure, possible := back.pastExpiry(it, r, &f)
+		if sure == 0 && possible > 0 && f.ExpiresAt.Before(s.period.From) && !back.watched(r.Source, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: s.period.From}) {
+			return nil // it may have gone long ago
+		}
 		return yield(it)
 	}, evidence.BackupRun)
 }
 
 // pastExpiry says how long a backup was there after its expiry. That nobody
-// told of its deletion counts only where a watch would have.
-func (s *scene) pastExpiry(it *item, id evidence.SourceID, f *evidence.BackupFacts) {
+// told of its deletion shows that it is there only where a watch would have.
+func (s *scene) pastExpiry(it *item, r *evidence.Record, f *evidence.BackupFacts) (sure, possible time.Duration) {
 	if f.ExpiresAt.IsZero() {
-		it.lacks("expires", "the source names no expiry").lacks("past_expiry", "the source names no expiry")
-		return
+		it.lacks("expires", "the source names no expiry")
+		it.lacks("past_expiry", "the source names no expiry").lacks("possible_past_expiry", "the source names no expiry")
+		return 0, 0
 	}
-	it.set("expires", f.ExpiresAt.UTC())
-	end := s.period.To
-	switch {
+	end, seen := s.period.To, f.ExpiresAt
+	switch look := earlier(s.cover.lastLook(r.Source, evidence.BackupRun, s.period.To), s.period.To); {
 	case !f.DeletedAt.IsZero():
 		end = earlier(f.DeletedAt, end)
-	case f.GCFailure == "" && f.ExpiresAt.Before(end) && !s.watched(id, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: end}):
-		it.lacks("past_expiry", "it expired at "+evidence.FormatTime(f.ExpiresAt)+", and its deletion may have gone unseen")
-		return
+		seen = end
+	case look.After(f.ExpiresAt) && s.watched(r.Source, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: look}):
+		seen = look
+	case f.GCFailure != "":
+		seen = earlier(r.Observed, end) // it says of itself that it is still there
 	}
-	d := max(0, end.Sub(f.ExpiresAt))
-	it.set("past_expiry", d)
-	if d > 0 {
-		it.why["past_expiry"] = fmt.Sprintf("it expired at %s and was there for %s after that", evidence.FormatTime(f.ExpiresAt), human(d.Truncate(time.Second)))
+	sure, possible = max(0, seen.Sub(f.ExpiresAt)), max(0, end.Sub(f.ExpiresAt))
+	it.set("expires", f.ExpiresAt.UTC()).set("past_expiry", sure).set("possible_past_expiry", possible)
+	if sure > 0 {
+		it.why["past_expiry"] = fmt.Sprintf("it expired at %s and was there for %s after that", evidence.FormatTime(f.ExpiresAt), human(sure.Truncate(time.Second)))
 	}
+	return sure, possible
 }
 
 // watched reports whether the source saw the kind without a break over the

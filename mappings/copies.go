@@ -21,7 +21,7 @@ var copyReadsView = &view{
 			{Name: "verb", Type: "string", Doc: "verb of the request"},
 			{Name: "namespace", Type: "string", Doc: "namespace asked for; empty for all"},
 			{Name: "name", Type: "string", Doc: "name of the Secret; empty for a list"},
-			{Name: "reading", Type: "bool", Doc: "the answer holds the content: get, list, watch, or a patch or delete"},
+			{Name: "reading", Type: "bool", Doc: "the answer holds the content: get, list, watch, or a patch or delete, a dry run too"},
 			{Name: "outcome", Type: "string", Doc: "ok, denied, failed, unchanged or unknown"},
 			{Name: "machine", Type: "bool", Doc: "a service account or a part of Kubernetes asked, in its own name"},
 			{Name: "component", Type: "bool", Doc: "a part of Kubernetes asked: a user system:..., or an account of kube-system"},
@@ -80,7 +80,8 @@ func (s *scene) copyRead(ctx context.Context, r *evidence.Record, seqs []uint64,
 	bot := person && s.people.bot(ctx, r.People[f.Who]) == yes
 	borrowed := f.Behind >= 0 || f.BehindAccount != ""
 	it.set("source", string(r.Source)).set("happened", r.Occurred).set("verb", f.Action).set("namespace", f.Namespace).set("name", f.Name)
-	it.set("reading", slices.Contains([]string{"get", "list", "watch", "patch", "delete", "deletecollection"}, f.Action))
+	gives := slices.Contains([]string{"get", "list", "watch", "patch", "delete", "deletecollection"}, f.Action)
+	it.set("reading", gives && f.Code < 300) // a dry run gives the content too, a conflict does not
 	it.set("outcome", f.Outcome).set("impersonated", borrowed).set("masters", f.Masters).set("account_namespace", ns)
 	it.set("machine", (f.Account != "" || bot) && !borrowed)
 	it.set("component", (ns == "kube-system" || bot && f.Account == "") && !borrowed)

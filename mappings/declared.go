@@ -18,6 +18,7 @@ var declaredCertsView = &view{
 			{Name: "name", Type: "string", Doc: "namespace and name"},
 			{Name: "issuer", Type: "string", Doc: "kind and name of the issuer it asks"},
 			{Name: "ready", Type: "bool", Optional: true, Doc: "ready at the end of the period or when it went"},
+			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed in the period nobody looked at it"},
 			{Name: "longest_not_ready", Type: "duration", Doc: "longest stretch in which it was seen not ready, without a blind window in it"},
 			{Name: "longest_possible_not_ready", Type: "duration", Doc: "as longest_not_ready, counting blind windows and unknown states as not ready"},
 			{Name: "longest_overdue", Type: "duration", Optional: true, Doc: "longest time that it was seen in force after its renewal time; zero when never. Missing where no renewal time is named"},
@@ -77,7 +78,7 @@ func (it *item) setReady(word, reason string) {
 
 // notReady sets the fields of how long something was not ready.
 func (it *item) notReady(out spell) {
-	it.set("longest_not_ready", out.sure).set("longest_possible_not_ready", out.possible)
+	it.set("blind", out.blind).set("longest_not_ready", out.sure).set("longest_possible_not_ready", out.possible)
 	if out.sure > 0 {
 		it.why["longest_not_ready"] = fmt.Sprintf("not ready for %s from %s", human(out.sure.Truncate(time.Second)), evidence.FormatTime(out.from))
 		it.front(out.seqs...)

@@ -61,6 +61,8 @@ func buildPlaces(ctx context.Context, s *scene, yield func(*item) error) error {
 			it.lacks("known", it.missing["region"].why)
 		case slices.Contains(start, region):
 			it.set("known", true)
+		case len(start) == 0 && !s.cover.seen(it.kind, s.period.From):
+			it.unseen("known", "nobody looked when the period began")
 		case len(start) == 0:
 			it.lacks("known", "no region was known when the period began")
 		default:

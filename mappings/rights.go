@@ -227,7 +227,7 @@ var readersView = &view{
 			"Parts of Kubernetes itself are left out, and so are rights that no binding gives.",
 		Kinds: []evidence.Kind{evidence.AccessRBAC, evidence.RuntimeNamespace},
 		Fields: []Field{
-			{Name: "namespace", Type: "string", Doc: "namespace of the Secrets"},
+			{Name: "namespace", Type: "string", Doc: "namespace of the Secrets; empty for all of the cluster"},
 			{Name: "binding", Type: "string", Doc: "binding and role that open the way"},
 			{Name: "cluster_wide", Type: "bool", Doc: "the binding opens every namespace"},
 			{Name: "holder", Type: "string", Doc: "User, Group or ServiceAccount; empty where the record was cut"},
@@ -263,17 +263,18 @@ func buildReaders(ctx context.Context, s *scene, yield func(*item) error) error 
 	}
 	var its []*item
 	for _, b := range x.bindings {
-		for _, ns := range order {
-			f := &b.facts
-			if f.Cluster != ns.cluster || f.Kind == "RoleBinding" && f.Namespace != ns.name {
-				continue
-			}
-			got, err := s.readerItems(ctx, x, b, ns.name, func(namespace string) bool { return own[space{ns.cluster, namespace}] })
-			if err != nil {
-				return err
-			}
-			its = append(its, got...)
+		f := &b.facts
+		i := slices.IndexFunc(order, func(ns space) bool {
+			return f.Cluster == ns.cluster && (f.Kind != "RoleBinding" || f.Namespace == ns.name)
+		})
+		if i < 0 {
+			continue // it opens nothing of the tenant's
 		}
+		got, err := s.readerItems(ctx, x, b, order[i].name, func(namespace string) bool { return own[space{f.Cluster, namespace}] })
+		if err != nil {
+			return err
+		}
+		its = append(its, got...)
 	}
 	return yieldSorted(its, yield)
 }
@@ -352,8 +353,11 @@ func (s *scene) partOfKubernetes(ctx context.Context, b *stretch[evidence.RBACFa
 
 func readerItem(b *stretch[evidence.RBACFacts], g *grantOf, namespace, through string, own func(string) bool) *item {
 	sub := g.subject
+	if b.facts.Kind == "ClusterRoleBinding" {
+		namespace = ""
+	}
 	it := &item{
-		seqs: []uint64{b.seq}, kind: evidence.AccessRBAC, at: b.from, label: holderLabel(sub) + " in " + namespace,
+		seqs: []uint64{b.seq}, kind: evidence.AccessRBAC, at: b.from, label: holderLabel(sub) + " in " + firstNonEmpty(namespace, "every namespace"),
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	it.also(g.roles...)

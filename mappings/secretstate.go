@@ -237,6 +237,7 @@ var syncedView = &view{
 			{Name: "once", Type: "bool", Doc: "it is not refreshed by itself, at the end"},
 			{Name: "interval", Type: "duration", Optional: true, Doc: "time between two refreshes, the longest of its forms; an hour where it is not refreshed by itself. Missing where it cannot be read"},
 			{Name: "ready", Type: "bool", Optional: true, Doc: "ready at the end of the period or when it went"},
+			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed in the period nobody looked at it"},
 			{Name: "longest_not_ready", Type: "duration", Doc: "longest stretch in which it was seen not ready, without a blind window in it"},
 			{Name: "longest_possible_not_ready", Type: "duration", Doc: "as longest_not_ready, counting blind windows and unknown states as not ready"},
 			{Name: "stalest", Type: "duration", Optional: true, Doc: "largest age of its newest refresh at any time that it was recorded; missing where none is named"},

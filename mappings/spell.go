@@ -13,6 +13,7 @@ type spell struct {
 	possible time.Duration // counting blind windows and unknown states as holding
 	from     time.Time     // begin of the sure one
 	seqs     []uint64      // the states it is made of
+	blind    bool          // nobody looked for a part of the subject's time in the period
 }
 
 // longest measures the longest spell in which holds says yes, over the states
@@ -23,8 +24,12 @@ func longest[T any](s *scene, kind evidence.Kind, sts []stretch[T], holds func(*
 	var open time.Duration
 	var began time.Time
 	var seqs []uint64
+	blind := s.cover.blind(sts[0].source, kind, evidence.Period{From: earlier(sts[0].from, s.period.From), To: s.period.To})
 	for i := range sts {
 		st := &sts[i]
+		if in, ok := (evidence.Period{From: st.from, To: st.end(s.period)}).Intersect(s.period); ok {
+			out.blind = out.blind || slices.ContainsFunc(blind, in.Overlaps)
+		}
 		p := evidence.Period{From: st.from, To: st.end(s.period)}
 		is := holds(&st.facts)
 		if joined := i > 0 && sts[i-1].until.Equal(st.from); !joined || is == no {
@@ -45,7 +50,7 @@ func longest[T any](s *scene, kind evidence.Kind, sts []stretch[T], holds func(*
 		if last && !st.until.IsZero() && st.lastLook.Before(p.To) && st.lastLook.After(p.From) {
 			sure.To = st.lastLook
 		}
-		for _, seen := range sure.Subtract(s.cover.blind(st.source, kind, sure)) {
+		for _, seen := range sure.Subtract(blind) {
 			if began.IsZero() || !seen.From.Equal(p.From) {
 				began = seen.From
 			}
@@ -60,7 +65,7 @@ func longest[T any](s *scene, kind evidence.Kind, sts []stretch[T], holds func(*
 	return out
 }
 
-// at returns the newest of the states, and whether it is in force at the end.
+// newestOf returns the newest of the states, and whether it is in force at the end.
 func newestOf[T any](sts []stretch[T]) (st *stretch[T], inForce bool) {
 	st = &sts[len(sts)-1]
 	return st, st.until.IsZero()
@@ -107,11 +112,4 @@ func (t tri) not() tri {
 		return yes
 	}
 	return unknown
-}
-
-// subjects yields the states of each subject of a kind.
-func (s *scene) lookBack(d time.Duration) *scene {
-	back := *s
-	back.period.From = s.period.From.Add(-d)
-	return &back
 }

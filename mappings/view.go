@@ -133,6 +133,7 @@ type scene struct {
 // joins are what several views share, over all their periods.
 type joins struct {
 	changes *changeIndex // built by the first view that needs it
+	wide    *coverage    // of all time, for views that look back further than the period
 }
 
 func (s *scene) vars(it *item) map[string]any {
