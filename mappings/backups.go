@@ -659,6 +659,9 @@ func (s *scene) lookedBack(kind evidence.Kind) time.Duration {
 		return 0
 	}
 	back := s.period.Duration()
+	if gone := s.cover.all.Retired; gone.After(s.period.From) {
+		back = max(0, s.period.To.Sub(gone)) // what was seen before is not there any more
+	}
 	for _, id := range ids {
 		newest := s.cover.lastLook(id, kind, s.period.To)
 		for _, hole := range s.cover.blind(id, kind, s.period) {

@@ -22,7 +22,7 @@ import (
 // has a line for each thing:
 //
 //	tenant NAME                     first line, if at all; else tenant-7
-//	period FROM TO [now]            times are DDTHH:MM of November 2026, or MM-DDTHH:MM
+//	period FROM TO [now]            times are DDTHH:MM of November 2026, MM-DDTHH:MM or YYYY-MM-DDTHH:MM
 //	tests ID...
 //	configured KIND SOURCE...
 //	uncollectable KIND...
@@ -141,17 +141,16 @@ func parseCase(t testing.TB, scene string, cat *Catalog) *testCase {
 	return c
 }
 
-// at reads DDTHH:MM[:SS] of November 2026, or MM-DDTHH:MM[:SS] of that year.
+// at reads DDTHH:MM[:SS] of November 2026, with month or year and month before
+// it where it is another one.
 func at(t testing.TB, s string) time.Time {
 	t.Helper()
 	layout := "2006-01-02T15:04"
 	if strings.Count(s, ":") == 2 {
 		layout += ":05"
 	}
-	if !strings.Contains(s, "-") {
-		s = "11-" + s
-	}
-	x, err := time.Parse(layout, "2026-"+s)
+	date := []string{"2026-11-", "2026-", ""}[strings.Count(s, "-")]
+	x, err := time.Parse(layout, date+s)
 	if err != nil {
 		t.Fatal(err)
 	}

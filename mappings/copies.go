@@ -85,14 +85,20 @@ func (s *scene) copyRead(ctx context.Context, r *evidence.Record, seqs []uint64,
 	it.set("outcome", f.Outcome).set("impersonated", borrowed).set("masters", f.Masters).set("account_namespace", ns)
 	it.set("machine", (f.Account != "" || bot) && !borrowed)
 	it.set("component", (ns == "kube-system" || bot && f.Account == "") && !borrowed)
+	if f.Masters {
+		it.why["masters"] = "it passed every check as a member of system:masters"
+	}
 	switch {
 	case borrowed:
 		it.lacks("caller", "somebody asked in another's name, and who that serves is not told")
 	case r.Actor == evidence.ActorOwn, r.Actor == evidence.ActorOther, r.Actor == evidence.ActorPlatform:
 		it.set("caller", string(r.Actor))
-		it.why["caller"] = map[evidence.ActorTenant]string{
-			evidence.ActorOther: "read by an identity of another tenant", evidence.ActorPlatform: "read by a person of the platform",
-		}[r.Actor]
+		switch {
+		case r.Actor == evidence.ActorOther:
+			it.why["caller"] = "read by an identity of another tenant"
+		case r.Actor == evidence.ActorPlatform && f.Account == "":
+			it.why["caller"] = "read by a person of the platform"
+		}
 	default:
 		it.lacks("caller", "no tenancy rule knows whose identity it is")
 	}

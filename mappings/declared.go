@@ -157,14 +157,17 @@ var certRequestsView = &view{
 }
 
 func buildCertRequests(ctx context.Context, s *scene, yield func(*item) error) error {
-	approvals, err := s.approvals(ctx)
-	if err != nil {
-		return err
-	}
+	var approvals *approvals // read when the first request asks for them
 	return events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
 		var f evidence.CertRequestFacts
 		if err := r.Decode(&f); err != nil {
 			return err
+		}
+		if approvals == nil {
+			var err error
+			if approvals, err = s.approvals(ctx); err != nil {
+				return err
+			}
 		}
 		it := newItem(r, r.Occurred, "certificate request "+f.Namespace+"/"+f.Name)
 		it.seqs = seqs

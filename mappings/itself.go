@@ -97,7 +97,9 @@ func (s *scene) sourceItem(id evidence.SourceID, kinds []evidence.Kind, seq uint
 	total, longest := union(holes)
 	runs := s.cover.all.Runs[id]
 	it.set("source", string(id)).set("happened", s.period.From).set("name", string(id)).set("configured", configured)
-	it.set("ever_looked", !newest.IsZero()).set("since_look", sinceLook(oldest, s.period)).set("kinds", names)
+	since := sinceLook(oldest, s.period)
+	it.why["since_look"] = "the newest look was " + human(since.Truncate(time.Second)) + " before the end"
+	it.set("ever_looked", !newest.IsZero()).set("since_look", since).set("kinds", names)
 	it.set("runs_due", runs.Expected).set("runs_failed", runs.Failed+runs.Missed).set("runs_partial", runs.Partial)
 	if retired {
 		it.lacks("unseen", "what was seen of it was "+evidence.CauseRetired).lacks("longest_unseen", "what was seen of it was "+evidence.CauseRetired)
@@ -337,6 +339,9 @@ func (s *scene) offboarding(it *item, done []evidence.OffboardFacts) {
 			reasoned = reasoned && (exported || f.NoExport != "")
 		}
 		reasoned = reasoned && f.Reason != "" && f.Authority != ""
+	}
+	if !reasoned {
+		it.why["reasoned"] = "a step names no authority or no reason, or nothing was handed over and nobody said why"
 	}
 	it.set("steps", names).set("in_order", ordered).set("exported", exported).set("reasoned", reasoned)
 	if s.reader.Tenant() == evidence.Platform {

@@ -17,8 +17,15 @@ var operatorNamespaces = []string{"argocd", "cert-manager", "external-secrets", 
 const operatorsDoc = "argocd, cert-manager, external-secrets, flux-system, kube-system or velero"
 
 func isOperator(sub evidence.RBACSubject) bool {
-	return sub.Kind == "ServiceAccount" && slices.Contains(operatorNamespaces, sub.Namespace)
+	namespace := sub.Namespace
+	if sub.Kind == "Group" {
+		namespace, _ = strings.CutPrefix(sub.Name, accountsOf)
+	}
+	return sub.Kind != "User" && slices.Contains(operatorNamespaces, namespace) && (sub.Kind != "Group" || namespace != sub.Name)
 }
+
+// accountsOf begins the name of the group of all service accounts of a namespace.
+const accountsOf = "system:serviceaccounts:"
 
 // rbacForms are the roles and bindings of the period, each form with the time
 // it was in force.
@@ -26,6 +33,22 @@ type rbacForms struct {
 	bindings []*stretch[evidence.RBACFacts]
 	roles    map[roleKey][]*stretch[evidence.RBACFacts]
 	cluster  map[string]bool // clusters whose cluster roles were read
+	parties  map[uint64][]evidence.Party
+}
+
+// part reports whether a user of a binding is a part of Kubernetes: those have
+// names of their own, system:..., and are marked as machines.
+func (x *rbacForms) part(ctx context.Context, s *scene, seq uint64, sub evidence.RBACSubject) (bool, error) {
+	people, ok := x.parties[seq]
+	if !ok {
+		r, err := s.reader.Record(ctx, seq)
+		if err != nil {
+			return false, err
+		}
+		people = r.People
+		x.parties[seq] = people
+	}
+	return sub.Person >= 0 && sub.Person < len(people) && s.people.bot(ctx, people[sub.Person]) == yes, nil
 }
 
 type roleKey struct{ cluster, kind, namespace, name string }
@@ -35,7 +58,7 @@ func (s *scene) rbac(ctx context.Context) (*rbacForms, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &rbacForms{roles: map[roleKey][]*stretch[evidence.RBACFacts]{}, cluster: map[string]bool{}}
+	x := &rbacForms{roles: map[roleKey][]*stretch[evidence.RBACFacts]{}, cluster: map[string]bool{}, parties: map[uint64][]evidence.Party{}}
 	for i := range flat {
 		st := &flat[i]
 		f := &st.facts
@@ -117,7 +140,7 @@ func (s *scene) bindingItem(ctx context.Context, x *rbacForms, b *stretch[eviden
 	}
 	it := stateItem(b, evidence.AccessRBAC, f.Kind+" "+name)
 	it.set("name", name).set("cluster_wide", f.Kind == "ClusterRoleBinding").set("role", f.RoleKind+"/"+f.RoleName)
-	parts, err := s.bindingParts(ctx, b)
+	parts, err := s.bindingParts(ctx, x, b)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +192,8 @@ type holdersOf struct {
 	everybody        bool // a group that takes in all
 }
 
-func (s *scene) bindingParts(ctx context.Context, b *stretch[evidence.RBACFacts]) (holdersOf, error) {
+func (s *scene) bindingParts(ctx context.Context, x *rbacForms, b *stretch[evidence.RBACFacts]) (holdersOf, error) {
 	h := holdersOf{groups: []string{}, accounts: []string{}}
-	var r *evidence.Record
 	for _, sub := range b.facts.Subjects {
 		switch sub.Kind {
 		case "Group":
@@ -186,15 +208,12 @@ func (s *scene) bindingParts(ctx context.Context, b *stretch[evidence.RBACFacts]
 				h.foreign++
 			}
 		default:
-			if r == nil {
-				rec, err := s.reader.Record(ctx, b.seq)
-				if err != nil {
-					return h, err
-				}
-				r = &rec
+			part, err := x.part(ctx, s, b.seq, sub)
+			if err != nil {
+				return h, err
 			}
-			if sub.Person >= 0 && sub.Person < len(r.People) && s.people.bot(ctx, r.People[sub.Person]) == yes {
-				continue // system:...: a part of Kubernetes
+			if part {
+				continue
 			}
 			h.users++
 			h.foreign++
@@ -305,22 +324,22 @@ func (s *scene) readerItems(ctx context.Context, x *rbacForms, b *stretch[eviden
 	through := b.facts.Kind + " " + b.facts.Name + " of " + b.facts.RoleKind + " " + b.facts.RoleName
 	for _, r := range forms {
 		for _, g := range reach.Secrets([]evidence.RBACFacts{b.facts, r.facts}, namespace, "") {
-			x := at(g.Subject)
+			got := at(g.Subject)
 			if g.Way == reach.Untold {
-				x.cut = true
+				got.cut = true
 				continue
 			}
-			if !slices.Contains(x.ways, string(g.Way)) {
-				x.ways = append(x.ways, string(g.Way))
+			if !slices.Contains(got.ways, string(g.Way)) {
+				got.ways = append(got.ways, string(g.Way))
 			}
-			if !slices.Contains(x.roles, r.seq) {
-				x.roles = append(x.roles, r.seq)
+			if !slices.Contains(got.roles, r.seq) {
+				got.roles = append(got.roles, r.seq)
 			}
 		}
 	}
 	var its []*item
 	for _, g := range gs {
-		part, err := s.partOfKubernetes(ctx, b, g.subject)
+		part, err := s.partOfKubernetes(ctx, x, b.seq, g.subject)
 		if err != nil {
 			return nil, err
 		}
@@ -335,18 +354,14 @@ func (s *scene) readerItems(ctx context.Context, x *rbacForms, b *stretch[eviden
 // partOfKubernetes reports whether a holder is a component of the cluster: a
 // user system:..., a group system:... that does not take in everybody, or a
 // controller's account in kube-system.
-func (s *scene) partOfKubernetes(ctx context.Context, b *stretch[evidence.RBACFacts], sub evidence.RBACSubject) (bool, error) {
+func (s *scene) partOfKubernetes(ctx context.Context, x *rbacForms, seq uint64, sub evidence.RBACSubject) (bool, error) {
 	switch sub.Kind {
 	case "Group":
-		return strings.HasPrefix(sub.Name, "system:") && !everybody(sub) && !strings.HasPrefix(sub.Name, "system:serviceaccounts:"), nil
+		return strings.HasPrefix(sub.Name, "system:") && !everybody(sub) && !strings.HasPrefix(sub.Name, accountsOf), nil
 	case "ServiceAccount":
 		return sub.Namespace == "kube-system", nil
 	case "User":
-		r, err := s.reader.Record(ctx, b.seq)
-		if err != nil {
-			return false, err
-		}
-		return sub.Person >= 0 && sub.Person < len(r.People) && s.people.bot(ctx, r.People[sub.Person]) == yes, nil
+		return x.part(ctx, s, seq, sub)
 	}
 	return false, nil
 }
@@ -367,7 +382,7 @@ func readerItem(b *stretch[evidence.RBACFacts], g *grantOf, namespace, through s
 	slices.Sort(g.ways)
 	it.set("source", string(b.source)).set("happened", b.from).set("namespace", namespace).set("binding", through)
 	it.set("cluster_wide", b.facts.Kind == "ClusterRoleBinding").set("holder", sub.Kind).set("account_namespace", sub.Namespace)
-	inner, _ := strings.CutPrefix(sub.Name, "system:serviceaccounts:")
+	inner, _ := strings.CutPrefix(sub.Name, accountsOf)
 	it.set("own", sub.Kind == "ServiceAccount" && own(sub.Namespace) || sub.Kind == "Group" && inner != sub.Name && own(inner))
 	it.set("operator", isOperator(sub)).set("everybody", everybody(sub)).set("ways", orEmpty(g.ways))
 	it.why["own"] = through
@@ -493,11 +508,15 @@ func (s *scene) membersItem(id evidence.SourceID, container string, sts []*stret
 	}
 	it.also(admins...)
 	it.set("source", string(id)).set("happened", sts[0].from).set("container", container).set("level", sts[0].facts.Level)
-	for field, why := range map[string]string{
-		"admins": plural(most, "administrator") + " at one time", "outside_admins": plural(len(outside), "holder") + " from outside with the rank admin or maintain",
-		"machine_admins": plural(len(machines), "machine") + " with the rank admin", "endless_tokens": plural(len(endless), "token") + " that may write, without an end",
-	} {
-		it.why[field] = why
+	it.why["admins"] = plural(most, "administrator") + " at one time"
+	if n := len(outside); n > 0 {
+		it.why["outside_admins"] = plural(n, "holder") + " from outside with the rank admin or maintain"
+	}
+	if n := len(machines); n > 0 {
+		it.why["machine_admins"] = plural(n, "machine") + " with the rank admin"
+	}
+	if n := len(endless); n > 0 {
+		it.why["endless_tokens"] = plural(n, "token") + " that may write, without an end"
 	}
 	return it.set("admins", most).set("outside_admins", len(outside)).set("machine_admins", len(machines)).
 		set("endless_tokens", len(endless)).set("unknown_ranks", unknownRanks)

@@ -254,6 +254,9 @@ func (s *scene) deviceItem(id evidence.SourceID, sts []*stretch[evidence.DeviceF
 	least, unfiltered, when := s.fewest(id, sts, cuts)
 	if least == 0 {
 		it.why["least_devices"] = "no audit device was on from " + evidence.FormatTime(when)
+		it.why["unfiltered"] = it.why["least_devices"]
+	} else if !unfiltered {
+		it.why["unfiltered"] = "at some time every audit device left something out"
 	}
 	s.logUnbroken(it, id)
 	return it.set("source", string(id)).set("happened", it.at).set("least_devices", least).

@@ -75,6 +75,8 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 		return ref("tenant", "", f.Tenant), f.Origin + "/" + f.Step, true
 	case evidence.PlatformConfig:
 		return ref("config", "", f.SHA256), f.SHA256 + "/" + evidence.FormatTime(d.OccurredAt), true
+	case evidence.LogSegment:
+		return ref("log", "", "test/log"), fmt.Sprintf("%s/%s", d.Content, d.OccurredAt), true
 	case evidence.CollectionRun:
 		return ref("source", "", f.Source), f.Source + "/" + evidence.FormatTime(d.OccurredAt), true
 	}
