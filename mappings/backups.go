@@ -328,7 +328,7 @@ func longestPause(plan cron.Schedule, from, to time.Time) (longest time.Duration
 var locationsView = &view{
 	View: View{
 		Name:  "backup_locations",
-		Doc:   "Places backups are kept in: one item for each that existed in the period.",
+		Doc:   "Places backups are kept in: one item for each that existed in the period, and one for each that only backups of the period name.",
 		Kinds: []evidence.Kind{evidence.BackupLocation},
 		Fields: []Field{
 			atEnd,
@@ -349,7 +349,11 @@ var locationsView = &view{
 
 func buildLocations(ctx context.Context, s *scene, yield func(*item) error) error {
 	flat, err := stretches[evidence.LocationFacts](ctx, s, evidence.BackupLocation)
-	if err != nil || len(flat) == 0 {
+	if err != nil {
+		return err
+	}
+	missing, err := s.untoldLocations(ctx, flat)
+	if err != nil || len(flat)+len(missing) == 0 {
 		return err
 	}
 	nodes, err := s.nodeRegions(ctx)
@@ -364,7 +368,56 @@ func buildLocations(ctx context.Context, s *scene, yield func(*item) error) erro
 	if err != nil {
 		return err
 	}
+	for _, m := range missing {
+		it := m.item()
+		it.set("provider", "").set("bucket", "").set("read_only", false).set("blind", true)
+		it.set("longest_unreachable", time.Duration(0)).set("longest_possible_unreachable", s.period.Duration())
+		its = append(its, it.unseen("region", untold).unseen("reachable", untold).unseen("other_region", untold))
+	}
 	return yieldSorted(its, yield)
+}
+
+// untold says of a location why nothing is known of it.
+const untold = "backups name it, and no record of it reached this log: no tenancy rule gives it to the tenant"
+
+// untoldLocation is a storage location that backups of the period name and of
+// which the log has no record.
+type untoldLocation struct {
+	name   string // namespace/name
+	seq    uint64 // of the first backup that names it
+	source evidence.SourceID
+	at     time.Time
+}
+
+func (u *untoldLocation) item() *item {
+	it := &item{
+		seqs: []uint64{u.seq}, kind: evidence.BackupRun, at: u.at, label: "backup location " + u.name,
+		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
+	}
+	return it.set("source", string(u.source)).set("happened", u.at).set("at_end", true).set("name", u.name)
+}
+
+// untoldLocations finds them, in the order of their first backup.
+func (s *scene) untoldLocations(ctx context.Context, told []stretch[evidence.LocationFacts]) (out []*untoldLocation, err error) {
+	known := map[string]bool{}
+	for i := range told {
+		f := &told[i].facts
+		known[scheduleKey(f.Cluster, f.Namespace, f.Name)] = true
+	}
+	err = events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
+		var f evidence.BackupFacts
+		if err := r.Decode(&f); err != nil {
+			return err
+		}
+		key := scheduleKey(f.Cluster, f.Namespace, f.Location)
+		if f.Location == "" || known[key] {
+			return nil
+		}
+		known[key] = true
+		out = append(out, &untoldLocation{f.Namespace + "/" + f.Location, seqs[0], r.Source, r.Occurred})
+		return nil
+	}, evidence.BackupRun)
+	return out, err
 }
 
 // regions is where the nodes of one cluster stood in the period.

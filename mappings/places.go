@@ -10,7 +10,7 @@ import (
 var placesView = &view{
 	View: View{
 		Name: "places",
-		Doc: "Where data is: one item for each node and each backup location that existed in the period, in each form. " +
+		Doc: "Where data is: one item for each node and each backup location that existed in the period, in each form, and one for each location that only backups name. " +
 			"The places known at the begin of the period are the measure, since no list of allowed ones is configured.",
 		Kinds: []evidence.Kind{evidence.RuntimeNode, evidence.BackupLocation},
 		Fields: []Field{
@@ -46,6 +46,10 @@ func buildPlaces(ctx context.Context, s *scene, yield func(*item) error) error {
 		it := stateItem(&stores[i], evidence.BackupLocation, "backup location "+f.Namespace+"/"+f.Name)
 		its = append(its, it.set("type", "backup-location").set("name", f.Namespace+"/"+f.Name).set("provider", f.Provider).place(f.Region))
 	}
+	missing, err := s.untoldLocations(ctx, stores)
+	if err != nil {
+		return err
+	}
 	var start []string
 	for _, it := range its {
 		first := !it.at.After(s.period.From)
@@ -69,6 +73,10 @@ func buildPlaces(ctx context.Context, s *scene, yield func(*item) error) error {
 			it.set("known", false)
 			it.why["known"] = "nothing stood in " + region + " when the period began"
 		}
+	}
+	for _, m := range missing {
+		it := m.item().set("type", "backup-location").set("provider", "").set("from_start", false)
+		its = append(its, it.unseen("region", untold).unseen("known", untold))
 	}
 	return yieldSorted(its, yield)
 }

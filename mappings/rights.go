@@ -418,7 +418,7 @@ var membersView = &view{
 			{Name: "container", Type: "string", Doc: "path of the repository, project, group or organisation"},
 			{Name: "level", Type: "string", Doc: "repository, project, group, organisation or instance"},
 			{Name: "admins", Type: "int", Doc: "largest number of persons, teams and machines with the rank admin at one time"},
-			{Name: "outside_admins", Type: "int", Doc: "persons from outside the organisation with the rank admin or maintain, at some time of the period"},
+			{Name: "outside_admins", Type: "int", Doc: "persons known to be from outside with the rank admin or maintain, at some time of the period: a repository's list rarely says it, that of its organisation does"},
 			{Name: "machine_admins", Type: "int", Doc: "deploy keys, tokens, apps and robots with the rank admin, at some time of the period"},
 			{Name: "endless_tokens", Type: "int", Doc: "tokens with the rank write or more and without an end, at some time of the period"},
 			{Name: "unknown_ranks", Type: "int", Doc: "members whose rank is not known"},
@@ -432,26 +432,51 @@ func buildMembers(ctx context.Context, s *scene, yield func(*item) error) error 
 	if err != nil {
 		return err
 	}
-	type key struct {
-		source    evidence.SourceID
-		container string
-	}
-	by := map[key][]*stretch[evidence.MemberFacts]{}
+	by := map[containerKey][]*stretch[evidence.MemberFacts]{}
 	for i := range flat {
-		k := key{flat[i].source, flat[i].facts.Container}
+		k := containerKey{flat[i].source, flat[i].facts.Container}
 		by[k] = append(by[k], &flat[i])
 	}
 	var its []*item
 	for k, sts := range by {
-		its = append(its, s.membersItem(k.source, k.container, sts))
+		its = append(its, s.membersItem(k, sts, strangers(by, k)))
 	}
 	return yieldSorted(its, yield)
 }
 
-func (s *scene) membersItem(id evidence.SourceID, container string, sts []*stretch[evidence.MemberFacts]) *item {
+// containerKey is a repository, project, group or organisation of one forge.
+type containerKey struct {
+	source evidence.SourceID
+	path   string
+}
+
+// strangers returns who is told of as from outside by the organisation or a
+// group above a container: a repository's own list does not say it. Holders go
+// by their id, the last part of the subject's name.
+func strangers(by map[containerKey][]*stretch[evidence.MemberFacts], k containerKey) map[string]bool {
+	ids := map[string]bool{}
+	for path := k.path; ; {
+		cut := strings.LastIndexByte(path, '/')
+		if cut < 0 {
+			return ids
+		}
+		path = path[:cut]
+		for _, st := range by[containerKey{k.source, path}] {
+			if st.facts.Outside {
+				ids[holderID(st)] = true
+			}
+		}
+	}
+}
+
+func holderID(st *stretch[evidence.MemberFacts]) string {
+	return strings.TrimPrefix(st.subject.Name, st.facts.Container+"/")
+}
+
+func (s *scene) membersItem(k containerKey, sts []*stretch[evidence.MemberFacts], strangers map[string]bool) *item {
 	slices.SortFunc(sts, func(a, b *stretch[evidence.MemberFacts]) int { return a.from.Compare(b.from) })
 	it := &item{
-		seqs: []uint64{sts[0].seq}, kind: evidence.AccessMember, at: sts[0].from, label: "members of " + container,
+		seqs: []uint64{sts[0].seq}, kind: evidence.AccessMember, at: sts[0].from, label: "members of " + k.path,
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	type step struct {
@@ -478,7 +503,7 @@ func (s *scene) membersItem(id evidence.SourceID, container string, sts []*stret
 			}
 			fallthrough
 		case "maintain":
-			if f.Outside {
+			if f.Outside || strangers[holderID(st)] {
 				outside[holder] = true
 				it.front(st.seq)
 			}
@@ -507,7 +532,7 @@ func (s *scene) membersItem(id evidence.SourceID, container string, sts []*stret
 		most = max(most, now)
 	}
 	it.also(admins...)
-	it.set("source", string(id)).set("happened", sts[0].from).set("container", container).set("level", sts[0].facts.Level)
+	it.set("source", string(k.source)).set("happened", sts[0].from).set("container", k.path).set("level", sts[0].facts.Level)
 	it.why["admins"] = plural(most, "administrator") + " at one time"
 	if n := len(outside); n > 0 {
 		it.why["outside_admins"] = plural(n, "holder") + " from outside with the rank admin or maintain"
