@@ -22,8 +22,9 @@ var sourcesView = &view{
 			{Name: "ever_looked", Type: "bool", Doc: "some look of it is known"},
 			{Name: "kinds", Type: "list(string)", Doc: "kinds of evidence it gives"},
 			{Name: "since_look", Type: "duration", Doc: "time from the newest look to the end of the period, of the kind that was looked at longest ago"},
-			{Name: "unseen", Type: "duration", Optional: true, Doc: "time of the period, up to the newest look, in which some of its kinds was not seen; missing where that was dropped under retention"},
+			{Name: "unseen", Type: "duration", Optional: true, Doc: "time of the period, from the first that is ever known of it up to the newest look, in which some of its kinds was not seen; missing where that was dropped under retention"},
 			{Name: "longest_unseen", Type: "duration", Optional: true, Doc: "longest stretch of that"},
+			{Name: "late", Type: "duration", Doc: "time from the begin of the period to the first that is ever known of it; zero where it was known before"},
 			{Name: "runs_due", Type: "int", Doc: "runs that were due in the days of the period"},
 			{Name: "runs_failed", Type: "int", Doc: "of those, failed or missed"},
 			{Name: "runs_partial", Type: "int", Doc: "of those, ended before they were complete"},
@@ -55,21 +56,26 @@ func buildSources(ctx context.Context, s *scene, yield func(*item) error) error 
 			}
 		}
 	}
+	back, err := s.seeingBack(ctx, 0)
+	if err != nil {
+		return err
+	}
 	var its []*item
 	for id, ks := range kinds {
 		slices.Sort(ks)
-		its = append(its, s.sourceItem(id, ks, seqs[id], configured[id] || s.cover.configured == nil))
+		its = append(its, s.sourceItem(back.cover, id, ks, seqs[id], configured[id] || s.cover.configured == nil))
 	}
 	return yieldSorted(its, yield)
 }
 
-func (s *scene) sourceItem(id evidence.SourceID, kinds []evidence.Kind, seq uint64, configured bool) *item {
+func (s *scene) sourceItem(ever *coverage, id evidence.SourceID, kinds []evidence.Kind, seq uint64, configured bool) *item {
 	it := &item{
 		seqs: []uint64{seq}, kind: evidence.CollectionCoverage, at: s.period.From, label: "source " + string(id),
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	var newest, oldest time.Time // of the kinds' newest looks
 	names, holes, cause, retired := []string{}, []evidence.Period{}, "", false
+	var late time.Duration
 	for _, k := range kinds {
 		names = append(names, string(k))
 		judged := s.period
@@ -85,8 +91,12 @@ func (s *scene) sourceItem(id evidence.SourceID, kinds []evidence.Kind, seq uint
 		} else if !look.IsZero() {
 			continue
 		}
-		for _, x := range s.cover.strips(id, k, judged) {
+		for i, x := range s.cover.strips(id, k, judged) {
 			if x.Class.Rank() > 0 {
+				continue
+			}
+			if i == 0 && x.Class == "" && x.Period.To.Before(judged.To) && ever.lastLook(id, k, judged.From).IsZero() && x.Cause != evidence.CauseRetired {
+				late = max(late, x.Period.Duration()) // nothing tells that it was there then
 				continue
 			}
 			holes = append(holes, x.Period)
@@ -98,9 +108,11 @@ func (s *scene) sourceItem(id evidence.SourceID, kinds []evidence.Kind, seq uint
 	runs := s.cover.all.Runs[id]
 	it.set("source", string(id)).set("happened", s.period.From).set("name", string(id)).set("configured", configured)
 	since := sinceLook(oldest, s.period)
-	it.why["since_look"] = "the newest look was " + human(since.Truncate(time.Second)) + " before the end"
+	if since > 24*time.Hour {
+		it.why["since_look"] = "the newest look was " + human(since.Truncate(time.Second)) + " before the end"
+	}
 	it.set("ever_looked", !newest.IsZero()).set("since_look", since).set("kinds", names)
-	it.set("runs_due", runs.Expected).set("runs_failed", runs.Failed+runs.Missed).set("runs_partial", runs.Partial)
+	it.set("late", late).set("runs_due", runs.Expected).set("runs_failed", runs.Failed+runs.Missed).set("runs_partial", runs.Partial)
 	if retired {
 		it.lacks("unseen", "what was seen of it was "+evidence.CauseRetired).lacks("longest_unseen", "what was seen of it was "+evidence.CauseRetired)
 		return it
