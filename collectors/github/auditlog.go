@@ -149,6 +149,7 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		OccurredAt: at, Basis: evidence.BasisSource, NotBefore: st.Looked, ObservedAt: l.env.Clock().UTC(),
 		Links: slices.Clone(scope), Scope: scope, Content: encode(f), Request: p.req,
 	}
+	d.ActorScope = l.homes.Scope(e.ActorID, at)
 	// What an identity provider calls a person, which no account here is.
 	d.Raw, d.Removed = without(raw, "external_identity_nameid", "external_identity_username")
 	return d, nil

@@ -187,7 +187,7 @@ func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) e
 	if id := c.GetCheckSuite().GetID(); id > 0 {
 		f.Suite = strconv.FormatInt(id, 10)
 	}
-	return r.checked(p, f, "check", f.StartedAt, raw, nil)
+	return r.checked(p, f, "check", f.StartedAt, raw, nil, nil)
 }
 
 // statusDraft makes a draft of a commit status, the older form of a check. Each
@@ -206,10 +206,10 @@ func (r *repoLook) statusDraft(p *page, sha string, s *gh.RepoStatus, raw []byte
 	if state == "completed" {
 		f.FinishedAt = when(s.GetUpdatedAt())
 	}
-	return r.checked(p, f, "status", f.StartedAt, raw, who.list)
+	return r.checked(p, f, "status", f.StartedAt, raw, who.list, s.Creator)
 }
 
-func (r *repoLook) checked(p *page, f evidence.CheckFacts, form string, at time.Time, raw []byte, who []evidence.Person) evidence.Draft {
+func (r *repoLook) checked(p *page, f evidence.CheckFacts, form string, at time.Time, raw []byte, who []evidence.Person, by *gh.User) evidence.Draft {
 	d := r.draft(evidence.PipelineCheck, evidence.OpEvent, p.req, f)
 	if !at.IsZero() {
 		d.OccurredAt, d.Basis = at, evidence.BasisSource
@@ -219,5 +219,6 @@ func (r *repoLook) checked(p *page, f evidence.CheckFacts, form string, at time.
 	d.Subject = evidence.NewRef("check", r.authority, fmt.Sprintf("%s/%s-%s", r.name, form, f.ID))
 	d.Links = commitLinks(f.SHA)
 	d.People, d.Raw = who, raw
+	d.ActorScope = r.actor(by, d.OccurredAt)
 	return d
 }

@@ -450,6 +450,7 @@ func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.R
 	r.remember(f.SHA, d.Scope)
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
+	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it
 	d.Text = text(c.GetMessage())
 	d.Raw = raw
 	return d

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -16,6 +17,7 @@ type cursor struct {
 	V     int                   `json:"v"`
 	Repos map[string]*repoState `json:"repos"`
 	Orgs  map[string]*orgState  `json:"orgs,omitempty"`
+	Homes forge.HomesState      `json:"homes,omitzero"`
 }
 
 const cursorVersion = 1

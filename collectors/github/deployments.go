@@ -187,6 +187,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 	if run > 0 {
 		d.Links = append(d.Links, evidence.NewRef("pipeline", r.authority, fmt.Sprintf("%s/%d/1", r.name, run)))
 	}
+	d.ActorScope = r.actor(dep.Creator, d.OccurredAt)
 	d.Text = text(dep.GetDescription())
 	if err := r.emit(d); err != nil {
 		return err

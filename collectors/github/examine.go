@@ -116,6 +116,9 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 	for _, o := range c.organisations() {
 		probes = append(probes, orgProbes(o)...)
 	}
+	for _, h := range c.cfg.Homes {
+		probes = append(probes, probe{"members of the home " + h, teamPath(h) + "?per_page=1", "", "organisation Members: read", nil, false})
+	}
 	for _, p := range probes {
 		if p.part != "" && !c.reads(p.part) {
 			continue

@@ -39,6 +39,9 @@ func TestConfig(t *testing.T) {
 		`"ACME/app" twice`:    func(c *Config) { c.Repos = append(c.Repos, "ACME/app") },
 		"no branch name":      func(c *Config) { c.Branches = []string{"release/*"} },
 		`"main" twice`:        func(c *Config) { c.Branches = []string{"main", "main"} },
+		`homes holds "acme"`:  func(c *Config) { c.Homes = []string{"acme"} },
+		`"acme/t" twice`:      func(c *Config) { c.Homes = []string{"acme/t", "acme/t"} },
+		"homes names 201":     func(c *Config) { c.Homes = manyTeams(201) },
 		"token_file":          func(c *Config) { c.TokenFile = "" },
 		"overlap":             func(c *Config) { c.Overlap = -1 },
 		"history":             func(c *Config) { c.History = -1 },
@@ -55,6 +58,13 @@ func TestConfig(t *testing.T) {
 	if _, err := Spec().New(Config{}, env); err == nil {
 		t.Error("a configuration of another type is taken")
 	}
+}
+
+func manyTeams(n int) (teams []string) {
+	for i := range n {
+		teams = append(teams, fmt.Sprintf("acme/team-%d", i))
+	}
+	return teams
 }
 
 func yes() *bool { b := true; return &b }

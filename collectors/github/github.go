@@ -37,6 +37,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -66,6 +67,9 @@ type Config struct {
 	History time.Duration `yaml:"history"`
 	// Timeout bounds one request.
 	Timeout time.Duration `yaml:"timeout"`
+	// Homes are the teams, "organisation/slug", whose members are at home there:
+	// they say whose people act.
+	Homes []string `yaml:"homes"`
 	// Skip names parts that are not read: pipelines, checks, deployments,
 	// pushes, members, audit-log.
 	Skip []string `yaml:"skip"`
@@ -172,6 +176,9 @@ func (c *Config) check() error {
 			}
 		}
 	}
+	if err := c.checkHomes(); err != nil {
+		return err
+	}
 	switch {
 	case c.TokenFile == "":
 		return problem.New(problem.Config, "token_file is not set").WithHint("set it to a file that holds a read-only token")
@@ -222,6 +229,10 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	if err := l.whoami(); err != nil {
 		return err
 	}
+	homeless, err := l.readHomes()
+	if err != nil {
+		return err
+	}
 	var failed []string
 	var first error
 	for _, name := range c.cfg.Repos {
@@ -250,6 +261,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			l.unreadOrg(org)
 		}
 	}
+	failed = append(failed, homeless...)
 	l.tokenExpiry(c.expires)
 	for _, move := range l.after {
 		move()
@@ -280,6 +292,7 @@ type look struct {
 	started  time.Time
 	window   evidence.Period
 	identity string
+	homes    *forge.Homes
 	seen     []evidence.Seen
 	sees     []string
 	notes    []string

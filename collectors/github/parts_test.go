@@ -33,7 +33,7 @@ func TestPartsConformance(t *testing.T) {
 		Wants: []evidence.Kind{evidence.PipelineRun, evidence.PipelineCheck, evidence.DeployRelease, evidence.AccessMember, evidence.AccessAudit},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := partsConfig(w.URL, w.TokenFile)
-			cfg.Timeout = w.Timeout
+			cfg.Timeout, cfg.Homes = w.Timeout, []string{"acme/platform"}
 			c, err := newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep, MaxBody: w.MaxBody})
 			if err != nil {
 				t.Fatal(err)

@@ -294,7 +294,20 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	d.Scope = r.scopeOf(r.name, q.fl.files, q.fl.whole, mask)
 	d.Text = text(pr.GetTitle(), pr.GetBody())
 	d.Raw = q.page.body
+	d.ActorScope = r.actor(mergeActor(pr), d.OccurredAt)
 	return d
+}
+
+// mergeActor is who did what a request's record tells last: who merged it, or
+// opened it. Of one that was closed otherwise the source does not say who did.
+func mergeActor(pr *gh.PullRequest) *gh.User {
+	switch {
+	case pr.MergedAt != nil:
+		return pr.MergedBy
+	case pr.ClosedAt != nil:
+		return nil
+	}
+	return pr.User
 }
 
 func objectOrNone(s string) string {
@@ -354,6 +367,10 @@ func (r *repoLook) reviewDraft(q *request, rv review, scope []evidence.Ref, stat
 	d.People = who.list
 	d.Links = append([]evidence.Ref{r.changeRef(r.name, f.Number)}, commitLinks(f.Commit)...)
 	d.Scope = scope
+	d.ActorScope = r.actor(rv.User, d.OccurredAt)
+	if ev != nil {
+		d.ActorScope = r.actor(ev.by, d.OccurredAt)
+	}
 	d.Text = text(body)
 	d.Raw = rv.raw
 	return d

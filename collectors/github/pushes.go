@@ -161,6 +161,7 @@ func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form st
 	d.Key = r.key("/%s/%s", form, f.ID)
 	d.Subject = evidence.NewRef("line", r.authority, r.name+"/"+form+"-"+f.ID)
 	d.People, d.Raw = who.list, raw
+	d.ActorScope = r.actor(actor, at)
 	d.Links = commitLinks(before, after)
 	if isBranch {
 		d.Links = append(d.Links, r.branchRef(r.name, r.public(branch)))

@@ -362,6 +362,12 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	if f.Change > 0 {
 		d.Links = append(d.Links, r.changeRef(r.name, f.Change))
 	}
+	if d.ActorScope = r.actor(it.TriggeringActor, d.OccurredAt); it.TriggeringActor == nil {
+		d.ActorScope = r.actor(it.Actor, d.OccurredAt)
+	}
+	if it.GetEvent() == "schedule" {
+		d.ActorScope = nil // the clock did; the account is whoever last wrote the timetable
+	}
 	d.Text = text(it.GetDisplayTitle())
 	d.Raw = it.raw
 	if d.Raw == nil {

@@ -220,6 +220,7 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 	d.Scope = a.scopeOfEvent(e)
 	d.Links = d.Scope[:min(len(d.Scope), 1)] // the group or project
 	d.Raw = e.raw
+	d.ActorScope = a.homes.Scope(int64(e.AuthorID), d.OccurredAt)
 	return d
 }
 

@@ -471,6 +471,7 @@ func (r *projectLook) commitDraft(branch string, st *branchState, p *page, it *g
 			d.Links = append(d.Links, ref)
 		}
 	}
+	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it
 	d.Text = text(it.Message)
 	d.Raw = raw
 	return d

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/forge"
 	"evidenced/evidence/problem"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 	// Environments limits deployments to these; empty: all. A name that stands
 	// here is kept in full, see docs/collectors/gitlab.md.
 	Environments []string `yaml:"environments"`
+	// Homes are the groups whose direct members are at home there: they say
+	// whose people act.
+	Homes []string `yaml:"homes"`
 	// InstanceAudit reads the audit events of the whole server at once, which
 	// needs an administrator's or auditor's token, in place of those of each
 	// group and project.
@@ -89,7 +93,7 @@ func (c *Config) check() error {
 	for _, l := range []struct {
 		key   string
 		paths []string
-	}{{"groups", c.Groups}, {"projects", c.Projects}, {"include", c.Include}} {
+	}{{"groups", c.Groups}, {"projects", c.Projects}, {"include", c.Include}, {"homes", c.Homes}} {
 		for i, p := range l.paths {
 			if !fullPath.MatchString(strings.TrimSuffix(p, "/")) || len(p) > 255 || l.key == "projects" && !strings.Contains(p, "/") {
 				return problem.New(problem.Config, "%s holds %q", l.key, p).WithHint("write the full path as the address of its page shows it, such as group/subgroup/name")
@@ -98,6 +102,9 @@ func (c *Config) check() error {
 				return problem.New(problem.Config, "%s names %q twice", l.key, p).WithHint("take one of them out")
 			}
 		}
+	}
+	if len(c.Homes) > forge.MaxHomes {
+		return problem.New(problem.Config, "homes names %d groups", len(c.Homes)).WithHint("name %d at most", forge.MaxHomes)
 	}
 	if len(c.Include) > 0 && len(c.Groups) == 0 {
 		return problem.New(problem.Config, "include is set and groups is not").WithHint("include chooses among the projects of groups; name single projects under projects")

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -19,6 +20,7 @@ type cursor struct {
 	Projects map[string]*projectState `json:"projects"`
 	Groups   map[string]*groupState   `json:"groups,omitempty"` // by id
 	Instance *position                `json:"instance,omitempty"`
+	Homes    forge.HomesState         `json:"homes,omitzero"`
 }
 
 const cursorVersion = 1

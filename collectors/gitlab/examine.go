@@ -58,6 +58,11 @@ func (x *examination) all() error {
 		return nil
 	}
 	x.add(fmt.Sprintf("%d projects", len(x.projects)), collectors.Readable, "")
+	for _, h := range x.cfg.Homes {
+		if err := x.try("members of the home "+h, homeAPI(strings.TrimSuffix(h, "/")), &gl.ListOptions{PerPage: 1}, "", "a role in the group"); err != nil {
+			return err
+		}
+	}
 	for _, p := range x.projects[:min(len(x.projects), maxExamined)] {
 		if err := x.project(p); err != nil {
 			return err

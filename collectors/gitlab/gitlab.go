@@ -44,6 +44,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -123,6 +124,10 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	if err := l.inventory(); err != nil {
 		return err
 	}
+	homeless, err := l.readHomes()
+	if err != nil {
+		return err
+	}
 	if c.cfg.InstanceAudit {
 		if err := l.instanceAudit(); err != nil {
 			return err
@@ -165,7 +170,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	if len(l.failed) == 0 {
 		l.cur.Looked = l.started
 	}
-	return l.commit(l.claims(), strings.Join(append(l.failed, l.missing...), "; "))
+	return l.commit(l.claims(), strings.Join(slices.Concat(l.failed, homeless, l.missing), "; "))
 }
 
 // sinkError is a failure of the sink: the run is over.
@@ -191,6 +196,7 @@ type look struct {
 	started  time.Time
 	window   evidence.Period
 	identity string
+	homes    *forge.Homes
 	groups   []group // the configured ones and those below them
 	projects []project
 	seen     []evidence.Seen

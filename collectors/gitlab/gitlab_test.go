@@ -68,7 +68,7 @@ func TestConformance(t *testing.T) {
 		},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := config(w.URL, w.TokenFile)
-			cfg.Timeout, cfg.Include = w.Timeout, []string{"acme/platform"}
+			cfg.Timeout, cfg.Include, cfg.Homes = w.Timeout, []string{"acme/platform"}, []string{"acme/ops"}
 			c, err := newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep, MaxBody: w.MaxBody})
 			if err != nil {
 				t.Fatal(err)

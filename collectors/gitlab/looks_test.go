@@ -648,6 +648,13 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+func manyGroups(n int) (groups []string) {
+	for i := range n {
+		groups = append(groups, fmt.Sprintf("acme/team-%d", i))
+	}
+	return groups
+}
+
 func TestConfig(t *testing.T) {
 	good := func() Config {
 		c := *Spec().Config().(*Config)
@@ -667,6 +674,9 @@ func TestConfig(t *testing.T) {
 		"a pattern for branch": func(c *Config) { c.Branches = []string{"release/*"} },
 		"branch twice":         func(c *Config) { c.Branches = []string{"main", "main"} },
 		"empty environment":    func(c *Config) { c.Environments = []string{""} },
+		"a home that is none":  func(c *Config) { c.Homes = []string{"acme/../x"} },
+		"a home twice":         func(c *Config) { c.Homes = []string{"acme/ops", "ACME/ops"} },
+		"too many homes":       func(c *Config) { c.Homes = manyGroups(201) },
 		"no token":             func(c *Config) { c.TokenFile = "" },
 		"negative overlap":     func(c *Config) { c.Overlap = -1 },
 		"settings never":       func(c *Config) { c.SettingsEvery = 0 },

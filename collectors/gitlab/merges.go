@@ -377,6 +377,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 		d.Links = append(d.Links, r.pipelineRef(r.path, p.ID))
 	}
 	d.Scope = r.scopeOfFiles(q.files, mask)
+	d.ActorScope = r.actor(q.actor(), d.OccurredAt)
 	d.Text = text(mr.Title, mr.Description)
 	d.Raw = q.page.body
 	if !whole {
@@ -388,6 +389,20 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 		rds = append(rds, r.reviewDrafts(q, v, d.Scope)...)
 	}
 	return d, rds
+}
+
+// actor is who did what a request's record tells last: who merged it, closed
+// it, or opened it.
+func (q *request) actor() *gl.BasicUser {
+	switch {
+	case q.mr.MergedAt != nil && q.merger != nil:
+		return q.merger
+	case q.mr.MergedAt != nil:
+		return q.mr.MergedBy
+	case q.mr.ClosedAt != nil:
+		return q.mr.ClosedBy
+	}
+	return q.mr.Author
 }
 
 func mergeState(s string) string {

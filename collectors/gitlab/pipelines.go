@@ -314,6 +314,9 @@ func (r *projectLook) pipelineDraft(q *run) evidence.Draft {
 	d.People = who.list
 	d.Links = links
 	d.Raw = q.page.body
+	if q.Source != "schedule" { // the clock did; the account is whoever owns the timetable
+		d.ActorScope = r.actor(q.User, d.OccurredAt)
+	}
 	return d
 }
 

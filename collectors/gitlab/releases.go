@@ -210,5 +210,10 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 	dr.People = who.list
 	dr.Links = links
 	dr.Raw = d.page.body
+	if d.User != nil {
+		dr.ActorScope = r.homes.Scope(int64(d.User.ID), dr.OccurredAt)
+	} else {
+		dr.ActorScope = r.actor(nil, dr.OccurredAt)
+	}
 	return dr
 }

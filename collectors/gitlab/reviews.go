@@ -177,5 +177,9 @@ func (r *projectLook) reviewDraft(q *request, v review, scope []evidence.Ref, st
 	d.People = who.list
 	d.Links = append([]evidence.Ref{r.changeRef(r.path, f.Number)}, commitLinks(f.Commit)...)
 	d.Scope = scope
+	d.ActorScope = r.actor(v.by, d.OccurredAt)
+	if state == "dismissed" && n == nil {
+		d.ActorScope = r.actor(nil, d.OccurredAt) // a push took it away, and no note says whose
+	}
 	return d
 }
