@@ -94,6 +94,8 @@ func (r *repoLook) branch(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	r.heads[name] = p
+	r.fresh = r.fresh || st.Looked.IsZero()
 	if st.Walk != nil { // a run was cut here
 		if err := r.walk(name, st); err != nil {
 			return false, err

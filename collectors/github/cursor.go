@@ -29,6 +29,8 @@ type repoState struct {
 	// one lasts.
 	Pulls       time.Time `json:"pulls,omitzero"`
 	PullsLooked time.Time `json:"pulls_looked,omitzero"`
+	// Recent are the requests that the next look will list again.
+	Recent forge.Recent `json:"recent,omitempty"`
 	// Protection is the last look at the guards.
 	Protection time.Time `json:"protection,omitzero"`
 

@@ -11,6 +11,7 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -19,6 +20,8 @@ type deploymentsState struct {
 	Until  time.Time `json:"until,omitzero"`
 	Looked time.Time `json:"looked,omitzero"`
 	Open   []int64   `json:"open,omitempty"` // not over when they were read
+	// Recent are the deployments that the next look will list again.
+	Recent forge.Recent `json:"recent,omitempty"`
 }
 
 // runInURL finds the workflow run in the address of a deployment's log.
@@ -81,8 +84,13 @@ func (r *repoLook) deployments() error {
 		if oldest.IsZero() {
 			oldest = at
 		}
-		if err := r.deployment(it.p, &it.d, it.raw); err != nil {
-			return err
+		if id, updated := it.d.GetID(), when(it.d.GetUpdatedAt()); !st.Recent.Settled(id, updated) {
+			if err := r.deployment(it.p, &it.d, it.raw); err != nil {
+				return err
+			}
+			if !slices.Contains(st.Open, id) {
+				st.Recent.Read(id, updated, r.started)
+			}
 		}
 		if at.After(st.Until) {
 			st.Until = at
@@ -93,6 +101,11 @@ func (r *repoLook) deployments() error {
 			}
 		}
 	}
+	again := map[int64]bool{}
+	for _, it := range list {
+		again[it.d.GetID()] = !when(it.d.GetCreatedAt()).Before(st.Until.Add(-r.cfg.Overlap))
+	}
+	st.Recent.Keep(again)
 	for _, id := range slices.Clone(st.Open) {
 		if seen[id] {
 			continue

@@ -71,7 +71,7 @@ type Config struct {
 	// they say whose people act.
 	Homes []string `yaml:"homes"`
 	// Skip names parts that are not read: pipelines, checks, deployments,
-	// pushes, members, audit-log.
+	// pushes, members, audit-log, guards.
 	Skip []string `yaml:"skip"`
 	// Every is how often a part is read; a part that is not named has its
 	// default.
@@ -184,7 +184,7 @@ func (c *Config) check() error {
 		return problem.New(problem.Config, "token_file is not set").WithHint("set it to a file that holds a read-only token")
 	case !c.partsKnown():
 		return problem.New(problem.Config, "skip or every names a part that is not known").
-			WithHint("the parts are pipelines, checks, deployments, pushes, members and audit-log")
+			WithHint("the parts are pipelines, checks, deployments, pushes, members, audit-log and guards")
 	case c.Overlap < 0:
 		return problem.New(problem.Config, "overlap is negative").WithHint("use a duration such as 10m")
 	case c.History < 0:

@@ -20,10 +20,12 @@ const (
 	partPushes      = "pushes"      // who moved which branch, and rules passed by
 	partMembers     = "members"     // collaborators, teams, deploy keys; of organisations members and apps
 	partAudit       = "audit-log"   // of organisations whose plan has one
+	partGuards      = "guards"      // branch protection and rulesets
 )
 
 var partEvery = map[string]time.Duration{
 	partPipelines: 0, partChecks: 0, partDeployments: 0, partPushes: 0, partMembers: time.Hour, partAudit: 0,
+	partGuards: 15 * time.Minute,
 }
 
 // reads reports whether a part is configured to be read.
@@ -83,7 +85,7 @@ func (l *look) unread(name string) {
 		{"", commits, []evidence.Kind{evidence.ChangeCommit}},
 		{"", commits, []evidence.Kind{evidence.ChangeRef, evidence.ChangeRewrite}},
 		{"", st.PullsLooked, []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}},
-		{"", st.Protection, []evidence.Kind{evidence.ChangeProtection}},
+		{partGuards, st.Protection, []evidence.Kind{evidence.ChangeProtection}},
 		{partPipelines, st.Runs.Looked, []evidence.Kind{evidence.PipelineRun}},
 		{partChecks, st.Checks.Looked, []evidence.Kind{evidence.PipelineCheck}},
 		{partDeployments, st.Deployments.Looked, []evidence.Kind{evidence.DeployRelease}},

@@ -14,8 +14,12 @@ import (
 	"evidenced/evidence"
 )
 
-// protections records the guard on each watched branch as it stands now.
+// protections records the guard on each watched branch as it stands now: when
+// it is due, and when a branch is seen for the first time.
 func (r *repoLook) protections() error {
+	if !r.due(partGuards, r.st.Protection) && !r.fresh {
+		return nil
+	}
 	for _, name := range r.watched {
 		if st := r.st.Branches[name]; st == nil || st.Head == "" || slices.Contains(r.gone, name) {
 			continue
@@ -24,7 +28,7 @@ func (r *repoLook) protections() error {
 			return err
 		}
 	}
-	r.claim(evidence.Instants, r.started, "", evidence.ChangeProtection)
+	r.claimPart(partGuards, evidence.Instants, r.started, "", evidence.ChangeProtection)
 	r.after = append(r.after, func() { r.st.Protection = r.started })
 	return nil
 }
@@ -58,10 +62,7 @@ type ruleset struct {
 
 func (r *repoLook) protection(name string) error {
 	branch := r.path + "/branches/" + url.PathEscape(name)
-	p, err := r.get(r.ctx, branch)
-	if err != nil {
-		return err
-	}
+	p := r.heads[name]
 	g := &guard{rulesets: map[int64]*ruleset{}}
 	var b struct {
 		Protected bool `json:"protected"`
@@ -71,7 +72,7 @@ func (r *repoLook) protection(name string) error {
 	}
 	g.flag = b.Protected
 	raw, req := p.body, p.req
-	p, err = r.get(r.ctx, branch+"/protection")
+	p, err := r.get(r.ctx, branch+"/protection")
 	switch s := fetch.Status(err); {
 	case err == nil:
 		if err := decode(p, &g.classic); err != nil {

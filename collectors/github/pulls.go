@@ -31,8 +31,11 @@ func (r *repoLook) pulls() error {
 	}
 	oldest := time.Time{}
 	for i, it := range list {
-		if err := r.pull(it.number); err != nil {
-			return err
+		if id := int64(it.number); !r.st.Recent.Settled(id, it.updated) {
+			if err := r.pull(it.number); err != nil {
+				return err
+			}
+			r.st.Recent.Read(id, it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -46,6 +49,11 @@ func (r *repoLook) pulls() error {
 			}
 		}
 	}
+	again := map[int64]bool{}
+	for _, it := range list {
+		again[int64(it.number)] = !it.updated.Before(r.st.Pulls.Add(-r.cfg.Overlap))
+	}
+	r.st.Recent.Keep(again)
 	if r.st.PullsLooked.IsZero() {
 		r.claimFirst(oldest, evidence.ChangeMerge, evidence.ChangeReview)
 	} else {

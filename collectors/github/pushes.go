@@ -2,12 +2,14 @@ package github
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -17,6 +19,9 @@ type pushesState struct {
 	Activity time.Time `json:"activity,omitzero"` // newest that was read
 	Suites   time.Time `json:"suites,omitzero"`
 	Looked   time.Time `json:"looked,omitzero"`
+	// Moves and Results are those of either that the next look will list again.
+	Moves   forge.Recent `json:"moves,omitempty"`
+	Results forge.Recent `json:"results,omitempty"`
 }
 
 // pushes reads who moved which branch (activity), and which pushes the rules
@@ -28,7 +33,8 @@ func (r *repoLook) pushes() error {
 	}
 	oldest := time.Time{}
 	next := *st
-	err := r.pushLog(r.path+"/activity?per_page=100", st.Activity, &next.Activity, &oldest, r.activity)
+	next.Moves, next.Results = maps.Clone(st.Moves), maps.Clone(st.Results)
+	err := r.pushLog(r.path+"/activity?per_page=100", st.Activity, &next.Activity, &oldest, &next.Moves, r.activity)
 	if hidden(err) {
 		r.unseen(partPushes, st.Looked, "who pushed is not visible to this credential, or this GitHub does not tell (Contents: read)", evidence.AccessAudit)
 		return nil
@@ -37,7 +43,7 @@ func (r *repoLook) pushes() error {
 		return err
 	}
 	// The source keeps rule suites for a month at most.
-	err = r.pushLog(r.path+"/rulesets/rule-suites?time_period=month&per_page=100", st.Suites, &next.Suites, &oldest, r.suite)
+	err = r.pushLog(r.path+"/rulesets/rule-suites?time_period=month&per_page=100", st.Suites, &next.Suites, &oldest, &next.Results, r.suite)
 	blind := hidden(err)
 	if blind {
 		r.note("repository %s: whether rules were bypassed is not visible to this credential (Administration: read), or this GitHub does not tell", r.name)
@@ -54,18 +60,36 @@ func (r *repoLook) pushes() error {
 	return nil
 }
 
-// pushLog walks a list, newest first, down to what was read before.
-func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Time, draft func(*page, json.RawMessage) (evidence.Draft, error)) error {
+// pushLog walks a list, newest first, down to what was read before. What stands
+// in it never changes, so what is remembered in recent is not made again.
+func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Time, recent *forge.Recent, draft func(*page, json.RawMessage) (evidence.Draft, error)) error {
 	floor := r.horizon()
 	if !until.IsZero() {
 		floor = until.Add(-r.cfg.Overlap)
 	}
-	return r.pages(r.ctx, path, func(p *page) (bool, error) {
+	listed := map[int64]time.Time{}
+	err := r.pages(r.ctx, path, func(p *page) (bool, error) {
 		list, err := items(p)
 		if err != nil {
 			return false, err
 		}
 		for _, raw := range list {
+			var it struct {
+				ID int64        `json:"id"`
+				At gh.Timestamp `json:"timestamp"` // of an activity
+				By gh.Timestamp `json:"pushed_at"` // of a rule suite
+			}
+			if err := decode(&page{body: raw, req: p.req}, &it); err != nil {
+				return false, err
+			}
+			at := when(it.At)
+			if at.IsZero() {
+				at = when(it.By)
+			}
+			listed[it.ID] = at
+			if recent.Settled(it.ID, at) {
+				continue
+			}
 			d, err := draft(p, raw)
 			if err != nil {
 				return false, err
@@ -82,9 +106,16 @@ func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Ti
 			if oldest.IsZero() || d.OccurredAt.Before(*oldest) {
 				*oldest = d.OccurredAt
 			}
+			recent.Read(it.ID, at, r.started)
 		}
 		return true, nil
 	})
+	again := map[int64]bool{}
+	for id, at := range listed {
+		again[id] = !at.Before(newest.Add(-r.cfg.Overlap))
+	}
+	recent.Keep(again)
+	return err
 }
 
 // activity makes a draft of one movement of a branch.

@@ -26,10 +26,13 @@ type repoLook struct {
 	watched  []string
 	fallback string // the default branch
 	empty    bool
-	gone     []string        // branches found deleted in this look
-	done     map[string]bool // commits emitted in this look
+	gone     []string         // branches found deleted in this look
+	heads    map[string]*page // the watched branches as this look found them
+	fresh    bool             // one of them was never read before
+	done     map[string]bool  // commits emitted in this look
 	scopes   map[string][]evidence.Ref
 	seen     []evidence.Seen
+	after    []func()  // of this repository: a failed one moves no position in time
 	oldest   time.Time // of the commits emitted in this look
 }
 
@@ -69,7 +72,7 @@ func (l *look) tokenExpiry(s string) {
 func (l *look) repo(name string) error {
 	owner, short, _ := strings.Cut(name, "/")
 	r := &repoLook{
-		look: l, name: name, st: l.cur.repo(name), done: map[string]bool{},
+		look: l, name: name, st: l.cur.repo(name), done: map[string]bool{}, heads: map[string]*page{},
 		path: "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(short),
 	}
 	if err := r.open(); err != nil {

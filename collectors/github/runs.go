@@ -9,6 +9,7 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -18,6 +19,8 @@ type runsState struct {
 	Looked time.Time `json:"looked,omitzero"` // begin of the last complete look
 	Reruns time.Time `json:"reruns,omitzero"` // begin of the last search for old runs that ran again
 	Open   []int64   `json:"open,omitempty"`  // runs that were not over when they were read
+	// Recent are the runs that the next look will list again.
+	Recent forge.Recent `json:"recent,omitempty"`
 }
 
 const (
@@ -98,6 +101,11 @@ func (r *repoLook) newRuns(base string, note func(time.Time)) error {
 				st.Until = it.created
 			}
 		}
+		again := map[int64]bool{}
+		for _, it := range list {
+			again[it.GetID()] = !it.created.Before(st.Until.Add(-r.cfg.Overlap))
+		}
+		st.Recent.Keep(again)
 		return nil
 	}
 	if floor.IsZero() {
@@ -203,8 +211,14 @@ func (r *repoLook) takeRuns(base string, p *page, list []runItem, floor time.Tim
 			continue
 		}
 		note(it.created)
+		if r.st.Runs.Recent.Settled(it.GetID(), when(it.GetUpdatedAt())) {
+			continue
+		}
 		if err := r.takeRun(base, p, it); err != nil {
 			return err
+		}
+		if it.GetStatus() == "completed" {
+			r.st.Runs.Recent.Read(it.GetID(), when(it.GetUpdatedAt()), r.started)
 		}
 	}
 	return nil

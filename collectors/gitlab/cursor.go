@@ -29,6 +29,8 @@ const cursorVersion = 1
 type position struct {
 	At     time.Time `json:"at,omitzero"`     // everything up to here was read
 	Looked time.Time `json:"looked,omitzero"` // begin of the last look that read all; zero while the first one lasts
+	// Recent are the items that the next look will list again.
+	Recent forge.Recent `json:"recent,omitempty"`
 }
 
 type projectState struct {

@@ -3,6 +3,7 @@ package gitlab
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestIdle looks at 200 projects of which nothing happened: a look costs three
-// requests for each and says so.
+// TestIdle looks at 200 projects, each with a request, a pipeline and a
+// deployment, in which nothing happened since: a look costs three requests for
+// each and says so.
 func TestIdle(t *testing.T) {
 	f := newFake(t, func(c *Config) { c.Projects, c.Groups = nil, []string{"acme"} })
 	f.set("groups/acme", obj{"id": 9, "full_path": "acme"})
@@ -36,14 +38,45 @@ func TestIdle(t *testing.T) {
 		}
 		return list
 	})
+	at := now.Add(-48 * time.Hour).Format(time.RFC3339)
 	for i := range n {
 		f.branch(100+i, "main", sha1, sha1)
+		p := fmt.Sprintf("projects/%d/", 100+i)
+		f.set(p+"merge_requests", []obj{{"iid": 1, "updated_at": at}})
+		f.set(p+"merge_requests/1", obj{"iid": 1, "state": "opened", "sha": sha1, "updated_at": at, "created_at": at, "author": obj{"id": 3, "username": "a"}})
+		f.set(p+"merge_requests/1/approvals", obj{"approvals_required": 0, "approved_by": []obj{}})
+		f.set(p+"pipelines", []obj{{"id": 2, "updated_at": at}})
+		f.set(p+"pipelines/2", obj{"id": 2, "sha": sha1, "status": "success", "updated_at": at, "created_at": at})
+		f.set(p+"deployments", []obj{{"id": 4, "updated_at": at}})
+		f.set(p+"deployments/4", obj{"id": 4, "sha": sha1, "status": "success", "updated_at": at, "created_at": at, "environment": obj{"name": "production"}})
 	}
-	first := f.must(nil)
+	// The server tags its answers: what did not change comes as 304.
+	counted := collectortest.NewConditional(f)
+	srv := httptest.NewServer(counted)
+	t.Cleanup(srv.Close)
+	f.cfg.URL = srv.URL
+	col := f.collector()
+	look := func(resume []byte) *collectortest.Recorder {
+		t.Helper()
+		rec := &collectortest.Recorder{}
+		if err := col.Poll(t.Context(), evidence.Period{To: f.clock}, resume, rec); err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	first := look(nil)
+	if got, same := counted.Counts(); got > 29*n+8 || same > 0 {
+		t.Errorf("the first look at %d projects made %d requests, of which %d were answered 304", n, got, same)
+	} else {
+		t.Logf("first look: %d requests", got)
+	}
+	if got := len(first.Of(evidence.PipelineRun)) + len(first.Of(evidence.DeployRelease)) + len(first.Of(evidence.ChangeMerge)); got != 3*n {
+		t.Errorf("the first look found %d requests, pipelines and deployments, want %d", got, 3*n)
+	}
 	f.clock = now.Add(5 * time.Minute)
-	f.requests()
-	second := f.must(first.Resume())
-	got := len(f.requests())
+	second := look(first.Resume())
+	got, same := counted.Counts()
+	t.Logf("quiet look: %d requests, %d of them answered 304", got, same)
 	if o := last(second).Requests; o != got {
 		t.Errorf("the observation tells %d requests, %d were made", o, got)
 	}
@@ -59,7 +92,12 @@ func TestIdle(t *testing.T) {
 		t.Errorf("members were not looked at, claimed %q", c)
 	}
 	f.clock = now.Add(6*time.Hour + time.Minute)
-	third := f.must(second.Resume())
+	third := look(second.Resume())
+	got, same = counted.Counts()
+	t.Logf("look at settings: %d requests, %d of them answered 304", got, same)
+	if want := 14*n + 8; got > want {
+		t.Errorf("a quiet look at the settings too made %d requests, want %d at most", got, want)
+	}
 	if c := claimed(third, evidence.AccessMember); c != " instants 03T18:01..03T18:01" {
 		t.Errorf("members: claimed %q", c)
 	}

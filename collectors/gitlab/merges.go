@@ -82,6 +82,16 @@ func (r *projectLook) floor(st *position, history time.Duration) time.Time {
 	return st.At.Add(-r.cfg.Overlap)
 }
 
+// again forgets which items were read, but for those that the next look will
+// list again.
+func (r *projectLook) again(st *position, list []listed) {
+	ids := map[int64]bool{}
+	for _, it := range list {
+		ids[int64(it.id)] = !it.updated.Before(st.At.Add(-r.cfg.Overlap).Truncate(time.Second))
+	}
+	st.Recent.Keep(ids)
+}
+
 // after gives a list's filter: nil for all of it.
 func after(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -121,8 +131,11 @@ func (r *projectLook) merges(full bool) error {
 		if full && it.updated.After(st.At) {
 			r.found, weaker = true, untold
 		}
-		if err := r.merge(it.id); err != nil {
-			return err
+		if !st.Recent.Settled(int64(it.id), it.updated) {
+			if err := r.merge(it.id); err != nil {
+				return err
+			}
+			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -134,6 +147,7 @@ func (r *projectLook) merges(full bool) error {
 			}
 		}
 	}
+	r.again(st, list)
 	r.claimList(r.ref, st, r.cfg.History, oldest, r.created, weaker, evidence.ChangeMerge, evidence.ChangeReview)
 	return nil
 }

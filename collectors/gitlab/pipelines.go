@@ -57,8 +57,11 @@ func (r *projectLook) pipelines() error {
 		if it.updated.Before(known) && slices.Contains(r.st.Recent, it.id) {
 			continue // listed only to see that it is still there
 		}
-		if err := r.pipeline(reports, it.id, 0, 0); err != nil {
-			return err
+		if !st.Recent.Settled(int64(it.id), it.updated) {
+			if err := r.pipeline(reports, it.id, 0, 0); err != nil {
+				return err
+			}
+			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -78,6 +81,7 @@ func (r *projectLook) pipelines() error {
 			}
 		}
 	}
+	r.again(st, list)
 	if err := reports.again(); err != nil {
 		return err
 	}

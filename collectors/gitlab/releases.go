@@ -39,10 +39,11 @@ func (r *projectLook) releases() error {
 	}
 	oldest := time.Time{}
 	for i, it := range list {
-		if !others[it.id] {
+		if !others[it.id] && !st.Recent.Settled(int64(it.id), it.updated) {
 			if err := r.release(it.id); err != nil {
 				return err
 			}
+			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -54,6 +55,7 @@ func (r *projectLook) releases() error {
 			}
 		}
 	}
+	r.again(st, list)
 	r.claimList(r.ref, st, r.cfg.History, oldest, r.created, "", evidence.DeployRelease)
 	return nil
 }
