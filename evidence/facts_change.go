@@ -20,6 +20,7 @@ type CommitFacts struct {
 	Signature   string       `json:"signature,omitempty"` // none, openpgp, ssh, x509
 	Verified    *bool        `json:"verified,omitempty"`  // the forge's own verdict, or ours against configured signers
 	VerifiedWhy string       `json:"verified_why,omitempty"`
+	VerifiedAt  time.Time    `json:"verified_at,omitzero"` // when the forge came to its verdict, where it says
 	// Of our own verdict: as if it were signed when we looked, the key's
 	// fingerprint, and the hash of the list of signers it was held against.
 	VerifiedNow *bool  `json:"verified_now,omitempty"`
@@ -140,7 +141,8 @@ type ProtectionFacts struct {
 	RequiredSignatures *bool          `json:"required_signatures,omitempty"`
 	LinearHistory      *bool          `json:"linear_history,omitempty"`
 	RequiredChecks     []string       `json:"required_checks,omitempty"`
-	Classic            string         `json:"classic"` // yes, no, not-visible
+	ChecksOfAnyApp     []string       `json:"checks_of_any_app,omitempty"` // of those required, whichever app may report
+	Classic            string         `json:"classic"`                     // yes, no, not-visible
 	Rulesets           []RulesetFacts `json:"rulesets,omitempty"`
 	RulesetsSeen       bool           `json:"rulesets_seen"`
 }

@@ -437,6 +437,16 @@ func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.R
 	if v := c.Verification; v != nil {
 		f.Verified, f.VerifiedWhy = v.Verified, verifiedWhy(v.GetReason())
 		f.Signature = signature(v.GetSignature())
+		var newer struct { // the library has no time of the verdict
+			Commit struct {
+				Verification struct {
+					At *gh.Timestamp `json:"verified_at"`
+				} `json:"verification"`
+			} `json:"commit"`
+		}
+		if json.Unmarshal(raw, &newer) == nil && newer.Commit.Verification.At != nil {
+			f.VerifiedAt = when(*newer.Commit.Verification.At)
+		}
 	}
 	mask := who.mask()
 	f.Files, f.FilesCut = files(fl.files, 0, mask)

@@ -188,7 +188,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 		return err
 	}
 	d := r.draft(evidence.DeployRelease, evidence.OpEvent, p.req, f)
-	d.Scope = scope
+	d.Scope = append(slices.Clone(scope), evidence.NewRef("label", r.authority, "environment="+f.Environment))
 	d.OccurredAt, d.Basis, d.NotBefore = f.CreatedAt, evidence.BasisSource, r.st.Deployments.Looked
 	d.Key = r.key("/deployment/%d", dep.GetID())
 	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ func TestConfig(t *testing.T) {
 		`"ACME/app" twice`:    func(c *Config) { c.Repos = append(c.Repos, "ACME/app") },
 		"no branch name":      func(c *Config) { c.Branches = []string{"release/*"} },
 		`"main" twice`:        func(c *Config) { c.Branches = []string{"main", "main"} },
+		"no property's name":  func(c *Config) { c.Properties = []string{"of whom"} },
+		"one too many":        func(c *Config) { c.Properties = strings.Split("a b c d e f g h i j k", " ") },
 		`homes holds "acme"`:  func(c *Config) { c.Homes = []string{"acme"} },
 		`"acme/t" twice`:      func(c *Config) { c.Homes = []string{"acme/t", "acme/t"} },
 		"homes names 201":     func(c *Config) { c.Homes = manyTeams(201) },
@@ -88,9 +91,9 @@ func TestProtection(t *testing.T) {
 			rules: `[{"type":"pull_request","ruleset_id":1,"parameters":{"required_approving_review_count":2,"require_code_owner_review":true}},{"type":"non_fast_forward","ruleset_id":1},{"type":"deletion","ruleset_id":1},{"type":"required_signatures","ruleset_id":1},{"type":"required_linear_history","ruleset_id":1}]`,
 			want: evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredApprovals: 2, DismissStale: yes(), CodeOwners: yes(), LastPushApproval: no(),
 				AllowForcePush: no(), AllowDeletion: no(), RequiredSignatures: yes(), LinearHistory: yes()}},
-		{name: "checks of both", classic: `{"required_status_checks":{"strict":true,"contexts":["b","a"],"checks":[{"context":"a"},null]},"allow_force_pushes":{"enabled":false},"allow_deletions":{"enabled":false}}`,
-			rules: `[{"type":"required_status_checks","ruleset_id":1,"parameters":{"required_status_checks":[{"context":"c"}]}}]`,
-			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a", "b", "c"}, AllowForcePush: no(), AllowDeletion: no()}},
+		{name: "checks of both", classic: `{"required_status_checks":{"strict":true,"contexts":["b","a"],"checks":[{"context":"a"},{"context":"b","app_id":7},null]},"allow_force_pushes":{"enabled":false},"allow_deletions":{"enabled":false}}`,
+			rules: `[{"type":"required_status_checks","ruleset_id":1,"parameters":{"required_status_checks":[{"context":"c"},{"context":"d","integration_id":7}]}}]`,
+			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a", "b", "c", "d"}, ChecksOfAnyApp: []string{"a", "c"}, AllowForcePush: no(), AllowDeletion: no()}},
 		{name: "parameters of another form", rules: `[{"type":"pull_request","ruleset_id":1,"parameters":[1]}]`,
 			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, DismissStale: no(), CodeOwners: no(), LastPushApproval: no(), AllowForcePush: yes(), AllowDeletion: yes()}},
 		{name: "locked", classic: `{"lock_branch":{"enabled":true}}`, rules: "hidden", want: evidence.ProtectionFacts{Classic: "yes", Protected: true}},
@@ -111,6 +114,59 @@ func TestProtection(t *testing.T) {
 		if d := cmp.Diff(&tt.want, g.facts("a/b", "main")); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, d)
 		}
+	}
+}
+
+// TestProperties makes labels of the custom properties that are configured, and
+// of no others.
+func TestProperties(t *testing.T) {
+	l := newLab(t, func(c *Config) { only(c); c.Properties = []string{"tenant", "zones", "none", "odd"} })
+	l.Replace(api, `{"id":71001,"full_name":"acme/platform","default_branch":"main",
+		"custom_properties":{"tenant":"tenant-7","zones":["eu","","us"],"contact":"somebody","none":null,"odd":{"a":1}}}`)
+	rec := l.must(nil)
+	want := "[label:acme/tenant=tenant-7 label:acme/zones=eu label:acme/zones=us]"
+	for _, d := range rec.Drafts {
+		var got []evidence.Ref
+		for _, r := range d.Scope {
+			if r.Scheme == "label" {
+				got = append(got, r)
+			}
+		}
+		if fmt.Sprint(got) != want || d.Scope[0] != l.c.project("acme/platform") {
+			t.Errorf("%s %s: scope %v, want the labels %s", d.Kind, d.Key, d.Scope, want)
+		}
+	}
+	p := newPartsLab(t, func(c *Config) { c.Properties = []string{"tenant"} })
+	p.Replace("GET /api/v3/repos/acme/tools", `{"id":71002,"full_name":"acme/tools","default_branch":"main","custom_properties":{"tenant":"tenant-7"}}`)
+	label := evidence.NewRef("label", "acme", "tenant=tenant-7")
+	for _, d := range p.must(nil).Drafts {
+		ofOrg := d.Scope[0] == p.c.project("acme") || strings.HasPrefix(d.Key, "audit/")
+		if slices.Contains(d.Scope, label) == ofOrg {
+			t.Errorf("%s %s: scope %v", d.Kind, d.Key, d.Scope)
+		}
+		if d.Kind == evidence.DeployRelease && !slices.ContainsFunc(d.Scope, func(r evidence.Ref) bool { return strings.HasPrefix(r.Name, "environment=") }) {
+			t.Errorf("a deployment without its environment in %v", d.Scope)
+		}
+	}
+}
+
+// TestVerifiedAt reads when GitHub came to its verdict, which the library does
+// not know.
+func TestVerifiedAt(t *testing.T) {
+	l := newLab(t, only)
+	sha := strings.Repeat("5", 40)
+	commit := strings.Replace(commitJSON(sha, sha6, "2026-03-01T10:00:00Z"), `"message"`,
+		`"verification":{"verified":true,"reason":"valid","signature":"-----BEGIN SSH SIGNATURE-----","verified_at":"2026-03-01T10:00:07Z"},"message"`, 1)
+	l.Replace(api+"/branches/main", branchJSON(sha))
+	l.Replace(api+"/commits?sha="+sha+"&per_page=100", "["+commit+"]")
+	l.Replace(api+"/commits/"+sha+"?per_page=100", commit)
+	ds := l.must(nil).Of(evidence.ChangeCommit)
+	if len(ds) != 1 {
+		t.Fatalf("%d commits", len(ds))
+	}
+	f := factsOf[evidence.CommitFacts](t, ds[0])
+	if f.Signature != "ssh" || f.Verified == nil || !*f.Verified || f.VerifiedWhy != "valid" || evidence.FormatTime(f.VerifiedAt) != "2026-03-01T10:00:07Z" {
+		t.Errorf("facts %+v", f)
 	}
 }
 

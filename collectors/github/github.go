@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,9 @@ type Config struct {
 	History time.Duration `yaml:"history"`
 	// Timeout bounds one request.
 	Timeout time.Duration `yaml:"timeout"`
+	// Properties are the custom properties of repositories that tenancy rules
+	// may look at, as labels.
+	Properties []string `yaml:"properties"`
 	// Homes are the teams, "organisation/slug", whose members are at home there:
 	// they say whose people act.
 	Homes []string `yaml:"homes"`
@@ -174,6 +178,12 @@ func (c *Config) check() error {
 			if other == b {
 				return problem.New(problem.Config, "branches names %q twice", b).WithHint("take one of them out")
 			}
+		}
+	}
+	for i, p := range c.Properties {
+		if !propertyName.MatchString(p) || slices.Contains(c.Properties[:i], p) || i >= maxProperties {
+			return problem.New(problem.Config, "properties holds %q, which is no property's name, named twice, or one too many", p).
+				WithHint("name up to %d custom properties of the organisation, each once", maxProperties)
 		}
 	}
 	if err := c.checkHomes(); err != nil {

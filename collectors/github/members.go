@@ -30,7 +30,11 @@ func (r *repoLook) members() error {
 		{"/teams?per_page=100", "teams are not visible to this credential (Administration: read)", r.team},
 		{"/keys?per_page=100", "deploy keys are not visible to this credential (Administration: read)", r.deployKey},
 	} {
-		err := r.memberList(r.path+part.path, part.take)
+		err := r.memberList(r.path+part.path, func(p *page, raw json.RawMessage) (evidence.Draft, error) {
+			d, err := part.take(p, raw)
+			d.Scope = append(d.Scope, r.labels...)
+			return d, err
+		})
 		if hidden(err) {
 			whole = false
 			r.note("repository %s: %s", r.name, part.says)

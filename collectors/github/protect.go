@@ -172,11 +172,13 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 	if !g.visible && g.flag {
 		f.Protected = true // by something that this credential cannot see
 	}
-	slices.Sort(f.RequiredChecks)
-	f.RequiredChecks = slices.Compact(f.RequiredChecks)
-	f.RequiredChecks = f.RequiredChecks[:min(len(f.RequiredChecks), maxChecks)]
-	for i, c := range f.RequiredChecks {
-		f.RequiredChecks[i] = short(clean(c))
+	for _, list := range []*[]string{&f.RequiredChecks, &f.ChecksOfAnyApp} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+		*list = (*list)[:min(len(*list), maxChecks)]
+		for i, c := range *list {
+			(*list)[i] = short(clean(c))
+		}
 	}
 	f.Rulesets = g.rulesetFacts()
 	return f
@@ -198,9 +200,11 @@ func (g *guard) addClassic(f *evidence.ProtectionFacts) {
 		}
 		if sc.Checks != nil {
 			for _, ch := range *sc.Checks {
-				if ch != nil {
-					f.RequiredChecks = append(f.RequiredChecks, ch.Context)
+				if ch == nil {
+					continue
 				}
+				f.RequiredChecks = append(f.RequiredChecks, ch.Context)
+				pinned(f, ch.Context, ch.GetAppID())
 			}
 		}
 	}
@@ -245,11 +249,13 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 		var p struct {
 			Checks []struct {
 				Context string `json:"context"`
+				App     int64  `json:"integration_id"`
 			} `json:"required_status_checks"`
 		}
 		json.Unmarshal(ru.Parameters, &p)
 		for _, c := range p.Checks {
 			f.RequiredChecks = append(f.RequiredChecks, c.Context)
+			pinned(f, c.Context, c.App)
 		}
 	case "update", "merge_queue", "workflows":
 		f.Protected = true
@@ -261,6 +267,14 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 		set(&f.RequiredSignatures, true)
 	case "required_linear_history":
 		set(&f.LinearHistory, true)
+	}
+}
+
+// pinned notes a required check that is not bound to one app: whoever may
+// report under its name passes it.
+func pinned(f *evidence.ProtectionFacts, context string, app int64) {
+	if app <= 0 {
+		f.ChecksOfAnyApp = append(f.ChecksOfAnyApp, context)
 	}
 }
 

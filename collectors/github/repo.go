@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +28,7 @@ type repoLook struct {
 	watched  []string
 	fallback string // the default branch
 	empty    bool
+	labels   []evidence.Ref   // custom properties that tenancy rules look at
 	gone     []string         // branches found deleted in this look
 	heads    map[string]*page // the watched branches as this look found them
 	fresh    bool             // one of them was never read before
@@ -107,6 +110,8 @@ func (r *repoLook) open() error {
 		ID       int64  `json:"id"`
 		FullName string `json:"full_name"`
 		Default  string `json:"default_branch"`
+		// A property has one value, several, or none.
+		Properties map[string]json.RawMessage `json:"custom_properties"`
 	}
 	if err := decode(p, &repo); err != nil {
 		return err
@@ -118,11 +123,48 @@ func (r *repoLook) open() error {
 		r.note("repository %s was renamed or moved at the source: change its name under repos", r.name)
 	}
 	r.id, r.fallback = repo.ID, repo.Default
+	for _, name := range r.cfg.Properties {
+		for _, v := range propertyValues(repo.Properties[name]) {
+			r.labels = append(r.labels, evidence.NewRef("label", r.authority, name+"="+v))
+		}
+	}
 	r.watched = r.cfg.Branches
 	if len(r.watched) == 0 {
 		r.watched = []string{repo.Default}
 	}
 	return nil
+}
+
+var propertyName = regexp.MustCompile(`^[A-Za-z0-9_$#-]{1,75}$`)
+
+// Bounds of custom properties and of the values of one.
+const (
+	maxProperties = 10
+	maxValues     = 20
+)
+
+// propertyValues reads the values of a custom property: a text, or a list of
+// them. What is of another form is no value.
+func propertyValues(raw json.RawMessage) (values []string) {
+	var one string
+	var many []string
+	if json.Unmarshal(raw, &one) == nil {
+		many = []string{one}
+	} else if json.Unmarshal(raw, &many) != nil {
+		return nil
+	}
+	for _, v := range many[:min(len(many), maxValues)] {
+		if v = clean(v); v != "" && len(v) <= 100 {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// emit hands over a draft of the repository, with its labels.
+func (r *repoLook) emit(d evidence.Draft) error {
+	d.Scope = append(slices.Clone(d.Scope), r.labels...)
+	return r.look.emit(d)
 }
 
 // public is a branch's name as facts may hold it. People name branches after

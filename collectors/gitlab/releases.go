@@ -211,6 +211,7 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 	dr.Subject = evidence.NewRef("release", r.authority, r.path+"/"+strconv.Itoa(d.ID))
 	dr.People = who.list
 	dr.Links = links
+	dr.Scope = append(dr.Scope, evidence.NewRef("label", r.authority, "environment="+f.Environment))
 	dr.Raw = d.page.body
 	if d.User != nil {
 		dr.ActorScope = r.homes.Scope(int64(d.User.ID), dr.OccurredAt)
