@@ -93,7 +93,11 @@ func (h *harness) faults(t *testing.T, whole *run, lines []string) {
 	distinct := slices.Clone(lines)
 	slices.Sort(distinct)
 	distinct = slices.Compact(distinct)
-	for j, f := range allFaults() {
+	all := allFaults()
+	for _, code := range h.Also {
+		all = append(all, fault{name: fmt.Sprint(code), status: code, serve: status(code, `{"message":"as asked %s"}`)})
+	}
+	for j, f := range all {
 		t.Run(f.name, func(t *testing.T) {
 			picks := distinct
 			ctx := t.Context()

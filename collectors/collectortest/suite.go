@@ -47,6 +47,9 @@ type Suite struct {
 	// for the request line, so that the run may stay complete (a 404 that
 	// says "not protected"). May be nil.
 	Means func(status int, line string) bool
+	// Also are statuses to try beyond 401, 403, 404, 429, 500 and 502, which
+	// every source is tried with: those that this one is known to answer with.
+	Also []int
 }
 
 // World is what a collector under test gets.

@@ -21,11 +21,18 @@ import (
 // large is a stand-in for a GitHub with many repositories, each with a commit, a
 // merged request, a workflow run, a deployment, a push, a guard and members, all
 // a day old.
-type large struct{ at string }
+type large struct {
+	at string
+	// instead answers in place of the stand-in, when it is set and says so.
+	instead func(path string, w http.ResponseWriter, r *http.Request) bool
+}
 
 func (f large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", now.Format(http.TimeFormat))
 	p := strings.TrimPrefix(r.URL.Path, "/api/v3/")
+	if f.instead != nil && f.instead(p, w, r) {
+		return
+	}
 	body, ok := map[string]string{
 		"user":                             `{"id":1}`,
 		"orgs/acme/members":                `[{"id":2,"login":"a"}]`,
@@ -79,29 +86,41 @@ func (f large) repo(n int, below string) (string, bool) {
 	return body, ok
 }
 
-// TestBudget counts what looks at a GitHub with 200 repositories cost: the first
-// one, a quiet one five minutes later, and those in which guards and members are
-// due as well.
-func TestBudget(t *testing.T) {
-	const repos = 200
-	c := collectortest.NewConditional(large{at: now.Add(-24 * time.Hour).Format(time.RFC3339)})
-	srv := httptest.NewServer(c)
+var yesterday = now.Add(-24 * time.Hour).Format(time.RFC3339)
+
+// standIn makes a collector of the first repositories that a handler serves.
+func standIn(t *testing.T, h http.Handler, repos int, clock *time.Time, change func(*Config)) *Collector {
+	t.Helper()
+	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg := *Spec().Config().(*Config)
-	cfg.URL, cfg.TokenFile, cfg.Homes = srv.URL+"/api/v3/", token, []string{"acme/platform"}
+	cfg.URL, cfg.TokenFile = srv.URL+"/api/v3/", token
 	for i := range repos {
 		cfg.Repos = append(cfg.Repos, fmt.Sprintf("acme/r%d", i))
 	}
-	clock := now
-	col, err := newWith(cfg, collectors.Env{Source: "github/acme", Clock: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler)},
+	if change != nil {
+		change(&cfg)
+	}
+	c, err := newWith(cfg, collectors.Env{Source: "github/acme", Clock: func() time.Time { return *clock }, Log: slog.New(slog.DiscardHandler)},
 		fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// TestBudget counts what looks at a GitHub with 200 repositories cost: the first
+// one, a quiet one five minutes later, and those in which guards and members are
+// due as well.
+func TestBudget(t *testing.T) {
+	const repos = 200
+	c := collectortest.NewConditional(large{at: yesterday})
+	clock := now
+	col := standIn(t, c, repos, &clock, func(cfg *Config) { cfg.Homes = []string{"acme/platform"} })
 	var resume []byte
 	for _, look := range []struct {
 		name      string

@@ -40,7 +40,7 @@ func config(url, token string) Config {
 
 func TestConformance(t *testing.T) {
 	collectortest.Run(t, collectortest.Suite{
-		Source: "github/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted,
+		Source: "github/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := config(w.URL, w.TokenFile)

@@ -229,8 +229,10 @@ func reviewState(s string) string {
 		return strings.ToLower(s)
 	case "CHANGES_REQUESTED":
 		return "changes-requested"
+	case "":
+		return ""
 	}
-	return ""
+	return "other" // a word that is newer than this program
 }
 
 func (r *repoLook) emitPull(q *request) error {

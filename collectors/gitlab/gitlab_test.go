@@ -61,7 +61,7 @@ func means(status int, line string) bool {
 
 func TestConformance(t *testing.T) {
 	collectortest.Run(t, collectortest.Suite{
-		Source: "gitlab/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted,
+		Source: "gitlab/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: []evidence.Kind{
 			evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection,
 			evidence.PipelineRun, evidence.PipelineReport, evidence.DeployRelease, evidence.AccessMember, evidence.AccessAudit,

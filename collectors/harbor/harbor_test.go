@@ -54,7 +54,7 @@ func meaning(status int, line string) bool {
 
 func TestConformance(t *testing.T) {
 	collectortest.Run(t, collectortest.Suite{
-		Source: "harbor/prod", Now: now, Conversation: "testdata/registry.txtar", Planted: planted,
+		Source: "harbor/prod", Now: now, Conversation: "testdata/registry.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: (&Collector{}).Kinds(), Means: meaning,
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := config(w.URL, w.TokenFile)
