@@ -170,6 +170,29 @@ type SBOMFacts struct {
 	Size       int64        `json:"size,omitempty"`
 	CreatedAt  time.Time    `json:"created_at,omitzero"`
 	Scanner    ScannerFacts `json:"scanner,omitzero"`
+
+	// Content says whether the document itself was read: read, refused (to this
+	// credential), gone, unsupported (the registry does not hand it out),
+	// too-large, unreadable; empty in records made before documents were read.
+	// What follows was read from it, and stands in the record that first says
+	// read.
+	Content      string          `json:"content,omitempty"`
+	SHA256       string          `json:"sha256,omitempty"` // of the document, lower-case hex
+	Format       string          `json:"format,omitempty"` // spdx, cyclonedx
+	SpecVersion  string          `json:"spec_version,omitempty"`
+	Components   int             `json:"components,omitempty"`    // all of them, nested ones too
+	Top          []SBOMComponent `json:"top,omitempty"`           // what stands directly below what the document is about
+	TopCut       int             `json:"top_cut,omitempty"`       // of those, not listed
+	Names        []string        `json:"names,omitempty"`         // digests by which the document names what it is about
+	NamesSubject *bool           `json:"names_subject,omitempty"` // whether Subject is one of them; nil: it names none
+}
+
+// SBOMComponent is one component of a bill of materials, as the document names
+// it.
+type SBOMComponent struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Type    string `json:"type,omitempty"`
 }
 
 // SignatureFacts are the facts of artifact.signature.

@@ -125,7 +125,7 @@ func init() {
 		{Kind: PipelineReport, Says: "one security report that a pipeline left"},
 		{Kind: ArtifactImage, State: true, Volatile: []string{"pulled_at"}, Says: "an artifact in a registry by digest, its tags and scan state"},
 		{Kind: ArtifactScan, Says: "one finished scan of an artifact, with what it found"},
-		{Kind: ArtifactSBOM, State: true, Says: "a bill of materials attached to an artifact"},
+		{Kind: ArtifactSBOM, State: true, Volatile: []string{"sha256", "format", "spec_version", "components", "top", "top_cut", "names", "names_subject"}, Says: "a bill of materials attached to an artifact"},
 		{Kind: ArtifactSigned, State: true, Says: "a signature or other accessory attached to an artifact; presence, not verification"},
 		{Kind: RegistryProject, State: true, Volatile: []string{"used_bytes"}, Says: "a registry project and its settings"},
 		{Kind: RegistryRule, State: true, Says: "a rule of a registry in force"},

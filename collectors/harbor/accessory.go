@@ -37,6 +37,7 @@ func (l *look) accessory(p *project, w *wireArtifact, repository string, acc wir
 		Registry: l.cfg.Registry, Project: p.Name, Repository: repository, Subject: about, Digest: acc.Digest,
 		Type: text(acc.Type), Size: acc.Size, CreatedAt: when(acc.Created), Inherited: inherited,
 	})
+	var settled *stamp
 	if strings.Contains(strings.ToLower(acc.Type), "sbom") {
 		f := evidence.SBOMFacts{
 			Registry: l.cfg.Registry, Project: p.Name, Repository: repository, Subject: about, Digest: acc.Digest,
@@ -48,6 +49,14 @@ func (l *look) accessory(p *project, w *wireArtifact, repository string, acc wir
 				f.Scanner = w.SBOM.Scanner.facts()
 			}
 		}
+		r, mark, err := l.bill(p, repository, &f)
+		if err != nil || f.Content == "" {
+			return err
+		}
+		if r.URL != "" {
+			req = r
+		}
+		settled = mark
 		kind, facts = evidence.ArtifactSBOM, f
 	}
 	d := l.draft(kind, evidence.OpSet, subject, facts, req)
@@ -59,5 +68,15 @@ func (l *look) accessory(p *project, w *wireArtifact, repository string, acc wir
 	ls.add(l.artifactRef(p.Name, repository, about))
 	ls.image(acc.Digest)
 	d.Links = ls
-	return l.emit(d)
+	if err := l.emit(d); err != nil {
+		return err
+	}
+	if settled != nil {
+		p.bills[*settled] = true
+		if p.state.Bills == nil {
+			p.state.Bills = fingerprints{}
+		}
+		p.state.Bills[*settled] = true
+	}
+	return nil
 }

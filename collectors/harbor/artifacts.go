@@ -80,7 +80,7 @@ func (l *look) artifacts() error {
 	for _, with := range []string{"tag", "scan_overview", "sbom_overview", "accessory", "inherited_accessory", "immutable_status"} {
 		q.Set("with_"+with, "true")
 	}
-	read := 0
+	read, owed := 0, false
 	for _, p := range l.projects {
 		done, err := l.project(p, q)
 		if err != nil {
@@ -95,6 +95,10 @@ func (l *look) artifacts() error {
 			// Its list is whole, a report of it is not: no scan is claimed.
 			l.blind(p, p.state.Looked, evidence.ArtifactScan)
 		}
+		if p.owed > 0 {
+			owed = true
+			l.blind(p, p.state.Looked, evidence.ArtifactSBOM)
+		}
 		read++
 		if err := l.progress(); err != nil {
 			return err
@@ -107,7 +111,9 @@ func (l *look) artifacts() error {
 	if read == len(l.projects) && l.whole() {
 		// Every project there is was read: what is not there is nowhere.
 		for _, k := range stateKinds {
-			l.sink.Complete(k, evidence.Ref{})
+			if k != evidence.ArtifactSBOM || !owed {
+				l.sink.Complete(k, evidence.Ref{})
+			}
 		}
 	}
 	return nil
@@ -121,6 +127,7 @@ var stateKinds = []evidence.Kind{evidence.ArtifactImage, evidence.ArtifactSBOM, 
 func (l *look) project(p *project, q url.Values) (done bool, err error) {
 	path := projectPath(p.Name) + "/artifacts"
 	current := fingerprints{} // of the reports that the list shows
+	p.bills, p.tries, p.owed, p.why, p.refused = fingerprints{}, map[string]int{}, 0, nil, false
 	owed, future := 0, 0
 	var first error
 	source, ours, err := l.walk(path, "id", q, 1, 0, func(a *answer, items []json.RawMessage) (bool, error) {
@@ -158,9 +165,16 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 		return false, errShort
 	}
 	for _, k := range stateKinds {
-		l.sink.Complete(k, l.projectRef(p.Name))
+		if k != evidence.ArtifactSBOM || p.owed == 0 {
+			l.sink.Complete(k, l.projectRef(p.Name))
+		}
 	}
-	p.state.Reports = current
+	p.state.Reports, p.state.Bills, p.state.Tries = current, p.bills, p.tries
+	if p.owed > 0 {
+		if err := l.miss(p.why, "%d bills of materials of project %s", p.owed, p.Name); err != nil {
+			return false, err
+		}
+	}
 	if owed > 0 {
 		return false, l.miss(first, "%d scan reports of project %s", owed, p.Name)
 	}

@@ -42,6 +42,11 @@ type projectState struct {
 	Looked time.Time `json:"looked,omitzero"`
 	// Reports are the scan reports that were read or told of, as fingerprints.
 	Reports fingerprints `json:"reports,omitempty"`
+	// Bills are the bills of materials that were read or never can be, with how
+	// that ended; Tries are how often one that is none was read, by what it is
+	// told of.
+	Bills fingerprints   `json:"bills,omitempty"`
+	Tries map[string]int `json:"tries,omitempty"`
 }
 
 // auditState is how far one audit log was read.

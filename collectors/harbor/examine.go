@@ -39,7 +39,7 @@ var (
 	}
 	projectNeeds = []need{
 		{"artifact", "list", stateKinds},
-		{"artifact-addition", "read", []evidence.Kind{evidence.ArtifactScan}},
+		{"artifact-addition", "read", []evidence.Kind{evidence.ArtifactScan, evidence.ArtifactSBOM}},
 		{"scanner", "read", []evidence.Kind{evidence.RegistryProject}},
 		{"member", "list", []evidence.Kind{evidence.AccessMember}},
 		{"robot", "list", []evidence.Kind{evidence.RegistryRobot}},

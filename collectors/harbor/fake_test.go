@@ -38,6 +38,7 @@ type registry struct {
 	purges   []row
 	config   row               // nil: for administrators alone
 	reports  map[string]string // by digest: the whole answer
+	bills    map[string]string // by digest: the whole document
 	status   map[string]int    // answers by path that are no success
 	extra    map[string]int64  // added to X-Total-Count, by path
 	lists    map[string][]row  // further lists by path
@@ -61,7 +62,7 @@ func newRegistry(t *testing.T) *registry {
 	g := &registry{
 		t: t, clock: now, rights: allRights,
 		projects: []row{{"project_id": 1, "name": "app", "metadata": row{"public": "false"}}},
-		arts:     map[string][]row{}, reports: map[string]string{}, status: map[string]int{}, extra: map[string]int64{}, lists: map[string][]row{},
+		arts:     map[string][]row{}, reports: map[string]string{}, bills: map[string]string{}, status: map[string]int{}, extra: map[string]int64{}, lists: map[string][]row{},
 	}
 	g.srv = httptest.NewServer(g)
 	t.Cleanup(g.srv.Close)
@@ -119,6 +120,9 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/additions/vulnerabilities"):
 		parts := strings.Split(path, "/")
 		fmt.Fprint(w, g.reports[parts[len(parts)-3]])
+	case strings.HasSuffix(path, "/additions/sbom"):
+		parts := strings.Split(path, "/")
+		fmt.Fprint(w, g.bills[parts[len(parts)-3]])
 	case path == "auditlog-exts" || rest == "auditlog-exts":
 		g.list(w, r, path, g.audit, "id")
 	case path == "audit-logs" || rest == "logs":

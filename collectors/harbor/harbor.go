@@ -28,6 +28,8 @@ type Collector struct {
 	retry     retry
 	// auditPages bounds one look at one audit log, in pages.
 	auditPages int
+	// maxBOM bounds one bill of materials, in bytes.
+	maxBOM int64
 }
 
 // retry spaces looks at settings that cannot be read in full, so that a lasting
@@ -67,7 +69,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{cfg: cfg, env: env, fetch: f, authority: authorityOf(env.Source), auditPages: maxAuditPages}, nil
+	return &Collector{cfg: cfg, env: env, fetch: f, authority: authorityOf(env.Source), auditPages: maxAuditPages, maxBOM: maxBOM}, nil
 }
 
 // The media types of scan reports, in the order in which they are asked for.

@@ -45,9 +45,11 @@ func meaning(status int, line string) bool {
 	switch status {
 	case 404:
 		return path == "auditlog-exts" || path == "audit-logs" || path == "configurations" || path == "system/purgeaudit" ||
-			strings.HasPrefix(path, "retentions/") || strings.HasSuffix(path, "/scanner") || strings.HasSuffix(path, "/vulnerabilities")
+			strings.HasPrefix(path, "retentions/") || strings.HasSuffix(path, "/scanner") || strings.HasSuffix(path, "/vulnerabilities") || strings.HasSuffix(path, "/sbom")
+	case 422:
+		return strings.HasSuffix(path, "/sbom")
 	case 403:
-		return path == "configurations" || path == "quotas" || strings.HasSuffix(path, "/scanner") || strings.HasSuffix(path, "/vulnerabilities")
+		return path == "configurations" || path == "quotas" || strings.HasSuffix(path, "/scanner") || strings.HasSuffix(path, "/vulnerabilities") || strings.HasSuffix(path, "/sbom")
 	}
 	return false
 }

@@ -31,6 +31,12 @@ type project struct {
 	raw   json.RawMessage
 	req   evidence.Request
 	state *projectState
+
+	bills   fingerprints   // that the list shows
+	tries   map[string]int // of those that are owed
+	owed    int            // bills that could not be read just now
+	why     error          // the first of them
+	refused bool           // bills may not be read
 }
 
 // listProjects lists the projects that the credential may see.

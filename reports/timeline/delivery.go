@@ -108,7 +108,14 @@ func (t *teller) scan(f evidence.ScanFacts) string {
 }
 
 func (t *teller) sbom(f evidence.SBOMFacts) string {
-	return fmt.Sprintf("a bill of materials stands at %s in %s/%s, made by the %s", reports.ShortID(f.Subject), f.Project, f.Repository, f.Maker)
+	s := fmt.Sprintf("a bill of materials stands at %s in %s/%s, made by the %s", reports.ShortID(f.Subject), f.Project, f.Repository, f.Maker)
+	if f.Content == "read" && f.Format != "" {
+		s += fmt.Sprintf(": %s, %s", f.Format, reports.Count(f.Components, "component"))
+	}
+	if f.NamesSubject != nil && !*f.NamesSubject {
+		s += "; it names another image"
+	}
+	return s
 }
 
 func (t *teller) signature(f evidence.SignatureFacts) string {
