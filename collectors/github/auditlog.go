@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -123,17 +124,17 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 	if e.ID == "" || len(e.ID) > 200 || at.IsZero() {
 		return evidence.Draft{}, odd(p, "an audit entry without an id or a time")
 	}
-	who := &people{c: l.Collector}
-	f := evidence.AuditFacts{Platform: "github", ID: clean(e.ID), Action: word(e.Action), Container: org, Outcome: "ok", Who: -1, Behind: -1,
-		Credential: e.TokenID.String(), Agent: short(clean(e.Agent))}
+	who := newPeople(l.Collector)
+	f := evidence.AuditFacts{Platform: "github", ID: forge.Clean(e.ID), Action: word(e.Action), Container: org, Outcome: "ok", Who: -1, Behind: -1,
+		Credential: e.TokenID.String(), Agent: forge.Short(forge.Clean(e.Agent))}
 	if e.ActorID > 0 || e.Actor != "" {
-		f.Who = who.add(l.auditPerson(evidence.RoleInitiator, e.ActorID, e.Actor, e.ActorIsBot))
+		f.Who = who.Add(l.auditPerson(evidence.RoleInitiator, e.ActorID, e.Actor, e.ActorIsBot))
 	}
 	if e.UserID > 0 && e.UserID != e.ActorID || e.UserID == 0 && e.User != "" && e.User != e.Actor {
-		who.add(l.auditPerson(evidence.RoleHolder, e.UserID, e.User, false))
+		who.Add(l.auditPerson(evidence.RoleHolder, e.UserID, e.User, false))
 	}
 	if e.IP != "" {
-		f.Remote = []string{short(clean(e.IP))}
+		f.Remote = []string{forge.Short(forge.Clean(e.IP))}
 	}
 	scope := []evidence.Ref{l.project(org)}
 	if owner, _, ok := strings.Cut(e.Repo, "/"); ok && repoName.MatchString(e.Repo) && strings.EqualFold(owner, org) {
@@ -144,14 +145,14 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		f.Resource = kind
 	}
 	d := evidence.Draft{
-		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: l.env.Source, Key: "audit/" + clean(e.ID),
-		Subject: evidence.NewRef("line", l.authority, org+"/audit-"+clean(e.ID)), People: who.list,
+		Kind: evidence.AccessAudit, Op: evidence.OpEvent, Source: l.env.Source, Key: "audit/" + forge.Clean(e.ID),
+		Subject: evidence.NewRef("line", l.authority, org+"/audit-"+forge.Clean(e.ID)), People: who.List,
 		OccurredAt: at, Basis: evidence.BasisSource, NotBefore: st.Looked, ObservedAt: l.env.Clock().UTC(),
-		Links: slices.Clone(scope), Scope: scope, Content: encode(f), Request: p.req,
+		Links: slices.Clone(scope), Scope: scope, Content: forge.Encode(f), Request: p.req,
 	}
 	d.ActorScope = l.homes.Scope(e.ActorID, at)
 	// What an identity provider calls a person, which no account here is.
-	d.Raw, d.Removed = without(raw, "external_identity_nameid", "external_identity_username")
+	d.Raw, d.Removed = forge.Without(agent, raw, "external_identity_nameid", "external_identity_username")
 	return d, nil
 }
 
@@ -161,10 +162,10 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 func (l *look) auditPerson(role evidence.Role, id int64, login string, bot bool) evidence.Person {
 	native := strconv.FormatInt(id, 10)
 	if id <= 0 {
-		native = "login:" + strings.ToLower(short(clean(login)))
+		native = "login:" + strings.ToLower(forge.Short(forge.Clean(login)))
 	}
 	return evidence.Person{Role: role, Realm: "github:" + l.authority, NativeID: native, Proof: evidence.ProofAuthenticated,
-		Names: evidence.Names{Login: short(clean(login)), Bot: bot || strings.HasSuffix(login, "[bot]")}}
+		Names: evidence.Names{Login: forge.Short(forge.Clean(login)), Bot: bot || strings.HasSuffix(login, "[bot]")}}
 }
 
 // millis reads a time in milliseconds since 1970.

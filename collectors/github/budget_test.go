@@ -1,18 +1,13 @@
 package github
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
@@ -93,20 +88,16 @@ func standIn(t *testing.T, h http.Handler, repos int, clock *time.Time, change f
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w := collectortest.Desk(t, "github/acme", srv.URL, clock)
 	cfg := *Spec().Config().(*Config)
-	cfg.URL, cfg.TokenFile = srv.URL+"/api/v3/", token
+	cfg.URL, cfg.TokenFile = w.URL+"/api/v3/", w.TokenFile
 	for i := range repos {
 		cfg.Repos = append(cfg.Repos, fmt.Sprintf("acme/r%d", i))
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	c, err := newWith(cfg, collectors.Env{Source: "github/acme", Clock: func() time.Time { return *clock }, Log: slog.New(slog.DiscardHandler)},
-		fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	c, err := newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep})
 	if err != nil {
 		t.Fatal(err)
 	}

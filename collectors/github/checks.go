@@ -10,6 +10,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -29,7 +30,7 @@ const (
 // want asks for the checks of a commit that landed or was offered. It stands in
 // the position, so that a cut look does not forget it.
 func (r *repoLook) want(sha string, at time.Time) {
-	if !r.reads(partChecks) || !objectID.MatchString(sha) || r.started.Sub(at) > checksWithin {
+	if !r.reads(partChecks) || !forge.ObjectID.MatchString(sha) || r.started.Sub(at) > checksWithin {
 		return
 	}
 	st := &r.st.Checks
@@ -57,7 +58,7 @@ func (r *repoLook) checks() error {
 	for sha := range st.Wanted {
 		wanted[sha] = true
 	}
-	for i, sha := range sorted(wanted) {
+	for i, sha := range forge.Sorted(wanted) {
 		over, err := r.checksOf(sha)
 		if s := fetch.Status(err); s == http.StatusNotFound || s == http.StatusUnprocessableEntity {
 			gone, err := r.commitGone(sha)
@@ -179,9 +180,9 @@ func scoped(d evidence.Draft, scope []evidence.Ref) evidence.Draft {
 
 func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) evidence.Draft {
 	f := evidence.CheckFacts{
-		Repo: r.name, ID: strconv.FormatInt(c.GetID(), 10), Name: short(clean(c.GetName())), SHA: sha, Form: "check-run",
+		Repo: r.name, ID: strconv.FormatInt(c.GetID(), 10), Name: forge.Short(forge.Clean(c.GetName())), SHA: sha, Form: "check-run",
 		Status: status(c.GetStatus(), c.GetConclusion()), Native: native(c.GetStatus(), c.GetConclusion()),
-		App: short(clean(c.GetApp().GetSlug())), AppID: c.GetApp().GetID(),
+		App: forge.Short(forge.Clean(c.GetApp().GetSlug())), AppID: c.GetApp().GetID(),
 		StartedAt: when(c.GetStartedAt()), FinishedAt: when(c.GetCompletedAt()),
 	}
 	if id := c.GetCheckSuite().GetID(); id > 0 {
@@ -193,20 +194,20 @@ func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) e
 // statusDraft makes a draft of a commit status, the older form of a check. Each
 // state of one context is an item of its own at the source.
 func (r *repoLook) statusDraft(p *page, sha string, s *gh.RepoStatus, raw []byte) evidence.Draft {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	who.account(evidence.RoleInitiator, s.Creator, evidence.ProofAuthenticated)
 	state, conclusion := "completed", s.GetState()
 	if conclusion == "pending" {
 		state, conclusion = "pending", ""
 	}
 	f := evidence.CheckFacts{
-		Repo: r.name, ID: strconv.FormatInt(s.GetID(), 10), Name: short(clean(s.GetContext())), SHA: sha, Form: "commit-status",
+		Repo: r.name, ID: strconv.FormatInt(s.GetID(), 10), Name: forge.Short(forge.Clean(s.GetContext())), SHA: sha, Form: "commit-status",
 		Status: status(state, conclusion), Native: word(s.GetState()), StartedAt: when(s.GetCreatedAt()),
 	}
 	if state == "completed" {
 		f.FinishedAt = when(s.GetUpdatedAt())
 	}
-	return r.checked(p, f, "status", f.StartedAt, raw, who.list, s.Creator)
+	return r.checked(p, f, "status", f.StartedAt, raw, who.List, s.Creator)
 }
 
 func (r *repoLook) checked(p *page, f evidence.CheckFacts, form string, at time.Time, raw []byte, who []evidence.Person, by *gh.User) evidence.Draft {

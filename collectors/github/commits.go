@@ -11,6 +11,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -41,7 +42,7 @@ func (r *repoLook) branches() error {
 }
 
 // stale lists the branches with a position that are watched no longer.
-func stale(have map[string]*branchState, watched []string) []string {
+func stale(have map[string]*forge.BranchState, watched []string) []string {
 	var names []string
 	for name := range have {
 		if !slices.Contains(watched, name) {
@@ -116,7 +117,7 @@ func (r *repoLook) branch(name string) (bool, error) {
 
 // looked claims what was seen of a branch. Its position in time moves when the
 // claim is committed, so that a run that fails later leaves no hole.
-func (r *repoLook) looked(st *branchState) {
+func (r *repoLook) looked(st *forge.BranchState) {
 	switch {
 	case st.Looked.IsZero():
 		r.claimFirst(r.oldest, evidence.ChangeCommit)
@@ -129,8 +130,8 @@ func (r *repoLook) looked(st *branchState) {
 }
 
 // advance reads what the new head reaches and the old one did not.
-func (r *repoLook) advance(name string, st *branchState, head string) error {
-	w := &walk{Base: st.Head, Head: head}
+func (r *repoLook) advance(name string, st *forge.BranchState, head string) error {
+	w := &forge.Walk{Base: st.Head, Head: head}
 	if st.Head == "" {
 		w.Base = r.startBase(name)
 	} else {
@@ -163,7 +164,7 @@ func (r *repoLook) head(name string) (string, *page, error) {
 	if err := decode(p, &b); err != nil {
 		return "", nil, err
 	}
-	if !objectID.MatchString(b.Commit.SHA) {
+	if !forge.ObjectID.MatchString(b.Commit.SHA) {
 		return "", nil, odd(p, "no object id of the branch")
 	}
 	return b.Commit.SHA, p, nil
@@ -185,7 +186,7 @@ func (r *repoLook) startBase(name string) string {
 
 // noBranch tells a branch that is gone from one that this credential cannot
 // see: the list of branches must be readable.
-func (r *repoLook) noBranch(name string, st *branchState, cause error) (bool, error) {
+func (r *repoLook) noBranch(name string, st *forge.BranchState, cause error) (bool, error) {
 	p, err := r.get(r.ctx, r.path+"/branches?per_page=1")
 	if err != nil {
 		return false, err
@@ -211,7 +212,7 @@ func (r *repoLook) noBranch(name string, st *branchState, cause error) (bool, er
 }
 
 // deleted records that a watched branch is gone.
-func (r *repoLook) deleted(name string, st *branchState, p *page) error {
+func (r *repoLook) deleted(name string, st *forge.BranchState, p *page) error {
 	f := evidence.RewriteFacts{Repo: r.name, Ref: "refs/heads/" + name, Before: st.Head}
 	ref := r.refDraft(name, st, st.Head, p)
 	ref.Op = evidence.OpEnd
@@ -241,7 +242,7 @@ func (r *repoLook) comparePath(base, head string) string {
 
 // rewritten reports whether the branch no longer descends from the stored
 // head, and whether that head is gone from the source; it records either.
-func (r *repoLook) rewritten(name string, st *branchState, head string) (gone, rewritten bool, err error) {
+func (r *repoLook) rewritten(name string, st *forge.BranchState, head string) (gone, rewritten bool, err error) {
 	p, err := r.get(r.ctx, r.comparePath(st.Head, head))
 	f := evidence.RewriteFacts{Repo: r.name, Ref: "refs/heads/" + name, Before: st.Head, After: head}
 	switch {
@@ -299,7 +300,7 @@ func (r *repoLook) lost(head, old string) (shas []string, cut int, err error) {
 
 // walk reads the pages of st.Walk that were not read yet and commits after
 // each, so that a long first look survives a rate limit.
-func (r *repoLook) walk(branch string, st *branchState) error {
+func (r *repoLook) walk(branch string, st *forge.BranchState) error {
 	w := st.Walk
 	path := r.path + "/commits?sha=" + w.Head + "&per_page=100"
 	if w.Base != "" {
@@ -344,7 +345,7 @@ func commitItems(p *page, comparing bool) ([]json.RawMessage, error) {
 
 // commits emits the commits of a page. On a first walk those older than the
 // horizon are left out, and recent is false when all of them are.
-func (r *repoLook) commits(branch string, st *branchState, p *page, list []json.RawMessage, bounded bool) (recent bool, err error) {
+func (r *repoLook) commits(branch string, st *forge.BranchState, p *page, list []json.RawMessage, bounded bool) (recent bool, err error) {
 	for _, raw := range list {
 		it, err := readCommit(p, raw)
 		if err != nil {
@@ -378,11 +379,11 @@ func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
 	if err := json.Unmarshal(raw, &it); err != nil {
 		return nil, decode(&page{body: raw, req: p.req}, &it)
 	}
-	if !objectID.MatchString(it.GetSHA()) || it.Commit == nil {
+	if !forge.ObjectID.MatchString(it.GetSHA()) || it.Commit == nil {
 		return nil, odd(p, "a commit without an object id")
 	}
 	for _, par := range it.Parents {
-		if !objectID.MatchString(par.GetSHA()) {
+		if !forge.ObjectID.MatchString(par.GetSHA()) {
 			return nil, odd(p, "a parent without an object id")
 		}
 	}
@@ -416,10 +417,10 @@ func (r *repoLook) commitFiles(sha string) (fileList, error) {
 }
 
 // maxParents bounds the parents in facts; the others stand in Raw.
-const maxParents = evidence.MaxLinks - maxPaths
+const maxParents = evidence.MaxLinks - forge.MaxPaths
 
-func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.RepositoryCommit, raw []byte, fl fileList) evidence.Draft {
-	who := &people{c: r.Collector}
+func (r *repoLook) commitDraft(branch string, st *forge.BranchState, p *page, it *gh.RepositoryCommit, raw []byte, fl fileList) evidence.Draft {
+	who := newPeople(r.Collector)
 	c := it.GetCommit()
 	f := evidence.CommitFacts{
 		Repo: r.name, SHA: it.GetSHA(), Branch: branch, Merge: len(it.Parents) > 1,
@@ -448,7 +449,7 @@ func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.R
 			f.VerifiedAt = when(*newer.Commit.Verification.At)
 		}
 	}
-	mask := who.mask()
+	mask := who.Mask()
 	f.Files, f.FilesCut = files(fl.files, 0, mask)
 	d := r.draft(evidence.ChangeCommit, evidence.OpEvent, p.req, f)
 	if !f.CommittedAt.IsZero() {
@@ -456,14 +457,14 @@ func (r *repoLook) commitDraft(branch string, st *branchState, p *page, it *gh.R
 	}
 	d.NotBefore = st.Looked
 	d.Key = r.key("@%s", it.GetSHA())
-	d.Subject = commitRef(it.GetSHA())
-	d.People = who.list
+	d.Subject = forge.Commit(it.GetSHA())
+	d.People = who.List
 	d.Scope = r.scopeOf(r.name, fl.files, fl.whole, mask)
 	r.remember(f.SHA, d.Scope)
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
 	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it
-	d.Text = text(c.GetMessage())
+	d.Text = forge.Text(c.GetMessage())
 	d.Raw = raw
 	return d
 }
@@ -489,7 +490,7 @@ func verifiedWhy(s string) string {
 	return s
 }
 
-func (r *repoLook) refDraft(branch string, st *branchState, head string, p *page) evidence.Draft {
+func (r *repoLook) refDraft(branch string, st *forge.BranchState, head string, p *page) evidence.Draft {
 	d := r.draft(evidence.ChangeRef, evidence.OpSet, p.req, evidence.RefFacts{Repo: r.name, Ref: "refs/heads/" + branch, SHA: head, Tagger: -1})
 	d.NotBefore = st.Looked
 	d.Key = r.key("@%s", branch)
@@ -498,7 +499,7 @@ func (r *repoLook) refDraft(branch string, st *branchState, head string, p *page
 	return d
 }
 
-func (r *repoLook) rewriteDraft(branch string, st *branchState, p *page, f evidence.RewriteFacts) evidence.Draft {
+func (r *repoLook) rewriteDraft(branch string, st *forge.BranchState, p *page, f evidence.RewriteFacts) evidence.Draft {
 	d := r.draft(evidence.ChangeRewrite, evidence.OpEvent, p.req, f)
 	d.NotBefore = st.Looked
 	// The last look is part of the key: the same rewrite may happen again.

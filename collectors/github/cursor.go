@@ -1,13 +1,10 @@
 package github
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"time"
 
 	"evidenced/collectors/forge"
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
 
@@ -23,7 +20,7 @@ type cursor struct {
 const cursorVersion = 1
 
 type repoState struct {
-	Branches map[string]*branchState `json:"branches,omitempty"`
+	Branches map[string]*forge.BranchState `json:"branches,omitempty"`
 	// Pulls is the updated_at up to which every pull request was read; Looked
 	// is the begin of the last look that read them all, zero while the first
 	// one lasts.
@@ -41,24 +38,6 @@ type repoState struct {
 	Members     time.Time        `json:"members,omitzero"` // the last look at who has access
 }
 
-type branchState struct {
-	Head   string    `json:"head,omitempty"` // every commit it reaches was read
-	Looked time.Time `json:"looked,omitzero"`
-	Walk   *walk     `json:"walk,omitempty"` // begun, not finished
-	// Class and Cause are what the next claim may say at best, when something
-	// was lost since Looked.
-	Class evidence.Class `json:"class,omitempty"`
-	Cause string         `json:"cause,omitempty"`
-}
-
-// walk is a list of commits that pages do not shift in, since both ends are
-// object ids.
-type walk struct {
-	Base string `json:"base,omitempty"` // commits it reaches are left out; "": from the first commit
-	Head string `json:"head"`
-	Page int    `json:"page"` // pages read
-}
-
 // readCursor refuses what it does not know: a silent fresh start would read as
 // "nothing was lost".
 func readCursor(b []byte) (*cursor, error) {
@@ -66,39 +45,26 @@ func readCursor(b []byte) (*cursor, error) {
 		return &cursor{V: cursorVersion, Repos: map[string]*repoState{}}, nil
 	}
 	c := &cursor{}
-	bad := func(err error) error {
-		return problem.Wrap(problem.Corrupt, err, "the stored position of this source cannot be read").
-			WithHint("name the source anew to begin afresh; what it has collected stays under the old name")
+	if err := forge.ReadPosition(b, c); err != nil {
+		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(c); err != nil {
-		return nil, bad(err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, bad(problem.New(problem.Corrupt, "something follows it"))
-	}
-	if c.V != cursorVersion {
-		return nil, bad(problem.New(problem.Corrupt, "version %d, this program reads version %d", c.V, cursorVersion))
+	if err := forge.CheckVersion(c.V, cursorVersion); err != nil {
+		return nil, err
 	}
 	if c.Repos == nil {
 		c.Repos = map[string]*repoState{}
 	}
 	for name, r := range c.Repos {
 		if r == nil {
-			return nil, bad(problem.New(problem.Corrupt, "repository %q has no position", name))
+			return nil, forge.BadPosition(problem.New(problem.Corrupt, "repository %q has no position", name))
 		}
 		for branch, s := range r.Branches {
-			if s == nil || s.Head != "" && !objectID.MatchString(s.Head) || s.Walk != nil && !s.Walk.valid() {
-				return nil, bad(problem.New(problem.Corrupt, "branch %q of %q has no position", branch, name))
+			if !s.Valid() {
+				return nil, forge.BadPosition(problem.New(problem.Corrupt, "branch %q of %q has no position", branch, name))
 			}
 		}
 	}
 	return c, nil
-}
-
-func (w *walk) valid() bool {
-	return objectID.MatchString(w.Head) && (w.Base == "" || objectID.MatchString(w.Base)) && w.Page >= 0
 }
 
 func (c *cursor) bytes() []byte {
@@ -128,15 +94,15 @@ func (c *cursor) repo(name string) *repoState {
 		c.Repos[name] = r
 	}
 	if r.Branches == nil {
-		r.Branches = map[string]*branchState{}
+		r.Branches = map[string]*forge.BranchState{}
 	}
 	return r
 }
 
-func (r *repoState) branch(name string) *branchState {
+func (r *repoState) branch(name string) *forge.BranchState {
 	b := r.Branches[name]
 	if b == nil {
-		b = &branchState{}
+		b = &forge.BranchState{}
 		r.Branches[name] = b
 	}
 	return b

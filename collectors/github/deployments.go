@@ -57,7 +57,7 @@ func (r *repoLook) deployments() error {
 				return false, err
 			}
 			at := when(it.d.GetCreatedAt())
-			if it.d.GetID() <= 0 || at.IsZero() || !objectID.MatchString(it.d.GetSHA()) {
+			if it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA()) {
 				return false, odd(p, "a deployment without an id, a time or a commit")
 			}
 			if at.Before(floor) {
@@ -123,7 +123,7 @@ func (r *repoLook) deployments() error {
 		if err := decode(p, &d); err != nil {
 			return err
 		}
-		if d.GetID() != id || !objectID.MatchString(d.GetSHA()) {
+		if d.GetID() != id || !forge.ObjectID.MatchString(d.GetSHA()) {
 			return odd(p, "another deployment than was asked for")
 		}
 		if err := r.deployment(p, &d, p.body); err != nil {
@@ -137,9 +137,9 @@ func (r *repoLook) deployments() error {
 
 // deployment emits one deployment with how it went and who approved it.
 func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.ReleaseFacts{
-		Repo: r.name, ID: strconv.FormatInt(dep.GetID(), 10), Environment: short(clean(dep.GetEnvironment())), SHA: dep.GetSHA(),
+		Repo: r.name, ID: strconv.FormatInt(dep.GetID(), 10), Environment: forge.Short(forge.Clean(dep.GetEnvironment())), SHA: dep.GetSHA(),
 		CreatedAt: when(dep.GetCreatedAt()), UpdatedAt: when(dep.GetUpdatedAt()), Status: "waiting", Native: "none",
 		Actor: who.account(evidence.RoleInitiator, dep.Creator, evidence.ProofAuthenticated),
 	}
@@ -194,14 +194,14 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)
 	// The payload is whatever a deploying tool hands to the next one, credentials
 	// too: nothing is read from it.
-	d.People = who.list
-	d.Raw, d.Removed = without(raw, "payload")
+	d.People = who.List
+	d.Raw, d.Removed = forge.Without(agent, raw, "payload")
 	d.Links = commitLinks(f.SHA)
 	if run > 0 {
 		d.Links = append(d.Links, evidence.NewRef("pipeline", r.authority, fmt.Sprintf("%s/%d/1", r.name, run)))
 	}
 	d.ActorScope = r.actor(dep.Creator, d.OccurredAt)
-	d.Text = text(dep.GetDescription())
+	d.Text = forge.Text(dep.GetDescription())
 	if err := r.emit(d); err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (r *repoLook) approvals(run int64, f *evidence.ReleaseFacts, who *people) e
 	for _, a := range list {
 		ours := len(a.Environments) == 0
 		for _, e := range a.Environments {
-			ours = ours || short(clean(e.Name)) == f.Environment
+			ours = ours || forge.Short(forge.Clean(e.Name)) == f.Environment
 		}
 		if ours {
 			f.Approvals = append(f.Approvals, evidence.ReleaseApproval{Person: who.account(evidence.RoleApprover, a.User, evidence.ProofAuthenticated), State: word(a.State)})

@@ -16,6 +16,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -64,7 +65,7 @@ func (c *Collector) examined(ctx context.Context, repo string) (string, error) {
 	var it struct {
 		Default string `json:"default_branch"`
 	}
-	if json.Unmarshal(body, &it) != nil || it.Default == "" || badBranch.MatchString(it.Default) {
+	if json.Unmarshal(body, &it) != nil || it.Default == "" || forge.BadBranch.MatchString(it.Default) {
 		return "main", nil
 	}
 	return it.Default, nil
@@ -140,7 +141,7 @@ func (c *Collector) ask(ctx context.Context, p probe, x *collectors.Examination)
 	r := collectors.Right{Name: p.name, Access: collectors.Readable, Kinds: p.kinds}
 	needs := p.needs
 	if named := head.Get("X-Accepted-GitHub-Permissions"); named != "" {
-		needs = clean(strings.NewReplacer("=", ": ", ";", " and").Replace(short(named)))
+		needs = forge.Clean(strings.NewReplacer("=", ": ", ";", " and").Replace(forge.Short(named)))
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -223,11 +224,11 @@ func scopes(head http.Header) []collectors.Right {
 	}
 	var out []collectors.Right
 	for _, s := range strings.Split(strings.Join(list, ","), ",") {
-		s = clean(strings.TrimSpace(s))
+		s = forge.Clean(strings.TrimSpace(s))
 		if s == "" || slices.Contains(readScopes, s) {
 			continue
 		}
-		out = append(out, collectors.Right{Name: "scope " + short(s), Access: collectors.Excess,
+		out = append(out, collectors.Right{Name: "scope " + forge.Short(s), Access: collectors.Excess,
 			Hint: "a classic token of this scope may write: use an app installation or a fine-grained token with read permissions"})
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 
@@ -217,7 +218,7 @@ func TestScope(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got []string
-		refs := c.scopeOf("acme/app", tt.files, tt.whole, clean)
+		refs := c.scopeOf("acme/app", tt.files, tt.whole, forge.Clean)
 		for _, r := range refs[1:] {
 			got = append(got, r.Name)
 			if len(r.String()) > evidence.MaxRef || r.Authority != "acme/acme/app" {
@@ -228,11 +229,11 @@ func TestScope(t *testing.T) {
 			t.Errorf("%s: %s (-want +got):\n%s", tt.name, refs[0], d)
 		}
 	}
-	fs, cut := files(many, 0, clean)
+	fs, cut := files(many, 0, forge.Clean)
 	if len(fs) != 300 || cut != 0 {
 		t.Errorf("%d files, %d cut", len(fs), cut)
 	}
-	if fs, cut = files(append(many, many...), 1000, clean); len(fs) != maxFiles || cut != 500 {
+	if fs, cut = files(append(many, many...), 1000, forge.Clean); len(fs) != maxFiles || cut != 500 {
 		t.Errorf("%d files, %d cut; want %d, 500", len(fs), cut, maxFiles)
 	}
 }
@@ -263,7 +264,7 @@ func FuzzBodies(f *testing.F) {
 		var fl fileList
 		if it, err := readCommit(p, body); err == nil {
 			fl.files = it.Files
-			check(r.commitDraft("main", &branchState{}, p, it, body, fl))
+			check(r.commitDraft("main", &forge.BranchState{}, p, it, body, fl))
 		}
 		q := &request{page: p, fl: fl, dismissed: map[int64]dismissal{}}
 		if err := decode(p, &q.pr); err == nil && q.pr != nil && q.pr.GetNumber() > 0 {

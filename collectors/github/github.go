@@ -114,11 +114,7 @@ type Collector struct {
 	expires   string // when the token ends, as the source last said
 }
 
-var (
-	repoName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
-	objectID  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	badBranch = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|^/|/$|^$|@\{`)
-)
+var repoName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
 
 // New checks the configuration and makes the collector; nothing is dialled.
 func New(cfg Config, env collectors.Env) (*Collector, error) {
@@ -171,7 +167,7 @@ func (c *Config) check() error {
 		seen[strings.ToLower(r)] = true
 	}
 	for i, b := range c.Branches {
-		if badBranch.MatchString(b) || len(b) > 255 {
+		if forge.BadBranch.MatchString(b) || len(b) > 255 {
 			return problem.New(problem.Config, "branches holds %q, which is no branch name", b).WithHint("write full branch names, without patterns")
 		}
 		for _, other := range c.Branches[:i] {

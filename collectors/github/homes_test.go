@@ -1,12 +1,10 @@
 package github
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -28,36 +26,9 @@ func homesIn(l *collectortest.Replay) {
 	l.Replace(teams+"team-7/members?page=2&per_page=100", `[{"id":4402,"login":"jweiss-x1"},{"id":4402,"login":"jweiss-x1"}]`)
 }
 
-// actors gives, for each kind, whose people acted in a tenant's log by rules
-// that a configuration would hold.
 func actors(t *testing.T, drafts []evidence.Draft) map[evidence.Kind]map[string]int {
 	t.Helper()
-	tenant, err := evidence.ParseTenant("tenant-7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := collectors.NewRules([]collectors.TenantRules{
-		{Tenant: evidence.Platform, Owns: []collectors.Owns{{Labels: []string{"github-team=acme/platform"}}}},
-		{Tenant: tenant, Owns: []collectors.Owns{{Labels: []string{"github-team=acme/team-7"}, Projects: []string{"acme/*"}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[evidence.Kind]map[string]int{}
-	for _, d := range drafts {
-		if out[d.Kind] == nil {
-			out[d.Kind] = map[string]int{}
-		}
-		whose := fmt.Sprint(rules.Tenants(d.Source, d.ActorScope))
-		if len(d.ActorScope) == 0 {
-			whose = "nobody acted"
-		}
-		out[d.Kind][whose]++
-		if owner := fmt.Sprint(rules.Tenants(d.Source, d.Scope)); strings.Contains(owner, "_platform") {
-			t.Errorf("%s %s is given to %s for its actor's sake", d.Kind, d.Key, owner)
-		}
-	}
-	return out
+	return collectortest.Actors(t, drafts, "github-team=acme/platform", "github-team=acme/team-7", "acme/*")
 }
 
 // TestActors tells the platform's people who act in a tenant's repository from

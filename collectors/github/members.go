@@ -11,6 +11,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -95,7 +96,7 @@ func (r *repoLook) collaborator(p *page, raw json.RawMessage) (evidence.Draft, e
 	if u.GetID() <= 0 {
 		return evidence.Draft{}, odd(p, "a collaborator without an id")
 	}
-	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "user", Role: short(clean(u.Role)), Rank: rankOf(u.Permissions)}
+	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "user", Role: forge.Short(forge.Clean(u.Role)), Rank: rankOf(u.Permissions)}
 	return r.memberDraft(p, raw, r.name, "user-"+strconv.FormatInt(u.GetID(), 10), f, &u.User), nil
 }
 
@@ -112,7 +113,7 @@ func (r *repoLook) team(p *page, raw json.RawMessage) (evidence.Draft, error) {
 	if t.ID <= 0 {
 		return evidence.Draft{}, odd(p, "a team without an id")
 	}
-	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "team", Name: short(clean(t.Slug)), Role: word(t.Permission), Rank: rankOf(t.Permissions), Holder: -1}
+	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "team", Name: forge.Short(forge.Clean(t.Slug)), Role: word(t.Permission), Rank: rankOf(t.Permissions), Holder: -1}
 	return r.memberDraft(p, raw, r.name, "team-"+strconv.FormatInt(t.ID, 10), f, nil), nil
 }
 
@@ -139,41 +140,22 @@ func (r *repoLook) deployKey(p *page, raw json.RawMessage) (evidence.Draft, erro
 		}
 	}
 	d := r.memberDraft(p, raw, r.name, "key-"+strconv.FormatInt(k.ID, 10), f, nil)
-	d.Raw, d.Removed = without(raw, "title", "added_by")
+	d.Raw, d.Removed = forge.Without(agent, raw, "title", "added_by")
 	return d, nil
-}
-
-// without takes members out of a JSON object and says which were there, as
-// evidence.Draft.Removed wants it. What cannot be read is not kept at all.
-func without(raw json.RawMessage, names ...string) (kept []byte, removed []string) {
-	var m map[string]json.RawMessage
-	if json.Unmarshal(raw, &m) != nil {
-		return nil, nil
-	}
-	for _, n := range names {
-		if _, ok := m[n]; ok {
-			delete(m, n)
-			removed = append(removed, "/"+n)
-		}
-	}
-	if removed == nil {
-		return raw, nil
-	}
-	return encode(m), append([]string{agent}, removed...)
 }
 
 // memberDraft makes the state of one holder of a role on a repository or
 // organisation.
 func (l *look) memberDraft(p *page, raw []byte, container, holder string, f evidence.MemberFacts, u *gh.User) evidence.Draft {
-	who := &people{c: l.Collector}
+	who := newPeople(l.Collector)
 	if u != nil {
 		f.Holder = who.account(evidence.RoleHolder, u, evidence.ProofAuthenticated)
 	}
 	return evidence.Draft{
 		Kind: evidence.AccessMember, Op: evidence.OpSet, Source: l.env.Source, Key: container + "/" + holder,
-		Subject: evidence.NewRef("member", l.authority, container+"/"+holder), People: who.list,
+		Subject: evidence.NewRef("member", l.authority, container+"/"+holder), People: who.List,
 		OccurredAt: l.started, Basis: evidence.BasisObserved, ObservedAt: l.env.Clock().UTC(),
-		Links: []evidence.Ref{l.project(container)}, Scope: []evidence.Ref{l.project(container)}, Content: encode(f), Raw: raw, Request: p.req,
+		Links: []evidence.Ref{l.project(container)}, Scope: []evidence.Ref{l.project(container)}, Content: forge.Encode(f), Raw: raw, Request: p.req,
 	}
 }
 
@@ -195,7 +177,7 @@ func (c *Collector) organisations() []string {
 			}
 		}
 	}
-	return sorted(owners)
+	return forge.Sorted(owners)
 }
 
 // org looks at one owner of repositories: who is a member, which apps are
@@ -304,7 +286,7 @@ func (l *look) installations(path, org string) error {
 				return false, odd(p, "an installation without an id")
 			}
 			ours++
-			f := evidence.MemberFacts{Container: org, Level: "organisation", Type: "app", Name: short(clean(a.Slug)), Role: word(a.Selection) + " repositories", Rank: "read", Holder: -1, Disabled: a.Suspended != nil}
+			f := evidence.MemberFacts{Container: org, Level: "organisation", Type: "app", Name: forge.Short(forge.Clean(a.Slug)), Role: word(a.Selection) + " repositories", Rank: "read", Holder: -1, Disabled: a.Suspended != nil}
 			for name, level := range a.Permissions {
 				f.Scopes = append(f.Scopes, word(name)+":"+word(level))
 				if level == "write" && f.Rank == "read" {
@@ -316,7 +298,7 @@ func (l *look) installations(path, org string) error {
 			}
 			sortWords(f.Scopes)
 			d := l.memberDraft(p, raw, org, "app-"+strconv.FormatInt(a.ID, 10), f, nil)
-			d.Raw, d.Removed = without(raw, "suspended_by")
+			d.Raw, d.Removed = forge.Without(agent, raw, "suspended_by")
 			if err := l.emit(d); err != nil {
 				return false, err
 			}

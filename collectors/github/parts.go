@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -180,7 +181,7 @@ func word(s string) string {
 // to the tenants of what it was about. Answers are kept for the look; a commit
 // that is gone belongs to the repository alone.
 func (r *repoLook) scopeAt(sha string) ([]evidence.Ref, error) {
-	if !objectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
+	if !forge.ObjectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
 		return []evidence.Ref{r.project(r.name)}, nil
 	}
 	if refs, ok := r.scopes[sha]; ok {
@@ -190,7 +191,7 @@ func (r *repoLook) scopeAt(sha string) ([]evidence.Ref, error) {
 	fs, err := r.commitFiles(sha)
 	switch s := fetch.Status(err); {
 	case err == nil:
-		refs = r.scopeOf(r.name, fs.files, fs.whole, clean)
+		refs = r.scopeOf(r.name, fs.files, fs.whole, forge.Clean)
 	case s == http.StatusForbidden || s == http.StatusGone:
 		// Not the part is hidden, but this commit.
 		return nil, problem.New(problem.Source, "commit %s, which says whose a run or a push is, was refused with %d", sha[:12], s)

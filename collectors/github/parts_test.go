@@ -1,13 +1,11 @@
 package github
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -70,17 +69,13 @@ type partsLab struct {
 func newPartsLab(t *testing.T, change func(*Config)) *partsLab {
 	t.Helper()
 	l := &partsLab{Replay: collectortest.NewReplay(t, "testdata/parts.txtar", now), t: t, clock: now}
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg := partsConfig(l.URL, token)
+	w := collectortest.Desk(t, "github/acme", l.URL, &l.clock)
+	cfg := partsConfig(w.URL, w.TokenFile)
 	if change != nil {
 		change(&cfg)
 	}
 	var err error
-	l.c, err = newWith(cfg, collectors.Env{Source: "github/acme", Clock: func() time.Time { return l.clock }, Log: slog.New(slog.DiscardHandler)},
-		fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	l.c, err = newWith(cfg, w.Env, fetch.Options{Sleep: w.Sleep})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +106,7 @@ func TestPipelineFacts(t *testing.T) {
 	for _, d := range rec.Of(evidence.PipelineRun) {
 		f := factsOf[evidence.PipelineFacts](t, d)
 		got[d.Key] = f
-		if !slices.Contains(d.Links, commitRef(f.SHA)) || !slices.Contains(d.Links, d.Subject) || len(d.Raw) == 0 {
+		if !slices.Contains(d.Links, forge.Commit(f.SHA)) || !slices.Contains(d.Links, d.Subject) || len(d.Raw) == 0 {
 			t.Errorf("%s: links %v, %d raw bytes", d.Key, d.Links, len(d.Raw))
 		}
 		if len(d.Scope) < 2 || d.Scope[1].Scheme != "path" {

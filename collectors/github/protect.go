@@ -11,6 +11,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -177,7 +178,7 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 		*list = slices.Compact(*list)
 		*list = (*list)[:min(len(*list), maxChecks)]
 		for i, c := range *list {
-			(*list)[i] = short(clean(c))
+			(*list)[i] = forge.Short(forge.Clean(c))
 		}
 	}
 	f.Rulesets = g.rulesetFacts()
@@ -290,7 +291,7 @@ func or(p **bool, v bool) {
 func (g *guard) rulesetFacts() []evidence.RulesetFacts {
 	var fs []evidence.RulesetFacts
 	for id, s := range g.rulesets {
-		f := evidence.RulesetFacts{ID: id, Name: short(clean(s.Name)), Enforcement: s.Enforcement, Bypass: "not-visible", Source: strings.ToLower(s.SourceType)}
+		f := evidence.RulesetFacts{ID: id, Name: forge.Short(forge.Clean(s.Name)), Enforcement: s.Enforcement, Bypass: "not-visible", Source: strings.ToLower(s.SourceType)}
 		if s.Bypass != nil {
 			f.Bypass, f.BypassCount = "none", len(*s.Bypass)
 			if f.BypassCount > 0 {

@@ -10,6 +10,7 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -136,7 +137,7 @@ func (r *repoLook) pull(number int) error {
 	if err := decode(p, &q.pr); err != nil {
 		return err
 	}
-	if q.pr.GetNumber() != number || !objectID.MatchString(q.pr.GetHead().GetSHA()) {
+	if q.pr.GetNumber() != number || !forge.ObjectID.MatchString(q.pr.GetHead().GetSHA()) {
 		return odd(p, "another request than was asked for")
 	}
 	if err := r.reviews(base, q); err != nil {
@@ -251,7 +252,7 @@ func (r *repoLook) emitPull(q *request) error {
 const maxReviews = 400
 
 func (r *repoLook) mergeDraft(q *request) evidence.Draft {
-	who, pr := &people{c: r.Collector}, q.pr
+	who, pr := newPeople(r.Collector), q.pr
 	f := evidence.MergeFacts{
 		Repo: r.name, Number: pr.GetNumber(), State: pr.GetState(), Base: r.public(pr.GetBase().GetRef()),
 		HeadSHA: pr.GetHead().GetSHA(), OpenedAt: when(pr.GetCreatedAt()), ClosedAt: when(pr.GetClosedAt()),
@@ -267,7 +268,7 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	// Before merging the field holds a test merge that lands nowhere.
 	if !f.MergedAt.IsZero() {
 		f.State, at = "merged", f.MergedAt
-		if objectID.MatchString(pr.GetMergeCommitSHA()) {
+		if forge.ObjectID.MatchString(pr.GetMergeCommitSHA()) {
 			f.MergeSHA = pr.GetMergeCommitSHA()
 		}
 	}
@@ -276,7 +277,7 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 			continue // a draft that only its author sees
 		}
 		f.Reviews = append(f.Reviews, evidence.ReviewState{
-			ID: strconv.FormatInt(rv.GetID(), 10), State: reviewState(rv.GetState()), Commit: objectOrNone(rv.GetCommitID()),
+			ID: strconv.FormatInt(rv.GetID(), 10), State: reviewState(rv.GetState()), Commit: forge.ObjectOrNone(rv.GetCommitID()),
 			Person: who.account(evidence.RoleReviewer, rv.User, evidence.ProofAuthenticated), At: when(rv.GetSubmittedAt()),
 		})
 	}
@@ -286,11 +287,11 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	}
 	for _, c := range q.commits {
 		f.Commits = append(f.Commits, c.GetSHA())
-		f.CommitAuthors = addIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.GetCommit().Author))
-		f.CommitAuthors = addIndex(f.CommitAuthors, who.account(evidence.RoleCommitter, c.Author, evidence.ProofClaimed))
+		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.GetCommit().Author))
+		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.account(evidence.RoleCommitter, c.Author, evidence.ProofClaimed))
 	}
 	f.CommitsCut = pr.GetCommits() > len(f.Commits)
-	mask := who.mask()
+	mask := who.Mask()
 	f.Files, f.FilesCut = files(q.fl.files, pr.GetChangedFiles(), mask)
 
 	d := r.draft(evidence.ChangeMerge, evidence.OpEvent, q.page.req, f)
@@ -299,10 +300,10 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	}
 	d.Key = r.key("!%d", f.Number)
 	d.Subject = r.changeRef(r.name, f.Number)
-	d.People = who.list
+	d.People = who.List
 	d.Links = commitLinks(append([]string{f.MergeSHA, f.HeadSHA}, f.Commits...)...)
 	d.Scope = r.scopeOf(r.name, q.fl.files, q.fl.whole, mask)
-	d.Text = text(pr.GetTitle(), pr.GetBody())
+	d.Text = forge.Text(pr.GetTitle(), pr.GetBody())
 	d.Raw = q.page.body
 	d.ActorScope = r.actor(mergeActor(pr), d.OccurredAt)
 	return d
@@ -318,20 +319,6 @@ func mergeActor(pr *gh.PullRequest) *gh.User {
 		return nil
 	}
 	return pr.User
-}
-
-func objectOrNone(s string) string {
-	if objectID.MatchString(s) {
-		return s
-	}
-	return ""
-}
-
-func addIndex(list []int, i int) []int {
-	if i < 0 || slices.Contains(list, i) {
-		return list
-	}
-	return append(list, i)
 }
 
 // reviewDrafts gives each state of a review that is known: a dismissed one has
@@ -356,10 +343,10 @@ func (r *repoLook) reviewDrafts(q *request, rv review, scope []evidence.Ref) []e
 // reviewDraft makes the draft of one state. at is the source's time of it, zero
 // when the source does not say.
 func (r *repoLook) reviewDraft(q *request, rv review, scope []evidence.Ref, state string, at time.Time, ev *dismissal) evidence.Draft {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.ReviewFacts{
 		Repo: r.name, Number: q.pr.GetNumber(), ID: strconv.FormatInt(rv.GetID(), 10), State: state,
-		Commit: objectOrNone(rv.GetCommitID()), Person: who.account(evidence.RoleReviewer, rv.User, evidence.ProofAuthenticated),
+		Commit: forge.ObjectOrNone(rv.GetCommitID()), Person: who.account(evidence.RoleReviewer, rv.User, evidence.ProofAuthenticated),
 	}
 	body := rv.GetBody()
 	if ev != nil {
@@ -374,14 +361,14 @@ func (r *repoLook) reviewDraft(q *request, rv review, scope []evidence.Ref, stat
 	}
 	d.Key = r.key("!%d/%s/%s", f.Number, f.ID, state)
 	d.Subject = evidence.NewRef("review", r.authority, fmt.Sprintf("%s!%d/%s", r.name, f.Number, f.ID))
-	d.People = who.list
+	d.People = who.List
 	d.Links = append([]evidence.Ref{r.changeRef(r.name, f.Number)}, commitLinks(f.Commit)...)
 	d.Scope = scope
 	d.ActorScope = r.actor(rv.User, d.OccurredAt)
 	if ev != nil {
 		d.ActorScope = r.actor(ev.by, d.OccurredAt)
 	}
-	d.Text = text(body)
+	d.Text = forge.Text(body)
 	d.Raw = rv.raw
 	return d
 }

@@ -171,27 +171,27 @@ func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
 	if s.ActorID > 0 {
 		who = &gh.User{ID: &s.ActorID, Login: &s.Actor}
 	} else {
-		raw, _ = without(raw, "actor_name")
+		raw, _ = forge.Without(agent, raw, "actor_name")
 	}
 	return r.pushDraft(p, raw, f, "suite", when(s.Pushed), who, s.Ref, s.Before, s.After)
 }
 
 func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form string, at time.Time, actor *gh.User, ref, before, after string) (evidence.Draft, error) {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f.Platform, f.Container, f.Resource, f.Behind = "github", r.name, "ref", -1
 	f.Who = who.account(evidence.RoleInitiator, actor, evidence.ProofAuthenticated)
 	branch, isBranch := strings.CutPrefix(ref, "refs/heads/")
 	if isBranch {
 		f.Name = "refs/heads/" + r.public(branch)
 	} else if ref != "" {
-		f.Name = "other-" + hashID(r.name+"@"+ref)
+		f.Name = "other-" + forge.HashID(r.name+"@"+ref)
 	}
 	f.Changed = []string{"from " + commitOrNone(before), "to " + commitOrNone(after)}
 	d := r.draft(evidence.AccessAudit, evidence.OpEvent, p.req, f)
 	d.OccurredAt, d.Basis, d.NotBefore = at, evidence.BasisSource, r.st.Pushes.Looked
 	d.Key = r.key("/%s/%s", form, f.ID)
 	d.Subject = evidence.NewRef("line", r.authority, r.name+"/"+form+"-"+f.ID)
-	d.People, d.Raw = who.list, raw
+	d.People, d.Raw = who.List, raw
 	d.ActorScope = r.actor(actor, at)
 	d.Links = commitLinks(before, after)
 	if isBranch {
@@ -208,7 +208,7 @@ func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form st
 // commitOrNone is an object id, or the word none for the zero id of a branch
 // that is made or deleted.
 func commitOrNone(sha string) string {
-	if !objectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
+	if !forge.ObjectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
 		return "none"
 	}
 	return sha

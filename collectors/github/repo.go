@@ -14,6 +14,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -116,7 +117,7 @@ func (r *repoLook) open() error {
 	if err := decode(p, &repo); err != nil {
 		return err
 	}
-	if repo.ID <= 0 || repo.Default == "" || badBranch.MatchString(repo.Default) {
+	if repo.ID <= 0 || repo.Default == "" || forge.BadBranch.MatchString(repo.Default) {
 		return problem.New(problem.Source, "the answer of %s is no repository", p.req.URL).WithHint("check that url is the base of a GitHub REST API")
 	}
 	if !strings.EqualFold(repo.FullName, r.name) {
@@ -154,7 +155,7 @@ func propertyValues(raw json.RawMessage) (values []string) {
 		return nil
 	}
 	for _, v := range many[:min(len(many), maxValues)] {
-		if v = clean(v); v != "" && len(v) <= 100 {
+		if v = forge.Clean(v); v != "" && len(v) <= 100 {
 			values = append(values, v)
 		}
 	}
@@ -178,7 +179,7 @@ func (r *repoLook) public(branch string) string {
 			return branch
 		}
 	}
-	return "other-" + hashID(r.name+"@"+branch)
+	return "other-" + forge.HashID(r.name+"@"+branch)
 }
 
 // draft fills what all drafts of a look share.
@@ -186,7 +187,7 @@ func (r *repoLook) draft(kind evidence.Kind, op evidence.Op, req evidence.Reques
 	return evidence.Draft{
 		Kind: kind, Op: op, Source: r.env.Source,
 		OccurredAt: r.started, Basis: evidence.BasisObserved, ObservedAt: r.env.Clock().UTC(),
-		Scope: []evidence.Ref{r.project(r.name)}, Content: encode(facts), Request: req,
+		Scope: []evidence.Ref{r.project(r.name)}, Content: forge.Encode(facts), Request: req,
 	}
 }
 

@@ -198,7 +198,7 @@ func readRun(p *page, raw json.RawMessage) (runItem, error) {
 		return it, err
 	}
 	it.created = when(it.GetCreatedAt())
-	if it.GetID() <= 0 || it.created.IsZero() || !objectID.MatchString(it.GetHeadSHA()) {
+	if it.GetID() <= 0 || it.created.IsZero() || !forge.ObjectID.MatchString(it.GetHeadSHA()) {
 		return it, odd(p, "a run without an id, a time or a commit")
 	}
 	return it, nil
@@ -332,10 +332,10 @@ func (r *repoLook) reruns(base string) error {
 
 // emitRun emits one attempt with its jobs.
 func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.PipelineFacts{
 		Repo: r.name, ID: strconv.FormatInt(it.GetID(), 10), Attempt: attempt, Number: int64(it.GetRunNumber()),
-		Name: short(clean(it.GetName())), Path: short(clean(it.Path)), Event: word(it.GetEvent()), SHA: it.GetHeadSHA(),
+		Name: forge.Short(forge.Clean(it.GetName())), Path: forge.Short(forge.Clean(it.Path)), Event: word(it.GetEvent()), SHA: it.GetHeadSHA(),
 		Status: status(it.GetStatus(), it.GetConclusion()), Native: native(it.GetStatus(), it.GetConclusion()),
 		CreatedAt: it.created, StartedAt: when(it.GetRunStartedAt()), UpdatedAt: when(it.GetUpdatedAt()),
 		Actor:   who.account(evidence.RoleInitiator, it.Actor, evidence.ProofAuthenticated),
@@ -371,7 +371,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	d.OccurredAt, d.Basis, d.NotBefore = it.created, evidence.BasisSource, r.st.Runs.Looked
 	d.Key = r.key("/run/%d/%d", it.GetID(), attempt)
 	d.Subject = r.runRef(it.GetID(), attempt)
-	d.People = who.list
+	d.People = who.List
 	d.Links = append(commitLinks(f.SHA), d.Subject)
 	if f.Change > 0 {
 		d.Links = append(d.Links, r.changeRef(r.name, f.Change))
@@ -382,7 +382,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	if it.GetEvent() == "schedule" {
 		d.ActorScope = nil // the clock did; the account is whoever last wrote the timetable
 	}
-	d.Text = text(it.GetDisplayTitle())
+	d.Text = forge.Text(it.GetDisplayTitle())
 	d.Raw = it.raw
 	if d.Raw == nil {
 		d.Raw = p.body
@@ -417,7 +417,7 @@ func (r *repoLook) jobs(base string, id int64, attempt int, f *evidence.Pipeline
 				continue
 			}
 			f.Jobs = append(f.Jobs, evidence.PipelineJob{
-				ID: strconv.FormatInt(j.GetID(), 10), Name: short(clean(j.GetName())), Status: status(j.GetStatus(), j.GetConclusion()),
+				ID: strconv.FormatInt(j.GetID(), 10), Name: forge.Short(forge.Clean(j.GetName())), Status: status(j.GetStatus(), j.GetConclusion()),
 				StartedAt: when(j.GetStartedAt()), FinishedAt: when(j.GetCompletedAt()),
 			})
 		}

@@ -11,6 +11,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -174,7 +175,7 @@ func readAudit(p *page, raw json.RawMessage) (*auditEvent, error) {
 }
 
 func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
-	who, det := &people{c: a.Collector}, e.Details
+	who, det := newPeople(a.Collector), e.Details
 	f := evidence.AuditFacts{
 		Platform: "gitlab", ID: strconv.Itoa(e.ID), Action: action(e), Resource: word(e.EntityType), Name: strconv.Itoa(e.EntityID),
 		Outcome: "ok", Who: -1, Behind: -1,
@@ -187,11 +188,11 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 		mail = ""
 	}
 	f.Who = who.account(evidence.RoleActor, e.AuthorID, "", name, mail)
-	if login := short(clean(det.TargetDetails)); e.AuthorID <= 0 && det.FailedLogin != "" && login != "" {
+	if login := forge.Short(forge.Clean(det.TargetDetails)); e.AuthorID <= 0 && det.FailedLogin != "" && login != "" {
 		// Who tried to log in is known by the name that was tried alone.
-		f.Who = who.add(evidence.Person{
+		f.Who = who.Add(evidence.Person{
 			Role: evidence.RoleActor, Realm: "gitlab:" + a.authority, NativeID: "login:" + strings.ToLower(login),
-			Names: evidence.Names{Login: login, Display: short(clean(name)), Mail: short(clean(mail))}, Proof: evidence.ProofClaimed,
+			Names: evidence.Names{Login: login, Display: forge.Short(forge.Clean(name)), Mail: forge.Short(forge.Clean(mail))}, Proof: evidence.ProofClaimed,
 		})
 	}
 	// Who the event is about stands in the details, and in Raw: a user by id.
@@ -216,7 +217,7 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 	d.OccurredAt, d.Basis = when(e.CreatedAt), evidence.BasisSource
 	d.Key = f.ID
 	d.Subject = evidence.NewRef("line", a.authority, f.ID)
-	d.People = who.list
+	d.People = who.List
 	d.Scope = a.scopeOfEvent(e)
 	d.Links = d.Scope[:min(len(d.Scope), 1)] // the group or project
 	d.Raw = e.raw

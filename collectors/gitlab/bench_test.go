@@ -10,6 +10,8 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"evidenced/collectors/forge"
 )
 
 // recorded returns the body of the first recorded answer whose request line
@@ -63,7 +65,7 @@ func BenchmarkCommit(b *testing.B) {
 	measure(b, list[0], func(p *page) error {
 		it, err := readCommit(p, p.body)
 		if err == nil {
-			desk().commitDraft("main", &branchState{}, p, it, p.body, fileList{whole: true}, commitSignature{})
+			desk().commitDraft("main", &forge.BranchState{}, p, it, p.body, fileList{whole: true}, commitSignature{})
 		}
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -32,7 +33,7 @@ func (r *projectLook) branches(full bool) error {
 	if there == 0 && len(r.watched) > 0 && !r.empty {
 		return problem.New(problem.NotFound, "none of the watched branches exists").WithHint("correct the names under branches, or grant the credential a role that reads the repository")
 	}
-	for _, name := range sortedKeys(r.st.Branches) {
+	for _, name := range forge.Sorted(r.st.Branches) {
 		if !slices.Contains(r.watched, name) {
 			if err := r.unwatch(name); err != nil {
 				return err
@@ -40,15 +41,6 @@ func (r *projectLook) branches(full bool) error {
 		}
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for k := range m {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (r *projectLook) unwatch(name string) error {
@@ -119,7 +111,7 @@ func (r *projectLook) branch(name string, full bool) (bool, error) {
 
 // looked claims what was seen of a branch. Its position in time moves when the
 // claim is committed, so that a run that fails later leaves no hole.
-func (r *projectLook) looked(st *branchState) {
+func (r *projectLook) looked(st *forge.BranchState) {
 	switch {
 	case st.Looked.IsZero() && r.young(r.created):
 		r.claim(r.ref, evidence.Continuous, r.cur.Looked, "", 0, evidence.ChangeCommit)
@@ -134,8 +126,8 @@ func (r *projectLook) looked(st *branchState) {
 }
 
 // advance reads what the new head reaches and the old one did not.
-func (r *projectLook) advance(name string, st *branchState, head string) error {
-	w := &walk{Base: st.Head, Head: head}
+func (r *projectLook) advance(name string, st *forge.BranchState, head string) error {
+	w := &forge.Walk{Base: st.Head, Head: head}
 	if st.Head == "" {
 		w.Base = r.startBase(name)
 	} else {
@@ -164,7 +156,7 @@ func (r *projectLook) head(name string) (string, *page, error) {
 	if err := decode(p, &b); err != nil {
 		return "", nil, err
 	}
-	if b.Commit == nil || !objectID.MatchString(b.Commit.ID) {
+	if b.Commit == nil || !forge.ObjectID.MatchString(b.Commit.ID) {
 		return "", nil, odd(p, "no object id of the branch")
 	}
 	return b.Commit.ID, p, nil
@@ -186,7 +178,7 @@ func (r *projectLook) startBase(name string) string {
 
 // noBranch tells a branch that is gone from one that this credential cannot
 // see: the list of branches must be readable.
-func (r *projectLook) noBranch(name string, st *branchState, cause error) (bool, error) {
+func (r *projectLook) noBranch(name string, st *forge.BranchState, cause error) (bool, error) {
 	p, err := r.get(r.ctx, r.api+"/repository/branches", &gl.ListBranchesOptions{ListOptions: gl.ListOptions{PerPage: 1}})
 	if err != nil {
 		return false, err
@@ -212,7 +204,7 @@ func (r *projectLook) noBranch(name string, st *branchState, cause error) (bool,
 }
 
 // deleted records that a watched branch is gone.
-func (r *projectLook) deleted(name string, st *branchState, p *page) error {
+func (r *projectLook) deleted(name string, st *forge.BranchState, p *page) error {
 	f := evidence.RewriteFacts{Repo: r.path, Ref: "refs/heads/" + name, Before: st.Head}
 	ref := r.refDraft(name, st, st.Head, p)
 	ref.Op = evidence.OpEnd
@@ -231,7 +223,7 @@ func (r *projectLook) deleted(name string, st *branchState, p *page) error {
 
 // rewritten reports whether the branch no longer descends from the stored
 // head, and whether that head is gone from the source; it records either.
-func (r *projectLook) rewritten(name string, st *branchState, head string) (gone, rewritten bool, err error) {
+func (r *projectLook) rewritten(name string, st *forge.BranchState, head string) (gone, rewritten bool, err error) {
 	f := evidence.RewriteFacts{Repo: r.path, Ref: "refs/heads/" + name, Before: st.Head, After: head}
 	p, err := r.get(r.ctx, r.api+"/repository/merge_base", &gl.MergeBaseOptions{Ref: &[]string{st.Head, head}})
 	switch {
@@ -254,7 +246,7 @@ func (r *projectLook) rewritten(name string, st *branchState, head string) (gone
 		if err := decode(p, &base); err != nil {
 			return false, false, err
 		}
-		if !objectID.MatchString(base.ID) {
+		if !forge.ObjectID.MatchString(base.ID) {
 			return false, false, odd(p, "a merge base without an object id")
 		}
 		if base.ID == st.Head {
@@ -294,7 +286,7 @@ func (r *projectLook) lost(head, old string) (shas []string, cut int, err error)
 
 // walk reads the pages of st.Walk that were not read yet and commits after
 // each, so that a long first look survives a rate limit.
-func (r *projectLook) walk(branch string, st *branchState) error {
+func (r *projectLook) walk(branch string, st *forge.BranchState) error {
 	w := st.Walk
 	opt := span(w.Base, w.Head)
 	if w.Page > 0 {
@@ -325,7 +317,7 @@ func (r *projectLook) walk(branch string, st *branchState) error {
 
 // commits emits the commits of a page. On a first walk those older than the
 // horizon are left out, and recent is false when all of them are.
-func (r *projectLook) commits(branch string, st *branchState, p *page, list []json.RawMessage, bounded bool) (recent bool, err error) {
+func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, list []json.RawMessage, bounded bool) (recent bool, err error) {
 	for _, raw := range list {
 		it, err := readCommit(p, raw)
 		if err != nil {
@@ -363,11 +355,11 @@ func readCommit(p *page, raw json.RawMessage) (*gl.Commit, error) {
 	if err := decodeItem(p, raw, &it); err != nil {
 		return nil, err
 	}
-	if !objectID.MatchString(it.ID) {
+	if !forge.ObjectID.MatchString(it.ID) {
 		return nil, odd(p, "a commit without an object id")
 	}
 	for _, par := range it.ParentIDs {
-		if !objectID.MatchString(par) {
+		if !forge.ObjectID.MatchString(par) {
 			return nil, odd(p, "a parent without an object id")
 		}
 	}
@@ -437,15 +429,15 @@ func (s commitSignature) kind() string {
 }
 
 // maxParents bounds the parents in facts; the others stand in Raw.
-const maxParents = evidence.MaxLinks - maxPaths - 8
+const maxParents = evidence.MaxLinks - forge.MaxPaths - 8
 
-func (r *projectLook) commitDraft(branch string, st *branchState, p *page, it *gl.Commit, raw []byte, fl fileList, sig commitSignature) evidence.Draft {
-	who := &people{c: r.Collector}
+func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page, it *gl.Commit, raw []byte, fl fileList, sig commitSignature) evidence.Draft {
+	who := newPeople(r.Collector)
 	f := evidence.CommitFacts{
 		Repo: r.path, SHA: it.ID, Branch: branch, Merge: len(it.ParentIDs) > 1,
 		AuthoredAt: when(it.AuthoredDate), CommittedAt: when(it.CommittedDate),
-		Author:    who.claimed(evidence.RoleAuthor, it.AuthorName, it.AuthorEmail),
-		Committer: who.claimed(evidence.RoleCommitter, it.CommitterName, it.CommitterEmail),
+		Author:    who.Claimed(evidence.RoleAuthor, it.AuthorName, it.AuthorEmail),
+		Committer: who.Claimed(evidence.RoleCommitter, it.CommitterName, it.CommitterEmail),
 		Parents:   it.ParentIDs[:min(len(it.ParentIDs), maxParents)],
 		Signature: sig.kind(),
 	}
@@ -454,7 +446,7 @@ func (r *projectLook) commitDraft(branch string, st *branchState, p *page, it *g
 	if sig.found {
 		f.VerifiedWhy = word(sig.Status)
 	}
-	mask := who.mask()
+	mask := who.Mask()
 	f.Files, f.FilesCut = fl.facts(mask)
 	d := r.draft(evidence.ChangeCommit, evidence.OpEvent, p.req, f)
 	if !f.CommittedAt.IsZero() {
@@ -462,8 +454,8 @@ func (r *projectLook) commitDraft(branch string, st *branchState, p *page, it *g
 	}
 	d.NotBefore = st.Looked
 	d.Key = r.key("@%s", it.ID)
-	d.Subject = commitRef(it.ID)
-	d.People = who.list
+	d.Subject = forge.Commit(it.ID)
+	d.People = who.List
 	d.Scope = r.scopeOfFiles(fl, mask)
 	d.Links = commitLinks(f.Parents...)
 	for _, ref := range d.Scope {
@@ -472,12 +464,12 @@ func (r *projectLook) commitDraft(branch string, st *branchState, p *page, it *g
 		}
 	}
 	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it
-	d.Text = text(it.Message)
+	d.Text = forge.Text(it.Message)
 	d.Raw = raw
 	return d
 }
 
-func (r *projectLook) refDraft(branch string, st *branchState, head string, p *page) evidence.Draft {
+func (r *projectLook) refDraft(branch string, st *forge.BranchState, head string, p *page) evidence.Draft {
 	d := r.draft(evidence.ChangeRef, evidence.OpSet, p.req, evidence.RefFacts{Repo: r.path, Ref: "refs/heads/" + branch, SHA: head, Tagger: -1})
 	d.NotBefore = st.Looked
 	d.Key = r.key("@%s", branch)
@@ -486,7 +478,7 @@ func (r *projectLook) refDraft(branch string, st *branchState, head string, p *p
 	return d
 }
 
-func (r *projectLook) rewriteDraft(branch string, st *branchState, p *page, f evidence.RewriteFacts) evidence.Draft {
+func (r *projectLook) rewriteDraft(branch string, st *forge.BranchState, p *page, f evidence.RewriteFacts) evidence.Draft {
 	d := r.draft(evidence.ChangeRewrite, evidence.OpEvent, p.req, f)
 	d.NotBefore = st.Looked
 	// The last look is part of the key: the same rewrite may happen again.

@@ -81,9 +81,7 @@ const day = 24 * time.Hour
 
 var (
 	// The server lets names begin with a dot: group/.profile is a project.
-	fullPath  = regexp.MustCompile(`^\.?[A-Za-z0-9_][A-Za-z0-9_.-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
-	objectID  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	badBranch = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|^/|/$|^$|@\{`)
+	fullPath = regexp.MustCompile(`^\.?[A-Za-z0-9_][A-Za-z0-9_.-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
 )
 
 func (c *Config) check() error {
@@ -110,7 +108,7 @@ func (c *Config) check() error {
 		return problem.New(problem.Config, "include is set and groups is not").WithHint("include chooses among the projects of groups; name single projects under projects")
 	}
 	for i, b := range c.Branches {
-		if badBranch.MatchString(b) || len(b) > 255 {
+		if forge.BadBranch.MatchString(b) || len(b) > 255 {
 			return problem.New(problem.Config, "branches holds %q, which is no branch name", b).WithHint("write full branch names, without patterns")
 		}
 		if slices.Contains(c.Branches[:i], b) {

@@ -1,14 +1,11 @@
 package gitlab
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"strconv"
 	"time"
 
 	"evidenced/collectors/forge"
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
 
@@ -34,12 +31,12 @@ type position struct {
 }
 
 type projectState struct {
-	Path      string                  `json:"path,omitempty"` // as last seen
-	Branches  map[string]*branchState `json:"branches,omitempty"`
-	Merges    position                `json:"merges"`
-	Pipelines position                `json:"pipelines"`
-	Releases  position                `json:"releases"`
-	Audit     position                `json:"audit"`
+	Path      string                        `json:"path,omitempty"` // as last seen
+	Branches  map[string]*forge.BranchState `json:"branches,omitempty"`
+	Merges    position                      `json:"merges"`
+	Pipelines position                      `json:"pipelines"`
+	Releases  position                      `json:"releases"`
+	Audit     position                      `json:"audit"`
 	// Read is the last look that really read branches and requests, whatever
 	// the activity date said.
 	Read time.Time `json:"read,omitzero"`
@@ -70,24 +67,6 @@ type groupState struct {
 	Audit    position  `json:"audit"`
 }
 
-type branchState struct {
-	Head   string    `json:"head,omitempty"` // every commit it reaches was read
-	Looked time.Time `json:"looked,omitzero"`
-	Walk   *walk     `json:"walk,omitempty"` // begun, not finished
-	// Class and Cause are what the next claim may say at best, when something
-	// was lost since Looked.
-	Class evidence.Class `json:"class,omitempty"`
-	Cause string         `json:"cause,omitempty"`
-}
-
-// walk is a list of commits that pages do not shift in, since both ends are
-// object ids.
-type walk struct {
-	Base string `json:"base,omitempty"` // commits it reaches are left out; "": from the first commit
-	Head string `json:"head"`
-	Page int    `json:"page"` // pages read
-}
-
 // readCursor refuses what it does not know: a silent fresh start would read as
 // "nothing was lost".
 func readCursor(b []byte) (*cursor, error) {
@@ -95,34 +74,25 @@ func readCursor(b []byte) (*cursor, error) {
 		return &cursor{V: cursorVersion, Projects: map[string]*projectState{}, Groups: map[string]*groupState{}}, nil
 	}
 	c := &cursor{}
-	bad := func(err error) error {
-		return problem.Wrap(problem.Corrupt, err, "the stored position of this source cannot be read").
-			WithHint("name the source anew to begin afresh; what it has collected stays under the old name")
+	if err := forge.ReadPosition(b, c); err != nil {
+		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(c); err != nil {
-		return nil, bad(err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, bad(problem.New(problem.Corrupt, "something follows it"))
-	}
-	if c.V != cursorVersion {
-		return nil, bad(problem.New(problem.Corrupt, "version %d, this program reads version %d", c.V, cursorVersion))
+	if err := forge.CheckVersion(c.V, cursorVersion); err != nil {
+		return nil, err
 	}
 	for id, p := range c.Projects {
 		if n, err := strconv.Atoi(id); err != nil || n <= 0 || p == nil {
-			return nil, bad(problem.New(problem.Corrupt, "project %q has no position", id))
+			return nil, forge.BadPosition(problem.New(problem.Corrupt, "project %q has no position", id))
 		}
 		for branch, s := range p.Branches {
-			if s == nil || s.Head != "" && !objectID.MatchString(s.Head) || s.Walk != nil && !s.Walk.valid() {
-				return nil, bad(problem.New(problem.Corrupt, "branch %q of project %s has no position", branch, id))
+			if !s.Valid() {
+				return nil, forge.BadPosition(problem.New(problem.Corrupt, "branch %q of project %s has no position", branch, id))
 			}
 		}
 	}
 	for id, g := range c.Groups {
 		if g == nil {
-			return nil, bad(problem.New(problem.Corrupt, "group %q has no position", id))
+			return nil, forge.BadPosition(problem.New(problem.Corrupt, "group %q has no position", id))
 		}
 	}
 	if c.Projects == nil {
@@ -132,10 +102,6 @@ func readCursor(b []byte) (*cursor, error) {
 		c.Groups = map[string]*groupState{}
 	}
 	return c, nil
-}
-
-func (w *walk) valid() bool {
-	return objectID.MatchString(w.Head) && (w.Base == "" || objectID.MatchString(w.Base)) && w.Page >= 0
 }
 
 func (c *cursor) bytes() []byte {
@@ -154,7 +120,7 @@ func (c *cursor) project(id int) *projectState {
 		c.Projects[k] = p
 	}
 	if p.Branches == nil {
-		p.Branches = map[string]*branchState{}
+		p.Branches = map[string]*forge.BranchState{}
 	}
 	if p.Children == nil {
 		p.Children = map[string]int{}
@@ -173,10 +139,10 @@ func (c *cursor) group(id int) *groupState {
 	return c.Groups[k]
 }
 
-func (p *projectState) branch(name string) *branchState {
+func (p *projectState) branch(name string) *forge.BranchState {
 	b := p.Branches[name]
 	if b == nil {
-		b = &branchState{}
+		b = &forge.BranchState{}
 		p.Branches[name] = b
 	}
 	return b

@@ -13,6 +13,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 
 	"github.com/google/go-cmp/cmp"
@@ -386,7 +387,7 @@ func FuzzMerge(f *testing.F) {
 		}
 		if it, err := readCommit(p, body); err == nil {
 			q.commits = append(q.commits, it)
-			check(t, body, r.commitDraft("main", &branchState{}, p, it, body, q.files, commitSignature{}))
+			check(t, body, r.commitDraft("main", &forge.BranchState{}, p, it, body, q.files, commitSignature{}))
 		}
 		var d gl.Diff
 		if decode(p, &d) == nil {
@@ -479,7 +480,7 @@ func FuzzAccess(f *testing.F) {
 		}
 		if it, err := readProject(p, body); err == nil {
 			r.project = it
-			check(t, body, r.refDraft("main", &branchState{}, sha1, p))
+			check(t, body, r.refDraft("main", &forge.BranchState{}, sha1, p))
 		}
 	})
 }

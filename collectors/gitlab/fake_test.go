@@ -1,20 +1,15 @@
 package gitlab
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
@@ -38,6 +33,7 @@ type fake struct {
 	url   string
 	clock time.Time
 	cfg   Config
+	desk  collectortest.World
 
 	mu     sync.Mutex
 	routes map[string]any // value, refusal, or func(*http.Request) any
@@ -61,12 +57,9 @@ func newFake(t *testing.T, change func(*Config)) *fake {
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
 	f.url = srv.URL
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.desk = collectortest.Desk(t, "gitlab/acme", f.url, &f.clock)
 	f.cfg = *Spec().Config().(*Config)
-	f.cfg.URL, f.cfg.TokenFile, f.cfg.Projects = f.url, token, []string{"acme/app"}
+	f.cfg.URL, f.cfg.TokenFile, f.cfg.Projects = f.url, f.desk.TokenFile, []string{"acme/app"}
 	f.cfg.History = 20 * day
 	if change != nil {
 		change(&f.cfg)
@@ -152,8 +145,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *fake) collector() *Collector {
 	f.t.Helper()
-	env := collectors.Env{Source: "gitlab/acme", Clock: func() time.Time { return f.clock }, Log: slog.New(slog.DiscardHandler)}
-	c, err := newWith(f.cfg, env, fetch.Options{Retries: -1, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	c, err := newWith(f.cfg, f.desk.Env, fetch.Options{Retries: -1, Sleep: f.desk.Sleep})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -1,12 +1,7 @@
 package gitlab
 
 import (
-	"context"
-	"encoding/json"
 	"flag"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +10,6 @@ import (
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -96,17 +89,13 @@ func newLab(t *testing.T, change func(*Config)) *lab {
 func labOf(t *testing.T, replay *collectortest.Replay, change func(*Config)) *lab {
 	t.Helper()
 	l := &lab{Replay: replay, t: t, clock: now}
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l.cfg = config(l.URL, token)
+	w := collectortest.Desk(t, "gitlab/acme", l.URL, &l.clock)
+	l.cfg = config(w.URL, w.TokenFile)
 	if change != nil {
 		change(&l.cfg)
 	}
-	env := collectors.Env{Source: "gitlab/acme", Clock: func() time.Time { return l.clock }, Log: slog.New(slog.DiscardHandler)}
 	var err error
-	l.c, err = newWith(l.cfg, env, fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	l.c, err = newWith(l.cfg, w.Env, fetch.Options{Sleep: w.Sleep})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,49 +124,5 @@ func last(rec *collectortest.Recorder) evidence.Observation {
 // TestGolden compares the drafts and the last observation of a first look.
 func TestGolden(t *testing.T) {
 	l := newLab(t, nil)
-	rec := l.must(nil)
-	var b strings.Builder
-	for _, d := range rec.Drafts {
-		d.Request.URL = strings.ReplaceAll(d.Request.URL, l.URL, "{{url}}")
-		d.Request.Response = ""
-		type golden struct {
-			Kind, Op, Key, Subject, Basis     string
-			OccurredAt, NotBefore, ObservedAt string
-			People                            []evidence.Person
-			Links, Scope                      []evidence.Ref
-			Content                           json.RawMessage
-			Text, URL                         string
-			Raw                               bool
-			Removed                           []string
-		}
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", " ")
-		if err := enc.Encode(golden{
-			string(d.Kind), string(d.Op), d.Key, d.Subject.String(), string(d.Basis),
-			evidence.FormatTime(d.OccurredAt), evidence.FormatTime(d.NotBefore), evidence.FormatTime(d.ObservedAt),
-			d.People, d.Links, d.Scope, d.Content, string(d.Text), d.Request.URL, len(d.Raw) > 0, d.Removed,
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o, err := json.MarshalIndent(last(rec), "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.WriteString(strings.ReplaceAll(string(o), l.URL, "{{url}}"))
-	b.WriteString("\n")
-	file := "testdata/acme.golden"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Errorf("drafts of the first look (-want +got):\n%s", d)
-	}
+	collectortest.Golden{File: "testdata/acme.golden", Update: *update, URL: l.URL}.Check(t, l.must(nil))
 }

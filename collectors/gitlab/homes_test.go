@@ -1,12 +1,10 @@
 package gitlab
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -29,36 +27,9 @@ func homesIn(l *collectortest.Replay) {
 
 func atHome(c *Config) { c.Homes = []string{"acme/ops/", "acme/team-7"} }
 
-// actors gives, for each kind, whose people acted, by rules that a
-// configuration would hold.
 func actors(t *testing.T, drafts []evidence.Draft) map[evidence.Kind]map[string]int {
 	t.Helper()
-	tenant, err := evidence.ParseTenant("tenant-7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := collectors.NewRules([]collectors.TenantRules{
-		{Tenant: evidence.Platform, Owns: []collectors.Owns{{Labels: []string{"gitlab-group=acme/ops"}}}},
-		{Tenant: tenant, Owns: []collectors.Owns{{Labels: []string{"gitlab-group=acme/team-7"}, Projects: []string{"acme/*", "acme/*/*"}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[evidence.Kind]map[string]int{}
-	for _, d := range drafts {
-		if out[d.Kind] == nil {
-			out[d.Kind] = map[string]int{}
-		}
-		whose := fmt.Sprint(rules.Tenants(d.Source, d.ActorScope))
-		if len(d.ActorScope) == 0 {
-			whose = "nobody acted"
-		}
-		out[d.Kind][whose]++
-		if owner := fmt.Sprint(rules.Tenants(d.Source, d.Scope)); strings.Contains(owner, "_platform") {
-			t.Errorf("%s %s is given to %s for its actor's sake", d.Kind, d.Key, owner)
-		}
-	}
-	return out
+	return collectortest.Actors(t, drafts, "gitlab-group=acme/ops", "gitlab-group=acme/team-7", "acme/*", "acme/*/*")
 }
 
 // TestActors tells the platform's people who act in a tenant's project from the

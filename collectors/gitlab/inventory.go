@@ -12,6 +12,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -224,7 +225,7 @@ func readProject(p *page, raw json.RawMessage) (project, error) {
 		return project{}, err
 	}
 	if g.ID <= 0 || len(g.PathWithNamespace) > maxPath || !fullPath.MatchString(g.PathWithNamespace) || !strings.Contains(g.PathWithNamespace, "/") ||
-		g.DefaultBranch != "" && badBranch.MatchString(g.DefaultBranch) {
+		g.DefaultBranch != "" && forge.BadBranch.MatchString(g.DefaultBranch) {
 		return project{}, odd(p, "a project without an id or path")
 	}
 	it := project{
@@ -239,7 +240,7 @@ func readProject(p *page, raw json.RawMessage) (project, error) {
 	}
 	for _, t := range g.Topics {
 		if k, v, ok := strings.Cut(t, ":"); ok && k != "" && v != "" && len(t) <= 100 && len(it.topics) < 20 {
-			it.topics = append(it.topics, clean(k)+"="+clean(v))
+			it.topics = append(it.topics, forge.Clean(k)+"="+forge.Clean(v))
 		}
 	}
 	slices.Sort(it.topics)

@@ -230,7 +230,7 @@ func (c *container) memberFacts(kind string, level gl.AccessLevelValue) evidence
 }
 
 func (c *container) memberDraft(m member, inherited bool) evidence.Draft {
-	who := &people{c: c.Collector}
+	who := newPeople(c.Collector)
 	f := c.memberFacts("user", m.AccessLevel)
 	f.Holder = who.account(evidence.RoleHolder, m.ID, m.Username, m.Name, m.Email)
 	f.Inherited, f.ExpiresAt = inherited, whenDay(m.ExpiresAt)
@@ -239,7 +239,7 @@ func (c *container) memberDraft(m member, inherited bool) evidence.Draft {
 		f.Role += "+custom-" + strconv.Itoa(r.ID) // a custom role adds rights to its base
 	}
 	d := c.state(strconv.Itoa(m.ID), f, m.req)
-	d.People = who.list
+	d.People = who.List
 	d.Raw, d.Removed = without(m.raw, []string{"created_by"}) // who let the member in is no party of the role
 	return d
 }

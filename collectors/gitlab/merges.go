@@ -10,6 +10,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -327,9 +328,9 @@ const (
 
 // mergeDrafts makes the draft of a request and those of its reviews.
 func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft) {
-	who, mr := &people{c: r.Collector}, q.mr
+	who, mr := newPeople(r.Collector), q.mr
 	f := evidence.MergeFacts{
-		Repo: r.path, Number: mr.IID, State: mergeState(mr.State), Base: r.public(mr.TargetBranch), HeadSHA: objectOrNone(mr.SHA),
+		Repo: r.path, Number: mr.IID, State: mergeState(mr.State), Base: r.public(mr.TargetBranch), HeadSHA: forge.ObjectOrNone(mr.SHA),
 		OpenedAt: when(mr.CreatedAt), ClosedAt: when(mr.ClosedAt), MergedAt: when(mr.MergedAt), UpdatedAt: when(mr.UpdatedAt),
 		AutoMerge: mr.MergeWhenPipelineSucceeds, ReviewsSeen: true,
 		Author: who.user(evidence.RoleAuthor, mr.Author), Merger: who.user(evidence.RoleMerger, q.merger),
@@ -361,8 +362,8 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 			break
 		}
 		f.Commits = append(f.Commits, c.ID)
-		f.CommitAuthors = addIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.AuthorName, c.AuthorEmail))
-		f.CommitAuthors = addIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail))
+		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.Claimed(evidence.RoleCommitter, c.AuthorName, c.AuthorEmail))
+		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.Claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail))
 	}
 	// Whom else the request's own bytes name. Where a record has as many people
 	// as it may, the bytes go without: erasing a person must reach them.
@@ -372,7 +373,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 			whole = who.user(evidence.RoleSubject, u) >= 0 && whole
 		}
 	}
-	mask := who.mask()
+	mask := who.Mask()
 	f.Files, f.FilesCut = q.files.facts(mask)
 
 	d := r.draft(evidence.ChangeMerge, evidence.OpEvent, q.page.req, f)
@@ -381,7 +382,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	}
 	d.Key = r.key("!%d", f.Number)
 	d.Subject = r.changeRef(r.path, f.Number)
-	d.People = who.list
+	d.People = who.List
 	shas := append([]string{f.MergeSHA, f.HeadSHA, mr.MergeCommitSHA, mr.SquashCommitSHA}, f.Commits...)
 	for _, v := range q.versions {
 		shas = append(shas, v.HeadCommitSHA)
@@ -392,7 +393,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	}
 	d.Scope = r.scopeOfFiles(q.files, mask)
 	d.ActorScope = r.actor(q.actor(), d.OccurredAt)
-	d.Text = text(mr.Title, mr.Description)
+	d.Text = forge.Text(mr.Title, mr.Description)
 	d.Raw = q.page.body
 	if !whole {
 		d.Raw, d.Removed = without(d.Raw, []string{"assignee", "assignees", "reviewers", "closed_by", "merge_user", "merged_by"})
@@ -433,7 +434,7 @@ func mergeState(s string) string {
 // commit, the squashed one, or, fast-forward, the head itself.
 func landed(mr *gl.MergeRequest) string {
 	for _, sha := range []string{mr.MergeCommitSHA, mr.SquashCommitSHA, mr.SHA} {
-		if objectID.MatchString(sha) {
+		if forge.ObjectID.MatchString(sha) {
 			return sha
 		}
 	}
@@ -455,7 +456,7 @@ func (q *request) required(who *people) (*int, []evidence.MergeRule) {
 		}
 		f := evidence.MergeRule{ID: int64(ru.ID), Name: label(ru.Name), Type: word(ru.RuleType), Required: ru.ApprovalsRequired, Approved: ru.Approved, Overwritten: q.rules.ApprovalRulesOverwritten}
 		for _, u := range ru.ApprovedBy {
-			f.By = addIndex(f.By, who.user(evidence.RoleReviewer, u))
+			f.By = forge.AddIndex(f.By, who.user(evidence.RoleReviewer, u))
 		}
 		rules = append(rules, f)
 	}

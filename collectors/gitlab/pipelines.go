@@ -10,6 +10,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -74,7 +75,7 @@ func (r *projectLook) pipelines() error {
 			}
 		}
 	}
-	for _, id := range sortedKeys(r.st.Children) {
+	for _, id := range forge.Sorted(r.st.Children) {
 		if n, err := strconv.Atoi(id); err == nil && !r.ended[n] {
 			if err := r.pipeline(reports, n, r.st.Children[id], 1); err != nil {
 				return err
@@ -236,7 +237,7 @@ func readRun(p *page, id int) (*run, error) {
 	if err := decode(p, &q.Pipeline); err != nil {
 		return nil, err
 	}
-	if q.Pipeline == nil || q.ID != id || !objectID.MatchString(q.SHA) {
+	if q.Pipeline == nil || q.ID != id || !forge.ObjectID.MatchString(q.SHA) {
 		return nil, odd(p, "another pipeline than was asked for")
 	}
 	return q, nil
@@ -279,7 +280,7 @@ func finished(s string) bool {
 }
 
 func (r *projectLook) pipelineDraft(q *run) evidence.Draft {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.PipelineFacts{
 		Repo: r.path, ID: strconv.Itoa(q.ID), Number: int64(q.IID), Event: word(q.Source), Ref: r.public(q.Ref), SHA: q.SHA,
 		Status: status(q.Status), Native: word(q.Status), CreatedAt: when(q.CreatedAt), StartedAt: when(q.StartedAt),
@@ -315,7 +316,7 @@ func (r *projectLook) pipelineDraft(q *run) evidence.Draft {
 	}
 	d.Key = r.key("/%d", q.ID)
 	d.Subject = r.pipelineRef(r.path, q.ID)
-	d.People = who.list
+	d.People = who.List
 	d.Links = links
 	d.Raw = q.page.body
 	if q.Source != "schedule" { // the clock did; the account is whoever owns the timetable
@@ -367,7 +368,7 @@ func jobFacts(q *run) (fs []evidence.PipelineJob, cut int) {
 	size := 0
 	for i, j := range all {
 		j.facts.Retried = newest[j.facts.Stage+"\x00"+j.facts.Name] != j.id
-		size += len(encode(j.facts)) + 1
+		size += len(forge.Encode(j.facts)) + 1
 		if i == maxJobs || size > maxFileBytes {
 			return fs, len(all) - i
 		}

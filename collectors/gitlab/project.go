@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -178,7 +179,7 @@ func (r *projectLook) public(branch string) string {
 	if branch == "" || branch == r.fallback || slices.Contains(r.watched, branch) || mergeRef.MatchString(branch) {
 		return branch
 	}
-	return "other-" + hashID(strconv.Itoa(r.id)+"@"+branch)
+	return "other-" + forge.HashID(strconv.Itoa(r.id)+"@"+branch)
 }
 
 // draft fills what all drafts of a look share.
@@ -207,7 +208,7 @@ func (l *look) draft(kind evidence.Kind, op evidence.Op, req evidence.Request, f
 	return evidence.Draft{
 		Kind: kind, Op: op, Source: l.env.Source,
 		OccurredAt: l.started, Basis: evidence.BasisObserved, ObservedAt: l.env.Clock().UTC(),
-		Content: encode(facts), Request: req,
+		Content: forge.Encode(facts), Request: req,
 	}
 }
 

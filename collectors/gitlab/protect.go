@@ -11,6 +11,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -99,7 +100,7 @@ func (r *projectLook) guard() (*guard, error) {
 // they name: single accounts that may push, merge or unprotect.
 func (g *guard) own(c *Collector, branch string) (raw []byte, holders []evidence.Person) {
 	var parts []json.RawMessage
-	who := &people{c: c}
+	who := newPeople(c)
 	for i, b := range g.branches {
 		if !covers(b.Name, branch) {
 			continue
@@ -114,7 +115,7 @@ func (g *guard) own(c *Collector, branch string) (raw []byte, holders []evidence
 	if len(parts) == 0 {
 		return nil, nil
 	}
-	return encode(parts), who.list
+	return forge.Encode(parts), who.List
 }
 
 func (r *projectLook) pushRule(g *guard) error {

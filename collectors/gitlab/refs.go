@@ -1,24 +1,20 @@
 package gitlab
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
 const (
 	maxFiles     = 500       // changed files in the facts
 	maxFileBytes = 128 << 10 // bytes of their JSON
-	maxPaths     = 200       // path references in a scope
 )
 
 // fileList is the changed files of a commit or request.
@@ -42,7 +38,7 @@ func (l fileList) facts(mask func(string) string) (fs []evidence.FileChange, cut
 		case f.AMode != f.BMode:
 			c.Status = "type"
 		}
-		size += len(encode(c)) + 1
+		size += len(forge.Encode(c)) + 1
 		if i >= maxFiles || size > maxFileBytes {
 			return fs, len(l.files) - i
 		}
@@ -51,95 +47,28 @@ func (l fileList) facts(mask func(string) string) (fs []evidence.FileChange, cut
 	return fs, 0
 }
 
-// scopeOf gives what tenancy rules look at: the project, and the changed paths
-// so that a mono-repository can belong to many. Past maxPaths, paths are cut to
-// the deepest directories that are few enough, written dir/*; a list of files
-// that is not whole reaches everywhere.
+// scopeOf gives what tenancy rules look at: the project, and the changed paths.
 func (c *Collector) scopeOf(repo string, l fileList, mask func(string) string) []evidence.Ref {
-	set := map[string]bool{}
+	var paths []string
 	for _, f := range l.files {
-		for _, p := range []string{f.NewPath, f.OldPath} {
-			if p != "" {
-				set[strings.TrimPrefix(mask(p), "/")] = true
-			}
-		}
+		paths = append(paths, f.NewPath, f.OldPath)
 	}
-	paths := sorted(set)
-	if len(paths) > maxPaths {
-		paths = directories(set)
-	}
-	if !l.whole {
-		paths = []string{"*"}
-	}
-	refs := []evidence.Ref{c.project(repo)}
-	for _, p := range paths {
-		if r := c.pathRef(repo, p); !slices.Contains(refs, r) {
-			refs = append(refs, r)
-		}
-	}
-	return refs
+	return forge.Scope(c.authority, repo, paths, l.whole, mask)
 }
 
-func directories(set map[string]bool) []string {
-	depth := 0
-	for p := range set {
-		depth = max(depth, strings.Count(p, "/"))
-	}
-	for depth = min(depth, 32); depth > 0; depth-- {
-		dirs := map[string]bool{}
-		for p := range set {
-			parts := strings.Split(p, "/")
-			if len(parts) > 1 {
-				p = strings.Join(parts[:min(depth, len(parts)-1)], "/") + "/*"
-			}
-			dirs[p] = true
-		}
-		if len(dirs) <= maxPaths {
-			return sorted(dirs)
-		}
-	}
-	return []string{"*"}
-}
-
-func sorted(set map[string]bool) []string {
-	s := make([]string, 0, len(set))
-	for k := range set {
-		s = append(s, k)
-	}
-	slices.Sort(s)
-	return s
-}
-
-func (c *Collector) project(path string) evidence.Ref {
-	return evidence.NewRef("project", c.authority, path)
-}
-
-// pathRef names a path inside a repository; one too long for a reference
-// stands as its deepest directory that fits.
-func (c *Collector) pathRef(repo, p string) evidence.Ref {
-	ref := evidence.NewRef("path", c.authority+"/"+repo, p)
-	for len(ref.String()) > evidence.MaxRef {
-		i := strings.LastIndexByte(strings.TrimSuffix(ref.Name, "/*"), '/')
-		if i < 0 {
-			ref.Name = "*"
-			break
-		}
-		ref.Name = ref.Name[:i] + "/*"
-	}
-	return ref
-}
+func (c *Collector) project(path string) evidence.Ref { return forge.Project(c.authority, path) }
 
 func (c *Collector) branchRef(repo, branch string) evidence.Ref {
-	ref := evidence.NewRef("branch", c.authority, repo+"@"+branch)
-	if len(ref.String()) > evidence.MaxRef {
-		ref.Name = repo + "@long-" + hashID(branch)
-	}
-	return ref
+	return forge.Branch(c.authority, repo, branch)
 }
 
-func (c *Collector) changeRef(repo string, iid int) evidence.Ref {
-	return evidence.NewRef("change", c.authority, fmt.Sprintf("%s!%d", repo, iid))
+func (c *Collector) changeRef(repo string, number int) evidence.Ref {
+	return forge.Change(c.authority, repo, number)
 }
+
+// commitLinks makes references of object ids and leaves room for what else a
+// draft links to.
+func commitLinks(shas ...string) []evidence.Ref { return forge.CommitLinks(8, shas...) }
 
 func (c *Collector) pipelineRef(repo string, id int) evidence.Ref {
 	return evidence.NewRef("pipeline", c.authority, repo+"/"+strconv.Itoa(id))
@@ -147,20 +76,6 @@ func (c *Collector) pipelineRef(repo string, id int) evidence.Ref {
 
 func (c *Collector) memberRef(container, id string) evidence.Ref {
 	return evidence.NewRef("member", c.authority, container+"/"+id)
-}
-
-func commitRef(sha string) evidence.Ref { return evidence.NewRef("commit", "", sha) }
-
-// commitLinks makes references of object ids, each once, within the limit.
-func commitLinks(shas ...string) []evidence.Ref {
-	var refs []evidence.Ref
-	for _, sha := range shas {
-		r := commitRef(sha)
-		if objectID.MatchString(sha) && len(refs) < evidence.MaxLinks-8 && !slices.Contains(refs, r) {
-			refs = append(refs, r)
-		}
-	}
-	return refs
 }
 
 var digestIn = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
@@ -196,29 +111,4 @@ func whenDay(t *gl.ISOTime) time.Time {
 	}
 	u := time.Time(*t)
 	return when(&u)
-}
-
-func objectOrNone(s string) string {
-	if objectID.MatchString(s) {
-		return s
-	}
-	return ""
-}
-
-func addIndex(list []int, i int) []int {
-	if i < 0 || slices.Contains(list, i) {
-		return list
-	}
-	return append(list, i)
-}
-
-// encode writes facts as JSON without HTML escaping.
-func encode(facts any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(facts); err != nil {
-		return nil // a year beyond 9999: the sink refuses a draft without content
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -10,6 +10,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -155,7 +156,7 @@ func (r *projectLook) environment(name string) string {
 	if !ok || slices.Contains(r.cfg.Environments, name) || r.envs != nil && r.envs.protected[name] != nil {
 		return label(name)
 	}
-	return path.Join(label(folder), "other-"+hashID(strconv.Itoa(r.id)+"/"+rest))
+	return path.Join(label(folder), "other-"+forge.HashID(strconv.Itoa(r.id)+"/"+rest))
 }
 
 func releaseStatus(s string) string {
@@ -166,9 +167,9 @@ func releaseStatus(s string) string {
 }
 
 func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.ReleaseFacts{
-		Repo: r.path, ID: strconv.Itoa(d.ID), Environment: r.environment(d.Environment.Name), SHA: objectOrNone(d.SHA), Ref: r.public(d.Ref),
+		Repo: r.path, ID: strconv.Itoa(d.ID), Environment: r.environment(d.Environment.Name), SHA: forge.ObjectOrNone(d.SHA), Ref: r.public(d.Ref),
 		Status: releaseStatus(d.Status), Native: word(d.Status), CreatedAt: when(d.CreatedAt), UpdatedAt: when(d.UpdatedAt),
 		FinishedAt: when(d.Deployable.FinishedAt), Actor: -1, Pending: d.pending,
 	}
@@ -183,8 +184,8 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 		who.account(evidence.RoleInitiator, u.ID, u.Username, u.Name, u.Email)
 	}
 	if c := d.Deployable.Commit; c != nil {
-		who.claimed(evidence.RoleAuthor, c.AuthorName, c.AuthorEmail)
-		who.claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail)
+		who.Claimed(evidence.RoleAuthor, c.AuthorName, c.AuthorEmail)
+		who.Claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail)
 	}
 	links := commitLinks(d.SHA)
 	if id := d.Deployable.Pipeline.ID; id > 0 {
@@ -209,7 +210,7 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 	}
 	dr.Key = r.key("/%d", d.ID)
 	dr.Subject = evidence.NewRef("release", r.authority, r.path+"/"+strconv.Itoa(d.ID))
-	dr.People = who.list
+	dr.People = who.List
 	dr.Links = links
 	dr.Scope = append(dr.Scope, evidence.NewRef("label", r.authority, "environment="+f.Environment))
 	dr.Raw = d.page.body

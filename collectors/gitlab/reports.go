@@ -15,6 +15,7 @@ import (
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -69,7 +70,7 @@ func (r *reportLook) owe(q *run) {
 
 // again reads the pipelines that are owed and were not read by this look.
 func (r *reportLook) again() error {
-	for _, id := range sortedKeys(r.st.Owed) {
+	for _, id := range forge.Sorted(r.st.Owed) {
 		o := r.st.Owed[id]
 		n, err := strconv.Atoi(id)
 		if err != nil || n <= 0 {
@@ -250,7 +251,7 @@ func (r *reportLook) findings(q *run, kind string) (*report, error) {
 	if first == nil {
 		first = &page{req: evidence.Request{Agent: agent}}
 	}
-	rep.page = &page{body: encode(struct {
+	rep.page = &page{body: forge.Encode(struct {
 		V []json.RawMessage `json:"vulnerabilities"`
 	}{parts}), req: first.req}
 	for _, v := range rep.Found {
@@ -309,7 +310,7 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 	if n := len(f.Findings); n > maxFindings {
 		f.Findings, f.Cut = f.Findings[:maxFindings], n-maxFindings
 	}
-	for len(encode(f.Findings)) > maxFileBytes {
+	for len(forge.Encode(f.Findings)) > maxFileBytes {
 		half := len(f.Findings) / 2
 		f.Cut += len(f.Findings) - half
 		f.Findings = f.Findings[:half]
@@ -374,7 +375,7 @@ func imageName(s string) string {
 			s = s[i+1:]
 		}
 	}
-	return short(clean(s))
+	return forge.Short(forge.Clean(s))
 }
 
 // remover names this remover and its version: it stands first in
@@ -406,7 +407,7 @@ func without(raw []byte, members []string) (clean []byte, removed []string) {
 	if len(w.found) == 0 {
 		return raw, nil
 	}
-	return encode(v), append([]string{remover}, sorted(w.found)...)
+	return forge.Encode(v), append([]string{remover}, forge.Sorted(w.found)...)
 }
 
 // stripper takes members out of a value and remembers the pointers of what it

@@ -9,6 +9,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -139,7 +140,7 @@ func (q *request) headAt(at time.Time) string {
 	head := ""
 	for _, v := range q.versions {
 		if t := when(v.CreatedAt); !t.IsZero() && !t.After(at) && (head == "" || t.After(best)) {
-			best, head = t, objectOrNone(v.HeadCommitSHA)
+			best, head = t, forge.ObjectOrNone(v.HeadCommitSHA)
 		}
 	}
 	return head
@@ -158,7 +159,7 @@ func (r *projectLook) reviewDrafts(q *request, v review, scope []evidence.Ref) [
 // reviewDraft makes the draft of one state. at is the source's time of it, zero
 // when the source does not say.
 func (r *projectLook) reviewDraft(q *request, v review, scope []evidence.Ref, state string, at time.Time, n *note) evidence.Draft {
-	who := &people{c: r.Collector}
+	who := newPeople(r.Collector)
 	f := evidence.ReviewFacts{
 		Repo: r.path, Number: q.mr.IID, ID: v.id, State: state, Commit: v.commit,
 		Person: who.user(evidence.RoleReviewer, v.by),
@@ -174,7 +175,7 @@ func (r *projectLook) reviewDraft(q *request, v review, scope []evidence.Ref, st
 	}
 	d.Key = r.key("!%d/%s/%s", f.Number, f.ID, state)
 	d.Subject = evidence.NewRef("review", r.authority, fmt.Sprintf("%s!%d/%s", r.path, f.Number, f.ID))
-	d.People = who.list
+	d.People = who.List
 	d.Links = append([]evidence.Ref{r.changeRef(r.path, f.Number)}, commitLinks(f.Commit)...)
 	d.Scope = scope
 	d.ActorScope = r.actor(v.by, d.OccurredAt)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"evidenced/collectors/forge"
 	"evidenced/collectors/gitrepo/signed"
 	"evidenced/evidence"
 )
@@ -27,8 +28,6 @@ type commitRead struct {
 func (r *run) project(repo string) evidence.Ref {
 	return evidence.NewRef("project", r.authority, repo)
 }
-
-func commitRef(sha string) evidence.Ref { return evidence.NewRef("commit", "", sha) }
 
 // draft fills what all drafts of a look share. NotBefore is the last complete
 // look: what is new since then was not there at that time.
@@ -84,12 +83,12 @@ func (l *look) commitDraft(c *commitRead, ch *changes, branch string) evidence.D
 		l.notes = append(l.notes, fmt.Sprintf("repository %s: commit %s has no usable date, it stands at the time of the look", l.t.Name, sha))
 	}
 	d.Key = l.t.Name + "@" + sha
-	d.Subject = commitRef(sha)
+	d.Subject = forge.Commit(sha)
 	d.People = people
 	d.Text = cutText(textUTF8(c.message, c.encoding))
 	d.Raw = c.raw
 	for _, p := range f.Parents {
-		d.Links = append(d.Links, commitRef(p))
+		d.Links = append(d.Links, forge.Commit(p))
 	}
 	for _, p := range ch.paths(clean) {
 		ref := l.pathRef(p)
@@ -135,18 +134,7 @@ const maxParents = evidence.MaxLinks - maxPaths
 
 // pathRef is the reference of a changed path. One that is too long stands as
 // its deepest directory that is short enough.
-func (l *look) pathRef(p string) evidence.Ref {
-	ref := evidence.NewRef("path", l.authority+"/"+l.t.Name, p)
-	for len(ref.String()) > evidence.MaxRef {
-		i := strings.LastIndexByte(strings.TrimSuffix(ref.Name, "/*"), '/')
-		if i < 0 {
-			ref.Name = "*"
-			break
-		}
-		ref.Name = ref.Name[:i] + "/*"
-	}
-	return ref
-}
+func (l *look) pathRef(p string) evidence.Ref { return forge.Path(l.authority, l.t.Name, p) }
 
 func (l *look) branchRef(public string) evidence.Ref {
 	ref := evidence.NewRef("branch", l.authority, l.t.Name+"@"+public)
@@ -161,7 +149,7 @@ func (l *look) refDraft(b branch) evidence.Draft {
 	d := l.draft(evidence.ChangeRef, evidence.OpSet, evidence.RefFacts{Repo: l.t.Name, Ref: b.public, SHA: sha, Tagger: -1})
 	d.Key = l.t.Name + "@" + b.id
 	d.Subject = l.branchRef(b.public)
-	d.Links = []evidence.Ref{commitRef(sha)}
+	d.Links = []evidence.Ref{forge.Commit(sha)}
 	return d
 }
 
@@ -194,7 +182,7 @@ func (l *look) tagDraft(t tagRef) evidence.Draft {
 		d.Text, d.Raw = cutText(textUTF8(t.obj.message, "")), t.raw
 	}
 	if !t.target.IsZero() {
-		d.Links = []evidence.Ref{commitRef(t.target.String())}
+		d.Links = []evidence.Ref{forge.Commit(t.target.String())}
 	}
 	return d
 }
@@ -205,13 +193,13 @@ func (l *look) rewriteDraft(id string, f evidence.RewriteFacts) evidence.Draft {
 	d := l.draft(evidence.ChangeRewrite, evidence.OpEvent, f)
 	d.Key = fmt.Sprintf("%s@%s:%s..%s#%d", l.t.Name, id, f.Before, f.After, l.old.Looks+1)
 	d.Subject = l.branchRef(f.Ref)
-	d.Links = []evidence.Ref{commitRef(f.Before)}
+	d.Links = []evidence.Ref{forge.Commit(f.Before)}
 	if f.After != "" {
-		d.Links = append(d.Links, commitRef(f.After))
+		d.Links = append(d.Links, forge.Commit(f.After))
 	}
 	for _, sha := range f.Lost {
 		if sha != f.Before {
-			d.Links = append(d.Links, commitRef(sha))
+			d.Links = append(d.Links, forge.Commit(sha))
 		}
 	}
 	return d

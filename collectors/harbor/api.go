@@ -1,7 +1,6 @@
 package harbor
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -250,36 +249,6 @@ func when(s string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-// encode writes facts as JSON without HTML escaping.
-func encode(facts any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(facts); err != nil {
-		return nil // the sink refuses a draft without content
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// without takes members out of a JSON object and says which were there, as
-// Draft.Removed wants it. An object that cannot be read is not kept at all.
-func without(raw json.RawMessage, names ...string) (kept []byte, removed []string) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, nil
-	}
-	for _, n := range names {
-		if _, ok := m[n]; ok {
-			delete(m, n)
-			removed = append(removed, "/"+n)
-		}
-	}
-	if removed == nil {
-		return raw, nil
-	}
-	return encode(m), append([]string{agent}, removed...)
 }
 
 // status returns the status that err tells, 0 for none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -195,13 +196,13 @@ func (l *look) artifact(p *project, w *wireArtifact, raw json.RawMessage, req ev
 	d.NotBefore = p.state.Looked
 	d.Scope = []evidence.Ref{l.projectRef(p.Name)}
 	// What whoever built an image wrote into it may hold names and secrets.
-	d.Raw, d.Removed = without(raw, "extra_attrs", "annotations", "labels", "pull_time")
+	d.Raw, d.Removed = forge.Without(agent, raw, "extra_attrs", "annotations", "labels", "pull_time")
 	var ls links
 	ls.image(w.Digest)
 	for _, c := range f.Children {
 		ls.image(c.Digest)
 	}
-	if objectID.MatchString(f.Revision) {
+	if forge.ObjectID.MatchString(f.Revision) {
 		ls.add(evidence.NewRef("commit", "", f.Revision))
 	}
 	for _, t := range f.Tags {

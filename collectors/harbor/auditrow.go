@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -149,6 +150,6 @@ func (l *look) auditDraft(a *auditLog, r *auditRow, raw json.RawMessage, at time
 		}
 	}
 	d.Links = slices.Clip(ls)
-	d.Content = encode(f)
+	d.Content = forge.Encode(f)
 	return d
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -30,7 +31,7 @@ const maxTries = 3
 // and no list is complete. mark is to be remembered when f was handed over; nil:
 // nothing is. An error is the end of the look.
 func (l *look) bill(p *project, repository string, f *evidence.SBOMFacts) (req evidence.Request, mark *stamp, err error) {
-	about := string(encode(*f))
+	about := string(forge.Encode(*f))
 	for _, how := range settledBills {
 		if m := stampOf(about, how); p.state.Bills[m] {
 			f.Content = how

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence/problem"
 )
 
@@ -84,29 +84,20 @@ type auditGap struct {
 func readCursor(b []byte) (*cursor, error) {
 	c := &cursor{V: cursorVersion}
 	if b != nil {
-		bad := func(err error) error {
-			return problem.Wrap(problem.Corrupt, err, "the stored position of this source cannot be read").
-				WithHint("name the source anew to begin afresh; what it has collected stays under the old name")
+		if err := forge.ReadPosition(b, c); err != nil {
+			return nil, err
 		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(c); err != nil {
-			return nil, bad(err)
-		}
-		if _, err := d.Token(); err != io.EOF {
-			return nil, bad(problem.New(problem.Corrupt, "something follows it"))
-		}
-		if c.V != cursorVersion {
-			return nil, bad(problem.New(problem.Corrupt, "version %d, this program reads version %d", c.V, cursorVersion))
+		if err := forge.CheckVersion(c.V, cursorVersion); err != nil {
+			return nil, err
 		}
 		for name, p := range c.Projects {
 			if p == nil {
-				return nil, bad(problem.New(problem.Corrupt, "project %q has no position", name))
+				return nil, forge.BadPosition(problem.New(problem.Corrupt, "project %q has no position", name))
 			}
 		}
 		for name, a := range c.Audit {
 			if a == nil || a.Settled < 0 || a.Last < a.Settled {
-				return nil, bad(problem.New(problem.Corrupt, "audit log %q has no position", name))
+				return nil, forge.BadPosition(problem.New(problem.Corrupt, "audit log %q has no position", name))
 			}
 		}
 	}

@@ -1,14 +1,10 @@
 package harbor
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
@@ -47,9 +42,10 @@ type registry struct {
 	hook     func(path string, page int)
 	asked    []string
 
-	cfg Config
-	c   *Collector
-	srv *httptest.Server
+	cfg  Config
+	c    *Collector
+	srv  *httptest.Server
+	desk collectortest.World
 }
 
 var allRights = []string{
@@ -66,11 +62,8 @@ func newRegistry(t *testing.T) *registry {
 	}
 	g.srv = httptest.NewServer(g)
 	t.Cleanup(g.srv.Close)
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.cfg = config(g.srv.URL, token)
+	g.desk = collectortest.Desk(t, "harbor/prod", g.srv.URL, &g.clock)
+	g.cfg = config(g.srv.URL, g.desk.TokenFile)
 	g.cfg.URL = g.srv.URL
 	g.restart()
 	return g
@@ -78,9 +71,8 @@ func newRegistry(t *testing.T) *registry {
 
 func (g *registry) restart() {
 	g.t.Helper()
-	env := collectors.Env{Source: "harbor/prod", Clock: func() time.Time { return g.clock }, Log: slog.New(slog.DiscardHandler)}
 	var err error
-	g.c, err = newWith(g.cfg, env, fetch.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, CacheBytes: -1})
+	g.c, err = newWith(g.cfg, g.desk.Env, fetch.Options{Sleep: g.desk.Sleep, CacheBytes: -1})
 	if err != nil {
 		g.t.Fatal(err)
 	}

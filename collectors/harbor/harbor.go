@@ -12,6 +12,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -299,6 +300,6 @@ func (l *look) draft(kind evidence.Kind, op evidence.Op, subject evidence.Ref, f
 	return evidence.Draft{
 		Kind: kind, Op: op, Source: l.env.Source, Key: keyOf(subject.Name), Subject: subject,
 		OccurredAt: l.started, Basis: evidence.BasisObserved, ObservedAt: l.env.Clock().UTC(),
-		Content: encode(facts), Request: req,
+		Content: forge.Encode(facts), Request: req,
 	}
 }

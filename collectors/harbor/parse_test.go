@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -75,7 +76,7 @@ func FuzzArtifact(f *testing.F) {
 		}
 		facts := l.artifactFacts(p, w)
 		d := l.draft(evidence.ArtifactImage, evidence.OpSet, l.artifactRef("app", facts.Repository, w.Digest), facts, evidence.Request{})
-		d.Raw, d.Removed = without(raw, "extra_attrs", "annotations")
+		d.Raw, d.Removed = forge.Without(agent, raw, "extra_attrs", "annotations")
 		checked(t, d)
 		var kept map[string]json.RawMessage
 		if json.Unmarshal(d.Raw, &kept) == nil && (kept["extra_attrs"] != nil || kept["annotations"] != nil) {
@@ -101,7 +102,7 @@ func FuzzReport(f *testing.F) {
 		}
 		facts := &evidence.ScanFacts{}
 		r.into(facts, genericReport)
-		b := encode(facts)
+		b := forge.Encode(facts)
 		if len(b) == 0 || len(b) > evidence.MaxContent || facts.Total != len(facts.Findings)+facts.Cut {
 			t.Errorf("%d bytes, total %d, %d findings, %d cut", len(b), facts.Total, len(facts.Findings), facts.Cut)
 		}
@@ -144,7 +145,7 @@ func FuzzRobot(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if b := encode(r.facts("harbor.example")); !json.Valid(b) {
+		if b := forge.Encode(r.facts("harbor.example")); !json.Valid(b) {
 			t.Errorf("facts %q", b)
 		}
 	})
@@ -172,7 +173,7 @@ func BenchmarkArtifact(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		encode(l.artifactFacts(p, w))
+		forge.Encode(l.artifactFacts(p, w))
 	}
 }
 
@@ -192,7 +193,7 @@ func BenchmarkReport(b *testing.B) {
 		}
 		f := &evidence.ScanFacts{}
 		r.into(f, genericReport)
-		encode(f)
+		forge.Encode(f)
 	}
 }
 

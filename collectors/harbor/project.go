@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -161,6 +162,6 @@ func (l *look) projectSettings(p *project, quotas map[int64]quota) error {
 	d := l.draft(evidence.RegistryProject, evidence.OpSet, l.projectRef(p.Name).WithUID(number(p.ID)), f, p.req)
 	d.Scope = []evidence.Ref{l.projectRef(p.Name)}
 	d.NotBefore = l.cur.Settings
-	d.Raw, d.Removed = without(p.raw, "owner_name", "owner_id", "current_user_role_id", "current_user_role_ids")
+	d.Raw, d.Removed = forge.Without(agent, p.raw, "owner_name", "owner_id", "current_user_role_id", "current_user_role_ids")
 	return l.emit(d)
 }

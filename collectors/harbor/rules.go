@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -81,7 +82,7 @@ const (
 func bound[T any](list *[]T, items int) (cut int) {
 	size := 0
 	for i, it := range *list {
-		size += len(encode(it)) + 1
+		size += len(forge.Encode(it)) + 1
 		if i >= items || size > maxBytes {
 			cut = len(*list) - i
 			*list = (*list)[:i]

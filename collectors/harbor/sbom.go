@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -47,7 +48,7 @@ func (b *bom) into(f *evidence.SBOMFacts) {
 	}
 	size := 0
 	for i, c := range b.top {
-		size += len(encode(c)) + 1
+		size += len(forge.Encode(c)) + 1
 		if i == maxTop || size > maxTopBytes {
 			f.TopCut = len(b.top) - i
 			break

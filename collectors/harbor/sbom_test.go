@@ -13,6 +13,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,8 +115,8 @@ func TestBOMLimits(t *testing.T) {
 	}
 	f := evidence.SBOMFacts{}
 	got.into(&f)
-	if f.Components != maxPackages+10 || !got.cut || f.TopCut+len(f.Top) != maxPackages || len(f.Top) == 0 || len(encode(f)) > maxTopBytes+(4<<10) {
-		t.Errorf("%d components, %d listed, %d cut, %d bytes", f.Components, len(f.Top), f.TopCut, len(encode(f)))
+	if f.Components != maxPackages+10 || !got.cut || f.TopCut+len(f.Top) != maxPackages || len(f.Top) == 0 || len(forge.Encode(f)) > maxTopBytes+(4<<10) {
+		t.Errorf("%d components, %d listed, %d cut, %d bytes", f.Components, len(f.Top), f.TopCut, len(forge.Encode(f)))
 	}
 	for _, size := range []int64{10, 11, 12} {
 		text, err := io.ReadAll(&limited{strings.NewReader("12345678901"), size})
@@ -242,7 +243,7 @@ func FuzzBOM(f *testing.F) {
 		}
 		facts := evidence.SBOMFacts{Subject: digestOf(7)}
 		b.into(&facts)
-		if out := encode(facts); !json.Valid(out) || len(out) > evidence.MaxContent || facts.Components < 0 || facts.Format == "" {
+		if out := forge.Encode(facts); !json.Valid(out) || len(out) > evidence.MaxContent || facts.Components < 0 || facts.Format == "" {
 			t.Fatalf("facts of %d bytes, %d components, format %q", len(out), facts.Components, facts.Format)
 		}
 	})

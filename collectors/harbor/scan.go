@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -324,7 +325,7 @@ func (r *wireReport) into(f *evidence.ScanFacts, mimeType string) {
 	})
 	size := 0
 	for i, n := range list {
-		size += len(encode(n)) + 1
+		size += len(forge.Encode(n)) + 1
 		if i >= maxFindings || size > maxFindingBytes {
 			f.Cut = len(list) - i
 			list = list[:i]

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -310,7 +311,7 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 			return a.odd("a robot of an unknown form")
 		}
 		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), scope(r), r.facts(s.cfg.Registry), a.req)
-		d.Raw, d.Removed = without(raw, "secret", "description", "creator_ref", "update_time")
+		d.Raw, d.Removed = forge.Without(agent, raw, "secret", "description", "creator_ref", "update_time")
 		if r.Description != "" {
 			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 
@@ -266,8 +267,8 @@ func TestFindings(t *testing.T) {
 	}
 	f = &evidence.ScanFacts{}
 	big.into(f, genericReport)
-	if f.Total != 5000 || len(f.Findings)+f.Cut != 5000 || f.Cut == 0 || f.Findings[0].Severity != "Critical" || len(encode(f)) > evidence.MaxContent {
-		t.Errorf("total %d, kept %d, cut %d, first %s, %d bytes", f.Total, len(f.Findings), f.Cut, f.Findings[0].Severity, len(encode(f)))
+	if f.Total != 5000 || len(f.Findings)+f.Cut != 5000 || f.Cut == 0 || f.Findings[0].Severity != "Critical" || len(forge.Encode(f)) > evidence.MaxContent {
+		t.Errorf("total %d, kept %d, cut %d, first %s, %d bytes", f.Total, len(f.Findings), f.Cut, f.Findings[0].Severity, len(forge.Encode(f)))
 	}
 }
 
