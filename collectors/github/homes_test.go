@@ -104,11 +104,10 @@ func TestScheduledRun(t *testing.T) {
 	const runs = "GET /api/v3/repos/acme/tools/actions/runs"
 	l.Replace(runs+"?per_page=100", `{"total_count":1,"workflow_runs":[{"id":7009,"run_attempt":1,"event":"schedule","status":"queued","head_sha":"`+sha5+`",
 		"created_at":"2026-03-03T11:00:00Z","actor":{"id":5011},"triggering_actor":{"id":5011}}]}`)
-	l.Replace(runs+"/7009", `{"id":7009,"run_attempt":1,"event":"schedule","status":"queued","head_sha":"`+sha5+`",
-		"created_at":"2026-03-03T11:00:00Z","actor":{"id":5011},"triggering_actor":{"id":5011}}`)
 	l.Replace("GET /api/v3/repos/acme/tools/commits/"+sha5+"?per_page=100", "status: 404\n\n{}")
 	ds := l.must([]byte(homesKnown)).Of(evidence.PipelineRun)
-	if len(ds) == 0 || len(ds[0].ActorScope) != 0 || len(ds[0].People) != 1 {
+	// A run that is not over is asked for once in the look that lists it.
+	if len(ds) != 1 || len(ds[0].ActorScope) != 0 || len(ds[0].People) != 1 {
 		t.Errorf("runs %+v", ds)
 	}
 }

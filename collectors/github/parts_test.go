@@ -237,7 +237,7 @@ func TestSecondLookAtParts(t *testing.T) {
 		return n
 	}
 	for part, want := range map[string]int{
-		"/actions/runs?": 1, "/actions/runs/7003": 1, "/actions/runs/7001/": 1, // approvals of the deployment that is read again
+		"/actions/runs?": 1, "/actions/runs/7003": 0 /* the list shows it */, "/actions/runs/7001/": 1, // approvals of the deployment that is read again
 		"/check-runs": 1, "/deployments?": 1, "/deployments/302": 1, "/collaborators": 0, "/teams": 0, "/members": 0, "/activity": 1, "/audit-log": 1,
 	} {
 		if part == "/deployments/302" {
@@ -597,5 +597,43 @@ func BenchmarkRunList(b *testing.B) {
 		if _, list, err := runList(p); err != nil || len(list) != 3 {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestOpenRun asks for a run that was not over by itself once the list is read
+// no further back than to newer ones.
+func TestOpenRun(t *testing.T) {
+	l := newPartsLab(t, nil)
+	const runs = "GET /api/v3/repos/acme/tools/actions/runs"
+	run := func(id int, created, status string) string {
+		return fmt.Sprintf(`{"id":%d,"run_attempt":1,"event":"push","status":%q,"conclusion":"success","head_sha":%q,"created_at":%q,"updated_at":%q}`, id, status, sha5, created, created)
+	}
+	l.Replace("GET /api/v3/repos/acme/tools/commits/"+sha5+"?per_page=100", "status: 404\n\n{}")
+	l.Replace(runs+"?per_page=100", `{"total_count":1,"workflow_runs":[`+run(8, "2026-03-03T10:00:00Z", "in_progress")+`]}`)
+	rec := l.must(nil)
+	l.clock = l.clock.Add(5 * time.Minute)
+	l.Replace(runs+"?per_page=100", `{"total_count":2,"workflow_runs":[`+run(9, "2026-03-03T12:01:00Z", "in_progress")+`,`+run(8, "2026-03-03T10:00:00Z", "in_progress")+`]}`)
+	rec = l.must(rec.Resume())
+	l.clock = l.clock.Add(5 * time.Minute)
+	l.Replace(runs+"/8", run(8, "2026-03-03T10:00:00Z", "completed"))
+	l.Replace(runs+"/8/attempts/1/jobs?per_page=100", `{"total_count":0,"jobs":[]}`)
+	l.Requests()
+	rec = l.must(rec.Resume())
+	got := map[string]string{}
+	for _, d := range rec.Of(evidence.PipelineRun) {
+		f := factsOf[evidence.PipelineFacts](t, d)
+		got[f.ID] += f.Status
+	}
+	if len(got) != 2 || got["8"] != "success" || got["9"] != "running" {
+		t.Errorf("runs %v", got)
+	}
+	asked := 0
+	for _, line := range l.Requests() {
+		if line == runs+"/8" {
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the older run is asked for %d times", asked)
 	}
 }

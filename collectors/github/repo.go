@@ -29,6 +29,7 @@ type repoLook struct {
 	watched  []string
 	fallback string // the default branch
 	empty    bool
+	taken    map[int64]bool   // workflow runs read in this look
 	labels   []evidence.Ref   // custom properties that tenancy rules look at
 	gone     []string         // branches found deleted in this look
 	heads    map[string]*page // the watched branches as this look found them

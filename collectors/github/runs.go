@@ -226,6 +226,10 @@ func (r *repoLook) takeRuns(base string, p *page, list []runItem, floor time.Tim
 
 // takeRun emits a run as it stands, and the attempts before it.
 func (r *repoLook) takeRun(base string, p *page, it runItem) error {
+	if r.taken == nil {
+		r.taken = map[int64]bool{}
+	}
+	r.taken[it.GetID()] = true
 	attempt := max(it.GetRunAttempt(), 1)
 	for n := 1; n < attempt; n++ {
 		earlier, err := r.get(r.ctx, base+"/"+strconv.FormatInt(it.GetID(), 10)+"/attempts/"+strconv.Itoa(n))
@@ -271,6 +275,9 @@ func remember(list []int64, id int64, open bool) []int64 {
 // openRuns asks again for runs that were not over.
 func (r *repoLook) openRuns(base string) error {
 	for _, id := range append([]int64(nil), r.st.Runs.Open...) {
+		if r.taken[id] {
+			continue // the list has just shown it
+		}
 		p, err := r.get(r.ctx, base+"/"+strconv.FormatInt(id, 10))
 		if hidden(err) {
 			r.note("repository %s: run %d was deleted at the source before it was over", r.name, id)
