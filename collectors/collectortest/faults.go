@@ -88,6 +88,15 @@ func skips(request, fault int) bool {
 	return racing && os.Getenv("EVIDENCED_FULL") == "" && (request+fault)%3 != 0
 }
 
+// Thin is how many of n things a test makes: all of them, or a tenth under the
+// race detector, for the reason that skips gives.
+func Thin(n int) int {
+	if racing && os.Getenv("EVIDENCED_FULL") == "" {
+		return max(n/10, 1)
+	}
+	return n
+}
+
 // faults lets each request line fail in each way, for the whole run.
 func (h *harness) faults(t *testing.T, whole *run, lines []string) {
 	distinct := slices.Clone(lines)

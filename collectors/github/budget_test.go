@@ -108,7 +108,7 @@ func standIn(t *testing.T, h http.Handler, repos int, clock *time.Time, change f
 // one, a quiet one five minutes later, and those in which guards and members are
 // due as well.
 func TestBudget(t *testing.T) {
-	const repos = 200
+	repos := collectortest.Thin(200)
 	c := collectortest.NewConditional(large{at: yesterday})
 	clock := now
 	col := standIn(t, c, repos, &clock, func(cfg *Config) { cfg.Homes = []string{"acme/platform"} })
