@@ -39,10 +39,10 @@ type draftState struct {
 	ready    *[]byte // that unplaced stands in
 }
 
-// process filters, seals and stores items as one transaction. Only the
-// committer calls it.
-func (l *Log) process(items []Item) (Result, error) {
-	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items)), Size: l.size()}
+// process makes a batch of items that goes to the disk as one transaction:
+// filters, seals and places them. Only the committer calls it.
+func (l *Log) process(items []Item) (Result, *batchMade, error) {
+	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items))}
 	all := make([]draftState, len(items))
 	// Before the index is read: what is forgotten now is found there.
 	l.recent.forget(l.flushed.Load())
@@ -50,30 +50,36 @@ func (l *Log) process(items []Item) (Result, error) {
 		all[i].item = &items[i]
 		return l.identify(&all[i])
 	})(len(items) - 1); err != nil {
-		return res, err
+		return res, nil, err
 	}
 	fresh, err := l.filter(all, res.Fates)
-	if err != nil || len(fresh) == 0 {
-		return res, err
+	if err != nil {
+		return res, nil, err
+	}
+	m := &batchMade{}
+	if len(fresh) == 0 {
+		m.head, m.edge = l.end()
+		res.Size = m.head.Size
+		return res, m, nil
 	}
 	withPeople, err := l.resolvePeople(fresh)
 	if err == nil {
-		err = l.store(withPeople)
+		m, err = l.place(withPeople)
 	}
 	if err != nil {
 		l.known = map[evidence.ID]evidence.Names{} // their person records were not kept
-		return res, err
+		return res, nil, err
 	}
 	for i := range all {
 		res.Seqs[i] = all[i].seq
 	}
-	res.Size = l.size()
-	return res, nil
+	res.Size = m.head.Size
+	return res, m, nil
 }
 
 // identifyChunk is how many drafts one core identifies before it looks for
-// more.
-const identifyChunk = 64
+// more: few enough that the cores share a batch of a hundred evenly.
+const identifyChunk = 16
 
 func (l *Log) identify(d *draftState) error {
 	draft := &d.item.Draft
@@ -155,6 +161,9 @@ func (f *filter) event(d *draftState) (Fate, error) {
 	}
 	if !d.info.Revisable || e.digest == d.digest {
 		return f.again(d, e.digest, nil, nil), nil
+	}
+	if e.seq >= f.l.size() {
+		f.l.settle() // it is on its way to the disk
 	}
 	en, err := f.l.file.Entry(e.seq)
 	if err != nil {
@@ -393,24 +402,22 @@ const leafArena = 256 << 10
 // sealChunk is how many drafts one core seals before it looks for more.
 const sealChunk = 16
 
-// store seals in parallel, places in order as drafts become ready, and makes
-// all of it durable in one transaction.
-func (l *Log) store(ds []*draftState) error {
-	l.mu.RLock()
-	head, edge := l.head, l.edge.clone()
-	l.mu.RUnlock()
+// place seals in parallel and places in order, as drafts become ready, what
+// is then stored in one transaction.
+func (l *Log) place(ds []*draftState) (*batchMade, error) {
+	head, edge := l.end()
 	now := l.st.o.Clock().UTC().Truncate(time.Microsecond)
 	if now.Before(head.Recorded) {
 		now = head.Recorded
 	}
 	ds, segment, err := l.nextSegment(ds, head, edge, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	head.Segment = segment
 	dataID, dataKey, err := l.keys.DataKey(head.Segment)
 	if err != nil {
-		return fmt.Errorf("data key of segment %d: %w", head.Segment, err)
+		return nil, fmt.Errorf("data key of segment %d: %w", head.Segment, err)
 	}
 	ready := inOrder(len(ds), sealChunk, func(i int) error {
 		d := ds[i]
@@ -422,29 +429,21 @@ func (l *Log) store(ds []*draftState) error {
 		}
 		return l.prepare(d)
 	})
-	entries := make([]Entry, len(ds))
-	arena := placedLeaves.Get().(*[]byte)
-	leaves := (*arena)[:0]
-	defer func() {
-		if cap(leaves) == leafArena { // nobody has them any more
-			*arena = leaves
-		}
-		placedLeaves.Put(arena)
-	}()
+	m := &batchMade{drafts: ds, entries: make([]Entry, len(ds)), arena: placedLeaves.Get().(*[]byte)}
+	leaves := (*m.arena)[:0]
 	prev := head.Last
 	if head.Size == 0 {
 		prev = chain.GenesisPrev(l.origin)
 	}
-	var tiles []Tile
 	for i, d := range ds {
 		if err := ready(i); err != nil {
-			return err
+			return nil, err
 		}
 		d.seq = head.Size + uint64(i)
 		if d.amendsBatch != nil {
 			d.amends = &evidence.At{Seq: d.amendsBatch.seq, Leaf: d.amendsBatch.leaf}
 			if err := l.prepare(d); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if n := d.unplaced.PlacedSize(); cap(leaves)-len(leaves) < n {
@@ -455,23 +454,28 @@ func (l *Log) store(ds []*draftState) error {
 		b := leaves[begin:len(leaves):len(leaves)]
 		readyLeaves.Put(d.ready)
 		if len(b) > chain.MaxLeaf {
-			return fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
+			return nil, fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
 		}
 		d.leaf = chain.LeafHash(b)
-		entries[i] = Entry{d.seq, b, d.sealed}
+		m.entries[i] = Entry{d.seq, b, d.sealed}
 		prev = d.leaf
-		edge.append(d.leaf, func(t Tile) { tiles = append(tiles, t) })
+		edge.append(d.leaf, func(t Tile) { m.tiles = append(m.tiles, t) })
+	}
+	if cap(leaves) == leafArena { // else it is not used again
+		*m.arena = leaves
 	}
 	head.Size += uint64(len(ds))
 	head.Last, head.Recorded, head.Frontier = prev, now, edge.frontier.Roots()
 	if l.intake.Epoch != "" {
 		head.Intake = l.intake
 	}
-	if err := l.file.Append(entries, tiles, head); err != nil {
-		return l.stop(err)
+	m.head, m.edge = head, edge
+	// From here on what comes next is compared with these, also before they
+	// are durable: the log stops when they do not become so.
+	for _, d := range ds {
+		l.recent.add(d, timeKey(d.item.Draft.OccurredAt))
 	}
-	l.publish(ds, head, edge)
-	return nil
+	return m, nil
 }
 
 // prepare makes the leaf ready, but for its place.
@@ -502,7 +506,6 @@ func (l *Log) publish(ds []*draftState, head Head, e *edge) {
 	recs := make([]indexed, len(ds))
 	for i, d := range ds {
 		draft := &d.item.Draft
-		l.recent.add(d, timeKey(draft.OccurredAt))
 		recs[i] = indexed{
 			seq: d.seq, kind: draft.Kind, at: draft.OccurredAt, op: draft.Op, ident: d.ident, digest: d.digest,
 			subject: draft.Subject, links: draft.Links, people: d.parties,

@@ -21,3 +21,9 @@ func (l *Log) ForgeErasure(seq uint64, at time.Time, id string) {
 
 // WhyClosed tells an erased key from a lost one.
 func (l *Log) WhyClosed(id string) string { return l.whyClosed([]string{id}) }
+
+// Waiting is how many items wait for the committer.
+func (l *Log) Waiting() int { return l.queue.ahead() }
+
+// Piece says how many of n items are made durable at a time.
+func Piece(n int, making, writing time.Duration) int { return pace{making, writing}.piece(n) }

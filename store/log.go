@@ -62,6 +62,8 @@ type Log struct {
 	known  map[evidence.ID]evidence.Names
 	recent recents
 	intake IntakeMark // newest part of the intake among the items at work
+	flight *flight    // batch on its way to the disk; nil when there is none
+	pace   pace
 
 	flushed atomic.Uint64 // records in the stored index
 
@@ -311,6 +313,7 @@ func (l *Log) check(items []Item) error {
 
 func (l *Log) commitLoop() {
 	defer l.done.Done()
+	defer l.settle()
 	// Callers that are answered together come back together. The committer
 	// waits a moment for as many as there were, so that they do not fall into
 	// two groups of which one always waits for the other's sync.
@@ -337,17 +340,24 @@ func (l *Log) commitLoop() {
 // maxPatience bounds how long a committer waits for callers.
 const maxPatience = time.Millisecond
 
-// commit makes one durable transaction of several requests.
+// commit makes one durable transaction of several requests, or several of one
+// large one.
 func (l *Log) commit(batch []*request) {
 	if work := batch[0].work; work != nil {
+		l.settle()
 		batch[0].reply <- reply{err: work()}
 		return
 	}
 	l.waitForIndex()
 	if err := l.stoppedBy(); err != nil {
+		l.settle()
 		for _, rq := range batch {
 			l.answer(rq, reply{err: err})
 		}
+		return
+	}
+	if len(batch) == 1 && batch[0].intake.Epoch == "" {
+		l.commitLarge(batch[0])
 		return
 	}
 	n := 0
@@ -362,31 +372,104 @@ func (l *Log) commit(batch []*request) {
 		}
 	}
 	l.intake = newest(batch)
-	res, err := l.process(items)
-	if err != nil && len(batch) > 1 && !errors.Is(err, errStopped) {
-		// One caller's bad item must not fail another's good ones.
-		for i, rq := range batch {
-			// A log that one of them has stopped takes none after it: its mark
-			// would pass a part that it does not have.
-			if err := l.stoppedBy(); err != nil {
-				l.answer(rq, reply{err: err})
-				continue
+	res, m, err := l.batch(items)
+	if err != nil {
+		l.settle()
+		l.commitEach(batch, err)
+		return
+	}
+	l.write(m, l.intake.Epoch == "" && l.queue.ahead() >= aheadItems, func(err error) {
+		at := 0
+		for _, rq := range batch {
+			n := len(rq.items)
+			rp := reply{err: l.keepIntake(rq, err)}
+			if err == nil {
+				rp.res = Result{res.Fates[at : at+n], res.Seqs[at : at+n], res.Size}
 			}
-			l.intake = newest(batch[:i+1])
-			r, err := l.process(rq.items)
-			l.answer(rq, reply{r, l.keepIntake(rq, err)})
+			l.answer(rq, rp)
+			at += n
+		}
+	})
+}
+
+// batch is process, timed.
+func (l *Log) batch(items []Item) (Result, *batchMade, error) {
+	begun := time.Now()
+	res, m, err := l.process(items)
+	if len(items) > 0 {
+		l.pace.making = time.Since(begun) / time.Duration(len(items))
+	}
+	return res, m, err
+}
+
+// aheadItems is how many items must wait for the next batch to be made while
+// one is on its way. With fewer it is better to wait for the disk: what comes
+// meanwhile shares the next sync.
+const aheadItems = pieceItems / 2
+
+// commitLarge makes the items of one request durable, in pieces when there are
+// many: while one piece is on its way the next is made. The request is answered
+// when all of it is durable. What of it is durable when a later piece fails is
+// found again when it is sent again.
+func (l *Log) commitLarge(rq *request) {
+	l.intake = IntakeMark{}
+	var all Result
+	for items := rq.items; ; {
+		n := l.pace.piece(len(items))
+		res, m, err := l.batch(items[:n])
+		if err != nil {
+			l.settle()
+			l.answer(rq, reply{err: err})
+			return
+		}
+		if n == len(rq.items) {
+			all = res
+		} else {
+			all.Fates, all.Seqs, all.Size = append(all.Fates, res.Fates...), append(all.Seqs, res.Seqs...), res.Size
+		}
+		if items = items[n:]; len(items) > 0 {
+			l.write(m, true, func(error) {}) // that it failed is told with the last piece
+			continue
+		}
+		l.write(m, l.queue.ahead() >= aheadItems, func(err error) {
+			if err != nil {
+				all = Result{}
+			}
+			l.answer(rq, reply{all, err})
+		})
+		return
+	}
+}
+
+// commitEach makes a transaction of each of several requests that failed
+// together: one caller's bad item must not fail another's good ones. Of one
+// request it only tells the failure.
+func (l *Log) commitEach(batch []*request, failed error) {
+	if len(batch) == 1 || errors.Is(failed, errStopped) {
+		for _, rq := range batch {
+			l.answer(rq, reply{err: l.keepIntake(rq, failed)})
 		}
 		return
 	}
-	at := 0
-	for _, rq := range batch {
-		n := len(rq.items)
-		rp := reply{err: l.keepIntake(rq, err)}
-		if err == nil {
-			rp.res = Result{res.Fates[at : at+n], res.Seqs[at : at+n], res.Size}
+	for i, rq := range batch {
+		// A log that one of them has stopped takes none after it: its mark
+		// would pass a part that it does not have.
+		if err := l.stoppedBy(); err != nil {
+			l.answer(rq, reply{err: err})
+			continue
 		}
-		l.answer(rq, rp)
-		at += n
+		l.intake = newest(batch[:i+1])
+		res, m, err := l.batch(rq.items)
+		if err != nil {
+			l.answer(rq, reply{err: l.keepIntake(rq, err)})
+			continue
+		}
+		l.write(m, false, func(err error) {
+			if err != nil {
+				res = Result{}
+			}
+			l.answer(rq, reply{res, l.keepIntake(rq, err)})
+		})
 	}
 }
 

@@ -119,6 +119,13 @@ func (q *queue) waiting() (all, callers int) {
 	return len(q.list), callersOf(q.list)
 }
 
+// ahead returns how many items wait.
+func (q *queue) ahead() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items
+}
+
 func callersOf(list []*request) (n int) {
 	for _, rq := range list {
 		if rq.intake.Epoch == "" {

@@ -50,8 +50,16 @@ func (l *Log) nextSegment(ds []*draftState, head Head, e *edge, now time.Time) (
 		return nil, 0, problem.New(problem.Corrupt, "the log of %s has no segment", l.tenant)
 	}
 	current := segments[len(segments)-1]
+	if current.Number < head.Segment {
+		return ds, head.Segment, nil // it begins with what is on its way
+	}
+	current.Next, current.Newest = head.Size, head.Recorded
 	if !l.st.segments().ends(current, now) {
 		return ds, head.Segment, nil
+	}
+	l.settle() // a checkpoint covers only what is durable
+	if err := l.stoppedBy(); err != nil {
+		return nil, 0, err
 	}
 	l.signEnd(current.Number)
 	d, err := l.segmentDraft("sealed", evidence.SegmentFacts{
