@@ -12,6 +12,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
+	"evidenced/evidence/claim"
 )
 
 // draftState is an item on its way to become a record.
@@ -37,6 +38,7 @@ type draftState struct {
 	sealed   [][]byte
 	unplaced chain.Unplaced
 	ready    *[]byte // that unplaced stands in
+	buf      *[]byte // that the content's ciphertext stands in
 }
 
 // process makes a batch of items that goes to the disk as one transaction:
@@ -312,8 +314,9 @@ func (l *Log) personDraft(item *Item, p evidence.Person, k PersonKey) (draftStat
 	return d, l.identify(&d)
 }
 
-// seal makes the claims of a draft.
-func (l *Log) seal(d *draftState, dataID string, dataKey []byte) error {
+// seal makes the claims of a draft; alone is the cipher of claims that need the
+// data key alone.
+func (l *Log) seal(d *draftState, dataID string, dataKey []byte, alone *claim.Cipher) error {
 	draft := &d.item.Draft
 	rand.Read(d.id[:])
 	c := content{
@@ -343,20 +346,36 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte) error {
 		return err
 	}
 	*buf = plain
-	own := []PersonKey{}
-	if d.subject != nil {
-		own = append(own, *d.subject)
+	if n := 1 + min(len(text), 1) + min(len(raw), 1); n > 1 {
+		d.claims, d.sealed = make([]chain.Claim, 0, n), make([][]byte, 0, n)
 	}
-	if err := l.sealClaim(d, "content", plain, dataID, dataKey, own); err != nil {
+	if d.subject != nil {
+		alone, err = l.cipherFor(dataID, dataKey, []PersonKey{*d.subject})
+		if err != nil {
+			return err
+		}
+	}
+	d.buf = ciphertexts.Get().(*[]byte)
+	if err := l.sealClaim(d, "content", plain, alone, *d.buf); err != nil {
+		return err
+	}
+	if c := d.sealed[0]; cap(c) <= maxCiphertext {
+		*d.buf = c
+	}
+	if len(text) == 0 && len(raw) == 0 {
+		return nil
+	}
+	shared, err := l.cipherFor(dataID, dataKey, d.people)
+	if err != nil {
 		return err
 	}
 	if len(text) > 0 {
-		if err := l.sealClaim(d, "text", text, dataID, dataKey, d.people); err != nil {
+		if err := l.sealClaim(d, "text", text, shared, nil); err != nil {
 			return err
 		}
 	}
 	if len(raw) > 0 {
-		return l.sealClaim(d, "raw", raw, dataID, dataKey, d.people)
+		return l.sealClaim(d, "raw", raw, shared, nil)
 	}
 	return nil
 }
@@ -365,22 +384,30 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte) error {
 // They are of this process alone, like the drafts beside them.
 var plaintexts = sync.Pool{New: func() any { return new([]byte) }}
 
-func (l *Log) sealClaim(d *draftState, name string, plain []byte, dataID string, dataKey []byte, people []PersonKey) error {
+// ciphertexts are buffers for what is stored, used again once it is. A rare
+// long one is not kept.
+var ciphertexts = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxCiphertext = 16 << 10
+
+// cipherFor returns the cipher of claims that need the data key and those of
+// the people.
+func (l *Log) cipherFor(dataID string, dataKey []byte, people []PersonKey) (*claim.Cipher, error) {
 	ids := []string{dataID}
 	for _, p := range people {
 		ids = append(ids, p.KeyID)
 	}
-	c, err := l.cipher(ids, func() ([][]byte, error) {
+	return l.cipher(ids, func() ([][]byte, error) {
 		ks := [][]byte{dataKey}
 		for _, p := range people {
 			ks = append(ks, p.Key)
 		}
 		return ks, nil
 	})
-	if err != nil {
-		return err
-	}
-	s, err := c.Seal(l.origin, d.id, name, plain)
+}
+
+func (l *Log) sealClaim(d *draftState, name string, plain []byte, c *claim.Cipher, buf []byte) error {
+	s, err := c.SealTo(buf, l.origin, d.id, name, plain)
 	if err != nil {
 		return err
 	}
@@ -419,9 +446,13 @@ func (l *Log) place(ds []*draftState) (*batchMade, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data key of segment %d: %w", head.Segment, err)
 	}
+	alone, err := l.cipherFor(dataID, dataKey, nil)
+	if err != nil {
+		return nil, err
+	}
 	ready := inOrder(len(ds), sealChunk, func(i int) error {
 		d := ds[i]
-		if err := l.seal(d, dataID, dataKey); err != nil {
+		if err := l.seal(d, dataID, dataKey, alone); err != nil {
 			return err
 		}
 		if d.amendsBatch != nil {

@@ -114,8 +114,15 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 	l.settle()
 }
 
-// done gives the memory of the leaves back.
+// done gives the memory of leaves and ciphertexts back: what is stored was
+// copied from it.
 func (m *batchMade) done() {
+	for _, d := range m.drafts {
+		if d.buf != nil {
+			ciphertexts.Put(d.buf)
+			d.buf, d.sealed = nil, nil
+		}
+	}
 	if m.arena != nil {
 		placedLeaves.Put(m.arena)
 		m.arena = nil

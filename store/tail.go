@@ -170,7 +170,9 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 			put(bucketLink, kind, h[:], when[:])
 		}
 		add(r.subject)
-		add(r.subject.WithUID("")) // a name alone finds it too
+		if r.subject.UID != "" {
+			add(r.subject.WithUID("")) // a name alone finds it too
+		}
 		for _, l := range r.links {
 			add(l)
 		}

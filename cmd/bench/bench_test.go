@@ -63,6 +63,11 @@ func TestRun(t *testing.T) {
 	if len(rep.Breakdowns) != 3 {
 		t.Errorf("got %d breakdowns of the CPU time, want 3", len(rep.Breakdowns))
 	}
+	for _, d := range rep.Breakdowns {
+		if !(d.Plain > 0) || !(d.Wanted > 0) {
+			t.Errorf("%s: plain file %v, wanted %v", d.Of, d.Plain, d.Wanted)
+		}
+	}
 	if es, err := os.ReadDir(dir); err != nil || len(es) != 0 {
 		t.Errorf("left in the directory: %v, %v", es, err)
 	}
@@ -228,6 +233,27 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// What the stages allow: on two cores, of a record that takes 4 us to seal, 10
+// us in all and 2 us to make, beside a plain file that takes 2 us.
+func TestBind(t *testing.T) {
+	d := breakdown{Plain: 500_000, Shares: []share{
+		{Stage: sealStage, Micros: 1}, {Stage: commitStage, Micros: 1}, {Stage: hashStage, Micros: 1}, {Stage: encodeStage, Micros: 1},
+		{Stage: "index", Micros: 6}, {Stage: draftStage, Micros: 2}, {Stage: allStages, Micros: 12},
+	}}
+	d.bind(2)
+	var got []float64
+	for _, b := range d.Bounds {
+		got = append(got, math.Round(b.Micros), math.Round(b.Most), math.Round(100*b.Ratio))
+	}
+	if want := []float64{4, 500_000, 100, 4, 250_000, 50, 10, 200_000, 40}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	d = breakdown{Shares: d.Shares}
+	if d.bind(2); d.Bounds != nil {
+		t.Errorf("without a plain file: %+v", d.Bounds)
+	}
+}
+
 func TestReportGolden(t *testing.T) {
 	yes, no := true, false
 	rep := &report{
@@ -238,7 +264,10 @@ func TestReportGolden(t *testing.T) {
 			{Name: "c/d", Measured: 0.0025, Unit: inSeconds, Wanted: "<= 2 ms", Reached: &no, Note: "a note"},
 			{Name: "e/f", Measured: 3 << 20, Unit: inBytes},
 		},
-		Breakdowns: []breakdown{{"batches of 10", 5000, []share{{"seal", 1.5, 0.75}, {"hash", 0.5, 0.25}, {"all", 2, 1}}}},
+		Breakdowns: []breakdown{{
+			Of: "batches of 10", Records: 5000, Shares: []share{{"seal", 1.5, 0.75}, {"hash", 0.5, 0.25}, {"all", 2, 1}},
+			Plain: 500_000, Wanted: 0.5, Bounds: []bound{{"sealing alone", 2, 1e6, 2}, {"all", 10, 200_000, 0.4}},
+		}},
 	}
 	for name, print := range map[string]func(*report, *bytes.Buffer) error{
 		"report.txt": func(r *report, b *bytes.Buffer) error { return r.text(b) },

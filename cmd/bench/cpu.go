@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -20,24 +21,33 @@ var stages = []struct {
 }{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart", "runtime.gcMarkDone"}},
 	{"fdatasync", []string{"bbolt.fdatasync", "syscall.Fdatasync"}},
-	{"seal (AES-GCM, nonce, salt)", []string{"fips140/aes", "claim.(*Cipher).", "claim.NewCipher", "drbg.", "crypto/rand."}},
-	{"commit (HMAC of the plaintext)", []string{"claim.Commit"}},
+	{sealStage, []string{"fips140/aes", "claim.(*Cipher).", "claim.NewCipher", "drbg.", "crypto/rand."}},
+	{commitStage, []string{"claim.Commit"}},
 	{hashStage, []string{"chain.LeafHash", "chain.(*Frontier)", "store.(*edge)", "tlog."}},
-	{"encode (content, leaf)", []string{"store.(*content).", "store.appendString", "store.appendRefs", "chain.(*Leaf).", "chain.(*Unplaced).", "chain.Unplaced.", "store.(*Log).seal", "store.(*Log).prepare"}},
+	{encodeStage, []string{"store.(*content).", "store.appendString", "store.appendRefs", "chain.(*Leaf).", "chain.(*Unplaced).", "chain.Unplaced.", "store.(*Log).seal", "store.(*Log).prepare"}},
 	{"check the draft", []string{"evidence.(*Draft).Check", "store.(*Log).check"}},
 	{"de-duplication", []string{"store.(*Log).filter", "store.(*recents)"}},
 	{"people", []string{"store.(*Log).resolvePeople", "store.(*Log).personDraft", "store/keyring."}},
 	{"bbolt", []string{"go.etcd.io/bbolt", "store/bolt."}},
 	{"index", []string{"evidenced/store/index.", "store.(*names).postings", "store.names.postings", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
-	{"make the drafts (this program)", []string{"main.item", "main.state", "main.request", "main.digits"}},
-	{"committer, the rest", []string{"store.(*Log).commit", "store.(*Log).process", "store.(*Log).store", "store.(*Log).publish", "store.(*Log).Append", "store.inOrder"}},
+	{draftStage, []string{"main.item", "main.state", "main.request", "main.digits"}},
+	{"committer, the rest", []string{"store.(*Log).commit", "store.(*Log).process", "store.(*Log).batch", "store.(*Log).place", "store.(*Log).write", "store.(*Log).publish", "store.(*Log).Append", "store.inOrder"}},
 	{"scheduling", []string{"runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.findRunnable", "runtime.sysmon", "runtime.morestack", "runtime.goexit0"}},
 }
 
 const (
-	hashStage  = "hash (ciphertext, leaf, tree)"
-	otherStage = "other"
+	sealStage   = "seal (AES-GCM, nonce, salt)"
+	commitStage = "commit (HMAC of the plaintext)"
+	hashStage   = "hash (ciphertext, leaf, tree)"
+	encodeStage = "encode (content, leaf)"
+	draftStage  = "make the drafts (this program)"
+	otherStage  = "other"
+	allStages   = "all"
 )
+
+// sealing are the stages that no log of sealed records can do without: what
+// format and law ask of each record, whatever it is stored in.
+var sealing = []string{sealStage, commitStage, hashStage, encodeStage}
 
 // whole are stages that take all they call with them: a look-up in the index
 // that de-duplication asks for is de-duplication.
@@ -70,39 +80,80 @@ func stageOf(stack []string) string {
 	return otherStage
 }
 
-// cpu says where the CPU time of an acknowledged record goes, at two batch
+// cpu says where the CPU time of an acknowledged record goes, at three batch
 // sizes: it takes the profile of appends and sorts its samples by stage. The
-// index works beside the appends and stands in the table too.
+// index works beside the appends and stands in the table too. Beside it stands
+// how fast that time lets appends be at best, against a plain file that is
+// written in the same run.
 func (b *bench) cpu(ctx context.Context) (err error) {
 	if b.o.profile != "" {
 		fmt.Fprintln(b.stderr, "cpu: left out, the whole run is being profiled")
 		return nil
 	}
-	for _, c := range []struct{ batch, records int }{{1, 8000}, {100, 200_000}, {1000, 400_000}} {
-		if err := b.cpuOf(ctx, c.batch, b.scaled(c.records, 2*c.batch)); err != nil {
+	s, err := b.takeSample(ctx, b.scaled(16_000, 1000))
+	if err != nil {
+		return err
+	}
+	records := map[int]int{1: 8000, 100: 200_000, 1000: 400_000}
+	for _, c := range batchSizes {
+		d, err := b.cpuOf(ctx, c.batch, b.scaled(records[c.batch], 2*c.batch))
+		if err != nil {
 			return err
 		}
+		d.Wanted = c.want
+		if d.Plain, err = repeat(b.o.rounds, func() (float64, error) { return plainRate(b.dir, s, c.batch, b.batches(c.batch), false) }); err != nil {
+			return err
+		}
+		d.bind(runtime.GOMAXPROCS(0))
+		b.rep.Breakdowns = append(b.rep.Breakdowns, d)
 	}
 	return nil
 }
 
-func (b *bench) cpuOf(ctx context.Context, batch, records int) (err error) {
+// bind says how many records a second the stages allow on so many cores: the
+// sealing alone; the sealing, and then the plain file's write of what was
+// sealed, as it is where nothing is written before all of a batch is sealed;
+// and all that the log does. What one core waits for the other, and the disk
+// beyond that one write, come on top.
+func (d *breakdown) bind(cores int) {
+	if d.Plain <= 0 {
+		return
+	}
+	add := func(of string, written float64, in func(stage string) bool) {
+		us := 0.0
+		for _, sh := range d.Shares {
+			if in(sh.Stage) {
+				us += sh.Micros
+			}
+		}
+		if us > 0 {
+			most := 1 / (us/1e6/float64(cores) + written)
+			d.Bounds = append(d.Bounds, bound{of, us, most, most / d.Plain})
+		}
+	}
+	seals := func(stage string) bool { return slices.Contains(sealing, stage) }
+	add("sealing alone", 0, seals)
+	add("sealing, then one write and one sync", 1/d.Plain, seals)
+	add("all that the log does, its index too", 0, func(stage string) bool { return stage != draftStage && stage != allStages })
+}
+
+func (b *bench) cpuOf(ctx context.Context, batch, records int) (d breakdown, err error) {
 	l, done, err := b.open("cpu")
 	if err != nil {
-		return err
+		return d, err
 	}
 	defer func() { err = firstError(err, done()) }()
 	log, err := firstLog(l)
 	if err != nil {
-		return err
+		return d, err
 	}
 	warm := 4 * people
 	if _, err := appendRate(ctx, log, items(0, warm), batchSize); err != nil {
-		return err
+		return d, err
 	}
 	var buf bytes.Buffer
 	if err := pprof.StartCPUProfile(&buf); err != nil {
-		return err
+		return d, err
 	}
 	for n := 0; n < records && err == nil; n += batch {
 		_, err = appendRate(ctx, log, items(warm+n, batch), batch)
@@ -112,14 +163,13 @@ func (b *bench) cpuOf(ctx context.Context, batch, records int) (err error) {
 	}
 	pprof.StopCPUProfile()
 	if err != nil {
-		return err
+		return d, err
 	}
 	p, err := profile.Parse(&buf)
 	if err != nil {
-		return fmt.Errorf("read the profile: %w", err)
+		return d, fmt.Errorf("read the profile: %w", err)
 	}
-	b.rep.Breakdowns = append(b.rep.Breakdowns, breakDown(p, fmt.Sprintf("batches of %d", batch), records))
-	return nil
+	return breakDown(p, fmt.Sprintf("batches of %d", batch), records), nil
 }
 
 // breakDown sums a CPU profile by stage, the largest first, the whole last.
@@ -151,7 +201,7 @@ func breakDown(p *profile.Profile, of string, records int) breakdown {
 		return strings.Compare(a.Stage, b.Stage)
 	})
 	if all > 0 {
-		d.Shares = append(d.Shares, share{"all", float64(all) / 1e3 / float64(records), 1})
+		d.Shares = append(d.Shares, share{allStages, float64(all) / 1e3 / float64(records), 1})
 	}
 	return d
 }

@@ -36,6 +36,22 @@ func (b *bench) open(name string) (*local.Local, func() error, error) {
 // keeps up for long, with it, is what the large log shows.
 const burst = 30_000
 
+// batchSizes are the batches of one caller, with the ratio to the plain file
+// that is wanted of each.
+var batchSizes = []struct {
+	batch int
+	want  float64
+}{{1, 0.40}, {100, 0.35}, {1000, 0.50}}
+
+// batches is how many batches of so many records a round has.
+func (b *bench) batches(of int) int {
+	records := burst
+	if of == 1 {
+		records = 1000
+	}
+	return max(2, b.scaled(records, 4*of)/of)
+}
+
 // ingest measures appends at three batch sizes against a plain file.
 func (b *bench) ingest(ctx context.Context) (err error) {
 	s, err := b.takeSample(ctx, b.scaled(16_000, 1000))
@@ -52,11 +68,8 @@ func (b *bench) ingest(ctx context.Context) (err error) {
 		return err
 	}
 	next := 0
-	for _, c := range []struct {
-		batch, records int
-		want           float64
-	}{{1, 1000, 0.40}, {100, burst, 0.35}, {1000, burst, 0.50}} {
-		batches := max(2, b.scaled(c.records, 4*c.batch)/c.batch)
+	for _, c := range batchSizes {
+		batches := b.batches(c.batch)
 		appended := func() (float64, error) {
 			drafts := items(next, c.batch*batches)
 			next += len(drafts)

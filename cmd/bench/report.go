@@ -65,11 +65,35 @@ type share struct {
 	Part   float64 `json:"part"`          // of the whole
 }
 
-// breakdown says where the CPU time of one way to append goes.
+// bound is the most that the CPU time of some stages allows: records a second
+// when every core does nothing else all the time.
+type bound struct {
+	Of     string  `json:"of"`
+	Micros float64 `json:"us_per_record"`
+	Most   float64 `json:"records_per_second"`
+	Ratio  float64 `json:"ratio"` // of it to the plain file of the same run
+}
+
+// breakdown says where the CPU time of one way to append goes, and how fast
+// that lets it be.
 type breakdown struct {
 	Of      string  `json:"of"`
 	Records int     `json:"records"`
 	Shares  []share `json:"shares"`
+
+	Plain  float64 `json:"plain_file,omitempty"` // records a second, measured beside it
+	Wanted float64 `json:"wanted,omitempty"`     // ratio to the plain file
+	Bounds []bound `json:"bounds,omitempty"`
+}
+
+// told is a bound in words.
+func (b bound) told(d breakdown) string {
+	word := "within"
+	if b.Ratio < d.Wanted {
+		word = "out of"
+	}
+	return fmt.Sprintf("%s: %.2f us, at most %s on all cores, %.2f of the plain file's %s: %.2f is %s its reach",
+		b.Of, b.Micros, show(b.Most, perSecond), b.Ratio, show(d.Plain, perSecond), d.Wanted, word)
 }
 
 // report is all that one run has to say.
@@ -127,6 +151,9 @@ func (r *report) text(w io.Writer) error {
 			fmt.Fprintf(t, "  %s\t%.2f us\t%.0f %%\n", s.Stage, s.Micros, 100*s.Part)
 		}
 		t.Flush()
+		for _, w := range d.Bounds {
+			fmt.Fprintf(&b, "  %s\n", w.told(d))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -150,6 +177,12 @@ func (r *report) markdown(w io.Writer) error {
 		row([]string{"---", "--:", "--:"})
 		for _, s := range d.Shares {
 			row([]string{s.Stage, fmt.Sprintf("%.2f", s.Micros), fmt.Sprintf("%.0f %%", 100*s.Part)})
+		}
+		for i, w := range d.Bounds {
+			if i == 0 {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(&b, "- %s.\n", w.told(d))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

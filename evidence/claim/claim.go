@@ -147,6 +147,12 @@ type Sealed struct {
 // Seal commits to plain and encrypts it for the claim name of the record id of
 // the log origin.
 func (c *Cipher) Seal(origin string, id evidence.ID, name string, plain []byte) (Sealed, error) {
+	return c.SealTo(nil, origin, id, name, plain)
+}
+
+// SealTo is Seal with the ciphertext in buf, from its begin on, or in new
+// memory where that is too small.
+func (c *Cipher) SealTo(buf []byte, origin string, id evidence.ID, name string, plain []byte) (Sealed, error) {
 	if len(plain) > MaxPlain {
 		return Sealed{}, fmt.Errorf("seal claim %s: %d bytes, at most %d", name, len(plain), MaxPlain)
 	}
@@ -161,14 +167,28 @@ func (c *Cipher) Seal(origin string, id evidence.ID, name string, plain []byte) 
 	}
 	// Nonce, flag, salt and body stand in one piece of memory and are
 	// encrypted in place.
-	out := make([]byte, 12+1+SaltSize+len(body), 12+1+SaltSize+len(body)+c.aead.Overhead())
+	size := 12 + 1 + SaltSize + len(body)
+	if cap(buf) < size+c.aead.Overhead() {
+		buf = make([]byte, size, size+c.aead.Overhead())
+	}
+	out := buf[:size]
 	copy(out, random[SaltSize:])
 	out[12] = flag
 	copy(out[13:], salt[:])
 	copy(out[13+SaltSize:], body)
-	out = c.aead.Seal(out[:12], out[:12], out[12:], c.aad(origin, id, name))
+	aad := aads.Get().(*[]byte)
+	*aad = c.appendAAD((*aad)[:0], origin, id, name)
+	out = c.aead.Seal(out[:12], out[:12], out[12:], *aad)
+	aads.Put(aad)
 	return Sealed{Commit(name, salt, plain), sha256.Sum256(out), out}, nil
 }
+
+// aads are buffers for the bytes that are bound to a ciphertext. None of them
+// is secret.
+var aads = sync.Pool{New: func() any {
+	b := make([]byte, 0, 256)
+	return &b
+}}
 
 // Open decrypts a ciphertext and checks the commitment.
 func (c *Cipher) Open(origin string, id evidence.ID, name string, ciphertext []byte, commit evidence.Hash) (Opening, error) {
