@@ -114,6 +114,10 @@ type LogFile interface {
 // ErrNoEntry says that a record is not in the log.
 var ErrNoEntry = errors.New("no such record")
 
+// ErrIndexDamaged says that a part of an index is not what was stored. The
+// index can be derived again.
+var ErrIndexDamaged = errors.New("the index is damaged")
+
 // ErrRetired says that a record was in the log and went with its segment. It
 // is an ErrNoEntry.
 var ErrRetired = fmt.Errorf("%w any more: it was retired under retention", ErrNoEntry)
@@ -154,6 +158,8 @@ type When [16]byte
 type Index interface {
 	// Watermark returns how many records of the log are indexed.
 	Watermark() (uint64, error)
+	// What is found damaged, here and below, is ErrIndexDamaged.
+	//
 	// Apply stores postings and then the watermark; of two with the same key
 	// the later one holds. The watermark never survives without the postings.
 	Apply(ps []Posting, watermark uint64) error

@@ -109,6 +109,9 @@ func (l *Log) waitForIndex() {
 		l.mu.RLock()
 		failing := l.flushErr
 		l.mu.RUnlock()
+		if errors.Is(failing, ErrIndexDamaged) && l.mend(failing) == nil {
+			return
+		}
 		if failing != nil {
 			_ = l.stop(fmt.Errorf("the index cannot be written and memory is full: %w", failing))
 			return
@@ -253,15 +256,5 @@ func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
 // RebuildIndex throws the index away and derives it again. The log takes no
 // appends and answers no questions meanwhile.
 func (l *Log) RebuildIndex() error {
-	return l.between(func() error {
-		l.flushMu.Lock()
-		defer l.flushMu.Unlock()
-		l.viewMu.Lock()
-		defer l.viewMu.Unlock()
-		if err := l.index.Reset(); err != nil {
-			return err
-		}
-		l.recent = recents{}
-		return l.catchUpIndex()
-	})
+	return l.between(l.deriveIndex)
 }

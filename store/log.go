@@ -64,6 +64,7 @@ type Log struct {
 	intake IntakeMark // newest part of the intake among the items at work
 	flight *flight    // batch on its way to the disk; nil when there is none
 	pace   pace
+	mended bool // the index was found damaged and derived again
 
 	flushed atomic.Uint64 // records in the stored index
 
@@ -144,6 +145,7 @@ func (l *Log) open() (err error) {
 	l.queue, l.quit = newQueue(), make(chan struct{})
 	l.flush, l.indexed = make(chan struct{}, 1), make(chan struct{}, 1)
 	l.ciphers, l.known, l.recent = map[string]*claim.Cipher{}, map[evidence.ID]evidence.Names{}, recents{}
+	l.mended = false
 	if l.file, l.index, err = l.st.o.Backend.Open(l.keys.LogID(), true); err != nil {
 		return err
 	}
@@ -392,10 +394,14 @@ func (l *Log) commit(batch []*request) {
 	})
 }
 
-// batch is process, timed.
+// batch is process, timed, and with an index that is found damaged mended.
 func (l *Log) batch(items []Item) (Result, *batchMade, error) {
 	begun := time.Now()
 	res, m, err := l.process(items)
+	if errors.Is(err, ErrIndexDamaged) && l.mend(err) == nil {
+		begun = time.Now()
+		res, m, err = l.process(items)
+	}
 	if len(items) > 0 {
 		l.pace.making = time.Since(begun) / time.Duration(len(items))
 	}

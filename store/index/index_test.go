@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -401,6 +402,28 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A run that says it has more keys than its filter has room for is no run: a
+// merge would make room for them.
+func TestTooManyKeys(t *testing.T) {
+	dir := t.TempDir()
+	x := open(t, &Pool{spill: 1}, dir)
+	fill(t, x, 0, 1, 40)
+	must(t, x.Close())
+	path := filepath.Join(dir, runName(0, 0))
+	b, err := os.ReadFile(path)
+	must(t, err)
+	n := len(b)/blockSize - 1
+	end := block(b[n*blockSize:])
+	binary.BigEndian.PutUint64(end[40:], 1<<60)
+	binary.BigEndian.PutUint32(end, blockSum(end, uint32(n)))
+	must(t, os.WriteFile(path, b, 0o600))
+	x = open(t, &Pool{}, dir)
+	defer x.Close()
+	if mark, err := x.Watermark(); err != nil || mark != 0 {
+		t.Errorf("watermark %d, %v: the run was taken", mark, err)
+	}
+}
+
 // FuzzRun opens whatever bytes as a run and reads it.
 func FuzzRun(f *testing.F) {
 	dir := f.TempDir()
@@ -439,6 +462,16 @@ func FuzzRun(f *testing.F) {
 				break
 			}
 		}
+		// A merge reads all of it, and sizes what it makes by what it says.
+		for i := range uint64(mergeFan) {
+			if err := x.Apply(postings(40, 3), 1000+i); err != nil && !errors.Is(err, store.ErrIndexDamaged) {
+				t.Fatal(err)
+			}
+			if err := x.spill(); err != nil && !errors.Is(err, store.ErrIndexDamaged) {
+				t.Fatal(err)
+			}
+		}
+		x.settle()
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"evidenced/evidence/problem"
+	"evidenced/store"
 )
 
 // mergeFan is how many runs of about one size are made one.
@@ -236,14 +237,14 @@ func (s *source) nextBlock() (bool, error) {
 			if _, err := s.f.ReadAt(s.have, int64(s.number)*blockSize); err != nil && err != io.EOF {
 				return false, err
 			} else if err == io.EOF {
-				return false, problem.New(problem.Corrupt, "index %s is cut short", s.r.path)
+				return false, problem.Wrap(problem.Corrupt, fmt.Errorf("%w: the file is cut short", store.ErrIndexDamaged), "index %s", s.r.path)
 			}
 		}
 		b := block(s.have[:blockSize:blockSize])
 		if s.f != nil {
 			if err := b.check(s.number); err != nil {
 				s.r.damaged.Store(true)
-				return false, problem.Wrap(problem.Corrupt, err, "index %s", s.r.path)
+				return false, problem.Wrap(problem.Corrupt, fmt.Errorf("%w: %w", store.ErrIndexDamaged, err), "index %s", s.r.path)
 			}
 		}
 		s.have = s.have[blockSize:]

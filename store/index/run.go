@@ -77,7 +77,7 @@ func guard(err *error, before bool) {
 		error
 		Addr() uintptr
 	}:
-		*err = problem.New(problem.Corrupt, "index: a block lies beyond the end of its file")
+		*err = problem.Wrap(problem.Corrupt, fmt.Errorf("%w: a block cannot be read, or lies beyond the end of its file", store.ErrIndexDamaged), "index")
 	default:
 		panic(p)
 	}
@@ -105,8 +105,8 @@ func (r *run) check(b block, n uint32) {
 	}
 	if err != nil {
 		r.damaged.Store(true)
-		panic(damage{problem.Wrap(problem.Corrupt, err, "index %s", r.path).
-			WithHint("the index is derived again at the next start, or by fsck --repair-index")})
+		panic(damage{problem.Wrap(problem.Corrupt, fmt.Errorf("%w: %w", store.ErrIndexDamaged, err), "index %s", r.path).
+			WithHint("the index is derived again when an append finds it damaged, at the next start, or by fsck --repair-index")})
 	}
 }
 
@@ -231,6 +231,9 @@ func (r *run) readEnd(b block, blocks uint32) bool {
 	copy(r.earliest[:], b[80:])
 	copy(r.latest[:], b[96:])
 	filter := (uint64(r.lines) + linesInside - 1) / linesInside
+	if r.keys > uint64(r.lines)*lineBytes*8/filterBits { // a merge makes room for so many
+		return false
+	}
 	return r.count > 0 && r.root < blocks && r.filterAt == r.root+1 && uint64(r.filterAt)+filter+1 == uint64(blocks)
 }
 
