@@ -238,14 +238,14 @@ func TestAnswer(t *testing.T) {
 func TestBind(t *testing.T) {
 	d := breakdown{Plain: 500_000, Shares: []share{
 		{Stage: sealStage, Micros: 1}, {Stage: commitStage, Micros: 1}, {Stage: hashStage, Micros: 1}, {Stage: encodeStage, Micros: 1},
-		{Stage: "index", Micros: 6}, {Stage: draftStage, Micros: 2}, {Stage: allStages, Micros: 12},
+		{Stage: indexStage, Micros: 2}, {Stage: "people", Micros: 4}, {Stage: draftStage, Micros: 2}, {Stage: allStages, Micros: 12},
 	}}
 	d.bind(2)
 	var got []float64
 	for _, b := range d.Bounds {
 		got = append(got, math.Round(b.Micros), math.Round(b.Most), math.Round(100*b.Ratio))
 	}
-	if want := []float64{4, 500_000, 100, 4, 250_000, 50, 10, 200_000, 40}; !slices.Equal(got, want) {
+	if want := []float64{4, 500_000, 100, 4, 250_000, 50, 8, 250_000, 50, 10, 200_000, 40}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	d = breakdown{Shares: d.Shares}

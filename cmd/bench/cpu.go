@@ -29,7 +29,7 @@ var stages = []struct {
 	{"de-duplication", []string{"store.(*Log).filter", "store.(*recents)"}},
 	{"people", []string{"store.(*Log).resolvePeople", "store.(*Log).personDraft", "store/keyring."}},
 	{"bbolt", []string{"go.etcd.io/bbolt", "store/bolt."}},
-	{"index", []string{"evidenced/store/index.", "store.(*names).postings", "store.names.postings", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
+	{indexStage, []string{"evidenced/store/index.", "store.(*names).postings", "store.names.postings", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
 	{draftStage, []string{"main.item", "main.state", "main.request", "main.digits"}},
 	{"committer, the rest", []string{"store.(*Log).commit", "store.(*Log).process", "store.(*Log).batch", "store.(*Log).place", "store.(*Log).write", "store.(*Log).publish", "store.(*Log).Append", "store.inOrder"}},
 	{"scheduling", []string{"runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.findRunnable", "runtime.sysmon", "runtime.morestack", "runtime.goexit0"}},
@@ -40,6 +40,7 @@ const (
 	commitStage = "commit (HMAC of the plaintext)"
 	hashStage   = "hash (ciphertext, leaf, tree)"
 	encodeStage = "encode (content, leaf)"
+	indexStage  = "index"
 	draftStage  = "make the drafts (this program)"
 	otherStage  = "other"
 	allStages   = "all"
@@ -113,7 +114,7 @@ func (b *bench) cpu(ctx context.Context) (err error) {
 // bind says how many records a second the stages allow on so many cores: the
 // sealing alone; the sealing, and then the plain file's write of what was
 // sealed, as it is where nothing is written before all of a batch is sealed;
-// and all that the log does. What one core waits for the other, and the disk
+// all but the index, which follows behind; and all that the log does. What one core waits for the other, and the disk
 // beyond that one write, come on top.
 func (d *breakdown) bind(cores int) {
 	if d.Plain <= 0 {
@@ -134,6 +135,7 @@ func (d *breakdown) bind(cores int) {
 	seals := func(stage string) bool { return slices.Contains(sealing, stage) }
 	add("sealing alone", 0, seals)
 	add("sealing, then one write and one sync", 1/d.Plain, seals)
+	add("all that an append waits for", 0, func(stage string) bool { return stage != draftStage && stage != indexStage && stage != allStages })
 	add("all that the log does, its index too", 0, func(stage string) bool { return stage != draftStage && stage != allStages })
 }
 
