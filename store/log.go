@@ -325,10 +325,10 @@ func (l *Log) commitLoop() {
 		if done == nil {
 			return
 		}
-		if callers > 1 {
+		if callers > 1 && l.flight == nil { // else some of them wait for that
 			l.queue.gather(callers, min(took/4, maxPatience), l.quit)
 		}
-		batch := l.queue.front(maxBatch)
+		batch := l.queue.front(maxBatch, min(2*l.pace.piece(maxBatch), maxBatch))
 		callers = callersOf(batch)
 		begun := time.Now()
 		l.commit(batch)

@@ -176,11 +176,16 @@ func (q *queue) turn(places chan struct{}, quit <-chan struct{}) (done func()) {
 	}
 }
 
-// front takes the requests at the front, of up to about max items; nil when
-// there is none. Other work is taken alone.
-func (q *queue) front(max int) []*request {
+// front takes the requests at the front; nil when there is none. They are of up
+// to kept items where the first is kept by the intake, and of up to asked where
+// somebody waits for it, or it alone. Other work is taken alone.
+func (q *queue) front(kept, asked int) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	max := kept
+	if len(q.list) > 0 && q.list[0].intake.Epoch == "" {
+		max = asked
+	}
 	n, items := 0, 0
 	for n < len(q.list) && (n == 0 || items+len(q.list[n].items) <= max && q.list[n].work == nil && q.list[0].work == nil) {
 		items += len(q.list[n].items)

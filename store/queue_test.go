@@ -117,3 +117,46 @@ func TestTurn(t *testing.T) {
 		}
 	})
 }
+
+// What is taken together depends on whether somebody waits for it.
+func TestFront(t *testing.T) {
+	of := func(items int, kept bool) *request {
+		rq := newRequest(make([]Item, items))
+		if kept {
+			rq.intake = IntakeMark{Epoch: "e", Pos: 1}
+		}
+		return rq
+	}
+	work := newRequest(nil)
+	work.work = func() error { return nil }
+	for _, tc := range []struct {
+		name string
+		list []*request
+		want int // requests at the front
+	}{
+		{"nothing", nil, 0},
+		{"callers", []*request{of(4, false), of(6, false), of(1, false)}, 2},
+		{"one large caller", []*request{of(50, false), of(1, false)}, 1},
+		{"kept", []*request{of(40, true), of(50, true), of(11, true)}, 2},
+		{"callers before what is kept", []*request{of(4, false), of(6, true), of(1, true)}, 2},
+		{"what is kept before callers", []*request{of(40, true), of(6, false), of(1, false)}, 3},
+		{"work", []*request{work, of(1, false)}, 1},
+		{"before work", []*request{of(1, false), work}, 1},
+	} {
+		q := newQueue()
+		for _, rq := range tc.list {
+			if rq.intake.Epoch == "" && rq.work == nil {
+				q.slots <- struct{}{}
+			}
+			q.push(rq)
+		}
+		items := q.ahead()
+		got := q.front(100, 10)
+		for _, rq := range got {
+			items -= len(rq.items)
+		}
+		if len(got) != tc.want || q.ahead() != items {
+			t.Errorf("%s: took %d requests, want %d; %d items are left, want %d", tc.name, len(got), tc.want, q.ahead(), items)
+		}
+	}
+}
