@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,6 +107,41 @@ func BenchmarkIngest(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
+// BenchmarkCallers appends to one log from several callers, each with requests
+// of a size, one after the other.
+func BenchmarkCallers(b *testing.B) {
+	const rounds = 8
+	for _, c := range []struct{ callers, items int }{{1, 100}, {8, 100}, {1, 1000}, {4, 1000}} {
+		b.Run(fmt.Sprintf("%dx%d", c.callers, c.items), func(b *testing.B) {
+			l := openDir(b, filepath.Join(b.TempDir(), "data"), &clock{start})
+			log, err := l.Store.Create(tenant(b, "tenant-1"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			n := 0
+			for b.Loop() {
+				var wg sync.WaitGroup
+				for range c.callers {
+					items := make([]store.Item, rounds*c.items)
+					for i := range items {
+						items[i] = event(fmt.Sprint(n), start.Add(time.Duration(n)*time.Second), map[string]int{"v": n})
+						n++
+					}
+					wg.Go(func() {
+						for from := range rounds {
+							if _, err := log.Append(context.Background(), items[from*c.items:(from+1)*c.items]); err != nil {
+								b.Error(err)
+							}
+						}
+					})
+				}
+				wg.Wait()
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 		})
