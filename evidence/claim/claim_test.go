@@ -407,3 +407,24 @@ func TestCheckerAgreesWithOpen(t *testing.T) {
 		t.Errorf("%d accepted, want 5", good)
 	}
 }
+
+// A buffer is used when it is large enough, whatever it held before.
+func TestSealTo(t *testing.T) {
+	c, id := newCipher(t, "d1"), recordID("record")
+	var buf []byte
+	for _, n := range []int{0, 900, 1, 899, 20_000, 3} {
+		plain := bytes.Repeat([]byte{'e'}, n)
+		s, err := c.SealTo(buf, origin, id, "content", plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fits := cap(buf) >= len(s.Ciphertext); fits && &buf[:1][0] != &s.Ciphertext[0] {
+			t.Errorf("%d bytes: a buffer of %d is not used for %d", n, cap(buf), len(s.Ciphertext))
+		}
+		o, err := c.Open(origin, id, "content", s.Ciphertext, s.Commit)
+		if err != nil || !bytes.Equal(o.Plain, plain) || s.Hash != sha256.Sum256(s.Ciphertext) {
+			t.Errorf("%d bytes: opened as %d bytes, %v", n, len(o.Plain), err)
+		}
+		buf = s.Ciphertext
+	}
+}
