@@ -20,61 +20,6 @@ import (
 	"evidenced/evidence/problem"
 )
 
-// TestMutation turns every test's assertion round and expects that some case
-// ends differently: an assertion that no case feels is not tested.
-func TestMutation(t *testing.T) {
-	cat := caseCatalog(t)
-	scenes := map[string]string{}
-	files, _ := filepath.Glob("testdata/cases/*.txtar")
-	for _, f := range files {
-		ar, err := txtar.ParseFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		scenes[f] = string(ar.Files[0].Data)
-	}
-	var mutant []File
-	for _, f := range cat.Files() {
-		s := string(f.Data)
-		for _, x := range cat.Tests() {
-			head, tail, ok := strings.Cut(s, "- id: "+x.ID+"\n")
-			if !ok {
-				continue
-			}
-			before, after, _ := strings.Cut(tail, "    assert:")
-			_, after, _ = strings.Cut(after, "    window:")
-			s = fmt.Sprintf("%s- id: %s\n%s    assert: |\n      !(%s)\n    window:%s", head, x.ID, before,
-				strings.ReplaceAll(x.Assertion, "\n", " "), after)
-		}
-		mutant = append(mutant, File{f.Name, []byte(s)})
-	}
-	turned, err := parse(mutant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	felt := map[string]bool{}
-	for name, scene := range scenes {
-		a, err := parseCase(t, scene, cat).assess(t.Context())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		b, err := parseCase(t, scene, turned).assess(t.Context())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for id := range a {
-			if a[id].Status != b[id].Status || a[id].Passed != b[id].Passed {
-				felt[id] = true
-			}
-		}
-	}
-	for _, x := range cat.Tests() {
-		if !felt[x.ID] {
-			t.Errorf("no case feels that the assertion of %s is turned round", x.ID)
-		}
-	}
-}
-
 // TestEveryStatus holds the decision table: what is wrong in several ways
 // shows the first line that holds.
 func TestEveryStatus(t *testing.T) {

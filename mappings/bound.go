@@ -26,10 +26,19 @@ type attached struct {
 	byBuild   bool
 }
 
-func (s *scene) loadBound(ctx context.Context) (*bound, error) {
-	if s.attached != nil {
-		return s.attached, nil
+// bound returns what is attached to images in the scene's period.
+func (s *scene) bound(ctx context.Context) (*bound, error) {
+	if s.shared.bound == nil {
+		b, err := s.newBound(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.shared.bound = b
 	}
+	return s.shared.bound, nil
+}
+
+func (s *scene) newBound(ctx context.Context) (*bound, error) {
 	b := &bound{signatures: map[string][]*attached{}, sboms: map[string][]*attached{}}
 	if err := b.load(ctx, s, evidence.ArtifactSigned, b.signatures); err != nil {
 		return nil, fmt.Errorf("signatures: %w", err)
@@ -37,7 +46,6 @@ func (s *scene) loadBound(ctx context.Context) (*bound, error) {
 	if err := b.load(ctx, s, evidence.ArtifactSBOM, b.sboms); err != nil {
 		return nil, fmt.Errorf("bills of materials: %w", err)
 	}
-	s.attached = b
 	return b, nil
 }
 

@@ -24,9 +24,26 @@ type origin struct {
 	seq      uint64
 }
 
-func (s *scene) loadBuilt(ctx context.Context, f *fleet, shelf *shelf) (*built, error) {
-	if s.builds != nil {
-		return s.builds, nil
+// built returns where the images of the fleet come from.
+func (s *scene) built(ctx context.Context) (*built, error) {
+	if s.shared.built == nil {
+		b, err := s.newBuilt(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.shared.built = b
+	}
+	return s.shared.built, nil
+}
+
+func (s *scene) newBuilt(ctx context.Context) (*built, error) {
+	f, err := s.fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shelf, err := s.shelf(ctx)
+	if err != nil {
+		return nil, err
 	}
 	x, err := s.index(ctx)
 	if err != nil {
@@ -59,7 +76,6 @@ func (s *scene) loadBuilt(ctx context.Context, f *fleet, shelf *shelf) (*built, 
 	if b.ps, err = s.loadPipelines(ctx, want); err != nil {
 		return nil, err
 	}
-	s.builds = b
 	return b, nil
 }
 
@@ -163,8 +179,11 @@ func (b *built) pipelineKnown(it *item, o origin, end time.Time) answer {
 		}
 		it.also(v.seq)
 	}
-	if len(runs) > 0 && (best.why != "" || best.is != no) {
+	switch {
+	case best.why != "":
 		return best
+	case len(runs) > 0:
+		return answer{is: no, why: "no pipeline on commit " + shortSHA(o.sha) + " began before the image had run"}
 	}
 	return b.noPipeline(o)
 }
@@ -183,7 +202,9 @@ func (b *built) noPipeline(o origin) answer {
 	switch {
 	case !forge && !b.ps.repos[repo]:
 		return answer{is: unknown, why: "no source shows the pipelines of commit " + shortSHA(o.sha), unobserved: true}
-	case landed.IsZero() || landed.Before(b.s.period.From):
+	case landed.IsZero():
+		return answer{is: unknown, why: "no source saw commit " + shortSHA(o.sha), unobserved: true}
+	case landed.Before(b.s.period.From):
 		return answer{is: unknown, why: why + ", and it is older than the period"}
 	case !b.s.cover.seen(evidence.PipelineRun, landed):
 		return answer{is: unknown, why: why + ", and none were looked at when it came", unobserved: true}

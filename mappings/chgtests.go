@@ -181,6 +181,9 @@ func (t *tested) judge(it *item, q *request, vs []verdict, required []string) an
 			result = worse(result, v.answer)
 		}
 	}
+	if len(t.s.cover.sources(evidence.PipelineCheck)) > 0 && !t.s.cover.seen(evidence.PipelineCheck, q.merged) {
+		result = worse(result, answer{is: unknown, why: "checks were not observed when it was merged", unobserved: true})
+	}
 	return result
 }
 

@@ -47,6 +47,7 @@ type deployLog struct {
 	syncs map[string][]syncSpan
 	items []*item
 	asks  []deployAsk
+	known map[string]time.Time // application -> since when it is known to have been synced at all
 }
 
 // deployAsk is a field that answers a question about every change that a
@@ -63,6 +64,7 @@ type starter struct {
 type syncSpan struct {
 	from, to  time.Time
 	revisions []string
+	it        *item // its deployment; nil before the period
 }
 
 func buildDeployments(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -80,7 +82,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 	if err != nil {
 		return nil, err
 	}
-	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}, asks: asks}
+	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}, asks: asks, known: map[string]time.Time{}}
 	for r, err := range s.reader.States(ctx, evidence.DeployState, s.period.From) {
 		if err != nil {
 			return nil, fmt.Errorf("applications: %w", err)
@@ -90,6 +92,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 			return nil, err
 		}
 		d.last[f.App] = f.SyncedRevisions
+		d.wasSynced(f.App, f.SyncedRevisions, r.Occurred)
 	}
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
 		return nil, err
@@ -117,7 +120,7 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	}
 	d.trace(ctx, it, by, f.App, f.Revisions, f.Sources)
 	d.items = append(d.items, it)
-	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions})
+	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions, it})
 	if f.Phase == "Succeeded" && !f.DryRun && !f.Partial && len(f.Revisions) > 0 {
 		d.last[f.App] = f.Revisions
 	}
@@ -146,6 +149,9 @@ func (d *deployLog) seen(ctx context.Context) error {
 		return err
 	}
 	return perSubject(flat, func(sts []stretch[evidence.DeployFacts]) error {
+		for i := range sts {
+			d.wasSynced(sts[i].facts.App, sts[i].facts.SyncedRevisions, sts[i].from)
+		}
 		for i := 1; i < len(sts); i++ {
 			was, is := &sts[i-1], &sts[i]
 			if len(is.facts.SyncedRevisions) == 0 || slices.Equal(was.facts.SyncedRevisions, is.facts.SyncedRevisions) ||
@@ -157,6 +163,13 @@ func (d *deployLog) seen(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// wasSynced notes since when an application is known to have been synced.
+func (d *deployLog) wasSynced(app string, revisions []string, at time.Time) {
+	if t, ok := d.known[app]; len(revisions) > 0 && (!ok || at.Before(t)) {
+		d.known[app] = at
+	}
 }
 
 func (d *deployLog) explained(app string, revisions []string, from, to time.Time) bool {

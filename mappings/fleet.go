@@ -31,13 +31,18 @@ type useKey struct {
 type use struct {
 	useKey
 	source  evidence.SourceID
-	of      string // what the digest is of: manifest, unknown
-	from    string // registry host and repository, as the runtime says it pulled
-	app     string // application that tracks the workload; "" when none is known
-	runs    []evidence.Period
-	started time.Time // when the container that began last did
-	first   uint64    // record of the first pod
-	last    uint64    // record of the newest pod
+	of      string            // what the digest is of: manifest, unknown
+	from    string            // registry host and repository, as the runtime says it pulled
+	app     string            // application that tracks the workload; "" when none is known
+	runs    []evidence.Period // in order, none touching the next
+	started time.Time         // when the container that began last did
+	first   uint64            // record of the first pod
+	last    uint64            // record of the newest pod
+	atEnd   bool              // some container ran it when pods were last looked at
+
+	// While pods are read.
+	tidy     int // runs when they were last joined
+	earliest time.Time
 }
 
 // begin is the earliest time a container was seen to have run the image.
@@ -61,12 +66,22 @@ func later(a, b time.Time) time.Time {
 
 // fleet returns what ran in the scene's period, building it at first use.
 func (s *scene) fleet(ctx context.Context) (*fleet, error) {
-	if s.running != nil {
-		return s.running, nil
+	if s.shared.fleet == nil {
+		f, err := s.newFleet(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.shared.fleet = f
 	}
+	return s.shared.fleet, nil
+}
+
+func (s *scene) newFleet(ctx context.Context) (*fleet, error) {
 	l := &fleetLoader{
 		period: s.period, uses: map[useKey]*use{},
-		live: map[podKey]livePod{}, apps: map[workloadKey]string{},
+		live: map[podKey]livePod{}, apps: map[workloadKey]string{}, seenUntil: func(id evidence.SourceID) time.Time {
+			return firstTime(s.cover.lastLook(id, evidence.RuntimePod, s.period.To), s.period.To)
+		},
 	}
 	if err := l.workloads(ctx, s.reader); err != nil {
 		return nil, fmt.Errorf("workloads: %w", err)
@@ -74,8 +89,7 @@ func (s *scene) fleet(ctx context.Context) (*fleet, error) {
 	if err := l.pods(ctx, s.reader); err != nil {
 		return nil, fmt.Errorf("pods: %w", err)
 	}
-	s.running = l.finish()
-	return s.running, nil
+	return l.finish(), nil
 }
 
 type podKey struct {
@@ -102,6 +116,9 @@ type fleetLoader struct {
 	uses   map[useKey]*use
 	live   map[podKey]livePod
 	apps   map[workloadKey]string
+	// seenUntil says when the pods of a source were last looked at: what was
+	// there then is not known to have run on.
+	seenUntil func(evidence.SourceID) time.Time
 }
 
 // workloads reads which application tracks which workload. The newest word in
@@ -179,13 +196,13 @@ func (l *fleetLoader) pod(r *evidence.Record) error {
 	for i := range f.Containers {
 		c := &f.Containers[i]
 		key := useKey{f.Cluster, f.Namespace, podWorkload(&f), c.Name, c.Image, c.Digest, c.Init}
-		ran, runs := containerRun(c, r.Occurred)
+		ran, runs := containerRun(c, r.Occurred, later(r.Occurred, l.period.From))
 		if !runs {
 			continue
 		}
 		if ran.To.IsZero() {
 			pod.open = append(pod.open, openRun{key, ran.From})
-			ran.To = later(ran.From, r.Occurred)
+			ran.To = later(ran.From, later(r.Occurred, l.period.From)) // at least
 		}
 		l.add(r, &f, c, key, ran)
 	}
@@ -196,9 +213,10 @@ func (l *fleetLoader) pod(r *evidence.Record) error {
 }
 
 // containerRun says when a container ran as far as its pod's record tells; an
-// end of zero means that it still ran. What a container is in a state this
-// program does not know of counts as running when the node names what runs.
-func containerRun(c *evidence.ContainerFacts, seen time.Time) (evidence.Period, bool) {
+// end of zero means that it still ran. The record is of the time seen, and in
+// force at now. A container in a state that this program does not know of
+// counts as running when the node names what runs.
+func containerRun(c *evidence.ContainerFacts, seen, now time.Time) (evidence.Period, bool) {
 	begin := firstTime(c.StartedAt, seen)
 	switch {
 	case c.State == "terminated":
@@ -207,7 +225,7 @@ func containerRun(c *evidence.ContainerFacts, seen time.Time) (evidence.Period, 
 	case c.State == "waiting" && c.Digest == "":
 		return evidence.Period{}, false // never started
 	case c.State == "waiting":
-		return evidence.Period{From: seen.UTC(), To: seen.UTC()}, true // it ran before, and is about to again
+		return evidence.Period{From: now.UTC(), To: now.UTC()}, true // it ran before, and is about to again
 	case c.State == "running", c.Digest != "":
 		return evidence.Period{From: begin}, true
 	}
@@ -246,11 +264,20 @@ func (l *fleetLoader) extend(key useKey, ran evidence.Period, seq uint64) {
 	if u == nil {
 		return
 	}
-	if len(u.runs) > 0 && ran.From.Before(u.begin()) {
-		u.first = seq
+	if u.earliest.IsZero() || ran.From.Before(u.earliest) {
+		u.first, u.earliest = seq, ran.From
 	}
 	u.last, u.started = max(u.last, seq), later(u.started, ran.From)
-	u.runs = joined(append(u.runs, ran))
+	// Mostly a pod goes on where another one was. Those that do not are joined
+	// once there are many.
+	if n := len(u.runs) - 1; n >= 0 && !ran.From.After(u.runs[n].To) && !ran.From.Before(u.runs[n].From) {
+		u.runs[n].To = later(u.runs[n].To, ran.To)
+		return
+	}
+	if u.runs = append(u.runs, ran); len(u.runs) > 2*u.tidy+64 {
+		u.runs = joined(u.runs)
+		u.tidy = len(u.runs)
+	}
 }
 
 // joined sorts periods and joins those that touch.
@@ -268,11 +295,17 @@ func joined(ps []evidence.Period) []evidence.Period {
 }
 
 func (l *fleetLoader) finish() *fleet {
-	for k := range l.live {
-		l.close(k, l.period.To)
+	for k, pod := range l.live {
+		for _, o := range pod.open {
+			if u := l.uses[o.key]; u != nil {
+				u.atEnd = true
+			}
+		}
+		l.close(k, l.seenUntil(k.source))
 	}
 	f := &fleet{}
 	for _, u := range l.uses {
+		u.runs = joined(u.runs)
 		for i := range u.runs {
 			u.runs[i].To = earlier(u.runs[i].To, l.period.To)
 		}

@@ -26,11 +26,11 @@ var imageRunsView = &view{
 			{Name: "workloads", Type: "list(string)", Doc: "namespace/kind/name of what ran it"},
 			{Name: "first_run", Type: "timestamp", Doc: "earliest begin of a container that ran it; may lie before the period"},
 			{Name: "last_run", Type: "timestamp", Doc: "latest time at which a container was known to run it"},
-			{Name: "at_end", Type: "bool", Doc: "some container ran it at the end of the period"},
+			{Name: "at_end", Type: "bool", Doc: "some container ran it at the end of the period, or when pods were last looked at before"},
 			{Name: "matches_declared", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ArtifactImage},
 				Doc: "the digest is the one the pods asked for; of a tag, the one it pointed at in the registry when the container began"},
 			{Name: "matches_deployed", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.DeployState, evidence.RuntimeWorkload},
-				Doc: "the application's deployment tool lists the image too, by name or digest"},
+				Doc: "the application's deployment tool lists the image too, by name or digest; missing where no application is known"},
 			{Name: "matches_scanned", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ArtifactScan, evidence.ArtifactImage},
 				Doc: "a finished scan was of this digest; not, when another digest was scanned under the same name; missing when nothing was scanned"},
 		},
@@ -99,7 +99,9 @@ func (m *matcher) item(ctx context.Context, g []*use) (*item, error) {
 	}
 	spaces, workloads := []string{}, []string{}
 	var runs []evidence.Period
+	atEnd := false
 	for _, u := range g {
+		atEnd = atEnd || u.atEnd
 		add(&spaces, u.namespace)
 		add(&workloads, u.namespace+"/"+u.workload)
 		runs = joined(append(runs, u.runs...))
@@ -109,7 +111,7 @@ func (m *matcher) item(ctx context.Context, g []*use) (*item, error) {
 	end := runs[len(runs)-1].To
 	it.set("source", string(u.source)).set("happened", it.at).set("image", u.image).set("digest", u.digest).set("app", u.app)
 	it.set("pinned", pinnedTo(u.image) != "").set("tag", tagOf(u.image)).set("namespaces", spaces).set("workloads", workloads)
-	it.set("first_run", runs[0].From).set("last_run", end).set("at_end", !end.Before(m.s.period.To))
+	it.set("first_run", runs[0].From).set("last_run", end).set("at_end", atEnd)
 	if u.digest == "" {
 		why := "the node reports no digest of " + u.image
 		it.lacks("matches_declared", why).lacks("matches_deployed", why).lacks("matches_scanned", why)
@@ -125,7 +127,11 @@ func (m *matcher) item(ctx context.Context, g []*use) (*item, error) {
 		declared = worse(declared, m.declared(it, u))
 	}
 	it.answerField("matches_declared", declared)
-	it.answerField("matches_deployed", m.deployed(it, u, runs))
+	if u.app != "" {
+		it.answerField("matches_deployed", m.deployed(it, u, runs))
+	} else {
+		it.unseen("matches_deployed", "no application is known to track it")
+	}
 	it.answerField("matches_scanned", m.scanned(it, u))
 	return it, nil
 }
@@ -219,9 +225,6 @@ const settling = 10 * time.Minute
 // deployed says whether the deployment tool lists the image for the
 // application while it ran.
 func (m *matcher) deployed(it *item, u *use, runs []evidence.Period) answer {
-	if u.app == "" {
-		return answer{is: unknown, why: "no application is known to track what runs it", unobserved: true}
-	}
 	sts := m.apps[u.app]
 	if len(sts) == 0 {
 		return answer{is: unknown, why: "no record of application " + u.app, unobserved: true}

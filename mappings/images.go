@@ -29,7 +29,7 @@ var runningImagesView = &view{
 			{Name: "init_only", Type: "bool", Doc: "only init containers ran it"},
 			{Name: "first_run", Type: "timestamp", Doc: "earliest begin of a container that ran it; may lie before the period"},
 			{Name: "last_run", Type: "timestamp", Doc: "latest time at which a container was known to run it"},
-			{Name: "at_end", Type: "bool", Doc: "some container ran it at the end of the period"},
+			{Name: "at_end", Type: "bool", Doc: "some container ran it at the end of the period, or when pods were last looked at before"},
 			{Name: "watched", Type: "bool", Needs: []evidence.Kind{evidence.ArtifactImage}, Doc: "some source shows the registry project it was pulled from"},
 			{Name: "scanned", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ArtifactScan, evidence.ArtifactImage},
 				Doc: "a scan of the image, or of the index that holds it, finished by the end of the period"},
@@ -97,10 +97,10 @@ func (s *scene) imageBench(ctx context.Context) (*imageBench, error) {
 	if b.scans, err = s.scans(ctx); err != nil {
 		return nil, err
 	}
-	if b.bound, err = s.loadBound(ctx); err != nil {
+	if b.bound, err = s.bound(ctx); err != nil {
 		return nil, err
 	}
-	b.built, err = s.loadBuilt(ctx, b.fleet, b.shelf)
+	b.built, err = s.built(ctx)
 	return b, err
 }
 
@@ -133,13 +133,13 @@ func (b *imageBench) item(ctx context.Context, g []*use) (*item, error) {
 	}
 	images, spaces, workloads := []string{}, []string{}, []string{}
 	var runs []evidence.Period
-	initOnly := true
+	initOnly, atEnd := true, false
 	for _, u := range g {
 		add(&images, u.image)
 		add(&spaces, u.namespace)
 		add(&workloads, u.namespace+"/"+u.workload)
 		runs = joined(append(runs, u.runs...))
-		initOnly = initOnly && u.init
+		initOnly, atEnd = initOnly && u.init, atEnd || u.atEnd
 		it.also(u.last)
 	}
 	slices.Sort(images)
@@ -149,7 +149,7 @@ func (b *imageBench) item(ctx context.Context, g []*use) (*item, error) {
 	end := runs[len(runs)-1].To
 	it.set("source", string(u.source)).set("happened", it.at).set("digest", u.digest).set("image", images[0]).set("from", u.from)
 	it.set("namespaces", spaces).set("workloads", workloads).set("init_only", initOnly)
-	it.set("first_run", runs[0].From).set("last_run", end).set("at_end", !end.Before(b.s.period.To))
+	it.set("first_run", runs[0].From).set("last_run", end).set("at_end", atEnd)
 	it.set("watched", b.shelf.watched(u.from))
 	if why, unseen := b.closed(u); why != "" {
 		for _, f := range registryFields {
@@ -157,7 +157,7 @@ func (b *imageBench) item(ctx context.Context, g []*use) (*item, error) {
 		}
 		return it, nil
 	}
-	b.scanFields(it, u.digest, runs)
+	b.scanFields(it, u.digest, runs[0].From, b.scansSeen(runs))
 	b.signature(it, u.digest, runs[0].From)
 	b.sbom(it, u.digest, end)
 	return it, b.provenance(ctx, it, u.digest, end)
@@ -214,7 +214,8 @@ func (b *imageBench) closed(u *use) (why string, unobserved bool) {
 }
 
 // scanFields say how the image was scanned while it ran.
-func (b *imageBench) scanFields(it *item, digest string, runs []evidence.Period) {
+// They run from first on; runs are what of that can be judged.
+func (b *imageBench) scanFields(it *item, digest string, first time.Time, runs []evidence.Period) {
 	p := b.s.period
 	newest := b.scans.newest(b.shelf, digest, p.To)
 	it.set("scanned", newest != nil)
@@ -224,7 +225,7 @@ func (b *imageBench) scanFields(it *item, digest string, runs []evidence.Period)
 	} else {
 		it.also(newest.seq)
 	}
-	age, at := b.unscanned(digest, runs)
+	age, at := b.unscanned(digest, first, runs)
 	it.set("longest_unscanned", age)
 	it.why["longest_unscanned"] = fmt.Sprintf("%s without a newer scan while it ran, up to %s", days(age), evidence.FormatTime(at))
 	if newest == nil {
@@ -234,11 +235,11 @@ func (b *imageBench) scanFields(it *item, digest string, runs []evidence.Period)
 		}
 		return
 	}
-	for sev, prefix := range map[string]string{critical: "critical", high: "high"} {
-		e := b.scans.open(b.shelf, digest, sev, runs, p)
-		it.set(prefix+"_open", e.sure).set(prefix+"_possible", e.possible)
+	for _, j := range judgedSeverities {
+		e := b.scans.open(b.shelf, digest, j.severity, runs, p)
+		it.set(j.field+"_open", e.sure).set(j.field+"_possible", e.possible)
 		if e.why != "" {
-			it.why[prefix+"_open"] = e.why
+			it.why[j.field+"_open"] = e.why
 			it.also(e.seqs...)
 		}
 	}
@@ -254,16 +255,33 @@ func (b *imageBench) unfinished(it *item, digest string) {
 	}
 }
 
-// unscanned measures the greatest age of the newest scan while the image ran in
-// the period. It grows until a scan ends or the run does, so it is asked then.
-func (b *imageBench) unscanned(digest string, runs []evidence.Period) (worst time.Duration, at time.Time) {
-	times := b.scans.times(b.shelf, digest)
-	first := runs[0].From
-	ask := func(t time.Time, before bool) {
-		limit := t
-		if before {
-			limit = t.Add(-time.Nanosecond)
+// scansSeen leaves out the time before the period and that in which some source
+// of scans was blind: what was scanned then and scanned again is not known. The
+// first look after that shows the newest scan.
+func (b *imageBench) scansSeen(runs []evidence.Period) []evidence.Period {
+	var blind []evidence.Period
+	for _, id := range b.s.cover.sources(evidence.ArtifactScan) {
+		blind = append(blind, b.s.cover.blind(id, evidence.ArtifactScan, b.s.period)...)
+	}
+	var seen []evidence.Period
+	for _, r := range runs {
+		p := evidence.Period{From: later(r.From, b.s.period.From), To: earlier(r.To, b.s.period.To)}
+		switch {
+		case p.From.Before(p.To):
+			seen = append(seen, p.Subtract(blind)...)
+		case !p.To.Before(p.From) && !slices.ContainsFunc(blind, func(x evidence.Period) bool { return x.Contains(p.From) }):
+			seen = append(seen, p) // it ran for a moment
 		}
+	}
+	return seen
+}
+
+// unscanned measures the greatest age of the newest scan while the image ran,
+// and before its first scan the time since it first ran. It grows until a scan
+// ends or the run does, so it is asked then.
+func (b *imageBench) unscanned(digest string, first time.Time, runs []evidence.Period) (worst time.Duration, at time.Time) {
+	times := b.scans.times(b.shelf, digest)
+	ask := func(t, limit time.Time) {
 		since := first
 		if sc := b.scans.newest(b.shelf, digest, limit); sc != nil {
 			since = sc.at
@@ -273,15 +291,12 @@ func (b *imageBench) unscanned(digest string, runs []evidence.Period) (worst tim
 		}
 	}
 	for _, r := range runs {
-		in := evidence.Period{From: later(r.From, b.s.period.From), To: earlier(r.To, b.s.period.To)}
 		for _, t := range times {
-			if t.After(in.From) && t.Before(in.To) {
-				ask(t, true)
+			if t.After(r.From) && t.Before(r.To) {
+				ask(t, t.Add(-time.Nanosecond)) // the moment before
 			}
 		}
-		if !in.To.Before(in.From) {
-			ask(in.To, false)
-		}
+		ask(r.To, r.To)
 	}
 	return worst, at
 }

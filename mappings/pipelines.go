@@ -3,6 +3,7 @@ package mappings
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -67,7 +68,7 @@ func (s *scene) loadPipelines(ctx context.Context, want pipelinesWanted) (*pipel
 			return nil, err
 		}
 	}
-	for sha := range want.commits {
+	for _, sha := range slices.Sorted(maps.Keys(want.commits)) {
 		if len(ps.byCommit[sha]) > 0 {
 			continue
 		}

@@ -27,6 +27,8 @@ var productionView = &view{
 			{Name: "app", Type: "string", Needs: []evidence.Kind{evidence.RuntimeWorkload}, Doc: "application, namespace/name; empty when none is known"},
 			{Name: "phase", Type: "string", Doc: "Running, Terminating, Succeeded, Failed or Error; Succeeded for seen and running"},
 			{Name: "dry_run", Type: "bool", Doc: "nothing was changed"},
+			{Name: "brought", Type: "bool", Needs: []evidence.Kind{evidence.RuntimeWorkload},
+				Doc: "it changed what runs: it succeeded, or it did not and a digest began to run after it that nothing else explains"},
 			{Name: "revisions", Type: "list(string)", Doc: "revision of each source; empty for running"},
 			{Name: fieldApproved, Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge},
 				Doc: "every commit that it brought was approved by another person than its author, at the merged commit"},
@@ -50,28 +52,57 @@ func buildProduction(ctx context.Context, s *scene, yield func(*item) error) err
 	if err != nil {
 		return err
 	}
-	x := &unsynced{imageBench: b, log: d, syncs: map[string][]syncSpan{}}
+	x := &unsynced{imageBench: b, log: d, syncs: map[string][]syncSpan{}, known: map[string]time.Time{}}
+	for app, spans := range d.syncs {
+		for _, y := range spans {
+			if y.it.fields["dry_run"] == false {
+				x.add(app, y)
+			}
+		}
+	}
+	for app, t := range d.known {
+		x.known[app] = t
+		if _, name, ok := strings.Cut(app, "/"); ok {
+			x.known[name] = t
+		}
+	}
 	if err := x.load(ctx); err != nil {
 		return err
 	}
 	for _, it := range its {
 		if it.fields["type"] == "seen" { // judged itself, and it explains what began to run then
-			x.add(it.fields["app"].(string), syncSpan{from: it.at.Add(-around), to: it.at.Add(around)})
+			x.add(it.fields["app"].(string), syncSpan{from: it.at.Add(-around), to: it.at.Add(around), it: it})
 		}
 	}
-	seen := map[workloadKey]time.Time{}
+	changes := map[workloadKey]*workloadChange{}
 	for _, r := range b.fleet.rollouts(s.period) {
 		k := workloadKey{r.cluster, r.namespace, r.workload}
-		it, err := x.item(ctx, r, seen[k])
+		if changes[k] == nil {
+			changes[k] = &workloadChange{}
+		}
+		it, err := x.item(ctx, r, changes[k].next(r.at))
 		if err != nil {
 			return err
 		}
-		seen[k] = r.at
 		if it != nil {
 			its = append(its, it)
 		}
 	}
 	return yieldSorted(its, yield)
+}
+
+// workloadChange follows the changes of one workload. The containers of a pod
+// begin one after the other, so what begins within an hour is one change.
+type workloadChange struct{ before, began, last time.Time }
+
+// next takes a container that begins to run another digest, and returns when
+// the change before this one was last seen; zero when there was none.
+func (c *workloadChange) next(at time.Time) time.Time {
+	if c.began.IsZero() || at.Sub(c.began) > around {
+		c.before, c.began = c.last, at
+	}
+	c.last = at
+	return c.before
 }
 
 // productionItem makes an item of the view out of one of view deployments.
@@ -83,6 +114,7 @@ func productionItem(it *item) {
 			it.why[f] = "its manifests were pushed by hand and do not come from git"
 		}
 	}
+	it.set("brought", it.fields["phase"] == "Succeeded" && it.fields["dry_run"] == false)
 	for _, f := range []string{"project", "automated", "initiator_known", "partial", "local_manifests", "commits_known", "history_known"} {
 		delete(it.fields, f)
 		delete(it.missing, f)
@@ -95,12 +127,13 @@ type unsynced struct {
 	*imageBench
 	log   *deployLog
 	syncs map[string][]syncSpan // of an application, those before the period too
+	known map[string]time.Time  // since when an application is known to have been synced
 }
 
-// load reads the syncs that may explain what began to run: a job may run for
-// the first time weeks after the sync that changed it.
+// load reads the syncs before the period that may explain what began to run in
+// it: a job may run for the first time weeks after the sync that changed it.
 func (x *unsynced) load(ctx context.Context) error {
-	p := evidence.Period{From: x.s.period.From.Add(-scanMemory), To: x.s.period.To}
+	p := evidence.Period{From: x.s.period.From.Add(-scanMemory), To: x.s.period.From}
 	for r, err := range x.s.reader.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.DeploySync}, Period: p}) {
 		if err != nil {
 			return fmt.Errorf("syncs: %w", err)
@@ -128,7 +161,7 @@ func (x *unsynced) add(app string, span syncSpan) {
 }
 
 // item makes the item of a rollout, nil when a sync brought it. changed is when
-// another container of the workload last began to run another digest.
+// the workload changed before.
 func (x *unsynced) item(ctx context.Context, r rollout, changed time.Time) (*item, error) {
 	a, explained, err := x.judge(ctx, r, changed)
 	if err != nil || explained {
@@ -140,7 +173,7 @@ func (x *unsynced) item(ctx context.Context, r rollout, changed time.Time) (*ite
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	it.set("type", "running").set("source", string(r.source)).set("happened", r.at).set("app", r.app).set("phase", "Succeeded")
-	it.set("dry_run", false).set("revisions", []string{})
+	it.set("dry_run", false).set("brought", true).set("revisions", []string{})
 	it.answerField(fieldApproved, a)
 	it.answerField(fieldIndependent, a)
 	return it, nil
@@ -161,6 +194,12 @@ func (x *unsynced) judge(ctx context.Context, r rollout, changed time.Time) (a a
 	if renamed && x.synced(r.app, since, r.at) {
 		return answer{}, true, nil
 	}
+	if since.IsZero() { // the first that is known of the workload
+		if t, ok := x.known[r.app]; ok && !t.After(r.at.Add(clockSlack)) {
+			return answer{}, true, nil
+		}
+		return answer{is: unknown, why: "no sync of " + r.app + " is known that brought " + r.namespace + "/" + r.workload}, false, nil
+	}
 	if !renamed {
 		if a, err = x.moved(ctx, r); err != nil || a.is == no {
 			return a, false, err
@@ -178,18 +217,32 @@ func (x *unsynced) judge(ctx context.Context, r rollout, changed time.Time) (a a
 // synced reports whether a sync of the application brought what began to run at
 // the time. since is when the workload last changed: the sync that brought that
 // change, shortly before, does not count again.
+//
+// One that did not succeed may have brought it all the same; then it counts as
+// a change.
 func (x *unsynced) synced(app string, since, at time.Time) bool {
+	var failed []syncSpan
 	shortly := 0
 	for _, y := range x.syncs[app] {
+		good := y.it == nil || y.it.fields["phase"] == "Succeeded"
 		switch {
 		case y.from.After(at.Add(clockSlack)):
 		case since.IsZero() || y.to.After(since.Add(clockSlack)):
-			return true
-		case !y.to.Before(since.Add(-around)):
+			if good {
+				return true
+			}
+			failed = append(failed, y)
+		case good && !y.to.Before(since.Add(-around)):
 			shortly++
 		}
 	}
-	return shortly > 1
+	if shortly > 1 {
+		return true
+	}
+	for _, y := range failed {
+		y.it.set("brought", true)
+	}
+	return len(failed) > 0
 }
 
 // unwatched says why a sync may have been missed, "" when none can have been.

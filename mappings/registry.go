@@ -27,6 +27,7 @@ var releasedArtifactsView = &view{
 			{Name: "tags", Type: "list(string)", Doc: "tags it bore at some time in the period"},
 			{Name: "version_tags", Type: "list(string)", Doc: "those of them that name a version or are immutable"},
 			{Name: "ran", Type: "bool", Needs: []evidence.Kind{evidence.RuntimePod}, Doc: "it, an index that holds it or an image of it was seen running in the period"},
+			{Name: "proxy_cache", Type: "bool", Needs: []evidence.Kind{evidence.RegistryProject}, Doc: "the project holds copies of another registry's images, which change as that one does"},
 			{Name: "overwritten", Type: "bool", Doc: "a version tag of it was moved to another digest"},
 			{Name: "untagged", Type: "bool", Doc: "a version tag of it was taken away, and no other digest got it"},
 			{Name: "deleted", Type: "bool", Doc: "it went from the registry"},
@@ -172,6 +173,7 @@ func (c *cleaning) item(x *shelf, story artifactStory, ran map[string]bool) *ite
 	it.set("source", string(first.source)).set("happened", it.at).set("at_end", last.until.IsZero())
 	it.set("registry", first.host).set("project", first.project).set("repository", first.repository).set("digest", first.digest)
 	it.set("tags", tags).set("version_tags", versions).set("ran", ran[first.digest])
+	it.set("proxy_cache", x.caches[first.place()])
 	deleted := last.ended
 	overwritten, untagged := false, false
 	went := evidence.Period{From: firstTime(last.lastLook, last.from), To: last.until}
@@ -241,8 +243,15 @@ func (c *cleaning) explain(it *item, a *shelved, tags []string, went evidence.Pe
 			return answer{is: yes}
 		}
 	}
-	if len(c.s.cover.sources(evidence.RegistryRun)) == 0 {
+	ids := c.s.cover.sources(evidence.RegistryRun)
+	if len(ids) == 0 {
 		return answer{is: unknown, why: "no source tells of runs of retention rules", unobserved: true}
+	}
+	in, ok := p.Intersect(c.s.period)
+	for _, id := range ids {
+		if !ok || len(c.s.cover.blind(id, evidence.RegistryRun, in)) > 0 {
+			return answer{is: unknown, why: "runs of retention rules were not looked at when it went", unobserved: true}
+		}
 	}
 	return answer{is: no, why: "no run of a retention rule explains it"}
 }

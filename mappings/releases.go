@@ -36,13 +36,13 @@ func buildReleases(ctx context.Context, s *scene, yield func(*item) error) error
 		it.seqs = seqs
 		it.set("source", string(r.Source)).set("happened", r.Occurred).set("repo", repoName(f.Repo))
 		it.set("environment", f.Environment).set("status", f.Status).set("required", f.Required)
-		switch f.Status {
-		case "running", "success", "failure", "inactive":
-			it.set("began", true)
-		case "waiting", "cancelled", "skipped":
+		switch {
+		case f.Status == "waiting", f.Status == "cancelled", f.Native == "skipped":
 			it.set("began", false)
+		case f.Status == "running", f.Status == "success", f.Status == "failure", f.Status == "inactive" && !f.FinishedAt.IsZero():
+			it.set("began", true)
 		default:
-			it.lacks("began", "the forge's word for its status is not known: "+f.Native)
+			it.lacks("began", "the forge does not say whether it was let pass: "+f.Native)
 		}
 		switch {
 		case f.Required > 0 || f.Pending > 0 || len(f.Approvals) > 0:
@@ -91,7 +91,7 @@ func (s *scene) releaseApproved(ctx context.Context, r *evidence.Record, f *evid
 	case have+maybe >= need && f.Pending == 0:
 		return answer{is: unknown, why: own.why}
 	case f.Pending > 0:
-		return answer{is: no, why: fmt.Sprintf("%d approvals were missing", f.Pending)}
+		return answer{is: no, why: plural(f.Pending, "approval") + " missing"}
 	case have > 0:
 		return answer{is: no, why: fmt.Sprintf("%d of %d approvals by others were given", have, need)}
 	}

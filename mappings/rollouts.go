@@ -124,44 +124,57 @@ func (b *imageBench) known(it *item, r rollout) {
 		}
 		return
 	}
-	sc := b.scans.newest(b.shelf, r.digest, r.at)
-	it.set("scanned_before", sc != nil)
-	if sc == nil {
+	speak := b.scans.speaking(b.shelf, r.digest, r.at)
+	it.set("scanned_before", len(speak) > 0)
+	if len(speak) == 0 {
 		it.why["scanned_before"] = "no scan of it had finished when it began to run"
 		for _, t := range b.scans.times(b.shelf, r.digest) {
-			if sc = b.scans.newest(b.shelf, r.digest, t); sc != nil {
+			if speak = b.scans.speaking(b.shelf, r.digest, t); len(speak) > 0 {
 				break
 			}
 		}
 	}
-	if sc == nil {
+	if len(speak) == 0 {
 		for _, f := range fields[1:] {
 			it.unseen(f, "the image was never scanned")
 		}
 		return
 	}
-	it.also(sc.seq)
-	for sev, prefix := range map[string]string{critical: "critical", high: "high"} {
+	for _, j := range judgedSeverities {
+		sev, prefix := j.severity, j.field
 		sure, why := time.Duration(0), ""
-		for _, k := range slices.SortedFunc(maps.Keys(sc.bad), findingKey.compare) {
-			since, ok := b.scans.byFirst[k]
-			if sc.bad[k] != sev || !ok {
-				continue
+		possible := time.Duration(0)
+		for _, sc := range speak {
+			it.also(sc.seq)
+			d, of := b.knownSince(sc, sev, r.at)
+			possible = max(possible, d)
+			if d > sure && len(speak) == 1 { // of several images it is not known which one runs
+				sure, why = d, of
 			}
-			if d := r.at.Sub(since); d > sure {
-				sure = d
-				why = fmt.Sprintf("%s finding %s had been known for %s", strings.ToLower(sev), k.id, days(d))
+			if sc.counted[sev] || sc.odd {
+				possible = max(possible, r.at.Sub(b.scans.firstCounted(b.shelf, r.digest, sev)))
 			}
-		}
-		possible := sure
-		if sc.counted[sev] || sc.odd {
-			possible = max(possible, r.at.Sub(b.scans.firstCounted(b.shelf, r.digest, sev)))
 		}
 		it.set(prefix+"_known", sure).set(prefix+"_known_possible", possible)
 		if why != "" {
 			it.why[prefix+"_known"] = why
 		}
 	}
+}
+
+// knownSince says how long the finding of a scan that was known first had been
+// known at t.
+func (b *imageBench) knownSince(sc *scan, severity string, t time.Time) (worst time.Duration, why string) {
+	for _, k := range slices.SortedFunc(maps.Keys(sc.bad), findingKey.compare) {
+		since, ok := b.scans.byFirst[k]
+		if sc.bad[k] != severity || !ok {
+			continue
+		}
+		if d := t.Sub(since); d > worst {
+			worst, why = d, fmt.Sprintf("%s finding %s had been known for %s", strings.ToLower(severity), k.id, days(d))
+		}
+	}
+	return worst, why
 }
 
 // firstCounted returns when a scan of the image first counted a finding of the

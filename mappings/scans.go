@@ -47,13 +47,25 @@ const (
 	high     = "High"
 )
 
+// judgedSeverities are the severities that have fields of their own, with the names that
+// these begin with.
+var judgedSeverities = []struct{ severity, field string }{{critical, "critical"}, {high, "high"}}
+
 var knownSeverities = []string{critical, high, "Medium", "Low", "Negligible", "None", "Unknown", ""}
 
 // scans reads the scans of the images of the fleet.
 func (s *scene) scans(ctx context.Context) (*scans, error) {
-	if s.scanned != nil {
-		return s.scanned, nil
+	if s.shared.scans == nil {
+		x, err := s.newScans(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.shared.scans = x
 	}
+	return s.shared.scans, nil
+}
+
+func (s *scene) newScans(ctx context.Context) (*scans, error) {
 	f, err := s.fleet(ctx)
 	if err != nil {
 		return nil, err
@@ -83,7 +95,6 @@ func (s *scene) scans(ctx context.Context) (*scans, error) {
 	for _, list := range x.byDigest {
 		slices.SortStableFunc(list, func(a, b *scan) int { return a.at.Compare(b.at) })
 	}
-	s.scanned = x
 	return x, nil
 }
 
@@ -141,7 +152,7 @@ func (x *scans) first(sc *scan) {
 
 // older asks for the newest scan of each image that was not scanned lately.
 func (x *scans) older(ctx context.Context, reader evidence.Reader, wanted map[string]bool, before time.Time) error {
-	for digest := range wanted {
+	for _, digest := range slices.Sorted(maps.Keys(wanted)) {
 		if len(x.byDigest[digest]) > 0 {
 			continue
 		}
@@ -220,26 +231,38 @@ func (sc *scan) read(findings []evidence.ScanFinding, cut int, counts map[string
 // was none. A scan of an index covers the images in it; where only those were
 // scanned, all of them must have been, and the one scanned longest ago speaks.
 func (x *scans) newest(shelf *shelf, digest string, t time.Time) *scan {
+	if ss := x.speaking(shelf, digest, t); len(ss) > 0 {
+		return ss[0]
+	}
+	return nil
+}
+
+// speaking returns the scans that say how the image stood at t: its newest one,
+// or those of all images of an index, the one scanned longest ago first.
+func (x *scans) speaking(shelf *shelf, digest string, t time.Time) []*scan {
 	var best *scan
 	for _, d := range shelf.related(digest) {
 		if sc := x.before(d, t); sc != nil && (best == nil || sc.at.After(best.at)) {
 			best = sc
 		}
 	}
-	var oldest *scan
+	var of []*scan
 	for _, c := range shelf.children(digest) {
 		sc := x.before(c, t)
 		if sc == nil {
-			return best
+			of = nil
+			break
 		}
-		if oldest == nil || sc.at.Before(oldest.at) {
-			oldest = sc
-		}
+		of = append(of, sc)
 	}
-	if oldest != nil && (best == nil || oldest.at.After(best.at)) {
-		best = oldest
+	slices.SortStableFunc(of, func(a, b *scan) int { return a.at.Compare(b.at) })
+	switch {
+	case len(of) > 0 && (best == nil || of[0].at.After(best.at)):
+		return of
+	case best != nil:
+		return []*scan{best}
 	}
-	return best
+	return nil
 }
 
 func (x *scans) before(digest string, t time.Time) *scan {
@@ -273,9 +296,9 @@ type exposure struct {
 }
 
 // open measures how long a finding of the severity had been open in the image
-// while it ran: from the first scan that showed it, without a scan in between
-// that did not, to the end of the run or the scan that showed it no more. Only
-// time within the period counts as its end.
+// while it ran: from the first scan that showed it, without a scan of the same
+// source in between that did not, to the end of the run or the scan that showed
+// it no more. Only time within the period counts as its end.
 //
 // Scans of the image and of the indexes that hold it tell one story. Of an
 // index whose images were scanned one by one it is not known which of them
@@ -300,51 +323,83 @@ func (x *scans) open(shelf *shelf, digest, severity string, runs []evidence.Peri
 	return e
 }
 
+// told is what one source's newest scan says, and since when it says so.
+type told struct {
+	newest  *scan
+	since   map[findingKey]*scan // the scan that first showed it in a row
+	counted *scan                // as since, of findings that are only counted
+}
+
 func (x *scans) openIn(e *exposure, list []*scan, severity string, runs []evidence.Period, p evidence.Period) {
-	since := map[findingKey]*scan{}
-	var counted *scan
+	bySource := map[evidence.SourceID]*told{}
 	for i, sc := range list {
 		until := p.To
 		if i+1 < len(list) {
 			until = list[i+1].at
 		}
-		since = carriedOn(since, sc, severity)
-		switch {
-		case !sc.counted[severity] && !sc.odd:
-			counted = nil
-		case counted == nil:
-			counted = sc
+		of := bySource[sc.source]
+		if of == nil {
+			of = &told{}
+			bySource[sc.source] = of
 		}
+		of.take(sc, severity)
 		last, ran := lastIn(runs, evidence.Period{From: sc.at, To: until}, p)
 		if !ran {
 			continue
 		}
-		for _, k := range slices.SortedFunc(maps.Keys(since), findingKey.compare) {
-			if d := last.Sub(since[k].at); d > e.sure {
-				e.sure, e.seqs = d, []uint64{since[k].seq, sc.seq}
-				e.why = fmt.Sprintf("%s finding %s was known for %s while it ran, since %s", strings.ToLower(severity), k.id, days(d), evidence.FormatTime(since[k].at))
+		for _, source := range slices.Sorted(maps.Keys(bySource)) {
+			of := bySource[source]
+			for _, k := range slices.SortedFunc(maps.Keys(of.since), findingKey.compare) {
+				d := last.Sub(of.since[k].at)
+				e.possible = max(e.possible, d)
+				if d > e.sure && !contradicted(bySource, of, k) {
+					e.sure, e.seqs = d, []uint64{of.since[k].seq, of.newest.seq}
+					e.why = fmt.Sprintf("%s finding %s was known for %s while it ran, since %s", strings.ToLower(severity), k.id, days(d), evidence.FormatTime(of.since[k].at))
+				}
+			}
+			if of.counted != nil {
+				e.possible = max(e.possible, last.Sub(of.counted.at))
 			}
 		}
-		if counted != nil {
-			e.possible = max(e.possible, last.Sub(counted.at))
-		}
 	}
-	e.possible = max(e.possible, e.sure)
 }
 
-// carriedOn gives the findings of a scan, each with the scan that first showed
-// it in a row.
-func carriedOn(before map[findingKey]*scan, sc *scan, severity string) map[findingKey]*scan {
+func (of *told) take(sc *scan, severity string) {
 	now := map[findingKey]*scan{}
 	for k, sev := range sc.bad {
 		if sev != severity {
 			continue
 		}
-		if now[k] = before[k]; now[k] == nil {
+		k.place = "" // one image, wherever it lies
+		if now[k] = of.since[k]; now[k] == nil {
 			now[k] = sc
 		}
 	}
-	return now
+	of.newest, of.since = sc, now
+	switch {
+	case !sc.counted[severity] && !sc.odd:
+		of.counted = nil
+	case of.counted == nil:
+		of.counted = sc
+	}
+}
+
+// contradicted reports whether another source looked later and did not find
+// the weakness: scanners differ in what they know and how they call it.
+func contradicted(bySource map[evidence.SourceID]*told, by *told, k findingKey) bool {
+	for _, other := range bySource {
+		if other == by || !other.newest.at.After(by.newest.at) {
+			continue
+		}
+		finds := false
+		for o := range other.newest.bad {
+			finds = finds || o.id == k.id
+		}
+		if !finds {
+			return true
+		}
+	}
+	return false
 }
 
 func (k findingKey) compare(o findingKey) int {

@@ -22,6 +22,7 @@ type shelf struct {
 	byDigest map[string][]*shelved
 	parents  map[string][]string          // image -> indexes that hold it
 	places   map[string]bool              // host/project that some source shows
+	caches   map[string]bool              // those that hold copies of another registry's images
 	tags     map[string][]tagSpan         // host/project/repository:tag
 	asked    map[string]bool              // digests that were asked for one by one
 	newest   map[evidence.Ref]*shelved    // of each artifact, while reading
@@ -66,11 +67,19 @@ const maxChildren = 40
 
 // shelf returns what the registries hold in the scene's period.
 func (s *scene) shelf(ctx context.Context) (*shelf, error) {
-	if s.registry != nil {
-		return s.registry, nil
+	if s.shared.shelf == nil {
+		x, err := s.newShelf(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.shared.shelf = x
 	}
+	return s.shared.shelf, nil
+}
+
+func (s *scene) newShelf(ctx context.Context) (*shelf, error) {
 	x := &shelf{
-		reader: s.reader, byDigest: map[string][]*shelved{}, parents: map[string][]string{}, places: map[string]bool{},
+		reader: s.reader, byDigest: map[string][]*shelved{}, parents: map[string][]string{}, places: map[string]bool{}, caches: map[string]bool{},
 		tags: map[string][]tagSpan{}, asked: map[string]bool{}, newest: map[evidence.Ref]*shelved{}, sources: map[string]evidence.SourceID{},
 	}
 	if err := eachState(ctx, s.reader, s.period, evidence.ArtifactImage, x.take); err != nil {
@@ -85,20 +94,33 @@ func (s *scene) shelf(ctx context.Context) (*shelf, error) {
 			return err
 		}
 		x.places[f.Registry+"/"+f.Project] = true
+		if f.ProxyCache {
+			x.caches[f.Registry+"/"+f.Project] = true
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("registry projects: %w", err)
 	}
 	x.newest = nil
-	s.registry = x
 	return x, nil
 }
 
 // take reads one record of an artifact.
 func (x *shelf) take(r *evidence.Record) error {
 	if was := x.newest[r.Subject]; was != nil && was.source == r.Source && was.until.IsZero() {
-		was.until, was.endSeq, was.lastLook, was.ended = r.Occurred, r.Seq, r.NotBefore, r.Op != evidence.OpSet
+		was.until, was.endSeq, was.lastLook = r.Occurred, r.Seq, r.NotBefore
+		if r.Op != evidence.OpSet {
+			var end struct {
+				Reason string `json:"reason"`
+			}
+			if len(r.Facts) > 0 {
+				if err := r.Decode(&end); err != nil {
+					return err
+				}
+			}
+			was.ended = end.Reason != "reassigned" // it is there still, and another tenant's
+		}
 	}
 	if r.Op != evidence.OpSet {
 		return nil

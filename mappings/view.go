@@ -122,12 +122,7 @@ type scene struct {
 
 	joins *joins
 
-	// What views of this period share, built by the first that needs it.
-	running  *fleet
-	registry *shelf
-	scanned  *scans
-	attached *bound
-	builds   *built
+	shared delivery
 }
 
 // joins are what several views share, over all their periods.
