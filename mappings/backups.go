@@ -95,6 +95,7 @@ func (s *scene) seeingBack(ctx context.Context, d time.Duration) (*scene, error)
 		s.joins.wide = &wide
 	}
 	back := *s
+	back.shared = delivery{} // of the shorter period
 	back.period.From = s.period.From.Add(-d)
 	back.cover = s.joins.wide
 	return &back, nil
