@@ -147,7 +147,7 @@ func (p *poller) Kinds() []evidence.Kind { return p.c.Kinds() }
 
 // Poll implements collectors.Collector.
 func (p *poller) Poll(ctx context.Context, w evidence.Period, resume []byte, s collectors.Sink) error {
-	return p.c.Poll(ctx, w, resume, s)
+	return p.c.pollFrom(ctx, resume, s, true)
 }
 
 // Examine implements collectors.Examiner.

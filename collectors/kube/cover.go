@@ -140,17 +140,24 @@ func (s *session) prune() {
 }
 
 // polled says what one list of everything may claim. A kind that could not be
-// read in full is blind since it was last seen.
+// read in full is blind since it was last seen. One whose whole history since
+// then was told is covered without a gap.
 func (s *session) polled(now time.Time) []evidence.Seen {
 	var seen []evidence.Seen
 	for _, g := range s.groups {
-		cause := ""
+		cause, resumed := "", len(g.feeds) > 0
 		for _, f := range g.feeds {
-			if st := s.st[f]; cause == "" && !st.whole && !st.Absent {
+			st := s.st[f]
+			if cause == "" && !st.whole && !st.Absent {
 				cause = f.name() + " could not be read in full"
 			}
+			resumed = resumed && st.resumed
 		}
+		to, _ := reach(g, s.st)
 		switch {
+		case cause == "" && resumed && !g.claimed.IsZero() && to.After(g.claimed):
+			seen = append(seen, s.stretch(g, g.claimed, to)...)
+			g.claimed = to
 		case cause == "" && len(g.feeds) > 0:
 			seen = append(seen, evidence.Seen{Kinds: g.kinds, Class: evidence.Instants, From: now, To: now})
 			g.claimed = now

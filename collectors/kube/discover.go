@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ type discovery struct {
 func (x *conn) discovery() *discovery {
 	return &discovery{x: x, docs: map[string][]string{}}
 }
+
+// errVersion says that a resource is there and cannot be read.
+var errVersion = errors.New("it is not understood here")
 
 // version returns the first version of the resource that the server serves; ""
 // when it answered in full and does not have the resource. Everything that is
@@ -44,7 +48,7 @@ func (d *discovery) version(ctx context.Context, r *Resource) (string, error) {
 			continue
 		}
 		if !slices.Contains(r.Versions, v) {
-			return "", problem.New(problem.Source, "the cluster serves %s in version %s, which is not understood here", r.name(), v).
+			return "", problem.Wrap(problem.Source, errVersion, "the cluster serves %s in version %s", r.name(), v).
 				WithHint("update evidenced, or let the cluster serve one of %v", r.Versions)
 		}
 		return v, nil

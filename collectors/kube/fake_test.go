@@ -354,6 +354,9 @@ func (f *fake) watch(w http.ResponseWriter, r *http.Request, name, ns string, q 
 			}
 		}
 		w.(http.Flusher).Flush()
+		if q.Get("timeoutSeconds") != "" {
+			return // that time has passed
+		}
 		select {
 		case <-changed:
 		case <-kicked:

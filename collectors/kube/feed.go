@@ -34,6 +34,10 @@ type feed struct {
 	// reading: the watch still has older forms of their objects before it.
 	fresh map[string]uint64
 	again queue // namespaces to read again
+	// behind: the stream that is read still tells what happened before it was
+	// opened. It ends with the first bookmark, by which the server says that
+	// everything up to it has been told.
+	behind bool
 }
 
 // queue is a set of names that one goroutine adds to and another works off.
@@ -80,10 +84,13 @@ type message struct {
 	f    *feed
 	what what
 	obj  *Object
-	at   time.Time // when the news is from
+	at   time.Time // when the news arrived
 	rv   string    // where the watch goes on; "" within a list
-	err  error     // fault, gap, unreadable
-	ns   string    // reread
+	// behind: it came from a stream that still catches up, so that its arrival
+	// says nothing of what else happened until then.
+	behind bool
+	err    error  // fault, gap, unreadable
+	ns     string // reread
 	// Of listed: objects counted, and the total that the server told with the
 	// first page; -1 when it told none.
 	ours, total int64
@@ -282,22 +289,17 @@ func (f *feed) request(path string, q url.Values, h http.Header) evidence.Reques
 // is lost (errExpired) or something else is wrong. Namespaces that come in
 // again are read anew on the way.
 func (f *feed) watch(ctx context.Context, d deliver) error {
-	path := f.res.path(f.version, f.ns)
-	q := url.Values{"watch": {"1"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {f.rv}}
-	if f.res.selector != "" {
-		q.Set("fieldSelector", f.res.selector)
-	}
+	path, q := f.watchAt()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	body, header, err := f.x.open(ctx, path, q, f.accept(""), f.x.silent)
-	if fetch.Status(err) == http.StatusGone {
-		return errExpired
-	}
+	body, header, err := f.openWatch(ctx, path, q, f.x.silent)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	if err := d(ctx, message{f: f, what: opened, at: f.clock().UTC()}); err != nil {
+	since := f.clock() // nothing was read
+	held := func() bool { return f.clock().Sub(since) > maxHeld }
+	if err := d(ctx, message{f: f, what: opened, at: since.UTC()}); err != nil {
 		return err
 	}
 	events := f.read(ctx, body)
@@ -306,8 +308,13 @@ func (f *feed) watch(ctx context.Context, d deliver) error {
 		if err := f.relistAll(ctx, d); err != nil {
 			return err
 		}
+		if held() {
+			return nil
+		}
+		ready := f.clock()
 		select {
 		case <-f.again.wake:
+			since = f.clock()
 		case e := <-events:
 			if e.err == io.EOF {
 				return nil
@@ -315,13 +322,77 @@ func (f *feed) watch(ctx context.Context, d deliver) error {
 			if e.err != nil {
 				return e.err
 			}
+			if since = f.clock(); since.Sub(ready) > f.x.silent {
+				return nil // nobody can have waited that long: the whole process stood still
+			}
 			if err := f.event(ctx, e.event, req, d); err != nil {
 				return err
+			}
+			if held() {
+				return nil
 			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// maxHeld is how long the session may keep a feed from reading its watch. What
+// stands in the buffers of the connection by then is older than its arrival
+// would say, bookmarks included: the watch is opened anew from its place.
+const maxHeld = 5 * time.Second
+
+// watchAt is the address of the watch that goes on from f.rv.
+func (f *feed) watchAt() (path string, q url.Values) {
+	q = url.Values{"watch": {"1"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {f.rv}}
+	if f.res.selector != "" {
+		q.Set("fieldSelector", f.res.selector)
+	}
+	return f.res.path(f.version, f.ns), q
+}
+
+// openWatch opens a watch, which tells first what happened since its place.
+func (f *feed) openWatch(ctx context.Context, path string, q url.Values, idle time.Duration) (io.ReadCloser, http.Header, error) {
+	body, header, err := f.x.open(ctx, path, q, f.accept(""), idle)
+	if fetch.Status(err) == http.StatusGone {
+		return nil, nil, errExpired
+	}
+	f.behind = true
+	return body, header, err
+}
+
+// lookTime is how long the server may take to say that a look at the history
+// has told everything: it does so two seconds before it ends a watch.
+const lookTime = 5 * time.Second
+
+// errNoBookmark says that a look at the history did not end as it should.
+var errNoBookmark = errors.New("the server did not say that everything was told")
+
+// catchUp goes on from f.rv to the first bookmark: what happened since the last
+// look, without a list. After an error some of it may have been told, and
+// nothing is known of the rest.
+func (f *feed) catchUp(ctx context.Context, d deliver) error {
+	path, q := f.watchAt()
+	q.Set("timeoutSeconds", strconv.Itoa(int(lookTime/time.Second)))
+	body, header, err := f.openWatch(ctx, path, q, f.x.idle)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	req := f.request(path, q, header)
+	for dec := newWatchDecoder(body, f.x.maxObj); f.behind; {
+		e, err := dec.next()
+		if err == io.EOF {
+			return errNoBookmark
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.event(ctx, e, req, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type eventOrErr struct {
@@ -357,7 +428,7 @@ func (f *feed) event(ctx context.Context, e event, req evidence.Request, d deliv
 			return problem.New(problem.Source, "the watch cannot be read: %v", err)
 		}
 		f.pass(rv)
-		f.rv = rv
+		f.rv, f.behind = rv, false
 		return d(ctx, message{f: f, what: moved, at: f.clock().UTC(), rv: rv})
 	case "ERROR":
 		return f.ended(e.Object)
@@ -367,7 +438,7 @@ func (f *feed) event(ctx context.Context, e event, req evidence.Request, d deliv
 			return problem.New(problem.Source, "the watch cannot be read: %v", err)
 		}
 		f.rv = rv
-		m := message{f: f, what: seen, rv: rv}
+		m := message{f: f, what: seen, rv: rv, behind: f.behind}
 		switch {
 		case e.Type == "DELETED":
 			m.what = deleted

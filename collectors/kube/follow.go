@@ -49,12 +49,8 @@ func (c *Collector) Follow(ctx context.Context, kept []byte, sink collectors.Sin
 
 // follow starts the feeds, works off what they find and waits for them.
 func (s *session) follow(ctx context.Context) error {
-	// A server that is not there fails the run at once.
-	d := s.x.discovery()
-	for _, f := range s.feeds {
-		if _, err := d.version(ctx, f.res); err != nil {
-			return err
-		}
+	if err := s.reachable(ctx); err != nil {
+		return err
 	}
 	reading, stop := context.WithCancel(ctx)
 	in := make(chan message, maxBehind)
@@ -73,6 +69,31 @@ func (s *session) follow(ctx context.Context) error {
 	stop()
 	feeds.Wait()
 	return err
+}
+
+// reachable fails the run at once when the server is not there, or does not
+// know the credential. A single resource that cannot be found out about (an
+// extension server is away, its version is not understood) costs itself: its
+// feed says so and tries again.
+func (s *session) reachable(ctx context.Context) error {
+	d := s.x.discovery()
+	var first error
+	for _, f := range s.feeds {
+		_, err := d.version(ctx, f.res)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if fetch.Status(err) == http.StatusUnauthorized {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // following is a session with feeds that run by themselves.

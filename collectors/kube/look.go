@@ -22,6 +22,7 @@ type Look struct {
 	labels     func(key string) bool
 	namespaces map[string]Namespace
 	gone       map[string]Namespace // as they were last
+	past       string               // the object at hand is of the one that is gone
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
@@ -32,6 +33,8 @@ type Namespace struct {
 	Name   string
 	UID    string
 	Labels map[string]string
+
+	made time.Time // zero when it is not known
 }
 
 // NewLook makes a Look without a cluster, so that a test can give a Drafts
@@ -76,7 +79,7 @@ func (l *Look) Scope(namespace string) []evidence.Ref {
 	}
 	refs := []evidence.Ref{evidence.NewRef("ns", l.Authority, namespace)}
 	n, ok := l.namespaces[namespace]
-	if !ok {
+	if !ok || namespace == l.past {
 		n = l.gone[namespace]
 	}
 	labels := n.Labels
@@ -86,6 +89,13 @@ func (l *Look) Scope(namespace string) []evidence.Ref {
 		}
 	}
 	return refs
+}
+
+// placing picks the labels that tenancy looks at.
+func (l *Look) placing(labels map[string]string) map[string]string {
+	labels = maps.Clone(labels)
+	maps.DeleteFunc(labels, func(k, _ string) bool { return !l.labels(k) })
+	return labels
 }
 
 // Everywhere is the scope of what belongs to the cluster and reaches into every
@@ -130,7 +140,7 @@ func (l *Look) Draft(kind evidence.Kind, o *Object, facts any) (evidence.Draft, 
 	}
 	if o.Kind == "Namespace" && o.Group() == "" {
 		own := *l
-		own.namespaces = map[string]Namespace{o.Name: {o.Name, o.UID, o.Labels}}
+		own.past, own.namespaces = "", map[string]Namespace{o.Name: {Name: o.Name, UID: o.UID, Labels: o.Labels}}
 		d.Scope = own.Scope(o.Name)
 	}
 	d.Request.Agent = l.agent + d.Request.Agent

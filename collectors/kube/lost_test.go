@@ -92,3 +92,82 @@ func TestUnreadableStaysBlindOverRestart(t *testing.T) {
 		}
 	}
 }
+
+// keptGone tells of which namespaces the cursor knows what they were.
+func (w *world) keptGone() map[string]keptSpace {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	var outer struct{ Resume []byte }
+	json.Unmarshal(w.log.cursors["source/kubernetes/prod"], &outer)
+	var r resume
+	json.Unmarshal(outer.Resume, &r)
+	return r.Gone
+}
+
+// created gives an object its time of creation.
+func created(o map[string]any, at string) map[string]any {
+	o["metadata"].(map[string]any)["creationTimestamp"] = at
+	return o
+}
+
+// Whose objects a namespace held is known after a restart too, whether the
+// namespace went before it or while nobody looked, and when its name belongs to
+// somebody else by now.
+func TestGoneNamespaceOverRestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, while func(w *world)
+	}{
+		"gone before": {before: func(w *world) {
+			w.fake.del("namespaces", "", "shop")
+			w.until("the namespace is gone", func() bool { return w.keptGone()["shop"].UID == "ns-1" })
+		}},
+		"gone while nobody looked": {while: func(w *world) { w.fake.del("namespaces", "", "shop") }},
+		"made anew for another tenant": {while: func(w *world) {
+			w.fake.del("namespaces", "", "shop")
+			w.fake.put("namespaces", created(space("shop", "ns-3", map[string]string{"tenant": "two"}), "2026-11-14T13:00:00Z"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			const born = "2026-11-14T12:00:00Z"
+			w.fake.put("pods", created(pod("shop", "web-1", "u1", "Running"), born))
+			stop := w.settled()
+			if c.before != nil {
+				c.before(w)
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			// Each resource has a watch of its own: this is told late.
+			w.fake.put("restores.velero.io", created(object("shop", "drill-1", "r1"), born))
+			w.fake.del("pods", "shop", "web-1")
+			if c.while != nil {
+				c.while(w)
+			}
+			stop = w.follow()
+			w.tells("tenant-1", podKind, "set web-1 Running", "end web-1 deleted")
+			w.tells("tenant-1", restoreKind, "event drill-1 ")
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			for _, other := range []evidence.Tenant{tenant("tenant-2"), evidence.Unassigned} {
+				for _, k := range []evidence.Kind{podKind, restoreKind} {
+					if got := w.log.told(other, k); got != nil {
+						t.Errorf("the log of %s tells %q", other, got)
+					}
+				}
+			}
+			// When every watch has long come past its end, it is forgotten.
+			w.pass(2 * mourning)
+			stop = w.follow()
+			w.until("the namespace is forgotten", func() bool {
+				w.fake.bookmark("pods")
+				w.fake.bookmark("restores.velero.io")
+				return len(w.keptGone()) == 0
+			})
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

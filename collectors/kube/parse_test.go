@@ -110,7 +110,7 @@ func TestRefOf(t *testing.T) {
 }
 
 func TestLookDraft(t *testing.T) {
-	l := NewLook("kubernetes/prod", "tiny/1", worldBegin, Namespace{"shop", "n1", map[string]string{"team": "x", "kubernetes.io/metadata.name": "shop", "pod-security.kubernetes.io/enforce": "baseline"}})
+	l := NewLook("kubernetes/prod", "tiny/1", worldBegin, Namespace{Name: "shop", UID: "n1", Labels: map[string]string{"team": "x", "kubernetes.io/metadata.name": "shop", "pod-security.kubernetes.io/enforce": "baseline"}})
 	o, err := ParseObject([]byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"shop","uid":"u1"}}`), worldBegin)
 	if err != nil {
 		t.Fatal(err)

@@ -131,9 +131,38 @@ func TestRealServer(t *testing.T) {
 			t.Errorf("a blind window without a cause: %+v", sp)
 		}
 	}
+	told = polledRealServer(t, s, w, told)
+
 	w.cfg.TokenFile = s.TokenFile("nobody")
 	if f := w.poll(); f.Outcome != evidence.RunPartial || !strings.Contains(f.Cause, "may not list and watch namespaces (403)") {
 		t.Errorf("whom nothing is allowed: run ended %s: %s", f.Outcome, f.Cause)
 	}
 	check()
+}
+
+// polledRealServer looks now and then at the same server: what happened between
+// two looks comes out of its history, to the bookmark that ends it.
+func polledRealServer(t *testing.T, s *kubetest.Server, w *world, told []string) []string {
+	w.cfg.PageSize = 1
+	s.Create(appsPath, application("cart", "a"))
+	s.Create(appsPath, application("till", "a"))
+	told = append(told, "set cart a", "set till a")
+	if f := w.look(); f.Outcome != evidence.RunDone {
+		t.Fatalf("first look ended %s: %s", f.Outcome, f.Cause)
+	}
+	w.tells("tenant-1", evidence.DeployState, told...)
+	defer s.Busy("/api/v1/namespaces/shop")()
+	s.Change(appsPath+"/cart", to("b"))
+	s.Delete(appsPath + "/till")
+	told = append(told, "set cart b", "end till deleted")
+	f := w.look()
+	if f.Outcome != evidence.RunDone || len(f.Counts) > 0 { // what has one page comes without a total
+		t.Errorf("second look ended %s: %s; it lists pages of %+v", f.Outcome, f.Cause, f.Counts)
+	}
+	w.tells("tenant-1", evidence.DeployState, told...)
+	got := classes(w.log.spans(tenant("tenant-1"), evidence.DeployState))
+	if n := len(got); n < 2 || got[n-2] != "instants" || got[n-1] != "continuous" {
+		t.Errorf("the two looks cover %q, want an instant, and no gap from there on", got)
+	}
+	return told
 }

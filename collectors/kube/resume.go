@@ -19,7 +19,19 @@ type resume struct {
 	// Labels tells, for each namespace, whether the labels that tenancy looks
 	// at have changed since; it is a hash, since they may name anything.
 	Labels map[string]string `json:"labels,omitempty"`
-	State  json.RawMessage   `json:"state,omitempty"` // the collector's own
+	// Spaces are the namespaces that are known, Gone what those of a name that
+	// is gone or made anew were last: what happened to their objects may be
+	// told later, also to the next process. The cursor is sealed.
+	Spaces map[string]keptSpace `json:"spaces,omitempty"`
+	Gone   map[string]keptSpace `json:"gone,omitempty"`
+	State  json.RawMessage      `json:"state,omitempty"` // the collector's own
+}
+
+// keptSpace is a namespace with the labels that tenancy looks at.
+type keptSpace struct {
+	UID    string            `json:"uid"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Since  time.Time         `json:"since,omitzero"` // when it was found to be gone
 }
 
 // place is where one feed stands.
@@ -28,7 +40,11 @@ type place struct {
 	RV     string    `json:"rv,omitempty"`     // where the watch goes on
 	To     time.Time `json:"to,omitzero"`      // until when everything was seen
 	Absent bool      `json:"absent,omitempty"` // the cluster did not have it then
-	Blind  []blind   `json:"blind,omitempty"`  // before To, not claimed yet for every kind
+	// Count is how many objects the last list held, Short after what time the
+	// server was found not to tell the history: of polls.
+	Count int64         `json:"count,omitempty"`
+	Short time.Duration `json:"short,omitempty"`
+	Blind []blind       `json:"blind,omitempty"` // before To, not claimed yet for every kind
 	// Bad are the objects that could not be read, by uid. A watch does not tell
 	// them again, so a restart must not forget them.
 	Bad map[string]badObject `json:"bad,omitempty"`
@@ -62,6 +78,12 @@ func loadResume(kept []byte) (*resume, error) {
 	}
 	if r.Labels == nil {
 		r.Labels = map[string]string{}
+	}
+	if r.Spaces == nil {
+		r.Spaces = map[string]keptSpace{}
+	}
+	if r.Gone == nil {
+		r.Gone = map[string]keptSpace{}
 	}
 	return r, nil
 }

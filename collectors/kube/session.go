@@ -28,22 +28,27 @@ type session struct {
 	cur    *feed // whose object is being looked at
 
 	follows bool
+	resumes bool    // a poll goes on from the server's history where it can
 	spaces  []*feed // of the namespaces' labels; none when they are not read
 	reading map[*feed]map[string]Namespace
 	listedN map[*feed]bool
 	asked   map[string]bool           // namespaces that were not known when an object needed them
 	pending map[string]map[*feed]bool // namespaces that feeds are still to read again
 	known   bool                      // all namespaces are known
-	emitted int                       // since the last commit
-	counted int                       // requests reported in earlier commits
-	counts  []evidence.SourceCount
-	kept    bool // a commit was made since the caller last looked
+	// relabelled: a namespace has other labels, or another uid, than its
+	// objects were placed by. Of polls; a run that follows reads it again.
+	relabelled bool
+	emitted    int // since the last commit
+	counted    int // requests reported in earlier commits
+	counts     []evidence.SourceCount
+	kept       bool // a commit was made since the caller last looked
 }
 
 // standing is how a feed does in this session.
 type standing struct {
 	*place
 	first    time.Time // until when everything had been seen at first
+	resumed  bool      // told by its history since the last look, without a list
 	whole    bool      // listed in full, and followed since
 	listing  time.Time // a list has begun
 	appeared bool      // was not there at the look before
@@ -93,6 +98,7 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 		}
 		return found
 	}
+	s.unearth()
 	s.makeFeeds()
 	return s, nil
 }
@@ -197,8 +203,8 @@ func (s *session) moved(m message) {
 	}
 	st := s.st[m.f]
 	st.RV, st.fault = m.rv, nil
-	if m.at.After(st.To) {
-		st.To = m.at
+	if !m.behind {
+		st.To = later(st.To, m.at)
 	}
 }
 
@@ -221,7 +227,7 @@ func (s *session) listed(m message) {
 		s.lost(st, st.listing, "the server no longer had the history since the last look, and the list shows only what is there now")
 	}
 	st.appeared, st.Absent, st.whole, st.fault = false, false, true, nil
-	st.Served, st.RV, st.To = m.version, m.rv, later(st.To, st.listing)
+	st.Served, st.RV, st.To, st.Count = m.version, m.rv, later(st.To, st.listing), m.ours
 	if st.first.IsZero() {
 		st.first = st.To
 	}
@@ -247,16 +253,20 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// broken takes a fault. A feed that is refused is blind at once; one that is
-// cut off may still catch up, and claims nothing until it has.
+// broken takes a fault. A feed that is refused, or that only another program
+// could read, is blind at once; one that is cut off may still catch up, and
+// claims nothing until it has.
 func (s *session) broken(m message) {
 	st := s.st[m.f]
 	if st.fault == nil {
 		st.since = m.at
 	}
 	st.fault, st.whole = m.err, false
-	if refusal(m.err) {
+	switch {
+	case refusal(m.err):
 		s.lost(st, m.at, "the credential may not read "+m.f.name())
+	case errors.Is(m.err, errVersion):
+		s.lost(st, m.at, "the cluster serves "+m.f.name()+" in no version that is understood")
 	}
 }
 
@@ -305,8 +315,8 @@ func (s *session) object(ctx context.Context, m message) error {
 	if err := s.placeOf(ctx, m.obj.Namespace); err != nil {
 		return err
 	}
-	s.cur = m.f
-	defer func() { s.cur = nil }()
+	s.cur, s.look.past = m.f, s.pastOf(m.obj)
+	defer func() { s.cur, s.look.past = nil, "" }()
 	res := m.f.res
 	make, gone := res.Drafts, false
 	if m.what == deleted {
@@ -425,6 +435,7 @@ func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete
 		}
 		s.res.State = b
 	}
+	s.digAll()
 	b, err := json.Marshal(s.res)
 	if err != nil {
 		return err

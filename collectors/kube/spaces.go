@@ -3,7 +3,10 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
+	"time"
 
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
@@ -43,7 +46,7 @@ func (s *session) space(m message) {
 	case begun:
 		s.reading[m.f] = map[string]Namespace{}
 	case seen:
-		n := Namespace{m.obj.Name, m.obj.UID, m.obj.Labels}
+		n := spaceOf(m.obj)
 		if m.obj.Listed {
 			s.reading[m.f][n.Name] = n
 			return
@@ -52,7 +55,7 @@ func (s *session) space(m message) {
 		s.learn(n)
 	case deleted:
 		st.fault = nil
-		s.forget(m.obj.Name)
+		s.forget(m.obj.Name, m.at)
 	case unreadable:
 		s.look.Note("a namespace could not be read: its objects are placed by its name alone")
 	case listed:
@@ -60,9 +63,9 @@ func (s *session) space(m message) {
 		for _, n := range s.reading[m.f] {
 			s.learn(n)
 		}
-		for name := range s.look.namespaces {
+		for _, name := range slices.Concat(slices.Collect(maps.Keys(s.res.Spaces)), slices.Collect(maps.Keys(s.res.Labels))) {
 			if _, there := s.reading[m.f][name]; !there && (m.f.res.selector == "" || m.f.res.selector == "metadata.name="+name) {
-				s.forget(name)
+				s.forget(name, m.at)
 			}
 		}
 		s.reading[m.f] = nil
@@ -80,15 +83,22 @@ func (s *session) space(m message) {
 // learn takes a namespace as it is now. When its labels are others than those
 // its objects were placed by, they are read again.
 func (s *session) learn(n Namespace) {
+	if old, ok := s.res.Spaces[n.Name]; ok && old.UID != n.UID {
+		s.bury(n.Name, s.c.env.Clock().UTC())
+	}
 	s.look.namespaces[n.Name] = n
-	delete(s.look.gone, n.Name)
+	s.res.Spaces[n.Name] = keptSpace{UID: n.UID, Labels: s.look.placing(n.Labels)}
+	if s.res.Gone[n.Name].UID == n.UID {
+		s.dig(n.Name) // told out of order: it is there after all
+	}
 	hash := labelHash(n.UID, s.look.Scope(n.Name))
 	old, had := s.res.Labels[n.Name]
 	switch {
 	case had && old != hash, s.asked[n.Name]:
 		delete(s.asked, n.Name)
 		if !s.follows {
-			return // everything is listed in this run
+			s.relabelled = true // everything is listed in this run
+			return
 		}
 		s.pending[n.Name] = map[*feed]bool{}
 		for _, f := range s.feeds {
@@ -103,22 +113,83 @@ func (s *session) learn(n Namespace) {
 	}
 }
 
-// maxGone bounds the namespaces whose last labels are remembered.
-const maxGone = 10_000
-
 // forget drops a namespace that is gone. Its last labels stay: what happened to
 // its objects may be told after its end, for each resource has its own watch.
-func (s *session) forget(name string) {
-	if n, ok := s.look.namespaces[name]; ok {
-		if s.look.gone == nil || len(s.look.gone) >= maxGone {
-			s.look.gone = map[string]Namespace{}
-		}
-		s.look.gone[name] = n
-	}
+func (s *session) forget(name string, at time.Time) {
+	s.bury(name, at)
 	delete(s.look.namespaces, name)
+	delete(s.res.Spaces, name)
 	delete(s.res.Labels, name)
 	delete(s.pending, name)
 	delete(s.asked, name)
+}
+
+const (
+	// maxGone bounds the namespaces whose last labels are remembered.
+	maxGone = 10_000
+	// mourning is how long the labels of a namespace that is gone are kept
+	// beyond the time when every watch has come past its end.
+	mourning = time.Hour
+)
+
+// bury keeps what a namespace was last.
+func (s *session) bury(name string, at time.Time) {
+	n, ok := s.res.Spaces[name]
+	if !ok {
+		return
+	}
+	if len(s.res.Gone) >= maxGone {
+		s.dig(slices.MinFunc(slices.Collect(maps.Keys(s.res.Gone)), func(a, b string) int {
+			return s.res.Gone[a].Since.Compare(s.res.Gone[b].Since)
+		}))
+	}
+	n.Since = at
+	s.res.Gone[name] = n
+	s.look.gone[name] = Namespace{Name: name, UID: n.UID, Labels: n.Labels}
+}
+
+// dig forgets what a namespace was.
+func (s *session) dig(name string) {
+	delete(s.res.Gone, name)
+	delete(s.look.gone, name)
+}
+
+// digAll forgets the namespaces of which no feed can have anything to tell any
+// more.
+func (s *session) digAll() {
+	if len(s.res.Gone) == 0 {
+		return
+	}
+	var slowest time.Time
+	for _, f := range s.feeds {
+		if st := s.st[f]; !f.res.Cluster && !st.Absent && !st.To.IsZero() && (slowest.IsZero() || st.To.Before(slowest)) {
+			slowest = st.To
+		}
+	}
+	for name, n := range s.res.Gone {
+		if slowest.After(n.Since.Add(mourning)) {
+			s.dig(name)
+		}
+	}
+}
+
+// unearth takes over what an earlier run knew. What went since is found by the
+// list that begins each run.
+func (s *session) unearth() {
+	s.look.gone = map[string]Namespace{}
+	for name, n := range s.res.Gone {
+		s.look.gone[name] = Namespace{Name: name, UID: n.UID, Labels: n.Labels}
+	}
+}
+
+// pastOf returns the namespace of an object when the object is older than the
+// namespace that has this name now: it was of the one before.
+func (s *session) pastOf(o *Object) string {
+	n, ok := s.look.namespaces[o.Namespace]
+	if ok && !o.CreatedAt.IsZero() && o.CreatedAt.Before(n.made) {
+		return o.Namespace
+	}
+	return ""
 }
 
 // reread notes that a feed has read a namespace again ("" for all: there is
@@ -189,5 +260,9 @@ func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err e
 	if err != nil || o.Name != name {
 		return n, errForm
 	}
-	return Namespace{o.Name, o.UID, o.Labels}, nil
+	return spaceOf(o), nil
+}
+
+func spaceOf(o *Object) Namespace {
+	return Namespace{Name: o.Name, UID: o.UID, Labels: o.Labels, made: o.CreatedAt}
 }

@@ -223,8 +223,13 @@ func (p *Platform) clusterList(w http.ResponseWriter, r *http.Request) {
 }
 
 // clusterWatch stays open for a moment and ends with a bookmark: the clock of
-// the demonstration stands still while it is asked.
+// the demonstration stands still while it is asked. This server keeps no
+// history, and says so to whom needs some.
 func (p *Platform) clusterWatch(w http.ResponseWriter, r *http.Request, res resource, version string) {
+	if from := r.URL.Query().Get("resourceVersion"); from != "" && from != version {
+		clusterRefuse(w, http.StatusGone, "Expired", "too old resource version: "+from)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	mark := map[string]any{"type": "BOOKMARK", "object": map[string]any{"kind": res.kind, "apiVersion": strings.TrimPrefix(res.group+"/"+res.version, "/"),

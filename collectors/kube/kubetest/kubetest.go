@@ -270,6 +270,34 @@ func (s *Server) Delete(path string) {
 	s.Do(http.MethodDelete, path, nil)
 }
 
+// Busy writes the object at path again and again until the returned function is
+// called. A real cluster is never at rest, and bookmarks stand on that: they
+// tell nothing while the store as a whole does not move.
+func (s *Server) Busy(path string) (stop func()) {
+	s.t.Helper()
+	o := s.Do(http.MethodGet, path, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ctx.Err() == nil; n++ {
+			meta := o["metadata"].(map[string]any)
+			delete(meta, "resourceVersion") // whatever it is now
+			meta["annotations"] = map[string]any{"beat": fmt.Sprint(n)}
+			if b, err := json.Marshal(o); err == nil {
+				s.ask(http.MethodPut, path, "application/json", b)
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
 // Install makes a custom resource definition, given in YAML, and returns when
 // its objects can be listed.
 func (s *Server) Install(crd []byte) {

@@ -76,6 +76,9 @@ func run(dir, listen string) error {
 func startEtcd(dir string) (*embed.Etcd, error) {
 	c := embed.NewConfig()
 	c.Dir, c.LogLevel, c.EnableGRPCGateway = dir, "error", false
+	// The bookmarks of a resource that nothing happens to stand on these: kubeadm
+	// asks for one each five seconds, and tests would wait for it.
+	c.WatchProgressNotifyInterval = time.Second
 	any, err := embedURL()
 	if err != nil {
 		return nil, err
