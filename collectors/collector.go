@@ -66,6 +66,16 @@ type Env struct {
 	// Mark tells whether the configuration marks a native id of a realm as a
 	// bot or as an account shared by several people. May be nil.
 	Mark func(realm, nativeID, login string) (bot, shared bool)
+	// Seal is the daemon's keyring, for what a collector keeps on disk by
+	// itself; nil when nothing is to be kept (a look at the configuration).
+	Seal Sealer
+}
+
+// Sealer seals small values, each bound to a name, under a key that never
+// leaves the daemon's keyring.
+type Sealer interface {
+	Seal(name string, plain []byte) ([]byte, error)
+	Open(name string, sealed []byte) ([]byte, error)
 }
 
 // Spec describes a kind of source to the configuration. Config returns a

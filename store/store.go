@@ -122,6 +122,14 @@ func (s *Store) Verifier() note.Verifier {
 // Cursors returns the daemon's small sealed values.
 func (s *Store) Cursors() SealedCursors { return SealedCursors{s.o.Backend, s.o.Keys} }
 
+// Sealer seals what is kept outside the store as cursors are sealed in it.
+func (s *Store) Sealer() interface {
+	Seal(name string, plain []byte) ([]byte, error)
+	Open(name string, sealed []byte) ([]byte, error)
+} {
+	return s.o.Keys
+}
+
 // SealedCursorsOf returns the small values of a store that is yet to be made.
 func SealedCursorsOf(b Cursors, k Keyring) SealedCursors { return SealedCursors{b, k} }
 

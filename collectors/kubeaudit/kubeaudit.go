@@ -14,6 +14,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
+	sealed "evidenced/collectors/spool"
 	"evidenced/collectors/tail"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -68,7 +69,7 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 	})
 	c.maker = &maker{source: env.Source, authority: authority, cluster: cfg.ClusterNamespace, clock: env.Clock, scope: c.scope}
 	if cfg.Listen != "" {
-		c.spool = &spool{dir: cfg.SpoolDir, limit: cfg.SpoolBytes, clock: env.Clock}
+		c.spool = &spool{dir: cfg.SpoolDir, source: string(env.Source), keys: env.Seal, limit: cfg.SpoolBytes, clock: env.Clock}
 	}
 	if cfg.Server != "" {
 		var err error
@@ -120,6 +121,7 @@ func (c *Collector) Follow(ctx context.Context, resume []byte, s collectors.Sink
 		return err
 	}
 	defer r.end()
+	r.follows = true
 	var lost <-chan error
 	if c.spool != nil {
 		l, err := c.listen(ctx)
@@ -195,6 +197,7 @@ type run struct {
 	bytes   int
 	at      time.Time // of the last commit
 	probed  time.Time
+	follows bool
 	broken  error // why the API could not be asked
 }
 
@@ -319,7 +322,7 @@ func (r *run) open() error {
 	for _, p := range paths {
 		s := c.streams[p]
 		if s == nil {
-			s = tail.New(p, tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.add, Partial: c.notes.partial})
+			s = c.stream(p)
 			c.streams[p] = s
 		}
 		if r.cur.Streams[p] == nil {
@@ -327,7 +330,7 @@ func (r *run) open() error {
 		}
 		s.Use(r.cur.Streams[p])
 		s.Watch = !r.cur.Probe.Last.IsZero() && c.spool == nil
-		if err := s.Refresh(); err != nil {
+		if err := c.refresh(s); err != nil {
 			if len(paths) == 1 {
 				return problem.Wrap(problem.Source, err, "read audit file %s", p).
 					WithHint("give the daemon read permission on the file and its folder")
@@ -341,6 +344,29 @@ func (r *run) open() error {
 		r.streams = append(r.streams, s)
 	}
 	return nil
+}
+
+// stream makes the stream of an active file.
+func (c *Collector) stream(path string) *tail.Stream {
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.add, Partial: c.notes.partial}
+	if c.spool != nil {
+		o.MaxLine, o.Final = sealed.Grown(c.cfg.MaxLine), true
+		o.Open = func(line []byte) ([]byte, error) { return c.spool.open(path, line) }
+	}
+	return tail.New(path, o)
+}
+
+// refresh lets a stream look at its files. While it does, none of the spool's
+// may be renamed.
+func (c *Collector) refresh(s *tail.Stream) error {
+	if c.spool != nil {
+		if _, err := c.spool.key(); err != nil {
+			return err
+		}
+		c.spool.mu.Lock()
+		defer c.spool.mu.Unlock()
+	}
+	return s.Refresh()
 }
 
 // paths returns the active files: those configured, or those of the spool.
@@ -506,6 +532,9 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 		}
 		for _, s := range r.streams {
 			c.spool.drop(s.Finished())
+		}
+		if r.follows {
+			c.spool.turn(r.streams)
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/spool/spooltest"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 
@@ -59,7 +60,7 @@ func fileConfig(paths ...string) Config {
 }
 
 func testEnv() collectors.Env {
-	return collectors.Env{Source: "kubernetes-audit/prod", Clock: func() time.Time { return now }}
+	return collectors.Env{Source: "kubernetes-audit/prod", Clock: func() time.Time { return now }, Seal: spooltest.Keyring("a")}
 }
 
 func poll(t testing.TB, cfg Config, resume []byte) *collectortest.Recorder {

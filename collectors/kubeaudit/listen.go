@@ -46,6 +46,9 @@ func (c *Collector) listen(ctx context.Context) (*listener, error) {
 	if err := os.MkdirAll(c.spool.dir, 0o700); err != nil {
 		return nil, problem.Wrap(problem.Source, err, "make the spool folder")
 	}
+	if _, err := c.spool.key(); err != nil {
+		return nil, err
+	}
 	l := &listener{
 		c: c, open: c.cfg.ListenTokenFile == "" && c.cfg.ClientCAFile == "",
 		slots: make(chan struct{}, maxSenders), failed: make(chan error, 1), done: make(chan struct{}),

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
+	"evidenced/collectors/spool/spooltest"
 	"evidenced/evidence"
 )
 
@@ -61,6 +63,12 @@ func (w *watched) Commit(ctx context.Context, resume []byte, o evidence.Observat
 
 func follow(t *testing.T, cfg Config, resume []byte) *followed {
 	t.Helper()
+	rec := &watched{commits: make(chan int, 100000)}
+	return followWith(t, cfg, resume, rec, rec)
+}
+
+func followWith(t *testing.T, cfg Config, resume []byte, rec *watched, sink collectors.Sink) *followed {
+	t.Helper()
 	var mu sync.Mutex
 	clock := now
 	env := testEnv()
@@ -77,9 +85,9 @@ func follow(t *testing.T, cfg Config, resume []byte) *followed {
 	bound := make(chan string, 1)
 	c.tick, c.bound = time.Millisecond, func(a string) { bound <- a }
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &followed{c: c, rec: &watched{commits: make(chan int, 100000)}}
+	f := &followed{c: c, rec: rec}
 	done := make(chan error, 1)
-	go func() { done <- c.Follow(ctx, resume, f.rec) }()
+	go func() { done <- c.Follow(ctx, resume, sink) }()
 	f.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -148,14 +156,6 @@ func TestWebhook(t *testing.T) {
 	}
 	f.until(t, 8)
 	f.stop()
-	spooled, err := os.ReadFile(filepath.Join(cfg.SpoolDir, knownName))
-	if err != nil || bytes.Contains(spooled, []byte("planted-")) {
-		t.Errorf("the spool holds what must not be kept: %v\n%s", err, spooled)
-	}
-	if fi, err := os.Stat(filepath.Join(cfg.SpoolDir, knownName)); err != nil || fi.Mode().Perm() != 0o600 {
-		t.Errorf("mode of the spool: %v %v", fi.Mode(), err)
-	}
-
 	g := follow(t, cfg, f.rec.Resume())
 	url = "http://" + g.addr + "/audit"
 	for _, b := range [][]byte{first, second, second} { // the API server sends again what it is not sure of
@@ -318,10 +318,119 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// spoolOf is the spool of a collector that is not running.
+func spoolOf(cfg Config) *spool {
+	env := testEnv()
+	return &spool{dir: cfg.SpoolDir, source: string(env.Source), keys: env.Seal, limit: 1 << 30, clock: env.Clock}
+}
+
+// found returns what the files of the spool hold, by name.
+func (f *followed) found(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	names, err := os.ReadDir(f.c.cfg.SpoolDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, de := range names {
+		b, err := os.ReadFile(filepath.Join(f.c.cfg.SpoolDir, de.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was deleted just now
+		}
+		fi, err2 := de.Info()
+		if err2 == nil && fi.Mode().Perm() != 0o600 {
+			t.Errorf("mode of %s: %v", de.Name(), fi.Mode())
+		}
+		if err := errors.Join(err, err2); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		files[de.Name()] = b
+	}
+	return files
+}
+
+// held is a sink that takes no commit with drafts until it is let go.
+type held struct {
+	*watched
+	stopped chan struct{} // gets a value when a commit waits
+	on      chan struct{}
+}
+
+func (h *held) Commit(ctx context.Context, resume []byte, o evidence.Observation) error {
+	h.mu.Lock()
+	waiting := len(h.Pending)
+	h.mu.Unlock()
+	if waiting > 0 {
+		select {
+		case h.stopped <- struct{}{}:
+		default:
+		}
+		select {
+		case <-h.on:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return h.watched.Commit(ctx, resume, o)
+}
+
+// Before lines are evidence nothing of them stands on the disk in clear, and
+// soon after nothing at all.
+func TestSpoolKeepsNothing(t *testing.T) {
+	cfg := listenConfig(t)
+	rec := &held{watched: &watched{commits: make(chan int, 100000)}, stopped: make(chan struct{}, 1), on: make(chan struct{})}
+	f := followWith(t, cfg, nil, rec.watched, rec)
+	if got := send(t, http.DefaultClient, "http://"+f.addr, "", batch(recorded(t))); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	<-rec.stopped
+	files := f.found(t)
+	if len(files[openName]) < 1000 {
+		t.Errorf("%d bytes wait", len(files[openName]))
+	}
+	var clear [][]byte
+	for _, word := range append(slices.Clone(planted), "planted-", "auditID", "username", "tenant-7") {
+		clear = append(clear, []byte(word))
+	}
+	for name, b := range files {
+		for _, word := range clear {
+			if bytes.Contains(b, word) {
+				t.Errorf("%s holds %q", name, word)
+			}
+		}
+	}
+	close(rec.on)
+	for left := 2; left > 1; { // the key stays
+		select {
+		case <-f.rec.commits:
+			left = len(f.found(t))
+		case <-t.Context().Done():
+			t.Fatalf("left of the spool: %d files", left)
+		}
+	}
+	f.stop()
+	if got := f.rec.Commits[len(f.rec.Commits)-1].Observation; strings.Contains(got.Incomplete, "deleted") {
+		t.Errorf("the files that were deleted are missed: %s", got.Incomplete)
+	}
+	g := follow(t, cfg, f.rec.Resume())
+	if got := send(t, http.DefaultClient, "http://"+g.addr, "", batch(recorded(t))); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	g.until(t, 8)
+	g.stop()
+	for _, c := range append(f.rec.Commits, g.rec.Commits...) {
+		for _, s := range c.Observation.Seen {
+			if s.Class == evidence.Blind {
+				t.Errorf("blind: %+v", s)
+			}
+		}
+	}
+}
+
 // A full spool refuses, says so, and takes again when it was read.
 func TestSpoolFull(t *testing.T) {
 	dir := t.TempDir()
-	s := &spool{dir: dir, limit: 1000, clock: func() time.Time { return now }}
+	s := &spool{dir: dir, keys: spooltest.Keyring("a"), limit: 1000, clock: func() time.Time { return now }}
 	line := append(bytes.Repeat([]byte("x"), 599), '\n')
 	if err := s.append(line, false); err != nil {
 		t.Fatal(err)
@@ -357,13 +466,27 @@ func TestSpoolFiles(t *testing.T) {
 	}
 	lines := bytes.SplitAfter(recorded(t), []byte("\n"))
 	active := filepath.Join(cfg.SpoolDir, knownName)
-	write(t, active, append(bytes.Clone(lines[1]), lines[2][:40]...))
-	s := &spool{dir: cfg.SpoolDir, limit: 1 << 30, clock: func() time.Time { return now }}
+	s := spoolOf(cfg)
+	seal := func(line []byte) []byte {
+		b, err := s.seal(line, knownName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	one := seal(lines[1])
+	write(t, active, append(bytes.Clone(one), seal(lines[2])[:40]...))
 	if err := s.append(lines[3], false); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(active); err != nil || !bytes.Equal(b, append(bytes.Clone(lines[1]), lines[3]...)) {
-		t.Errorf("after a crash: %q, %v", b, err)
+	three, ok := []byte(nil), false
+	if b, err := os.ReadFile(active); err != nil {
+		t.Fatal(err)
+	} else if three, ok = bytes.CutPrefix(b, one); !ok {
+		t.Errorf("after a crash: %q", b)
+	}
+	if l, err := s.open(active, bytes.TrimSuffix(three, []byte("\n"))); err != nil || !bytes.Equal(append(l, '\n'), lines[3]) {
+		t.Errorf("after a crash: %q, %v", l, err)
 	}
 	s.size = rotateBytes
 	if err := os.Truncate(active, rotateBytes+1); err != nil {
@@ -378,7 +501,7 @@ func TestSpoolFiles(t *testing.T) {
 	if err != nil || len(old) != 1 {
 		t.Fatalf("put aside: %q, %v", old, err)
 	}
-	write(t, old[0], append(bytes.Clone(lines[1]), lines[3]...))
+	write(t, old[0], append(bytes.Clone(one), three...))
 	rec := poll(t, cfg, nil)
 	if got := len(rec.Drafts); got != 3 {
 		t.Errorf("%d drafts, want 3", got)
@@ -395,7 +518,7 @@ func TestSpoolFiles(t *testing.T) {
 // The suite over what was sent.
 func TestSuiteSpool(t *testing.T) {
 	cfg := listenConfig(t)
-	s := &spool{dir: cfg.SpoolDir, limit: 1 << 30, clock: func() time.Time { return now }}
+	s := spoolOf(cfg)
 	if err := os.MkdirAll(cfg.SpoolDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -410,6 +533,7 @@ func TestSuiteSpool(t *testing.T) {
 	collectortest.Run(t, collectortest.Suite{
 		Source: "kubernetes-audit/prod", Now: now, Planted: planted, Wants: []evidence.Kind{evidence.AccessAudit},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
+			w.Env.Seal = spooltest.Keyring("a")
 			c, err := New(cfg, w.Env)
 			if err != nil {
 				t.Fatal(err)

@@ -12,20 +12,27 @@ import (
 	"sync"
 	"time"
 
+	"evidenced/collectors"
+	sealed "evidenced/collectors/spool"
 	"evidenced/collectors/tail"
 )
 
 // spool keeps lines that were sent until they are durable evidence. It is a log
-// of our own making: lines are appended to an active file, which is put aside
-// when it is large, read by the tail like any other log, and deleted when the
-// cursor behind it is durable. Lines of senders that proved who they are and
-// of those that did not stand in files of their own.
+// of our own making: lines are sealed and appended to an active file, which is
+// put aside when it is large or was read, read by the tail like any other log,
+// and deleted when the cursor behind it is durable. Lines of senders that proved
+// who they are and of those that did not stand in files of their own.
 //
 // append is called by the listener, the rest by the reader.
 type spool struct {
-	dir   string
-	limit int64 // bytes that may wait
-	clock func() time.Time
+	dir    string
+	source string
+	keys   collectors.Sealer
+	limit  int64 // bytes that may wait
+	clock  func() time.Time
+
+	keyMu sync.Mutex
+	lines *sealed.Lines // made when first needed
 
 	mu      sync.Mutex
 	file    *os.File // the active one
@@ -68,6 +75,44 @@ func (s *spool) actives() []string {
 // nothing.
 func (s *spool) isOpen(path string) bool { return filepath.Base(path) == openName }
 
+// key makes the folder, which must be there, ready to seal and open lines.
+func (s *spool) key() (*sealed.Lines, error) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if s.lines == nil {
+		l, err := sealed.Open(s.dir, s.source, s.keys)
+		if err != nil {
+			return nil, err
+		}
+		s.lines = l
+	}
+	return s.lines, nil
+}
+
+// open opens a line of a stream.
+func (s *spool) open(path string, line []byte) ([]byte, error) {
+	keys, err := s.key()
+	if err != nil {
+		return nil, err
+	}
+	return keys.Open(filepath.Base(path), line)
+}
+
+// seal seals lines, each with its newline.
+func (s *spool) seal(lines []byte, stream string) (out []byte, err error) {
+	keys, err := s.key()
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(lines) {
+		if out, err = keys.Seal(out, stream, bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			return nil, err
+		}
+		out = append(out, '\n')
+	}
+	return out, nil
+}
+
 // append makes whole lines durable. After an error some of them may be there;
 // the sender sends all of them again.
 func (s *spool) append(lines []byte, open bool) error {
@@ -77,6 +122,10 @@ func (s *spool) append(lines []byte, open bool) error {
 		return nil
 	}
 	waiting, err := s.waiting()
+	if err != nil {
+		return err
+	}
+	lines, err = s.seal(lines, activeName(open))
 	if err != nil {
 		return err
 	}
@@ -134,7 +183,7 @@ func (s *spool) ready(name string) error {
 		return nil
 	}
 	if fi, err := os.Stat(path); err == nil && fi.Size() >= rotateBytes {
-		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, s.clock().UnixNano())); err != nil {
+		if err := s.rename(path); err != nil {
 			return err
 		}
 	}
@@ -142,9 +191,9 @@ func (s *spool) ready(name string) error {
 	if err != nil {
 		return err
 	}
-	size, err := wholeLines(f)
+	size, err := sealed.WholeLines(f)
 	if err == nil {
-		err = syncDir(s.dir)
+		err = sealed.SyncDir(s.dir)
 	}
 	if err != nil {
 		f.Close()
@@ -154,42 +203,33 @@ func (s *spool) ready(name string) error {
 	return nil
 }
 
-// wholeLines takes a half line off the end of a file, which a crash left and
-// nobody was told is durable, and returns the size that is left.
-func wholeLines(f *os.File) (int64, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	size := fi.Size()
-	buf := make([]byte, 64<<10)
-	for end := size; end > 0; {
-		from := max(0, end-int64(len(buf)))
-		b := buf[:end-from]
-		if _, err := f.ReadAt(b, from); err != nil {
-			return 0, err
+// rename puts an active file aside, under a name of its own; the caller holds
+// mu.
+func (s *spool) rename(path string) error {
+	for n := s.clock().UnixNano(); ; n++ {
+		aside := fmt.Sprintf("%s.%d", path, n)
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			return os.Rename(path, aside)
 		}
-		if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
-			keep := from + int64(i) + 1
-			if keep == size {
-				return size, nil
-			}
-			return keep, f.Truncate(keep)
-		}
-		end = from
 	}
-	if size == 0 {
-		return 0, nil
-	}
-	return 0, f.Truncate(0)
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// turn puts active files aside of which every line was taken, so that they can
+// be deleted: what is durable evidence is to be kept nowhere else.
+func (s *spool) turn(streams []*tail.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range streams {
+		if !st.Drained() {
+			continue
+		}
+		if s.file != nil && s.name == filepath.Base(st.Path) {
+			s.close()
+		}
+		if err := s.rename(st.Path); err != nil {
+			return // it is tried again
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // close ends the use of the active file; the caller holds mu or is alone.

@@ -134,14 +134,13 @@ func rotated(s string) bool {
 	return digits > 0
 }
 
-// look lists the files of a stream that have at least one whole line. heads
-// remembers first lines of files that did not change; begun finds the time of
-// a line that may be cut.
-func look(active string, heads map[string]*found, held *os.File, begun func([]byte) time.Time) ([]*found, []string, error) {
-	var notes []string
+// look lists the files of a stream that have at least one whole line, and the
+// compressed ones that should have and are damaged. heads remembers first lines
+// of files that did not change; begun finds the time of a line that may be cut.
+func look(active string, heads map[string]*found, held *os.File, begun func([]byte) time.Time) (whole, damaged []*found, notes []string, err error) {
 	names, err := os.ReadDir(filepath.Dir(active))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var fs []*found
 	for _, de := range names {
@@ -166,10 +165,17 @@ func look(active string, heads map[string]*found, held *os.File, begun func([]by
 	}
 	out := fs[:0]
 	for _, f := range fs {
-		if err := f.readHead(heads, begun); err != nil {
-			if f.active {
-				return nil, notes, err
+		err := f.readHead(heads, begun)
+		switch {
+		case err == nil:
+		case f.active:
+			return nil, nil, notes, err
+		case errors.Is(err, errDamaged):
+			if !f.beingPacked() {
+				damaged = append(damaged, f)
 			}
+			continue
+		default:
 			notes = append(notes, err.Error())
 			continue
 		}
@@ -186,7 +192,17 @@ func look(active string, heads map[string]*found, held *os.File, begun func([]by
 		}
 		return cmp.Or(a.first.Compare(b.first), a.mtime.Compare(b.mtime), cmp.Compare(a.path, b.path))
 	})
-	return out, notes, nil
+	return out, damaged, notes, nil
+}
+
+// errDamaged says that a compressed file does not even give its first line.
+var errDamaged = errors.New("the compressed file is damaged")
+
+// beingPacked reports whether what the file is made from is still there: it may
+// be half written.
+func (f *found) beingPacked() bool {
+	_, err := os.Lstat(strings.TrimSuffix(f.path, ".gz"))
+	return err == nil
 }
 
 func stat(path, active string) (*found, error) {
@@ -238,7 +254,7 @@ func (f *found) open() (io.Reader, io.Closer, error) {
 	z, err := gzip.NewReader(file)
 	if err != nil {
 		file.Close()
-		return nil, nil, fmt.Errorf("%s: %w", f.path, err)
+		return nil, nil, fmt.Errorf("%s: %w (%w)", f.path, errDamaged, err)
 	}
 	return z, file, nil
 }
@@ -256,15 +272,14 @@ func (f *found) readHead(heads map[string]*found, begun func([]byte) time.Time) 
 		return err
 	}
 	defer c.Close()
-	b := make([]byte, headBytes)
-	n, err := io.ReadFull(r, b)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return fmt.Errorf("%s: %w", f.path, err)
-	}
-	b = b[:n]
+	b, err := io.ReadAll(io.LimitReader(r, headBytes))
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		b = b[:i]
-	} else if n < headBytes {
+	} else if err != nil && f.gz {
+		return fmt.Errorf("%s: %w (%w)", f.path, errDamaged, err)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	} else if len(b) < headBytes {
 		return nil
 	}
 	f.head = hashHex(b)

@@ -27,12 +27,18 @@ import (
 	"time"
 )
 
-// Options are how a stream is read. All functions must be set.
+// Options are how a stream is read. All functions but Open must be set.
 type Options struct {
-	MaxLine int           // longest line in bytes; a longer one is noted and skipped
+	MaxLine int           // longest line in bytes as it stands in the file; a longer one is noted and skipped
 	Silence time.Duration // longest believable silence where one file ends and the next begins
 	// Time finds the time of a line, which may be cut; zero when it has none.
 	Time func(line []byte) time.Time
+	// Open makes a line out of what stands in the file; nil when they are the
+	// same. What does not open is lost.
+	Open func(line []byte) ([]byte, error)
+	// Final says that nobody writes to a rotated file any more, so that one that
+	// was read to its end is done with before the next one has begun.
+	Final bool
 	// Note is told what an operator should know, Partial what makes a look
 	// incomplete. Neither is ever told a line.
 	Note, Partial func(format string, args ...any)
@@ -64,6 +70,16 @@ type State struct {
 	Files []*Position `json:"files"`
 	At    time.Time   `json:"at,omitzero"` // time of the last line taken
 	Gap   string      `json:"gap,omitempty"`
+	// Damaged are the compressed files of which not even the first line can be
+	// read, so that each is a loss once.
+	Damaged []damage `json:"damaged,omitempty"`
+}
+
+// damage names a file without its content.
+type damage struct {
+	Dev  uint64 `json:"dev"`
+	Ino  uint64 `json:"ino"`
+	Size int64  `json:"size"`
 }
 
 // Line is one line that was not taken yet.
@@ -88,6 +104,14 @@ type Loss struct {
 
 // New makes a stream of the active file at path. It touches no file.
 func New(path string, opt Options) *Stream {
+	if open, begun := opt.Open, opt.Time; open != nil {
+		opt.Time = func(line []byte) time.Time {
+			if line, err := open(line); err == nil {
+				return begun(line)
+			}
+			return time.Time{} // cut, or not ours
+		}
+	}
 	return &Stream{Path: path, State: &State{}, opt: opt, heads: map[string]*found{}}
 }
 
@@ -106,7 +130,7 @@ func (s *Stream) Count() int { return len(s.files) }
 func (s *Stream) Refresh() error {
 	s.Stop()
 	s.hold()
-	files, told, err := look(s.Path, s.heads, s.held, s.opt.Time)
+	files, damaged, told, err := look(s.Path, s.heads, s.held, s.opt.Time)
 	for _, t := range told {
 		s.opt.Note("%s", t)
 	}
@@ -114,8 +138,28 @@ func (s *Stream) Refresh() error {
 		return err
 	}
 	s.match(files)
+	s.damaged(damaged)
 	s.files, s.now = files, 0
 	return nil
+}
+
+// damaged takes note of compressed files that cannot be read at all. One that
+// was last written before the newest line taken held nothing that is missing:
+// what it was compressed from had been read.
+func (s *Stream) damaged(files []*found) {
+	var known []damage
+	for _, f := range files {
+		d := damage{f.dev, f.ino, f.size}
+		known = append(known, d)
+		if slices.Contains(s.Damaged, d) {
+			continue
+		}
+		s.opt.Partial("%s: the compressed file is damaged and cannot be read", f.path)
+		if f.mtime.After(s.At) {
+			s.lose("a compressed file is damaged: none of its lines can be read")
+		}
+	}
+	s.Damaged = known
 }
 
 // hold keeps the active file open. A file without a name stays held until
@@ -301,6 +345,14 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 			s.advance(n, nil)
 		default:
 			f := s.files[s.now]
+			if s.opt.Open != nil {
+				if text, err = s.opt.Open(text); err != nil {
+					s.opt.Partial("%s, offset %d: %v", f.path, f.pos.Off, err)
+					s.lose(err.Error())
+					s.advance(n, s.raw(n))
+					continue
+				}
+			}
 			s.peek = &Line{Text: text, Place: Place{s.Path, f.head, f.pos.Off, n}}
 		}
 	}
@@ -358,6 +410,19 @@ func (s *Stream) Finished() []string {
 	return paths
 }
 
+// Drained reports whether the active file holds lines and each of them was
+// taken. A caller that owns the file can put it aside then.
+func (s *Stream) Drained() bool {
+	fi, err := os.Stat(s.Path)
+	if err != nil || fi.Size() == 0 {
+		return false
+	}
+	a := newFound(s.Path, fi, true)
+	return slices.ContainsFunc(s.files, func(f *found) bool {
+		return f.active && f.dev == a.dev && f.ino == a.ino && f.pos != nil && f.pos.Off == a.size
+	})
+}
+
 // Head is the hash of the first line of a file that Refresh found, as Place
 // holds it; empty for another path.
 func (s *Stream) Head(path string) string {
@@ -397,6 +462,7 @@ func (s *Stream) open() (bool, error) {
 		if err := skipTo(r, f.pos.Off); err != nil {
 			c.Close()
 			s.opt.Partial("%s: cannot go on at offset %d: %v", f.path, f.pos.Off, err)
+			s.giveUp(f)
 			continue
 		}
 		s.close, s.lines = c, newLineReader(r, f.pos.Off, s.opt.MaxLine, s.buf)
@@ -438,7 +504,7 @@ func (s *Stream) endFile() {
 
 // done closes a file that was read to its end when a newer one has begun.
 func (s *Stream) done(f *found) {
-	if s.now < len(s.files)-1 && !f.pos.Closed {
+	if (s.now < len(s.files)-1 || s.opt.Final && !f.active) && !f.pos.Closed {
 		f.pos.Closed = true
 		if f.pos.Cut != "" {
 			s.lose(f.pos.Cut)
@@ -456,7 +522,19 @@ func (s *Stream) broken(err error) {
 	s.opt.Partial("%s, offset %d: %s", f.path, f.pos.Off, why)
 	s.close.Close()
 	s.buf, s.lines, s.close = s.lines.buf, nil, nil
+	s.giveUp(f)
 	s.now++
+}
+
+// giveUp takes what is left of a damaged compressed file as lost. It is not
+// read again unless it grows: then it was still being written.
+func (s *Stream) giveUp(f *found) {
+	if !f.gz || f.pos.Packed == f.size {
+		return
+	}
+	f.pos.Packed = f.size
+	s.lose("a compressed file is damaged: the rest of its lines cannot be read")
+	s.done(f)
 }
 
 // advance moves the position of the current file behind n bytes. raw is the
@@ -505,5 +583,9 @@ func (s *Stream) Reread(ref Place) ([]byte, error) {
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b, []byte("\n")), nil
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	if s.opt.Open != nil {
+		return s.opt.Open(b)
+	}
+	return b, nil
 }

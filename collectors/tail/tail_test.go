@@ -28,6 +28,7 @@ type world struct {
 	path    string
 	s       *Stream
 	partial []string
+	once    bool // lines are not read again: there are many
 }
 
 func newWorld(t *testing.T) *world {
@@ -97,6 +98,9 @@ func (w *world) read() string {
 			out = append(out, "?")
 		} else {
 			out = append(out, fmt.Sprint(at.Unix()))
+		}
+		if w.once {
+			continue
 		}
 		if again, err := w.s.Reread(place); err != nil || string(again) != text {
 			w.t.Errorf("read again: %q, %v, want %q", again, err, text)

@@ -236,7 +236,7 @@ func (e *Engine) makeRunners() error {
 	for i := range e.o.Config.Sources {
 		sc := &e.o.Config.Sources[i]
 		log := e.o.Log.With("source", string(sc.Name))
-		c, err := sc.Collector(collectors.Env{Clock: e.o.Clock, Log: log, Mark: e.o.Config.Accounts.Mark})
+		c, err := sc.Collector(collectors.Env{Clock: e.o.Clock, Log: log, Mark: e.o.Config.Accounts.Mark, Seal: e.local.Store.Sealer()})
 		if err != nil {
 			return err
 		}
