@@ -144,7 +144,7 @@ func (s *server) collector(t testing.TB, cfg Config) *Collector {
 	t.Helper()
 	cfg.URL, cfg.TokenFile = s.URL, filepath.Join(t.TempDir(), "token")
 	write(t, cfg.TokenFile, "t0ken\n")
-	c, err := build(cfg, collectors.Env{Source: "vault/prod", Clock: s.now}, func(o *fetch.Options) { o.Retries = -1 })
+	c, err := build(cfg, collectors.Env{Seal: keyring, Source: "vault/prod", Clock: s.now}, func(o *fetch.Options) { o.Retries = -1 })
 	if err != nil {
 		t.Fatal(err)
 	}

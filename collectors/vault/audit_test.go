@@ -23,7 +23,7 @@ var later = time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)
 
 func fileCollector(t testing.TB, cfg Config, now time.Time) *Collector {
 	t.Helper()
-	c, err := New(cfg, collectors.Env{Source: "vault/prod", Clock: func() time.Time { return now }})
+	c, err := New(cfg, collectors.Env{Seal: keyring, Source: "vault/prod", Clock: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func BenchmarkAudit(b *testing.B) {
 	b.SetBytes(fi.Size())
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := New(Config{AuditFiles: []string{path}}, collectors.Env{Source: "vault/prod"})
+		c, err := New(Config{AuditFiles: []string{path}}, collectors.Env{Seal: keyring, Source: "vault/prod"})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/spool/spooltest"
 )
 
 // gen writes audit lines as a server would: hashes under a device's salt,
@@ -28,7 +29,7 @@ func newGen() *gen {
 
 func (g *gen) now() time.Time { return g.t }
 
-func collectorsEnv() collectors.Env { return collectors.Env{Source: "vault/prod"} }
+func collectorsEnv() collectors.Env { return collectors.Env{Seal: keyring, Source: "vault/prod"} }
 
 type obj = map[string]any
 
@@ -191,3 +192,6 @@ func add(t testing.TB, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// keyring seals the spools of these tests.
+const keyring = spooltest.Keyring("vault")

@@ -70,7 +70,7 @@ func TestRealTransit(t *testing.T) {
 	}
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, full+"\n")
-	c, err := build(Config{URL: url, TokenFile: token}, collectors.Env{Source: "vault/prod"}, func(o *fetch.Options) { o.Retries = -1 })
+	c, err := build(Config{URL: url, TokenFile: token}, collectors.Env{Seal: keyring, Source: "vault/prod"}, func(o *fetch.Options) { o.Retries = -1 })
 	if err != nil {
 		t.Fatal(err)
 	}

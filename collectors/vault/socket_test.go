@@ -45,7 +45,7 @@ func spooled(t testing.TB, cfg Config, lines string) {
 	if err := cfg.check(); err != nil {
 		t.Fatal(err)
 	}
-	s := newSpool(cfg.SpoolDir, cfg.SpoolMax, func() time.Time { return later })
+	s := newSpool(cfg.SpoolDir, "vault/prod", keyring, cfg.SpoolMax, func() time.Time { return later })
 	if _, err := s.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestSpoolBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := newGen()
-	sp := newSpool(cfg.SpoolDir, cfg.SpoolMax, func() time.Time { return later })
+	sp := newSpool(cfg.SpoolDir, "vault/prod", keyring, cfg.SpoolMax, func() time.Time { return later })
 	if _, err := sp.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestSpoolBounds(t *testing.T) {
 			}
 			n += fi.Size()
 		}
-		return n, len(names)
+		return n, len(names) - 1 // the key
 	}
 	n, files := size()
 	if n > cfg.SpoolMax || n < cfg.SpoolMax/2 || files < 4 {
@@ -573,7 +573,7 @@ func FuzzMark(f *testing.F) {
 }
 
 func BenchmarkSpool(b *testing.B) {
-	sp := newSpool(b.TempDir(), 1<<40, time.Now)
+	sp := newSpool(filepath.Join(b.TempDir(), "spool"), "vault/prod", keyring, 1<<40, time.Now)
 	if _, err := sp.open(); err != nil {
 		b.Fatal(err)
 	}
@@ -637,8 +637,8 @@ func TestCutUnion(t *testing.T) {
 	if marked < 50 || marked > 90 {
 		t.Errorf("%d of 150 records stand on the socket", marked)
 	}
-	if names, err := os.ReadDir(uncut.SpoolDir); err != nil || len(names) != 1 {
-		t.Errorf("%d spool files are left, %v", len(names), err)
+	if names, err := os.ReadDir(uncut.SpoolDir); err != nil || len(names) != 2 { // the active one, and the key
+		t.Errorf("%d spool files are left, %v", len(names)-1, err)
 	}
 	for _, batch := range []int{1, 7} {
 		for fail := 1; fail <= len(want)+2; fail += 6 {

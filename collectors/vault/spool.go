@@ -14,23 +14,30 @@ import (
 	"sync/atomic"
 	"time"
 
+	"evidenced/collectors"
+	sealed "evidenced/collectors/spool"
 	"evidenced/evidence/problem"
 )
 
 // spool keeps the lines that came over the socket until they were read and
 // what was made of them is durable. It is a folder of files that the tail
 // reads as it reads a device's own: the active one and its elder siblings, each
-// of which begins with a mark that holds its number. Numbers only grow. It never holds more than max bytes;
-// what does not fit is dropped and counted, and a mark says so where it is
-// missing.
+// of which begins with a mark that holds its number. Numbers only grow. It never
+// holds more than max bytes; what does not fit is dropped and counted, and a mark
+// says so where it is missing. Lines and marks stand sealed.
 //
 // Marks are lines of ours. They begin with a byte that no audit line begins
 // with, and no line that came over the socket may begin with it.
 type spool struct {
 	dir     string
+	source  string
+	keys    collectors.Sealer
 	max     int64 // bytes of all files
 	segment int64 // bytes after which a new file is begun
 	clock   func() time.Time
+
+	keyMu  sync.Mutex
+	sealed *sealed.Lines // made when first needed
 
 	mu    sync.Mutex
 	f     *os.File // the active file; nil until the first write
@@ -38,6 +45,7 @@ type spool struct {
 	total int64    // of all files
 	last  int64    // number of the newest file
 	now   int64    // of the active one
+	buf   []byte   // a line, sealed
 
 	// What was dropped since the last mark. These are counted without the
 	// lock: whoever reads the socket must not wait for a disk.
@@ -58,8 +66,31 @@ type mark struct {
 	Long    string    `json:"long,omitempty"`    // a line that was too long to keep
 }
 
-func newSpool(dir string, max int64, clock func() time.Time) *spool {
-	return &spool{dir: dir, max: max, segment: min(max/8, 64<<20), clock: clock}
+func newSpool(dir, source string, keys collectors.Sealer, max int64, clock func() time.Time) *spool {
+	return &spool{dir: dir, source: source, keys: keys, max: max, segment: min(max/8, 64<<20), clock: clock}
+}
+
+// key makes the folder, which must be there, ready to seal and open lines.
+func (s *spool) key() (*sealed.Lines, error) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if s.sealed == nil {
+		l, err := sealed.Open(s.dir, s.source, s.keys)
+		if err != nil {
+			return nil, err
+		}
+		s.sealed = l
+	}
+	return s.sealed, nil
+}
+
+// opened opens a line as it stands in a file.
+func (s *spool) opened(line []byte) ([]byte, error) {
+	keys, err := s.key()
+	if err != nil {
+		return nil, err
+	}
+	return keys.Open(spoolFile, line)
 }
 
 func (s *spool) path() string { return filepath.Join(s.dir, spoolFile) }
@@ -77,6 +108,9 @@ func (s *spool) open() (old bool, err error) {
 		return false, problem.Wrap(problem.Config, err, "look at the spool folder")
 	case fi.Mode().Perm()&0o077 != 0:
 		return false, problem.New(problem.Config, "others may use the spool folder %s (mode %04o)", s.dir, fi.Mode().Perm()).WithHint("chmod 0700 it")
+	}
+	if _, err := s.key(); err != nil {
+		return false, err
 	}
 	if err := s.count(); err != nil {
 		return false, err
@@ -112,27 +146,18 @@ func (s *spool) endLine() error {
 		return err
 	}
 	defer f.Close()
-	b := make([]byte, 64<<10)
+	b := make([]byte, 2*markRoom) // a mark, sealed
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
 		return err
 	}
-	s.last = max(s.last+1, segment(b[:n]))
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
+	first, _, _ := bytes.Cut(b[:n], []byte("\n"))
+	if first, err = s.opened(first); err == nil {
+		s.last = max(s.last, segment(first)-1)
 	}
-	for at := end; at > 0; {
-		n := min(int64(len(b)), at)
-		at -= n
-		if _, err := f.ReadAt(b[:n], at); err != nil {
-			return err
-		}
-		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
-			return f.Truncate(at + int64(i) + 1)
-		}
-	}
-	return f.Truncate(0)
+	s.last++
+	_, err = sealed.WholeLines(f)
+	return err
 }
 
 func (s *spool) elder(number int64) string { return fmt.Sprintf("%s.%019d", s.path(), number) }
@@ -184,7 +209,7 @@ func (s *spool) count() error {
 func (s *spool) write(line []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.room(int64(len(line)) + 1 + markRoom) {
+	if !s.room(int64(sealed.Grown(len(line))) + 1 + markRoom) {
 		s.drop(len(line), fmt.Sprintf("the spool was full (%d bytes)", s.max))
 		return
 	}
@@ -197,8 +222,8 @@ func (s *spool) write(line []byte) {
 	}
 }
 
-// markRoom is what a mark may need.
-const markRoom = 1 << 10
+// markRoom is what a mark may need, sealed.
+const markRoom = 2 << 10
 
 // room reports whether n bytes fit. The lock is held.
 func (s *spool) room(n int64) bool { return s.total+n <= s.max }
@@ -256,14 +281,30 @@ func (s *spool) putMark(m mark) error {
 	return s.put(append(bytes.Clone(markBegin), b...))
 }
 
+// aside makes an elder sibling of the active file. The lock is held.
+func (s *spool) aside() error {
+	err := s.f.Close()
+	s.f = nil
+	return errors.Join(err, os.Rename(s.path(), s.elder(s.now)))
+}
+
+// turn puts the active file aside when every line of it was taken, so that it
+// can be deleted: what is durable evidence is to be kept nowhere else.
+func (s *spool) turn(read interface{ Drained() bool }) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.f == nil || !read.Drained() {
+		return nil
+	}
+	return s.aside()
+}
+
 // put appends a line to the active file, after beginning one where there is
 // none or it is long enough. A line stands whole or not at all. The lock is
 // held.
 func (s *spool) put(line []byte) error {
 	if s.f != nil && s.size >= s.segment {
-		err := s.f.Close()
-		s.f = nil
-		if err = errors.Join(err, os.Rename(s.path(), s.elder(s.now))); err != nil {
+		if err := s.aside(); err != nil {
 			return err
 		}
 	}
@@ -292,7 +333,16 @@ func (s *spool) put(line []byte) error {
 }
 
 func (s *spool) append(line []byte) error {
-	n, err := s.f.Write(append(line[:len(line):len(line)], '\n'))
+	keys, err := s.key()
+	if err != nil {
+		return err
+	}
+	s.buf, err = keys.Seal(s.buf[:0], spoolFile, line)
+	if err != nil {
+		return err
+	}
+	s.buf = append(s.buf, '\n')
+	n, err := s.f.Write(s.buf)
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, s.f.Truncate(s.size))

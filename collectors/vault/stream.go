@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	sealed "evidenced/collectors/spool"
 	"evidenced/collectors/tail"
 )
 
@@ -45,13 +46,11 @@ type lineRef = tail.Place
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *stream {
-	begun := firstTime
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.add, Partial: c.notes.partial}
 	if c.spool != nil && path == c.spool.path() {
-		begun = segmentTime
+		o.MaxLine, o.Time, o.Open, o.Final = sealed.Grown(c.cfg.MaxLine), segmentTime, c.spool.opened, true
 	}
-	return &stream{prefix: []byte(c.cfg.Prefix), notes: c.notes, Stream: tail.New(path, tail.Options{
-		MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: begun, Note: c.notes.add, Partial: c.notes.partial,
-	})}
+	return &stream{prefix: []byte(c.cfg.Prefix), notes: c.notes, Stream: tail.New(path, o)}
 }
 
 // firstTime finds the time of a line that may be cut.
@@ -76,6 +75,9 @@ func (s *stream) use(st *streamState) {
 func (s *stream) refresh() error {
 	s.peek = nil
 	if s.spool != nil {
+		if _, err := s.spool.key(); err != nil {
+			return err // its lines would count as lost
+		}
 		// While it looks, none of the files may be renamed.
 		s.spool.mu.Lock()
 		defer s.spool.mu.Unlock()

@@ -39,6 +39,7 @@ func suiteOf(t *testing.T, cfg Config, s collectortest.Suite) collectortest.Suit
 		if w.URL != "" {
 			cfg.URL, cfg.TokenFile = w.URL, w.TokenFile
 		}
+		w.Env.Seal = keyring
 		c, err := build(cfg, w.Env, func(o *fetch.Options) {
 			o.Sleep, o.Timeout, o.MaxBody = w.Sleep, w.Timeout, w.MaxBody
 		})

@@ -100,7 +100,7 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 		maker: &maker{source: env.Source, authority: path.Base(string(env.Source)), mark: env.Mark, clock: env.Clock},
 	}
 	if cfg.Listen != "" {
-		c.spool = newSpool(cfg.SpoolDir, cfg.SpoolMax, env.Clock)
+		c.spool = newSpool(cfg.SpoolDir, string(env.Source), env.Seal, cfg.SpoolMax, env.Clock)
 	}
 	if cfg.URL != "" {
 		var err error
@@ -532,6 +532,9 @@ func (r *run) free(st joinState) {
 			if !needed[s.Head(path)] && s.spool.remove(path) != nil {
 				r.c.notes.add("a file of the spool that was read cannot be deleted")
 			}
+		}
+		if r.c.recv != nil && s.spool.turn(s) != nil {
+			r.c.notes.add("the spool's file cannot be put aside")
 		}
 	}
 }
