@@ -27,7 +27,7 @@ type expectation struct {
 var expectations = []expectation{
 	{stage: Commit, either: true, steps: []Step{StepProposed, StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the request that brought it and who approved it"},
 	{stage: Commit, either: true, steps: []Step{StepRan, StepChecked, StepReported}, kinds: []evidence.Kind{evidence.PipelineRun}, what: "the pipeline that ran on it"},
-	{stage: Commit, forward: true, steps: []Step{StepBuilt, StepSynced, StepRunBy, StepDeclared, StepReleased, StepProposed}, kinds: []evidence.Kind{evidence.ArtifactImage, evidence.DeploySync, evidence.DeployState}, what: "an image built from it or a deployment of it"},
+	{stage: Commit, forward: true, steps: []Step{StepBuilt, StepSynced, StepRunBy, StepDeclared, StepReleased, StepProposed, StepContained}, kinds: []evidence.Kind{evidence.ArtifactImage, evidence.DeploySync, evidence.DeployState}, what: "an image built from it or a deployment of it"},
 	{stage: Change, either: true, steps: []Step{StepReviews}, kinds: []evidence.Kind{evidence.ChangeReview}, what: "its reviews", unless: reviewsRead},
 	{stage: Change, forward: true, steps: []Step{StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the commit it landed as", unless: notMerged},
 	{stage: Image, either: true, steps: []Step{StepScanned}, kinds: []evidence.Kind{evidence.ArtifactScan}, what: "a scan of it", unless: isIndex},

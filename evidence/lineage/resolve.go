@@ -22,6 +22,8 @@ type Wanted struct {
 	Number  bool
 	Exact   evidence.Ref // a whole reference; zero when it was not one
 	guesses []guess
+	name    string   // without the word that says what it is
+	only    []string // schemes that word stands for; nil: any
 }
 
 // guess is a reference without its authority.
@@ -34,6 +36,7 @@ type guess struct {
 const maxWanted = 2048
 
 var (
+	shortID  = regexp.MustCompile(`^(sha256:)?([0-9a-f]{7,63})$`)
 	objectID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 	digestID = regexp.MustCompile(`^(?:.*@)?(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
 	number   = regexp.MustCompile(`^(?:record )?#?([0-9]{1,18})$`)
@@ -54,7 +57,8 @@ var words = map[string][]string{
 }
 
 // Parse reads what somebody typed: a reference as records show it, a record's
-// number, a commit's full id, a digest, or the name of a thing, with a word
+// number, a commit's id or a digest, whole or the first seven digits of it or
+// more, or the name of a thing, with a word
 // before or after it that says what it is ("tenant-7/web app").
 func Parse(text string) (Wanted, error) {
 	w := Wanted{Text: strings.TrimSpace(text)}
@@ -85,7 +89,7 @@ func Parse(text string) (Wanted, error) {
 		return w, nil
 	}
 	w.guess()
-	if len(w.guesses) == 0 {
+	if short := shortID.MatchString(w.name) && (w.only == nil || slices.Contains(w.only, "commit") || slices.Contains(w.only, "image")); len(w.guesses) == 0 && !short {
 		return w, fmt.Errorf("%q names nothing that a chain passes", w.Text)
 	}
 	return w, nil
@@ -104,6 +108,7 @@ func (w *Wanted) guess() {
 	if name == "" {
 		return
 	}
+	w.name, w.only = name, schemes
 	add := func(scheme, name string, bare bool) {
 		g := guess{scheme, name, bare}
 		kind, _, object := strings.Cut(scheme, ":")
@@ -220,7 +225,10 @@ func Resolve(ctx context.Context, r evidence.Reader, w Wanted, at time.Time) ([]
 	if len(found) > 0 {
 		return found, nil
 	}
-	return appsNamed(ctx, r, w, at)
+	if found, err = appsNamed(ctx, r, w, at); err != nil || len(found) > 0 {
+		return found, err
+	}
+	return shortIDs(ctx, r, w, at)
 }
 
 // sameAs reports whether a reference is of something that was found already: a

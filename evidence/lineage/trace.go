@@ -63,46 +63,47 @@ type Step string
 
 // The steps.
 const (
-	StepSame      Step = "is"          // the thing by name, and one that bears the name
-	StepProposed  Step = "proposed in" // commit, change
-	StepReviewed  Step = "reviewed in" // commit, review
-	StepReviews   Step = "reviews"     // review, change
-	StepLanded    Step = "landed as"   // change, commit
-	StepPushed    Step = "pushed in"   // commit, audit line
-	StepRan       Step = "ran"         // commit, change or pipeline, pipeline
-	StepChecked   Step = "checked by"  // commit or pipeline, check
-	StepReported  Step = "reported in" // commit or pipeline, report
-	StepNamed     Step = "names"       // pipeline or report, image or tag
-	StepReleased  Step = "released as" // commit or pipeline, release
-	StepBuilt     Step = "built into"  // commit, image
-	StepChild     Step = "holds"       // index of images, image
-	StepTagged    Step = "tagged"      // image, tag
-	StepScanned   Step = "scanned"     // image, scan
-	StepDescribed Step = "described"   // image, bill of materials
-	StepSigned    Step = "signed"      // image, signature
-	StepSynced    Step = "synced"      // commit or image, sync
-	StepDeployed  Step = "deployed to" // sync, application
-	StepRunBy     Step = "run by"      // commit, image or tag, application, workload or pod
-	StepDeclared  Step = "declared in" // commit, application that does not run it
-	StepMade      Step = "made"        // application or workload, workload or pod
-	StepOn        Step = "runs on"     // pod, node
-	StepAs        Step = "runs as"     // workload or pod, account
-	StepGiven     Step = "is given"    // workload or pod, copy
-	StepFilled    Step = "filled by"   // copy, secret sync or certificate
-	StepFetches   Step = "fetches"     // secret sync, secret
-	StepThrough   Step = "through"     // secret sync, store; store, role
-	StepRead      Step = "read in"     // secret or account, access
-	StepDenied    Step = "denied in"   // secret or account, access
-	StepTouched   Step = "touched in"  // the same, neither read nor denied; copy, pod, image ..., audit line
-	StepAsked     Step = "asked by"    // certificate, its request
-	StepIssued    Step = "issued by"   // certificate or request, issuer
-	StepServes    Step = "serves"      // certificate, host
-	StepShown     Step = "showed"      // host, probe
-	StepHolds     Step = "has"         // namespace, application, backup or schedule
-	StepBackedUp  Step = "made backup" // schedule, backup
-	StepKept      Step = "kept at"     // schedule or backup, location
-	StepRestored  Step = "restored as" // backup or schedule, restore
-	StepTested    Step = "tested in"   // restore, test
+	StepSame      Step = "is"           // the thing by name, and one that bears the name
+	StepProposed  Step = "proposed in"  // commit, change
+	StepReviewed  Step = "reviewed in"  // commit, review
+	StepReviews   Step = "reviews"      // review, change
+	StepLanded    Step = "landed as"    // change, commit
+	StepPushed    Step = "pushed in"    // commit, audit line
+	StepContained Step = "contained in" // commit, a later one that was deployed; found going forward alone
+	StepRan       Step = "ran"          // commit, change or pipeline, pipeline
+	StepChecked   Step = "checked by"   // commit or pipeline, check
+	StepReported  Step = "reported in"  // commit or pipeline, report
+	StepNamed     Step = "names"        // pipeline or report, image or tag
+	StepReleased  Step = "released as"  // commit or pipeline, release
+	StepBuilt     Step = "built into"   // commit, image
+	StepChild     Step = "holds"        // index of images, image
+	StepTagged    Step = "tagged"       // image, tag
+	StepScanned   Step = "scanned"      // image, scan
+	StepDescribed Step = "described"    // image, bill of materials
+	StepSigned    Step = "signed"       // image, signature
+	StepSynced    Step = "synced"       // commit or image, sync
+	StepDeployed  Step = "deployed to"  // sync, application
+	StepRunBy     Step = "run by"       // commit, image or tag, application, workload or pod
+	StepDeclared  Step = "declared in"  // commit, application that does not run it
+	StepMade      Step = "made"         // application or workload, workload or pod
+	StepOn        Step = "runs on"      // pod, node
+	StepAs        Step = "runs as"      // workload or pod, account
+	StepGiven     Step = "is given"     // workload or pod, copy
+	StepFilled    Step = "filled by"    // copy, secret sync or certificate
+	StepFetches   Step = "fetches"      // secret sync, secret
+	StepThrough   Step = "through"      // secret sync, store; store, role
+	StepRead      Step = "read in"      // secret or account, access
+	StepDenied    Step = "denied in"    // secret or account, access
+	StepTouched   Step = "touched in"   // the same, neither read nor denied; copy, pod, image ..., audit line
+	StepAsked     Step = "asked by"     // certificate, its request
+	StepIssued    Step = "issued by"    // certificate or request, issuer
+	StepServes    Step = "serves"       // certificate, host
+	StepShown     Step = "showed"       // host, probe
+	StepHolds     Step = "has"          // namespace, application, backup or schedule
+	StepBackedUp  Step = "made backup"  // schedule, backup
+	StepKept      Step = "kept at"      // schedule or backup, location
+	StepRestored  Step = "restored as"  // backup or schedule, restore
+	StepTested    Step = "tested in"    // restore, test
 )
 
 // Proof says what a link rests on.
@@ -113,6 +114,7 @@ const (
 	BySource Proof = "source"  // the platform's own word on its own things
 	ByClaim  Proof = "claimed" // a label or note that whoever made the thing wrote
 	ByName   Proof = "name"    // a name that may be given to something else: a tag, a host
+	ByOrder  Proof = "order"   // both landed on one branch, this one later: so long as it was not rewritten
 )
 
 // Cause is one record that makes a link, and the field of it that does.

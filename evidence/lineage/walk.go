@@ -84,6 +84,7 @@ type visited struct {
 	end
 	records []uint64 // about it
 	links   []*link
+	looked  bool // for later commits that contain it
 }
 
 // link is all edges of one step between two ends.
@@ -470,6 +471,11 @@ func (w *walker) run(ctx context.Context, start end, forward bool) (map[string]*
 		v, err := w.visit(ctx, from.end)
 		if err != nil {
 			return nil, err
+		}
+		if forward {
+			if err := w.contained(ctx, v); err != nil {
+				return nil, err
+			}
 		}
 		for _, l := range v.links {
 			to, ok := l.other(k.id, forward)

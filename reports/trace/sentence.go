@@ -47,6 +47,9 @@ func (a *Answer) speak() {
 	if by := a.approved(); by != "" {
 		a.Sentence += " " + by
 	}
+	if in := a.containedIn(); in != "" {
+		a.Sentence += " " + in
+	}
 	switch n := len(a.Missing); {
 	case n == 1:
 		a.Sentence += " 1 link is missing: " + a.missing(&a.Missing[0]) + "."
@@ -56,6 +59,29 @@ func (a *Answer) speak() {
 	if len(a.Limits) > 0 {
 		a.Sentence += " The trace is cut: " + strings.Join(a.Limits, "; ") + "."
 	}
+}
+
+// containedIn says that what runs is not the commit asked for but a later one
+// that contains it.
+func (a *Answer) containedIn() string {
+	n, first, weak := 0, "", false
+	for _, l := range a.Links {
+		if l.Step != lineage.StepContained {
+			continue
+		}
+		if n++; n == 1 {
+			first, weak = a.item(l.To).Title, l.Proof == lineage.ByOrder
+		}
+	}
+	switch {
+	case n == 0:
+		return ""
+	case weak:
+		return "It was deployed under no id of its own: " + first + " landed on its branch later and contains it unless that was rewritten."
+	case n == 1:
+		return "It was deployed under no id of its own, contained in " + first + "."
+	}
+	return fmt.Sprintf("It was deployed under no id of its own, contained in %s and %s.", first, reports.Count(n-1, "later commit"))
 }
 
 func (a *Answer) when() string {

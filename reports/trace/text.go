@@ -92,6 +92,8 @@ func (p *printer) item(a *Answer, it *Item, links []*lineage.Link) {
 			text += " (claimed)"
 		case lineage.ByName:
 			text += " (by name)"
+		case lineage.ByOrder:
+			text += " (it landed later on the same branch)"
 		}
 		p.para(strings.Repeat(" ", stageWidth+3)+"- ", p.style.Dim, text+a.spans(l.Spans)+": "+because(l))
 	}
