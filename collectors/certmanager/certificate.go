@@ -49,13 +49,13 @@ var errTooLarge = errors.New("the facts are larger than a record can be")
 // declaredFacts reads a Certificate; mails are addresses among its names.
 func declaredFacts(o *kube.Object, authority string, in *certificate) (f evidence.CertDeclaredFacts, mails []string) {
 	ref, st := in.Spec.IssuerRef.withDefaults(), &in.Status
-	ready := st.Conditions.of("Ready")
+	ready := st.Conditions.Of("Ready")
 	f = evidence.CertDeclaredFacts{
 		Cluster: authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Secret: in.Spec.SecretName, IssuerKind: ref.Kind, IssuerName: ref.Name, IssuerGroup: ref.Group,
-		NotBefore: deref(st.NotBefore), NotAfter: deref(st.NotAfter), RenewalAt: deref(st.RenewalTime),
-		Ready: ready.Status, Reason: word(ready.Reason), Issuing: st.Conditions.is("Issuing"),
-		LastFailure: deref(st.LastFailureTime), IsCA: in.Spec.IsCA, ResourceVersion: o.ResourceVersion,
+		NotBefore: kube.Time(st.NotBefore), NotAfter: kube.Time(st.NotAfter), RenewalAt: kube.Time(st.RenewalTime),
+		Ready: ready.Status, Reason: word(ready.Reason), Issuing: st.Conditions.Is("Issuing"),
+		LastFailure: kube.Time(st.LastFailureTime), IsCA: in.Spec.IsCA, ResourceVersion: o.ResourceVersion,
 	}
 	f.Names, mails = names([]string{in.Spec.CommonName}, in.Spec.DNSNames, in.Spec.IPAddresses, in.Spec.URIs)
 	if st.Revision != nil {

@@ -3,7 +3,6 @@ package certmanager
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,10 +20,9 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
 )
-
-var update = flag.Bool("update", false, "write the golden file anew")
 
 var now = time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC)
 
@@ -104,19 +102,7 @@ func TestGolden(t *testing.T) {
 		}
 		got.Write(append(b, '\n'))
 	}
-	golden := filepath.Join("testdata", "objects.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got.String()); d != "" {
-		t.Errorf("drafts (-want +got):\n%s", d)
-	}
+	evidencetest.Golden(t, "objects.golden", got.Bytes())
 }
 
 func facts[T any](t testing.TB, d evidence.Draft) T {

@@ -37,7 +37,7 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 }
 
 func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssuerFacts {
-	ready := in.Status.Conditions.of("Ready")
+	ready := in.Status.Conditions.Of("Ready")
 	f := evidence.CertIssuerFacts{
 		Cluster: authority, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Type: "unknown",
 		Ready: ready.Status, Reason: word(ready.Reason), ResourceVersion: o.ResourceVersion,

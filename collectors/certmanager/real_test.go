@@ -16,11 +16,7 @@ import (
 	"evidenced/evidence"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	kubetest.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 // The recorded objects are taken by cert-manager's own definitions on a real
 // API server, and come back as the same facts.

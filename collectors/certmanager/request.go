@@ -70,7 +70,7 @@ func readRequest(o *kube.Object, authority string, in *request) *asked {
 		Cluster: authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Certificate: o.Annotations[annotationName], IssuerKind: ref.Kind, IssuerName: ref.Name, IssuerGroup: ref.Group,
 		Requester: -1, Account: serviceAccount(in.Spec.Username),
-		FailedAt: deref(in.Status.FailureTime), CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
+		FailedAt: kube.Time(in.Status.FailureTime), CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
 	}}
 	// A revision that is no number is left out: no fact follows from it.
 	if n, err := strconv.ParseInt(o.Annotations[annotationRevision], 10, 64); err == nil && n > 0 {
@@ -84,13 +84,13 @@ func readRequest(o *kube.Object, authority string, in *request) *asked {
 
 // outcome reads the conditions. Denied is final, even beside Approved, which
 // the API forbids.
-func (a *asked) outcome(cs conditions) {
-	f, ready, approved, denied := &a.facts, cs.of("Ready"), cs.of("Approved"), cs.of("Denied")
+func (a *asked) outcome(cs kube.Conditions) {
+	f, ready, approved, denied := &a.facts, cs.Of("Ready"), cs.Of("Approved"), cs.Of("Denied")
 	switch {
 	case denied.Status == "True":
 		f.Approval, f.ApprovalReason = "denied", word(denied.Reason)
 	case approved.Status == "True":
-		f.Approval, f.ApprovalReason, f.ApprovedAt = "approved", word(approved.Reason), approved.at()
+		f.Approval, f.ApprovalReason, f.ApprovedAt = "approved", word(approved.Reason), approved.At()
 	default:
 		f.Approval = "waiting"
 	}
@@ -98,10 +98,10 @@ func (a *asked) outcome(cs conditions) {
 	switch {
 	case f.Approval == "denied":
 		f.Status = "denied"
-	case cs.is("InvalidRequest"):
-		f.Status, f.Reason = "invalid", word(cs.of("InvalidRequest").Reason)
+	case cs.Is("InvalidRequest"):
+		f.Status, f.Reason = "invalid", word(cs.Of("InvalidRequest").Reason)
 	case ready.Status == "True":
-		f.Status, f.IssuedAt = "issued", ready.at()
+		f.Status, f.IssuedAt = "issued", ready.At()
 	case ready.Reason == "Failed", !f.FailedAt.IsZero():
 		f.Status = "failed"
 	default:

@@ -1,9 +1,9 @@
 package certmanager
 
 import (
-	"cmp"
-	"slices"
 	"time"
+
+	"evidenced/collectors/kube"
 )
 
 // The parts of cert-manager's resources that are read, of the groups
@@ -17,42 +17,6 @@ type issuerRef struct {
 	Name  string `json:"name"`
 	Kind  string `json:"kind"`
 	Group string `json:"group"`
-}
-
-type condition struct {
-	Type               string     `json:"type"`
-	Status             string     `json:"status"`
-	Reason             string     `json:"reason"`
-	LastTransitionTime *time.Time `json:"lastTransitionTime"`
-}
-
-// at returns when the condition last changed; zero when it does not say.
-func (c condition) at() time.Time { return deref(c.LastTransitionTime) }
-
-type conditions []condition
-
-// of returns the condition of a type. The API allows one of each; of several
-// that contradict each other the newest counts.
-func (cs conditions) of(kind string) condition {
-	var found []condition
-	for _, c := range cs {
-		if c.Type == kind {
-			found = append(found, c)
-		}
-	}
-	if len(found) == 0 {
-		return condition{}
-	}
-	return slices.MaxFunc(found, func(a, b condition) int { return cmp.Compare(a.at().UnixNano(), b.at().UnixNano()) })
-}
-
-func (cs conditions) is(kind string) bool { return cs.of(kind).Status == "True" }
-
-func deref(t *time.Time) time.Time {
-	if t == nil || t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 type certificate struct {
@@ -71,13 +35,13 @@ type certificate struct {
 		RevisionHistoryLimit *int64 `json:"revisionHistoryLimit"`
 	} `json:"spec"`
 	Status struct {
-		Conditions             conditions `json:"conditions"`
-		NotBefore              *time.Time `json:"notBefore"`
-		NotAfter               *time.Time `json:"notAfter"`
-		RenewalTime            *time.Time `json:"renewalTime"`
-		Revision               *int64     `json:"revision"`
-		LastFailureTime        *time.Time `json:"lastFailureTime"`
-		FailedIssuanceAttempts *int64     `json:"failedIssuanceAttempts"`
+		Conditions             kube.Conditions `json:"conditions"`
+		NotBefore              *time.Time      `json:"notBefore"`
+		NotAfter               *time.Time      `json:"notAfter"`
+		RenewalTime            *time.Time      `json:"renewalTime"`
+		Revision               *int64          `json:"revision"`
+		LastFailureTime        *time.Time      `json:"lastFailureTime"`
+		FailedIssuanceAttempts *int64          `json:"failedIssuanceAttempts"`
 	} `json:"status"`
 }
 
@@ -89,9 +53,9 @@ type request struct {
 		Extra     map[string][]string `json:"extra"`
 	} `json:"spec"`
 	Status struct {
-		Conditions  conditions `json:"conditions"`
-		Certificate []byte     `json:"certificate"` // PEM
-		FailureTime *time.Time `json:"failureTime"`
+		Conditions  kube.Conditions `json:"conditions"`
+		Certificate []byte          `json:"certificate"` // PEM
+		FailureTime *time.Time      `json:"failureTime"`
 	} `json:"status"`
 }
 
@@ -124,7 +88,7 @@ type issuer struct {
 		SelfSigned *struct{} `json:"selfSigned"`
 	} `json:"spec"`
 	Status struct {
-		Conditions conditions `json:"conditions"`
+		Conditions kube.Conditions `json:"conditions"`
 		ACME       *struct {
 			LastRegisteredEmail string `json:"lastRegisteredEmail"`
 		} `json:"acme"`

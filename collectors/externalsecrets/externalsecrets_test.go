@@ -3,7 +3,6 @@ package externalsecrets
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,10 +20,9 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
 )
-
-var update = flag.Bool("update", false, "write the golden file anew")
 
 var now = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
 
@@ -121,19 +119,7 @@ func TestGolden(t *testing.T) {
 		}
 		got.Write(append(b, '\n'))
 	}
-	golden := filepath.Join("testdata", "objects.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got.String()); d != "" {
-		t.Errorf("drafts (-want +got):\n%s", d)
-	}
+	evidencetest.Golden(t, "objects.golden", got.Bytes())
 }
 
 // What people write into these objects in clear is nowhere in a draft, not

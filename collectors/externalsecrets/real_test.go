@@ -14,11 +14,7 @@ import (
 	"evidenced/evidence"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	kubetest.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 // The recorded objects are taken by the operator's own definitions on a real
 // API server, and come back with the same facts and links.

@@ -80,7 +80,7 @@ func withoutLogins(d *evidence.Draft) {
 }
 
 func (r *reader) readStore(o *kube.Object, authority string, in *secretStore) (evidence.SecretStoreFacts, provider, error) {
-	ready := in.Status.Conditions.of("Ready")
+	ready := in.Status.Conditions.Of("Ready")
 	f := evidence.SecretStoreFacts{
 		Cluster: authority, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Provider: "unknown", Conditions: len(in.Spec.Conditions),

@@ -101,12 +101,12 @@ const (
 )
 
 func base(o *kube.Object, authority string, st *status) evidence.SecretSyncFacts {
-	ready := st.Conditions.of("Ready")
+	ready := st.Conditions.Of("Ready")
 	return evidence.SecretSyncFacts{
 		Cluster: authority, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Interval: defaultInterval, Policy: defaultPolicy,
-		Ready: ready.Status, Reason: word(ready.Reason), ReadySince: ready.at(),
-		RefreshedAt: deref(st.RefreshTime), SyncedVersion: word(st.SyncedResourceVersion), ResourceVersion: o.ResourceVersion,
+		Ready: ready.Status, Reason: word(ready.Reason), ReadySince: ready.At(),
+		RefreshedAt: kube.Time(st.RefreshTime), SyncedVersion: word(st.SyncedResourceVersion), ResourceVersion: o.ResourceVersion,
 	}
 }
 

@@ -1,10 +1,10 @@
 package externalsecrets
 
 import (
-	"cmp"
 	"encoding/json"
-	"slices"
 	"time"
+
+	"evidenced/collectors/kube"
 )
 
 // The parts of the operator's resources that are read, of the versions
@@ -12,38 +12,6 @@ import (
 // PushSecret (https://external-secrets.io/latest/api/spec/). They are written
 // down here because the operator's own module brings every provider's client
 // with it. What is not named here stays in the raw bytes.
-
-type condition struct {
-	Type               string     `json:"type"`
-	Status             string     `json:"status"`
-	Reason             string     `json:"reason"`
-	LastTransitionTime *time.Time `json:"lastTransitionTime"`
-}
-
-func (c condition) at() time.Time { return deref(c.LastTransitionTime) }
-
-type conditions []condition
-
-// of returns the condition of a type; of several the newest.
-func (cs conditions) of(kind string) condition {
-	var found []condition
-	for _, c := range cs {
-		if c.Type == kind {
-			found = append(found, c)
-		}
-	}
-	if len(found) == 0 {
-		return condition{}
-	}
-	return slices.MaxFunc(found, func(a, b condition) int { return cmp.Compare(a.at().UnixNano(), b.at().UnixNano()) })
-}
-
-func deref(t *time.Time) time.Time {
-	if t == nil || t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC()
-}
 
 type storeRef struct {
 	Name string `json:"name"`
@@ -92,9 +60,9 @@ type externalSecret struct {
 }
 
 type status struct {
-	RefreshTime           *time.Time `json:"refreshTime"`
-	SyncedResourceVersion string     `json:"syncedResourceVersion"`
-	Conditions            conditions `json:"conditions"`
+	RefreshTime           *time.Time      `json:"refreshTime"`
+	SyncedResourceVersion string          `json:"syncedResourceVersion"`
+	Conditions            kube.Conditions `json:"conditions"`
 	Binding               struct {
 		Name string `json:"name"`
 	} `json:"binding"`
@@ -132,7 +100,7 @@ type secretStore struct {
 		} `json:"conditions"`
 	} `json:"spec"`
 	Status struct {
-		Conditions conditions `json:"conditions"`
+		Conditions kube.Conditions `json:"conditions"`
 	} `json:"status"`
 }
 

@@ -12,11 +12,7 @@ import (
 	"evidenced/evidence"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	kubetest.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 // applications are Argo CD's, as a collector of one line would read them.
 func applications() Resource {

@@ -29,7 +29,7 @@ type Collector struct {
 	api     *client // nil without a server
 	maker   *maker
 	keeper  *keeper
-	notes   *notes
+	notes   *tail.Notes
 	streams map[string]*tail.Stream
 	spool   *spool // nil without a listener
 
@@ -58,7 +58,7 @@ func build(cfg Config, env collectors.Env, tune func(*fetch.Options)) (*Collecto
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Collector{cfg: cfg, env: env, notes: &notes{}, streams: map[string]*tail.Stream{}, tick: time.Second, batch: commitDrafts}
+	c := &Collector{cfg: cfg, env: env, notes: &tail.Notes{}, streams: map[string]*tail.Stream{}, tick: time.Second, batch: commitDrafts}
 	authority := path.Base(string(env.Source))
 	c.keeper = newKeeper(cfg, func(name string) bool {
 		if env.Mark == nil {
@@ -206,7 +206,7 @@ func (c *Collector) begin(resume []byte, s collectors.Sink) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.notes.flush()
+	c.notes.Flush()
 	r := &run{c: c, sink: s, cur: cur, at: c.env.Clock(), events: map[*tail.Stream]*line{}}
 	r.cover = &tail.Cover{CoverState: &cur.CoverState, Kinds: kinds, Probing: c.api != nil, Limit: c.cfg.ProbeLimit, Gaps: r.openGaps, Instants: c.spool != nil}
 	if c.api != nil {
@@ -215,7 +215,7 @@ func (c *Collector) begin(resume []byte, s collectors.Sink) (*run, error) {
 	if paths, err := tail.Expand(c.cfg.AuditFiles); err == nil && len(paths) > 1 && r.cover.Probing {
 		// A probe turns up in the file of the one server that answered it.
 		r.cover.Probing = false
-		c.notes.add("several files match audit_files: give each API server a source of its own, or coverage is only reconstructed")
+		c.notes.Add("several files match audit_files: give each API server a source of its own, or coverage is only reconstructed")
 	}
 	return r, nil
 }
@@ -279,7 +279,7 @@ const askAgain = time.Second
 // stay with the wrong tenant for good, and the log keeps it meanwhile.
 func (r *run) read(ctx context.Context) error {
 	if r.c.api != nil && r.c.api.namespaces == nil {
-		r.c.notes.partial("the log is not read before the namespaces are known: their labels say whose an event is")
+		r.c.notes.Partial("the log is not read before the namespaces are known: their labels say whose an event is")
 		return nil
 	}
 	if err := r.open(); err != nil {
@@ -335,11 +335,11 @@ func (r *run) open() error {
 				return problem.Wrap(problem.Source, err, "read audit file %s", p).
 					WithHint("give the daemon read permission on the file and its folder")
 			}
-			c.notes.partial("%s: %v", p, err)
+			c.notes.Partial("%s: %v", p, err)
 			continue
 		}
 		if s.Count() == 0 && c.spool == nil {
-			c.notes.add("%s: no audit line yet", p)
+			c.notes.Add("%s: no audit line yet", p)
 		}
 		r.streams = append(r.streams, s)
 	}
@@ -348,7 +348,7 @@ func (r *run) open() error {
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *tail.Stream {
-	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.add, Partial: c.notes.partial}
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.Add, Partial: c.notes.Partial}
 	if c.spool != nil {
 		o.MaxLine, o.Final = sealed.Grown(c.cfg.MaxLine), true
 		o.Open = func(line []byte) ([]byte, error) { return c.spool.open(path, line) }
@@ -382,7 +382,7 @@ func (c *Collector) paths() ([]string, error) {
 		return nil, problem.Wrap(problem.Config, err, "audit_files")
 	}
 	if len(paths) == 0 {
-		c.notes.partial("no audit file matches audit_files")
+		c.notes.Partial("no audit file matches audit_files")
 	}
 	return paths, nil
 }
@@ -428,7 +428,7 @@ func (r *run) decode(s *tail.Stream, t *tail.Line) *line {
 	e, err := parse(t.Text)
 	if err != nil {
 		path, off := s.Where()
-		r.c.notes.partial("%s, offset %d, %d bytes: %v", path, off, t.Place.N, err)
+		r.c.notes.Partial("%s, offset %d, %d bytes: %v", path, off, t.Place.N, err)
 		s.Skip()
 		return nil
 	}
@@ -459,13 +459,13 @@ func (r *run) consume(ctx context.Context, s *tail.Stream, l *line) error {
 	r.cover.Line([]byte(l.e.AuditID), at, lost)
 	switch {
 	case err != nil:
-		c.notes.partial("%s, offset %d: %v", path, off, err)
+		c.notes.Partial("%s, offset %d: %v", path, off, err)
 		return nil
 	case !kept:
 		return nil
 	}
 	if l.e.secretContent() {
-		c.notes.add("an event of %s carried the content of a secret: it was not kept, but the API server writes it; let its audit policy log secrets and tokens at level Metadata", at.Format(time.DateOnly))
+		c.notes.Add("an event of %s carried the content of a secret: it was not kept, but the API server writes it; let its audit policy log secrets and tokens at level Metadata", at.Format(time.DateOnly))
 	}
 	if err := r.sink.Emit(ctx, d); err != nil {
 		return err
@@ -499,7 +499,7 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	if c.spool != nil {
 		var ok bool
 		if lost, refused, ok = c.spool.refusals(); ok {
-			c.notes.partial("%d batches were refused (spool full, too large or not readable): the API server may have dropped them", refused)
+			c.notes.Partial("%d batches were refused (spool full, too large or not readable): the API server may have dropped them", refused)
 			r.cover.Lose(lost)
 		}
 	}
@@ -507,9 +507,9 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	o := evidence.Observation{At: now, Window: r.window, Total: -1}
 	o.Seen, o.Probe = r.cover.Commit(now, caughtUp)
 	for _, n := range c.keeper.flush() {
-		c.notes.add("%s", n)
+		c.notes.Add("%s", n)
 	}
-	o.Notes, o.Incomplete = c.notes.flush()
+	o.Notes, o.Incomplete = c.notes.Flush()
 	if r.broken != nil && caughtUp {
 		o.Incomplete = join(o.Incomplete, "the API could not be asked: "+r.broken.Error())
 	}

@@ -3,9 +3,7 @@ package kubernetes
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,12 +11,10 @@ import (
 
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var seen = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
 
@@ -110,19 +106,7 @@ func TestDrafts(t *testing.T) {
 			t.Errorf("%s: removed %q", f.Name, d.Removed)
 		}
 	}
-	golden := filepath.Join("testdata", "drafts.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got.String()); d != "" {
-		t.Errorf("drafts (-want +got):\n%s", d)
-	}
+	evidencetest.Golden(t, "drafts.golden", got.Bytes())
 }
 
 func TestRunningDigest(t *testing.T) {

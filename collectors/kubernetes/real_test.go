@@ -16,11 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	kubetest.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 // given are what the server says of an object and a file cannot: they are left
 // out of the comparison.

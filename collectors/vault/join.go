@@ -172,7 +172,7 @@ func (j *join) spare() *entry {
 // push lets a request wait; w holds what is known of it besides the line.
 func (j *join) push(l *line, id, device, era string, w *waiting, emit func(*pair) error) error {
 	for len(j.wait) >= maxWaiting || j.bytes+len(l.text) > maxWaitBytes && len(j.wait) > 0 {
-		j.notes.add("more requests wait for their response than are kept: the oldest were recorded without it")
+		j.notes.Add("more requests wait for their response than are kept: the oldest were recorded without it")
 		if err := j.expireOldest(emit); err != nil {
 			return err
 		}
@@ -231,7 +231,7 @@ func (j *join) expireOldest(emit func(*pair) error) error {
 	w := j.queue.Front().Value.(*waiting)
 	j.drop(w.id)
 	if w.e == nil {
-		j.notes.partial("request %s waited for its response in a file that is gone; it was not recorded", w.id)
+		j.notes.Partial("request %s waited for its response in a file that is gone; it was not recorded", w.id)
 		return nil
 	}
 	if a := w.alt; a != nil {

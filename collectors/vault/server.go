@@ -49,11 +49,11 @@ func (r *run) health(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.c.notes.partial("%s: %v", evidence.SecretServer, err)
+		r.c.notes.Partial("%s: %v", evidence.SecretServer, err)
 		return nil
 	}
 	if f.Sealed {
-		r.c.notes.add("the server is sealed: it answers nobody until it is unsealed")
+		r.c.notes.Add("the server is sealed: it answers nobody until it is unsealed")
 	}
 	w := r.walk(now, st.Asked)
 	subject := w.m.ref("server", "vault")
@@ -73,11 +73,11 @@ func (r *run) lifetime(me self) {
 	left := me.expires.Sub(r.c.env.Clock())
 	switch {
 	case slices.Contains(me.policies, "root"):
-		r.c.notes.add("our own token is a root token: give us one with the policy of deploy/access/vault")
+		r.c.notes.Add("our own token is a root token: give us one with the policy of deploy/access/vault")
 	case me.endless():
-		r.c.notes.add("our own token never ends: give us one that does, renewed by an agent")
+		r.c.notes.Add("our own token never ends: give us one that does, renewed by an agent")
 	case !me.expires.IsZero() && left < endsSoon:
-		r.c.notes.add("our own token ends at %s", me.expires.Format(time.RFC3339))
+		r.c.notes.Add("our own token ends at %s", me.expires.Format(time.RFC3339))
 	}
 }
 

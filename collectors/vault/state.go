@@ -77,7 +77,7 @@ func (r *run) stateIfDue(ctx context.Context) error {
 	kinds := w.done(stateKinds, r.c.cfg.StateEvery)
 	if len(kinds) == 0 && !r.c.tails() {
 		r.c.retry.next(now, false, r.c.cfg.StateEvery)
-		return problem.New(problem.Source, "no state could be read: %s", strings.Join(r.c.notes.why, "; ")).
+		return problem.New(problem.Source, "no state could be read: %s", r.c.notes.Why()).
 			WithHint("check url, token_file and the policy of deploy/access/vault")
 	}
 	r.c.retry.next(now, len(kinds) == len(stateKinds), r.c.cfg.StateEvery)
@@ -170,7 +170,7 @@ func (w *walk) needs(kind evidence.Kind) error {
 // miss notes that a list could not be read in full: nothing of its kind ends.
 func (w *walk) miss(kind evidence.Kind, err error) {
 	w.failed[kind] = true
-	w.r.c.notes.partial("%s: %v", kind, err)
+	w.r.c.notes.Partial("%s: %v", kind, err)
 }
 
 // sinkError is an error of the sink: the run is over.
@@ -289,7 +289,7 @@ func (w *walk) devices(ctx context.Context, ns *nsState) error {
 		}
 		subject := w.m.ref("device", f.Path)
 		if f.LogRaw {
-			w.r.c.notes.add("audit device %s writes values in clear (log_raw)", f.Path)
+			w.r.c.notes.Add("audit device %s writes values in clear (log_raw)", f.Path)
 		}
 		if err := w.emit(ctx, evidence.SecretDevice, subject, &f, func(d *evidence.Draft) { d.Scope = append(w.scope(ns), subject) }); err != nil {
 			return err
@@ -307,7 +307,7 @@ func (w *walk) era(ctx context.Context, ns *nsState, path string) (string, error
 	h, err := w.api.in(ns.name).Sys().AuditHashWithContext(ctx, path, eraProbe)
 	switch err = describe(err, "sys/audit-hash"); {
 	case problem.Is(err, problem.Credential):
-		w.r.c.notes.add("salt era of audit device %s is not known: %v", path, err)
+		w.r.c.notes.Add("salt era of audit device %s is not known: %v", path, err)
 		return "", nil
 	case err != nil:
 		return "", err
@@ -396,14 +396,14 @@ func (w *walk) policies(ctx context.Context, ns *nsState) error {
 			text = asString(data["policy"])
 			if f.Rules, err = parsePolicy(text); err != nil {
 				f.Rules, f.Unparsed = nil, true
-				w.r.c.notes.add("policy %s cannot be read, what it opens is unknown: %v", f.Name, err)
+				w.r.c.notes.Add("policy %s cannot be read, what it opens is unknown: %v", f.Name, err)
 			}
 		}
 		sum := sha256.Sum256([]byte(text))
 		f.SHA256 = hex.EncodeToString(sum[:])
 		ns.policies[name] = f.Rules
 		if len(f.Rules) > 1000 {
-			w.r.c.notes.add("policy %s has %d rules: 1000 are kept in the facts, all in the text", f.Name, len(f.Rules))
+			w.r.c.notes.Add("policy %s has %d rules: 1000 are kept in the facts, all in the text", f.Name, len(f.Rules))
 			f.Rules = f.Rules[:1000]
 		}
 		subject := w.m.ref("policy", joinPath(ns.name, f.Name))

@@ -46,7 +46,7 @@ type lineRef = tail.Place
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *stream {
-	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.add, Partial: c.notes.partial}
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.Add, Partial: c.notes.Partial}
 	if c.spool != nil && path == c.spool.path() {
 		o.MaxLine, o.Time, o.Open, o.Final = sealed.Grown(c.cfg.MaxLine), segmentTime, c.spool.opened, true
 	}
@@ -112,17 +112,17 @@ func (s *stream) next(ctx context.Context) (*line, error) {
 func (s *stream) mark(text []byte) {
 	var m mark
 	if err := json.Unmarshal(text, &m); err != nil {
-		s.notes.partial("%s: a mark of the spool cannot be read", s.device)
+		s.notes.Partial("%s: a mark of the spool cannot be read", s.device)
 		return
 	}
 	switch {
 	case m.Lost != "":
-		s.notes.partial("%s: %s", s.device, m.Lost)
+		s.notes.Partial("%s: %s", s.device, m.Lost)
 		if s.Gap == "" {
 			s.Gap = m.Lost
 		}
 	case m.Long != "":
-		s.notes.partial("%s: %s", s.device, m.Long)
+		s.notes.Partial("%s: %s", s.device, m.Long)
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *stream) decode(l *tail.Line) {
 	e := s.spare()
 	if err := e.decode(body); err != nil {
 		path, off := s.Where()
-		s.notes.partial("%s, offset %d, %d bytes: %v", path, off, l.Place.N, err)
+		s.notes.Partial("%s, offset %d, %d bytes: %v", path, off, l.Place.N, err)
 		s.Skip()
 		return
 	}
@@ -163,7 +163,7 @@ func (s *stream) take() {
 		s.state.Era = cut(clean(l.e.req.id), 8)
 	}
 	if l.raw {
-		s.notes.add("%s: a line of %d bytes at %s shows values in clear (log_raw?); it was not kept",
+		s.notes.Add("%s: a line of %d bytes at %s shows values in clear (log_raw?); it was not kept",
 			s.device, l.ref.N, l.at.Format(time.RFC3339Nano))
 	}
 }

@@ -211,7 +211,7 @@ func (c *Collector) begin(resume []byte, s collectors.Sink) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.notes.flush()
+	c.notes.Flush()
 	r := &run{c: c, sink: s, cur: cur, at: c.env.Clock()}
 	r.cover = &tail.Cover{CoverState: &cur.CoverState, Kinds: auditKinds, Probing: c.api != nil, Limit: c.cfg.ProbeLimit, Gaps: r.openGaps}
 	if c.api != nil {
@@ -290,7 +290,7 @@ func (r *run) read(ctx context.Context) error {
 	}
 	if r.c.recv != nil {
 		if n := r.c.recv.refused.Swap(0); n > 0 {
-			r.c.notes.add("%d connections to the socket were refused: peers that are not listed, or too many at once", n)
+			r.c.notes.Add("%d connections to the socket were refused: peers that are not listed, or too many at once", n)
 		}
 		r.c.spool.flush()
 	}
@@ -339,7 +339,7 @@ func (r *run) open() error {
 		}
 	}
 	if len(paths) == 0 {
-		c.notes.partial("no audit file matches audit_files")
+		c.notes.Partial("no audit file matches audit_files")
 	}
 	if r.join == nil || r.join.streams != len(paths) {
 		r.rejoin(len(paths))
@@ -364,7 +364,7 @@ func (r *run) open() error {
 		s.Watch = !r.cur.Probe.Last.IsZero()
 		if err := s.refresh(); err != nil {
 			if p == socket && errors.Is(err, fs.ErrNotExist) {
-				c.notes.add("the spool of the socket does not exist yet")
+				c.notes.Add("the spool of the socket does not exist yet")
 				s.stop()
 				continue
 			}
@@ -372,12 +372,12 @@ func (r *run) open() error {
 				return problem.Wrap(problem.Source, err, "read audit file %s", p).
 					WithHint("give the daemon read permission on the file and its folder (mode=0640 and a group on the audit device)")
 			}
-			c.notes.partial("%s: %v", p, err)
+			c.notes.Partial("%s: %v", p, err)
 			s.stop()
 			continue
 		}
 		if s.Count() == 0 {
-			c.notes.add("%s: no audit line yet", p)
+			c.notes.Add("%s: no audit line yet", p)
 		}
 		r.streams = append(r.streams, s)
 	}
@@ -439,7 +439,7 @@ func (r *run) consume(ctx context.Context, l *line) error {
 		r.cover.Line(l.e.req.id, l.at, l.lost)
 	} else if l.lost != nil {
 		// The log is covered by what the files say; a socket only adds to it.
-		r.c.notes.add("%s: %s", s.device, l.lost.Cause)
+		r.c.notes.Add("%s: %s", s.device, l.lost.Cause)
 	}
 	kept, err := r.join.add(l, s.device, s.state.Era, r.emitter(ctx))
 	if err != nil {
@@ -489,7 +489,7 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	o := evidence.Observation{At: now, Window: r.window, Total: -1}
 	o.Seen, o.Probe = r.cover.Commit(now, caughtUp)
 	o.Seen = append(o.Seen, r.seen...)
-	o.Notes, o.Incomplete = r.c.notes.flush()
+	o.Notes, o.Incomplete = r.c.notes.Flush()
 	if r.broken != nil && caughtUp {
 		o.Incomplete = joinText(o.Incomplete, "the API could not be asked: "+r.broken.Error())
 	}
@@ -530,11 +530,11 @@ func (r *run) free(st joinState) {
 		}
 		for _, path := range s.Finished() {
 			if !needed[s.Head(path)] && s.spool.remove(path) != nil {
-				r.c.notes.add("a file of the spool that was read cannot be deleted")
+				r.c.notes.Add("a file of the spool that was read cannot be deleted")
 			}
 		}
 		if r.c.recv != nil && s.spool.turn(s) != nil {
-			r.c.notes.add("the spool's file cannot be put aside")
+			r.c.notes.Add("the spool's file cannot be put aside")
 		}
 	}
 }

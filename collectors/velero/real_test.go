@@ -12,11 +12,7 @@ import (
 	"evidenced/evidence"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	kubetest.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 // drill is a cluster with Velero's own resource definitions, in which a test
 // plays what Velero and its users write.

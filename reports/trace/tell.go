@@ -24,8 +24,8 @@ func (b *builder) item(ctx context.Context, n *lineage.Node) (Item, error) {
 	for _, seq := range n.Records {
 		rec := b.t.Records[seq]
 		tell, ok := tellers[rec.Kind]
-		if !ok || len(rec.Facts) == 0 {
-			continue
+		if !ok || len(rec.Facts) == 0 || rec.Op == evidence.OpEnd {
+			continue // an end tells its reason alone
 		}
 		said := telling{ctx: ctx, b: b, rec: &rec, it: &it}
 		tell(&said)

@@ -43,7 +43,7 @@ func tellTrace(ctx context.Context, c *call) error {
 	wanted, err := lineage.Parse(p.Ref)
 	if err != nil {
 		return problem.Wrap(problem.Usage, err, "cannot trace").
-			WithHint("name a full commit id, a digest, an application, pod, namespace or host, a secret's path, a record's number or a reference as records show it; evidenced who tells what a person did")
+			WithHint("name a commit id, a digest, an application, pod, namespace or host, a secret's path, a record's number or a reference as records show it; evidenced who tells what a person did")
 	}
 	if wanted.Number && p.Tenant == "" {
 		return problem.New(problem.Usage, "a record's number means something in one log alone").WithHint("give --tenant")

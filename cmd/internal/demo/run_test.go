@@ -47,6 +47,7 @@ func TestDemonstration(t *testing.T) {
 	defer e.Close()
 	t.Run("pack", func(t *testing.T) { checkDemoPack(t, s) })
 	t.Run("ran", func(t *testing.T) { checkDemoRan(t, e, s) })
+	t.Run("traces", func(t *testing.T) { checkDemoTraces(t, e, s) })
 	t.Run("verify", func(t *testing.T) { checkDemoLogs(t, e) })
 	t.Run("findings", func(t *testing.T) { checkDemoFindings(t, e, s) })
 	t.Run("names", func(t *testing.T) { checkNoNames(t, e, dir, logs.Bytes()) })

@@ -62,8 +62,17 @@ func build() (string, error) {
 	return dir, nil
 }
 
-// Clean removes the program that Start built, if it did. TestMain calls it
-// when the tests are over.
+// Main runs the tests of a package and removes the program that Start built, if
+// it did. It returns the code to exit with:
+//
+//	func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
+func Main(m *testing.M) int {
+	defer Clean()
+	return m.Run()
+}
+
+// Clean removes the program that Start built, if it did, for packages whose
+// tests have a main of their own.
 func Clean() {
 	if program.dir != "" {
 		os.RemoveAll(program.dir)

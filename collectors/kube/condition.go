@@ -1,0 +1,44 @@
+package kube
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Condition is one condition of an object's status as the API conventions have
+// it (https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md).
+// Its message is left out: it may quote anything.
+type Condition struct {
+	Type               string     `json:"type"`
+	Status             string     `json:"status"`
+	Reason             string     `json:"reason"`
+	LastTransitionTime *time.Time `json:"lastTransitionTime"`
+}
+
+// At returns when the condition last changed, UTC; zero when it does not say.
+func (c Condition) At() time.Time { return Time(c.LastTransitionTime) }
+
+// Conditions are those of one object.
+type Conditions []Condition
+
+// Of returns the condition of a type, the zero one when there is none. The API
+// allows one of each; of several that contradict each other the newest counts.
+func (cs Conditions) Of(kind string) Condition {
+	found := slices.DeleteFunc(slices.Clone(cs), func(c Condition) bool { return c.Type != kind })
+	if len(found) == 0 {
+		return Condition{}
+	}
+	return slices.MaxFunc(found, func(a, b Condition) int { return cmp.Compare(a.At().UnixNano(), b.At().UnixNano()) })
+}
+
+// Is reports whether the condition of a type is true.
+func (cs Conditions) Is(kind string) bool { return cs.Of(kind).Status == "True" }
+
+// Time returns a time that an object may leave out, UTC; zero when it does.
+func Time(t *time.Time) time.Time {
+	if t == nil || t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
