@@ -247,7 +247,7 @@ type SecretStoreFacts struct {
 // RotationFacts are the facts of secret.rotation.
 type RotationFacts struct {
 	Path            string    `json:"path"`
-	Type            string    `json:"type"` // database-static-role, transit-key, pki-issuer, barrier-key, kv
+	Type            string    `json:"type"` // database-static-role, ldap-static-role, aws-static-role, transit-key, pki-issuer, barrier-key, kv
 	Namespace       string    `json:"namespace,omitempty"`
 	Version         int64     `json:"version,omitempty"`
 	LastRotated     time.Time `json:"last_rotated,omitzero"`

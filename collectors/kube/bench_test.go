@@ -83,7 +83,7 @@ func BenchmarkWatchEvent(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := f.event(b.Context(), e, evidence.Request{}, func(context.Context, message) error { return nil }); err != nil {
+		if err := f.event(b.Context(), e, worldBegin, evidence.Request{}, func(context.Context, message) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -225,7 +225,7 @@ func (f *feed) pageOnce(ctx context.Context, path string, q url.Values, d delive
 	var own error
 	head, err := decodeList(body, f.x.maxObj, func(raw []byte) error {
 		n++
-		own = f.deliver(ctx, d, message{f: f, what: seen}, raw, req, true)
+		own = f.deliver(ctx, d, message{f: f, what: seen, at: f.clock().UTC()}, raw, req, true)
 		return own
 	})
 	if err != nil && own == nil && ctx.Err() == nil && !refusal(err) {
@@ -239,7 +239,6 @@ func (f *feed) pageOnce(ctx context.Context, path string, q url.Values, d delive
 
 // deliver parses one object and hands it over in m.
 func (f *feed) deliver(ctx context.Context, d deliver, m message, raw []byte, req evidence.Request, fromList bool) error {
-	m.at = f.clock().UTC()
 	if m.obj, m.err = f.parse(raw, m.at, req); m.err != nil {
 		m.what, m.obj = unreadable, nil
 		return d(ctx, m)
@@ -298,7 +297,6 @@ func (f *feed) watch(ctx context.Context, d deliver) error {
 	}
 	defer body.Close()
 	since := f.clock() // nothing was read
-	held := func() bool { return f.clock().Sub(since) > maxHeld }
 	if err := d(ctx, message{f: f, what: opened, at: since.UTC()}); err != nil {
 		return err
 	}
@@ -308,10 +306,10 @@ func (f *feed) watch(ctx context.Context, d deliver) error {
 		if err := f.relistAll(ctx, d); err != nil {
 			return err
 		}
-		if held() {
+		ready := f.clock()
+		if ready.Sub(since) > maxHeld {
 			return nil
 		}
-		ready := f.clock()
 		select {
 		case <-f.again.wake:
 			since = f.clock()
@@ -325,11 +323,8 @@ func (f *feed) watch(ctx context.Context, d deliver) error {
 			if since = f.clock(); since.Sub(ready) > f.x.silent {
 				return nil // nobody can have waited that long: the whole process stood still
 			}
-			if err := f.event(ctx, e.event, req, d); err != nil {
+			if err := f.event(ctx, e.event, since.UTC(), req, d); err != nil {
 				return err
-			}
-			if held() {
-				return nil
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -388,7 +383,7 @@ func (f *feed) catchUp(ctx context.Context, d deliver) error {
 		if err != nil {
 			return err
 		}
-		if err := f.event(ctx, e, req, d); err != nil {
+		if err := f.event(ctx, e, f.clock().UTC(), req, d); err != nil {
 			return err
 		}
 	}
@@ -420,7 +415,8 @@ func (f *feed) read(ctx context.Context, body io.Reader) <-chan eventOrErr {
 	return events
 }
 
-func (f *feed) event(ctx context.Context, e event, req evidence.Request, d deliver) error {
+// event takes an event that was read at the instant.
+func (f *feed) event(ctx context.Context, e event, at time.Time, req evidence.Request, d deliver) error {
 	switch e.Type {
 	case "BOOKMARK":
 		rv, err := position(e.Object)
@@ -429,7 +425,7 @@ func (f *feed) event(ctx context.Context, e event, req evidence.Request, d deliv
 		}
 		f.pass(rv)
 		f.rv, f.behind = rv, false
-		return d(ctx, message{f: f, what: moved, at: f.clock().UTC(), rv: rv})
+		return d(ctx, message{f: f, what: moved, at: at, rv: rv})
 	case "ERROR":
 		return f.ended(e.Object)
 	case "ADDED", "MODIFIED", "DELETED":
@@ -438,12 +434,12 @@ func (f *feed) event(ctx context.Context, e event, req evidence.Request, d deliv
 			return problem.New(problem.Source, "the watch cannot be read: %v", err)
 		}
 		f.rv = rv
-		m := message{f: f, what: seen, rv: rv, behind: f.behind}
+		m := message{f: f, what: seen, at: at, rv: rv, behind: f.behind}
 		switch {
 		case e.Type == "DELETED":
 			m.what = deleted
 		case f.stale(e.Object, rv):
-			m.what, m.at = moved, f.clock().UTC()
+			m.what = moved
 			return d(ctx, m)
 		}
 		return f.deliver(ctx, d, m, e.Object, req, false)

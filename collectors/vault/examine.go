@@ -173,7 +173,10 @@ func (c *Collector) mountNeeds(secret, auth []mountInfo) (needs []need) {
 		}
 	}
 	for _, m := range secret {
-		at := map[string][2]string{"database": {"static-roles", "static-roles"}, "transit": {"keys", "keys"}, "pki": {"issuers", "issuer"}}[m.kind]
+		at := map[string][2]string{"transit": {"keys", "keys"}, "pki": {"issuers", "issuer"}}[m.kind]
+		if e, ok := staticEngines[m.kind]; ok {
+			at = [2]string{e.roles, e.roles}
+		}
 		if m.kind == "kv" && m.version == "2" && c.cfg.KVMetadata {
 			at = [2]string{"metadata", "metadata"}
 		}
@@ -229,7 +232,7 @@ func risksOf(secret, auth []mountInfo) []risk {
 	for _, m := range secret {
 		for _, sub := range map[string][]string{
 			"database": {"creds/", "static-creds/"}, "transit": {"decrypt/", "export/encryption-key/"}, "pki": {"issue/"},
-			"kv": {"data/"}, "aws": {"creds/"}, "gcp": {"key/"}, "azure": {"creds/"}, "ssh": {"issue/"}, "totp": {"code/"},
+			"kv": {"data/"}, "aws": {"creds/", "static-creds/"}, "ldap": {"creds/", "static-cred/"}, "openldap": {"creds/", "static-cred/"}, "gcp": {"key/"}, "azure": {"creds/"}, "ssh": {"issue/"}, "totp": {"code/"},
 		}[m.kind] {
 			if m.kind == "kv" && m.version != "2" {
 				sub = ""

@@ -80,9 +80,10 @@ func (w *walk) rotations(ctx context.Context, ns *nsState) error {
 		mt, _ := data[name].(map[string]any)
 		opts, _ := mt["options"].(map[string]any)
 		mount := strings.Trim(name, "/")
-		read := map[string]func(context.Context, *nsState, string) error{
-			"database": w.staticRoles, "transit": w.transitKeys, "pki": w.issuers,
-		}[asString(mt["type"])]
+		read := map[string]func(context.Context, *nsState, string) error{"transit": w.transitKeys, "pki": w.issuers}[asString(mt["type"])]
+		if e, ok := staticEngines[asString(mt["type"])]; ok {
+			read = func(ctx context.Context, ns *nsState, mount string) error { return w.staticRoles(ctx, ns, mount, e) }
+		}
 		if w.r.c.cfg.KVMetadata && asString(mt["type"]) == "kv" && asString(opts["version"]) == "2" {
 			read = w.kvMetadata
 		}
@@ -179,13 +180,29 @@ func (w *walk) named(ctx context.Context, ns *nsState, list, one string, use fun
 	return err
 }
 
-// staticRoles reads the credentials that a database engine rotates; their
-// values stand below static-creds and are never asked for.
+// staticEngine is where an engine that rotates credentials of accounts outside
+// keeps them: its roles, which say when it did so last, and their values, which
+// are never asked for.
+type staticEngine struct{ roles, values, says string }
+
+// staticEngines are such engines by their type.
 // https://developer.hashicorp.com/vault/api-docs/secret/databases#read-static-role
-func (w *walk) staticRoles(ctx context.Context, ns *nsState, mount string) error {
-	list := mount + "/static-roles"
+// https://developer.hashicorp.com/vault/api-docs/secret/ldap#static-roles
+// https://developer.hashicorp.com/vault/api-docs/secret/aws#read-static-role
+var staticEngines = map[string]staticEngine{
+	"database": {"static-roles", "static-creds", "database-static-role"},
+	"ldap":     {"static-role", "static-cred", "ldap-static-role"},
+	"openldap": {"static-role", "static-cred", "ldap-static-role"},  // the engine's older name
+	"aws":      {"static-roles", "static-creds", "aws-static-role"}, // tells the period alone
+}
+
+// staticRoles reads the roles of such an engine.
+func (w *walk) staticRoles(ctx context.Context, ns *nsState, mount string, e staticEngine) error {
+	list := mount + "/" + e.roles
 	err := w.named(ctx, ns, list, list, func(name string, data map[string]any) error {
-		return w.rotation(ctx, ns, mount, mount+"/static-creds/"+name, staticRole(data))
+		f := staticRole(data)
+		f.Type = e.says
+		return w.rotation(ctx, ns, mount, mount+"/"+e.values+"/"+name, f)
 	})
 	if errors.Is(err, errUnsupported) {
 		return nil
@@ -195,7 +212,7 @@ func (w *walk) staticRoles(ctx context.Context, ns *nsState, mount string) error
 
 func staticRole(data map[string]any) evidence.RotationFacts {
 	return evidence.RotationFacts{
-		Type: "database-static-role", LastRotated: when(data["last_vault_rotation"]), PeriodSeconds: seconds(data["rotation_period"]),
+		LastRotated: when(data["last_vault_rotation"]), PeriodSeconds: seconds(data["rotation_period"]),
 		Schedule: cut(clean([]byte(asString(data["rotation_schedule"]))), 200), KeyType: cut(clean([]byte(asString(data["credential_type"]))), 40),
 	}
 }

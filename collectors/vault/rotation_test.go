@@ -48,6 +48,11 @@ func rotating(t testing.TB, s *server) {
 	s.data["LIST database/static-roles/team"] = obj{"keys": []string{"batch"}}
 	s.data["GET database/static-roles/tenant-7-app"] = obj{"username": "app_user", "rotation_period": 86400.0, "last_vault_rotation": "2026-03-02T03:00:00.25+01:00", "credential_type": "password"}
 	s.data["GET database/static-roles/team/batch"] = obj{"username": "batch_user", "rotation_schedule": "0 0 * * SAT", "rotation_window": 3600}
+	ms["ldap/"], ms["aws/"] = obj{"type": "ldap"}, obj{"type": "aws"}
+	s.data["LIST ldap/static-role"] = obj{"keys": []string{"tenant-7-batch"}}
+	s.data["GET ldap/static-role/tenant-7-batch"] = obj{"username": "alice.meier", "dn": "cn=alice.meier,ou=people,dc=example,dc=org", "rotation_period": 86400.0, "last_vault_rotation": "2026-03-01T03:00:00Z"}
+	s.data["LIST aws/static-roles"] = obj{"keys": []string{"tenant-7-deploy"}}
+	s.data["GET aws/static-roles/tenant-7-deploy"] = obj{"name": "tenant-7-deploy", "username": "alice.meier", "rotation_period": 604800.0}
 	s.data["LIST transit/keys"] = obj{"keys": []string{"sym", "sign"}}
 	s.data["GET transit/keys/sym"] = obj{"type": "aes256-gcm96", "latest_version": 2, "min_decryption_version": 1, "auto_rotate_period": 2592000, "exportable": false,
 		"deletion_allowed": false, "allow_plaintext_backup": true, "keys": obj{"1": 1767225600, "2": 1769904000}}
@@ -95,10 +100,12 @@ func TestRotated(t *testing.T) {
 		return false
 	})
 	want := []string{
+		`secret:prod/aws/static-creds/tenant-7-deploy {"path":"aws/static-creds/tenant-7-deploy","type":"aws-static-role","period_seconds":604800}`,
 		`secret:prod/database/static-creds/tenant-7-app {"path":"database/static-creds/tenant-7-app","type":"database-static-role","last_rotated":"2026-03-02T02:00:00.25Z","period_seconds":86400,"key_type":"password"}`,
 		`secret:prod/database/static-creds/team/batch {"path":"database/static-creds/team/batch","type":"database-static-role","schedule":"0 0 * * SAT"}`,
 		`secret:prod/kv/top {"path":"kv/top","type":"kv","last_rotated":"2026-01-02T00:00:00Z"}`,
 		`secret:prod/kv/tenant-7/db {"path":"kv/tenant-7/db","type":"kv","version":4,"last_rotated":"2026-02-20T03:00:01Z","expires_at":"2026-03-02T03:00:01Z"}`,
+		`secret:prod/ldap/static-cred/tenant-7-batch {"path":"ldap/static-cred/tenant-7-batch","type":"ldap-static-role","last_rotated":"2026-03-01T03:00:00Z","period_seconds":86400}`,
 		`secret:prod/pki/issuer/i-1 {"path":"pki/issuer/i-1","type":"pki-issuer","last_rotated":"2026-01-01T00:00:00Z","expires_at":"2027-01-01T00:00:00Z","key_type":"ecdsa"}`,
 		`secret:prod/transit/keys/sign {"path":"transit/keys/sign","type":"transit-key","version":1,"last_rotated":"2026-01-05T00:00:00Z","min_decryption_version":1,"exportable":true,"deletion_allowed":true,"key_type":"ed25519"}`,
 		`secret:prod/transit/keys/sym {"path":"transit/keys/sym","type":"transit-key","version":2,"last_rotated":"2026-02-01T00:00:00Z","period_seconds":2592000,"min_decryption_version":1,"exportable":false,"deletion_allowed":false,"plaintext_backup":true,"key_type":"aes256-gcm96"}`,
@@ -114,7 +121,7 @@ func TestRotated(t *testing.T) {
 	}
 	noNames(t, &rec, "alice", "bob.weber", "planted-lease", "app_user", "batch_user")
 	for _, line := range s.asked {
-		for _, never := range []string{"static-creds", "/data/", "export", "decrypt", " database/creds"} {
+		for _, never := range []string{"static-cred", "/data/", "export", "decrypt", " database/creds"} {
 			if strings.Contains(line, never) {
 				t.Errorf("asked for %s", line)
 			}

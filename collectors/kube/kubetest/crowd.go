@@ -48,7 +48,7 @@ const (
 	crowdTenants = 100
 	// crowdBatch changes are told at a time.
 	crowdBatch   = 10_000
-	crowdBatches = 6
+	crowdBatches = 4
 )
 
 // SceneOf reads a scene out of an archive as Objects does.
