@@ -17,7 +17,7 @@ func (p *program) traceCommand() *cobra.Command {
 			"runs, the secrets it is given and who read them, and back; certificates to their issuer\n" +
 			"and what was shown; backups to the test of their restore. Every link names the records\n" +
 			"that make it; a link that is missing is said, with the reason.\n\n" +
-			"REF is a full commit id, a digest, an image with its tag, the name of an application, pod,\n" +
+			"REF is a commit id (seven digits will do), a digest, an image with its tag, the name of an app, pod,\n" +
 			"workload, namespace or host, a secret's path, a change (owner/name!7), a record's number\n" +
 			"(\"record 40188\") or a reference as records show it. A word beside a name says what is\n" +
 			"meant: \"tenant-7/web app\", \"pod tenant-7/web-7d9f\", \"certificate tenant-7/web-tls\".\n\n" +

@@ -18,8 +18,8 @@ import (
 )
 
 // recordNumbers are places in the log: they follow the order in which sources
-// were read, which is no part of the story.
-var recordNumbers = regexp.MustCompile(`(record |: |, |[a-z]\.[a-z]+ |\[|size )([0-9]+(\.\.[0-9]+)?(, )?)+(, and [0-9]+ more)?`)
+// were read, which is no part of the story. The list of them ends an answer.
+var recordNumbers = regexp.MustCompile(`record [0-9]+(\.\.[0-9]+)?(, [0-9]+(\.\.[0-9]+)?)*`)
 
 // checkDemoTraces compares three whole answers with golden files: from a commit
 // that was deployed within a later one forward to the pods, from a read of a
@@ -64,7 +64,8 @@ func checkDemoTraces(t *testing.T, e *daemon.Engine, s *demo.Summary) {
 					t.Errorf("the answer does not hold %q", want)
 				}
 			}
-			evidencetest.Golden(t, tt.name+".txt", []byte(recordNumbers.ReplaceAllString(b.String(), "${1}N")))
+			told, _, _ := strings.Cut(b.String(), "\nRECORDS ")
+			evidencetest.Golden(t, tt.name+".txt", []byte(recordNumbers.ReplaceAllString(told, "record N")))
 		})
 	}
 }
