@@ -32,6 +32,7 @@ type PackDoc struct {
 	DataDigest evidence.Hash // over the pack's data members
 
 	Controls  []ControlResult // in the order they are shown, law by law
+	Laws      []Law           // whose controls they are
 	Coverage  CoverageChart
 	Registers []Register
 	Changes   []SystemChange
@@ -59,6 +60,17 @@ type Anchor struct {
 	LeavesOpen string // what it cannot show
 }
 
+// Law is a law whose controls were judged, and what of its text was read.
+type Law struct {
+	Name       string
+	Title      string
+	CELEX      string
+	Since      string // the date from which it applies, when no control says otherwise
+	Read       string // the date as of which its text was read, with the language; empty: not stated
+	Binds      string // who is bound by it
+	Unverified string // what about it was not checked; may be empty
+}
+
 // ControlResult is one control with its findings.
 type ControlResult struct {
 	ID        evidence.ControlID
@@ -72,6 +84,15 @@ type ControlResult struct {
 	Coverage  []CoverageRow // of the sources the control rests on
 	Limits    string        // what this cannot prove
 	Waivers   []Waiver
+	// Unverified is what about the duty's text was not checked; may be empty.
+	Unverified string
+
+	// Preparing is the date from which the law applies, when it did not in what
+	// was judged; such controls stand apart and are no breach. Empty: in force.
+	Preparing string
+	// AnsweredBy is what would answer a control that no source answers yet: it
+	// has no findings and counts for nothing. Empty: it was judged.
+	AnsweredBy string
 }
 
 // Waiver is a dated, approved exception. It never changes a status.

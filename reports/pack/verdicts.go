@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"evidenced/evidence"
 )
@@ -18,13 +19,14 @@ func (v *verifier) findings() error {
 	if err := strict(memberFindings, b, &fs); err != nil {
 		return err
 	}
-	if err := v.everyTest(fs); err != nil {
+	windows, err := v.everyTest(fs)
+	if err != nil {
 		return err
 	}
 	cited := map[uint64]bool{}
 	for _, f := range fs {
 		name := string(f.Control) + "/" + f.Test
-		if f.Tenant != v.m.Tenant || f.Period != v.m.Period || f.Size != v.m.Closing.Size {
+		if f.Tenant != v.m.Tenant || f.Period != v.judged(windows[f.Test]) || f.Size != v.m.Closing.Size {
 			return fmt.Errorf("finding %s is of another tenant, period or log size", name)
 		}
 		counts := map[evidence.Verdict]int{}
@@ -71,23 +73,48 @@ func sameItems(part, all []evidence.Item, verdict evidence.Verdict) bool {
 	return len(rest) == 0
 }
 
+// judged is the period a test looks at: the pack's, or of a test with a window
+// the last so long of it, counted back from the end of what was over when the
+// pack was made. That may begin before the pack's period; records before the
+// pack's range that it cites stand in it one by one.
+func (v *verifier) judged(window time.Duration) evidence.Period {
+	p := v.m.Period
+	if window > 0 {
+		end := p.To
+		if v.m.Made.Before(end) {
+			end = v.m.Made
+		}
+		p.From = end.Add(-window)
+	}
+	return p
+}
+
 // everyTest requires a finding of every test of the rules: a verdict cannot be
-// left away.
-func (v *verifier) everyTest(fs []Finding) error {
+// left away. It returns the windows of the tests that have one.
+func (v *verifier) everyTest(fs []Finding) (map[string]time.Duration, error) {
 	b, err := v.small(memberRules)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var rules []struct {
-		ID string `json:"id"`
+		ID     string        `json:"id"`
+		Window time.Duration `json:"window"`
 	}
 	if err := json.Unmarshal(b, &rules); err != nil {
-		return fmt.Errorf("member %s: %w", memberRules, err)
+		return nil, fmt.Errorf("member %s: %w", memberRules, err)
 	}
+	windows := map[string]time.Duration{}
 	for _, r := range rules {
+		if r.Window < 0 || r.Window > longestWindow {
+			return nil, fmt.Errorf("test %s looks at %s, which no test does", r.ID, r.Window)
+		}
+		windows[r.ID] = r.Window
 		if !slices.ContainsFunc(fs, func(f Finding) bool { return f.Test == r.ID }) {
-			return fmt.Errorf("there is no finding of test %s, although it stands among the rules", r.ID)
+			return nil, fmt.Errorf("there is no finding of test %s, although it stands among the rules", r.ID)
 		}
 	}
-	return nil
+	return windows, nil
 }
+
+// longestWindow is the longest a catalog takes.
+const longestWindow = 36525 * 24 * time.Hour

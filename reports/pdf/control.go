@@ -9,6 +9,48 @@ import (
 	"evidenced/reports"
 )
 
+// controls draws the judged controls, law by law, and at the end of each law
+// those that no source answers yet.
+func (p *pack) controls() {
+	for _, law := range p.laws() {
+		var waiting [][]string
+		for i := range p.doc.Controls {
+			c := &p.doc.Controls[i]
+			switch {
+			case c.Law != law:
+			case c.AnsweredBy != "":
+				article := c.Article
+				if c.Preparing != "" {
+					article += " (preparing)"
+				}
+				waiting = append(waiting, []string{string(c.ID), article, c.Title, c.AnsweredBy})
+			default:
+				p.control(c)
+			}
+		}
+		p.unanswered(law, waiting)
+	}
+}
+
+func (p *pack) unanswered(law string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	if law != p.law {
+		p.law = law
+		p.newPage()
+		p.enter(0, "", law)
+	} else {
+		p.space(8)
+	}
+	p.need(50)
+	p.enter(1, "", "No source answers yet")
+	p.text(head2, left, width, law+": no source answers these yet")
+	p.space(1)
+	p.para(body.in(soft), "Nothing was judged about them: not observed, no collector. They count for nothing.")
+	p.drawTable([]reports.RegisterColumn{{Title: "Control"}, {Title: "Article"}, {Title: "Title", Weight: 2}, {Title: "What would answer it", Weight: 3}}, rows, 7.5)
+}
+
 // control draws one control: what it asks, what the evidence says, each
 // exception as a short story, and what this cannot prove.
 func (p *pack) control(c *reports.ControlResult) {
@@ -24,26 +66,37 @@ func (p *pack) control(c *reports.ControlResult) {
 		p.space(6)
 	}
 	shape := shapeOf(c.Status)
-	p.enter(1, shape, c.Article+"  "+c.Title)
+	title := c.Article + "  " + c.Title
+	if c.Preparing != "" {
+		title += " (preparing)"
+	}
+	p.enter(1, shape, title)
+	p.entries[len(p.entries)-1].quiet = c.Preparing != ""
 	p.put(label.in(accent), left, p.y, p.cut(label, width-2, c.Article))
 	p.y += label.height() + 0.6
 	p.text(head1.at(14), left, width, c.Title)
 	p.space(1.5)
 	p.verdict(c, shape)
+	if c.Preparing != "" {
+		p.note(soft, "PREPARING", c.Law+" applies from "+c.Preparing+". What is told here is preparation for it and says nothing about a breach.")
+	}
 	if c.Objective != "" {
 		p.para(body, c.Objective)
 	}
 	for i := range c.Findings {
-		p.finding(&c.Findings[i], len(c.Findings) > 1)
+		p.finding(c, &c.Findings[i])
 	}
 	if len(c.Coverage) > 0 {
-		p.sub("How well it was seen", 22)
+		p.sub("How well it was seen", min(14+float64(len(c.Coverage))*9, 110))
 		p.strips(c.Coverage, p.doc.Period, exceptionTimes(c))
 	}
 	p.waivers(c)
 	if c.Limits != "" {
 		p.sub("What this cannot prove", 8)
 		p.para(body, c.Limits)
+	}
+	if c.Unverified != "" {
+		p.para(body.in(soft), "Not verified: "+c.Unverified)
 	}
 	p.put(tiny, left, min(p.y, bottom-3), p.cut(tiny, width, "control "+string(c.ID)))
 	p.y += tiny.height()
@@ -53,7 +106,7 @@ func (p *pack) control(c *reports.ControlResult) {
 // same page. One with something to tell gets a page of its own.
 func (p *pack) fitsBelow(c *reports.ControlResult) bool {
 	for _, f := range c.Findings {
-		if len(f.Failed)+len(f.Unknown)+len(f.Uncovered) > 0 {
+		if _, told := p.told[toldKey(&f)]; hasStories(&f) && !told {
 			return false
 		}
 	}
@@ -62,6 +115,9 @@ func (p *pack) fitsBelow(c *reports.ControlResult) bool {
 
 func (p *pack) verdict(c *reports.ControlResult, shape string) {
 	col := shapeColour(shape)
+	if c.Preparing != "" {
+		col = soft // no colour of alarm where there is no breach
+	}
 	words := strings.ReplaceAll(string(c.Status), "-", " ")
 	if words == "" {
 		words = "not judged"
@@ -90,12 +146,19 @@ func exceptionTimes(c *reports.ControlResult) []time.Time {
 	return ts
 }
 
+func hasStories(f *evidence.Finding) bool {
+	return len(f.Failed)+len(f.Unknown)+len(f.Uncovered) > 0
+}
+
+// toldKey names what a finding tells: its test over its period.
+func toldKey(f *evidence.Finding) string { return f.Test + " " + f.Period.String() }
+
 // finding draws one test of the control.
-func (p *pack) finding(f *evidence.Finding, several bool) {
+func (p *pack) finding(c *reports.ControlResult, f *evidence.Finding) {
 	p.space(1)
 	p.need(30)
-	if several {
-		p.text(strong, left, width, or(f.Title, f.Test))
+	if len(c.Findings) > 1 {
+		p.text(strong, left, width, f.Test)
 		p.space(0.6)
 	}
 	if f.Summary != "" {
@@ -103,13 +166,32 @@ func (p *pack) finding(f *evidence.Finding, several bool) {
 		p.space(1.5)
 	}
 	p.populationBar(f)
-	p.stories("Exceptions", f.Failed, bad)
-	p.stories("Could not be decided", f.Unknown, warn)
-	if len(f.Uncovered) > 0 {
-		p.sub("Not seen well enough", 8)
-		p.windows(f.Uncovered)
+	if before, ok := p.told[toldKey(f)]; ok && hasStories(f) {
+		p.para(body.in(soft), fmt.Sprintf("The same test was told under %s on page %d: %s.", before.article, before.page, storyCount(f)))
+	} else {
+		p.told[toldKey(f)] = told{c.Law + " " + c.Article, p.page}
+		p.stories("Exceptions", f.Failed, bad)
+		p.stories("Could not be decided", f.Unknown, warn)
+		if len(f.Uncovered) > 0 {
+			p.sub("Not seen well enough", 8)
+			p.windows(f.Uncovered)
+		}
 	}
 	p.testLine(f)
+}
+
+// storyCount says how much a finding has to tell.
+func storyCount(f *evidence.Finding) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{len(f.Failed), "exception"}, {len(f.Unknown), "undecided item"}, {len(f.Uncovered), "window"}} {
+		if part.n > 0 {
+			parts = append(parts, reports.Count(part.n, part.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // testLine says which rule gave the verdict.

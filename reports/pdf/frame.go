@@ -118,7 +118,7 @@ func (p *pack) enter(level int, shape, text string) {
 	p.use(body)
 	// The outline must not jump over a level.
 	p.pdf.Bookmark(p.clean(body, reports.Shorten(text, 120)), level, p.y)
-	p.entries = append(p.entries, entry{level, shape, text, p.page, link})
+	p.entries = append(p.entries, entry{level: level, shape: shape, text: text, page: p.page, link: link})
 }
 
 // note draws a framed remark with a bar at its left.
@@ -172,7 +172,12 @@ type fact struct {
 
 // reserve keeps pages free for the contents.
 func (p *pack) contents() {
-	lines := len(p.doc.Controls) + len(p.laws()) + len(p.doc.Registers) + 8
+	lines := 2*len(p.laws()) + len(p.doc.Registers) + 9
+	for _, c := range p.doc.Controls {
+		if c.AnsweredBy == "" {
+			lines++
+		}
+	}
 	p.tocLen = 1 + lines/36
 	for range p.tocLen {
 		p.newPage()
@@ -192,7 +197,11 @@ func (p *pack) fillContents() {
 			f, x = strong, left
 			p.y += 1.6
 		}
-		if p.y+h > bottom {
+		room := h
+		if e.level == 0 {
+			room = 2.5 * h // never the last line of a page
+		}
+		if p.y+room > bottom {
 			if p.page == last {
 				return
 			}
@@ -208,7 +217,11 @@ func (p *pack) fillContents() {
 
 func (p *pack) contentsLine(e entry, f font, x, h float64) {
 	if e.shape != "" {
-		p.put(f.in(shapeColour(e.shape)), x, p.y, e.shape)
+		col := shapeColour(e.shape)
+		if e.quiet {
+			col = soft
+		}
+		p.put(f.in(col), x, p.y, e.shape)
 		x += 5
 	}
 	text := p.cut(f, right-14-x, e.text)

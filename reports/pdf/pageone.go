@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"evidenced/evidence"
@@ -62,8 +63,17 @@ func (p *pack) pageOne() {
 // opening is the first sentence, fit to be read aloud.
 func (p *pack) opening() string {
 	var n [4]int
+	judged, preparing, unanswered := 0, 0, 0
 	for _, c := range p.doc.Controls {
-		n[reports.StatusGroup(c.Status)]++
+		switch {
+		case c.AnsweredBy != "":
+			unanswered++
+		case c.Preparing != "":
+			preparing++
+		default:
+			judged++
+			n[reports.StatusGroup(c.Status)]++
+		}
 	}
 	if len(p.doc.Controls) == 0 {
 		return "This pack holds records only; no control was judged."
@@ -75,7 +85,13 @@ func (p *pack) opening() string {
 	if n[reports.Outside] > 0 {
 		rest = append(rest, fmt.Sprintf("%d %s not apply", n[reports.Outside], verb(n[reports.Outside], "does", "do")))
 	}
-	s := fmt.Sprintf("The evidence supports %d of %s; %s.", n[reports.Supported], reports.Count(len(p.doc.Controls), "control"), strings.Join(rest, ", "))
+	s := fmt.Sprintf("The evidence supports %d of %s; %s.", n[reports.Supported], reports.Count(judged, "control"), strings.Join(rest, ", "))
+	if preparing > 0 {
+		s += fmt.Sprintf(" %s of laws that do not apply yet %s judged apart.", reports.Count(preparing, "control"), verb(preparing, "is", "are"))
+	}
+	if unanswered > 0 {
+		s += fmt.Sprintf(" No source answers %s yet; they count for nothing.", reports.Count(unanswered, "control"))
+	}
 	if b := len(p.doc.Coverage.Blind); b > 0 {
 		s += fmt.Sprintf(" There %s %s in which a source was not seen.", verb(b, "was", "were"), reports.Count(b, "stretch"))
 	} else if len(p.doc.Coverage.Rows) > 0 {
@@ -103,16 +119,19 @@ func (p *pack) markNotes() {
 	}
 }
 
-// laws returns the regulations in the order they first appear.
+// laws returns the regulations in the order they first appear: those of which
+// a control in force was judged, then the others.
 func (p *pack) laws() []string {
 	var laws []string
-	seen := map[string]bool{}
-	for _, c := range p.doc.Controls {
-		if !seen[c.Law] {
-			seen[c.Law] = true
-			laws = append(laws, c.Law)
+	add := func(of func(*reports.ControlResult) bool) {
+		for i := range p.doc.Controls {
+			if c := &p.doc.Controls[i]; of(c) && !slices.Contains(laws, c.Law) {
+				laws = append(laws, c.Law)
+			}
 		}
 	}
+	add(func(c *reports.ControlResult) bool { return c.AnsweredBy == "" && c.Preparing == "" })
+	add(func(*reports.ControlResult) bool { return true })
 	return laws
 }
 
@@ -121,29 +140,51 @@ func (p *pack) lawTable() {
 		return
 	}
 	p.heading("What the evidence says")
+	p.lawLines(false)
+	if slices.ContainsFunc(p.doc.Controls, func(c reports.ControlResult) bool { return c.Preparing != "" && c.AnsweredBy == "" }) {
+		p.heading("In preparation: laws that do not apply yet")
+		p.lawLines(true)
+	}
+}
+
+// lawLines draws a line for each law that has judged controls in force, or in
+// preparation.
+func (p *pack) lawLines(preparing bool) {
 	for _, law := range p.laws() {
 		var n [4]int
 		var shapes []string
-		for _, c := range p.doc.Controls {
-			if c.Law == law {
+		for i := range p.doc.Controls {
+			if c := &p.doc.Controls[i]; c.Law == law && c.AnsweredBy == "" && (c.Preparing != "") == preparing {
 				n[reports.StatusGroup(c.Status)]++
 				shapes = append(shapes, shapeOf(c.Status))
 			}
 		}
-		p.lawLine(law, n, shapes)
+		if len(shapes) > 0 {
+			paint := shapeColour
+			if preparing {
+				paint = func(string) colour { return soft }
+			}
+			p.lawLine(law, n, shapes, paint)
+		}
 	}
 	p.space(3)
 }
 
-func (p *pack) lawLine(law string, n [4]int, shapes []string) {
-	const wordsW = 88.0
-	// Names of implementing acts are long; the shapes give way to them.
+func (p *pack) lawLine(law string, n [4]int, shapes []string, paint func(string) colour) {
+	const wordsW, shapeW = 88.0, 3.6
+	// Names of implementing acts are long; the shapes give way to them, and
+	// where they do not fit beside the words they stand below.
 	lawW := 26.0
 	for _, l := range p.laws() {
 		lawW = max(lawW, min(p.measure(strong, l)+4, 62))
 	}
-	perLine := int((width - lawW - wordsW) / 4)
-	h := body.height() * float64(1+(len(shapes)-1)/perLine)
+	shapesX, shapesY := lawW+wordsW, 0.0
+	perLine := int((width - shapesX) / shapeW)
+	if len(shapes) > perLine {
+		shapesX, shapesY = lawW, body.height()
+		perLine = int((width - shapesX) / shapeW)
+	}
+	h := shapesY + body.height()*float64(1+(len(shapes)-1)/perLine)
 	p.need(h + 2)
 	p.put(strong, left, p.y, p.cut(strong, lawW-2, law))
 	x := left + lawW
@@ -157,11 +198,11 @@ func (p *pack) lawLine(law string, n [4]int, shapes []string) {
 		if g.n == 0 {
 			continue
 		}
-		x += p.put(strong.in(shapeColour(g.shape)), x, p.y, g.shape) + 1.2
+		x += p.put(strong.in(paint(g.shape)), x, p.y, g.shape) + 1.2
 		x += p.put(body, x, p.y, fmt.Sprintf("%d %s", g.n, g.words)) + 4
 	}
 	for i, s := range shapes {
-		p.put(strong.in(shapeColour(s)), left+lawW+wordsW+float64(i%perLine)*4, p.y+float64(i/perLine)*body.height(), s)
+		p.put(strong.in(paint(s)), left+shapesX+float64(i%perLine)*shapeW, p.y+shapesY+float64(i/perLine)*body.height(), s)
 	}
 	p.y += h + 0.8
 	p.hline()

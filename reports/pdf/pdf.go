@@ -48,13 +48,12 @@ func draw(doc *reports.PackDoc) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pack{canvas: c, doc: doc, law: "\x00"}
+	p := &pack{canvas: c, doc: doc, law: "\x00", told: map[string]told{}}
 	p.info()
 	p.pageOne()
 	p.contents()
-	for i := range doc.Controls {
-		p.control(&doc.Controls[i])
-	}
+	p.controls()
+	p.lawTexts()
 	p.registers()
 	p.coverage()
 	p.changes()
@@ -83,6 +82,14 @@ type pack struct {
 	tocFrom int     // first page kept free for the contents
 	tocLen  int     // pages kept free
 	law     string  // of the control drawn last
+	told    map[string]told
+}
+
+// told is where the items of a finding were told: several controls share a
+// test, and each of its exceptions is told once.
+type told struct {
+	article string
+	page    int
 }
 
 // entry is one line of the contents.
@@ -92,6 +99,7 @@ type entry struct {
 	text  string
 	page  int
 	link  int
+	quiet bool // of a law that does not apply yet: no colour of alarm
 }
 
 // open turns person tokens in a text into names.
