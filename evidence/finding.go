@@ -66,19 +66,22 @@ type Window struct {
 // Finding is the verdict of one test of one control for one tenant over one
 // period, as known at a log size.
 type Finding struct {
-	Tenant     Tenant    `json:"tenant"`
-	Control    ControlID `json:"control"`
-	Article    string    `json:"article"` // regulation and article, "DORA Art. 9(4)(e)"
-	Title      string    `json:"title"`
-	Test       string    `json:"test"`
-	RuleHash   Hash      `json:"rule"` // SHA-256 of the test's canonical text
-	Period     Period    `json:"period"`
-	Size       uint64    `json:"size"` // log size the verdict stands on
-	Status     Status    `json:"status"`
-	Reason     Reason    `json:"reason,omitempty"`
-	Summary    string    `json:"summary"` // one sentence
-	Severity   string    `json:"severity"`
-	Strength   string    `json:"strength"`
+	Tenant   Tenant    `json:"tenant"`
+	Control  ControlID `json:"control"`
+	Article  string    `json:"article"` // regulation and article, "DORA Art. 9(4)(e)"
+	Title    string    `json:"title"`
+	Test     string    `json:"test"`
+	RuleHash Hash      `json:"rule"` // SHA-256 of the test's canonical text
+	Period   Period    `json:"period"`
+	Size     uint64    `json:"size"` // log size the verdict stands on
+	Status   Status    `json:"status"`
+	Reason   Reason    `json:"reason,omitempty"`
+	Summary  string    `json:"summary"` // one sentence
+	Severity string    `json:"severity"`
+	Strength string    `json:"strength"`
+	// Preparing is the date from which the law applies, when that lies at or
+	// after the end of what was judged: then failing is no breach of it.
+	Preparing  string    `json:"preparing,omitempty"`
 	View       string    `json:"view"`
 	Query      string    `json:"query"` // the population filter, CEL
 	Assertion  string    `json:"assertion"`

@@ -128,12 +128,10 @@ func (in *Input) check() error {
 }
 
 func (in *Input) controls() ([]*Control, error) {
-	if len(in.Controls) == 0 {
-		return in.Catalog.controls, nil
-	}
 	var cs []*Control
 	for _, c := range in.Catalog.controls {
-		if slices.Contains(in.Controls, c.ID) {
+		asked := len(in.Controls) == 0 || slices.Contains(in.Controls, c.ID)
+		if asked && c.StandsOver(in.Period) {
 			cs = append(cs, c)
 		}
 	}
@@ -308,6 +306,9 @@ func (r *run) decide(ctx context.Context, it *item, vars map[string]any) (in, ok
 
 func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
 	x := evidence.Item{Seq: it.seqs[0], Also: it.seqs[1:], Kind: it.kind, At: it.at.UTC(), Label: it.label, Why: why, Verdict: v}
+	if x.Seq == 0 {
+		x.Kind = evidence.LogGenesis // an item made of no record stands on the log itself
+	}
 	if len(x.Also) == 0 {
 		x.Also = nil
 	}

@@ -27,6 +27,9 @@ type (
 		Title        text `yaml:"title"`
 		CELEX        text `yaml:"celex"`
 		InForceSince text `yaml:"in_force_since"`
+		TextRead     text `yaml:"text_read"`
+		Language     text `yaml:"language"`
+		Entities     list `yaml:"entities"`
 		Addressee    text `yaml:"addressee"`
 		Unverified   text `yaml:"unverified"`
 	}
@@ -43,6 +46,7 @@ type (
 		Least      text          `yaml:"least"`
 		Empty      text          `yaml:"empty"`
 		Threshold  yamlThreshold `yaml:"threshold"`
+		Numbers    []yamlNumber  `yaml:"numbers"`
 		Limits     text          `yaml:"limits"`
 	}
 	yamlThreshold struct {
@@ -59,14 +63,18 @@ type (
 		Applies      yamlApplies   `yaml:"applies"`
 		Severity     text          `yaml:"severity"`
 		InForceSince text          `yaml:"in_force_since"`
+		ValidFrom    text          `yaml:"valid_from"`
+		ValidTo      text          `yaml:"valid_to"`
+		Replaces     text          `yaml:"replaces"`
 		CannotProve  text          `yaml:"cannot_prove"`
 		Unverified   text          `yaml:"unverified"`
 		AnsweredBy   text          `yaml:"answered_by"`
 		Tests        []yamlTestRef `yaml:"tests"`
 	}
 	yamlApplies struct {
-		Tiers list `yaml:"tiers"`
-		Tags  list `yaml:"tags"`
+		Tiers    list `yaml:"tiers"`
+		Tags     list `yaml:"tags"`
+		Entities list `yaml:"entities"`
 	}
 	yamlTestRef struct {
 		At       place
@@ -108,10 +116,9 @@ func (b *builder) add(file string, doc *document) {
 }
 
 var (
-	actID   = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
-	testID  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
-	ctrlID  = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}(-[a-z0-9]+)+$`)
-	article = regexp.MustCompile(`^(Art\. [1-9]|Annex |Recital |SOV-)`)
+	actID  = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
+	testID = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
+	ctrlID = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}(-[a-z0-9]+)+$`)
 )
 
 // unique reports whether id is free in its class, and takes it.
@@ -138,12 +145,18 @@ func (b *builder) need(at place, key string, t text) bool {
 	return false
 }
 
-func (b *builder) date(at place, t text) {
-	if !b.need(at, "in_force_since", t) {
-		return
+// short reports whether an optional text is not too long.
+func (b *builder) short(key string, t text) bool {
+	if len(t.s) > 4096 {
+		b.fault(t.at, "%s of %d bytes, at most 4096", key, len(t.s))
+		return false
 	}
-	if _, err := time.Parse(time.DateOnly, t.s); err != nil {
-		b.fault(t.at, "in_force_since: %q is no date: write 2025-01-17", t.s)
+	return true
+}
+
+func (b *builder) date(at place, t text) {
+	if b.need(at, "in_force_since", t) {
+		b.day("in_force_since", t)
 	}
 }
 
@@ -170,10 +183,12 @@ func (b *builder) addAct(y *yamlAct) {
 	b.need(y.At, "name", y.Name)
 	b.need(y.At, "title", y.Title)
 	b.need(y.At, "addressee", y.Addressee)
+	b.short("unverified", y.Unverified)
 	b.date(y.At, y.InForceSince)
+	b.textRead(y)
 	a := &Act{
-		ID: y.ID.s, Name: y.Name.s, Title: y.Title.s, CELEX: y.CELEX.s,
-		InForceSince: y.InForceSince.s, Addressee: y.Addressee.s, Unverified: y.Unverified.s,
+		ID: y.ID.s, Name: y.Name.s, Title: y.Title.s, CELEX: y.CELEX.s, TextRead: y.TextRead.s, Language: y.Language.s,
+		InForceSince: y.InForceSince.s, Addressee: y.Addressee.s, Entities: b.entities("entities", y.Entities), Unverified: y.Unverified.s,
 	}
 	b.acts[a.ID] = a
 	b.cat.acts = append(b.cat.acts, a)
@@ -200,8 +215,9 @@ func (b *builder) addTest(y *yamlTest) {
 		ID: y.ID.s, Title: y.Title.s, Says: y.Says.s, View: y.View.s,
 		Population: strings.TrimSpace(y.Population.s), Assertion: strings.TrimSpace(y.Assert.s),
 		Window: b.window(y), Freshness: y.Freshness.d, Least: evidence.Class(y.Least.s), Empty: evidence.Status(y.Empty.s),
-		Threshold: y.Threshold.FailedPercent, Limits: y.Limits.s,
+		Threshold: y.Threshold.FailedPercent, Limits: y.Limits.s, Numbers: b.numbers(y),
 	}
+	b.short("limits", y.Limits)
 	b.compile(y, t)
 	canonical, err := json.Marshal(t)
 	if err != nil {
@@ -261,6 +277,9 @@ func (b *builder) link() {
 	for i := range b.controls {
 		b.addControl(&b.controls[i])
 	}
+	for i := range b.controls {
+		b.replaced(&b.controls[i])
+	}
 }
 
 func (b *builder) addControl(y *yamlControl) {
@@ -270,13 +289,15 @@ func (b *builder) addControl(y *yamlControl) {
 	b.need(y.At, "title", y.Title)
 	b.need(y.At, "objective", y.Objective)
 	b.need(y.At, "cannot_prove", y.CannotProve)
-	if b.need(y.At, "article", y.Article) && !article.MatchString(y.Article.s) {
-		b.fault(y.Article.at, "article %q: begin with \"Art. \" and a number, \"Annex \" or \"Recital \"", y.Article.s)
+	if b.need(y.At, "article", y.Article) && !articleForm.MatchString(y.Article.s) {
+		b.fault(y.Article.at, "article %q: %s", y.Article.s, articleHint)
 	}
+	b.short("unverified", y.Unverified)
+	b.short("answered_by", y.AnsweredBy)
 	b.oneOf(y.At, "severity", y.Severity, "high", "medium", "low")
 	c := &Control{
 		ID: evidence.ControlID(y.ID.s), Article: y.Article.s, Title: y.Title.s, Objective: strings.TrimSpace(y.Objective.s),
-		Role: y.Role.s, Tiers: y.Applies.Tiers.strings(), Tags: y.Applies.Tags.strings(), Severity: y.Severity.s,
+		Role: y.Role.s, Tiers: y.Applies.Tiers.strings(), Tags: y.Applies.Tags.strings(), Entities: b.entities("applies.entities", y.Applies.Entities), Severity: y.Severity.s,
 		InForceSince: y.InForceSince.s, CannotProve: strings.TrimSpace(y.CannotProve.s),
 		Unverified: y.Unverified.s, AnsweredBy: y.AnsweredBy.s, Act: b.actOf(y),
 	}
@@ -286,6 +307,10 @@ func (b *builder) addControl(y *yamlControl) {
 	case c.Act != nil:
 		c.InForceSince = c.Act.InForceSince
 	}
+	if c.Act != nil && len(c.Entities) == 0 {
+		c.Entities = c.Act.Entities
+	}
+	b.validity(y, c)
 	if (len(y.Tests) == 0) == (c.AnsweredBy == "") {
 		b.fault(y.At, "a control has either tests or answered_by, the source that would answer it")
 	}

@@ -22,13 +22,18 @@ var builtin embed.FS
 
 // Act is a law or a standard made under one.
 type Act struct {
-	ID           string `json:"id"`                   // "dora1774", first part of its controls' ids
-	Name         string `json:"name"`                 // short, for people: "DORA"
-	Title        string `json:"title"`                // "Regulation (EU) 2022/2554"
-	CELEX        string `json:"celex"`                // number in EUR-Lex
-	InForceSince string `json:"in_force_since"`       // date from which it applies, 2025-01-17
-	Addressee    string `json:"addressee"`            // who is bound by it
-	Unverified   string `json:"unverified,omitempty"` // what about the act was not checked
+	ID           string `json:"id"`                  // "dora1774", first part of its controls' ids
+	Name         string `json:"name"`                // short, for people: "DORA"
+	Title        string `json:"title"`               // "Regulation (EU) 2022/2554"
+	CELEX        string `json:"celex"`               // number in EUR-Lex
+	InForceSince string `json:"in_force_since"`      // date from which it applies, 2025-01-17
+	TextRead     string `json:"text_read,omitempty"` // date as of which its text was read
+	Language     string `json:"language,omitempty"`  // of the text that was read, "en"
+	Addressee    string `json:"addressee"`           // who is bound by it
+	// Entities are the sorts of entities it binds, a word each: cloud, dns,
+	// financial-entity. Controls that name none of their own take these.
+	Entities   []string `json:"entities,omitempty"`
+	Unverified string   `json:"unverified,omitempty"` // what about the act was not checked
 }
 
 // Control is one duty of an act, in our own words.
@@ -41,8 +46,12 @@ type Control struct {
 	Role         string             `json:"role,omitempty"`  // whose duty it is: controller, processor, financial-entity, ...
 	Tiers        []string           `json:"tiers,omitempty"` // tenants it applies to; empty: all
 	Tags         []string           `json:"tags,omitempty"`
-	Severity     string             `json:"severity"` // high, medium, low
+	Entities     []string           `json:"entities,omitempty"` // sorts of entities it binds; its act's when it names none
+	Severity     string             `json:"severity"`           // high, medium, low
 	InForceSince string             `json:"in_force_since"`
+	ValidFrom    string             `json:"valid_from,omitempty"` // first day this wording of the duty stands, of one that replaces another
+	ValidTo      string             `json:"valid_to,omitempty"`   // first day it stands no more: the act was amended
+	Replaces     evidence.ControlID `json:"replaces,omitempty"`   // the control whose duty it took over on ValidFrom
 	CannotProve  string             `json:"cannot_prove"`
 	Unverified   string             `json:"unverified,omitempty"`
 	AnsweredBy   string             `json:"answered_by,omitempty"` // of a control without tests: the source that would answer it
@@ -78,6 +87,7 @@ type Test struct {
 	Least      evidence.Class  `json:"least"`               // weakest class of coverage accepted
 	Empty      evidence.Status `json:"empty"`               // what an empty population means
 	Threshold  float64         `json:"threshold,omitempty"` // share of failed items, in percent, to name beside the status
+	Numbers    []Number        `json:"numbers,omitempty"`   // whose the numbers are that stand in the rule
 	Limits     string          `json:"limits,omitempty"`
 
 	view   *view
@@ -198,13 +208,13 @@ func (c *Catalog) Controls() []*Control { return slices.Clone(c.controls) }
 // Tests returns all tests in the order of their files.
 func (c *Catalog) Tests() []*Test { return slices.Clone(c.tests) }
 
-// Used returns the tests that some control names, in the order of their files:
-// those that an assessment gives a finding of.
-func (c *Catalog) Used() []*Test {
+// Used returns the tests that some control of the period names, in the order of
+// their files: those that an assessment of it gives a finding of.
+func (c *Catalog) Used(p evidence.Period) []*Test {
 	var used []*Test
 	for _, t := range c.tests {
 		if slices.ContainsFunc(c.controls, func(x *Control) bool {
-			return slices.ContainsFunc(x.Tests, func(r TestRef) bool { return r.Test == t })
+			return x.StandsOver(p) && slices.ContainsFunc(x.Tests, func(r TestRef) bool { return r.Test == t })
 		}) {
 			used = append(used, t)
 		}

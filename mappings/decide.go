@@ -28,7 +28,10 @@ func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 	if f.Status == evidence.NotObserved {
 		f.Reason = a.cover.reason(&sight, a.in.Collectable)
 	}
-	f.Summary = a.summary(&f, r, &sight)
+	f.Summary = a.summary(&f, r, &sight) + c.forceNote(r.period)
+	if c.ForceOver(r.period) == Preparing {
+		f.Preparing = c.InForceSince
+	}
 	return f
 }
 

@@ -3,12 +3,14 @@ package mappings
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 const catalogDoc = "../docs/catalog.md"
@@ -39,27 +41,6 @@ func docSections(t *testing.T) map[string]string {
 	return sections
 }
 
-var idRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
-
-// wantRows reports rows that the table of a section lacks, and rows whose id
-// nothing has.
-func wantRows(t *testing.T, where, section string, rows map[string]string) {
-	t.Helper()
-	for id, row := range rows {
-		if !strings.Contains("\n"+section, "\n"+row+"\n") {
-			t.Errorf("%s, %s: no row\n%s", catalogDoc, where, row)
-		}
-		if !strings.HasPrefix(row, "| `"+id+"` |") {
-			t.Fatalf("row of %s: %s", id, row)
-		}
-	}
-	for _, m := range idRow.FindAllStringSubmatch(section, -1) {
-		if rows[m[1]] == "" {
-			t.Errorf("%s, %s: row of %q, which is not there", catalogDoc, where, m[1])
-		}
-	}
-}
-
 func tableRow(cells ...string) string {
 	row := "|"
 	for _, c := range cells {
@@ -78,74 +59,144 @@ func quotedKinds(kinds []evidence.Kind) string {
 	return strings.Join(ks, ", ")
 }
 
-func TestDocsViews(t *testing.T) {
-	sections := docSections(t)
-	known := map[string]bool{}
-	for _, v := range Views() {
-		where := "Views/" + v.Name
-		known[where] = true
-		section, ok := sections[where]
+// generated compares the end of a document, after the mark, with what the code
+// says, and writes it when the test runs with -update. An empty mark means the
+// whole document.
+func generated(t *testing.T, file, mark, want string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil && !evidencetest.Updating() {
+		t.Fatal(err)
+	}
+	head, got := "", string(data)
+	if mark != "" {
+		before, after, ok := strings.Cut(got, mark+"\n")
 		if !ok {
-			t.Errorf("%s has no section for view %s", catalogDoc, v.Name)
-			continue
+			t.Fatalf("%s has no line %s", file, mark)
 		}
-		if intro := fmt.Sprintf("%s Needs coverage of %s.", v.Doc, quotedKinds(v.Kinds)); !strings.Contains(section, intro) {
-			t.Errorf("%s, view %s lacks: %s", catalogDoc, v.Name, intro)
+		head, got = before+mark+"\n", after
+	}
+	if evidencetest.Updating() {
+		if err := os.WriteFile(file, []byte(head+want), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		rows := map[string]string{}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s is older than the code: go test ./mappings -run TestDocs -update (-want +got):\n%s", file, diff)
+	}
+}
+
+const viewsHead = `# Views
+
+A view makes items of records; a test of a [catalog](catalog.md) names one and asserts something of each of its items.
+This page is written by the program: ` + "`go test ./mappings -run TestDocs -update`" + `.
+
+- A field that may be missing is left out where the evidence does not say. A rule whose answer depends on it leaves the
+  item undetermined.
+- A test needs coverage of the view's kinds, and of those that stand beside a field its rules look at.
+- Types are those of [CEL](https://cel.dev).
+
+`
+
+// TestDocsViews keeps docs/views.md as the code describes the views.
+func TestDocsViews(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(viewsHead)
+	used := map[string][]string{}
+	for _, x := range mustLoad(t).Tests() {
+		used[x.View] = append(used[x.View], quoted(x.ID))
+	}
+	b.WriteString("| View | Fields | Coverage it needs | Built-in tests |\n|---|---|---|---|\n")
+	for _, v := range Views() {
+		fmt.Fprintln(&b, tableRow("["+quoted(v.Name)+"](#"+v.Name+")", fmt.Sprint(len(v.Fields)), quotedKinds(v.Kinds), fmt.Sprint(len(used[v.Name]))))
+	}
+	for _, v := range Views() {
+		if v.Doc == "" || len(v.Kinds) == 0 {
+			t.Errorf("view %s does not say what its items are, or needs no coverage", v.Name)
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nNeeds coverage of %s.\n", v.Name, v.Doc, quotedKinds(v.Kinds))
+		if len(used[v.Name]) > 0 {
+			fmt.Fprintf(&b, "Built-in tests: %s.\n", strings.Join(used[v.Name], ", "))
+		}
+		b.WriteString("\n| Field | Type | May be missing | Also needs | Meaning |\n|---|---|---|---|---|\n")
 		for _, f := range v.Fields {
+			if f.Doc == "" {
+				t.Errorf("field %s of view %s does not say what it means", f.Name, v.Name)
+			}
 			missing := ""
 			if f.Optional {
 				missing = "yes"
 			}
-			rows[f.Name] = tableRow(quoted(f.Name), f.Type, missing, quotedKinds(f.Needs), f.Doc)
-		}
-		wantRows(t, where, section, rows)
-	}
-	for where := range sections {
-		if strings.HasPrefix(where, "Views/") && !known[where] {
-			t.Errorf("%s has a section %s, but no such view exists", catalogDoc, where)
+			fmt.Fprintln(&b, tableRow(quoted(f.Name), f.Type, missing, quotedKinds(f.Needs), f.Doc))
 		}
 	}
+	generated(t, "../docs/views.md", "", b.String())
 }
 
-func TestDocsTests(t *testing.T) {
-	rows := map[string]string{}
-	for _, x := range mustLoad(t).Tests() {
-		rows[x.ID] = tableRow(quoted(x.ID), quoted(x.View), string(x.Least), human(x.Freshness), string(x.Empty), x.Says)
-		if x.Window != 0 {
-			t.Errorf("%s says that every test looks at the whole period; %s does not", catalogDoc, x.ID)
-		}
-	}
-	wantRows(t, "Built-in tests", docSections(t)["Built-in tests"], rows)
-}
+const controlsMark = "<!-- What follows is written by the program: go test ./mappings -run TestDocs -update -->"
 
+// TestDocsControls keeps the lists of docs/controls.md as the catalogs say.
 func TestDocsControls(t *testing.T) {
-	sections := docSections(t)
-	byAct := map[string]map[string]string{}
-	for _, c := range mustLoad(t).Controls() {
-		var tests []string
-		for _, r := range c.Tests {
-			tests = append(tests, fmt.Sprintf("%s (%s)", quoted(r.Test.ID), r.Strength))
+	cat := mustLoad(t)
+	var b strings.Builder
+	b.WriteString("\n## Built-in controls\n")
+	for _, a := range cat.Acts() {
+		fmt.Fprintf(&b, "\n### %s (%s)\n\n%s, CELEX %s, applies from %s", a.Name, quoted(a.ID), a.Title, a.CELEX, a.InForceSince)
+		if a.TextRead != "" {
+			fmt.Fprintf(&b, ", text (%s) as of %s", a.Language, a.TextRead)
 		}
-		answer := strings.Join(tests, ", ")
-		if answer == "" {
-			answer = "not yet: " + c.AnsweredBy
+		fmt.Fprintf(&b, ".\nBinds %s.\n", a.Addressee)
+		if a.Unverified != "" {
+			fmt.Fprintf(&b, "Not verified: %s\n", a.Unverified)
 		}
-		where := fmt.Sprintf("Built-in controls/%s (`%s`)", c.Act.Name, c.Act.ID)
-		if byAct[where] == nil {
-			byAct[where] = map[string]string{}
+		answered, waiting := "", ""
+		for _, c := range cat.Controls() {
+			if c.Act != a {
+				continue
+			}
+			note := ""
+			if c.InForceSince != a.InForceSince {
+				note = " (from " + c.InForceSince + ")"
+			}
+			if c.ValidTo != "" {
+				note += " (until " + c.ValidTo + ")"
+			}
+			if c.Unanswered() {
+				waiting += tableRow(quoted(string(c.ID)), c.Article+note, c.Title, c.Severity, c.AnsweredBy) + "\n"
+				continue
+			}
+			var tests []string
+			for _, r := range c.Tests {
+				tests = append(tests, fmt.Sprintf("%s (%s)", quoted(r.Test.ID), r.Strength))
+			}
+			answered += tableRow(quoted(string(c.ID)), c.Article+note, c.Title, c.Severity, strings.Join(tests, ", ")) + "\n"
 		}
-		byAct[where][string(c.ID)] = tableRow(quoted(string(c.ID)), c.Article, c.Title, c.Severity, answer)
+		if answered != "" {
+			b.WriteString("\n| Control | Article | Title | Severity | Tests (strength) |\n|---|---|---|---|---|\n" + answered)
+		}
+		if waiting != "" {
+			b.WriteString("\nNo source answers yet:\n\n| Control | Article | Title | Severity | What would answer it |\n|---|---|---|---|---|\n" + waiting)
+		}
 	}
-	for where, rows := range byAct {
-		wantRows(t, where, sections[where], rows)
-	}
-	for where := range sections {
-		if strings.HasPrefix(where, "Built-in controls/") && byAct[where] == nil {
-			t.Errorf("%s has a section %s, but no such act has controls", catalogDoc, where)
+	b.WriteString("\n## Built-in tests\n\nThe rules themselves are in `mappings/catalog/tests*.yaml`.\n" +
+		"\n| Test | View | Window | Least | Fresh | Empty | It says that | Numbers |\n|---|---|---|---|---|---|---|---|\n")
+	for _, x := range cat.Tests() {
+		window := "period"
+		if x.Window > 0 {
+			window = human(x.Window)
 		}
+		var numbers []string
+		for _, n := range x.Numbers {
+			whose := "default"
+			if n.Origin == OriginLaw {
+				whose = "law, " + n.Source
+			}
+			numbers = append(numbers, fmt.Sprintf("%s: %s (%s)", n.Value, n.Says, whose))
+		}
+		fmt.Fprintln(&b, tableRow(quoted(x.ID), quoted(x.View), window, string(x.Least), human(x.Freshness), string(x.Empty), x.Says, strings.Join(numbers, "; ")))
 	}
+	generated(t, "../docs/controls.md", controlsMark, b.String())
 }
 
 // TestDocsExample loads the document's own catalog and makes the faults whose

@@ -140,6 +140,9 @@ func compileRule(v *view, key string, src text) (*rule, Faults) {
 	if !ast.OutputType().IsExactType(types.BoolType) {
 		return nil, Faults{src.at.fault("%s: the expression is a %s, it must be a bool", key, cel.FormatCELType(ast.OutputType()))}
 	}
+	if dear(env, ast) {
+		return nil, Faults{src.at.fault("%s: the expression costs more than the %d steps that one evaluation may take: leave out a loop in a loop", key, costLimit)}
+	}
 	prog, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(100))
 	if err != nil {
 		return nil, Faults{src.at.fault("%s: %v", key, err)}

@@ -106,6 +106,7 @@ var credentialsView = &view{
 // usedToken is one token over all its requests of the period.
 type usedToken struct {
 	first, last uint64
+	kind        evidence.Kind // of the first request
 	source      evidence.SourceID
 	at          time.Time
 	method      string
@@ -115,6 +116,7 @@ type usedToken struct {
 	life        time.Duration
 	socket      bool // every request of it came over a socket
 	endlessSeq  uint64
+	endlessKind evidence.Kind
 }
 
 func buildCredentials(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -142,10 +144,10 @@ func buildCredentials(ctx context.Context, s *scene, yield func(*item) error) er
 		k := id{r.Source, f.Accessor}
 		t := tokens[k]
 		if t == nil {
-			t = &usedToken{first: seqs[0], source: r.Source, at: r.Occurred, socket: true}
+			t = &usedToken{first: seqs[0], kind: r.Kind, source: r.Source, at: r.Occurred, socket: true}
 			tokens[k] = t
 		}
-		t.take(&f, seqs[0])
+		t.take(&f, seqs[0], r.Kind)
 		return nil
 	}, evidence.SecretAccess, evidence.SecretAuth)
 	if err != nil {
@@ -168,7 +170,7 @@ type tokenFacts struct {
 	NoExpiry   bool   `json:"no_expiry"`
 }
 
-func (t *usedToken) take(f *tokenFacts, seq uint64) {
+func (t *usedToken) take(f *tokenFacts, seq uint64, kind evidence.Kind) {
 	t.last = seq
 	t.requests++
 	t.method = cmp.Or(t.method, f.AuthMethod)
@@ -176,13 +178,13 @@ func (t *usedToken) take(f *tokenFacts, seq uint64) {
 	t.socket = t.socket && f.Transport == "socket"
 	t.life = max(t.life, time.Duration(f.TokenTTL)*time.Second)
 	if f.NoExpiry && !t.endless {
-		t.endless, t.endlessSeq = true, seq
+		t.endless, t.endlessSeq, t.endlessKind = true, seq, kind
 	}
 }
 
 func (t *usedToken) item() *item {
 	it := &item{
-		seqs: []uint64{t.first}, kind: evidence.SecretAccess, at: t.at, label: "token of a login by " + firstNonEmpty(t.method, "an unknown method"),
+		seqs: []uint64{t.first}, kind: t.kind, at: t.at, label: "token of a login by " + firstNonEmpty(t.method, "an unknown method"),
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	it.also(t.last)
@@ -200,6 +202,7 @@ func (t *usedToken) item() *item {
 			it.why["ends"] = "a root token without an end"
 		}
 		it.front(t.endlessSeq)
+		it.kind = t.endlessKind
 	case t.life > 0:
 		it.set("ends", true).set("life", t.life)
 	default:

@@ -73,8 +73,9 @@ type text struct {
 // span is a duration with its place: what time.ParseDuration reads, or a whole
 // number of days such as 90d.
 type span struct {
-	d  time.Duration
-	at place
+	d    time.Duration
+	at   place
+	text string // as it is written
 }
 
 // list is a list of strings; one string stands for a list of one.
@@ -296,7 +297,7 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 		d.fault(n, "%s: %q is no duration: write 15m, 24h or 90d", path, s)
 		return
 	}
-	v.Set(reflect.ValueOf(span{t, d.at(n)}))
+	v.Set(reflect.ValueOf(span{t, d.at(n), s}))
 }
 
 // parseDuration reads a positive duration, days included.

@@ -44,6 +44,7 @@ type AssessedControl struct {
 	Reason   evidence.Reason    `json:"reason,omitempty"`
 	Why      string             `json:"why"`
 	Findings []int              `json:"findings"` // indices into findings
+	Standing
 }
 
 func assess(ctx context.Context, c *call) error {
@@ -83,7 +84,7 @@ func assess(ctx context.Context, c *call) error {
 		Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
 	}
 	for _, res := range results {
-		a.Controls = append(a.Controls, AssessedControl{res.Control.ID, res.Control.Reference(), res.Control.Title, res.Status, res.Reason, res.Why, res.Findings})
+		a.Controls = append(a.Controls, AssessedControl{res.Control.ID, res.Control.Reference(), res.Control.Title, res.Status, res.Reason, res.Why, res.Findings, standing(&in, res.Control)})
 	}
 	if a.Names, err = namesIn(ctx, r, a); err != nil {
 		return err
@@ -136,8 +137,8 @@ func needs(s evidence.Status) bool {
 	return s == evidence.NotSatisfied || s == evidence.Gap || s == evidence.Stale
 }
 
-// told reports whether the status could be told at all.
-func told(s evidence.Status) bool { return s != evidence.Undetermined && s != evidence.NotObserved }
+// tells reports whether the status could be told at all.
+func tells(s evidence.Status) bool { return s != evidence.Undetermined && s != evidence.NotObserved }
 
 // text writes the verdicts for people, those that need someone first.
 func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
@@ -148,9 +149,10 @@ func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
 	}
 	p.line("")
 	p.table(a, style, all)
-	for _, control := range a.Controls {
-		if needs(control.Status) || !told(control.Status) {
-			p.stories(a, control, style)
+	told := map[string]evidence.ControlID{}
+	for _, control := range a.inForceFirst() {
+		if needs(control.Status) || !tells(control.Status) {
+			p.stories(a, control, told, style)
 		}
 	}
 	p.line("")
@@ -159,19 +161,23 @@ func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
 }
 
 func (a *Assessment) headline() string {
-	someone, untold := 0, 0
+	someone, untold, judged := 0, 0, 0
 	for _, c := range a.Controls {
+		if !c.judged() || c.Preparing != "" {
+			continue
+		}
+		judged++
 		switch {
 		case needs(c.Status):
 			someone++
-		case !told(c.Status):
+		case !tells(c.Status):
 			untold++
 		}
 	}
 	over := " over " + reports.Span(a.Period.From, a.Period.To)
 	switch {
 	case someone == 0 && untold == 0:
-		return fmt.Sprintf("No control of %s needs someone%s (%s).", a.Tenant, over, reports.Count(len(a.Controls), "control"))
+		return fmt.Sprintf("No control of %s needs someone%s (%s).", a.Tenant, over, reports.Count(judged, "control"))
 	case untold == 0:
 		return fmt.Sprintf("%s of %s need someone%s.", reports.Count(someone, "control"), a.Tenant, over)
 	}
@@ -197,15 +203,13 @@ func (p *page) line(s string) {
 
 func (p *page) table(a *Assessment, style reports.Style, all bool) {
 	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "WHY"}}}
-	sorted := slices.Clone(a.Controls)
-	slices.SortStableFunc(sorted, func(x, y AssessedControl) int { return order(x.Status) - order(y.Status) })
 	hidden := 0
-	for _, c := range sorted {
+	for _, c := range a.inForceFirst() {
 		paint := func(s string) string { return s }
 		switch {
 		case needs(c.Status):
 			paint = style.Bad
-		case !told(c.Status):
+		case !tells(c.Status):
 			paint = style.Warn
 		case !all:
 			hidden++
@@ -215,6 +219,9 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		if c.Reason != "" {
 			status += ": " + string(c.Reason)
 		}
+		if c.Preparing != "" {
+			status, paint = status+", preparing", style.Dim
+		}
 		t.PaintedRow(paint, string(c.ID), status, reports.OpenNames(core(c.Why), a.Names))
 	}
 	if t.Len() > 0 && p.err == nil {
@@ -222,6 +229,9 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 	}
 	if hidden > 0 {
 		p.line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
+	}
+	for _, l := range a.apart() {
+		p.line(style.Dim(l))
 	}
 }
 
@@ -236,15 +246,21 @@ func core(why string) string {
 	return why
 }
 
-// stories tells what failed, a few items of each finding.
-func (p *page) stories(a *Assessment, control AssessedControl, style reports.Style) {
+// stories tells what failed, a few items of each finding. Controls share
+// tests; each is told once.
+func (p *page) stories(a *Assessment, control AssessedControl, told map[string]evidence.ControlID, style reports.Style) {
 	const most = 5
 	for _, i := range control.Findings {
 		f := a.Findings[i]
-		if !needs(f.Status) && told(f.Status) {
+		if !needs(f.Status) && tells(f.Status) {
+			continue
+		}
+		if before, ok := told[f.Test]; ok {
+			p.line(reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
 			continue
 		}
 		p.line("")
+		told[f.Test] = control.ID
 		p.line(style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
 		p.para("  ", reports.OpenNames(f.Summary, a.Names), style)
 		items := slices.Concat(f.Failed, f.Unknown)

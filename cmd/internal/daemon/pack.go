@@ -159,7 +159,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Used(),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Used(q.Period),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
@@ -291,11 +291,32 @@ func withheldBecause(name string, pseudonymous bool) string {
 	return "not disclosed"
 }
 
+// judged is what of the period lies before the moment of judging.
+func (b *packBuild) judged() evidence.Period {
+	p := b.q.Period
+	if b.now.Before(p.To) {
+		p.To = b.now
+	}
+	return p
+}
+
 func (b *packBuild) describeControls(doc *reports.PackDoc) {
+	told := map[*mappings.Act]bool{}
 	for _, c := range b.controls {
+		if a := c.Control.Act; !told[a] {
+			told[a] = true
+			l := reports.Law{Name: a.Name, Title: a.Title, CELEX: a.CELEX, Since: a.InForceSince, Read: a.TextRead, Binds: a.Addressee, Unverified: a.Unverified}
+			if l.Read != "" && a.Language != "" {
+				l.Read += " (" + a.Language + ")"
+			}
+			doc.Laws = append(doc.Laws, l)
+		}
 		r := reports.ControlResult{
 			ID: c.Control.ID, Law: c.Control.Act.Name, Article: c.Control.Article, Title: c.Control.Title, Objective: c.Control.Objective,
-			Status: c.Status, Reason: c.Reason, Limits: c.Control.CannotProve,
+			Status: c.Status, Reason: c.Reason, Limits: c.Control.CannotProve, AnsweredBy: c.Control.AnsweredBy, Unverified: c.Control.Unverified,
+		}
+		if c.Control.ForceOver(b.judged()) == mappings.Preparing {
+			r.Preparing = c.Control.InForceSince
 		}
 		var kinds []evidence.Kind
 		for _, i := range c.Findings {
