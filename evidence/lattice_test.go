@@ -107,6 +107,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/schedule":    {"evidence", "github.com/robfig/cron/v3"},
 	"cmd/internal/telemetry":   {"evidence", "github.com/VictoriaMetrics/metrics"},
 	"cmd/internal/config":      {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
+	"cmd/internal/controls":    {"evidence evidence/problem mappings reports", ""},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
 	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/pdf reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline store", ""},
@@ -115,8 +116,8 @@ var lattice = map[string]struct{ ours, others string }{
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
-	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem evidence/witness reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
+	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/controls cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/telemetry " +
+		"collectors collectors/all evidence evidence/problem evidence/witness mappings reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},

@@ -78,7 +78,7 @@ func (p *program) root() *cobra.Command {
 		p.holdCommand(), p.retentionCommand(), p.tenantCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
 		p.eraseCommand(), p.identityCommand(), p.keyringCommand(),
-		p.doctorCommand(), p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
+		p.controlsCommand(), p.doctorCommand(), p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
 		p.backupCommand(), p.restoreCommand(), p.keysCommand(),
 	)
 	if p.demo != nil {

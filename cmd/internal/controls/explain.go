@@ -1,0 +1,100 @@
+package controls
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/mappings"
+)
+
+// Explained is the JSON document of evidenced controls explain: everything
+// about one control.
+type Explained struct {
+	Listed
+	At          time.Time          `json:"at"`
+	Law         *mappings.Act      `json:"law"`
+	Objective   string             `json:"objective"`
+	CannotProve string             `json:"cannot_prove"`
+	Unverified  string             `json:"unverified,omitempty"`
+	Replaces    evidence.ControlID `json:"replaces,omitempty"`
+	Told        []ExplainedTest    `json:"tests_explained"`
+	// Feeds says for each kind its tests need which configured sources give
+	// it. Without a configuration it is left out.
+	Feeds []Feed `json:"feeds,omitempty"`
+}
+
+// ExplainedTest is one test of an explained control.
+type ExplainedTest struct {
+	*mappings.Test
+	Strength string          `json:"strength"`
+	Rule     evidence.Hash   `json:"rule"` // SHA-256 of the test's canonical text
+	Needs    []evidence.Kind `json:"needs"`
+	ViewDoc  string          `json:"view_doc"`
+}
+
+// Feed is one kind of evidence and who gives it.
+type Feed struct {
+	Kind evidence.Kind `json:"kind"`
+	Says string        `json:"says"`
+	// Own kinds are made by evidenced itself.
+	Own     bool     `json:"own,omitempty"`
+	Sources []Source `json:"sources"`
+}
+
+// Explain tells everything about a control, as of a moment. An id that the
+// catalog does not have is a problem of code not-found.
+func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources) (*Explained, error) {
+	c, ok := cat.Control(evidence.ControlID(id))
+	if !ok {
+		return nil, problem.New(problem.NotFound, "there is no control %q", id).WithHint("%s", near(cat, id))
+	}
+	e := &Explained{
+		Listed: listed(c, at), At: at.UTC(), Law: c.Act, Objective: c.Objective, CannotProve: c.CannotProve, Unverified: c.Unverified, Replaces: c.Replaces,
+		Told: []ExplainedTest{},
+	}
+	docs := map[string]string{}
+	for _, v := range mappings.Views() {
+		docs[v.Name] = v.Doc
+	}
+	for _, r := range c.Tests {
+		e.Told = append(e.Told, ExplainedTest{r.Test, r.Strength, r.Test.Hash(), r.Test.Needs(), docs[r.Test.View]})
+	}
+	if sources != nil {
+		for _, k := range e.Kinds {
+			info, _ := evidence.KindInfo(k)
+			given := sources[k]
+			if given == nil {
+				given = []Source{}
+			}
+			e.Feeds = append(e.Feeds, Feed{k, info.Says, info.Own, given})
+		}
+	}
+	return e, nil
+}
+
+// near proposes ids for one that is not there: those of the same act that
+// share the longest begin with it.
+func near(cat *mappings.Catalog, id string) string {
+	best, ids := 0, []string{}
+	for _, c := range cat.Controls() {
+		n := 0
+		for n < len(id) && n < len(c.ID) && id[n] == c.ID[n] {
+			n++
+		}
+		switch {
+		case n < 3 || n < best:
+		case n > best:
+			best, ids = n, []string{string(c.ID)}
+		case len(ids) < 5:
+			ids = append(ids, string(c.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return "evidenced controls lists them all"
+	}
+	slices.Sort(ids)
+	return "did you mean " + strings.Join(ids, ", ") + "? evidenced controls lists them all"
+}
