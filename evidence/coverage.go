@@ -17,6 +17,35 @@ type Coverage struct {
 	// dropped under retention; zero when none were.
 	Retired time.Time
 	Runs    map[SourceID]RunCounts
+
+	began map[SourceID]map[Kind]time.Time
+}
+
+// Begin returns when the first claim of the source for the kind begins,
+// wherever it lies; zero when there is none.
+func (c *Coverage) Begin(source SourceID, kind Kind) time.Time { return c.began[source][kind] }
+
+// Add takes in spans that no record claims yet.
+func (c *Coverage) Add(spans ...Span) {
+	for _, s := range spans {
+		c.begin(s.Source, s.Kinds, s.Period.From)
+	}
+	c.spans = append(c.spans, spans...)
+	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
+}
+
+func (c *Coverage) begin(source SourceID, kinds []Kind, from time.Time) {
+	if c.began == nil {
+		c.began = map[SourceID]map[Kind]time.Time{}
+	}
+	if c.began[source] == nil {
+		c.began[source] = map[Kind]time.Time{}
+	}
+	for _, k := range kinds {
+		if t, ok := c.began[source][k]; !ok || from.Before(t) {
+			c.began[source][k] = from.UTC()
+		}
+	}
 }
 
 // Span is one claimed stretch of one source for some kinds.
@@ -50,6 +79,7 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 			c.Runs[f.Source] = n
 		}
 		for _, s := range f.Spans {
+			c.begin(f.Source, s.Kinds, s.From)
 			sp := Period{s.From, s.To}
 			if s.Class == Instants {
 				sp.To = sp.To.Add(time.Nanosecond)

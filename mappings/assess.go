@@ -28,6 +28,14 @@ type Input struct {
 	// Controls limits the assessment to these; empty: all.
 	Controls []evidence.ControlID
 
+	// Rolling is for judging again and again while the period's end moves with
+	// the clock: windows begin with a UTC day, and no test looks further back
+	// than to when all its sources had been looked at.
+	Rolling bool
+	// Ahead is what was seen and is not in the log yet: a daemon tells it with
+	// the day's coverage.
+	Ahead []evidence.Span
+
 	// Budget is the time the rules of one test may take over the whole
 	// population; what is left then is undetermined. Zero: a minute.
 	Budget time.Duration
@@ -77,7 +85,7 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &assessment{in: in, people: newPeople(in.Reader), runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	a := newAssessment(in)
 	if err := a.load(ctx, controls); err != nil {
 		return nil, nil, fmt.Errorf("assess %s: %w", in.Reader.Tenant(), err)
 	}
@@ -86,6 +94,12 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 			return nil, nil, fmt.Errorf("assess %s: view %s: %w", in.Reader.Tenant(), g.view.Name, err)
 		}
 	}
+	findings, results := a.conclude(controls)
+	return findings, results, nil
+}
+
+// conclude makes the findings of what every test counted.
+func (a *assessment) conclude(controls []*Control) ([]evidence.Finding, []ControlResult) {
 	var findings []evidence.Finding
 	var results []ControlResult
 	for _, c := range controls {
@@ -97,7 +111,7 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 		res.judge(findings)
 		results = append(results, res)
 	}
-	return findings, results, nil
+	return findings, results
 }
 
 func (in *Input) check() error {
@@ -154,6 +168,25 @@ type assessment struct {
 	runs   map[*Test]*run
 	scenes map[evidence.Period]*scene
 	joins  joins
+	book   notebook
+	light  bool // items that passed are counted and not kept
+}
+
+func newAssessment(in Input) *assessment {
+	a := &assessment{in: in, runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	a.in.Reader = watched{in.Reader, &a.book}
+	a.people = newPeople(a.in.Reader)
+	a.people.book = &a.book
+	return a
+}
+
+// judged returns what of the period a test looks at.
+func (a *assessment) judged(t *Test) evidence.Period {
+	p := a.in.judged(t)
+	if began := a.cover.began(t.needs); a.in.Rolling && began.After(p.From) && began.Before(p.To) {
+		p.From = began
+	}
+	return p
 }
 
 // judged returns what of the period a test looks at: up to now, and of a test
@@ -164,7 +197,11 @@ func (in *Input) judged(t *Test) evidence.Period {
 		p.To = in.Now.UTC()
 	}
 	if t.Window > 0 {
-		p.From = p.To.Add(-t.Window)
+		end := p.To
+		if in.Rolling {
+			end = end.Truncate(24 * time.Hour)
+		}
+		p.From = end.Add(-t.Window)
 	}
 	return p
 }
@@ -195,6 +232,8 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
 	}
+	cov.Add(a.in.Ahead...)
+	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book}
 	return a.people.load(ctx)
 }
 
@@ -203,6 +242,7 @@ type group struct {
 	view   *view
 	period evidence.Period
 	tests  []*Test
+	notes  notes // what the view was built from
 }
 
 // groups gathers the tests of the controls, each once, by view and period.
@@ -214,8 +254,8 @@ func (a *assessment) groups(controls []*Control) []*group {
 			if a.runs[t] != nil {
 				continue
 			}
-			p := a.in.judged(t)
-			a.runs[t] = &run{test: t, period: p}
+			p := a.judged(t)
+			a.runs[t] = &run{test: t, period: p, light: a.light}
 			i := slices.IndexFunc(gs, func(g *group) bool { return g.view == t.view && g.period == p })
 			if i < 0 {
 				i, gs = len(gs), append(gs, &group{view: t.view, period: p})
@@ -230,9 +270,10 @@ func (a *assessment) groups(controls []*Control) []*group {
 func (a *assessment) view(ctx context.Context, g *group) error {
 	s := a.scenes[g.period]
 	if s == nil {
-		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, joins: &a.joins}
+		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins}
 		a.scenes[g.period] = s
 	}
+	defer a.book.into(&g.notes)()
 	return g.view.build(ctx, s, func(it *item) error {
 		vars := s.vars(it)
 		for _, t := range g.tests {
@@ -254,7 +295,24 @@ type run struct {
 	items      []evidence.Item
 	failed     []evidence.Item
 	unknown    []evidence.Item
+
+	// A light run keeps neither the items that passed nor, beyond mostItems,
+	// the others: it counts them.
+	light      bool
+	counted    int
+	failedCut  int
+	unknownCut int
+
+	holes []evidence.Window // what was not seen and should have been, of the last finding
 }
+
+// mostItems is how many failed, and how many undetermined items a light run
+// keeps: the earliest.
+const mostItems = 1000
+
+func (r *run) population() int { return len(r.items) + r.counted }
+func (r *run) nFailed() int    { return len(r.failed) + r.failedCut }
+func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownCut }
 
 // take decides one item. Only the end of the context is an error.
 func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
@@ -311,16 +369,27 @@ func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
 	if len(x.Also) == 0 {
 		x.Also = nil
 	}
-	r.items = append(r.items, x)
+	if r.light {
+		r.counted++
+	} else {
+		r.items = append(r.items, x)
+	}
 	switch v {
 	case evidence.Pass:
 		r.passed++
 	case evidence.Fail:
-		r.failed = append(r.failed, x)
+		r.failed, r.failedCut = r.keep(r.failed, x, r.failedCut)
 	default:
-		r.unknown = append(r.unknown, x)
+		r.unknown, r.unknownCut = r.keep(r.unknown, x, r.unknownCut)
 		if unobserved {
 			r.unobserved++
 		}
 	}
+}
+
+func (r *run) keep(list []evidence.Item, x evidence.Item, cut int) ([]evidence.Item, int) {
+	if r.light && len(list) == mostItems {
+		return list, cut + 1
+	}
+	return append(list, x), cut
 }

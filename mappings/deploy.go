@@ -36,7 +36,8 @@ var deploymentsView = &view{
 			{Name: "history_known", Type: "bool", Needs: []evidence.Kind{evidence.ChangeCommit}, Doc: "the commits between the two revisions have no hole"},
 		},
 	},
-	build: buildDeployments,
+	build:  buildDeployments,
+	steady: true,
 }
 
 // deployLog follows the revisions of applications.

@@ -26,6 +26,7 @@ const (
 type rule struct {
 	prog   cel.Program
 	fields []string // of the item, that the expression looks at, sorted
+	vars   []string // variables it looks at, sorted
 }
 
 // itemType is the CEL type of the variable item. Its fields are those of the
@@ -144,7 +145,7 @@ func compileRule(v *view, key string, src text) (*rule, Faults) {
 	if err != nil {
 		return nil, Faults{src.at.fault("%s: %v", key, err)}
 	}
-	return &rule{prog: prog, fields: fieldsOf(ast)}, nil
+	return &rule{prog: prog, fields: fieldsOf(ast), vars: varsOf(ast)}, nil
 }
 
 // fieldsOf lists the fields of item that the expression looks at.
@@ -157,6 +158,18 @@ func fieldsOf(ast *cel.Ast) []string {
 		s := e.AsSelect()
 		if o := s.Operand(); o.Kind() == celast.IdentKind && o.AsIdent() == "item" && !slices.Contains(names, s.FieldName()) {
 			names = append(names, s.FieldName())
+		}
+	}))
+	sort.Strings(names)
+	return names
+}
+
+// varsOf lists the variables that the expression looks at.
+func varsOf(ast *cel.Ast) []string {
+	var names []string
+	celast.PostOrderVisit(ast.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		if e.Kind() == celast.IdentKind && !slices.Contains(names, e.AsIdent()) {
+			names = append(names, e.AsIdent())
 		}
 	}))
 	sort.Strings(names)

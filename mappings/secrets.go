@@ -40,6 +40,7 @@ var accessesView = &view{
 	build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		return s.requests(ctx, evidence.SecretAccess, yield)
 	},
+	steady: true,
 }
 
 var loginsView = &view{
@@ -50,6 +51,7 @@ var loginsView = &view{
 	build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		return s.requests(ctx, evidence.SecretAuth, yield)
 	},
+	steady: true,
 }
 
 func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*item) error) error {
@@ -118,7 +120,7 @@ var atEnd = Field{Name: "at_end", Type: "bool", Doc: "still in force at the end 
 // force at some time in the period.
 func stateView[T any](v View, make func(*stretch[T]) *item) *view {
 	v.Fields = append(v.Fields, atEnd)
-	return &view{View: v, build: func(ctx context.Context, s *scene, yield func(*item) error) error {
+	return &view{View: v, steady: true, build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		flat, err := stretches[T](ctx, s, v.Kinds[0])
 		if err != nil {
 			return err
