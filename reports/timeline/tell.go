@@ -377,6 +377,10 @@ func (t *teller) pack(f evidence.PackFacts) string {
 	return s
 }
 
-func (t *teller) finding(f evidence.Finding) string {
-	return fmt.Sprintf("control %s is %s: %s", f.Control, strings.ReplaceAll(string(f.Status), "-", " "), f.Summary)
+func (t *teller) finding(f evidence.FindingFacts) string {
+	status := strings.ReplaceAll(string(f.Status), "-", " ")
+	if f.Reason != "" {
+		status += " (" + strings.ReplaceAll(string(f.Reason), "-", " ") + ")"
+	}
+	return fmt.Sprintf("test %s of control %s is %s: %s", f.Test, f.Control, status, strings.TrimSuffix(f.Summary, "."))
 }
