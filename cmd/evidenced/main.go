@@ -75,6 +75,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.traceCommand(), p.peopleCommand(), p.whoCommand(), p.coverageCommand(), p.assessCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
 		p.incidentCommand(),
+		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.traceCommand(), p.peopleCommand(), p.whoCommand(), p.coverageCommand(), p.assessCommand(), p.gapsCommand(), p.todayCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
 		p.holdCommand(), p.retentionCommand(), p.tenantCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
 		p.eraseCommand(), p.identityCommand(), p.keyringCommand(),

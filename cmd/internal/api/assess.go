@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -33,6 +34,8 @@ type Assessment struct {
 	Findings []evidence.Finding `json:"findings"`
 	// Names opens the person tokens of the findings.
 	Names map[evidence.ID]string `json:"names,omitempty"`
+
+	Now time.Time `json:"-"`
 }
 
 // AssessedControl is the verdict on one control.
@@ -43,7 +46,8 @@ type AssessedControl struct {
 	Status   evidence.Status    `json:"status"`
 	Reason   evidence.Reason    `json:"reason,omitempty"`
 	Why      string             `json:"why"`
-	Findings []int              `json:"findings"` // indices into findings
+	Since    time.Time          `json:"since,omitzero"` // since when, by the recorded findings; zero: they do not say so
+	Findings []int              `json:"findings"`       // indices into findings
 }
 
 func assess(ctx context.Context, c *call) error {
@@ -80,10 +84,17 @@ func assess(ctx context.Context, c *call) error {
 	}
 	a := &Assessment{
 		Tenant: q.tenant, Origin: r.Origin(), Period: period, Size: r.Size(), Catalog: in.Catalog.Hash(),
-		Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
+		Now: q.now, Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
+	}
+	standing, _, err := mappings.Standings(ctx, r)
+	if err != nil {
+		return err
 	}
 	for _, res := range results {
-		a.Controls = append(a.Controls, AssessedControl{res.Control.ID, res.Control.Reference(), res.Control.Title, res.Status, res.Reason, res.Why, res.Findings})
+		a.Controls = append(a.Controls, AssessedControl{
+			ID: res.Control.ID, Article: res.Control.Reference(), Title: res.Control.Title, Status: res.Status, Reason: res.Reason,
+			Why: res.Why, Since: sinceWhen(res, findings, standing), Findings: res.Findings,
+		})
 	}
 	if a.Names, err = namesIn(ctx, r, a); err != nil {
 		return err
@@ -92,6 +103,22 @@ func assess(ctx context.Context, c *call) error {
 		return c.document(a)
 	}
 	return a.text(c.begin(MediaText), q.style, p.All)
+}
+
+// sinceWhen returns since when the control has its verdict by the findings that
+// were recorded as the daemon went on. It judges another period, so its finding
+// may be another: then nothing is said.
+func sinceWhen(res mappings.ControlResult, findings []evidence.Finding, standing []mappings.Standing) time.Time {
+	var since time.Time
+	for _, i := range res.Findings {
+		f := &findings[i]
+		for _, s := range standing {
+			if s.Control == f.Control && s.Test == f.Test && s.Status == f.Status && f.Status == res.Status && (since.IsZero() || s.Since.Before(since)) {
+				since = s.Since
+			}
+		}
+	}
+	return since
 }
 
 func controls(cat *mappings.Catalog, ids []string) ([]evidence.ControlID, error) {
@@ -196,7 +223,7 @@ func (p *page) line(s string) {
 }
 
 func (p *page) table(a *Assessment, style reports.Style, all bool) {
-	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	sorted := slices.Clone(a.Controls)
 	slices.SortStableFunc(sorted, func(x, y AssessedControl) int { return order(x.Status) - order(y.Status) })
 	hidden := 0
@@ -215,7 +242,11 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		if c.Reason != "" {
 			status += ": " + string(c.Reason)
 		}
-		t.PaintedRow(paint, string(c.ID), status, reports.OpenNames(core(c.Why), a.Names))
+		since := ""
+		if !c.Since.IsZero() {
+			since = reports.Near(c.Since, a.Now)
+		}
+		t.PaintedRow(paint, string(c.ID), status, since, reports.OpenNames(core(c.Why), a.Names))
 	}
 	if t.Len() > 0 && p.err == nil {
 		p.err = t.Write(p.w, style)

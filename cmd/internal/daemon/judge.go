@@ -12,6 +12,7 @@ import (
 	"evidenced/cmd/internal/telemetry"
 	"evidenced/evidence"
 	"evidenced/mappings"
+	"evidenced/reports/today"
 	"evidenced/store"
 )
 
@@ -22,6 +23,7 @@ type judge struct {
 	tenants map[evidence.Tenant]*judged
 	dirty   map[evidence.Tenant]bool
 	news    chan struct{} // something is dirty; holds one
+	keeping sync.Mutex    // when tenants were judged is being written down
 }
 
 // judged is one tenant's part. Its assessment goes on in one goroutine at a
@@ -112,12 +114,19 @@ func (e *Engine) Judge(ctx context.Context) error { return e.judgeThese(ctx, e.l
 func (e *Engine) judgeThese(ctx context.Context, ts []evidence.Tenant) error {
 	var mu sync.Mutex
 	var errs []error
+	done := map[evidence.Tenant]time.Time{}
 	var wg sync.WaitGroup
 	work := make(chan evidence.Tenant)
 	for range min(runtime.GOMAXPROCS(0), len(ts)) {
 		wg.Go(func() {
 			for t := range work {
-				if err := e.judgeOne(ctx, t); err != nil && ctx.Err() == nil {
+				at, err := e.judgeOne(ctx, t)
+				if err == nil && !at.IsZero() {
+					mu.Lock()
+					done[t] = at
+					mu.Unlock()
+				}
+				if err != nil && ctx.Err() == nil {
 					e.o.Log.Error("tenant not judged", "tenant", t.String(), "code", codeOf(err))
 					e.o.Metrics.Add("evidenced_assessments_failed_total", telemetry.Labels{Tenant: t}, 1)
 					mu.Lock()
@@ -135,17 +144,21 @@ func (e *Engine) judgeThese(ctx context.Context, ts []evidence.Tenant) error {
 	}
 	close(work)
 	wg.Wait()
+	if len(done) > 0 {
+		errs = append(errs, e.keepJudged(done))
+	}
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// judgeOne judges a tenant and records the verdicts that changed.
-func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) error {
+// judgeOne judges a tenant and records the verdicts that changed. It returns
+// when; the zero time for a log that takes nothing.
+func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time, err error) {
 	log, err := e.local.Store.Log(t)
 	if err != nil {
-		return err
+		return at, err
 	}
 	if log.Stopped() != nil {
-		return nil // told already, by what stopped it
+		return at, nil // told already, by what stopped it
 	}
 	d := e.judge.of(t)
 	d.busy.Lock()
@@ -153,31 +166,31 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) error {
 	snap := log.Snapshot()
 	if d.known == nil {
 		if d.known, err = verdictsIn(ctx, snap); err != nil {
-			return err
+			return at, err
 		}
 	}
 	in, err := e.judging(t)
 	if err != nil {
-		return err
+		return at, err
 	}
 	in.Reader, in.Now = snap, e.Now().UTC()
 	if in.Ahead, err = e.ahead(t); err != nil {
-		return err
+		return at, err
 	}
 	round, err := d.assessor.Assess(ctx, in, e.o.Config.Assess.Period)
 	if err != nil {
-		return err
+		return at, err
 	}
 	facts, err := e.record(ctx, log, d, round)
 	if err != nil {
-		return err
+		return at, err
 	}
 	d.last = round.At
 	e.measure(t, round, facts)
 	if e.o.Judged != nil {
 		e.o.Judged.Judged(ctx, t, round.At, facts)
 	}
-	return nil
+	return round.At, nil
 }
 
 // verdictsIn reads the verdicts in force from a log: what was recorded before a
@@ -260,6 +273,52 @@ func (d *judged) item(op evidence.Op, ref evidence.Ref, at time.Time, content []
 		Basis: evidence.BasisObserved, ObservedAt: at, Content: content,
 	}}
 }
+
+// judgedCursor keeps when each tenant was judged last, which an unchanged
+// verdict leaves no record of.
+const judgedCursor = "judged"
+
+// Judged implements api.World.
+func (e *Engine) Judged(_ context.Context, t evidence.Tenant) (time.Time, error) {
+	all, err := e.judgedAt()
+	return all[t.String()], err
+}
+
+func (e *Engine) judgedAt() (map[string]time.Time, error) {
+	b, err := e.local.Store.Cursors().Cursor(judgedCursor)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	var all map[string]time.Time
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, fmt.Errorf("when tenants were judged: %w", err)
+	}
+	return all, nil
+}
+
+// keepJudged writes down when the tenants were judged.
+func (e *Engine) keepJudged(at map[evidence.Tenant]time.Time) error {
+	e.judge.keeping.Lock()
+	defer e.judge.keeping.Unlock()
+	all, err := e.judgedAt()
+	if err != nil {
+		return err
+	}
+	if all == nil {
+		all = map[string]time.Time{}
+	}
+	for t, at := range at {
+		all[t.String()] = at
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return e.local.Store.Cursors().PutCursor(judgedCursor, b)
+}
+
+// Dues implements api.World. The states of the logs tell what there is so far.
+func (e *Engine) Dues() []today.Dues { return nil }
 
 // measure counts for operators.
 func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evidence.FindingFacts) {
