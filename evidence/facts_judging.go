@@ -94,3 +94,17 @@ type Approval struct {
 	Commit     Ref    `json:"commit,omitzero"`  // of a reviewed commit that holds the statement
 	Key        string `json:"key_id,omitempty"` // of a signature
 }
+
+// CatalogFacts are the facts of platform.catalog: the rules in force from the
+// record's time on. In the log of _platform its raw bytes are all files of the
+// catalog; other tenants are told of the change alone.
+type CatalogFacts struct {
+	Catalog  Hash     `json:"catalog"` // SHA-256 of the canonical text of all controls and tests
+	Before   Hash     `json:"before,omitzero"`
+	Program  string   `json:"program"` // whose views the rules look at
+	Controls int      `json:"controls"`
+	Tests    int      `json:"tests"`
+	Files    []string `json:"files"`             // names; those of the user's begin with user/
+	Diff     []string `json:"diff,omitempty"`    // what is new, changed or gone
+	Loosen   []string `json:"loosens,omitempty"` // what of the change loosens what is judged
+}

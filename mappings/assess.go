@@ -25,6 +25,9 @@ type Input struct {
 	Collectable map[evidence.Kind]bool
 	// Scope are the statements that a control does not apply to the tenant.
 	Scope []ScopeStatement
+	// Tenancy is what the tenant is: controls for others are left out. Nil:
+	// every control applies. Controls asked for by name always do.
+	Tenancy *Tenancy
 	// Controls limits the assessment to these; empty: all.
 	Controls []evidence.ControlID
 
@@ -41,6 +44,20 @@ type Input struct {
 	Budget time.Duration
 	// Clock measures the budget. Nil: time.Now.
 	Clock func() time.Time
+}
+
+// Tenancy is what applicability is told by.
+type Tenancy struct {
+	Tier string // "": not known, so that controls for any tier apply
+	Tags []string
+}
+
+// AppliesTo reports whether the control is for such a tenant: of one of its
+// tiers, and with one of its tags, where it names any.
+func (c *Control) AppliesTo(t Tenancy) bool {
+	tier := len(c.Tiers) == 0 || t.Tier == "" || slices.Contains(c.Tiers, t.Tier)
+	tag := len(c.Tags) == 0 || slices.ContainsFunc(c.Tags, func(s string) bool { return slices.Contains(t.Tags, s) })
+	return tier && tag
 }
 
 // ScopeStatement is the dated, approved word of a person that a control does
@@ -142,10 +159,15 @@ func (in *Input) check() error {
 }
 
 func (in *Input) controls() ([]*Control, error) {
-	if len(in.Controls) == 0 {
-		return in.Catalog.controls, nil
-	}
 	var cs []*Control
+	if len(in.Controls) == 0 {
+		for _, c := range in.Catalog.controls {
+			if in.Tenancy == nil || c.AppliesTo(*in.Tenancy) {
+				cs = append(cs, c)
+			}
+		}
+		return cs, nil
+	}
 	for _, c := range in.Catalog.controls {
 		if slices.Contains(in.Controls, c.ID) {
 			cs = append(cs, c)

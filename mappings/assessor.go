@@ -97,7 +97,10 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 	}
 	as := newAssessment(in)
 	as.light = true
-	controls := in.Catalog.controls
+	controls, err := in.controls()
+	if err != nil {
+		return nil, err
+	}
 	fail := func(err error) (*Round, error) { return nil, fmt.Errorf("assess %s: %w", in.Reader.Tenant(), err) }
 	if err := as.load(ctx, controls); err != nil {
 		return fail(err)

@@ -130,6 +130,7 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),
+	evidence.PlatformCatalog:  facts((*teller).catalog),
 	evidence.PlatformAdmin:    facts((*teller).admin),
 	evidence.AccessRead:       facts((*teller).read),
 	evidence.PackIssued:       facts((*teller).pack),
@@ -355,6 +356,14 @@ func (t *teller) config(f evidence.ConfigFacts) string {
 	s := "a configuration was loaded, " + reports.Count(len(f.Diff), "changed line")
 	if len(f.Loosen) > 0 {
 		s += "; it loosens the evidence: " + strings.Join(f.Loosen, "; ")
+	}
+	return s
+}
+
+func (t *teller) catalog(f evidence.CatalogFacts) string {
+	s := fmt.Sprintf("rules were loaded, %s and %s, %s", reports.Count(f.Controls, "control"), reports.Count(f.Tests, "test"), reports.Count(len(f.Diff), "change"))
+	if len(f.Loosen) > 0 {
+		s += "; they ask for less: " + strings.Join(f.Loosen, "; ")
 	}
 	return s
 }

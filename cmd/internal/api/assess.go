@@ -19,7 +19,8 @@ type AssessParams struct {
 	Common
 	Span
 	Controls []string `json:"controls,omitempty"`
-	All      bool     `json:"all,omitempty"` // the text shows satisfied controls too
+	Rules    string   `json:"rules,omitempty"` // now or then: those recorded for the end of the period; "" is now
+	All      bool     `json:"all,omitempty"`   // the text shows satisfied controls too
 }
 
 // Assessment is the JSON document of evidenced assess.
@@ -75,6 +76,9 @@ func assess(ctx context.Context, c *call) error {
 		return err
 	}
 	in.Reader, in.Period, in.Now = r, period, q.now
+	if err := c.rules(ctx, &in, p.Rules); err != nil {
+		return err
+	}
 	if in.Controls, err = controls(in.Catalog, p.Controls); err != nil {
 		return err
 	}
@@ -103,6 +107,22 @@ func assess(ctx context.Context, c *call) error {
 		return c.document(a)
 	}
 	return a.text(c.begin(MediaText), q.style, p.All)
+}
+
+// rules puts the rules in place that are asked for.
+func (c *call) rules(ctx context.Context, in *mappings.Input, which string) (err error) {
+	switch which {
+	case "", "now":
+		return nil
+	case "then":
+		at := in.Period.To
+		if at.After(in.Now) {
+			at = in.Now
+		}
+		in.Catalog, err = c.Rules(ctx, at)
+		return err
+	}
+	return problem.New(problem.Usage, "--rules %q", which).WithHint("use now, or then for those in force at the end of the period")
 }
 
 // sinceWhen returns since when the control has its verdict by the findings that

@@ -20,6 +20,9 @@ type Judge interface {
 	// Judged returns when the tenant was judged last, so that its finding.state
 	// records are what holds; zero when it never was.
 	Judged(ctx context.Context, t evidence.Tenant) (time.Time, error)
+	// Rules returns the catalog that was in force at the instant, as it was
+	// recorded; a problem of code not-found when none was.
+	Rules(ctx context.Context, at time.Time) (*mappings.Catalog, error)
 	// Dues find what falls due beside what the logs' own states tell.
 	Dues() []today.Dues
 }

@@ -185,3 +185,20 @@ func TestAssessSaysSinceWhen(t *testing.T) {
 		t.Errorf("%s since %s, want not-observed since 30 hours ago", c.Status, c.Since)
 	}
 }
+
+// A period is judged by the rules recorded for its end, where there are any.
+func TestAssessByTheRulesOfThen(t *testing.T) {
+	ask := func(rules string, days api.Span) error {
+		_, err := both(t, apitest.New(), "assess", api.AssessParams{Common: common("tenant-7", true), Rules: rules, Span: days})
+		return err
+	}
+	if err := ask("then", api.Span{Last: "7d"}); err != nil {
+		t.Error(err)
+	}
+	if err := ask("then", api.Span{From: "2026-11-01", To: "2026-11-08"}); cli.ExitCode(err) != cli.ExitNotFound {
+		t.Errorf("no rules were recorded then: %v", err)
+	}
+	if err := ask("whenever", api.Span{Last: "7d"}); cli.ExitCode(err) != cli.ExitUsage {
+		t.Errorf("rules of whenever: %v", err)
+	}
+}

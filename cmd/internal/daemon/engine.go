@@ -165,7 +165,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.began = true
-	return e, e.sealConfig(ctx)
+	if err = e.sealConfig(ctx); err != nil {
+		return e, err
+	}
+	return e, e.sealCatalog(ctx)
 }
 
 // Close signs what has grown and closes the directory.

@@ -77,8 +77,13 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 }
 
 // judging is Judging without a reader.
-func (e *Engine) judging(evidence.Tenant) (mappings.Input, error) {
+func (e *Engine) judging(t evidence.Tenant) (mappings.Input, error) {
 	in := mappings.Input{Catalog: e.catalog}
+	for _, c := range e.o.Config.Tenants {
+		if c.Name == t {
+			in.Tenancy = &mappings.Tenancy{Tier: c.Tier, Tags: c.Tags}
+		}
+	}
 	if e.o.ReadOnly && len(e.o.Config.Sources) == 0 {
 		return in, nil // opened by its directory alone: coverage tells the sources
 	}
