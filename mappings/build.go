@@ -43,6 +43,7 @@ type (
 		Least      text          `yaml:"least"`
 		Empty      text          `yaml:"empty"`
 		Threshold  yamlThreshold `yaml:"threshold"`
+		Shared     bool          `yaml:"shared"`
 		Limits     text          `yaml:"limits"`
 	}
 	yamlThreshold struct {
@@ -200,7 +201,7 @@ func (b *builder) addTest(y *yamlTest) {
 		ID: y.ID.s, Title: y.Title.s, Says: y.Says.s, View: y.View.s,
 		Population: strings.TrimSpace(y.Population.s), Assertion: strings.TrimSpace(y.Assert.s),
 		Window: b.window(y), Freshness: y.Freshness.d, Least: evidence.Class(y.Least.s), Empty: evidence.Status(y.Empty.s),
-		Threshold: y.Threshold.FailedPercent, Limits: y.Limits.s,
+		Threshold: y.Threshold.FailedPercent, Shared: y.Shared, Limits: y.Limits.s,
 	}
 	b.compile(y, t)
 	canonical, err := json.Marshal(t)

@@ -78,6 +78,7 @@ type Test struct {
 	Least      evidence.Class  `json:"least"`               // weakest class of coverage accepted
 	Empty      evidence.Status `json:"empty"`               // what an empty population means
 	Threshold  float64         `json:"threshold,omitempty"` // share of failed items, in percent, to name beside the status
+	Shared     bool            `json:"shared,omitempty"`    // what it is about may be the platform's alone, see docs/catalog.md
 	Limits     string          `json:"limits,omitempty"`
 
 	view   *view

@@ -85,13 +85,14 @@ func (c *coverage) lay(id evidence.SourceID, kind evidence.Kind, p evidence.Peri
 	return ss
 }
 
-// began returns when all sources of the kinds had been looked at, as far as
-// they ever were: nothing can be said of the time before.
-func (c *coverage) began(kinds []evidence.Kind) time.Time {
+// began returns when all sources of the kinds had been looked at well enough
+// for the first time, as far as they ever were: nothing can be said of the time
+// before.
+func (c *coverage) began(kinds []evidence.Kind, least evidence.Class) time.Time {
 	var began time.Time
 	for _, kind := range kinds {
 		for _, id := range c.sources(kind) {
-			if t := c.all.Begin(id, kind); t.After(began) {
+			if t := c.all.Begin(id, kind, least); t.After(began) {
 				began = t
 			}
 		}

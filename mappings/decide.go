@@ -51,10 +51,19 @@ func (a *assessment) status(c *Control, r *run, s *sight) evidence.Status {
 		return evidence.Stale
 	case r.population() > 0:
 		return evidence.Satisfied
+	case a.elsewhere(r.test):
+		return evidence.NotApplicable
 	case r.test.Empty == evidence.NotApplicable && !a.outOfScope(c, r.period):
 		return evidence.Gap // nobody has said, in due form, that it does not apply
 	}
 	return r.test.Empty
+}
+
+// elsewhere reports whether what the test is about, of which the tenant's own
+// log has nothing, is the platform's: then the verdict stands in _platform's
+// log.
+func (a *assessment) elsewhere(t *Test) bool {
+	return t.Shared && a.in.Reader.Tenant() != evidence.Platform
 }
 
 func (a *assessment) outOfScope(c *Control, p evidence.Period) bool {
@@ -79,6 +88,9 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 	case evidence.Gap:
 		return fmt.Sprintf("Nothing was found to show that %s, although it was looked for over the whole period.", t.Says)
 	case evidence.NotApplicable:
+		if a.elsewhere(t) {
+			return fmt.Sprintf("Whether %s is judged in %s: none of it belongs to the tenant.", t.Says, evidence.Platform)
+		}
 		return fmt.Sprintf("There was nothing to test whether %s, and an approved statement says that it does not apply.", t.Says)
 	}
 	supports := "The evidence supports that " + t.Says

@@ -141,7 +141,7 @@ var policiesView = stateView(View{
 		{Name: "parsed", Type: "bool", Doc: "the text could be read"},
 		{Name: "paths", Type: "list(string)", Optional: true, Doc: "paths it opens"},
 		{Name: "everything", Type: "bool", Optional: true, Doc: "some path is open to all names: *, + or +/*"},
-		{Name: "sudo", Type: "bool", Optional: true, Doc: "some path gives the capability sudo or root"},
+		{Name: "sudo", Type: "bool", Optional: true, Doc: "some path gives root, or sudo with the right to change something"},
 		{Name: "writes", Type: "bool", Optional: true, Doc: "some path may be created, updated, patched or deleted"},
 	},
 }, func(st *stretch[evidence.PolicyFacts]) *item {
@@ -161,10 +161,12 @@ var policiesView = stateView(View{
 		}
 		paths = append(paths, r.Path)
 		everything = everything || strings.Trim(r.Path, "+/*") == ""
-		for _, c := range r.Capabilities {
-			sudo = sudo || c == "sudo" || c == "root"
-			writes = writes || c == "create" || c == "update" || c == "patch" || c == "delete" || c == "write"
-		}
+		changes := slices.ContainsFunc(r.Capabilities, func(c string) bool {
+			return slices.Contains([]string{"create", "update", "patch", "delete", "write"}, c)
+		})
+		writes = writes || changes
+		// Some paths need sudo for reading alone, such as the list of audit devices.
+		sudo = sudo || slices.Contains(r.Capabilities, "root") || changes && slices.Contains(r.Capabilities, "sudo")
 	}
 	return it.set("paths", paths).set("everything", everything).set("sudo", sudo).set("writes", writes)
 })
