@@ -250,12 +250,11 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 	if err != nil {
 		return err
 	}
-	a.cover = &coverage{all: cov, configured: a.in.Configured}
+	cov.Add(a.in.Ahead...)
+	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book}
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
 	}
-	cov.Add(a.in.Ahead...)
-	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book}
 	return a.people.load(ctx)
 }
 

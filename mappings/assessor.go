@@ -37,7 +37,7 @@ type Assessor struct {
 	size       uint64
 	origin     string
 	configured map[evidence.Kind][]evidence.SourceID
-	views      map[viewOver]*built
+	views      map[viewOver]*viewBuilt
 	spans      map[evidence.Kind]seenOf
 	coming     []coming
 }
@@ -48,8 +48,8 @@ type viewOver struct {
 	from time.Time
 }
 
-// built is what came of a view when it was built last.
-type built struct {
+// viewBuilt is what came of a view when it was built last.
+type viewBuilt struct {
 	notes notes
 	moves bool // with the clock
 	runs  map[*Test]*run
@@ -110,7 +110,7 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 		return fail(err)
 	}
 	spans := as.cover.states()
-	next := map[viewOver]*built{}
+	next := map[viewOver]*viewBuilt{}
 	round := &Round{At: in.Now.UTC(), Size: in.Reader.Size()}
 	for _, g := range as.groups(controls) {
 		key := viewOver{g.view, g.period.From}
@@ -151,8 +151,8 @@ func RollingPeriod(now time.Time, days time.Duration) evidence.Period {
 }
 
 // built keeps what came of a group.
-func (as *assessment) built(g *group) *built {
-	b := &built{notes: g.notes, moves: !g.view.steady, runs: map[*Test]*run{}}
+func (as *assessment) built(g *group) *viewBuilt {
+	b := &viewBuilt{notes: g.notes, moves: !g.view.steady, runs: map[*Test]*run{}}
 	for _, t := range g.tests {
 		r := as.runs[t]
 		b.runs[t] = r
@@ -162,7 +162,7 @@ func (as *assessment) built(g *group) *built {
 }
 
 // stands reports whether the view built again would come to the same.
-func (b *built) stands(g *group, fresh kindSet, before, now map[evidence.Kind]seenOf) bool {
+func (b *viewBuilt) stands(g *group, fresh kindSet, before, now map[evidence.Kind]seenOf) bool {
 	if b.moves || b.notes.reads.overlaps(fresh) || !b.notes.wakes.IsZero() && b.notes.wakes.Before(g.period.To) {
 		return false
 	}

@@ -39,7 +39,7 @@ func sceneLines(t testing.TB) [][]string {
 		for _, l := range strings.Split(string(ar.Files[0].Data), "\n") {
 			switch w := strings.Fields(l); {
 			case len(w) == 0, strings.HasPrefix(w[0], "#"):
-			case slices.Contains([]string{"period", "tests", "configured", "uncollectable", "scope"}, w[0]):
+			case slices.Contains([]string{"period", "tests", "configured", "uncollectable", "scope", "tenant"}, w[0]):
 			default:
 				lines = append(lines, l)
 			}

@@ -92,7 +92,11 @@ func (c *coverage) began(kinds []evidence.Kind, least evidence.Class) time.Time 
 	var began time.Time
 	for _, kind := range kinds {
 		for _, id := range c.sources(kind) {
-			if t := c.all.Begin(id, kind, least); t.After(began) {
+			t := c.all.Begin(id, kind, least)
+			if isOwn(kind) {
+				t = c.own.From
+			}
+			if t.After(began) {
 				began = t
 			}
 		}

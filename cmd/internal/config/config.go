@@ -175,7 +175,7 @@ func Default() *Config {
 		Checkpoint: Checkpoint{Every: time.Minute, Records: 10_000},
 		Verify:     Verify{ScrubEvery: 24 * time.Hour, BytesPerSecond: 32 << 20},
 		Segment:    Segment{Bytes: 1 << 30, Monthly: true},
-		Assess:     Assess{Period: 30 * 24 * time.Hour, Every: 5 * time.Minute, Delay: 15 * time.Second},
+		Assess:     Assess{Period: 30 * 24 * time.Hour, Every: 15 * time.Minute, Delay: 15 * time.Second},
 		Pack:       Pack{Raw: "exceptions"},
 	}
 }
