@@ -251,7 +251,7 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 		return err
 	}
 	cov.Add(a.in.Ahead...)
-	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book}
+	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book, ahead: a.in.Ahead}
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
 	}

@@ -81,6 +81,9 @@ func (h *history) bits(t testing.TB, l string) []string {
 	}
 	var out []string
 	from, to := at(t, w[3]), at(t, w[4])
+	if from.Month() != time.November || to.Month() != time.November {
+		return []string{l}
+	}
 	for from.Before(to) {
 		next := from.Add(time.Duration(1+h.rnd.IntN(200)) * time.Hour)
 		if next.After(to) {

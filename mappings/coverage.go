@@ -18,6 +18,7 @@ type coverage struct {
 	configured map[evidence.Kind][]evidence.SourceID
 	own        evidence.Period // of the log itself, see ownSpan
 	book       *notebook       // may be nil
+	ahead      []evidence.Span // what of all is not in the log yet
 	laid       map[laidKey][]evidence.Strip
 }
 

@@ -133,9 +133,8 @@ type scene struct {
 // joins are what several views share, over all their periods. Every field is a
 // shared, so that what it was built from is noted for each view that uses it.
 type joins struct {
-	changes *changeIndex // built by the first view that needs it
-	wide    *coverage    // of all time, for views that look back further than the period
 	changes shared[changeIndex]
+	wide    shared[coverage] // of all time, for views that look back further than the period
 }
 
 func (s *scene) vars(it *item) map[string]any {
