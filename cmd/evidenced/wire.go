@@ -64,5 +64,5 @@ func collect(ctx context.Context, c *config.Config, source evidence.SourceID, ac
 	if err != nil {
 		return runs, err
 	}
-	return runs, e.Judge(ctx)
+	return runs, e.JudgeAndSign(ctx)
 }

@@ -111,6 +111,14 @@ func (e *Engine) judgeAlways(ctx context.Context) error {
 // not be judged does not keep the others from being.
 func (e *Engine) Judge(ctx context.Context) error { return e.judgeThese(ctx, e.ledgerTenants()) }
 
+// JudgeAndSign judges every tenant, signs the logs that grew by it and takes
+// the checkpoints to the anchors: what a program that ends then leaves behind.
+func (e *Engine) JudgeAndSign(ctx context.Context) error {
+	err := errors.Join(e.Judge(ctx), e.Checkpoints(ctx))
+	e.anchors.all(ctx, putTimeout)
+	return err
+}
+
 func (e *Engine) judgeThese(ctx context.Context, ts []evidence.Tenant) error {
 	var mu sync.Mutex
 	var errs []error
