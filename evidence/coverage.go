@@ -17,6 +17,41 @@ type Coverage struct {
 	// dropped under retention; zero when none were.
 	Retired time.Time
 	Runs    map[SourceID]RunCounts
+
+	began map[SourceID]map[Kind][4]time.Time // by the least rank of class
+}
+
+// Begin returns when the first claim of the source for the kind, of the class
+// or a better one, begins, wherever it lies; zero when there is none.
+func (c *Coverage) Begin(source SourceID, kind Kind, least Class) time.Time {
+	return c.began[source][kind][least.Rank()]
+}
+
+// Add takes in spans that no record claims yet.
+func (c *Coverage) Add(spans ...Span) {
+	for _, s := range spans {
+		c.begin(s.Source, s.Kinds, s.Class, s.Period.From)
+	}
+	c.spans = append(c.spans, spans...)
+	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
+}
+
+func (c *Coverage) begin(source SourceID, kinds []Kind, class Class, from time.Time) {
+	if c.began == nil {
+		c.began = map[SourceID]map[Kind][4]time.Time{}
+	}
+	if c.began[source] == nil {
+		c.began[source] = map[Kind][4]time.Time{}
+	}
+	for _, k := range kinds {
+		ts := c.began[source][k]
+		for rank := range class.Rank() + 1 {
+			if ts[rank].IsZero() || from.Before(ts[rank]) {
+				ts[rank] = from.UTC()
+			}
+		}
+		c.began[source][k] = ts
+	}
 }
 
 // Span is one claimed stretch of one source for some kinds.
@@ -50,6 +85,7 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 			c.Runs[f.Source] = n
 		}
 		for _, s := range f.Spans {
+			c.begin(f.Source, s.Kinds, s.Class, s.From)
 			sp := Period{s.From, s.To}
 			if s.Class == Instants {
 				sp.To = sp.To.Add(time.Nanosecond)

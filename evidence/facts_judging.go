@@ -19,7 +19,6 @@ type FindingFacts struct {
 	Strength string    `json:"strength"`
 	Status   Status    `json:"status"`
 	Reason   Reason    `json:"reason,omitempty"`
-	Summary  string    `json:"summary"`
 	// Failed and Unknown are the records of the items that failed and of those
 	// that could not be decided, ascending. FailedCut and UnknownCut count the
 	// items beyond what a record can hold.
@@ -27,14 +26,29 @@ type FindingFacts struct {
 	FailedCut  int      `json:"failed_cut,omitempty"`
 	Unknown    []uint64 `json:"undetermined,omitempty"`
 	UnknownCut int      `json:"undetermined_cut,omitempty"`
-	Uncovered  []Window `json:"uncovered,omitempty"` // windows without required coverage; how far they reach is volatile while one is open
+	// Uncovered are the windows without required coverage, UncoveredCut counts
+	// those beyond what a record can hold.
+	Uncovered    []Unseen `json:"uncovered,omitempty"`
+	UncoveredCut int      `json:"uncovered_cut,omitempty"`
 	// The rest is volatile: as it was when the state began.
+	Summary    string    `json:"summary"`
 	Period     Period    `json:"period"`
 	Size       uint64    `json:"size"` // log size it was judged on
 	Population int       `json:"population"`
 	Passed     int       `json:"passed"`
 	Class      Class     `json:"class,omitempty"`
 	Newest     time.Time `json:"newest,omitzero"`
+}
+
+// Unseen is a window in which required coverage is missing. What is judged moves
+// with the clock, and its ends alone begin no new state.
+type Unseen struct {
+	Source SourceID  `json:"source,omitempty"`
+	Kind   Kind      `json:"kind"`
+	From   time.Time `json:"from,omitzero"` // zero: from the begin of what is judged, or before
+	To     time.Time `json:"to,omitzero"`   // zero: it lasts
+	Class  Class     `json:"class,omitempty"`
+	Cause  string    `json:"cause"`
 }
 
 // WaiverFacts are the facts of waiver: failures of a test are accepted for a
@@ -79,4 +93,18 @@ type Approval struct {
 	Proof      Proof  `json:"proof"`            // how the approval is known: signed or authenticated
 	Commit     Ref    `json:"commit,omitzero"`  // of a reviewed commit that holds the statement
 	Key        string `json:"key_id,omitempty"` // of a signature
+}
+
+// CatalogFacts are the facts of platform.catalog: the rules in force from the
+// record's time on. In the log of _platform its raw bytes are all files of the
+// catalog; other tenants are told of the change alone.
+type CatalogFacts struct {
+	Catalog  Hash     `json:"catalog"` // SHA-256 of the canonical text of all controls and tests
+	Before   Hash     `json:"before,omitzero"`
+	Program  string   `json:"program"` // whose views the rules look at
+	Controls int      `json:"controls"`
+	Tests    int      `json:"tests"`
+	Files    []string `json:"files"`             // names; those of the user's begin with user/
+	Diff     []string `json:"diff,omitempty"`    // what is new, changed or gone
+	Loosen   []string `json:"loosens,omitempty"` // what of the change loosens what is judged
 }

@@ -74,6 +74,7 @@ const (
 	CollectionRun      Kind = "collection.run"
 	CollectionCoverage Kind = "collection.coverage"
 	PlatformConfig     Kind = "platform.config"
+	PlatformCatalog    Kind = "platform.catalog"
 	PlatformAdmin      Kind = "platform.admin"
 	AccessRead         Kind = "access.read" // a person read evidence
 	FindingState       Kind = "finding.state"
@@ -177,9 +178,10 @@ func init() {
 		{Kind: CollectionRun, Own: true, Says: "how a due run of a source ended"},
 		{Kind: CollectionCoverage, Own: true, Says: "what a source was seen of"},
 		{Kind: PlatformConfig, Own: true, Says: "an effective configuration, with its difference to the one before"},
+		{Kind: PlatformCatalog, Own: true, Says: "the rules that tenants are judged by, with the difference to those before"},
 		{Kind: PlatformAdmin, Own: true, Says: "an act of an administrator"},
 		{Kind: AccessRead, Own: true, Says: "a person read evidence"},
-		{Kind: FindingState, State: true, Own: true, Volatile: []string{"period", "size", "population", "passed", "class", "newest"}, Says: "the verdict of a test"},
+		{Kind: FindingState, State: true, Own: true, Volatile: []string{"summary", "period", "size", "population", "passed", "class", "newest"}, Says: "the verdict of a test"},
 		{Kind: Waiver, State: true, Own: true, Says: "failures of a test are accepted for a while, as somebody else approved"},
 		{Kind: ScopeStatement, State: true, Own: true, Says: "a control does not apply, as somebody else approved"},
 		{Kind: Attestation, State: true, Own: true, Says: "a person's word or document on what no source shows, as somebody else approved"},

@@ -96,6 +96,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/coverage": {"evidence reports", ""},
 	"reports/filing":   {"evidence evidence/incident evidence/problem mappings/classify mappings/deadline mappings/notice reports", ""},
 	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness", "golang.org/x/mod"},
+	"reports/gaps":     {"evidence mappings reports", ""},
+	"reports/today":    {"evidence mappings reports reports/gaps", ""},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
 	"reports/people":   {"evidence reports reports/timeline", ""},
 	"reports/ran":      {"evidence evidence/reach reports", ""},
@@ -109,10 +111,10 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/config":      {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
 	"cmd/internal/controls":    {"evidence evidence/problem mappings reports", ""},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/pdf reports/people reports/ran reports/timeline reports/trace store", "golang.org/x/sys"},
-	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline store", ""},
+	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace store", "golang.org/x/sys"},
+	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline reports/today store", ""},
 	"cmd/internal/daemon": {"cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors " +
-		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings mappings/deadline reports reports/coverage reports/pack reports/pdf store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
+		"evidence evidence/chain evidence/problem evidence/timestamp evidence/witness mappings mappings/deadline reports reports/coverage reports/pack reports/pdf reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
@@ -130,6 +132,7 @@ var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
 	"evidence/claim": "os net net/http os/exec", "evidence/incident": "os net net/http os/exec", "mappings/classify": "os net net/http os/exec", "mappings/notice": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "mappings/deadline": "os net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/people": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
+	"reports/gaps": "os net net/http os/exec", "reports/today": "os net net/http os/exec",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",
 }

@@ -25,14 +25,39 @@ type Input struct {
 	Collectable map[evidence.Kind]bool
 	// Scope are the statements that a control does not apply to the tenant.
 	Scope []ScopeStatement
+	// Tenancy is what the tenant is: controls for others are left out. Nil:
+	// every control applies. Controls asked for by name always do.
+	Tenancy *Tenancy
 	// Controls limits the assessment to these; empty: all.
 	Controls []evidence.ControlID
+
+	// Rolling is for judging again and again while the period's end moves with
+	// the clock: windows begin with a UTC day, and no test looks further back
+	// than to when all its sources had been looked at.
+	Rolling bool
+	// Ahead is what was seen and is not in the log yet: a daemon tells it with
+	// the day's coverage.
+	Ahead []evidence.Span
 
 	// Budget is the time the rules of one test may take over the whole
 	// population; what is left then is undetermined. Zero: a minute.
 	Budget time.Duration
 	// Clock measures the budget. Nil: time.Now.
 	Clock func() time.Time
+}
+
+// Tenancy is what applicability is told by.
+type Tenancy struct {
+	Tier string // "": not known, so that controls for any tier apply
+	Tags []string
+}
+
+// AppliesTo reports whether the control is for such a tenant: of one of its
+// tiers, and with one of its tags, where it names any.
+func (c *Control) AppliesTo(t Tenancy) bool {
+	tier := len(c.Tiers) == 0 || t.Tier == "" || slices.Contains(c.Tiers, t.Tier)
+	tag := len(c.Tags) == 0 || slices.ContainsFunc(c.Tags, func(s string) bool { return slices.Contains(t.Tags, s) })
+	return tier && tag
 }
 
 // ScopeStatement is the dated, approved word of a person that a control does
@@ -77,7 +102,7 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &assessment{in: in, people: newPeople(in.Reader), runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	a := newAssessment(in)
 	if err := a.load(ctx, controls); err != nil {
 		return nil, nil, fmt.Errorf("assess %s: %w", in.Reader.Tenant(), err)
 	}
@@ -86,6 +111,12 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 			return nil, nil, fmt.Errorf("assess %s: view %s: %w", in.Reader.Tenant(), g.view.Name, err)
 		}
 	}
+	findings, results := a.conclude(controls)
+	return findings, results, nil
+}
+
+// conclude makes the findings of what every test counted.
+func (a *assessment) conclude(controls []*Control) ([]evidence.Finding, []ControlResult) {
 	var findings []evidence.Finding
 	var results []ControlResult
 	for _, c := range controls {
@@ -97,7 +128,7 @@ func Assess(ctx context.Context, in Input) ([]evidence.Finding, []ControlResult,
 		res.judge(findings)
 		results = append(results, res)
 	}
-	return findings, results, nil
+	return findings, results
 }
 
 func (in *Input) check() error {
@@ -130,7 +161,10 @@ func (in *Input) check() error {
 func (in *Input) controls() ([]*Control, error) {
 	var cs []*Control
 	for _, c := range in.Catalog.controls {
-		asked := len(in.Controls) == 0 || slices.Contains(in.Controls, c.ID)
+		asked := slices.Contains(in.Controls, c.ID)
+		if len(in.Controls) == 0 {
+			asked = in.Tenancy == nil || c.AppliesTo(*in.Tenancy)
+		}
 		if asked && c.StandsOver(in.Period) {
 			cs = append(cs, c)
 		}
@@ -152,6 +186,25 @@ type assessment struct {
 	runs   map[*Test]*run
 	scenes map[evidence.Period]*scene
 	joins  joins
+	book   notebook
+	light  bool // items that passed are counted and not kept
+}
+
+func newAssessment(in Input) *assessment {
+	a := &assessment{in: in, runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	a.in.Reader = watched{in.Reader, &a.book}
+	a.people = newPeople(a.in.Reader)
+	a.people.book = &a.book
+	return a
+}
+
+// judged returns what of the period a test looks at.
+func (a *assessment) judged(t *Test) evidence.Period {
+	p := a.in.judged(t)
+	if began := a.cover.began(t.needs, t.Least); a.in.Rolling && began.After(p.From) && began.Before(p.To) {
+		p.From = began
+	}
+	return p
 }
 
 // judged returns what of the period a test looks at: up to now, and of a test
@@ -162,7 +215,11 @@ func (in *Input) judged(t *Test) evidence.Period {
 		p.To = in.Now.UTC()
 	}
 	if t.Window > 0 {
-		p.From = p.To.Add(-t.Window)
+		end := p.To
+		if in.Rolling {
+			end = end.Truncate(24 * time.Hour)
+		}
+		p.From = end.Add(-t.Window)
 	}
 	return p
 }
@@ -189,7 +246,8 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 	if err != nil {
 		return err
 	}
-	a.cover = &coverage{all: cov, configured: a.in.Configured}
+	cov.Add(a.in.Ahead...)
+	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book, ahead: a.in.Ahead}
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
 	}
@@ -201,6 +259,7 @@ type group struct {
 	view   *view
 	period evidence.Period
 	tests  []*Test
+	notes  notes // what the view was built from
 }
 
 // groups gathers the tests of the controls, each once, by view and period.
@@ -212,8 +271,8 @@ func (a *assessment) groups(controls []*Control) []*group {
 			if a.runs[t] != nil {
 				continue
 			}
-			p := a.in.judged(t)
-			a.runs[t] = &run{test: t, period: p}
+			p := a.judged(t)
+			a.runs[t] = &run{test: t, period: p, light: a.light}
 			i := slices.IndexFunc(gs, func(g *group) bool { return g.view == t.view && g.period == p })
 			if i < 0 {
 				i, gs = len(gs), append(gs, &group{view: t.view, period: p})
@@ -228,9 +287,10 @@ func (a *assessment) groups(controls []*Control) []*group {
 func (a *assessment) view(ctx context.Context, g *group) error {
 	s := a.scenes[g.period]
 	if s == nil {
-		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, joins: &a.joins}
+		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins}
 		a.scenes[g.period] = s
 	}
+	defer a.book.into(&g.notes)()
 	return g.view.build(ctx, s, func(it *item) error {
 		vars := s.vars(it)
 		for _, t := range g.tests {
@@ -252,7 +312,24 @@ type run struct {
 	items      []evidence.Item
 	failed     []evidence.Item
 	unknown    []evidence.Item
+
+	// A light run keeps neither the items that passed nor, beyond mostItems,
+	// the others: it counts them.
+	light      bool
+	counted    int
+	failedCut  int
+	unknownCut int
+
+	holes []evidence.Window // what was not seen and should have been, of the last finding
 }
+
+// mostItems is how many failed, and how many undetermined items a light run
+// keeps: the earliest.
+const mostItems = 1000
+
+func (r *run) population() int { return len(r.items) + r.counted }
+func (r *run) nFailed() int    { return len(r.failed) + r.failedCut }
+func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownCut }
 
 // take decides one item. Only the end of the context is an error.
 func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
@@ -264,9 +341,7 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 	verdict := evidence.Unknown
 	if left > 0 {
 		begin := a.in.Clock()
-		limited, cancel := context.WithTimeout(ctx, left)
-		in, ok, why, unobserved = r.decide(limited, it, vars)
-		cancel()
+		in, ok, why, unobserved = r.decide(it, vars)
 		r.spent += a.in.Clock().Sub(begin)
 	}
 	if err := ctx.Err(); err != nil {
@@ -287,9 +362,9 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 }
 
 // decide runs the population filter, then the assertion. A reason means that
-// one of them could not be decided.
-func (r *run) decide(ctx context.Context, it *item, vars map[string]any) (in, ok bool, why string, unobserved bool) {
-	in, err := r.test.filter.eval(ctx, vars)
+// one of them could not be decided. The cost limit bounds how long that takes.
+func (r *run) decide(it *item, vars map[string]any) (in, ok bool, why string, unobserved bool) {
+	in, err := r.test.filter.eval(vars)
 	if err != nil {
 		why, unobserved = r.test.filter.explain(err, it)
 		return true, false, "not known whether it counts: " + why, unobserved
@@ -297,7 +372,7 @@ func (r *run) decide(ctx context.Context, it *item, vars map[string]any) (in, ok
 	if !in {
 		return false, false, "", false
 	}
-	if ok, err = r.test.assert.eval(ctx, vars); err != nil {
+	if ok, err = r.test.assert.eval(vars); err != nil {
 		why, unobserved = r.test.assert.explain(err, it)
 		return true, false, why, unobserved
 	}
@@ -312,16 +387,27 @@ func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
 	if len(x.Also) == 0 {
 		x.Also = nil
 	}
-	r.items = append(r.items, x)
+	if r.light {
+		r.counted++
+	} else {
+		r.items = append(r.items, x)
+	}
 	switch v {
 	case evidence.Pass:
 		r.passed++
 	case evidence.Fail:
-		r.failed = append(r.failed, x)
+		r.failed, r.failedCut = r.keep(r.failed, x, r.failedCut)
 	default:
-		r.unknown = append(r.unknown, x)
+		r.unknown, r.unknownCut = r.keep(r.unknown, x, r.unknownCut)
 		if unobserved {
 			r.unobserved++
 		}
 	}
+}
+
+func (r *run) keep(list []evidence.Item, x evidence.Item, cut int) ([]evidence.Item, int) {
+	if r.light && len(list) == mostItems {
+		return list, cut + 1
+	}
+	return append(list, x), cut
 }

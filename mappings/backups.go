@@ -85,19 +85,23 @@ func buildSchedules(ctx context.Context, s *scene, yield func(*item) error) erro
 // seeingBack returns the scene with a period that begins d earlier, and with
 // the coverage of that.
 func (s *scene) seeingBack(ctx context.Context, d time.Duration) (*scene, error) {
-	if s.joins.wide == nil {
+	wide, err := s.joins.wide.get(s, func() (*coverage, error) {
 		all, err := evidence.LoadCoverage(ctx, s.reader, evidence.Period{})
 		if err != nil {
 			return nil, err
 		}
+		all.Add(s.cover.ahead...)
 		wide := *s.cover
-		wide.all = all
-		s.joins.wide = &wide
+		wide.all, wide.laid = all, nil
+		return &wide, nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	back := *s
-	back.shared = delivery{} // of the shorter period
+	back.delivery = delivery{} // of the shorter period
 	back.period.From = s.period.From.Add(-d)
-	back.cover = s.joins.wide
+	back.cover = wide
 	return &back, nil
 }
 

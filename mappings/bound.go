@@ -28,14 +28,7 @@ type attached struct {
 
 // bound returns what is attached to images in the scene's period.
 func (s *scene) bound(ctx context.Context) (*bound, error) {
-	if s.shared.bound == nil {
-		b, err := s.newBound(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.shared.bound = b
-	}
-	return s.shared.bound, nil
+	return s.delivery.bound.get(s, func() (*bound, error) { return s.newBound(ctx) })
 }
 
 func (s *scene) newBound(ctx context.Context) (*bound, error) {

@@ -26,14 +26,7 @@ type origin struct {
 
 // built returns where the images of the fleet come from.
 func (s *scene) built(ctx context.Context) (*built, error) {
-	if s.shared.built == nil {
-		b, err := s.newBuilt(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.shared.built = b
-	}
-	return s.shared.built, nil
+	return s.delivery.built.get(s, func() (*built, error) { return s.newBuilt(ctx) })
 }
 
 func (s *scene) newBuilt(ctx context.Context) (*built, error) {

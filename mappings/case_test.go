@@ -46,7 +46,7 @@ func TestCases(t *testing.T) {
 	if err != nil || len(files) < 40 {
 		t.Fatalf("got %d cases (%v), want at least 40", len(files), err)
 	}
-	cat := caseCatalog(t)
+	cat := mustLoad(t)
 	seen := map[evidence.Status]bool{}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {

@@ -88,6 +88,7 @@ type Test struct {
 	Empty      evidence.Status `json:"empty"`               // what an empty population means
 	Threshold  float64         `json:"threshold,omitempty"` // share of failed items, in percent, to name beside the status
 	Numbers    []Number        `json:"numbers,omitempty"`   // whose the numbers are that stand in the rule
+	Shared     bool            `json:"shared,omitempty"`    // what it is about may be the platform's alone, see docs/catalog.md
 	Limits     string          `json:"limits,omitempty"`
 
 	view   *view
@@ -207,20 +208,6 @@ func (c *Catalog) Controls() []*Control { return slices.Clone(c.controls) }
 
 // Tests returns all tests in the order of their files.
 func (c *Catalog) Tests() []*Test { return slices.Clone(c.tests) }
-
-// Used returns the tests that some control of the period names, in the order of
-// their files: those that an assessment of it gives a finding of.
-func (c *Catalog) Used(p evidence.Period) []*Test {
-	var used []*Test
-	for _, t := range c.tests {
-		if slices.ContainsFunc(c.controls, func(x *Control) bool {
-			return x.StandsOver(p) && slices.ContainsFunc(x.Tests, func(r TestRef) bool { return r.Test == t })
-		}) {
-			used = append(used, t)
-		}
-	}
-	return used
-}
 
 // Acts returns all acts in the order of their files.
 func (c *Catalog) Acts() []*Act { return slices.Clone(c.acts) }

@@ -50,6 +50,21 @@ func TestBuiltin(t *testing.T) {
 	t.Logf("%d controls with tests, %d tests, controls by act: %v", tested, len(used), acts)
 }
 
+func unusedTests(c *Catalog) (ids []string) {
+	used := map[*Test]bool{}
+	for _, ctl := range c.Controls() {
+		for _, r := range ctl.Tests {
+			used[r.Test] = true
+		}
+	}
+	for _, x := range c.Tests() {
+		if !used[x] {
+			ids = append(ids, x.ID)
+		}
+	}
+	return ids
+}
+
 // TestWording keeps to the rule that findings say what evidence supports.
 func TestWording(t *testing.T) {
 	bad := regexp.MustCompile(`(?i)complian|certif(y|ied)\b|guarantee`)

@@ -79,9 +79,10 @@ var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 // all change records of the log: a commit may be older than the period, and
 // its own dates prove nothing.
 func (s *scene) index(ctx context.Context) (*changeIndex, error) {
-	if s.joins.changes != nil {
-		return s.joins.changes, nil
-	}
+	return s.joins.changes.get(s, func() (*changeIndex, error) { return s.newIndex(ctx) })
+}
+
+func (s *scene) newIndex(ctx context.Context) (*changeIndex, error) {
 	x := &changeIndex{
 		bySHA: map[string]int{}, carried: map[int]*request{}, watched: map[string][]string{},
 		guarded: map[string]bool{}, forges: map[evidence.SourceID]bool{},
@@ -103,7 +104,6 @@ func (s *scene) index(ctx context.Context) (*changeIndex, error) {
 		x.forges[id] = true
 	}
 	l.finish()
-	s.joins.changes = x
 	return x, nil
 }
 

@@ -26,7 +26,8 @@ var changeTestsView = &view{
 			{Name: "tested", Type: "bool", Optional: true, Doc: "all that count had ended well before the merge, and there was at least one"},
 		},
 	},
-	build: buildChangeTests,
+	build:  buildChangeTests,
+	steady: true,
 }
 
 func buildChangeTests(ctx context.Context, s *scene, yield func(*item) error) error {

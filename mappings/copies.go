@@ -31,7 +31,8 @@ var copyReadsView = &view{
 			{Name: "caller", Type: "string", Optional: true, Doc: "whose identity asked: own, other or platform; missing where no tenancy rule knows, or where it is borrowed"},
 		},
 	},
-	build: buildCopyReads,
+	build:  buildCopyReads,
+	steady: true,
 }
 
 func buildCopyReads(ctx context.Context, s *scene, yield func(*item) error) error {

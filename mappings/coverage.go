@@ -17,6 +17,16 @@ type coverage struct {
 	all        *evidence.Coverage
 	configured map[evidence.Kind][]evidence.SourceID
 	own        evidence.Period // of the log itself, see ownSpan
+	book       *notebook       // may be nil
+	ahead      []evidence.Span // what of all is not in the log yet
+	laid       map[laidKey][]evidence.Strip
+}
+
+// laidKey names strips that were laid out already: many tests need the same.
+type laidKey struct {
+	source evidence.SourceID
+	kind   evidence.Kind
+	period evidence.Period
 }
 
 // sources lists who gives a kind: those that ever claimed it and those that
@@ -25,6 +35,7 @@ func (c *coverage) sources(kind evidence.Kind) []evidence.SourceID {
 	if isOwn(kind) {
 		return []evidence.SourceID{evidence.SelfSource}
 	}
+	c.book.gives(kind)
 	ids := append(c.all.Sources(kind), c.configured[kind]...)
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -41,6 +52,7 @@ func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.P
 	if isOwn(kind) {
 		return c.ownStrips(p)
 	}
+	c.book.looks(kind)
 	wide := evidence.Period{From: p.From.Add(-margin), To: p.To.Add(margin)}
 	ss := c.all.Strips(id, kind, wide)
 	for i := 1; i+1 < len(ss); i++ {
@@ -58,6 +70,39 @@ func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.P
 		}
 	}
 	return cut
+}
+
+// lay is strips for a period that many tests share.
+func (c *coverage) lay(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
+	k := laidKey{id, kind, p}
+	ss, ok := c.laid[k]
+	if !ok {
+		if c.laid == nil {
+			c.laid = map[laidKey][]evidence.Strip{}
+		}
+		ss = c.strips(id, kind, p)
+		c.laid[k] = ss
+	}
+	return ss
+}
+
+// began returns when all sources of the kinds had been looked at well enough
+// for the first time, as far as they ever were: nothing can be said of the time
+// before.
+func (c *coverage) began(kinds []evidence.Kind, least evidence.Class) time.Time {
+	var began time.Time
+	for _, kind := range kinds {
+		for _, id := range c.sources(kind) {
+			t := c.all.Begin(id, kind, least)
+			if isOwn(kind) {
+				t = c.own.From
+			}
+			if t.After(began) {
+				began = t
+			}
+		}
+	}
+	return began
 }
 
 // pause returns half as much again as the longest pause between two looks of
@@ -103,6 +148,7 @@ func (c *coverage) lastLook(id evidence.SourceID, kind evidence.Kind, t time.Tim
 	if isOwn(kind) {
 		return c.ownLook(t)
 	}
+	c.book.looks(kind)
 	before, _, _ := c.all.LooksAround(id, kind, t)
 	return before
 }
@@ -143,7 +189,7 @@ func (c *coverage) look(kinds []evidence.Kind, least evidence.Class, p evidence.
 // source adds what one source did not see, and returns its newest look.
 func (c *coverage) source(s *sight, id evidence.SourceID, kind evidence.Kind, least evidence.Class, p evidence.Period, running bool) time.Time {
 	newest := c.lastLook(id, kind, p.To)
-	for _, strip := range c.strips(id, kind, p) {
+	for _, strip := range c.lay(id, kind, p) {
 		tail := running && strip.Class == "" && strip.Period.To.Equal(p.To) && newest.After(p.From)
 		if !tail && strip.Class.Rank() < s.weakest.Rank() {
 			s.weakest = cmp.Or(strip.Class, evidence.Blind)
@@ -171,7 +217,7 @@ func (c *coverage) tooWeak(s *sight, kind evidence.Kind, least evidence.Class, p
 	var strips [][]evidence.Strip
 	cuts := []time.Time{}
 	for _, id := range c.sources(kind) {
-		ss := c.strips(id, kind, p)
+		ss := c.lay(id, kind, p)
 		strips = append(strips, ss)
 		for _, x := range ss {
 			cuts = append(cuts, x.Period.From, x.Period.To)

@@ -14,11 +14,12 @@ import (
 func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 	t, r := ref.Test, a.runs[ref.Test]
 	sight := a.cover.look(t.needs, t.Least, r.period, a.in.running())
+	r.holes = sight.holes
 	f := evidence.Finding{
 		Tenant: a.in.Reader.Tenant(), Control: c.ID, Article: c.Reference(), Title: c.Title,
 		Test: t.ID, RuleHash: t.hash, Period: r.period, Size: a.in.Reader.Size(),
 		Severity: c.Severity, Strength: ref.Strength, View: t.View, Query: t.Population, Assertion: t.Assertion,
-		Population: len(r.items), Passed: r.passed, Failed: r.failed, Unknown: r.unknown, Items: r.items,
+		Population: r.population(), Passed: r.passed, Failed: r.failed, Unknown: r.unknown, Items: r.items,
 		Uncovered: sight.windows, Class: sight.weakest, Newest: sight.newest, Limits: limits(c, t),
 	}
 	if a.in.running() {
@@ -43,20 +44,29 @@ func limits(c *Control, t *Test) string {
 // the first line that holds decides.
 func (a *assessment) status(c *Control, r *run, s *sight) evidence.Status {
 	switch {
-	case len(r.failed) > 0:
+	case r.nFailed() > 0:
 		return evidence.NotSatisfied
-	case len(r.unknown) > r.unobserved:
+	case r.nUnknown() > r.unobserved:
 		return evidence.Undetermined
 	case len(s.holes) > 0 || r.unobserved > 0:
 		return evidence.NotObserved
 	case r.period.To.Sub(s.newest) > r.test.Freshness:
 		return evidence.Stale
-	case len(r.items) > 0:
+	case r.population() > 0:
 		return evidence.Satisfied
+	case a.elsewhere(r.test):
+		return evidence.NotApplicable
 	case r.test.Empty == evidence.NotApplicable && !a.outOfScope(c, r.period):
 		return evidence.Gap // nobody has said, in due form, that it does not apply
 	}
 	return r.test.Empty
+}
+
+// elsewhere reports whether what the test is about, of which the tenant's own
+// log has nothing, is the platform's: then the verdict stands in _platform's
+// log.
+func (a *assessment) elsewhere(t *Test) bool {
+	return t.Shared && a.in.Reader.Tenant() != evidence.Platform
 }
 
 func (a *assessment) outOfScope(c *Control, p evidence.Period) bool {
@@ -68,11 +78,11 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 	t := r.test
 	switch f.Status {
 	case evidence.NotSatisfied:
-		return fmt.Sprintf("The evidence contradicts that %s: %d of %s failed%s%s.", t.Says, len(f.Failed),
-			plural(f.Population, "item"), threshold(t, f), beside(f))
+		return fmt.Sprintf("The evidence contradicts that %s: %d of %s failed%s%s.", t.Says, r.nFailed(),
+			plural(f.Population, "item"), threshold(r, f), beside(r, f))
 	case evidence.Undetermined:
 		return fmt.Sprintf("It cannot be told whether %s: %d of %s could not be decided (%s).", t.Says,
-			len(f.Unknown), plural(f.Population, "item"), firstWhy(f.Unknown))
+			r.nUnknown(), plural(f.Population, "item"), firstWhy(f.Unknown))
 	case evidence.NotObserved:
 		return fmt.Sprintf("It was not observed whether %s: %s.", t.Says, unseen(f, r, s))
 	case evidence.Stale:
@@ -81,6 +91,9 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 	case evidence.Gap:
 		return fmt.Sprintf("Nothing was found to show that %s, although it was looked for over the whole period.", t.Says)
 	case evidence.NotApplicable:
+		if a.elsewhere(t) {
+			return fmt.Sprintf("Whether %s is judged in %s: none of it belongs to the tenant.", t.Says, evidence.Platform)
+		}
 		return fmt.Sprintf("There was nothing to test whether %s, and an approved statement says that it does not apply.", t.Says)
 	}
 	supports := "The evidence supports that " + t.Says
@@ -94,11 +107,12 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 }
 
 // threshold names the limit that stands beside the status and never changes it.
-func threshold(t *Test, f *evidence.Finding) string {
+func threshold(r *run, f *evidence.Finding) string {
+	t := r.test
 	if t.Threshold == 0 || f.Population == 0 {
 		return ""
 	}
-	share := 100 * float64(len(f.Failed)) / float64(f.Population)
+	share := 100 * float64(r.nFailed()) / float64(f.Population)
 	word := "within"
 	if share > t.Threshold {
 		word = "above"
@@ -106,9 +120,9 @@ func threshold(t *Test, f *evidence.Finding) string {
 	return fmt.Sprintf(" (%.1f %%, %s the threshold of %g %%, which does not change the status)", share, word, t.Threshold)
 }
 
-func beside(f *evidence.Finding) string {
+func beside(r *run, f *evidence.Finding) string {
 	var parts []string
-	if n := len(f.Unknown); n > 0 {
+	if n := r.nUnknown(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d could not be decided", n))
 	}
 	if n := len(f.Uncovered); n > 0 {

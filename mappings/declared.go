@@ -153,7 +153,8 @@ var certRequestsView = &view{
 			{Name: "approver_seen", Type: "bool", Optional: true, Doc: "the audit log names an authenticated person who approved it; missing where nobody kept that log"},
 		},
 	},
-	build: buildCertRequests,
+	build:  buildCertRequests,
+	steady: true,
 }
 
 func buildCertRequests(ctx context.Context, s *scene, yield func(*item) error) error {

@@ -4,9 +4,9 @@ package mappings
 // part is built by the first view that asks for it, through the scene's method
 // of the same name.
 type delivery struct {
-	fleet *fleet // what ran
-	shelf *shelf // what registries hold
-	scans *scans // how it was scanned
-	bound *bound // what is attached to it
-	built *built // where it comes from
+	fleet shared[fleet] // what ran
+	shelf shared[shelf] // what registries hold
+	scans shared[scans] // how it was scanned
+	bound shared[bound] // what is attached to it
+	built shared[built] // where it comes from
 }

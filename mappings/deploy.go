@@ -36,7 +36,8 @@ var deploymentsView = &view{
 			{Name: "history_known", Type: "bool", Needs: []evidence.Kind{evidence.ChangeCommit}, Doc: "the commits between the two revisions have no hole"},
 		},
 	},
-	build: buildDeployments,
+	build:  buildDeployments,
+	steady: true,
 }
 
 // deployLog follows the revisions of applications.
@@ -299,7 +300,7 @@ var runningView = &view{
 			{Name: "at_end", Type: "bool", Doc: "the application is there at the end of the period"},
 			{Name: "automated", Type: "bool", Doc: "the controller may sync by itself, at the end"},
 			{Name: "self_heal", Type: "bool", Doc: "the controller undoes changes made past it, at the end"},
-			{Name: "revision_matches", Type: "bool", Optional: true, Doc: "the revision last synced is the declared one, at the end"},
+			{Name: "revision_matches", Type: "bool", Optional: true, Doc: "the revision last synced is the declared one, or the controller finds no difference between the declared one and what runs, at the end"},
 			{Name: "images_pinned", Type: "bool", Optional: true, Doc: "every image that runs is named by digest, at the end"},
 		},
 	},
@@ -335,8 +336,11 @@ func (s *scene) runningItem(sts []stretch[evidence.DeployFacts]) *item {
 	if len(f.Revisions) == 0 || len(f.SyncedRevisions) == 0 {
 		it.lacks("revision_matches", "the source named no revision")
 	} else {
-		it.set("revision_matches", slices.Equal(f.Revisions, f.SyncedRevisions))
-		if !slices.Equal(f.Revisions, f.SyncedRevisions) {
+		// Where many applications share a repository, every commit declares a
+		// new revision and most leave the application as it is.
+		same := slices.Equal(f.Revisions, f.SyncedRevisions) || f.Sync == "Synced"
+		it.set("revision_matches", same)
+		if !same {
 			it.why["revision_matches"] = "last synced" + revisionLabel(f.SyncedRevisions) + ", declared" + revisionLabel(f.Revisions)
 		}
 	}

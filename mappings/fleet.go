@@ -66,14 +66,7 @@ func later(a, b time.Time) time.Time {
 
 // fleet returns what ran in the scene's period, building it at first use.
 func (s *scene) fleet(ctx context.Context) (*fleet, error) {
-	if s.shared.fleet == nil {
-		f, err := s.newFleet(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.shared.fleet = f
-	}
-	return s.shared.fleet, nil
+	return s.delivery.fleet.get(s, func() (*fleet, error) { return s.newFleet(ctx) })
 }
 
 func (s *scene) newFleet(ctx context.Context) (*fleet, error) {

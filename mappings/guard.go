@@ -76,7 +76,8 @@ var rewritesView = &view{
 			{Name: "gone", Type: "bool", Doc: "the branch itself is gone"},
 		},
 	},
-	build: buildRewrites,
+	build:  buildRewrites,
+	steady: true,
 }
 
 func buildRewrites(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -90,13 +91,14 @@ func buildRewrites(ctx context.Context, s *scene, yield func(*item) error) error
 			return err
 		}
 		repo, branch := repoName(f.Repo), branchName(f.Ref)
+		watched := x.isWatched(repo, branch)
 		if x.watched[repo] == nil && !x.guarded[repo] {
-			x.watched[repo] = []string{"main", "master"}
+			watched = branch == "main" || branch == "master"
 		}
 		it := newItem(r, r.Occurred, "rewrite of "+strings.TrimSpace(branch)+" of "+f.Repo)
 		it.seqs = seqs
 		it.set("source", string(r.Source)).set("happened", r.Occurred).set("repo", repo).set("branch", branch)
-		it.set("watched", x.isWatched(repo, branch)).set("lost", len(f.Lost)+f.LostCut).set("gone", f.After == "")
+		it.set("watched", watched).set("lost", len(f.Lost)+f.LostCut).set("gone", f.After == "")
 		return yield(it)
 	}, evidence.ChangeRewrite)
 }

@@ -261,6 +261,7 @@ var configsView = &view{
 			return yield(it)
 		}, evidence.PlatformConfig)
 	},
+	steady: true,
 }
 
 var offboardingsView = &view{
@@ -277,7 +278,8 @@ var offboardingsView = &view{
 			{Name: "finished", Type: "bool", Optional: true, Doc: "the last step was done; missing in a tenant's own log, which ends before it"},
 		},
 	},
-	build: buildOffboardings,
+	build:  buildOffboardings,
+	steady: true,
 }
 
 // buildOffboardings reads all steps up to the period's end, since one that was

@@ -24,7 +24,7 @@ import (
 // passes, fails or stays undetermined where it did not before. A change that no
 // case feels stands for a part of a rule that nothing tests.
 func TestMutation(t *testing.T) {
-	cat := caseCatalog(t)
+	cat := mustLoad(t)
 	ms := mutants(t, cat)
 	mutated := mutantCatalog(t, ms)
 	files, err := filepath.Glob("testdata/cases/*.txtar")

@@ -23,6 +23,7 @@ type people struct {
 	reader evidence.Reader
 	known  map[evidence.ID]evidence.Identity
 	links  *evidence.PersonLinks // nil until load: nobody is linked
+	book   *notebook
 }
 
 func newPeople(r evidence.Reader) *people {
@@ -37,6 +38,7 @@ func (p *people) load(ctx context.Context) (err error) {
 
 // identity returns who a token stands for, and false when nobody can tell.
 func (p *people) identity(ctx context.Context, token evidence.ID) (evidence.Identity, bool) {
+	p.book.reads(whoKinds...) // also when another view asked before
 	id, ok := p.known[token]
 	if !ok {
 		var err error

@@ -197,7 +197,7 @@ func platformLog(tb testing.TB) (*evidencetest.Log, evidence.Period) {
 // certificates and rights over the log of [platformLog].
 func BenchmarkPlatformViews(b *testing.B) {
 	log, p := platformLog(b)
-	in := Input{Reader: log, Catalog: caseCatalog(b), Period: p}
+	in := Input{Reader: log, Catalog: mustLoad(b), Period: p}
 	if err := in.check(); err != nil {
 		b.Fatal(err)
 	}

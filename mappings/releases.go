@@ -23,7 +23,8 @@ var releasesView = &view{
 				Doc: "as many persons as the environment asks for, at least one, approved it, each another than who started it, and none turned it down"},
 		},
 	},
-	build: buildReleases,
+	build:  buildReleases,
+	steady: true,
 }
 
 func buildReleases(ctx context.Context, s *scene, yield func(*item) error) error {

@@ -260,7 +260,8 @@ var changesView = &view{
 			{Name: "commits", Type: "int", Doc: "number of commits; 1 for a direct one"},
 		},
 	},
-	build: buildChanges,
+	build:  buildChanges,
+	steady: true,
 }
 
 func buildChanges(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -270,12 +271,14 @@ func buildChanges(ctx context.Context, s *scene, yield func(*item) error) error 
 	}
 	var its []*item
 	for _, q := range x.requests {
+		s.later(q.merged)
 		if !q.merged.IsZero() && s.period.Contains(q.merged) {
 			its = append(its, s.requestItem(ctx, x, q))
 		}
 	}
 	for i := range x.commits {
 		c := &x.commits[i]
+		s.later(c.landed.at)
 		if c.seq != 0 && c.landed.branch != "" && x.carried[i] == nil && s.period.Contains(c.landed.at) {
 			its = append(its, s.directItem(ctx, x, i))
 		}

@@ -1,7 +1,6 @@
 package mappings
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +25,7 @@ const (
 type rule struct {
 	prog   cel.Program
 	fields []string // of the item, that the expression looks at, sorted
+	vars   []string // variables it looks at, sorted
 }
 
 // itemType is the CEL type of the variable item. Its fields are those of the
@@ -143,11 +143,11 @@ func compileRule(v *view, key string, src text) (*rule, Faults) {
 	if dear(env, ast) {
 		return nil, Faults{src.at.fault("%s: the expression costs more than the %d steps that one evaluation may take: leave out a loop in a loop", key, costLimit)}
 	}
-	prog, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(100))
+	prog, err := env.Program(ast, cel.CostLimit(costLimit))
 	if err != nil {
 		return nil, Faults{src.at.fault("%s: %v", key, err)}
 	}
-	return &rule{prog: prog, fields: fieldsOf(ast)}, nil
+	return &rule{prog: prog, fields: fieldsOf(ast), vars: varsOf(ast)}, nil
 }
 
 // fieldsOf lists the fields of item that the expression looks at.
@@ -166,9 +166,21 @@ func fieldsOf(ast *cel.Ast) []string {
 	return names
 }
 
+// varsOf lists the variables that the expression looks at.
+func varsOf(ast *cel.Ast) []string {
+	var names []string
+	celast.PostOrderVisit(ast.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		if e.Kind() == celast.IdentKind && !slices.Contains(names, e.AsIdent()) {
+			names = append(names, e.AsIdent())
+		}
+	}))
+	sort.Strings(names)
+	return names
+}
+
 // eval runs the rule on an item. An error means that it cannot be decided.
-func (r *rule) eval(ctx context.Context, vars map[string]any) (bool, error) {
-	out, _, err := r.prog.ContextEval(ctx, vars)
+func (r *rule) eval(vars map[string]any) (bool, error) {
+	out, _, err := r.prog.Eval(vars)
 	if err != nil {
 		return false, err
 	}
@@ -209,8 +221,6 @@ func (r *rule) explain(err error, it *item) (why string, unseen bool) {
 	switch {
 	case strings.Contains(err.Error(), "cost limit exceeded"):
 		return "the rule costs more than one evaluation may", false
-	case errors.Is(err, context.DeadlineExceeded), strings.Contains(err.Error(), "interrupted"):
-		return "the time for this test was used up", false
 	}
 	return "the rule failed: " + err.Error(), false
 }

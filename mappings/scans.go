@@ -55,14 +55,7 @@ var knownSeverities = []string{critical, high, "Medium", "Low", "Negligible", "N
 
 // scans reads the scans of the images of the fleet.
 func (s *scene) scans(ctx context.Context) (*scans, error) {
-	if s.shared.scans == nil {
-		x, err := s.newScans(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.shared.scans = x
-	}
-	return s.shared.scans, nil
+	return s.delivery.scans.get(s, func() (*scans, error) { return s.newScans(ctx) })
 }
 
 func (s *scene) newScans(ctx context.Context) (*scans, error) {

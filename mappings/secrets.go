@@ -40,6 +40,7 @@ var accessesView = &view{
 	build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		return s.requests(ctx, evidence.SecretAccess, yield)
 	},
+	steady: true,
 }
 
 var loginsView = &view{
@@ -50,6 +51,7 @@ var loginsView = &view{
 	build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		return s.requests(ctx, evidence.SecretAuth, yield)
 	},
+	steady: true,
 }
 
 func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*item) error) error {
@@ -118,7 +120,7 @@ var atEnd = Field{Name: "at_end", Type: "bool", Doc: "still in force at the end 
 // force at some time in the period.
 func stateView[T any](v View, make func(*stretch[T]) *item) *view {
 	v.Fields = append(v.Fields, atEnd)
-	return &view{View: v, build: func(ctx context.Context, s *scene, yield func(*item) error) error {
+	return &view{View: v, steady: true, build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		flat, err := stretches[T](ctx, s, v.Kinds[0])
 		if err != nil {
 			return err
@@ -139,7 +141,7 @@ var policiesView = stateView(View{
 		{Name: "parsed", Type: "bool", Doc: "the text could be read"},
 		{Name: "paths", Type: "list(string)", Optional: true, Doc: "paths it opens"},
 		{Name: "everything", Type: "bool", Optional: true, Doc: "some path is open to all names: *, + or +/*"},
-		{Name: "sudo", Type: "bool", Optional: true, Doc: "some path gives the capability sudo or root"},
+		{Name: "sudo", Type: "bool", Optional: true, Doc: "some path gives root, or sudo with the right to change something"},
 		{Name: "writes", Type: "bool", Optional: true, Doc: "some path may be created, updated, patched or deleted"},
 	},
 }, func(st *stretch[evidence.PolicyFacts]) *item {
@@ -159,10 +161,12 @@ var policiesView = stateView(View{
 		}
 		paths = append(paths, r.Path)
 		everything = everything || strings.Trim(r.Path, "+/*") == ""
-		for _, c := range r.Capabilities {
-			sudo = sudo || c == "sudo" || c == "root"
-			writes = writes || c == "create" || c == "update" || c == "patch" || c == "delete" || c == "write"
-		}
+		changes := slices.ContainsFunc(r.Capabilities, func(c string) bool {
+			return slices.Contains([]string{"create", "update", "patch", "delete", "write"}, c)
+		})
+		writes = writes || changes
+		// Some paths need sudo for reading alone, such as the list of audit devices.
+		sudo = sudo || slices.Contains(r.Capabilities, "root") || changes && slices.Contains(r.Capabilities, "sudo")
 	}
 	return it.set("paths", paths).set("everything", everything).set("sudo", sudo).set("writes", writes)
 })

@@ -100,7 +100,8 @@ var credentialsView = &view{
 			{Name: "requests", Type: "int", Doc: "requests that the token made in the period; 0 for a role"},
 		},
 	},
-	build: buildCredentials,
+	build:  buildCredentials,
+	steady: true,
 }
 
 // usedToken is one token over all its requests of the period.

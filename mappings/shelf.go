@@ -67,14 +67,7 @@ const maxChildren = 40
 
 // shelf returns what the registries hold in the scene's period.
 func (s *scene) shelf(ctx context.Context) (*shelf, error) {
-	if s.shared.shelf == nil {
-		x, err := s.newShelf(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.shared.shelf = x
-	}
-	return s.shared.shelf, nil
+	return s.delivery.shelf.get(s, func() (*shelf, error) { return s.newShelf(ctx) })
 }
 
 func (s *scene) newShelf(ctx context.Context) (*shelf, error) {

@@ -41,6 +41,10 @@ type view struct {
 	// build yields the items of the period in a stable order. It returns the
 	// error of the reader, or of yield.
 	build func(ctx context.Context, s *scene, yield func(*item) error) error
+	// steady views have the same items with the same fields wherever the period
+	// ends, as long as the log says nothing new in between; what lies behind the
+	// end is told to scene.later. Others are built anew at every assessment.
+	steady bool
 
 	once   sync.Once
 	celEnv *cel.Env
@@ -119,16 +123,18 @@ type scene struct {
 	period evidence.Period // what is judged
 	cover  *coverage
 	people *people
+	book   *notebook // what the view is made from
 
 	joins *joins
 
-	shared delivery
+	delivery delivery
 }
 
-// joins are what several views share, over all their periods.
+// joins are what several views share, over all their periods. Every field is a
+// shared, so that what it was built from is noted for each view that uses it.
 type joins struct {
-	changes *changeIndex // built by the first view that needs it
-	wide    *coverage    // of all time, for views that look back further than the period
+	changes shared[changeIndex]
+	wide    shared[coverage] // of all time, for views that look back further than the period
 }
 
 func (s *scene) vars(it *item) map[string]any {

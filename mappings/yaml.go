@@ -209,6 +209,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 			d.value(c, e, fmt.Sprintf("%s[%d]", path, i))
 			v.Set(reflect.Append(v, e))
 		}
+	case v.Kind() == reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+			d.fault(n, "%s must be true or false", path)
+			return
+		}
+		v.SetBool(n.Value == "true")
 	case v.Kind() == reflect.Int:
 		i, err := strconv.Atoi(n.Value)
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil {

@@ -94,6 +94,9 @@ func (s *Snapshot) Records(ctx context.Context, q evidence.Query) iter.Seq2[evid
 				yield(evidence.Record{}, err)
 				return
 			}
+			if seq < q.FromSeq {
+				continue
+			}
 			rec, err := s.load(seq, q.WithText, q.WithRaw)
 			if err != nil {
 				yield(evidence.Record{}, err)
@@ -130,7 +133,10 @@ func matches(r *evidence.Record, q evidence.Query) bool {
 
 // sequences yields the seqs of candidates in the query's order.
 func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
-	if q.BySeq {
+	switch {
+	case q.BySeq && len(q.Kinds) > 0 && q.Limit == 0:
+		return s.sorted(ctx, q)
+	case q.BySeq:
 		return s.inOrder(ctx, q)
 	}
 	var pages []*page
@@ -211,6 +217,36 @@ func (s *Snapshot) refill(pages []*page) error {
 		p.fill(ls, s.size, s.l.gone)
 	}
 	return s.close(ls)
+}
+
+// sorted yields the seqs of some kinds in log order, without looking at the
+// records of others. The seqs are held in memory, eight bytes each.
+func (s *Snapshot) sorted(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		var seqs []uint64
+		for seq, err := range s.sequences(ctx, evidence.Query{Kinds: q.Kinds, Period: q.Period}) {
+			if err != nil {
+				yield(0, err)
+				return
+			}
+			if seq >= q.FromSeq {
+				seqs = append(seqs, seq)
+			}
+		}
+		slices.Sort(seqs)
+		if q.Backward {
+			slices.Reverse(seqs)
+		}
+		for _, seq := range seqs {
+			if err := ctx.Err(); err != nil {
+				yield(0, err)
+				return
+			}
+			if !yield(seq, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (s *Snapshot) inOrder(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {

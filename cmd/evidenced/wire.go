@@ -60,5 +60,9 @@ func collect(ctx context.Context, c *config.Config, source evidence.SourceID, ac
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	return e.Collect(ctx, source, acceptScope)
+	runs, err := e.Collect(ctx, source, acceptScope)
+	if err != nil {
+		return runs, err
+	}
+	return runs, e.JudgeAndSign(ctx)
 }

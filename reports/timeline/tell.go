@@ -130,6 +130,7 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),
+	evidence.PlatformCatalog:  facts((*teller).catalog),
 	evidence.PlatformAdmin:    facts((*teller).admin),
 	evidence.AccessRead:       facts((*teller).read),
 	evidence.PackIssued:       facts((*teller).pack),
@@ -359,6 +360,14 @@ func (t *teller) config(f evidence.ConfigFacts) string {
 	return s
 }
 
+func (t *teller) catalog(f evidence.CatalogFacts) string {
+	s := fmt.Sprintf("rules were loaded, %s and %s, %s", reports.Count(f.Controls, "control"), reports.Count(f.Tests, "test"), reports.Count(len(f.Diff), "change"))
+	if len(f.Loosen) > 0 {
+		s += "; they ask for less: " + strings.Join(f.Loosen, "; ")
+	}
+	return s
+}
+
 func (t *teller) admin(f evidence.AdminFacts) string { return "administrator's act: " + f.Act }
 
 func (t *teller) read(f evidence.ReadFacts) string {
@@ -377,6 +386,10 @@ func (t *teller) pack(f evidence.PackFacts) string {
 	return s
 }
 
-func (t *teller) finding(f evidence.Finding) string {
-	return fmt.Sprintf("control %s is %s: %s", f.Control, strings.ReplaceAll(string(f.Status), "-", " "), f.Summary)
+func (t *teller) finding(f evidence.FindingFacts) string {
+	status := strings.ReplaceAll(string(f.Status), "-", " ")
+	if f.Reason != "" {
+		status += " (" + strings.ReplaceAll(string(f.Reason), "-", " ") + ")"
+	}
+	return fmt.Sprintf("test %s of control %s is %s: %s", f.Test, f.Control, status, strings.TrimSuffix(f.Summary, "."))
 }

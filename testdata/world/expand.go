@@ -205,9 +205,15 @@ func (o *office) pull(at time.Time, c change) {
 		return
 	}
 	o.add(Act{At: at, Do: Review, By: reviewer.Key, Pull: id, State: "APPROVED"})
-	merger := reviewer.Key
-	if c.author != "bump-bot" && o.rnd.IntN(3) > 0 {
-		merger = c.author
+	// Nobody merges what they approved: people merge their own, or somebody who
+	// did neither does, as always for a bot.
+	merger := c.author
+	if c.author == "bump-bot" || o.rnd.IntN(3) == 0 {
+		for _, merger = range []string{"kaethe", "anais", "joerg"} {
+			if merger != c.author && merger != reviewer.Key {
+				break
+			}
+		}
 	}
 	at = at.Add(o.minutes(1, 12))
 	o.add(Act{At: at, Do: Merge, By: merger, Pull: id})

@@ -79,6 +79,7 @@ type World interface {
 	Receipt(ctx context.Context, t evidence.Tenant, seq uint64) ([]byte, error)
 	// Pack writes an evidence pack and seals pack.issued.
 	Pack(ctx context.Context, r PackRequest, w io.Writer) (PackResult, error)
+	Judge
 	Keeper
 	Doctor
 	Retainer
@@ -151,6 +152,8 @@ var Ops = []Op{
 	{"who", tellWho},
 	{"coverage", tellCoverage},
 	{"assess", assess},
+	{"gaps", tellGaps},
+	{"today", tellToday},
 	{"pack", makePack},
 	{"verify", verify},
 	{"fsck", fsck},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -18,7 +19,8 @@ type AssessParams struct {
 	Common
 	Span
 	Controls []string `json:"controls,omitempty"`
-	All      bool     `json:"all,omitempty"` // the text shows satisfied controls too
+	Rules    string   `json:"rules,omitempty"` // now or then: those recorded for the end of the period; "" is now
+	All      bool     `json:"all,omitempty"`   // the text shows satisfied controls too
 }
 
 // Assessment is the JSON document of evidenced assess.
@@ -33,6 +35,8 @@ type Assessment struct {
 	Findings []evidence.Finding `json:"findings"`
 	// Names opens the person tokens of the findings.
 	Names map[evidence.ID]string `json:"names,omitempty"`
+
+	Now time.Time `json:"-"`
 }
 
 // AssessedControl is the verdict on one control.
@@ -43,7 +47,8 @@ type AssessedControl struct {
 	Status   evidence.Status    `json:"status"`
 	Reason   evidence.Reason    `json:"reason,omitempty"`
 	Why      string             `json:"why"`
-	Findings []int              `json:"findings"` // indices into findings
+	Since    time.Time          `json:"since,omitzero"` // since when, by the recorded findings; zero: they do not say so
+	Findings []int              `json:"findings"`       // indices into findings
 	Standing
 }
 
@@ -72,6 +77,9 @@ func assess(ctx context.Context, c *call) error {
 		return err
 	}
 	in.Reader, in.Period, in.Now = r, period, q.now
+	if err := c.rules(ctx, &in, p.Rules); err != nil {
+		return err
+	}
 	if in.Controls, err = controls(in.Catalog, p.Controls); err != nil {
 		return err
 	}
@@ -81,10 +89,17 @@ func assess(ctx context.Context, c *call) error {
 	}
 	a := &Assessment{
 		Tenant: q.tenant, Origin: r.Origin(), Period: period, Size: r.Size(), Catalog: in.Catalog.Hash(),
-		Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
+		Now: q.now, Demo: r.Simulated(), Findings: findings, Controls: []AssessedControl{},
+	}
+	recorded, _, err := mappings.Standings(ctx, r)
+	if err != nil {
+		return err
 	}
 	for _, res := range results {
-		a.Controls = append(a.Controls, AssessedControl{res.Control.ID, res.Control.Reference(), res.Control.Title, res.Status, res.Reason, res.Why, res.Findings, standing(&in, res.Control)})
+		a.Controls = append(a.Controls, AssessedControl{
+			ID: res.Control.ID, Article: res.Control.Reference(), Title: res.Control.Title, Status: res.Status, Reason: res.Reason,
+			Why: res.Why, Since: sinceWhen(res, findings, recorded), Findings: res.Findings, Standing: standing(&in, res.Control),
+		})
 	}
 	if a.Names, err = namesIn(ctx, r, a); err != nil {
 		return err
@@ -93,6 +108,38 @@ func assess(ctx context.Context, c *call) error {
 		return c.document(a)
 	}
 	return a.text(c.begin(MediaText), q.style, p.All)
+}
+
+// rules puts the rules in place that are asked for.
+func (c *call) rules(ctx context.Context, in *mappings.Input, which string) (err error) {
+	switch which {
+	case "", "now":
+		return nil
+	case "then":
+		at := in.Period.To
+		if at.After(in.Now) {
+			at = in.Now
+		}
+		in.Catalog, err = c.Rules(ctx, at)
+		return err
+	}
+	return problem.New(problem.Usage, "--rules %q", which).WithHint("use now, or then for those in force at the end of the period")
+}
+
+// sinceWhen returns since when the control has its verdict by the findings that
+// were recorded as the daemon went on. It judges another period, so its finding
+// may be another: then nothing is said.
+func sinceWhen(res mappings.ControlResult, findings []evidence.Finding, standing []mappings.Standing) time.Time {
+	var since time.Time
+	for _, i := range res.Findings {
+		f := &findings[i]
+		for _, s := range standing {
+			if s.Control == f.Control && s.Test == f.Test && s.Status == f.Status && f.Status == res.Status && (since.IsZero() || s.Since.Before(since)) {
+				since = s.Since
+			}
+		}
+	}
+	return since
 }
 
 func controls(cat *mappings.Catalog, ids []string) ([]evidence.ControlID, error) {
@@ -202,7 +249,7 @@ func (p *page) line(s string) {
 }
 
 func (p *page) table(a *Assessment, style reports.Style, all bool) {
-	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	hidden := 0
 	for _, c := range a.inForceFirst() {
 		paint := func(s string) string { return s }
@@ -222,7 +269,11 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		if c.Preparing != "" {
 			status, paint = status+", preparing", style.Dim
 		}
-		t.PaintedRow(paint, string(c.ID), status, reports.OpenNames(core(c.Why), a.Names))
+		since := ""
+		if !c.Since.IsZero() {
+			since = reports.Near(c.Since, a.Now)
+		}
+		t.PaintedRow(paint, string(c.ID), status, since, reports.OpenNames(core(c.Why), a.Names))
 	}
 	if t.Len() > 0 && p.err == nil {
 		p.err = t.Write(p.w, style)

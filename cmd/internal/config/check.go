@@ -32,6 +32,7 @@ func (k *checker) check(specs []collectors.Spec) {
 	k.general()
 	k.verification()
 	k.retention()
+	k.assessment()
 	k.wrapping()
 	k.tenants()
 	k.sources(specs)
@@ -95,6 +96,21 @@ func (k *checker) verification() {
 	}
 	if v.BytesPerSecond < 64<<10 || v.BytesPerSecond > 1<<40 {
 		k.no([]any{"verify", "bytes_per_second"}, "verify.bytes_per_second: %d is not between 65536 and 1099511627776", v.BytesPerSecond)
+	}
+}
+
+// assessment checks how tenants are judged.
+func (k *checker) assessment() {
+	a := k.c.Assess
+	const day = 24 * time.Hour
+	if a.Period < day || a.Period > 400*day || a.Period%day != 0 {
+		k.no([]any{"assess", "period"}, "assess.period: %s is not a number of whole days between 24h and 9600h", a.Period)
+	}
+	if a.Every < 10*time.Second || a.Every > day {
+		k.no([]any{"assess", "every"}, "assess.every: %s is not between 10s and 24h", a.Every)
+	}
+	if a.Delay < 0 || a.Delay > time.Hour {
+		k.no([]any{"assess", "delay"}, "assess.delay: %s is not between 0s and 1h", a.Delay)
 	}
 }
 

@@ -42,6 +42,7 @@ type Config struct {
 	Verify     Verify     `yaml:"verify"`
 	Segment    Segment    `yaml:"segment"`
 	Retention  Retention  `yaml:"retention"`
+	Assess     Assess     `yaml:"assess"`
 	Tenants    []Tenant   `yaml:"tenants"`
 	Platform   Platform   `yaml:"platform"`
 	Sources    []Source   `yaml:"sources"`
@@ -108,6 +109,13 @@ type Verify struct {
 	BytesPerSecond int           `yaml:"bytes_per_second"` // read at most, all logs together
 }
 
+// Assess says how the daemon judges tenants as it goes on.
+type Assess struct {
+	Period time.Duration `yaml:"period"` // whole days looked back, beside the one that runs
+	Every  time.Duration `yaml:"every"`  // each tenant is judged this often, for what the clock alone changes
+	Delay  time.Duration `yaml:"delay"`  // a tenant with new records is judged so long after the first of them
+}
+
 // Tenant is one tenant and what belongs to it.
 type Tenant struct {
 	Name evidence.Tenant   `yaml:"name"`
@@ -167,6 +175,7 @@ func Default() *Config {
 		Checkpoint: Checkpoint{Every: time.Minute, Records: 10_000},
 		Verify:     Verify{ScrubEvery: 24 * time.Hour, BytesPerSecond: 32 << 20},
 		Segment:    Segment{Bytes: 1 << 30, Monthly: true},
+		Assess:     Assess{Period: 30 * 24 * time.Hour, Every: 15 * time.Minute, Delay: 15 * time.Second},
 		Pack:       Pack{Raw: "exceptions"},
 	}
 }

@@ -27,6 +27,7 @@ type effective struct {
 	Verify     effectiveVerify            `json:"verify"`
 	Segment    effectiveSegment           `json:"segment"`
 	Retention  string                     `json:"retention"`
+	Assess     effectiveAssess            `json:"assess"`
 	Tenants    map[string]effectiveTenant `json:"tenants"`
 	Platform   []map[string][]string      `json:"platform_owns"`
 	Sources    map[string]effectiveSource `json:"sources"`
@@ -75,6 +76,12 @@ type effectiveSegment struct {
 	Monthly bool  `json:"monthly"`
 }
 
+type effectiveAssess struct {
+	Period string `json:"period"`
+	Every  string `json:"every"`
+	Delay  string `json:"delay"`
+}
+
 type effectiveTenant struct {
 	Tier string                `json:"tier"`
 	Tags []string              `json:"tags"`
@@ -106,6 +113,7 @@ func (c *Config) Effective() []byte {
 		Verify:     effectiveVerify{c.Verify.ScrubEvery.String(), c.Verify.BytesPerSecond},
 		Segment:    effectiveSegment(c.Segment),
 		Retention:  canonicalKeep(c.Retention.Keep, "forever"),
+		Assess:     effectiveAssess{c.Assess.Period.String(), c.Assess.Every.String(), c.Assess.Delay.String()},
 		Tenants:    map[string]effectiveTenant{},
 		Platform:   canonicalOwns(c.Platform.Owns),
 		Sources:    map[string]effectiveSource{},

@@ -296,6 +296,7 @@ func (l *loosener) general() {
 	if err1 == nil && err2 == nil && yd > od {
 		l.all("logs are verified in full every %s instead of %s", yd, od)
 	}
+	l.assess()
 	for _, m := range []struct {
 		what       string
 		old, young []string
@@ -314,6 +315,23 @@ func (l *loosener) general() {
 	}
 	l.keeps()
 	l.pack()
+}
+
+// assess compares how tenants are judged. A form of before this could be
+// configured says nothing.
+func (l *loosener) assess() {
+	longer := func(before, after string) bool {
+		o, err1 := time.ParseDuration(before)
+		y, err2 := time.ParseDuration(after)
+		return err1 == nil && err2 == nil && y > o
+	}
+	o, y := l.old.Assess, l.young.Assess
+	if longer(y.Period, o.Period) {
+		l.all("tenants are judged over the last %s instead of %s", y.Period, o.Period)
+	}
+	if longer(o.Every, y.Every) {
+		l.all("tenants are judged every %s instead of every %s", y.Every, o.Every)
+	}
 }
 
 func (l *loosener) pack() {

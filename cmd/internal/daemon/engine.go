@@ -35,6 +35,7 @@ type Options struct {
 	ReadOnly bool
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics // nil: its own
+	Judged   Judged             // is told of every assessment; may be nil
 	// AskLimit is how long a first signature waits for what anchors know; 0 is
 	// 30 seconds, and 5 when ReadOnly.
 	AskLimit time.Duration
@@ -50,6 +51,7 @@ type Engine struct {
 	catalog *mappings.Catalog
 	rules   *collectors.Rules
 	sources []*source
+	judge   *judge
 
 	anchors  *anchors // nil until they are asked
 	platform string   // origin of _platform's log; "" when it has none
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if o.Metrics == nil {
 		o.Metrics = telemetry.NewMetrics() // before anything runs that counts
 	}
-	e := &Engine{o: o}
+	e := &Engine{o: o, judge: newJudge()}
 	if o.ReadOnly {
 		// A demonstration at rest has a clock of its own, known once it is open.
 		o.Clock = func() time.Time { return e.o.Clock() }
@@ -163,7 +165,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.began = true
-	return e, e.sealConfig(ctx)
+	if err = e.sealConfig(ctx); err != nil {
+		return e, err
+	}
+	return e, e.sealCatalog(ctx)
 }
 
 // Close signs what has grown and closes the directory.
@@ -232,7 +237,7 @@ func (e *Engine) beginLogs() error {
 }
 
 func (e *Engine) makeRunners() error {
-	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants(), asked: e.anchors.asking.over}
+	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants(), asked: e.anchors.asking.over, came: e.judge.came}
 	for i := range e.o.Config.Sources {
 		sc := &e.o.Config.Sources[i]
 		log := e.o.Log.With("source", string(sc.Name))

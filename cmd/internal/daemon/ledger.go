@@ -20,6 +20,7 @@ type ledger struct {
 	st      *store.Store
 	tenants []evidence.Tenant
 	asked   func() bool // a first signature would not wait for anchors
+	came    func(evidence.Tenant)
 }
 
 func (l *ledger) Tenants() []evidence.Tenant { return l.tenants }
@@ -33,6 +34,7 @@ func (l *ledger) Append(ctx context.Context, t evidence.Tenant, ds []collectors.
 	if err != nil {
 		return nil, err
 	}
+	l.came(t)
 	return news(res), l.signWhenGrown(t)
 }
 
@@ -87,6 +89,7 @@ func (l *ledger) Ingest(ctx context.Context, batch map[evidence.Tenant][]collect
 		case err != nil:
 			k.Err = err
 		default:
+			l.came(p.Tenant)
 			k.Err = l.signWhenGrown(p.Tenant)
 		}
 		taken[p.Tenant] = k

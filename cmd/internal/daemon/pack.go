@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"evidenced/cmd/internal/api"
@@ -159,7 +160,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: e.catalog.Used(q.Period),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
@@ -175,6 +176,14 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 		return nil, err
 	}
 	return b, b.sample(cp)
+}
+
+// judgedBy returns the tests that the findings are of, in the order of the
+// catalog: controls that do not apply to a tenant leave theirs out.
+func judgedBy(c *mappings.Catalog, findings []evidence.Finding) []*mappings.Test {
+	return slices.DeleteFunc(c.Tests(), func(t *mappings.Test) bool {
+		return !slices.ContainsFunc(findings, func(f evidence.Finding) bool { return f.Test == t.ID })
+	})
 }
 
 // sample draws a sample of each finding's population, for people to look at,

@@ -65,6 +65,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	for _, p := range e.anchors.places {
 		part("anchor "+p.Name(), func() error { e.anchors.run(ctx, p); return nil })
 	}
+	part("assessment", func() error { return e.judgeAlways(ctx) })
 	part("retention", func() error { return e.retireDaily(ctx) })
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))

@@ -71,7 +71,19 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 	if err != nil {
 		return mappings.Input{}, err
 	}
-	in := mappings.Input{Reader: r, Catalog: e.catalog}
+	in, err := e.judging(t)
+	in.Reader = r
+	return in, err
+}
+
+// judging is Judging without a reader.
+func (e *Engine) judging(t evidence.Tenant) (mappings.Input, error) {
+	in := mappings.Input{Catalog: e.catalog}
+	for _, c := range e.o.Config.Tenants {
+		if c.Name == t {
+			in.Tenancy = &mappings.Tenancy{Tier: c.Tier, Tags: c.Tags}
+		}
+	}
 	if e.o.ReadOnly && len(e.o.Config.Sources) == 0 {
 		return in, nil // opened by its directory alone: coverage tells the sources
 	}

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -205,7 +206,7 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 		}
 		if d := to.Truncate(24 * time.Hour); d.After(day) {
 			day = d
-			if err := e.Checkpoints(ctx); err != nil {
+			if err := errors.Join(e.Checkpoints(ctx), e.Judge(ctx)); err != nil {
 				return err
 			}
 		}
@@ -249,10 +250,7 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 			return failed
 		}
 	}
-	if err := e.Flush(ctx); err != nil {
-		return err
-	}
-	return e.Checkpoints(ctx)
+	return errors.Join(e.Flush(ctx), e.Judge(ctx), e.Checkpoints(ctx))
 }
 
 // pack leaves an evidence pack of the tenant that the story is about, and a

@@ -50,6 +50,7 @@ func TestDemonstration(t *testing.T) {
 	t.Run("traces", func(t *testing.T) { checkDemoTraces(t, e, s) })
 	t.Run("verify", func(t *testing.T) { checkDemoLogs(t, e) })
 	t.Run("findings", func(t *testing.T) { checkDemoFindings(t, e, s) })
+	t.Run("gaps", func(t *testing.T) { checkDemoGaps(t, e) })
 	t.Run("names", func(t *testing.T) { checkNoNames(t, e, dir, logs.Bytes()) })
 }
 

@@ -152,7 +152,7 @@ func (v *vault) machines() {
 				policies: []string{"default", t.Name + "-read"},
 				meta: map[string]string{"role": t.Name, "service_account_name": a.Name,
 					"service_account_namespace": t.Name, "service_account_uid": uuid("sa/" + t.Name + "/" + a.Name)},
-				remote: fmt.Sprintf("10.42.%d.%d", n+1, 17+k), ttl: 24 * time.Hour, max: 48 * time.Hour})
+				remote: fmt.Sprintf("10.42.%d.%d", n+1, 17+k), ttl: 24 * time.Hour, max: 24 * time.Hour})
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/reports/today"
 	"evidenced/store"
 )
 
@@ -129,6 +130,26 @@ func (w *World) Reads() ([]string, int) {
 func (w *World) Judging(context.Context, evidence.Tenant) (mappings.Input, error) {
 	cat, err := mappings.Load()
 	return mappings.Input{Catalog: cat}, err
+}
+
+// Judged implements api.World: every tenant was judged a minute ago.
+func (w *World) Judged(context.Context, evidence.Tenant) (time.Time, error) {
+	return Now.Add(-time.Minute), nil
+}
+
+// Rules implements api.World: the built-in rules hold since the day before.
+func (w *World) Rules(_ context.Context, at time.Time) (*mappings.Catalog, error) {
+	if at.Before(Now.Add(-24 * time.Hour)) {
+		return nil, problem.New(problem.NotFound, "no rules are recorded")
+	}
+	return mappings.Load()
+}
+
+// Dues implements api.World: one thing falls due in two days.
+func (w *World) Dues() []today.Dues {
+	return []today.Dues{func(context.Context, *today.Input, time.Time) ([]today.Due, error) {
+		return []today.Due{{At: Now.Add(48 * time.Hour), What: "clock", Says: "a notification is owed"}}, nil
+	}}
 }
 
 // Verify implements api.World.

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/cmd/internal/cli"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/mappings"
+	"evidenced/reports/gaps"
+	"evidenced/reports/today"
+)
+
+// Judge knows of the verdicts that stand in the logs.
+type Judge interface {
+	// Judged returns when the tenant was judged last, so that its finding.state
+	// records are what holds; zero when it never was.
+	Judged(ctx context.Context, t evidence.Tenant) (time.Time, error)
+	// Rules returns the catalog that was in force at the instant, as it was
+	// recorded; a problem of code not-found when none was.
+	Rules(ctx context.Context, at time.Time) (*mappings.Catalog, error)
+	// Dues find what falls due beside what the logs' own states tell.
+	Dues() []today.Dues
+}
+
+// allTenants stands for every tenant in place of a name.
+const allTenants = "all"
+
+// GapsParams ask for what needs somebody.
+type GapsParams struct {
+	Common          // no tenant, or all: every tenant that is judged
+	Law      string `json:"law,omitempty"`
+	Severity string `json:"severity,omitempty"`
+}
+
+func tellGaps(ctx context.Context, c *call) error {
+	var p GapsParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	q, err := c.anyQuestion(p.Common)
+	if err != nil {
+		return err
+	}
+	if p.Tenant == allTenants {
+		p.Tenant = ""
+	}
+	ts, err := c.tenantOrAll(ctx, p.Tenant)
+	if err != nil {
+		return err
+	}
+	r := &gaps.Report{At: q.now, Law: p.Law, Level: p.Severity, Tenants: []gaps.Tenant{}}
+	f := gaps.Filter{Law: p.Law, Severity: p.Severity}
+	for _, t := range ts {
+		if t == evidence.Unassigned && p.Tenant == "" {
+			continue // nobody's: it has no coverage and is not judged
+		}
+		in, err := c.Judging(ctx, t)
+		if err != nil {
+			return err
+		}
+		if err := checkFilter(in.Catalog, f); err != nil {
+			return err
+		}
+		one, demo, err := c.gapsOf(ctx, t, in, f, p.Purpose)
+		if err != nil {
+			return err
+		}
+		r.Tenants, r.Demo = append(r.Tenants, one), r.Demo || demo
+		if r.Unanswered == nil {
+			r.Unanswered = gaps.UnansweredBy(in.Catalog, f, collectable(in))
+		}
+	}
+	if p.JSON {
+		return c.document(r)
+	}
+	return r.Text(c.begin(MediaText), q.style)
+}
+
+func (c *call) gapsOf(ctx context.Context, t evidence.Tenant, in mappings.Input, f gaps.Filter, purpose string) (_ gaps.Tenant, demo bool, _ error) {
+	r, err := c.standing(ctx, t, purpose)
+	if err != nil {
+		return gaps.Tenant{}, false, err
+	}
+	out := gaps.Tenant{Tenant: t, Origin: r.Origin(), Size: r.Size(), Needs: []gaps.Gap{}, Untold: []gaps.Gap{}}
+	if out.Judged, err = c.Judged(ctx, t); err != nil {
+		return out, false, err
+	}
+	standing, _, err := mappings.Standings(ctx, r)
+	if err != nil {
+		return out, false, err
+	}
+	needs, untold, good := gaps.Of(in.Catalog, f, standing)
+	out.Needs, out.Untold, out.Good = append(out.Needs, needs...), append(out.Untold, untold...), good
+	return out, r.Simulated(), nil
+}
+
+// standing opens a log for an answer from its findings alone; that somebody
+// read is sealed before.
+func (c *call) standing(ctx context.Context, t evidence.Tenant, purpose string) (evidence.Reader, error) {
+	r, err := c.Reader(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Read(ctx, t, evidence.ReadFacts{Command: c.op, Via: c.Via, UID: c.UID, Size: r.Size(), Purpose: purpose}); err != nil {
+		return nil, fmt.Errorf("seal who asked, before the answer: %w", err)
+	}
+	return r, nil
+}
+
+func collectable(in mappings.Input) func(evidence.Kind) bool {
+	return func(k evidence.Kind) bool {
+		if in.Collectable != nil {
+			return in.Collectable[k]
+		}
+		info, ok := evidence.KindInfo(k)
+		return ok && !info.Own
+	}
+}
+
+// checkFilter refuses a law or a severity that is not there.
+func checkFilter(cat *mappings.Catalog, f gaps.Filter) error {
+	if f.Severity != "" && !slices.Contains([]string{"high", "medium", "low"}, f.Severity) {
+		return problem.New(problem.Usage, "--severity %q", f.Severity).WithHint("use high, medium or low; each stands for itself and what is worse")
+	}
+	if f.Law == "" {
+		return nil
+	}
+	var known []string
+	for _, a := range cat.Acts() {
+		if strings.EqualFold(a.ID, f.Law) || strings.EqualFold(a.Name, f.Law) {
+			return nil
+		}
+		known = append(known, a.ID)
+	}
+	return problem.New(problem.NotFound, "there is no law %q in the catalog", f.Law).WithHint("there are %s", strings.Join(known, ", "))
+}
+
+// TodayParams ask for what is new, healed, blind and due.
+type TodayParams struct {
+	Common
+	Last string `json:"last,omitempty"` // how far back is new; "" is 24h
+}
+
+func tellToday(ctx context.Context, c *call) error {
+	var p TodayParams
+	if err := c.decode(&p); err != nil {
+		return err
+	}
+	q, err := c.question(ctx, p.Common)
+	if err != nil {
+		return err
+	}
+	last := 24 * time.Hour
+	if p.Last != "" {
+		if last, err = cli.ParseSpan(p.Last); err != nil {
+			return err
+		}
+	}
+	in, err := c.Judging(ctx, q.tenant)
+	if err != nil {
+		return err
+	}
+	r, err := c.open(ctx, q, evidence.Period{From: q.now.Add(-last), To: q.now}, p.Purpose)
+	if err != nil {
+		return err
+	}
+	ti := today.Input{Reader: r, Catalog: in.Catalog, Now: q.now, Since: q.now.Add(-last)}
+	if ti.Judged, err = c.Judged(ctx, q.tenant); err != nil {
+		return err
+	}
+	t, err := today.Build(ctx, ti, c.Dues()...)
+	if err != nil {
+		return err
+	}
+	if p.JSON {
+		return c.document(t)
+	}
+	return t.Text(c.begin(MediaText), q.style)
+}

@@ -1,0 +1,358 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"evidenced/cmd/internal/telemetry"
+	"evidenced/evidence"
+	"evidenced/mappings"
+	"evidenced/reports/today"
+	"evidenced/store"
+)
+
+// judge keeps what is known of every tenant's findings between assessments,
+// and which tenants have something new.
+type judge struct {
+	mu      sync.Mutex
+	tenants map[evidence.Tenant]*judged
+	dirty   map[evidence.Tenant]bool
+	news    chan struct{} // something is dirty; holds one
+	keeping sync.Mutex    // when tenants were judged is being written down
+}
+
+// judged is one tenant's part. Its assessment goes on in one goroutine at a
+// time.
+type judged struct {
+	busy     sync.Mutex
+	assessor mappings.Assessor
+	known    map[evidence.Ref]evidence.Hash // verdicts in force, as recorded; nil until they are read
+	last     time.Time                      // of the newest assessment; zero: none since the start
+}
+
+func newJudge() *judge {
+	return &judge{tenants: map[evidence.Tenant]*judged{}, dirty: map[evidence.Tenant]bool{}, news: make(chan struct{}, 1)}
+}
+
+func (j *judge) of(t evidence.Tenant) *judged {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.tenants[t]
+	if d == nil {
+		d = &judged{}
+		j.tenants[t] = d
+	}
+	return d
+}
+
+// came notes that the tenant's log has new records of a source. Findings, and
+// what else evidenced itself records, come by another way and call nobody.
+func (j *judge) came(t evidence.Tenant) {
+	j.mu.Lock()
+	j.dirty[t] = true
+	j.mu.Unlock()
+	select {
+	case j.news <- struct{}{}:
+	default:
+	}
+}
+
+func (j *judge) takeDirty() []evidence.Tenant {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var ts []evidence.Tenant
+	for t := range j.dirty {
+		ts = append(ts, t)
+	}
+	clear(j.dirty)
+	return ts
+}
+
+// Judged is told of every assessment of a tenant: all its findings as they
+// stand, whether they changed or not, those of tests that no collector could
+// answer left out. It is called by one goroutine for each tenant at a time,
+// after the changes are recorded, and must be quick.
+type Judged interface {
+	Judged(ctx context.Context, t evidence.Tenant, at time.Time, findings []evidence.FindingFacts)
+}
+
+// judgeAlways judges every tenant when it is due, and one that has new records
+// a little later, until ctx ends.
+func (e *Engine) judgeAlways(ctx context.Context) error {
+	every := time.NewTicker(e.o.Config.Assess.Every)
+	defer every.Stop()
+	e.judgeThese(ctx, e.ledgerTenants())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+			e.judge.takeDirty()
+			e.judgeThese(ctx, e.ledgerTenants())
+		case <-e.judge.news:
+			soon := time.NewTimer(e.o.Config.Assess.Delay)
+			select {
+			case <-ctx.Done():
+				soon.Stop()
+				return nil
+			case <-soon.C:
+			}
+			e.judgeThese(ctx, e.judge.takeDirty())
+		}
+	}
+}
+
+// Judge judges every tenant now and records what changed. A tenant that could
+// not be judged does not keep the others from being.
+func (e *Engine) Judge(ctx context.Context) error { return e.judgeThese(ctx, e.ledgerTenants()) }
+
+// JudgeAndSign judges every tenant, signs the logs that grew by it and takes
+// the checkpoints to the anchors: what a program that ends then leaves behind.
+func (e *Engine) JudgeAndSign(ctx context.Context) error {
+	err := errors.Join(e.Judge(ctx), e.Checkpoints(ctx))
+	e.anchors.all(ctx, putTimeout)
+	return err
+}
+
+func (e *Engine) judgeThese(ctx context.Context, ts []evidence.Tenant) error {
+	var mu sync.Mutex
+	var errs []error
+	done := map[evidence.Tenant]time.Time{}
+	var wg sync.WaitGroup
+	work := make(chan evidence.Tenant)
+	for range min(runtime.GOMAXPROCS(0), len(ts)) {
+		wg.Go(func() {
+			for t := range work {
+				at, err := e.judgeOne(ctx, t)
+				if err == nil && !at.IsZero() {
+					mu.Lock()
+					done[t] = at
+					mu.Unlock()
+				}
+				if err != nil && ctx.Err() == nil {
+					e.o.Log.Error("tenant not judged", "tenant", t.String(), "code", codeOf(err))
+					e.o.Metrics.Add("evidenced_assessments_failed_total", telemetry.Labels{Tenant: t}, 1)
+					mu.Lock()
+					errs = append(errs, fmt.Errorf("judge %s: %w", t, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, t := range ts {
+		if ctx.Err() != nil {
+			break
+		}
+		work <- t
+	}
+	close(work)
+	wg.Wait()
+	if len(done) > 0 {
+		errs = append(errs, e.keepJudged(done))
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// judgeOne judges a tenant and records the verdicts that changed. It returns
+// when; the zero time for a log that takes nothing.
+func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time, err error) {
+	log, err := e.local.Store.Log(t)
+	if err != nil {
+		return at, err
+	}
+	if log.Stopped() != nil {
+		return at, nil // told already, by what stopped it
+	}
+	d := e.judge.of(t)
+	d.busy.Lock()
+	defer d.busy.Unlock()
+	snap := log.Snapshot()
+	if d.known == nil {
+		if d.known, err = verdictsIn(ctx, snap); err != nil {
+			return at, err
+		}
+	}
+	in, err := e.judging(t)
+	if err != nil {
+		return at, err
+	}
+	in.Reader, in.Now = snap, e.Now().UTC()
+	if in.Ahead, err = e.ahead(t); err != nil {
+		return at, err
+	}
+	round, err := d.assessor.Assess(ctx, in, e.o.Config.Assess.Period)
+	if err != nil {
+		return at, err
+	}
+	facts, err := e.record(ctx, log, d, round)
+	if err != nil {
+		return at, err
+	}
+	d.last = round.At
+	e.measure(t, round, facts)
+	if e.o.Judged != nil {
+		e.o.Judged.Judged(ctx, t, round.At, facts)
+	}
+	return round.At, nil
+}
+
+// verdictsIn reads the verdicts in force from a log: what was recorded before a
+// restart is not recorded again.
+func verdictsIn(ctx context.Context, r evidence.Reader) (map[evidence.Ref]evidence.Hash, error) {
+	known := map[evidence.Ref]evidence.Hash{}
+	for rec, err := range r.States(ctx, evidence.FindingState, lastInstant) {
+		if err != nil {
+			return nil, fmt.Errorf("findings in force: %w", err)
+		}
+		var f evidence.FindingFacts
+		if err := rec.Decode(&f); err != nil {
+			return nil, err
+		}
+		known[rec.Subject] = mappings.Verdict(f)
+	}
+	return known, nil
+}
+
+// lastInstant is behind everything that an index can hold.
+var lastInstant = time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ahead gathers what the sources were seen of and the tenant's log does not
+// tell yet.
+func (e *Engine) ahead(t evidence.Tenant) ([]evidence.Span, error) {
+	var all []evidence.Span
+	for _, s := range e.sources {
+		spans, err := s.runner.Ahead(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, spans...)
+	}
+	return all, nil
+}
+
+// record appends a finding.state for every verdict that is another than the
+// recorded one, and an end for each finding that no test gives any more. It
+// returns the findings as they stand.
+func (e *Engine) record(ctx context.Context, log *store.Log, d *judged, round *mappings.Round) ([]evidence.FindingFacts, error) {
+	var items []store.Item
+	var facts []evidence.FindingFacts
+	now := map[evidence.Ref]evidence.Hash{}
+	for i := range round.Findings {
+		f, ok := round.Facts(i)
+		if !ok {
+			continue
+		}
+		facts = append(facts, f)
+		ref := mappings.FindingRef(f.Control, f.Test)
+		now[ref] = mappings.Verdict(f)
+		if was, ok := d.known[ref]; ok && was == now[ref] {
+			continue
+		}
+		content, err := json.Marshal(f)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, d.item(evidence.OpSet, ref, round.At, content))
+	}
+	for ref := range d.known {
+		if _, ok := now[ref]; !ok {
+			items = append(items, d.item(evidence.OpEnd, ref, round.At, []byte(`{"reason":"no test of the catalog gives it any more"}`)))
+		}
+	}
+	if len(items) > 0 {
+		if _, err := log.Append(ctx, items); err != nil {
+			return nil, fmt.Errorf("record findings: %w", err)
+		}
+	}
+	d.known = now
+	return facts, nil
+}
+
+// item is one finding's state. The last look that did not show it is the
+// assessment before.
+func (d *judged) item(op evidence.Op, ref evidence.Ref, at time.Time, content []byte) store.Item {
+	return store.Item{Draft: evidence.Draft{
+		Kind: evidence.FindingState, Op: op, Source: evidence.SelfSource, Subject: ref, OccurredAt: at, NotBefore: d.last,
+		Basis: evidence.BasisObserved, ObservedAt: at, Content: content,
+	}}
+}
+
+// judgedCursor keeps when each tenant was judged last, which an unchanged
+// verdict leaves no record of.
+const judgedCursor = "judged"
+
+// Judged implements api.World.
+func (e *Engine) Judged(_ context.Context, t evidence.Tenant) (time.Time, error) {
+	all, err := e.judgedAt()
+	return all[t.String()], err
+}
+
+func (e *Engine) judgedAt() (map[string]time.Time, error) {
+	b, err := e.local.Store.Cursors().Cursor(judgedCursor)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	var all map[string]time.Time
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, fmt.Errorf("when tenants were judged: %w", err)
+	}
+	return all, nil
+}
+
+// keepJudged writes down when the tenants were judged.
+func (e *Engine) keepJudged(at map[evidence.Tenant]time.Time) error {
+	e.judge.keeping.Lock()
+	defer e.judge.keeping.Unlock()
+	all, err := e.judgedAt()
+	if err != nil {
+		return err
+	}
+	if all == nil {
+		all = map[string]time.Time{}
+	}
+	for t, at := range at {
+		all[t.String()] = at
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return e.local.Store.Cursors().PutCursor(judgedCursor, b)
+}
+
+// Dues implements api.World. The states of the logs tell what there is so far.
+func (e *Engine) Dues() []today.Dues { return nil }
+
+// measure counts for operators.
+func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evidence.FindingFacts) {
+	m := e.o.Metrics
+	n := map[evidence.Status]int{
+		evidence.NotSatisfied: 0, evidence.Undetermined: 0, evidence.NotObserved: 0, evidence.Stale: 0,
+		evidence.Gap: 0, evidence.Satisfied: 0, evidence.NotApplicable: 0,
+	}
+	for _, f := range facts {
+		n[f.Status]++
+	}
+	for s, n := range n {
+		m.Set("evidenced_findings", telemetry.Labels{Tenant: t, Outcome: string(s)}, float64(n))
+	}
+	m.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, round.At)
+	m.Add("evidenced_assessment_views_built_total", telemetry.Labels{}, round.Built)
+	m.Add("evidenced_assessment_views_total", telemetry.Labels{}, round.Views)
+}
+
+// Findings returns the findings of a tenant that are in force by its log,
+// oldest verdict or not; nil before the first assessment.
+func (e *Engine) Findings(ctx context.Context, t evidence.Tenant) ([]mappings.Standing, error) {
+	r, err := e.Reader(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	standing, _, err := mappings.Standings(ctx, r)
+	return standing, err
+}

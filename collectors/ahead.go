@@ -1,0 +1,35 @@
+package collectors
+
+import (
+	"slices"
+
+	"evidenced/evidence"
+)
+
+// Ahead returns what was seen of the source and is not in the tenant's log yet:
+// coverage is told when it changes and once a day, and whoever judges in
+// between must know that somebody looked. It is kept with the cursor, so that
+// it will be told.
+func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	c := &r.state.Coverage
+	facts, _ := c.facts(r.Source, r.Clock().UTC())
+	spans := c.spansFor(t, facts.Spans)
+	for _, fz := range r.state.Frozen {
+		if slices.Contains(fz.Left, t) {
+			spans = append(slices.Clip(spans), fz.Spans[t.String()]...)
+		}
+	}
+	out := make([]evidence.Span, 0, len(spans))
+	for _, s := range spans {
+		out = append(out, evidence.Span{
+			Source: r.Source, Kinds: s.Kinds, Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(),
+			Period: evidence.Period{From: s.From.UTC(), To: s.To.UTC()},
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,375 @@
+package mappings
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+)
+
+// sceneLines are the lines of each case that put something into a log.
+func sceneLines(t testing.TB) [][]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/cases/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scenes [][]string
+	for _, f := range files {
+		ar, err := txtar.ParseFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, l := range strings.Split(string(ar.Files[0].Data), "\n") {
+			switch w := strings.Fields(l); {
+			case len(w) == 0, strings.HasPrefix(w[0], "#"):
+			case slices.Contains([]string{"period", "tests", "configured", "uncollectable", "scope", "tenant"}, w[0]):
+			default:
+				lines = append(lines, l)
+			}
+		}
+		scenes = append(scenes, lines)
+	}
+	return scenes
+}
+
+// history is a log that grows by lines of the cases, while a clock goes on.
+type history struct {
+	*testCase
+	rnd   *rand.Rand
+	lines []string
+	now   time.Time
+	more  int // steps after the last line
+}
+
+func newHistory(t testing.TB, seed uint64, cat *Catalog, scenes [][]string) *history {
+	h := &history{testCase: parseCase(t, "", cat), rnd: rand.New(rand.NewPCG(seed, 7)), more: 12}
+	h.now = at(t, fmt.Sprintf("%02dT09:00", 2+h.rnd.IntN(12)))
+	for _, i := range h.rnd.Perm(len(scenes))[:2+h.rnd.IntN(5)] {
+		for _, l := range scenes[i] {
+			h.lines = append(h.lines, h.bits(t, l)...)
+		}
+	}
+	h.rnd.Shuffle(len(h.lines), func(i, j int) { h.lines[i], h.lines[j] = h.lines[j], h.lines[i] })
+	if h.rnd.IntN(2) == 0 { // what a source tells in the order it happened
+		slices.SortStableFunc(h.lines, func(a, b string) int { return strings.Compare(timeIn(a), timeIn(b)) })
+	}
+	return h
+}
+
+// bits cuts the word of what was seen, as it is told day by day.
+func (h *history) bits(t testing.TB, l string) []string {
+	w := strings.Fields(l)
+	if w[0] != "cover" {
+		return []string{l}
+	}
+	var out []string
+	from, to := at(t, w[3]), at(t, w[4])
+	if from.Format("2006-01") != "2026-11" || to.Format("2006-01") != "2026-11" {
+		return []string{l}
+	}
+	for from.Before(to) {
+		next := from.Add(time.Duration(1+h.rnd.IntN(200)) * time.Hour)
+		if next.After(to) {
+			next = to
+		}
+		w[3], w[4] = from.Format("01-02T15:04"), next.Format("01-02T15:04")
+		out = append(out, strings.Join(w, " "))
+		from = next
+	}
+	return out
+}
+
+// timeIn is the first word of a line that looks like a time.
+func timeIn(l string) string {
+	for _, w := range strings.Fields(l) {
+		if len(w) >= 9 && w[2] == 'T' && w[6] == ':' || len(w) >= 8 && w[2] == 'T' {
+			return w
+		}
+	}
+	return ""
+}
+
+// step lets time pass and adds a batch; it returns false at the end.
+func (h *history) step(t testing.TB) bool {
+	h.now = h.now.Add([]time.Duration{0, time.Minute, 10 * time.Minute, time.Hour, 3 * time.Hour, 31 * time.Hour}[h.rnd.IntN(6)])
+	h.in.Ahead = nil
+	switch h.rnd.IntN(12) {
+	case 0:
+		h.changeConfigured()
+	case 1:
+		h.erase(t)
+	case 2, 3:
+		from := h.now.Add(-time.Duration(h.rnd.IntN(72)) * time.Hour)
+		h.in.Ahead = []evidence.Span{{
+			Source: "argocd/prod", Kinds: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Class: evidence.Instants,
+			Period: evidence.Period{From: from, To: h.now}, Looks: []time.Time{from, h.now},
+		}}
+	}
+	n := min(h.rnd.IntN(4), len(h.lines))
+	for _, l := range h.lines[:n] {
+		if err := h.line(t, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.lines = h.lines[n:]
+	h.in.Now, h.in.Reader = h.now, h.log
+	if len(h.lines) == 0 {
+		h.more--
+	}
+	return h.more > 0
+}
+
+func (h *history) changeConfigured() {
+	h.in.Configured = maps.Clone(h.in.Configured)
+	if h.in.Configured == nil {
+		h.in.Configured = map[evidence.Kind][]evidence.SourceID{}
+	}
+	h.in.Configured[evidence.DeployState] = []evidence.SourceID{evidence.SourceID(fmt.Sprintf("argocd/%c", 'a'+h.rnd.IntN(3)))}
+}
+
+// erase forgets somebody, with the record that says so.
+func (h *history) erase(t testing.TB) {
+	t.Helper()
+	var tokens []evidence.ID
+	for r, err := range h.log.Records(t.Context(), evidence.Query{Kinds: []evidence.Kind{evidence.PersonKnown}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := evidence.ParseID(r.Subject.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, id)
+	}
+	if len(tokens) == 0 {
+		return
+	}
+	token := tokens[h.rnd.IntN(len(tokens))]
+	h.log.Erase(token)
+	h.log.AddDraft(evidence.Draft{
+		Kind: evidence.Erasure, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: fmt.Sprint(token, h.log.Size()),
+		Subject: evidence.NewRef("person", "", token.String()), OccurredAt: h.now, Basis: evidence.BasisSource, ObservedAt: h.now, Content: []byte("{}"),
+	})
+}
+
+// full judges everything anew.
+func full(ctx context.Context, in Input, days time.Duration) ([]evidence.Finding, error) {
+	in.Rolling, in.Period = true, RollingPeriod(in.Now, days)
+	fs, _, err := Assess(ctx, in)
+	return fs, err
+}
+
+func asText(t testing.TB, fs []evidence.Finding) string {
+	t.Helper()
+	b, err := json.MarshalIndent(fs, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestIncrementalIsFull plays random histories made of all cases and compares,
+// after every batch, what was judged step by step with what a full assessment
+// says.
+func TestIncrementalIsFull(t *testing.T) {
+	cat, all := mustLoad(t), sceneLines(t)
+	const days = 14 * 24 * time.Hour
+	kept, views := 0, 0
+	statuses := map[evidence.Status]bool{}
+	for seed := range uint64(100) {
+		h := newHistory(t, seed, cat, all)
+		var a Assessor
+		for step, more := 0, true; more; step++ {
+			more = h.step(t)
+			round, err := a.Assess(t.Context(), h.in, days)
+			if err != nil {
+				t.Fatalf("seed %d, step %d: %v", seed, step, err)
+			}
+			want, err := full(t.Context(), h.in, days)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range want {
+				want[i].Items = nil
+			}
+			if !reflect.DeepEqual(want, round.Findings) {
+				t.Fatalf("seed %d, step %d, at %s (-full +incremental):\n%s", seed, step, evidence.FormatTime(h.now), cmp.Diff(asText(t, want), asText(t, round.Findings)))
+			}
+			kept, views = kept+round.Views-round.Built, views+round.Views
+			for _, f := range want {
+				statuses[f.Status] = true
+			}
+		}
+	}
+	if kept*4 < views {
+		t.Errorf("%d of %d views stood: the assessor spares too little", kept, views)
+	}
+	if len(statuses) < 5 {
+		t.Errorf("the histories reach %v only", statuses)
+	}
+}
+
+// A batch about one thing leaves the views of others as they are.
+func TestOnlyWhatChangedIsBuilt(t *testing.T) {
+	var a Assessor
+	c := parseCase(t, strings.Join([]string{
+		`cover vault/prod continuous 01T00:00 10T00:00 secret.access,secret.auth,secret.policy,secret.role,secret.device`,
+		`cover github/acme continuous 01T00:00 10T00:00 change.commit,change.merge,change.review,change.ref,change.rewrite,change.protection`,
+		`secret.access event 05T10:00 actor=tenant-7 {"request_id":"r1","operation":"read","path":"kv/data/tenant-7/db","secret":"kv/tenant-7/db","mount":"kv/","mount_type":"kv","outcome":"ok","reading":true,"who":0} reader/authenticated/vault:prod/entity|e1`,
+	}, "\n"), mustLoad(t))
+	built := func(when string) (int, map[string]evidence.Finding) {
+		t.Helper()
+		c.in.Now, c.in.Reader = at(t, when), c.log
+		round, err := a.Assess(t.Context(), c.in, 30*24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := map[string]evidence.Finding{}
+		for _, f := range round.Findings {
+			by[f.Test] = f
+		}
+		return round.Built, by
+	}
+	first, by := built("10T00:00")
+	if by["secret-access"].Status != evidence.Satisfied {
+		t.Fatalf("secret-access is %s: %s", by["secret-access"].Status, by["secret-access"].Summary)
+	}
+	quiet, _ := built("10T00:30")
+	// Views that tell how things stand at the end move with the clock.
+	if quiet*3 > first*2 {
+		t.Errorf("nothing new, and %d of %d views were built", quiet, first)
+	}
+	if err := c.line(t, `secret.access event 10T00:40 actor=tenant-8 {"request_id":"r2","operation":"read","path":"kv/data/tenant-7/db","secret":"kv/tenant-7/db","mount":"kv/","mount_type":"kv","outcome":"ok","reading":true,"who":0} reader/authenticated/vault:prod/entity|e1`); err != nil {
+		t.Fatal(err)
+	}
+	one, by := built("10T00:50")
+	if one != quiet+2 { // accesses, and the credentials they were made with
+		t.Errorf("one access came, and %d views were built, want %d", one, quiet+2)
+	}
+	if by["secret-access"].Status != evidence.NotSatisfied {
+		t.Errorf("after another's read secret-access is %s", by["secret-access"].Status)
+	}
+	// The clock alone: what was fresh an hour ago is not any more.
+	if _, by = built("10T03:00"); by["vault-audit"].Status == evidence.Satisfied || by["secret-no-root"].Status != evidence.Stale {
+		t.Errorf("three hours on vault-audit is %s and secret-no-root %s, want stale", by["vault-audit"].Status, by["secret-no-root"].Status)
+	}
+	if next, _ := built("11T00:00"); next != first {
+		t.Errorf("with a new day %d views were built, want all %d", next, first)
+	}
+}
+
+// What could not be read changes nothing, and is judged the next time.
+func TestAssessorAfterAnError(t *testing.T) {
+	h := newHistory(t, 3, mustLoad(t), sceneLines(t))
+	var a Assessor
+	h.step(t)
+	if _, err := a.Assess(t.Context(), h.in, 0); err != nil {
+		t.Fatal(err)
+	}
+	for more := true; more; {
+		more = h.step(t)
+		h.log.Fail("Records", errors.New("the disk is gone"))
+		if _, err := a.Assess(t.Context(), h.in, 0); err == nil {
+			t.Fatal("no error although nothing could be read")
+		}
+		h.log.Fail("Records", nil)
+	}
+	round, err := a.Assess(t.Context(), h.in, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := full(t.Context(), h.in, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(asText(t, want), asText(t, round.Findings)); d != "" {
+		t.Errorf("(-full +incremental):\n%s", d)
+	}
+}
+
+// TestJoinsAreShared holds that whatever views share tells them what it was
+// built from. A bare pointer would let a verdict stand that has changed.
+func TestJoinsAreShared(t *testing.T) {
+	for _, of := range []reflect.Type{reflect.TypeFor[joins](), reflect.TypeFor[delivery]()} {
+		for i := range of.NumField() {
+			if f := of.Field(i); !strings.HasPrefix(f.Type.Name(), "shared[") {
+				t.Errorf("%s.%s is a %s: make it a shared, and get it with get", of.Name(), f.Name, f.Type)
+			}
+		}
+	}
+}
+
+// A test never looks further back than its sources were first looked at, and a
+// window begins with a day.
+func TestRollingPeriods(t *testing.T) {
+	c := parseCase(t, strings.Join([]string{
+		`looks certs/edge 6h 05T06:00 10T06:00 cert.state`,
+		`cover argocd/prod continuous 09T01:00 10T06:00 deploy.sync,deploy.state`,
+	}, "\n"), mustLoad(t))
+	c.in.Now, c.in.Reader = at(t, "10T07:00"), c.log
+	by := map[string]evidence.Finding{}
+	fs, err := full(t.Context(), c.in, 3*24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fs {
+		by[f.Test] = f
+	}
+	for test, want := range map[string]string{"cert-valid": "07T00:00", "chg-drift": "09T01:00", "vault-audit": "07T00:00"} {
+		if got := by[test].Period.From; !got.Equal(at(t, want)) {
+			t.Errorf("%s is judged from %s, want %s", test, evidence.FormatTime(got), want)
+		}
+	}
+	if s := by["vault-audit"]; s.Status != evidence.NotObserved {
+		t.Errorf("a source nobody looked at: %s", s.Status)
+	}
+}
+
+var _ evidence.Reader = watched{Reader: (*evidencetest.Log)(nil)}
+
+// A control for others gives no finding, unless it is asked for by name.
+func TestControlsForOthersAreLeftOut(t *testing.T) {
+	cat, err := LoadOnly(fstest.MapFS{"own.yaml": {Data: []byte(strings.Replace(ownRules, "severity: low", "severity: low\n    applies: {tiers: [premium], tags: [bank, insurer]}", 1))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parseCase(t, "", cat)
+	c.in.Now = at(t, "10T00:00")
+	for _, tc := range []struct {
+		is   *Tenancy
+		want int
+	}{
+		{nil, 2}, {&Tenancy{}, 0}, {&Tenancy{Tags: []string{"bank"}}, 2}, {&Tenancy{Tier: "premium", Tags: []string{"insurer", "eu"}}, 2},
+		{&Tenancy{Tier: "basic", Tags: []string{"bank"}}, 0}, {&Tenancy{Tier: "premium"}, 0},
+	} {
+		c.in.Tenancy = tc.is
+		fs, err := full(t.Context(), c.in, 24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(fs) != tc.want {
+			t.Errorf("%+v: %d findings, want %d", tc.is, len(fs), tc.want)
+		}
+	}
+	c.in.Controls = []evidence.ControlID{"house-1"}
+	if fs, err := full(t.Context(), c.in, 24*time.Hour); err != nil || len(fs) != 2 {
+		t.Errorf("asked for by name: %d findings, %v", len(fs), err)
+	}
+}

@@ -1,0 +1,110 @@
+package mappings
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+)
+
+// maxBundle bounds what is read back, in bytes.
+const maxBundle = 16 << 20
+
+// bundle is how the files of a catalog are kept in a record.
+type bundle struct {
+	Files []bundled `json:"files"`
+}
+
+type bundled struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Bundle returns all files of the catalog as one JSON text, for
+// [ParseBundle].
+func (c *Catalog) Bundle() ([]byte, error) {
+	var b bundle
+	for _, f := range c.files {
+		b.Files = append(b.Files, bundled{f.Name, string(f.Data)})
+	}
+	return json.Marshal(b)
+}
+
+// ParseBundle reads a catalog back. The rules are compiled by this program, so
+// one that uses a view or a field that is gone is a fault.
+func ParseBundle(text []byte) (*Catalog, error) {
+	if len(text) > maxBundle {
+		return nil, problem.New(problem.Config, "catalog of %d bytes, at most %d", len(text), maxBundle)
+	}
+	var b bundle
+	if err := json.Unmarshal(text, &b); err != nil {
+		return nil, problem.Wrap(problem.Corrupt, err, "kept catalog")
+	}
+	var files []File
+	for _, f := range b.Files {
+		files = append(files, File{f.Name, []byte(f.Text)})
+	}
+	return parse(files)
+}
+
+// Compare says what of a catalog is another than before, and which of it
+// loosens what is judged: a rule dropped or less asked of one.
+func Compare(before, after *Catalog) (changed, loosen []string) {
+	say := func(format string, args ...any) { changed = append(changed, fmt.Sprintf(format, args...)) }
+	weaker := func(format string, args ...any) { loosen = append(loosen, fmt.Sprintf(format, args...)) }
+	for _, old := range before.tests {
+		i := slices.IndexFunc(after.tests, func(t *Test) bool { return t.ID == old.ID })
+		if i < 0 {
+			say("test %s is gone", old.ID)
+			weaker("test %s was dropped", old.ID)
+			continue
+		}
+		young := after.tests[i]
+		if old.hash == young.hash {
+			continue
+		}
+		say("test %s changed", old.ID)
+		if young.Freshness > old.Freshness {
+			weaker("test %s accepts evidence as old as %s instead of %s", old.ID, human(young.Freshness), human(old.Freshness))
+		}
+		if young.Least.Rank() < old.Least.Rank() {
+			weaker("test %s accepts coverage of class %s instead of %s", old.ID, young.Least, old.Least)
+		}
+		if old.Window == 0 && young.Window > 0 || young.Window > 0 && young.Window < old.Window {
+			weaker("test %s looks back less far", old.ID)
+		}
+		if old.Empty != evidence.Satisfied && young.Empty == evidence.Satisfied {
+			weaker("test %s is content when there is nothing", old.ID)
+		}
+	}
+	for _, young := range after.tests {
+		if !slices.ContainsFunc(before.tests, func(t *Test) bool { return t.ID == young.ID }) {
+			say("test %s is new", young.ID)
+		}
+	}
+	for _, old := range before.controls {
+		young, ok := after.Control(old.ID)
+		if !ok {
+			say("control %s is gone", old.ID)
+			weaker("control %s was dropped", old.ID)
+			continue
+		}
+		for _, ref := range old.Tests {
+			if !slices.ContainsFunc(young.Tests, func(r TestRef) bool { return r.Test.ID == ref.Test.ID }) {
+				say("control %s no longer has test %s", old.ID, ref.Test.ID)
+				weaker("control %s is no longer tested by %s", old.ID, ref.Test.ID)
+			}
+		}
+		if (len(young.Tiers) > 0 || len(young.Tags) > 0) && (len(old.Tiers) == 0 && len(old.Tags) == 0) {
+			weaker("control %s no longer applies to every tenant", old.ID)
+		}
+	}
+	for _, young := range after.controls {
+		if _, ok := before.Control(young.ID); !ok {
+			say("control %s is new", young.ID)
+		}
+	}
+	return changed, loosen
+}

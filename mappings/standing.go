@@ -1,0 +1,139 @@
+package mappings
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// mostWindows is how many windows that were not covered a record of a finding
+// names; of items it names what the round kept.
+const mostWindows = 100
+
+// FindingRef names the finding of a test for a control.
+func FindingRef(control evidence.ControlID, test string) evidence.Ref {
+	return evidence.NewRef("finding", "", string(control)+"/"+test)
+}
+
+// Facts returns the facts of finding.state for the i-th finding of the round,
+// and false when nothing is to be recorded: no collector of this program could
+// answer the test.
+func (r *Round) Facts(i int) (evidence.FindingFacts, bool) {
+	f := &r.Findings[i]
+	if f.Status == evidence.NotObserved && f.Reason == evidence.ReasonNoCollector {
+		return evidence.FindingFacts{}, false
+	}
+	facts := evidence.FindingFacts{
+		Control: f.Control, Article: f.Article, Title: f.Title, Test: f.Test, Rule: f.RuleHash,
+		Severity: f.Severity, Strength: f.Strength, Status: f.Status, Reason: f.Reason, Summary: f.Summary,
+		Failed: recordsOf(f.Failed), FailedCut: r.FailedCut[i], Unknown: recordsOf(f.Unknown), UnknownCut: r.UnknownCut[i],
+		Period: f.Period, Size: f.Size, Population: f.Population, Passed: f.Passed, Class: f.Class, Newest: f.Newest,
+	}
+	for _, w := range r.Holes[i] {
+		if len(facts.Uncovered) == mostWindows {
+			facts.UncoveredCut = len(r.Holes[i]) - mostWindows
+			break
+		}
+		facts.Uncovered = append(facts.Uncovered, unseenOf(w, f.Period))
+	}
+	return facts, true
+}
+
+// unseenOf leaves out the ends that only say what was judged.
+func unseenOf(w evidence.Window, judged evidence.Period) evidence.Unseen {
+	u := evidence.Unseen{Source: w.Source, Kind: w.Kind, Class: w.Class, Cause: w.Cause}
+	if w.Period.From.After(judged.From) {
+		u.From = w.Period.From
+	}
+	if w.Period.To.Before(judged.To) {
+		u.To = w.Period.To
+	}
+	return u
+}
+
+// recordsOf lists the records of items, ascending, each once.
+func recordsOf(items []evidence.Item) []uint64 {
+	var seqs []uint64
+	for _, it := range items {
+		seqs = append(seqs, it.Seq)
+	}
+	slices.Sort(seqs)
+	return slices.Compact(seqs)
+}
+
+// Verdict sums up what of a finding makes its state: everything but its
+// volatile facts. Two findings with one sum are the same state.
+func Verdict(f evidence.FindingFacts) evidence.Hash {
+	f.Summary, f.Period, f.Size, f.Population, f.Passed, f.Class, f.Newest = "", evidence.Period{}, 0, 0, 0, "", time.Time{}
+	b, err := json.Marshal(f)
+	if err != nil {
+		panic(fmt.Sprintf("mappings: facts of a finding: %v", err)) // plain values always marshal
+	}
+	return sha256.Sum256(b)
+}
+
+// Standing is a finding in force by the records of a log.
+type Standing struct {
+	evidence.FindingFacts
+	Seq   uint64    `json:"record"`
+	Began time.Time `json:"began"` // of this very verdict
+	Since time.Time `json:"since"` // of its status
+}
+
+// Turn is a change of a finding's status.
+type Turn struct {
+	At   time.Time
+	Seq  uint64
+	Was  evidence.Status // "" when the test was judged for the first time
+	Is   evidence.FindingFacts
+	Gone bool // the control or the test left the catalog; Is is what it was
+}
+
+// Open reports whether a person should know of the status.
+func Open(s evidence.Status) bool {
+	return s != evidence.Satisfied && s != evidence.NotApplicable
+}
+
+// Standings reads what the finding.state records of a log say: the findings in
+// force, by control and test, and all changes of status, the oldest first.
+func Standings(ctx context.Context, r evidence.Reader) ([]Standing, []Turn, error) {
+	now := map[evidence.Ref]Standing{}
+	var turns []Turn
+	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.FindingState}}) {
+		if err != nil {
+			return nil, nil, fmt.Errorf("findings of %s: %w", r.Tenant(), err)
+		}
+		was, known := now[rec.Subject]
+		if rec.Op == evidence.OpEnd {
+			if known {
+				turns = append(turns, Turn{At: rec.Occurred, Seq: rec.Seq, Was: was.Status, Is: was.FindingFacts, Gone: true})
+			}
+			delete(now, rec.Subject)
+			continue
+		}
+		is := Standing{Seq: rec.Seq, Began: rec.Occurred, Since: rec.Occurred}
+		if err := rec.Decode(&is.FindingFacts); err != nil {
+			return nil, nil, err
+		}
+		if known && was.Status == is.Status {
+			is.Since = was.Since
+		} else {
+			turns = append(turns, Turn{At: rec.Occurred, Seq: rec.Seq, Was: was.Status, Is: is.FindingFacts})
+		}
+		now[rec.Subject] = is
+	}
+	var all []Standing
+	for _, s := range now {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b Standing) int {
+		return cmp.Or(cmp.Compare(a.Control, b.Control), cmp.Compare(a.Test, b.Test))
+	})
+	return all, turns, nil
+}

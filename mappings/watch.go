@@ -1,0 +1,190 @@
+package mappings
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// kindSet is a set of kinds, small enough to keep one for every view of every
+// tenant.
+type kindSet [3]uint64
+
+// kindBits numbers the kinds.
+var kindBits = func() map[evidence.Kind]int {
+	bits := map[evidence.Kind]int{}
+	for i, k := range evidence.Kinds() {
+		bits[k.Kind] = i
+	}
+	if len(bits) > 64*len(kindSet{}) {
+		panic(fmt.Sprintf("mappings: %d kinds do not fit a kindSet", len(bits)))
+	}
+	return bits
+}()
+
+// everyKind has all kinds.
+var everyKind = func() (s kindSet) {
+	for k := range kindBits {
+		s.add(k)
+	}
+	return s
+}()
+
+// add puts kinds in. One that nobody knows is in no record.
+func (s *kindSet) add(kinds ...evidence.Kind) {
+	for _, k := range kinds {
+		if i, ok := kindBits[k]; ok {
+			s[i/64] |= 1 << (i % 64)
+		}
+	}
+}
+
+func (s *kindSet) join(o kindSet) {
+	for i := range s {
+		s[i] |= o[i]
+	}
+}
+
+func (s kindSet) has(k evidence.Kind) bool {
+	i, ok := kindBits[k]
+	return ok && s[i/64]&(1<<(i%64)) != 0
+}
+
+func (s kindSet) overlaps(o kindSet) bool {
+	for i := range s {
+		if s[i]&o[i] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// notes is what a view was made from: when none of it changes, the view built
+// again gives the same items.
+type notes struct {
+	reads kindSet // records of these kinds were asked for
+	looks kindSet // what was seen of these kinds was asked for
+	gives kindSet // who gives these kinds was asked for
+	wakes time.Time
+}
+
+func (n *notes) join(o *notes) {
+	n.reads.join(o.reads)
+	n.looks.join(o.looks)
+	n.gives.join(o.gives)
+	n.wake(o.wakes)
+}
+
+// wake notes that the view changes by itself once the period reaches t.
+func (n *notes) wake(t time.Time) {
+	if !t.IsZero() && (n.wakes.IsZero() || t.Before(n.wakes)) {
+		n.wakes = t
+	}
+}
+
+// notebook says who notes at the moment: one view is built at a time. A nil
+// one notes nothing.
+type notebook struct{ open *notes }
+
+// into makes n note from now on, and returns what ends that.
+func (b *notebook) into(n *notes) (back func()) {
+	if b == nil {
+		return func() {}
+	}
+	was := b.open
+	b.open = n
+	return func() { b.open = was }
+}
+
+func (b *notebook) reads(kinds ...evidence.Kind) {
+	if b != nil && b.open != nil {
+		b.open.reads.add(kinds...)
+	}
+}
+
+func (b *notebook) looks(kind evidence.Kind) {
+	if b != nil && b.open != nil {
+		b.open.looks.add(kind)
+	}
+}
+
+func (b *notebook) gives(kind evidence.Kind) {
+	if b != nil && b.open != nil {
+		b.open.gives.add(kind)
+	}
+}
+
+// watched is a reader that notes what it is asked for. Single records are not
+// noted: they never change.
+type watched struct {
+	evidence.Reader
+	book *notebook
+}
+
+func (w watched) Records(ctx context.Context, q evidence.Query) iter.Seq2[evidence.Record, error] {
+	if len(q.Kinds) == 0 {
+		if w.book.open != nil {
+			w.book.open.reads.join(everyKind)
+		}
+	}
+	w.book.reads(q.Kinds...)
+	return w.Reader.Records(ctx, q)
+}
+
+func (w watched) States(ctx context.Context, kind evidence.Kind, at time.Time) iter.Seq2[evidence.Record, error] {
+	w.book.reads(kind)
+	return w.Reader.States(ctx, kind, at)
+}
+
+func (w watched) Identity(ctx context.Context, token evidence.ID) (evidence.Identity, error) {
+	w.book.reads(whoKinds...)
+	return w.Reader.Identity(ctx, token)
+}
+
+// whoKinds are the kinds that say who somebody is.
+var whoKinds = []evidence.Kind{evidence.PersonKnown, evidence.Erasure, evidence.IdentityLink}
+
+// shared is something that several views are made from. It is built by the
+// first that asks; everyone that asks depends on what it was built from, and on
+// who people are, since what one view asked about a person is kept for the
+// others.
+type shared[T any] struct {
+	made  *T
+	notes notes
+}
+
+// get returns the thing, building it at first use.
+func (j *shared[T]) get(s *scene, build func() (*T, error)) (*T, error) {
+	if j.made == nil {
+		var n notes
+		end := s.book.into(&n)
+		made, err := build()
+		end()
+		if err != nil {
+			return nil, err
+		}
+		n.reads.add(whoKinds...)
+		j.made, j.notes = made, n
+	}
+	if s.book != nil && s.book.open != nil {
+		s.book.open.join(&j.notes)
+	}
+	return j.made, nil
+}
+
+// later notes that something of the view lies at or behind the end of what is
+// judged, and will count once the end has passed it.
+func (s *scene) later(t time.Time) {
+	if s.book != nil && s.book.open != nil && !t.Before(s.period.To) {
+		s.book.open.wake(t)
+	}
+}
+
+// movesWithClock reports whether the rule looks at when the period ends.
+func (r *rule) movesWithClock() bool {
+	return slices.Contains(r.vars, "to") || slices.Contains(r.vars, "at")
+}

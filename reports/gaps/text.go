@@ -1,0 +1,195 @@
+package gaps
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"evidenced/reports"
+)
+
+// Text writes the answer for people: the first line is the answer.
+func (r *Report) Text(w io.Writer, style reports.Style) error {
+	p := &page{w: w}
+	p.line(style.Bold(r.headline()))
+	if r.Demo {
+		p.line(style.Bad(reports.Demonstration))
+	}
+	r.table(p, style)
+	r.apart(p, style)
+	p.line("")
+	for _, s := range r.sources() {
+		p.para("", s, style)
+	}
+	return p.err
+}
+
+// page writes lines and remembers the first error.
+type page struct {
+	w   io.Writer
+	err error
+}
+
+func (p *page) line(s string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, s)
+	}
+}
+
+func (p *page) para(first, text string, style reports.Style) {
+	if p.err == nil {
+		p.err = style.Paragraph(p.w, first, reports.Terminal(text))
+	}
+}
+
+func (r *Report) headline() string {
+	needs, untold := 0, 0
+	laws := map[string]int{}
+	var with []string
+	for _, t := range r.Tenants {
+		needs, untold = needs+len(t.Needs), untold+len(t.Untold)
+		for _, g := range t.Needs {
+			laws[g.Law]++
+		}
+		if len(t.Needs) > 0 {
+			with = append(with, t.Tenant.String())
+		}
+	}
+	of := reports.Count(len(r.Tenants), "tenant")
+	if len(r.Tenants) == 1 {
+		of = r.Tenants[0].Tenant.String()
+	}
+	of += r.asked()
+	rest := "."
+	if untold > 0 {
+		rest = fmt.Sprintf("; %s more cannot be told.", reports.Number(int64(untold)))
+	}
+	if needs == 0 {
+		return "No control of " + of + " needs someone" + rest
+	}
+	var parts []string
+	for _, law := range slices.SortedFunc(maps.Keys(laws), func(a, b string) int { return cmp.Or(laws[b]-laws[a], strings.Compare(a, b)) }) {
+		parts = append(parts, fmt.Sprintf("%s %d", law, laws[law]))
+	}
+	verb := " need someone"
+	if needs == 1 {
+		verb = " needs someone"
+	}
+	if len(r.Tenants) > 1 {
+		of = fmt.Sprintf("%d of %s", len(with), of)
+	}
+	return fmt.Sprintf("%s of %s%s (%s)%s", reports.Count(needs, "control"), of, verb, strings.Join(parts, ", "), rest)
+}
+
+func (r *Report) asked() string {
+	var parts []string
+	if r.Law != "" {
+		parts = append(parts, "of "+r.Law)
+	}
+	if r.Level != "" {
+		parts = append(parts, "of severity "+r.Level+" or worse")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+func (r *Report) table(p *page, style reports.Style) {
+	several := len(r.Tenants) > 1
+	t := reports.Table{Columns: []reports.Column{{Title: "SEV", Keep: true}, {Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
+	if several {
+		t.Columns = slices.Insert(t.Columns, 0, reports.Column{Title: "TENANT", Keep: true})
+	}
+	for _, x := range r.Tenants {
+		for _, g := range x.Needs {
+			cells := []string{g.Severity, string(g.Control), string(g.Status), reports.Near(g.Since, r.At), g.Why}
+			if several {
+				cells = slices.Insert(cells, 0, x.Tenant.String())
+			}
+			paint := style.Warn
+			if g.Severity == "high" {
+				paint = style.Bad
+			}
+			t.PaintedRow(paint, cells...)
+		}
+	}
+	if t.Len() == 0 {
+		return
+	}
+	p.line("")
+	if p.err == nil {
+		p.err = t.Write(p.w, style)
+	}
+}
+
+// apart tells what cannot be told, by its cause, and what nobody answers.
+func (r *Report) apart(p *page, style reports.Style) {
+	for _, x := range r.Tenants {
+		groups := map[string][]string{}
+		for _, g := range x.Untold {
+			name := string(g.Status)
+			if g.Reason != "" {
+				name += ": " + string(g.Reason)
+			}
+			groups[name] = append(groups[name], string(g.Control))
+		}
+		if len(groups) == 0 {
+			continue
+		}
+		p.line("")
+		p.line(style.Bold("TOLD APART  " + x.Tenant.String()))
+		for _, name := range slices.Sorted(maps.Keys(groups)) {
+			p.para("  ", fmt.Sprintf("%s (%s): %s", name, reports.Count(len(groups[name]), "control"), strings.Join(groups[name], ", ")), style)
+			if w := longest(x.Untold, name); w != "" {
+				p.para("    ", w, style)
+			}
+		}
+	}
+	if n := len(r.Unanswered); n > 0 {
+		p.line("")
+		p.line(style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
+	}
+}
+
+// longest says what is behind a group: what the first of its findings says.
+func longest(gs []Gap, group string) string {
+	for _, g := range gs {
+		name := string(g.Status)
+		if g.Reason != "" {
+			name += ": " + string(g.Reason)
+		}
+		if name != group {
+			continue
+		}
+		return g.Why
+	}
+	return ""
+}
+
+// sources says what the answer stands on.
+func (r *Report) sources() []string {
+	var never []string
+	var out []string
+	for _, t := range r.Tenants {
+		switch {
+		case t.Judged.IsZero():
+			never = append(never, t.Tenant.String())
+		case len(r.Tenants) == 1:
+			out = append(out, fmt.Sprintf("as judged %s, at log size %d; the evidence supports or does not support, it does not say that anybody complies", reports.Stamp(t.Judged, nil), t.Size))
+		}
+	}
+	if len(r.Tenants) > 1 {
+		oldest := slices.MinFunc(r.Tenants, func(a, b Tenant) int { return a.Judged.Compare(b.Judged) })
+		if !oldest.Judged.IsZero() {
+			out = append(out, fmt.Sprintf("as judged %s or later; the evidence supports or does not support, it does not say that anybody complies", reports.Stamp(oldest.Judged, nil)))
+		}
+	}
+	if len(never) > 0 {
+		out = append(out, "not judged yet: "+strings.Join(never, ", ")+"; evidenced serve judges all the time, evidenced collect once")
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+package today
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/mappings"
+)
+
+// ownDues are those of this package.
+var ownDues = []Dues{freshness, certificates, declared, statements}
+
+// freshness finds evidence that will be stale before long and that nobody has
+// looked after since: more than half of the time that the strictest test in
+// force gives it has gone by. What is looked at all the time falls due all the
+// time and is not told.
+func freshness(ctx context.Context, in *Input, until time.Time) ([]Due, error) {
+	limits := map[evidence.Kind]time.Duration{}
+	needs := map[evidence.Kind][]string{}
+	for _, c := range in.Catalog.Controls() {
+		for _, ref := range c.Tests {
+			inForce := slices.ContainsFunc(in.Standing, func(s mappings.Standing) bool {
+				return s.Control == c.ID && s.Test == ref.Test.ID && s.Status == evidence.Satisfied
+			})
+			if !inForce {
+				continue
+			}
+			for _, k := range ref.Test.Needs() {
+				if l, ok := limits[k]; !ok || ref.Test.Freshness < l {
+					limits[k] = ref.Test.Freshness
+				}
+				if !slices.Contains(needs[k], string(c.ID)) {
+					needs[k] = append(needs[k], string(c.ID))
+				}
+			}
+		}
+	}
+	cov, err := evidence.LoadCoverage(ctx, in.Reader, evidence.Period{From: in.Now.Add(-Horizon), To: in.Now})
+	if err != nil {
+		return nil, err
+	}
+	type key struct {
+		source evidence.SourceID
+		newest time.Time
+	}
+	by := map[key]*Due{}
+	for k, limit := range limits {
+		for _, id := range cov.Sources(k) {
+			newest, _, _ := cov.LooksAround(id, k, in.Now)
+			due := newest.Add(limit)
+			if newest.IsZero() || in.Now.Sub(newest) <= limit/2 || due.After(until) {
+				continue
+			}
+			d := by[key{id, newest}]
+			if d == nil {
+				d = &Due{What: "freshness", At: due, Says: fmt.Sprintf("what %s shows is too old unless it is looked at; the newest look was %s", id, evidence.FormatTime(newest))}
+				by[key{id, newest}] = d
+			}
+			if due.Before(d.At) {
+				d.At = due
+			}
+			d.Names = append(d.Names, needs[k]...)
+		}
+	}
+	var out []Due
+	for _, d := range by {
+		slices.Sort(d.Names)
+		d.Names = slices.Compact(d.Names)
+		out = append(out, *d)
+	}
+	return out, nil
+}
+
+// states reads the states of a kind in force now.
+func states[F any](ctx context.Context, in *Input, kind evidence.Kind, f func(rec *evidence.Record, facts F)) error {
+	for rec, err := range in.Reader.States(ctx, kind, in.Now) {
+		if err != nil {
+			return fmt.Errorf("states of %s: %w", kind, err)
+		}
+		var facts F
+		if err := rec.Decode(&facts); err != nil {
+			return err
+		}
+		f(&rec, facts)
+	}
+	return nil
+}
+
+// certificates finds those that are shown, or lie in a file, and end soon.
+func certificates(ctx context.Context, in *Input, until time.Time) (out []Due, err error) {
+	err = states(ctx, in, evidence.CertState, func(rec *evidence.Record, f evidence.CertFacts) {
+		if f.NotAfter.IsZero() || f.NotAfter.After(until) {
+			return
+		}
+		place := cmp.Or(f.SNI, f.Endpoint, f.File)
+		out = append(out, Due{At: f.NotAfter.UTC(), What: "certificate", Says: "the certificate that " + place + " shows ends", Seqs: []uint64{rec.Seq}})
+	})
+	return out, err
+}
+
+// declared finds those that a controller keeps and that end soon. One that is
+// renewed in time is not among them.
+func declared(ctx context.Context, in *Input, until time.Time) (out []Due, err error) {
+	err = states(ctx, in, evidence.CertDeclared, func(rec *evidence.Record, f evidence.CertDeclaredFacts) {
+		if f.NotAfter.IsZero() || f.NotAfter.After(until) || !f.RenewalAt.IsZero() && f.RenewalAt.After(in.Now) {
+			return
+		}
+		out = append(out, Due{At: f.NotAfter.UTC(), What: "certificate", Says: "the certificate " + f.Namespace + "/" + f.Name + " ends, its renewal is overdue", Seqs: []uint64{rec.Seq}})
+	})
+	return out, err
+}
+
+// statements finds waivers, scope statements and attestations that run out.
+func statements(ctx context.Context, in *Input, until time.Time) (out []Due, err error) {
+	add := func(rec *evidence.Record, what, name string, ends time.Time, controls ...evidence.ControlID) {
+		if ends.IsZero() || ends.After(until) {
+			return
+		}
+		d := Due{At: ends.UTC(), What: what, Says: fmt.Sprintf("%s %s runs out", what, name), Seqs: []uint64{rec.Seq}}
+		for _, c := range controls {
+			d.Names = append(d.Names, string(c))
+		}
+		out = append(out, d)
+	}
+	if err = states(ctx, in, evidence.Waiver, func(rec *evidence.Record, f evidence.WaiverFacts) {
+		add(rec, "waiver", f.Name, f.Until, f.Control)
+	}); err != nil {
+		return nil, err
+	}
+	if err = states(ctx, in, evidence.ScopeStatement, func(rec *evidence.Record, f evidence.ScopeFacts) {
+		add(rec, "scope statement", f.Name, f.Until, f.Control)
+	}); err != nil {
+		return nil, err
+	}
+	err = states(ctx, in, evidence.Attestation, func(rec *evidence.Record, f evidence.AttestationFacts) {
+		add(rec, "attestation", f.Name, f.Until, f.Controls...)
+	})
+	return out, err
+}

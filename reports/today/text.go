@@ -1,0 +1,73 @@
+package today
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/reports"
+)
+
+// Text writes the answer for people: the first line is the answer.
+func (r *Report) Text(w io.Writer, style reports.Style) error {
+	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
+		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), len(r.Due), reports.Near(r.Until, r.At))
+	if _, err := fmt.Fprintln(w, style.Bold(head)); err != nil {
+		return err
+	}
+	if r.Demo {
+		if _, err := fmt.Fprintln(w, style.Bad(reports.Demonstration)); err != nil {
+			return err
+		}
+	}
+	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT", Max: 30}, {Title: "WHY"}}}
+	for _, c := range r.New {
+		paint := style.Warn
+		if c.Severity == "high" {
+			paint = style.Bad
+		}
+		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("%s, %s", c.Is, c.Why))
+	}
+	for _, c := range r.Healed {
+		t.Row("HEALED", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("was %s: %s", c.Was, c.Why))
+	}
+	for _, b := range r.Blind {
+		since := "all along"
+		if !b.Since.IsZero() {
+			since = reports.Near(b.Since, r.At)
+		}
+		t.PaintedRow(style.Warn, "BLIND", since, string(b.Source), fmt.Sprintf("%s, for %s (%s)", b.Cause, reports.Count(len(b.Controls), "control"), kinds(b.Kinds)))
+	}
+	for _, d := range r.Due {
+		word, paint := "DUE", func(s string) string { return s }
+		if d.Over {
+			word, paint = "OVERDUE", style.Bad
+		}
+		t.PaintedRow(paint, word, reports.Near(d.At, r.At), d.What, d.Says)
+	}
+	if t.Len() > 0 {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := t.Write(w, style); err != nil {
+			return err
+		}
+	}
+	says := fmt.Sprintf("as judged %s, at log size %d", reports.Stamp(r.Judged, nil), r.Size)
+	if r.Judged.IsZero() {
+		says = "not judged yet: evidenced serve judges all the time, evidenced collect once"
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return style.Paragraph(w, "", says)
+}
+
+func kinds(ks []evidence.Kind) string {
+	var ss []string
+	for _, k := range ks {
+		ss = append(ss, string(k))
+	}
+	return strings.Join(ss, ", ")
+}
