@@ -40,7 +40,7 @@ func TestAssessmentApart(t *testing.T) {
 	got := b.String()
 	for _, want := range []string{
 		"1 control of tenant-7 need someone over 1 Nov to 7 Nov 2026.\n",
-		"cra-annex1-2-1  not-satisfied, preparing  one failed\n",
+		"cra-annex1-2-1  not-satisfied, preparing         one failed\n",
 		"1 control of laws that do not apply yet: preparation, no breach\n",
 		"no source answers 2 controls yet; evidenced controls --unanswered lists them\n",
 		"cra-annex1-2-1  x-one  not-satisfied: as told under dora-art-9-4-f\n",
