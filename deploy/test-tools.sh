@@ -8,6 +8,8 @@ need gcc gcc
 need python3 python3
 need pdftotext poppler-utils
 need openssl openssl
+need prometheus-alertmanager prometheus-alertmanager
+need promtool prometheus
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

@@ -38,6 +38,7 @@ func (k *checker) check(specs []collectors.Spec) {
 	k.sources(specs)
 	k.accounts()
 	k.anchors()
+	k.alerts()
 }
 
 func (k *checker) general() {

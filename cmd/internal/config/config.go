@@ -55,6 +55,7 @@ type Config struct {
 	// before every anchor that can be asked has answered.
 	Anchors         []Anchor `yaml:"anchors"`
 	AnchorsRequired bool     `yaml:"anchors_required"`
+	Alerts          Alerts   `yaml:"alerts"`
 
 	file string
 	zone *time.Location
@@ -177,6 +178,7 @@ func Default() *Config {
 		Segment:    Segment{Bytes: 1 << 30, Monthly: true},
 		Assess:     Assess{Period: 30 * 24 * time.Hour, Every: 15 * time.Minute, Delay: 15 * time.Second},
 		Pack:       Pack{Raw: "exceptions"},
+		Alerts:     Alerts{Hold: 5 * time.Minute, Release: 5 * time.Minute, Least: "low"},
 	}
 }
 
@@ -334,6 +336,7 @@ func (c *Config) resolve(base string) {
 		*p = under(base, *p)
 	}
 	c.resolveAnchors(base)
+	c.resolveAlerts(base)
 	for i := range c.Sources {
 		resolvePaths(reflect.ValueOf(c.Sources[i].Config), "", base)
 	}

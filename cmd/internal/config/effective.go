@@ -39,6 +39,7 @@ type effective struct {
 
 	Anchors         map[string]map[string]any `json:"anchors"`
 	AnchorsRequired bool                      `json:"anchors_required"`
+	Alerts          effectiveAlerts           `json:"alerts"`
 }
 
 // effectiveWrapping leaves out where the token and the certificate lie.
@@ -125,6 +126,7 @@ func (c *Config) Effective() []byte {
 
 		Anchors:         effectiveAnchors(c.Anchors),
 		AnchorsRequired: c.AnchorsRequired,
+		Alerts:          c.Alerts.effective(),
 	}
 	for _, t := range c.Tenants {
 		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), canonicalKeep(t.Keep, ""), canonicalOwns(t.Owns)}

@@ -160,6 +160,22 @@ func TestLoosensAnchorsRequired(t *testing.T) {
 	}
 }
 
+func TestLoosensAlerts(t *testing.T) {
+	with := func(text string) []byte { return parse(t, good+text).Effective() }
+	before := with("alerts: {to: [{name: am, type: alertmanager, url: 'http://a.example/x'}, {name: mail, type: smtp, address: 'm:25', from: evidenced@mail.example, recipients: [planted.person@mail.example]}]}\n")
+	if bytes.Contains(before, []byte("mail.example")) {
+		t.Errorf("the effective form holds a mail address:\n%s", before)
+	}
+	ls, err := Loosens(before, with("alerts: {least: high, to: [{name: am, type: alertmanager, url: 'http://a.example/y'}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"alerts no longer go to mail", "nobody is alerted any more of controls of severity below high"}
+	if d := cmp.Diff(want, Sentences(ls, seven)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 func TestLoosensFirstAndBroken(t *testing.T) {
 	if ls, err := Loosens(nil, parse(t, good).Effective()); ls != nil || err != nil {
 		t.Errorf("first configuration: got %v, %v", ls, err)

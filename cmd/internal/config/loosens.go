@@ -42,6 +42,7 @@ func Loosens(before, after []byte) ([]Loosening, error) {
 	l.tenants()
 	l.general()
 	l.anchors()
+	l.alerts()
 	return l.found, nil
 }
 

@@ -42,6 +42,14 @@ func (e *Engine) Serve(ctx context.Context) error {
 		}
 		log.Info("telemetry ready", "address", web.Addr().String())
 	}
+	alerts, err := e.openAlerts()
+	if err != nil {
+		sock.Close()
+		if web != nil {
+			web.Close()
+		}
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -67,6 +75,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	part("assessment", func() error { return e.judgeAlways(ctx) })
 	part("retention", func() error { return e.retireDaily(ctx) })
+	if alerts != nil {
+		part("alerts", func() error { return alerts.run(ctx, e) })
+	}
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
 	<-ctx.Done()

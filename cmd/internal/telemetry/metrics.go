@@ -26,6 +26,10 @@ type Labels struct {
 	Kind    evidence.Kind
 	Outcome string // from a fixed list of the caller
 	Anchor  string // name of a configured anchor
+
+	Control     evidence.ControlID // of the catalog
+	Severity    string             // from a fixed list of the caller
+	Destination string             // name of a configured destination of alerts
 }
 
 // Metrics is a set of metrics of its own. All methods may be called by several
@@ -49,6 +53,7 @@ func series(name string, l Labels, more ...string) string {
 	var parts []string
 	for _, p := range []struct{ key, value string }{
 		{"tenant", tenant}, {"source", string(l.Source)}, {"kind", string(l.Kind)}, {"outcome", l.Outcome}, {"anchor", l.Anchor},
+		{"control", string(l.Control)}, {"severity", l.Severity}, {"destination", l.Destination},
 	} {
 		if p.value != "" {
 			parts = append(parts, p.key+`="`+escape(p.value)+`"`)
@@ -96,6 +101,9 @@ func (m *Metrics) Add(name string, l Labels, n int) {
 func (m *Metrics) Set(name string, l Labels, v float64) {
 	m.set.GetOrCreateGauge(series(name, l), nil).Set(v)
 }
+
+// Drop takes a gauge away.
+func (m *Metrics) Drop(name string, l Labels) { m.set.UnregisterMetric(series(name, l)) }
 
 // Time sets a gauge to a time in Unix seconds; its name ends in
 // _timestamp_seconds.

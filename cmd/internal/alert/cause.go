@@ -1,0 +1,201 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// staleSoon is the share of a test's freshness limit after which its evidence
+// is about to go stale.
+const staleSoon = 0.8
+
+// blindFor is how long a blind window that is over is told. It cannot heal, so
+// without an end it would fire for as long as the judged period reaches back;
+// the finding stays, and evidenced gaps shows it.
+const blindFor = 24 * time.Hour
+
+// Freshness says how old the newest look of a test may be; 0 for a test it
+// does not know.
+type Freshness func(test string) time.Duration
+
+// causes says what of a finding somebody must be told, as of now.
+func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, now time.Time) []Cause {
+	own := func(name string) []Cause { return []Cause{{Name: name, Tenant: t, Test: f.Test}} }
+	switch f.Status {
+	case evidence.NotSatisfied:
+		return own(NotSatisfied)
+	case evidence.Gap:
+		return own(Gap)
+	case evidence.Undetermined:
+		return own(Undetermined)
+	case evidence.NotObserved:
+		return unobserved(t, f, fresh, now)
+	case evidence.Stale:
+		return bySource(f, Stale, fresh, now, t)
+	case evidence.Satisfied:
+		if fresh > 0 && !f.Newest.IsZero() && now.Sub(f.Newest) >= soon(fresh) {
+			return bySource(f, GoingStale, soon(fresh), now, t)
+		}
+	}
+	return nil
+}
+
+func soon(fresh time.Duration) time.Duration { return time.Duration(float64(fresh) * staleSoon) }
+
+// unobserved tells the reasons of a not-observed finding apart.
+func unobserved(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, now time.Time) []Cause {
+	var cs []Cause
+	add := func(c Cause) {
+		if !slices.Contains(cs, c) {
+			cs = append(cs, c)
+		}
+	}
+	switch f.Reason {
+	case evidence.ReasonNoCollector:
+		return nil // nothing that anybody here could mend
+	case evidence.ReasonNotConfigured:
+		for _, w := range f.Uncovered {
+			if w.Source == "" {
+				add(Cause{Name: Unconfigured, Kind: w.Kind})
+			}
+		}
+	case evidence.ReasonClass:
+		for _, w := range f.Uncovered {
+			if w.Class.Rank() > 0 {
+				add(Cause{Name: TooWeak, Kind: w.Kind, Source: w.Source})
+			}
+		}
+	default:
+		for _, d := range darks(f.Uncovered, now) {
+			switch {
+			case d.source == "":
+			case d.open && (d.blind || d.period.Duration() > fresh):
+				add(Cause{Name: SourceUnseen, Source: d.source, Reason: f.Reason})
+			case !d.open && now.Sub(d.period.To) < blindFor:
+				add(Cause{Name: BlindWindow, Source: d.source, Key: evidence.FormatTime(d.period.From)})
+			}
+		}
+		if len(cs) == 0 && slices.ContainsFunc(f.Uncovered, func(w evidence.Window) bool { return w.Source != "" }) {
+			return nil // blind windows that were told long ago
+		}
+	}
+	if len(cs) == 0 {
+		cs = append(cs, Cause{Name: SourceUnseen, Reason: f.Reason, Tenant: t, Test: f.Test})
+	}
+	return cs
+}
+
+// bySource names the sources that were last seen longer ago than age; when the
+// finding names none, the test itself.
+func bySource(f *evidence.FindingFacts, name string, age time.Duration, now time.Time, t evidence.Tenant) []Cause {
+	var cs []Cause
+	for _, d := range darks(f.Uncovered, now) {
+		if c := (Cause{Name: name, Source: d.source}); d.source != "" && d.open && d.period.Duration() >= age && !slices.Contains(cs, c) {
+			cs = append(cs, c)
+		}
+	}
+	if len(cs) == 0 {
+		cs = append(cs, Cause{Name: name, Tenant: t, Test: f.Test})
+	}
+	return cs
+}
+
+// dark is a stretch in which a source showed nothing of a kind.
+type dark struct {
+	source evidence.SourceID
+	kind   evidence.Kind
+	period evidence.Period
+	blind  bool // the source was asked and did not show it
+	open   bool // it reaches up to now
+}
+
+// lately is how far before now a window may end and still reach up to it: an
+// assessment takes a while.
+const lately = time.Minute
+
+// darks joins the windows of each source and kind that touch.
+func darks(windows []evidence.Window, now time.Time) []dark {
+	ws := slices.Clone(windows)
+	slices.SortStableFunc(ws, func(a, b evidence.Window) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Kind, b.Kind), a.Period.From.Compare(b.Period.From))
+	})
+	var ds []dark
+	for _, w := range ws {
+		if w.Class.Rank() > 0 {
+			continue // seen, but too weakly
+		}
+		n := len(ds) - 1
+		if n >= 0 && ds[n].source == w.Source && ds[n].kind == w.Kind && !w.Period.From.After(ds[n].period.To) {
+			if w.Period.To.After(ds[n].period.To) {
+				ds[n].period.To = w.Period.To
+			}
+			ds[n].blind = ds[n].blind || w.Class == evidence.Blind
+			continue
+		}
+		ds = append(ds, dark{source: w.Source, kind: w.Kind, period: w.Period, blind: w.Class == evidence.Blind})
+	}
+	for i := range ds {
+		ds[i].open = now.Sub(ds[i].period.To) < lately
+	}
+	return ds
+}
+
+// sentence tells an alert to a person.
+func sentence(a *Alert, effects []effect) string {
+	c := a.Cause
+	touched := fmt.Sprintf("%s of %s", count(len(a.Controls), "control"), tenants(a.Tenants))
+	switch c.Name {
+	case SourceUnseen:
+		what := "what a test needs"
+		if c.Source != "" {
+			what = string(c.Source)
+		}
+		return fmt.Sprintf("%s cannot be seen now (%s): %s cannot be told", what, c.Reason, touched)
+	case BlindWindow:
+		return fmt.Sprintf("%s was not seen for a while from %s on: %s cannot be told for that time", c.Source, c.Key, touched)
+	case Unconfigured:
+		return fmt.Sprintf("no configured source gives %s: %s cannot be told", c.Kind, touched)
+	case TooWeak:
+		return fmt.Sprintf("%s is seen in a weaker way than a test accepts: %s cannot be told", c.Kind, touched)
+	case Stale:
+		return fmt.Sprintf("the newest look at %s is too old for %s", orTest(c), touched)
+	case GoingStale:
+		return fmt.Sprintf("the newest look at %s will soon be too old for %s", orTest(c), touched)
+	}
+	if len(effects) > 0 && effects[0].says != "" {
+		return fmt.Sprintf("%s: %s", tenants(a.Tenants), strings.TrimSuffix(effects[0].says, "."))
+	}
+	return fmt.Sprintf("%s: %s needs somebody", tenants(a.Tenants), orTest(c))
+}
+
+func orTest(c Cause) string {
+	if c.Source != "" {
+		return string(c.Source)
+	}
+	return "what test " + c.Test + " needs"
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// tenants names up to three and counts the rest.
+func tenants(ts []evidence.Tenant) string {
+	var names []string
+	for _, t := range ts[:min(3, len(ts))] {
+		names = append(names, t.String())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(ts) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
