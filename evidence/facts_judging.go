@@ -19,6 +19,9 @@ type FindingFacts struct {
 	Strength string    `json:"strength"`
 	Status   Status    `json:"status"`
 	Reason   Reason    `json:"reason,omitempty"`
+	// Preparing is the date from which the law applies, while it does not:
+	// what fails until then is work to do and no breach.
+	Preparing string `json:"preparing,omitempty"`
 	// Failed and Unknown are the records of the items that failed and of those
 	// that could not be decided, ascending. FailedCut and UnknownCut count the
 	// items beyond what a record can hold.
@@ -38,6 +41,7 @@ type FindingFacts struct {
 	Passed     int       `json:"passed"`
 	Class      Class     `json:"class,omitempty"`
 	Newest     time.Time `json:"newest,omitzero"`
+	NewestOf   SourceID  `json:"newest_of,omitempty"`
 }
 
 // Unseen is a window in which required coverage is missing. What is judged moves

@@ -93,5 +93,6 @@ type Finding struct {
 	Uncovered  []Window  `json:"uncovered,omitempty"`
 	Class      Class     `json:"class,omitempty"` // weakest class over the period
 	Newest     time.Time `json:"newest,omitzero"`
-	Limits     string    `json:"limits,omitempty"` // what this cannot prove
+	NewestOf   SourceID  `json:"newest_of,omitempty"` // the source that was looked at longest ago
+	Limits     string    `json:"limits,omitempty"`    // what this cannot prove
 }

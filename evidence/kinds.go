@@ -181,7 +181,7 @@ func init() {
 		{Kind: PlatformCatalog, Own: true, Says: "the rules that tenants are judged by, with the difference to those before"},
 		{Kind: PlatformAdmin, Own: true, Says: "an act of an administrator"},
 		{Kind: AccessRead, Own: true, Says: "a person read evidence"},
-		{Kind: FindingState, State: true, Own: true, Volatile: []string{"summary", "period", "size", "population", "passed", "class", "newest"}, Says: "the verdict of a test"},
+		{Kind: FindingState, State: true, Own: true, Volatile: []string{"summary", "period", "size", "population", "passed", "class", "newest", "newest_of"}, Says: "the verdict of a test"},
 		{Kind: Waiver, State: true, Own: true, Says: "failures of a test are accepted for a while, as somebody else approved"},
 		{Kind: ScopeStatement, State: true, Own: true, Says: "a control does not apply, as somebody else approved"},
 		{Kind: Attestation, State: true, Own: true, Says: "a person's word or document on what no source shows, as somebody else approved"},

@@ -158,7 +158,8 @@ type sight struct {
 	windows []evidence.Window // not covered in the class the test accepts, all kinds
 	holes   []evidence.Window // those of them that make the verdict not-observed
 	weakest evidence.Class
-	newest  time.Time // the oldest of the sources' newest looks; zero: none ever looked
+	newest  time.Time         // the oldest of the sources' newest looks; zero: none ever looked
+	of      evidence.SourceID // whose it is
 	none    []evidence.Kind
 }
 
@@ -172,13 +173,13 @@ func (c *coverage) look(kinds []evidence.Kind, least evidence.Class, p evidence.
 		if len(ids) == 0 {
 			w := evidence.Window{Kind: kind, Period: p, Cause: "no configured source makes it"}
 			s.windows, s.holes, s.none = append(s.windows, w), append(s.holes, w), append(s.none, kind)
-			s.weakest, s.newest, first = evidence.Blind, time.Time{}, false
+			s.weakest, s.newest, s.of, first = evidence.Blind, time.Time{}, "", false
 			continue
 		}
 		for _, id := range ids {
 			newest := c.source(&s, id, kind, least, p, running)
 			if first || newest.Before(s.newest) {
-				s.newest, first = newest, false
+				s.newest, s.of, first = newest, id, false
 			}
 		}
 		c.tooWeak(&s, kind, least, p)

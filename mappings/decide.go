@@ -20,7 +20,7 @@ func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 		Test: t.ID, RuleHash: t.hash, Period: r.period, Size: a.in.Reader.Size(),
 		Severity: c.Severity, Strength: ref.Strength, View: t.View, Query: t.Population, Assertion: t.Assertion,
 		Population: r.population(), Passed: r.passed, Failed: r.failed, Unknown: r.unknown, Items: r.items,
-		Uncovered: sight.windows, Class: sight.weakest, Newest: sight.newest, Limits: limits(c, t),
+		Uncovered: sight.windows, Class: sight.weakest, Newest: sight.newest, NewestOf: sight.of, Limits: limits(c, t),
 	}
 	if a.in.running() {
 		f.Period.To = a.in.Period.To

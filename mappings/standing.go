@@ -31,14 +31,19 @@ func (r *Round) Facts(i int) (evidence.FindingFacts, bool) {
 	}
 	facts := evidence.FindingFacts{
 		Control: f.Control, Article: f.Article, Title: f.Title, Test: f.Test, Rule: f.RuleHash,
-		Severity: f.Severity, Strength: f.Strength, Status: f.Status, Reason: f.Reason, Summary: f.Summary,
+		Severity: f.Severity, Strength: f.Strength, Status: f.Status, Reason: f.Reason, Summary: f.Summary, Preparing: f.Preparing,
 		Failed: recordsOf(f.Failed), FailedCut: r.FailedCut[i], Unknown: recordsOf(f.Unknown), UnknownCut: r.UnknownCut[i],
-		Period: f.Period, Size: f.Size, Population: f.Population, Passed: f.Passed, Class: f.Class, Newest: f.Newest,
+		Period: f.Period, Size: f.Size, Population: f.Population, Passed: f.Passed, Class: f.Class, Newest: f.Newest, NewestOf: f.NewestOf,
 	}
 	for _, w := range r.Holes[i] {
 		if len(facts.Uncovered) == mostWindows {
 			facts.UncoveredCut = len(r.Holes[i]) - mostWindows
 			break
+		}
+		if slices.ContainsFunc(f.Uncovered, func(x evidence.Window) bool {
+			return x.Source == w.Source && x.Kind == w.Kind && x.Period.From.Equal(w.Period.To) && !x.Period.To.Before(f.Period.To)
+		}) {
+			w.Period.To = f.Period.To // nobody has looked since
 		}
 		facts.Uncovered = append(facts.Uncovered, unseenOf(w, f.Period))
 	}
@@ -70,7 +75,7 @@ func recordsOf(items []evidence.Item) []uint64 {
 // Verdict sums up what of a finding makes its state: everything but its
 // volatile facts. Two findings with one sum are the same state.
 func Verdict(f evidence.FindingFacts) evidence.Hash {
-	f.Summary, f.Period, f.Size, f.Population, f.Passed, f.Class, f.Newest = "", evidence.Period{}, 0, 0, 0, "", time.Time{}
+	f.Summary, f.Period, f.Size, f.Population, f.Passed, f.Class, f.Newest, f.NewestOf = "", evidence.Period{}, 0, 0, 0, "", time.Time{}, ""
 	b, err := json.Marshal(f)
 	if err != nil {
 		panic(fmt.Sprintf("mappings: facts of a finding: %v", err)) // plain values always marshal

@@ -38,7 +38,10 @@ type Tenant struct {
 	Judged time.Time       `json:"judged,omitzero"` // zero: never
 	Needs  []Gap           `json:"needs_someone"`
 	Untold []Gap           `json:"cannot_be_told"`
-	Good   int             `json:"supported"` // controls of which nothing is open
+	// Preparing are open controls of laws that do not apply yet. They are not
+	// counted.
+	Preparing []Gap `json:"preparing,omitempty"`
+	Good      int   `json:"supported"` // controls of which nothing is open
 }
 
 // Gap is a control with at least one finding that is not satisfied.
@@ -84,9 +87,9 @@ func (f Filter) admits(c *mappings.Control) bool {
 	return law && (f.Severity == "" || rank(severities, c.Severity) <= rank(severities, f.Severity))
 }
 
-// Of makes a tenant's part from its findings in force. A finding of a control
+// Of fills a tenant's part from its findings in force. A finding of a control
 // that the catalog does not have is left out: it is about to end.
-func Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing) (needs, untold []Gap, good int) {
+func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing) {
 	byControl := map[evidence.ControlID][]mappings.Standing{}
 	for _, s := range standing {
 		byControl[s.Control] = append(byControl[s.Control], s)
@@ -99,16 +102,18 @@ func Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing) (needs, u
 		g, open := gapOf(cat, c, all)
 		switch {
 		case !open:
-			good++
+			x.Good++
+		case g.Findings[0].Preparing != "":
+			x.Preparing = append(x.Preparing, g)
 		case reports.StatusGroup(g.Status) == reports.NeedsWork:
-			needs = append(needs, g)
+			x.Needs = append(x.Needs, g)
 		default:
-			untold = append(untold, g)
+			x.Untold = append(x.Untold, g)
 		}
 	}
-	slices.SortStableFunc(needs, byNeed)
-	slices.SortStableFunc(untold, byNeed)
-	return needs, untold, good
+	for _, list := range [][]Gap{x.Needs, x.Untold, x.Preparing} {
+		slices.SortStableFunc(list, byNeed)
+	}
 }
 
 func byNeed(a, b Gap) int {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/evidence"
 	"evidenced/reports"
 )
 
@@ -149,8 +150,19 @@ func (r *Report) apart(p *page, style reports.Style) {
 			}
 		}
 	}
-	if n := len(r.Unanswered); n > 0 {
+	preparing := map[evidence.ControlID]bool{}
+	for _, x := range r.Tenants {
+		for _, g := range x.Preparing {
+			preparing[g.Control] = true
+		}
+	}
+	if len(preparing)+len(r.Unanswered) > 0 {
 		p.line("")
+	}
+	if n := len(preparing); n > 0 {
+		p.line(style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
+	}
+	if n := len(r.Unanswered); n > 0 {
 		p.line(style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
 	}
 }

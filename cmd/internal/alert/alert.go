@@ -81,7 +81,7 @@ type Cause struct {
 	Reason evidence.Reason   `json:"reason,omitempty"`
 	Tenant evidence.Tenant   `json:"tenant,omitzero"`
 	Test   string            `json:"test,omitempty"`
-	Key    string            `json:"key,omitempty"` // of a deadline, or when a blind window began
+	Key    string            `json:"key,omitempty"` // of a deadline, or when a blind window ended
 }
 
 // id names the cause for as long as it lasts: the first 16 hex digits of a

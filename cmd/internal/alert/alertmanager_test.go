@@ -131,8 +131,8 @@ func TestRealAlertmanager(t *testing.T) {
 		}
 	}
 	down := func() evidence.FindingFacts {
-		return finding(evidence.NotObserved, because(evidence.ReasonSourceDown, evidence.Window{
-			Source: "vault/prod", Kind: "secret.access", Class: evidence.Blind, Period: evidence.Period{From: now.Add(-time.Hour), To: now.Add(time.Hour)}}))
+		return finding(evidence.NotObserved, because(evidence.ReasonSourceDown, evidence.Unseen{
+			Source: "vault/prod", Kind: "secret.access", Class: evidence.Blind, From: now.Add(-time.Hour)}))
 	}
 	now = time.Now().UTC()
 	x.give("tenant-7", down())

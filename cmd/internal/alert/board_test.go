@@ -45,12 +45,17 @@ func of(control, test, severity string) func(*evidence.FindingFacts) {
 	}
 }
 
-func because(r evidence.Reason, ws ...evidence.Window) func(*evidence.FindingFacts) {
+func because(r evidence.Reason, ws ...evidence.Unseen) func(*evidence.FindingFacts) {
 	return func(f *evidence.FindingFacts) { f.Reason, f.Uncovered = r, ws }
 }
 
-func window(source, kind string, class evidence.Class, from, to time.Duration) evidence.Window {
-	return evidence.Window{Source: evidence.SourceID(source), Kind: evidence.Kind(kind), Class: class, Period: evidence.Period{From: at(from), To: at(to)}}
+// window lasts when it ends at 0 or later.
+func window(source, kind string, class evidence.Class, from, to time.Duration) evidence.Unseen {
+	w := evidence.Unseen{Source: evidence.SourceID(source), Kind: evidence.Kind(kind), Class: class, From: at(from)}
+	if to < 0 {
+		w.To = at(to)
+	}
+	return w
 }
 
 type bench struct {
@@ -109,9 +114,9 @@ func (x *bench) want(d time.Duration, want ...string) {
 }
 
 func TestCauses(t *testing.T) {
-	down := []evidence.Window{window("vault/prod", "secret.access", evidence.Blind, -30*time.Minute, 0)}
-	healed := []evidence.Window{window("vault/prod", "secret.access", evidence.Blind, -5*time.Hour, -3*time.Hour), window("vault/prod", "secret.access", "", -time.Minute, 0)}
-	old := []evidence.Window{window("vault/prod", "secret.access", evidence.Blind, -50*time.Hour, -49*time.Hour)}
+	down := []evidence.Unseen{window("vault/prod", "secret.access", evidence.Blind, -30*time.Minute, 0)}
+	healed := []evidence.Unseen{window("vault/prod", "secret.access", evidence.Blind, -5*time.Hour, -3*time.Hour)}
+	old := []evidence.Unseen{window("vault/prod", "secret.access", evidence.Blind, -50*time.Hour, -49*time.Hour)}
 	own := Cause{Tenant: tenant(t, "tenant-7"), Test: "chg-approved"}
 	named := func(name string) []Cause { c := own; c.Name = name; return []Cause{c} }
 	for name, c := range map[string]struct {
@@ -127,13 +132,13 @@ func TestCauses(t *testing.T) {
 		"not configured":    {finding(evidence.NotObserved, because(evidence.ReasonNotConfigured, window("", "backup.run", "", -time.Hour, 0))), []Cause{{Name: Unconfigured, Kind: "backup.run"}}},
 		"too weak":          {finding(evidence.NotObserved, because(evidence.ReasonClass, window("", "secret.access", evidence.Instants, -time.Hour, 0))), []Cause{{Name: TooWeak, Kind: "secret.access"}}},
 		"source down now":   {finding(evidence.NotObserved, because(evidence.ReasonSourceDown, down...)), []Cause{{Name: SourceUnseen, Source: "vault/prod", Reason: evidence.ReasonSourceDown}}},
-		"source back":       {finding(evidence.NotObserved, because(evidence.ReasonSourceDown, healed...)), []Cause{{Name: BlindWindow, Source: "vault/prod", Key: "2026-11-14T07:00:00Z"}}},
+		"source back":       {finding(evidence.NotObserved, because(evidence.ReasonSourceDown, healed...)), []Cause{{Name: BlindWindow, Source: "vault/prod", Key: "2026-11-14T09:00:00Z"}}},
 		"blind long ago":    {finding(evidence.NotObserved, because(evidence.ReasonBlind, old...)), nil},
 		"nobody to blame":   {finding(evidence.NotObserved, because(evidence.ReasonBlind)), []Cause{{Name: SourceUnseen, Reason: evidence.ReasonBlind, Tenant: own.Tenant, Test: own.Test}}},
-		"stale by source":   {finding(evidence.Stale, because("", window("argocd/prod", "deploy.sync", "", -2*time.Hour, 0))), []Cause{{Name: Stale, Source: "argocd/prod"}}},
+		"stale by source":   {finding(evidence.Stale, func(f *evidence.FindingFacts) { f.NewestOf = "argocd/prod" }), []Cause{{Name: Stale, Source: "argocd/prod"}}},
 		"stale, unnamed":    {finding(evidence.Stale), named(Stale)},
-		"between two polls": {finding(evidence.Satisfied, because("", window("argocd/prod", "deploy.sync", "", -10*time.Minute, 0))), nil},
-		"going stale": {finding(evidence.Satisfied, because("", window("argocd/prod", "deploy.sync", "", -50*time.Minute, 0)), func(f *evidence.FindingFacts) { f.Newest = at(-50 * time.Minute) }),
+		"between two polls": {finding(evidence.Satisfied, func(f *evidence.FindingFacts) { f.Newest, f.NewestOf = at(-10*time.Minute), "argocd/prod" }), nil},
+		"going stale": {finding(evidence.Satisfied, func(f *evidence.FindingFacts) { f.Newest, f.NewestOf = at(-50*time.Minute), "argocd/prod" }),
 			[]Cause{{Name: GoingStale, Source: "argocd/prod"}}},
 		"two kinds of one source": {finding(evidence.NotObserved, because(evidence.ReasonSourceDown, append(down, window("vault/prod", "secret.auth", evidence.Blind, -30*time.Minute, 0))...)),
 			[]Cause{{Name: SourceUnseen, Source: "vault/prod", Reason: evidence.ReasonSourceDown}}},

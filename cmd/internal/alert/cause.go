@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,12 +18,19 @@ const staleSoon = 0.8
 // the finding stays, and evidenced gaps shows it.
 const blindFor = 24 * time.Hour
 
+// lately is how far before now a window may end and still reach up to it: an
+// assessment takes a while.
+const lately = time.Minute
+
 // Freshness says how old the newest look of a test may be; 0 for a test it
 // does not know.
 type Freshness func(test string) time.Duration
 
 // causes says what of a finding somebody must be told, as of now.
 func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, now time.Time) []Cause {
+	if f.Preparing != "" {
+		return nil // nobody is late with what no law asks for yet
+	}
 	own := func(name string) []Cause { return []Cause{{Name: name, Tenant: t, Test: f.Test}} }
 	switch f.Status {
 	case evidence.NotSatisfied:
@@ -34,12 +40,12 @@ func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, no
 	case evidence.Undetermined:
 		return own(Undetermined)
 	case evidence.NotObserved:
-		return unobserved(t, f, fresh, now)
+		return unobserved(t, f, now)
 	case evidence.Stale:
-		return bySource(f, Stale, fresh, now, t)
+		return bySource(t, f, Stale)
 	case evidence.Satisfied:
 		if fresh > 0 && !f.Newest.IsZero() && now.Sub(f.Newest) >= soon(fresh) {
-			return bySource(f, GoingStale, soon(fresh), now, t)
+			return bySource(t, f, GoingStale)
 		}
 	}
 	return nil
@@ -48,7 +54,7 @@ func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, no
 func soon(fresh time.Duration) time.Duration { return time.Duration(float64(fresh) * staleSoon) }
 
 // unobserved tells the reasons of a not-observed finding apart.
-func unobserved(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, now time.Time) []Cause {
+func unobserved(t evidence.Tenant, f *evidence.FindingFacts, now time.Time) []Cause {
 	var cs []Cause
 	add := func(c Cause) {
 		if !slices.Contains(cs, c) {
@@ -71,17 +77,20 @@ func unobserved(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration
 			}
 		}
 	default:
-		for _, d := range darks(f.Uncovered, now) {
+		seen := false // windows that were told long ago
+		for _, w := range f.Uncovered {
 			switch {
-			case d.source == "":
-			case d.open && (d.blind || d.period.Duration() > fresh):
-				add(Cause{Name: SourceUnseen, Source: d.source, Reason: f.Reason})
-			case !d.open && now.Sub(d.period.To) < blindFor:
-				add(Cause{Name: BlindWindow, Source: d.source, Key: evidence.FormatTime(d.period.From)})
+			case w.Source == "" || w.Class.Rank() > 0:
+			case w.To.IsZero() || now.Sub(w.To) < lately:
+				add(Cause{Name: SourceUnseen, Source: w.Source, Reason: f.Reason})
+			case now.Sub(w.To) < blindFor:
+				add(Cause{Name: BlindWindow, Source: w.Source, Key: evidence.FormatTime(w.To)})
+			default:
+				seen = true
 			}
 		}
-		if len(cs) == 0 && slices.ContainsFunc(f.Uncovered, func(w evidence.Window) bool { return w.Source != "" }) {
-			return nil // blind windows that were told long ago
+		if len(cs) == 0 && seen {
+			return nil
 		}
 	}
 	if len(cs) == 0 {
@@ -90,59 +99,13 @@ func unobserved(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration
 	return cs
 }
 
-// bySource names the sources that were last seen longer ago than age; when the
-// finding names none, the test itself.
-func bySource(f *evidence.FindingFacts, name string, age time.Duration, now time.Time, t evidence.Tenant) []Cause {
-	var cs []Cause
-	for _, d := range darks(f.Uncovered, now) {
-		if c := (Cause{Name: name, Source: d.source}); d.source != "" && d.open && d.period.Duration() >= age && !slices.Contains(cs, c) {
-			cs = append(cs, c)
-		}
+// bySource names the source that was looked at longest ago; when the finding
+// names none, the test itself.
+func bySource(t evidence.Tenant, f *evidence.FindingFacts, name string) []Cause {
+	if f.NewestOf != "" {
+		return []Cause{{Name: name, Source: f.NewestOf}}
 	}
-	if len(cs) == 0 {
-		cs = append(cs, Cause{Name: name, Tenant: t, Test: f.Test})
-	}
-	return cs
-}
-
-// dark is a stretch in which a source showed nothing of a kind.
-type dark struct {
-	source evidence.SourceID
-	kind   evidence.Kind
-	period evidence.Period
-	blind  bool // the source was asked and did not show it
-	open   bool // it reaches up to now
-}
-
-// lately is how far before now a window may end and still reach up to it: an
-// assessment takes a while.
-const lately = time.Minute
-
-// darks joins the windows of each source and kind that touch.
-func darks(windows []evidence.Window, now time.Time) []dark {
-	ws := slices.Clone(windows)
-	slices.SortStableFunc(ws, func(a, b evidence.Window) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Kind, b.Kind), a.Period.From.Compare(b.Period.From))
-	})
-	var ds []dark
-	for _, w := range ws {
-		if w.Class.Rank() > 0 {
-			continue // seen, but too weakly
-		}
-		n := len(ds) - 1
-		if n >= 0 && ds[n].source == w.Source && ds[n].kind == w.Kind && !w.Period.From.After(ds[n].period.To) {
-			if w.Period.To.After(ds[n].period.To) {
-				ds[n].period.To = w.Period.To
-			}
-			ds[n].blind = ds[n].blind || w.Class == evidence.Blind
-			continue
-		}
-		ds = append(ds, dark{source: w.Source, kind: w.Kind, period: w.Period, blind: w.Class == evidence.Blind})
-	}
-	for i := range ds {
-		ds[i].open = now.Sub(ds[i].period.To) < lately
-	}
-	return ds
+	return []Cause{{Name: name, Tenant: t, Test: f.Test}}
 }
 
 // sentence tells an alert to a person.
@@ -157,7 +120,7 @@ func sentence(a *Alert, effects []effect) string {
 		}
 		return fmt.Sprintf("%s cannot be seen now (%s): %s cannot be told", what, c.Reason, touched)
 	case BlindWindow:
-		return fmt.Sprintf("%s was not seen for a while from %s on: %s cannot be told for that time", c.Source, c.Key, touched)
+		return fmt.Sprintf("%s was not seen for a while, up to %s: %s cannot be told for that time", c.Source, c.Key, touched)
 	case Unconfigured:
 		return fmt.Sprintf("no configured source gives %s: %s cannot be told", c.Kind, touched)
 	case TooWeak:

@@ -94,8 +94,7 @@ func (c *call) gapsOf(ctx context.Context, t evidence.Tenant, in mappings.Input,
 	if err != nil {
 		return out, false, err
 	}
-	needs, untold, good := gaps.Of(in.Catalog, f, standing)
-	out.Needs, out.Untold, out.Good = append(out.Needs, needs...), append(out.Untold, untold...), good
+	out.Of(in.Catalog, f, standing)
 	return out, r.Simulated(), nil
 }
 

@@ -24,6 +24,9 @@ type alerts struct {
 // alertStep is how often it is looked whether somebody must be told.
 const alertStep = 5 * time.Second
 
+// datedEvery is how often the clocks of incidents are read.
+const datedEvery = time.Minute
+
 // openAlerts makes the board and its destinations. Without a destination there
 // are none: verdicts are asked for then.
 func (e *Engine) openAlerts() (*alerts, error) {
@@ -107,8 +110,13 @@ func (a *alerts) run(ctx context.Context, e *Engine) error {
 	for i := range busy {
 		busy[i] = make(chan struct{}, 1)
 	}
+	var dated time.Time
 	for {
 		now := e.Now()
+		if now.Sub(dated) >= datedEvery {
+			e.dateAlerts(ctx, a, now)
+			dated = now
+		}
 		if _, err := a.board.Step(now); err != nil {
 			e.o.Log.Error("alerts not kept", "code", codeOf(err))
 		}

@@ -52,6 +52,8 @@ type Engine struct {
 	rules   *collectors.Rules
 	sources []*source
 	judge   *judge
+	shown   *verdictMetrics
+	alerts  *alerts // set while serving, when somebody is to be told
 
 	anchors  *anchors // nil until they are asked
 	platform string   // origin of _platform's log; "" when it has none
@@ -84,7 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if o.Metrics == nil {
 		o.Metrics = telemetry.NewMetrics() // before anything runs that counts
 	}
-	e := &Engine{o: o, judge: newJudge()}
+	e := &Engine{o: o, judge: newJudge(), shown: newVerdictMetrics(o.Metrics)}
 	if o.ReadOnly {
 		// A demonstration at rest has a clock of its own, known once it is open.
 		o.Clock = func() time.Time { return e.o.Clock() }

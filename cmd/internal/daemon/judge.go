@@ -198,6 +198,7 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	if e.o.Judged != nil {
 		e.o.Judged.Judged(ctx, t, round.At, facts)
 	}
+	e.alerts.judged(t, facts)
 	return round.At, nil
 }
 
@@ -331,16 +332,7 @@ func (e *Engine) Dues() []today.Dues { return nil }
 // measure counts for operators.
 func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evidence.FindingFacts) {
 	m := e.o.Metrics
-	n := map[evidence.Status]int{
-		evidence.NotSatisfied: 0, evidence.Undetermined: 0, evidence.NotObserved: 0, evidence.Stale: 0,
-		evidence.Gap: 0, evidence.Satisfied: 0, evidence.NotApplicable: 0,
-	}
-	for _, f := range facts {
-		n[f.Status]++
-	}
-	for s, n := range n {
-		m.Set("evidenced_findings", telemetry.Labels{Tenant: t, Outcome: string(s)}, float64(n))
-	}
+	e.shown.judged(t, facts)
 	m.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, round.At)
 	m.Add("evidenced_assessment_views_built_total", telemetry.Labels{}, round.Built)
 	m.Add("evidenced_assessment_views_total", telemetry.Labels{}, round.Views)

@@ -42,8 +42,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 		}
 		log.Info("telemetry ready", "address", web.Addr().String())
 	}
-	alerts, err := e.openAlerts()
-	if err != nil {
+	if e.alerts, err = e.openAlerts(); err != nil {
 		sock.Close()
 		if web != nil {
 			web.Close()
@@ -75,8 +74,8 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	part("assessment", func() error { return e.judgeAlways(ctx) })
 	part("retention", func() error { return e.retireDaily(ctx) })
-	if alerts != nil {
-		part("alerts", func() error { return alerts.run(ctx, e) })
+	if e.alerts != nil {
+		part("alerts", func() error { return e.alerts.run(ctx, e) })
 	}
 	e.collect(ctx, part)
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))

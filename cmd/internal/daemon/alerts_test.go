@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/cmd/internal/alert"
+	"evidenced/evidence"
+	"evidenced/evidence/problem"
+	"evidenced/mappings/deadline"
+)
+
+// What is judged is told: a source that fails makes one alert for all that
+// waits for it, over a restart too, and its end when it is back.
+func TestVerdictsAreAlerted(t *testing.T) {
+	var told []alert.Alert
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		var m struct{ Alerts []alert.Alert }
+		if err == nil {
+			err = json.Unmarshal(b, &m)
+		}
+		if err != nil || !strings.HasPrefix(r.Header.Get(alert.SignatureHeader), "t=") {
+			t.Errorf("a message that cannot be read, or unsigned: %v", err)
+		}
+		told = append(told, m.Alerts...)
+	}))
+	defer hook.Close()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "hook.secret"), []byte("a secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf("alerts: {hold: 0s, release: 0s, to: [{name: hook, type: webhook, url: '%s', secret_file: %s}]}\n", hook.URL, filepath.Join(dir, "hook.secret"))
+	clock := &testClock{begin}
+	e, src := mustEngine(t, dir, clock, "tenant-1", config, nil)
+	src.sees = []string{"acme/1"}
+	open := func() {
+		t.Helper()
+		var err error
+		if e.alerts, err = e.openAlerts(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open()
+	step := func() []alert.Alert {
+		t.Helper()
+		judgeNow(t, e)
+		told = nil
+		if _, err := e.alerts.board.Step(e.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.alerts.senders[0].Step(t.Context(), e.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return told
+	}
+	src.emit = []evidence.Draft{mergeDraft("acme/1", 1, clock.t.Add(-time.Minute), true)}
+	collectAt(t, e, clock, evidence.RunDone)
+	src.emit = nil
+	collectAt(t, e, clock, evidence.RunEmpty)
+	step()
+	src.fail = true
+	for range 3 {
+		collectAt(t, e, clock, evidence.RunFailed)
+	}
+	find := func(as []alert.Alert) (n int, a alert.Alert) {
+		for _, x := range as {
+			if x.Cause.Name == alert.SourceUnseen && x.Cause.Source != "" {
+				n, a = n+1, x
+			}
+		}
+		return n, a
+	}
+	n, a := find(step())
+	if n != 1 || a.State != alert.Firing || len(a.Controls) < 2 {
+		t.Fatalf("%d alerts of the source: %+v", n, told)
+	}
+	clock.t = clock.t.Add(time.Minute)
+	open() // as after a restart
+	if n, a := find(step()); n != 0 {
+		t.Errorf("told again after a restart: %+v", a)
+	}
+	src.fail = false
+	collectAt(t, e, clock, evidence.RunEmpty)
+	ended := step()
+	clock.t = clock.t.Add(time.Minute)
+	ended = append(ended, step()...)
+	if n, a = find(ended); n != 1 || a.State != alert.Resolved {
+		for _, x := range ended {
+			t.Logf("%s %s of %s", x.State, x.Cause.Name, x.Cause.Source)
+		}
+		t.Errorf("after the source came back %d messages about it", n)
+	}
+}
+
+// A destination that cannot be is said at the start.
+func TestAlertsThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	e, _ := mustEngine(t, dir, &testClock{begin}, "tenant-1", "alerts: {to: [{name: m, type: smtp, address: 'localhost:25', tls: none, from: nobody, recipients: ['a@b.example']}]}\n", nil)
+	if _, err := e.openAlerts(); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "alerts.to m") {
+		t.Errorf("got %v, want a problem that names the destination", err)
+	}
+}
+
+func TestDueOf(t *testing.T) {
+	from := begin
+	k := deadline.Clock{Stage: deadline.DORAInitial, Article: "2025/301 Art 5(1)(a)", State: deadline.Running, From: from, Due: deadline.Due{Safe: from.Add(4 * time.Hour), Latest: from.Add(4 * time.Hour)}}
+	d, ok := dueOf("inc1", &k)
+	if !ok || !d.Due.Equal(from.Add(4*time.Hour)) || !d.Warn.Equal(from.Add(3*time.Hour)) || strings.Contains(d.Says, "very latest") {
+		t.Errorf("got %+v, %t", d, ok)
+	}
+	k.Due.Safe, k.Due.Latest = from.Add(72*time.Hour), from.Add(96*time.Hour)
+	if d, _ = dueOf("inc1", &k); !d.Warn.Equal(from.Add(54*time.Hour)) || !strings.Contains(d.Says, "at the very latest by") {
+		t.Errorf("got %+v", d)
+	}
+	for _, s := range []deadline.State{deadline.Met, deadline.MetLate, deadline.Void, deadline.OnRequest} {
+		k.State = s
+		if _, ok := dueOf("inc1", &k); ok {
+			t.Errorf("a clock that is %s falls due", s)
+		}
+	}
+	k.State, k.Due = deadline.Owed, deadline.Due{}
+	if _, ok := dueOf("inc1", &k); ok {
+		t.Error("a clock without a limit falls due")
+	}
+}
