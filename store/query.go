@@ -134,7 +134,7 @@ func matches(r *evidence.Record, q evidence.Query) bool {
 // sequences yields the seqs of candidates in the query's order.
 func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
 	switch {
-	case q.BySeq && len(q.Kinds) > 0 && q.Limit == 0:
+	case q.BySeq && (len(q.Kinds) > 0 && q.Limit == 0 || !q.Person.IsZero() || !q.Subject.IsZero() || !q.Link.IsZero()):
 		return s.sorted(ctx, q)
 	case q.BySeq:
 		return s.inOrder(ctx, q)
@@ -219,12 +219,13 @@ func (s *Snapshot) refill(pages []*page) error {
 	return s.close(ls)
 }
 
-// sorted yields the seqs of some kinds in log order, without looking at the
-// records of others. The seqs are held in memory, eight bytes each.
+// sorted yields the seqs of some kinds, or of a person or thing, in log order,
+// without looking at the records of others. The seqs are held in memory, eight
+// bytes each.
 func (s *Snapshot) sorted(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
 		var seqs []uint64
-		for seq, err := range s.sequences(ctx, evidence.Query{Kinds: q.Kinds, Period: q.Period}) {
+		for seq, err := range s.sequences(ctx, evidence.Query{Kinds: q.Kinds, Period: q.Period, Person: q.Person, Subject: q.Subject, Link: q.Link}) {
 			if err != nil {
 				yield(0, err)
 				return

@@ -48,10 +48,14 @@ func TestKindsInLogOrder(t *testing.T) {
 		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge}, Period: p, Backward: true},
 		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge}, FromSeq: 390, Limit: 2},
 		{Kinds: []evidence.Kind{evidence.ChangeMerge}, FromSeq: 300},
+		{BySeq: true, Subject: all[7].Subject},
+		{BySeq: true, Link: all[7].Subject, Kinds: []evidence.Kind{all[7].Kind}, Limit: 1},
+		{BySeq: true, Link: all[300].Subject, Backward: true},
 	} {
 		var want, got []uint64
 		for _, r := range all {
-			if slices.Contains(q.Kinds, r.Kind) && r.Seq >= q.FromSeq && (q.Period.IsZero() || q.Period.Contains(r.Occurred)) {
+			about := (q.Subject.IsZero() || r.Subject == q.Subject) && (q.Link.IsZero() || r.Holds(q.Link))
+			if about && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.Kind)) && r.Seq >= q.FromSeq && (q.Period.IsZero() || q.Period.Contains(r.Occurred)) {
 				want = append(want, r.Seq)
 			}
 		}
