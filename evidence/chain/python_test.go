@@ -50,7 +50,7 @@ func copyVectors(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	files, err := filepath.Glob(filepath.Join(vectorDir, "*.json"))
-	if err != nil || len(files) != 8 {
+	if err != nil || len(files) != 9 {
 		t.Fatalf("vectors: %q, %v", files, err)
 	}
 	for _, f := range files {
