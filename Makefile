@@ -35,13 +35,18 @@ check:
 	CGO_ENABLED=0 go vet ./...
 	CGO_ENABLED=0 go tool staticcheck ./...
 
+# Long work of one goroutine: the race detector learns nothing
+# from it and takes ten times as long.
+ALONE = ^(TestTwoHistories|TestPacksExtendOneAnother|TestPackAnyByteChanged|TestIncrementalIsFull|TestItemsKeepTheirTypes)$$
+
 # The race detector thins the collectors' fault matrix; here it runs whole.
 unit:
 	CGO_ENABLED=0 go test $(TIMEOUT) $(HEAVY)
+	CGO_ENABLED=0 go test $(TIMEOUT) -run '$(ALONE)' ./cmd/internal/daemon ./mappings
 	CGO_ENABLED=0 go test $(TIMEOUT) -run Conformance $(filter-out $(HEAVY),$(shell go list ./collectors/...))
 
 race:
-	CGO_ENABLED=1 go test -race $(TIMEOUT) $(LIGHT)
+	CGO_ENABLED=1 go test -race $(TIMEOUT) -skip '$(ALONE)' $(LIGHT)
 
 # A number of inputs for each fuzz target, not a time: near a deadline the fuzzing
 # engine reports its own end as a failure. Longer by hand: make fuzz FUZZTIME=10m
