@@ -138,6 +138,17 @@ func rotated(s string) bool {
 // compressed ones that should have and are damaged. heads remembers first lines
 // of files that did not change; begun finds the time of a line that may be cut.
 func look(active string, heads map[string]*found, held *os.File, begun func([]byte) time.Time) (whole, damaged []*found, notes []string, err error) {
+	// A file that is renamed between listing and opening stands in the next
+	// list under its new name.
+	for range 5 {
+		if whole, damaged, notes, err = lookOnce(active, heads, held, begun); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	return whole, damaged, notes, err
+}
+
+func lookOnce(active string, heads map[string]*found, held *os.File, begun func([]byte) time.Time) (whole, damaged []*found, notes []string, err error) {
 	names, err := os.ReadDir(filepath.Dir(active))
 	if err != nil {
 		return nil, nil, nil, err
