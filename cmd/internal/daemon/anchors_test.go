@@ -462,6 +462,29 @@ func TestAnchorLostItsState(t *testing.T) {
 	}
 }
 
+// An answer given before a receipt came is compared after it: the place has
+// lost nothing.
+func TestAnswerOlderThanTheReceipt(t *testing.T) {
+	s := newSite(t)
+	e := s.open("")
+	s.mustChange(e)
+	p, l := e.anchors.places[0], s.log(e, "_platform")
+	got, err := e.anchors.ask(t.Context(), p, l.Origin())
+	if err != nil || !got.ok {
+		t.Fatal(got, err)
+	}
+	s.mustChange(e)
+	if rc, _, err := e.anchors.receipts.Newest(p.Name(), l.Origin()); err != nil || rc.Size <= got.size {
+		t.Fatalf("no newer receipt: %d, %v", rc.Size, err)
+	}
+	if err := e.anchors.compare(p, treeOf(l), got); err != nil {
+		t.Fatal(err)
+	}
+	if told := s.acts(e, "anchor.lost"); len(told) != 0 {
+		t.Errorf("told %v", told)
+	}
+}
+
 func gitAnchor(s *site) (yaml, dir string) {
 	dir = filepath.Join(s.dir, "anchor.git")
 	return "anchors: [{name: repo, type: git, repository: anchor.git}]\n", dir

@@ -46,6 +46,7 @@ type answer struct {
 	root     evidence.Hash
 	ok       bool
 	conflict *anchor.Conflict // what it holds contradicts itself
+	receipt  uint64           // size of our newest receipt from it when it was asked; 0 when there was none
 }
 
 // tree is a log to be compared with what others know of it. Within
@@ -216,8 +217,15 @@ func (a *asking) refusal(origin string) error {
 // askTimeout bounds one question.
 const askTimeout = 20 * time.Second
 
-// ask asks the place what it knows of the log of the origin.
+// ask asks the place what it knows of the log of the origin. What it must know
+// are the receipts held before: one that comes while it answers, or before the
+// answer is compared, says nothing against it.
 func (s *anchors) ask(ctx context.Context, p *place, origin string) (got answer, err error) {
+	had, _, err := s.receipts.Newest(p.Name(), origin)
+	if err != nil {
+		return got, err
+	}
+	got.receipt = had.Size
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	got.size, got.root, got.ok, err = p.Newest(ctx, origin)
@@ -230,14 +238,10 @@ func (s *anchors) ask(ctx context.Context, p *place, origin string) (got answer,
 // compare compares what the place knows with the log and raises the alarm when
 // they differ. The error is for what could not be compared.
 func (s *anchors) compare(p *place, t tree, got answer) error {
-	had, held, err := s.receipts.Newest(p.Name(), t.origin)
-	if err != nil {
-		return err
-	}
-	if held && got.conflict == nil && (!got.ok || got.size < had.Size) {
+	if got.conflict == nil && got.size < got.receipt {
 		s.tell("anchor.lost", map[string]string{
 			"anchor": p.Name(), "type": p.config.Type, "origin": t.origin,
-			"receipt_size": strconv.FormatUint(had.Size, 10), "known_size": strconv.FormatUint(got.size, 10),
+			"receipt_size": strconv.FormatUint(got.receipt, 10), "known_size": strconv.FormatUint(got.size, 10),
 		})
 	}
 	c := got.conflict
