@@ -245,6 +245,23 @@ func TestBackups(t *testing.T) {
 	}
 }
 
+// TestScopedResources reads the lists by which backups since Velero 1.11 name
+// kinds of objects: one that keeps Deployments alone is no backup of all.
+func TestScopedResources(t *testing.T) {
+	s := newStage(t, "", nil)
+	raw := `{"apiVersion":"velero.io/v1","kind":"Backup","metadata":{"name":"part","namespace":"velero","uid":"b-9","resourceVersion":"1"},
+		"spec":{"includedNamespaces":["tenant-7"],"includedNamespaceScopedResources":["deployments.apps"],"excludedNamespaceScopedResources":["secrets"]},
+		"status":{"phase":"Completed","startTimestamp":"2026-03-01T01:00:02Z","completionTimestamp":"2026-03-01T01:01:00Z"}}`
+	ds, err := s.resource("backups").Drafts(t.Context(), s.object(s.resource("backups"), []byte(raw)), s.l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := evidence.BackupScope{Namespaces: []string{"tenant-7"}, Resources: []string{"deployments.apps"}, ExcludedResources: []string{"secrets"}}
+	if diff := cmp.Diff(want, facts[evidence.BackupFacts](t, &ds[0]).Scope); diff != "" {
+		t.Errorf("scope (-want +got):\n%s", diff)
+	}
+}
+
 func refs(rs []evidence.Ref) string {
 	var out []string
 	for _, r := range rs {

@@ -32,8 +32,8 @@ type selection struct {
 	ExcludedNamespaces []string          `json:"excludedNamespaces"`
 	IncludedResources  []string          `json:"includedResources"`
 	ExcludedResources  []string          `json:"excludedResources"`
-	IncludedNamespaced []string          `json:"includedNamespacedResources"`
-	ExcludedNamespaced []string          `json:"excludedNamespacedResources"`
+	IncludedNamespaced []string          `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
+	ExcludedNamespaced []string          `json:"excludedNamespaceScopedResources"`
 	LabelSelector      json.RawMessage   `json:"labelSelector"`
 	OrLabelSelectors   []json.RawMessage `json:"orLabelSelectors"`
 }
