@@ -67,7 +67,7 @@ func (r *reader) resources() []kube.Resource {
 	return []kube.Resource{
 		{Group: group, Resource: "issuers", Kind: "Issuer", Versions: v1, Kinds: []evidence.Kind{evidence.CertIssuer}, Remove: removedOfIssuer, Drafts: r.issuers},
 		{Group: group, Resource: "clusterissuers", Kind: "ClusterIssuer", Versions: v1, Cluster: true, Kinds: []evidence.Kind{evidence.CertIssuer}, Remove: removedOfIssuer, Drafts: r.issuers},
-		{Group: group, Resource: "certificates", Kind: "Certificate", Versions: v1, Kinds: []evidence.Kind{evidence.CertDeclared}, Drafts: r.certificates},
+		{Group: group, Resource: "certificates", Kind: "Certificate", Versions: v1, Kinds: []evidence.Kind{evidence.CertDeclared}, Remove: removedOfCertificate, Drafts: r.certificates},
 		{Group: group, Resource: "certificaterequests", Kind: "CertificateRequest", Versions: v1, Kinds: []evidence.Kind{evidence.CertRequest}, Needs: []string{"certificates." + group}, Drafts: r.requests},
 		{Group: acmeGroup, Resource: "orders", Kind: "Order", Versions: v1, Optional: true, Drafts: r.failures},
 		{Group: acmeGroup, Resource: "challenges", Kind: "Challenge", Versions: v1, Optional: true, Drafts: r.failures},
@@ -84,6 +84,10 @@ var removedOfIssuer = []string{
 	"/spec/acme/solvers/*/http01/ingress/podTemplate",
 	"/spec/acme/solvers/*/http01/gatewayHTTPRoute/podTemplate",
 }
+
+// removedOfCertificate are passwords of keystores, which may stand in the object
+// itself since cert-manager 1.17.
+var removedOfCertificate = []string{"/spec/keystores/jks/password", "/spec/keystores/pkcs12/password"}
 
 // failures takes an Order or a Challenge. It makes no draft: the request they
 // belong to does, with the outcome. Their own words come from a server outside
