@@ -91,7 +91,7 @@ func (r *reader) resources() []kube.Resource {
 var (
 	removedOfStore = []string{
 		"/spec/provider/fake/data", "/spec/provider/webhook/body", "/spec/provider/webhook/headers",
-		"/spec/provider/vault/headers", "/spec/provider/vault/auth/appRole/roleId",
+		"/spec/provider/vault/headers", "/spec/provider/vault/auth/appRole/roleId", "/spec/provider/openBao/auth/appRole/roleId",
 	}
 	removedOfSync = []string{"/spec/target/template/data", "/spec/target/template/templateFrom", "/spec/target/template/metadata"}
 	removedOfPush = []string{"/spec/template", "/spec/data/*/metadata", "/spec/dataTo/*/metadata"}

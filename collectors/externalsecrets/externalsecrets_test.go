@@ -173,6 +173,63 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestStores reads forms of stores that real clusters have: OpenBao under its own
+// name, a login by certificate, which names its role otherwise, and conditions
+// of which one by name does not hold the others back.
+func TestStores(t *testing.T) {
+	read := func(spec string) (evidence.SecretStoreFacts, evidence.Draft, *reader) {
+		t.Helper()
+		r := testReader()
+		i := slices.IndexFunc(r.resources(), func(x kube.Resource) bool { return x.Resource == "clustersecretstores" })
+		res := r.resources()[i]
+		raw := `{"apiVersion":"external-secrets.io/v1","kind":"ClusterSecretStore","metadata":{"name":"bao","uid":"s-1","resourceVersion":"1"},"spec":` + spec + `}`
+		o, err := kube.ParseObject([]byte(raw), now, res.Remove...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := kube.NewLook("external-secrets/prod", agent, now, kube.Namespace{Name: "tenant-7", Labels: spaces["tenant-7"]}, kube.Namespace{Name: "tenant-8", Labels: spaces["tenant-8"]})
+		ds, err := res.Drafts(t.Context(), o, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return facts[evidence.SecretStoreFacts](t, ds[0]), ds[0], r
+	}
+	f, d, r := read(`{"provider":{"openBao":{"server":"https://vault-two.example.test","path":"kv","version":"v2","namespace":"org","auth":{"appRole":{"path":"approle","roleId":"planted-role-id","secretRef":{"name":"x","key":"y"}}}}}}`)
+	if f.Provider != "openBao" || f.Server != "https://vault-two.example.test" || f.Path != "kv" || f.AuthMethod != "appRole" || f.AuthMount != "org/auth/approle" {
+		t.Errorf("a store of OpenBao: %+v", f)
+	}
+	if strings.Contains(string(d.Raw), "planted-role-id") {
+		t.Error("the role id of a store stands in its bytes")
+	}
+	s, _ := r.memory.get(storeRef{Name: "bao", Kind: kindClusterStore}, "tenant-7")
+	if ref, ok := s.secretRef("web/db"); !ok || ref.String() != "secret:two/org/kv/web/db" {
+		t.Errorf("a secret of OpenBao is called %s", ref)
+	}
+	f, _, _ = read(`{"provider":{"vault":{"server":"https://vault-two.example.test","version":"v2","auth":{"cert":{"path":"cert","vaultRole":"sync","clientCert":{"name":"x"}}}}}}`)
+	if f.AuthMethod != "cert" || f.Role != "sync" {
+		t.Errorf("a login by certificate: %+v", f)
+	}
+	provider := `"provider":{"fake":{}}`
+	for conditions, tenants := range map[string][]string{
+		`[]`:                            {"tenant-7", "tenant-8"},
+		`[{"namespaces":["tenant-7"]}]`: {"tenant-7"},
+		`[{"namespaces":["tenant-7"]},{"namespaceRegexes":["tenant-.*"]}]`:                     {"tenant-7", "tenant-8"},
+		`[{"namespaces":["tenant-7"]},{"namespaceSelector":{"matchLabels":{"shared":"yes"}}}]`: {"tenant-7", "tenant-8"},
+		`[{"namespaces":["tenant-7"],"namespaceSelector":null},{"namespaces":["tenant-8"]}]`:   {"tenant-7", "tenant-8"},
+		`[{"namespaceSelector":{}}]`: {"tenant-7", "tenant-8"},
+	} {
+		_, d, _ := read(`{` + provider + `,"conditions":` + conditions + `}`)
+		for ns := range spaces {
+			reached := slices.ContainsFunc(d.Scope, func(r evidence.Ref) bool {
+				return r.Scheme == "ns" && (r.Name == ns || r.Name == "*")
+			})
+			if reached != slices.Contains(tenants, ns) {
+				t.Errorf("conditions %s: scope %v", conditions, d.Scope)
+			}
+		}
+	}
+}
+
 // How the operator makes a path of a key.
 func TestSecretRef(t *testing.T) {
 	for _, tc := range []struct {

@@ -41,12 +41,12 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 		return nil, err
 	}
 	withoutLogins(&d)
-	// A store of the cluster concerns the namespaces it is limited to by name,
-	// without such a limit every one.
-	if o.Namespace == "" && len(f.Namespaces) == 0 {
+	// A store of the cluster concerns the namespaces it is limited to by name.
+	// One condition that holds is enough: with another form of them beside the
+	// names, and without any, it concerns every one.
+	if o.Namespace == "" && !in.byName() {
 		d.Scope = append(d.Scope, l.Everywhere()...)
-	}
-	if o.Namespace == "" {
+	} else if o.Namespace == "" {
 		for _, ns := range f.Namespaces {
 			d.Scope = append(d.Scope, l.Scope(ns)...)
 		}
@@ -66,6 +66,19 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 	}
 	d.Links = ls
 	return []evidence.Draft{d}, nil
+}
+
+// byName reports whether names alone say which namespaces may use the store,
+// and the facts hold all of them.
+func (s *secretStore) byName() bool {
+	n := 0
+	for _, c := range s.Spec.Conditions {
+		if isSet(c.NamespaceSelector) || len(c.NamespaceRegexes) > 0 {
+			return false
+		}
+		n += len(c.Namespaces)
+	}
+	return n > 0 && n <= maxNamespaces
 }
 
 // login finds the user part of an address.
@@ -97,7 +110,7 @@ func (r *reader) readStore(o *kube.Object, authority string, in *secretStore) (e
 			continue
 		}
 		f.Provider = word(name)
-		if name == "vault" {
+		if name == "vault" || name == "openBao" {
 			p, err := r.vaultStore(in.Spec.Provider[name], o.Namespace, &f)
 			return f, p, err
 		}

@@ -96,7 +96,9 @@ type secretStore struct {
 	Spec struct {
 		Provider   map[string]json.RawMessage `json:"provider"` // one member, named for the provider
 		Conditions []struct {
-			Namespaces []string `json:"namespaces"`
+			Namespaces        []string        `json:"namespaces"`
+			NamespaceSelector json.RawMessage `json:"namespaceSelector"`
+			NamespaceRegexes  []string        `json:"namespaceRegexes"`
 		} `json:"conditions"`
 	} `json:"spec"`
 	Status struct {
@@ -109,7 +111,8 @@ type accountRef struct {
 	Namespace string `json:"namespace"`
 }
 
-// vaultProvider is the provider "vault", which serves OpenBao too.
+// vaultProvider is the provider "vault", which serves OpenBao too, and
+// "openBao", which newer operators have and which is a part of it.
 type vaultProvider struct {
 	Server    string                     `json:"server"`
 	Path      string                     `json:"path"`
@@ -123,7 +126,7 @@ type vaultAuth struct {
 	MountPath                     string      `json:"mountPath"` // kubernetes
 	Path                          string      `json:"path"`      // the others
 	Role                          string      `json:"role"`
-	VaultRole                     string      `json:"vaultRole"` // iam
+	VaultRole                     string      `json:"vaultRole"` // iam and cert
 	Username                      string      `json:"username"`
 	ServiceAccountRef             *accountRef `json:"serviceAccountRef"`
 	KubernetesServiceAccountToken *struct {

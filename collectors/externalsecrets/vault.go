@@ -63,7 +63,7 @@ var vaultMethods = map[string]string{
 	"iam": "aws", "gcp": "gcp", "tokenSecretRef": "",
 }
 
-// vaultStore reads a vault provider into facts.
+// vaultStore reads a provider vault or openBao into facts.
 func (r *reader) vaultStore(raw json.RawMessage, namespace string, f *evidence.SecretStoreFacts) (p provider, err error) {
 	var in vaultProvider
 	if err := json.Unmarshal(raw, &in); err != nil {
@@ -102,8 +102,8 @@ func (p *provider) login(in vaultProvider, namespace string, f *evidence.SecretS
 		vns = strings.Trim(own, "/")
 	}
 	mount, role := a.mount(f.AuthMethod), a.Role
-	if f.AuthMethod == "iam" {
-		role = a.VaultRole // its member role is one of AWS
+	if f.AuthMethod == "iam" || f.AuthMethod == "cert" {
+		role = a.VaultRole // the member role is one of AWS, and cert has none
 	}
 	if mount != "" {
 		f.AuthMount = word(within(vns, "auth/"+mount))
