@@ -211,6 +211,7 @@ type Query struct {
 	Subject  Ref
 	Link     Ref // records that Holds says yes of
 	Person   ID
+	Op       Op // "": whatever it says
 	FromSeq  uint64
 	BySeq    bool // in log order, not by Occurred
 	Backward bool // newest first

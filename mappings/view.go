@@ -323,11 +323,11 @@ func events(ctx context.Context, s *scene, yield func(r *evidence.Record, seqs [
 	newest := map[uint64]evidence.Record{} // by the first version's number
 	root := map[uint64]uint64{}
 	chain := map[uint64][]uint64{}
-	for r, err := range s.reader.Records(ctx, evidence.Query{Kinds: kinds, BySeq: true, Period: evidence.Period{From: s.period.From, To: farAway}}) {
+	for r, err := range s.reader.Records(ctx, evidence.Query{Kinds: kinds, Op: evidence.OpAmend, BySeq: true, Period: evidence.Period{From: s.period.From, To: farAway}}) {
 		if err != nil {
 			return fmt.Errorf("amendments: %w", err)
 		}
-		if r.Op != evidence.OpAmend || r.Amends == nil {
+		if r.Amends == nil {
 			continue
 		}
 		first := r.Amends.Seq

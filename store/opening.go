@@ -30,28 +30,61 @@ func (s *Snapshot) load(seq uint64, text, raw bool) (evidence.Record, error) {
 
 // loadHeld is load for a caller that has the log in use.
 func (s *Snapshot) loadHeld(seq uint64, text, raw bool) (evidence.Record, error) {
-	e, err := s.l.file.Entry(seq)
-	if errors.Is(err, ErrRetired) {
-		return evidence.Record{}, problem.Wrap(problem.NotFound, err, "record %d of %s", seq, s.l.tenant)
-	}
+	e, err := s.entry(seq)
 	if err != nil {
-		return evidence.Record{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
+		return evidence.Record{}, err
 	}
 	return s.opened(e, text, raw)
 }
 
+// entry reads a stored record; the caller has the log in use.
+func (s *Snapshot) entry(seq uint64) (Entry, error) {
+	e, err := s.l.file.Entry(seq)
+	if errors.Is(err, ErrRetired) {
+		return Entry{}, problem.Wrap(problem.NotFound, err, "record %d of %s", seq, s.l.tenant)
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("read record %d of %s: %w", seq, s.l.tenant, err)
+	}
+	return e, nil
+}
+
 // opened opens a stored record.
 func (s *Snapshot) opened(e Entry, text, raw bool) (evidence.Record, error) {
-	seq := e.Seq
+	lf, r, err := s.leaf(e)
+	if err != nil {
+		return r, err
+	}
+	return r, s.open(&r, lf, e, text, raw)
+}
+
+// openedFor opens a stored record unless the query does not ask for it.
+func (s *Snapshot) openedFor(e Entry, q *evidence.Query) (r evidence.Record, want bool, err error) {
+	lf, r, err := s.leaf(e)
+	if err != nil || !leafMatches(&r, q) {
+		return r, false, err
+	}
+	if err := s.open(&r, lf, e, q.WithText, q.WithRaw); err != nil {
+		return r, false, err
+	}
+	return r, matches(&r, q), nil
+}
+
+// leaf reads what the leaf of a stored record says.
+func (s *Snapshot) leaf(e Entry) (*chain.Leaf, evidence.Record, error) {
 	lf, err := chain.Decode(e.Leaf)
 	if err != nil {
-		return evidence.Record{}, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+		return nil, evidence.Record{}, problem.Wrap(problem.Corrupt, err, "record %d of %s", e.Seq, s.l.tenant)
 	}
-	r := evidence.Record{
+	return lf, evidence.Record{
 		Seq: lf.Seq, Leaf: chain.LeafHash(e.Leaf), ID: lf.ID, Kind: lf.Kind, Version: lf.Version, Op: lf.Op,
 		Source: lf.Source, Run: lf.Run, Occurred: lf.Occurred, Basis: lf.Basis, NotBefore: lf.NotBefore,
 		Observed: lf.Observed, Recorded: lf.Recorded, People: lf.People, Amends: lf.Amends, Carries: lf.Carries, From: lf.From,
-	}
+	}, nil
+}
+
+// open opens the content of a record, and text and raw when asked.
+func (s *Snapshot) open(r *evidence.Record, lf *chain.Leaf, e Entry, text, raw bool) error {
 	for i, c := range lf.Claims {
 		if c.Name == "text" && !text || c.Name == "raw" && !raw {
 			continue
@@ -65,7 +98,7 @@ func (s *Snapshot) opened(e Entry, text, raw bool) (evidence.Record, error) {
 			continue
 		}
 		if err != nil {
-			return r, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+			return problem.Wrap(problem.Corrupt, err, "record %d of %s", e.Seq, s.l.tenant)
 		}
 		switch c.Name {
 		case "text":
@@ -73,12 +106,12 @@ func (s *Snapshot) opened(e Entry, text, raw bool) (evidence.Record, error) {
 		case "raw":
 			r.Raw = o.Plain
 		default:
-			if err := fillContent(&r, o.Plain); err != nil {
-				return r, problem.Wrap(problem.Corrupt, err, "record %d of %s", seq, s.l.tenant)
+			if err := fillContent(r, o.Plain); err != nil {
+				return problem.Wrap(problem.Corrupt, err, "record %d of %s", e.Seq, s.l.tenant)
 			}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 func fillContent(r *evidence.Record, plain []byte) error {

@@ -85,44 +85,105 @@ func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
 	}
 }
 
-// Records implements evidence.Reader.
+// mostAtOnce is how many records Records opens in one read transaction at most:
+// few enough that large ones do not fill the memory.
+const mostAtOnce = 64
+
+// Records implements evidence.Reader. It opens records some at a time, and more
+// of them from time to time, so that one who wants a few does not wait for many.
 func (s *Snapshot) Records(ctx context.Context, q evidence.Query) iter.Seq2[evidence.Record, error] {
 	return func(yield func(evidence.Record, error) bool) {
-		n := 0
+		var seqs []uint64
+		n, atOnce := 0, 1
+		open := func() (more bool) {
+			recs, err := s.matching(seqs, &q)
+			seqs = seqs[:0]
+			for i := range recs {
+				if n++; !yield(recs[i], nil) || n == q.Limit {
+					return false
+				}
+			}
+			return err == nil || yield(evidence.Record{}, err) && false
+		}
 		for seq, err := range s.sequences(ctx, q) {
 			if err != nil {
-				yield(evidence.Record{}, err)
+				if open() {
+					yield(evidence.Record{}, err)
+				}
 				return
 			}
 			if seq < q.FromSeq {
 				continue
 			}
-			rec, err := s.load(seq, q.WithText, q.WithRaw)
-			if err != nil {
-				yield(evidence.Record{}, err)
-				return
-			}
-			if !matches(&rec, q) {
+			if seqs = append(seqs, seq); len(seqs) < atOnce {
 				continue
 			}
-			if !yield(rec, nil) {
+			if !open() {
 				return
 			}
-			if n++; n == q.Limit {
-				return
+			if !q.WithRaw { // what was received may be large
+				atOnce = min(2*atOnce, mostAtOnce)
+			}
+			if q.Limit > 0 {
+				atOnce = min(atOnce, q.Limit-n)
 			}
 		}
+		open()
 	}
 }
 
+// matching opens those of the records that the query asks for, in the order
+// given. With an error come the records before the one that it is about.
+func (s *Snapshot) matching(seqs []uint64, q *evidence.Query) ([]evidence.Record, error) {
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	if err := s.use(); err != nil {
+		return nil, err
+	}
+	defer s.l.release()
+	recs := make([]evidence.Record, len(seqs))
+	want := make([]bool, len(seqs))
+	order := inSeqOrder(seqs)
+	sorted := make([]uint64, len(seqs))
+	for i, o := range order {
+		sorted[i] = seqs[o]
+	}
+	err := s.l.file.Entries(sorted, func(i int, e Entry) (err error) {
+		recs[order[i]], want[order[i]], err = s.openedFor(e, q)
+		return err
+	})
+	oneByOne := err != nil // to say which it is about
+	var out []evidence.Record
+	for i, seq := range seqs {
+		if oneByOne {
+			e, err := s.entry(seq)
+			if err == nil {
+				recs[i], want[i], err = s.openedFor(e, q)
+			}
+			if err != nil {
+				return out, err
+			}
+		}
+		if want[i] {
+			out = append(out, recs[i])
+		}
+	}
+	return out, nil
+}
+
 // matches filters what the index cannot.
-func matches(r *evidence.Record, q evidence.Query) bool {
+func matches(r *evidence.Record, q *evidence.Query) bool {
+	return leafMatches(r, q) && (q.Subject.IsZero() || r.Subject == q.Subject) && (q.Link.IsZero() || r.Holds(q.Link))
+}
+
+// leafMatches filters by what a leaf says, before anything is opened.
+func leafMatches(r *evidence.Record, q *evidence.Query) bool {
 	switch {
 	case r.Seq < q.FromSeq,
 		q.Source != "" && r.Source != q.Source,
+		q.Op != "" && r.Op != q.Op,
 		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
-		!q.Subject.IsZero() && r.Subject != q.Subject,
-		!q.Link.IsZero() && !r.Holds(q.Link),
 		!q.Person.IsZero() && !slices.ContainsFunc(r.People, func(p evidence.Party) bool { return p.Token == q.Person }):
 		return false
 	case q.Period.IsZero():

@@ -135,11 +135,7 @@ func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) boo
 		return false
 	}
 	// In order of seq, as they lie on the disk; a chunk in one transaction.
-	order := make([]int, len(seqs))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[a], seqs[b]) })
+	order := inSeqOrder(seqs)
 	recs := make([]evidence.Record, len(seqs))
 	chunks := (len(seqs) + loadChunk - 1) / loadChunk
 	err := inOrder(chunks, 1, func(c int) error {
@@ -164,6 +160,16 @@ func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) boo
 		}
 	}
 	return true
+}
+
+// inSeqOrder returns the indices of seqs in ascending order of what they name.
+func inSeqOrder(seqs []uint64) []int {
+	order := make([]int, len(seqs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[a], seqs[b]) })
+	return order
 }
 
 // statePage finds the states in force of up to pageSize subjects from the key

@@ -70,6 +70,8 @@ func TestQueries(t *testing.T) {
 		{"subject", evidence.Query{Subject: evidence.NewRef("request", "prod", "a")}, []uint64{a}},
 		{"from", evidence.Query{Kinds: kind, FromSeq: b}, []uint64{b, c}},
 		{"source", evidence.Query{Source: "vault/other"}, nil},
+		{"operation", evidence.Query{Op: evidence.OpSet, Kinds: kind}, nil},
+		{"operation that all have", evidence.Query{Op: evidence.OpEvent, Kinds: kind}, []uint64{b, c, a}},
 	} {
 		if got := records(t, l, tt.q); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)

@@ -66,6 +66,7 @@ func matches(r *evidence.Record, q evidence.Query) bool {
 	switch {
 	case len(q.Kinds) > 0 && !slices.Contains(q.Kinds, r.Kind),
 		q.Source != "" && q.Source != r.Source,
+		q.Op != "" && q.Op != r.Op,
 		!q.Period.From.IsZero() && r.Occurred.Before(q.Period.From),
 		!q.Period.To.IsZero() && !r.Occurred.Before(q.Period.To),
 		!q.Subject.IsZero() && q.Subject != r.Subject,

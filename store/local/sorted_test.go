@@ -51,11 +51,14 @@ func TestKindsInLogOrder(t *testing.T) {
 		{BySeq: true, Subject: all[7].Subject},
 		{BySeq: true, Link: all[7].Subject, Kinds: []evidence.Kind{all[7].Kind}, Limit: 1},
 		{BySeq: true, Link: all[300].Subject, Backward: true},
+		{BySeq: true, Op: evidence.OpSet},
+		{Kinds: []evidence.Kind{evidence.ChangeMerge, evidence.DeployState}, Op: evidence.OpSet, FromSeq: 20},
+		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge, evidence.DeployState}, Op: evidence.OpEvent, Limit: 90},
 	} {
 		var want, got []uint64
 		for _, r := range all {
 			about := (q.Subject.IsZero() || r.Subject == q.Subject) && (q.Link.IsZero() || r.Holds(q.Link))
-			if about && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.Kind)) && r.Seq >= q.FromSeq && (q.Period.IsZero() || q.Period.Contains(r.Occurred)) {
+			if about && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.Kind)) && (q.Op == "" || r.Op == q.Op) && r.Seq >= q.FromSeq && (q.Period.IsZero() || q.Period.Contains(r.Occurred)) {
 				want = append(want, r.Seq)
 			}
 		}
