@@ -103,6 +103,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/ran":      {"evidence evidence/reach reports", ""},
 	"reports/timeline": {"evidence reports", ""},
 	"reports/trace":    {"evidence evidence/lineage reports", ""},
+	"reports/xlsx":     {"reports", "github.com/xuri/excelize/v2"},
 
 	"cmd/internal/cli":         {"evidence evidence/problem reports", "github.com/vbauerster/mpb/v8 golang.org/x/term"},
 	"cmd/internal/fieldfile":   {"evidence/problem", "go.yaml.in/yaml/v3"},
@@ -112,7 +113,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/alert":       {"collectors/fetch evidence evidence/problem store/durable", "github.com/wneessen/go-mail"},
 	"cmd/internal/controls":    {"evidence evidence/problem mappings reports", ""},
 	"cmd/internal/doctor":      {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace store", "golang.org/x/sys"},
+	"cmd/internal/api":         {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace reports/xlsx store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest": {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline reports/today store", ""},
 	"cmd/internal/daemon": {"cmd/internal/alert cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors collectors/fetch " +
 		"evidence evidence/chain evidence/incident evidence/problem evidence/timestamp evidence/witness mappings mappings/deadline mappings/notice reports reports/coverage reports/pack reports/pdf reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
@@ -134,7 +135,7 @@ var noIO = map[string]string{
 	"evidence/claim": "os net net/http os/exec", "evidence/incident": "os net net/http os/exec", "mappings/classify": "os net net/http os/exec", "mappings/notice": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "mappings/deadline": "os net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/people": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/gaps": "os net net/http os/exec", "reports/today": "os net net/http os/exec",
-	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "store": "net net/http os/exec",
+	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "reports/xlsx": "os net net/http os/exec", "store": "net net/http os/exec",
 	"cmd/evidence-verify": "net net/http os/exec", "evidence/timestamp": "os net net/http os/exec",
 }
 

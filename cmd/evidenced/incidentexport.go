@@ -16,8 +16,8 @@ func (p *program) incidentExport() *cobra.Command {
 			"NIS-2, GDPR Article 33 and 34, and the Cyber Resilience Act. What nobody filled is listed as\n" +
 			"open and never made up. Nothing is sent: whoever submits it records that with incident\n" +
 			"notify, and no authority's acceptance is promised.\n\n" +
-			"Forms: text; json, which reads back to the same record; csv by field number, for portals;\n" +
-			"dora-json, the published JSON form; pdf.\n\n" +
+			"Forms: text; json, which reads back to the same record; csv and xlsx by field number,\n" +
+			"for portals; dora-json, the published JSON form; pdf.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
 		Example: "  evidenced incident export 7kq2 --tenant tenant-7 --stage dora.initial\n" +
 			"  evidenced incident export 7kq2 --tenant tenant-7 --stage dora.final --form dora-json --profile 1.3.0 > report.json\n" +
@@ -28,7 +28,7 @@ func (p *program) incidentExport() *cobra.Command {
 	var r api.ExportParams
 	f := cmd.Flags()
 	f.StringVar(&r.Stage, "stage", "", "which notification, as incident clock names it")
-	f.StringVar(&r.Form, "form", "", "text, json, csv, dora-json or pdf (default text)")
+	f.StringVar(&r.Form, "form", "", "text, json, csv, xlsx, dora-json or pdf (default text)")
 	f.StringVar(&r.Profile, "profile", "", "version of the published form: 1.2.1 or 1.3.0 (default the newest)")
 	f.Int64Var(&r.Scale, "scale", 0, "amounts of the published form in units of 1 or 1000 (default 1000)")
 	f.BoolVar(&r.Early, "early", false, "take along fields that the stage does not ask for yet")

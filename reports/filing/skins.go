@@ -124,13 +124,7 @@ func (f *Filing) Document(program string) *reports.FormDoc {
 		Facts: [][2]string{
 			{"Incident", f.Incident}, {"Made", evidence.FormatTime(f.Made)}, {"As known at", fmt.Sprintf("log size %d of %s", f.Size, f.Origin)}, {"Copy (SHA-256)", f.Copy.String()},
 		},
-		Foot: "Prepared by evidenced. The entity decides, submits and stays responsible; no authority's acceptance is promised.",
-	}
-	if f.Demo {
-		d.Marks = append(d.Marks, "DEMONSTRATION")
-	}
-	if len(f.Open) > 0 {
-		d.Marks = append(d.Marks, "DRAFT")
+		Marks: f.marks(), Foot: foot,
 	}
 	for _, c := range f.Checks {
 		d.Checks = append(d.Checks, reports.FormCheck{Number: c.Number, Bad: c.Grade == Error, Says: c.Says})

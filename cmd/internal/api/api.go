@@ -279,5 +279,6 @@ const (
 	MediaCSV   = "text/csv; charset=utf-8"
 	MediaHTML  = "text/html; charset=utf-8"
 	MediaPDF   = "application/pdf"
+	MediaXLSX  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 	MediaZip   = "application/zip"
 )

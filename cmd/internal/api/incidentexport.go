@@ -9,6 +9,7 @@ import (
 	"evidenced/mappings/deadline"
 	"evidenced/reports/filing"
 	"evidenced/reports/pdf"
+	"evidenced/reports/xlsx"
 )
 
 // ExportParams ask for what is filed of an incident.
@@ -16,7 +17,7 @@ type ExportParams struct {
 	Common
 	ID        string `json:"id"`
 	Stage     string `json:"stage"`
-	Form      string `json:"form,omitempty"`       // text, json, csv, dora-json, pdf
+	Form      string `json:"form,omitempty"`       // text, json, csv, xlsx, dora-json, pdf
 	Profile   string `json:"profile,omitempty"`    // of dora-json
 	Scale     int64  `json:"scale,omitempty"`      // of amounts in dora-json: 1 or 1000
 	Early     bool   `json:"early,omitempty"`      // fields that are not asked for yet
@@ -64,13 +65,15 @@ func exportIncident(ctx context.Context, c *call) error {
 		return f.WriteJSON(c.begin(MediaJSON))
 	case "csv":
 		return f.CSV(c.begin(MediaCSV))
+	case "xlsx":
+		return xlsx.Write(c.begin(MediaXLSX), f.Book("evidenced"))
 	case "dora-json":
 		if law, _ := deadline.StageLaw(f.Stage); law != deadline.DORA {
-			return problem.New(problem.Usage, "stage %s has no published JSON form", f.Stage).WithHint("use --form json, csv, text or pdf")
+			return problem.New(problem.Usage, "stage %s has no published JSON form", f.Stage).WithHint("use --form json, csv, xlsx, text or pdf")
 		}
 		return f.Published(c.begin(MediaJSON), profile)
 	case "pdf":
 		return pdf.Form(c.begin(MediaPDF), f.Document("evidenced"))
 	}
-	return problem.New(problem.Usage, "form %.20q is not known", p.Form).WithHint("use text, json, csv, dora-json or pdf")
+	return problem.New(problem.Usage, "form %.20q is not known", p.Form).WithHint("use text, json, csv, xlsx, dora-json or pdf")
 }

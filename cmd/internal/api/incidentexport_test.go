@@ -38,6 +38,7 @@ func TestIncidentExport(t *testing.T) {
 		"csv":       {api.MediaCSV, "2.1,incident reference code of the entity,mandatory,INC-1"},
 		"json":      {api.MediaJSON, `"format": "evidenced-filing/v1"`},
 		"dora-json": {api.MediaJSON, `"phone": "+49 30 5550100"`},
+		"xlsx":      {api.MediaXLSX, "xl/worksheets/sheet1.xml"},
 		"pdf":       {api.MediaPDF, "%PDF-"},
 	} {
 		got, media, err := ask(func(q *api.ExportParams) { q.Form = form })
