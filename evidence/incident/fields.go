@@ -27,6 +27,7 @@ type Fields struct {
 	Response  Response  `json:"response,omitzero"`
 	Causes    Causes    `json:"causes,omitzero"`
 	Resolving Resolving `json:"resolution_authorities,omitzero"`
+	Threat    Threat    `json:"threat,omitzero"`
 }
 
 // Identity names the incident.
@@ -256,4 +257,17 @@ type Resolving struct {
 	Affected      *bool  `json:"resolvability_affected,omitempty"`
 	Functions     string `json:"critical_functions,omitempty" text:"yes"`
 	Resolvability string `json:"resolvability,omitempty" text:"yes"`
+}
+
+// Threat is a significant cyber threat that has not become an incident; its
+// record has the kind threat. Indicators of compromise and other information
+// stand where an incident's do.
+type Threat struct {
+	Text     string   `json:"description,omitempty" text:"yes"` // overview, risks and vulnerabilities, probability, source
+	Impact   string   `json:"impact,omitempty" text:"yes"`      // potential, on the entity, its clients and counterparts
+	Criteria []string `json:"criteria,omitempty"`               // list B, that could have been triggered
+	Status   string   `json:"status,omitempty"`                 // active, inactive
+	Actions  string   `json:"actions,omitempty" text:"yes"`     // to prevent that it materialises
+	Told     *bool    `json:"others_told,omitempty"`            // other stakeholders
+	ToldText string   `json:"others,omitempty" text:"yes"`      // whom, and of what
 }

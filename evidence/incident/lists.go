@@ -48,7 +48,15 @@ var lists = map[string]ClosedList{
 		"system_failure_physical_damage", "system_failure_other",
 		"human_error_omission", "human_error_mistake", "human_error_skills_knowledge", "human_error_inadequate_human_resources", "human_error_miscommunication", "human_error_other",
 		"external_event_natural_disasters_force_majeure", "external_event_third-party_failures", "external_event_other"}},
+	"threat.criteria":   {"list B of 2025/302", ListB},
+	"threat.status":     {"states of a threat", []string{"active", "inactive"}},
 	"causes.additional": {"list K of 2025/302", additional()},
+}
+
+// ListB are the criteria that make an incident major.
+var ListB = []string{
+	"clients_financial_counterparts_and_transactions_affected", "reputational_impact", "duration_and_service_downtime", "geographical_spread",
+	"data_losses", "critical_services_affected", "economic_impact",
 }
 
 var threeWay = ClosedList{"yes, no or unknown", []string{"yes", "no", "unknown"}}

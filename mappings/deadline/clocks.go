@@ -33,6 +33,7 @@ const (
 	DORAReclassified Stage = "dora.reclassified"
 	DORAClients      Stage = "dora.clients"
 	DORARecurring    Stage = "dora.recurring"
+	DORAThreat       Stage = "dora.threat"
 	NIS2Early        Stage = "nis2.early"
 	NIS2Notification Stage = "nis2.notification"
 	NIS2Intermediate Stage = "nis2.intermediate"
@@ -67,6 +68,7 @@ var stages = map[Stage]info{
 	DORAReclassified: {DORA, "2025/302 Art 5", "reclassification to non-major, with reasons"},
 	DORAClients:      {DORA, "DORA Art 19(3)", "clients whose financial interests are hit: without undue delay"},
 	DORARecurring:    {DORA, "2024/1772 Art 8(2)", "monthly look at incidents below the bar that come again"},
+	DORAThreat:       {DORA, "DORA Art 19(2)", "significant cyber threat: voluntary, without a limit"},
 	NIS2Early:        {NIS2, "NIS-2 Art 23(4)(a)", "early warning: 24 h from awareness"},
 	NIS2Notification: {NIS2, "NIS-2 Art 23(4)(b)", "incident notification: 72 h from awareness, trust services 24 h"},
 	NIS2Intermediate: {NIS2, "NIS-2 Art 23(4)(c)", "intermediate report, on request"},
@@ -97,7 +99,7 @@ func StageSays(s Stage) (article, says string) { return stages[s].article, stage
 
 // Stages are all stages, in the order of their law and time.
 var Stages = []Stage{
-	DORAInitial, DORAIntermediate, DORAUpdate, DORAFinal, DORAReclassified, DORAClients, DORARecurring,
+	DORAInitial, DORAIntermediate, DORAUpdate, DORAFinal, DORAReclassified, DORAClients, DORARecurring, DORAThreat,
 	NIS2Early, NIS2Notification, NIS2Intermediate, NIS2Progress, NIS2Final, NIS2Recipients, NIS2Recurring,
 	GDPRAuthority, GDPRProcessor, GDPRPeople,
 	CRAEarly, CRANotification, CRAIntermediate, CRAFinalVuln, CRAFinalIncident, CRAUsers,
@@ -129,6 +131,7 @@ type Case struct {
 	Aware     map[Law]time.Time
 	Candidate time.Time
 
+	Threat       bool      // DORA: a cyber threat that nobody classified as a major incident
 	Classified   time.Time // DORA: as major
 	Reclassified time.Time // DORA: it never met the criteria
 	NotMajor     time.Time // DORA: last look that said it is not major
@@ -174,6 +177,7 @@ const (
 	MetLate   State = "met-late"        // sent late, with receipt
 	Void      State = "void"            // not owed
 	OnRequest State = "on-request"      // nobody asked
+	Voluntary State = "voluntary"       // owed by nobody
 )
 
 // Clock is one limit of one incident.
@@ -198,7 +202,7 @@ type Clock struct {
 // IsOpen reports whether somebody still has to do something.
 func (c *Clock) IsOpen() bool {
 	switch c.State {
-	case Met, MetLate, Void, OnRequest:
+	case Met, MetLate, Void, OnRequest, Voluntary:
 		return false
 	}
 	return true

@@ -44,7 +44,20 @@ func (b *builder) early(d Due) Due {
 	return b.c.Authority.noon(d)
 }
 
+// threat is the one stage of a threat that has not become an incident. No limit
+// runs (DORA Art 19(2)); what is sent needs its receipt all the same.
+func (b *builder) threat() {
+	b.owed(DORAThreat, b.aware(DORA))
+	if k := &b.out[len(b.out)-1]; k.Sent.IsZero() {
+		k.State = Voluntary
+	}
+}
+
 func (b *builder) dora() {
+	if b.c.Threat && b.c.Classified.IsZero() {
+		b.threat()
+		return
+	}
 	if !b.c.Reclassified.IsZero() {
 		const why = "reclassified: it never met the criteria"
 		for _, s := range []Stage{DORAInitial, DORAIntermediate, DORAFinal} {

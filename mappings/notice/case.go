@@ -29,7 +29,7 @@ func Case(inc *incident.Incident, cals *deadline.Calendars, candidate time.Time)
 	c := deadline.Case{
 		Laws: Laws(inc), TrustService: rep.NIS2Type == "trust", HourRule: rep.NIS2Hours, Microenterprise: rep.Micro,
 		Processor:     slices.Contains(rep.Roles, "processor") && !slices.Contains(rep.Roles, "controller"),
-		Vulnerability: inc.Fields.Identity.Kind == "vulnerability", Target: time.Duration(rep.TargetHours) * time.Hour,
+		Vulnerability: inc.Fields.Identity.Kind == "vulnerability", Threat: inc.Fields.Identity.Kind == "threat", Target: time.Duration(rep.TargetHours) * time.Hour,
 		Aware: map[deadline.Law]time.Time{}, Candidate: candidate, Void: map[deadline.Law]string{}, Requested: map[deadline.Stage]time.Time{},
 		Delays: map[deadline.Stage]time.Time{}, Recovered: t.Recovered, Handled: t.Handled, Available: t.Available, ClientsHit: t.ClientsHit, Home: inc.Home,
 	}

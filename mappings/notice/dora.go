@@ -24,14 +24,7 @@ var doraItems = []Item{
 	{Number: "1.4", Name: "type of the affected financial entity", Acts: func(i *known) bool { return len(types(&i.Fields.Reporter)) > 0 }, Fields: by("reporter.types"), need: need("YYY")},
 	{Number: "1.5", Name: "name of the financial entity affected", Fields: by("reporter.affected"), When: otherEntity, If: "the affected entity is another than the submitter", need: need("CCC")},
 	{Number: "1.6", Name: "LEI of the financial entity affected", Fields: by("reporter.affected"), When: otherEntity, If: "the affected entity is another than the submitter", need: need("CCC"),
-		Acts: func(i *known) bool {
-			for _, e := range i.Fields.Reporter.Affected {
-				if e.LEI == "" {
-					return false
-				}
-			}
-			return len(i.Fields.Reporter.Affected) > 0
-		}},
+		Acts: affectedLEIs},
 	{Number: "1.7", Name: "primary contact: name", Acts: contact("primary"), How: "contact", need: need("YYY")},
 	{Number: "1.8", Name: "primary contact: mail", Acts: contact("primary"), How: "contact", need: need("YYY")},
 	{Number: "1.9", Name: "primary contact: telephone", Acts: phone("primary"), How: "contact", need: need("YYY")},

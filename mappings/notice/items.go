@@ -61,6 +61,8 @@ func Items(stage deadline.Stage) (items []Item, column int) {
 		return doraItems, 1
 	case deadline.DORAFinal:
 		return doraItems, 2
+	case deadline.DORAThreat:
+		return threatItems, 0
 	}
 	return otherItems[stage], 0
 }

@@ -96,6 +96,31 @@ func TestFieldsOfTheAnnex(t *testing.T) {
 	}
 }
 
+// The 20 fields of the template for cyber threats, each once; the record can
+// answer every one of them.
+func TestFieldsOfTheThreatTemplate(t *testing.T) {
+	items, column := notice.Items(deadline.DORAThreat)
+	inc := full(t)
+	for i := range items {
+		it := &items[i]
+		if it.Number != fmt.Sprint(i+1) {
+			t.Errorf("field %d has the number %s", i+1, it.Number)
+		}
+		if !it.Answered(inc) || it.Answered(blank()) {
+			t.Errorf("%s (%s): answered by the full record %t, by an empty one %t", it.Number, it.Name, it.Answered(inc), it.Answered(blank()))
+		}
+		if it.NeedAt(column) == notice.Conditional && (it.When == nil || it.If == "") {
+			t.Errorf("%s has no condition", it.Number)
+		}
+	}
+	if len(items) != 20 {
+		t.Errorf("%d fields, want 20", len(items))
+	}
+	if open := notice.OpenItems(inc, deadline.DORAThreat); len(open) > 0 {
+		t.Errorf("the full record lacks %+v", open)
+	}
+}
+
 // numbers lists what is open.
 func numbers(open []notice.Open, word string) string {
 	var ns []string

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/evidence/incident"
 	"evidenced/mappings/classify"
 )
 
@@ -114,7 +115,7 @@ func (c *checking) criteria(v *values) {
 	if len(l) < 2 {
 		c.add(Warning, "2.5", "a major incident has at least one criterion beside critical services affected")
 	}
-	for _, name := range listB {
+	for _, name := range incident.ListB {
 		if classify.Criteria(&v.inc.Fields)[name] == classify.Unknown {
 			c.add(Warning, "2.5", "whether %s is met cannot be told: inputs are missing", strings.ReplaceAll(name, "_", " "))
 		}

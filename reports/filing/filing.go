@@ -110,6 +110,11 @@ func Build(r evidence.Reader, inc *incident.Incident, stage deadline.Stage, o Op
 	if !ok || len(items) == 0 {
 		return nil, unknownStage(stage)
 	}
+	if stage == deadline.DORAThreat {
+		if err := noThreat(inc); err != nil {
+			return nil, err
+		}
+	}
 	_, copied, err := inc.Copy()
 	if err != nil {
 		return nil, err
@@ -124,9 +129,12 @@ func Build(r evidence.Reader, inc *incident.Incident, stage deadline.Stage, o Op
 		it := &items[i]
 		fld := Field{Number: it.Number, Name: it.Name, Need: needs[it.NeedAt(column)]}
 		if it.NeedAt(column) != notice.NotAsked || o.Early {
-			if law == deadline.DORA {
+			switch {
+			case stage == deadline.DORAThreat:
+				fld.Value, fld.Property = values.threat(it.Number), threatProperties[it.Number]
+			case law == deadline.DORA:
 				fld.Value, fld.Property = values.dora(it.Number), properties[it.Number]
-			} else {
+			default:
 				fld.Value = values.plain(it)
 			}
 		}
@@ -140,7 +148,10 @@ func Build(r evidence.Reader, inc *incident.Incident, stage deadline.Stage, o Op
 		}
 		f.Fields = append(f.Fields, fld)
 	}
-	if law == deadline.DORA {
+	switch {
+	case stage == deadline.DORAThreat:
+		f.Checks = append(f.Checks, checkThreat(f, values)...)
+	case law == deadline.DORA:
 		f.Checks = append(f.Checks, checkDORA(f, values)...)
 	}
 	return f, nil

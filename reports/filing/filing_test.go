@@ -294,7 +294,7 @@ func TestChecks(t *testing.T) {
 func TestPublishedForm(t *testing.T) {
 	w := newWorld(t)
 	f := w.file(deadline.DORAFinal, filing.Options{})
-	p, err := filing.NewProfile("", 0)
+	p, err := filing.NewProfile(f.Stage, "", 0)
 	if err != nil || p.Version != "1.3.0" || p.Scale != 1000 {
 		t.Fatalf("profile %+v, %v", p, err)
 	}
@@ -327,7 +327,7 @@ func TestPublishedForm(t *testing.T) {
 		t.Error("the form holds a null")
 	}
 	// Whole units are whole units; thousands are rounded half up.
-	one, err := filing.NewProfile("1.2.1", 1)
+	one, err := filing.NewProfile(f.Stage, "1.2.1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestPublishedForm(t *testing.T) {
 		v string
 		s int64
 	}{{"1.4", 1}, {"1.3.0", 10}, {"1.3.0", -1}} {
-		if _, err := filing.NewProfile(bad.v, bad.s); err == nil {
+		if _, err := filing.NewProfile(f.Stage, bad.v, bad.s); err == nil {
 			t.Errorf("profile %+v was taken", bad)
 		}
 	}

@@ -61,23 +61,28 @@ var money = []string{"3.11", "4.13", "4.14"}
 
 // Profile is a version of the published form, and how an authority reads it.
 type Profile struct {
-	Version string // 1.2.1, 1.3.0
+	Version string // one of Profiles or ThreatProfiles
 	// Scale divides amounts: authorities differ in whether they want units or
 	// thousands. Amounts are rounded half up.
 	Scale int64
 }
 
-// Profiles are the versions that are known.
-var Profiles = []string{"1.2.1", "1.3.0"}
+// Profiles are the versions that are known of the form of incident reports,
+// ThreatProfiles those of the form of cyber threats.
+var (
+	Profiles       = []string{"1.2.1", "1.3.0"}
+	ThreatProfiles = []string{"1.2.0"}
+)
 
-// NewProfile checks a profile; scale 0 is thousands, the precision that the
-// annex asks for at least.
-func NewProfile(version string, scale int64) (Profile, error) {
+// NewProfile checks a profile for a stage; without a version it is the newest
+// one, and scale 0 is thousands, the precision that the annex asks for at least.
+func NewProfile(stage deadline.Stage, version string, scale int64) (Profile, error) {
+	known := profilesOf(stage)
 	if version == "" {
-		version = Profiles[len(Profiles)-1]
+		version = known[len(known)-1]
 	}
-	if !slices.Contains(Profiles, version) {
-		return Profile{}, problem.New(problem.Usage, "profile %.20q is not known", version).WithHint("known are %s", strings.Join(Profiles, ", "))
+	if !slices.Contains(known, version) {
+		return Profile{}, problem.New(problem.Usage, "profile %.20q is not known", version).WithHint("known are %s", strings.Join(known, ", "))
 	}
 	if scale == 0 {
 		scale = 1000
@@ -141,7 +146,10 @@ func (o *object) MarshalJSON() ([]byte, error) {
 // left out: the form has no place for nothing.
 func (f *Filing) Published(w io.Writer, p Profile) error {
 	if f.Law != deadline.DORA {
-		return problem.New(problem.Usage, "stage %s has no published JSON form", f.Stage).WithHint("use --form json, csv, text or pdf")
+		return problem.New(problem.Usage, "stage %s has no published JSON form", f.Stage).WithHint("use --form json, csv, xlsx, text or pdf")
+	}
+	if f.Stage == deadline.DORAThreat {
+		return f.publishThreat(w, p)
 	}
 	root := newObject()
 	for i := range f.Fields {
@@ -176,7 +184,7 @@ func (f *Filing) place(root *object, x *Field, p Profile) {
 	if n, ok := v.(int64); ok && slices.Contains(money, x.Number) && p.Scale > 1 {
 		v = int64(math.Floor(float64(n)/float64(p.Scale) + 0.5))
 	}
-	if x.Number == "1.3" && f.Record.Reporter.LEI == "" {
+	if x.Property == "submittingEntity.LEI" && f.Record.Reporter.LEI == "" {
 		name = "code"
 	}
 	o.set(name, v)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/mappings/deadline"
 	"evidenced/reports"
 )
 
@@ -62,7 +63,7 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 	group := ""
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		if g, _, _ := strings.Cut(x.Number, "."); g != group {
+		if g := f.part(x.Number); g != group {
 			if group != "" {
 				p.put("")
 			}
@@ -114,8 +115,24 @@ func (l *lines) put(format string, args ...any) {
 	}
 }
 
-// groupTitles name the parts of the annex to 2025/302.
-var groupTitles = map[string]string{"1": "General information", "2": "Initial notification", "3": "Intermediate report", "4": "Final report"}
+// groupTitles name the parts of the annexes to 2025/302.
+var groupTitles = map[string]string{
+	"1": "General information", "2": "Initial notification", "3": "Intermediate report", "4": "Final report",
+	"who": "Who notifies", "threat": "The cyber threat",
+}
+
+// part is where a field stands: the chapter of the annex, or which half of a
+// threat's template.
+func (f *Filing) part(number string) string {
+	if f.Stage == deadline.DORAThreat {
+		if n, err := strconv.Atoi(number); err == nil && n >= 12 {
+			return "threat"
+		}
+		return "who"
+	}
+	head, _, _ := strings.Cut(number, ".")
+	return head
+}
 
 // Document returns the filing as a document of numbered fields, to be drawn.
 func (f *Filing) Document(program string) *reports.FormDoc {
@@ -131,9 +148,8 @@ func (f *Filing) Document(program string) *reports.FormDoc {
 	}
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		head, _, _ := strings.Cut(x.Number, ".")
-		title, ok := groupTitles[head]
-		if !ok || len(f.Fields) < 70 {
+		title, ok := groupTitles[f.part(x.Number)]
+		if !ok || f.Law != deadline.DORA {
 			title = "What the article asks for"
 		}
 		if n := len(d.Groups); n == 0 || d.Groups[n-1].Title != title {

@@ -221,17 +221,12 @@ func (v *values) when(criterion string, value any) any {
 func (v *values) criteria() []string {
 	met := classify.Criteria(&v.inc.Fields)
 	var out []string
-	for _, c := range listB {
+	for _, c := range incident.ListB {
 		if met[c] == classify.Yes {
 			out = append(out, c)
 		}
 	}
 	return out
-}
-
-var listB = []string{
-	"clients_financial_counterparts_and_transactions_affected", "reputational_impact", "duration_and_service_downtime", "geographical_spread",
-	"data_losses", "critical_services_affected", "economic_impact",
 }
 
 // entityTypes are those of the entity and of all it reports for, once each.
@@ -312,18 +307,10 @@ func (v *values) figures() []string {
 }
 
 func (v *values) contact(number string) any {
-	place := "primary"
 	if len(number) == 4 {
-		place = "secondary"
+		return v.contactPart("secondary", number, "1.10", "1.11")
 	}
-	c := v.o.Contacts[place]
-	switch number {
-	case "1.7", "1.10":
-		return text(c.Name)
-	case "1.8", "1.11":
-		return text(c.Mail)
-	}
-	return text(c.Phone)
+	return v.contactPart("primary", number, "1.7", "1.8")
 }
 
 // plain reads an item of another law from its fields: the first that is set, or

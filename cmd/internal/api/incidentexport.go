@@ -31,7 +31,7 @@ func exportIncident(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	profile, err := filing.NewProfile(p.Profile, p.Scale)
+	profile, err := filing.NewProfile(deadline.Stage(p.Stage), p.Profile, p.Scale)
 	if err != nil {
 		return err
 	}

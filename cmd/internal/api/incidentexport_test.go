@@ -60,10 +60,33 @@ func TestIncidentExport(t *testing.T) {
 		"no such profile": func(q *api.ExportParams) { q.Form, q.Profile = "dora-json", "9" },
 		"other law":       func(q *api.ExportParams) { q.Form, q.Stage = "dora-json", "gdpr.authority" },
 		"no such id":      func(q *api.ExportParams) { q.ID = "zzzzzzzz" },
+		"no threat":       func(q *api.ExportParams) { q.Stage = "dora.threat" },
+		"threat profile":  func(q *api.ExportParams) { q.Form, q.Profile = "dora-json", "1.2.0" },
 		"other tenant":    func(q *api.ExportParams) { q.Tenant = "tenant-8" },
 	} {
 		if got, _, err := ask(bad); err == nil || got != "" {
 			t.Errorf("%s: got %.80q and error %v, want an error alone", name, got, err)
 		}
+	}
+}
+
+// A cyber threat is declared like an incident and filed by its own template.
+func TestThreatExport(t *testing.T) {
+	w := apitest.New()
+	d := desk{t, w}
+	p := in("tenant-7", "declare")
+	p.Fields = json.RawMessage(`{"identity": {"kind": "threat"}, "reporter": {"name": "Made-up Insurance", "roles": ["financial-entity"]}, "threat": {"description": "letters ask for codes", "status": "active"}}`)
+	id, _ := d.declared(p)
+	show := in("tenant-7", "show")
+	show.ID = id
+	if got := d.must(show); !strings.Contains(got, "dora.threat lacks") || strings.Contains(got, "dora.initial") {
+		t.Errorf("show says\n%s", got)
+	}
+	var got collected
+	open := func(context.Context) (api.World, func() error, error) { return w, func() error { return nil }, nil }
+	q := api.ExportParams{Common: api.Common{Tenant: "tenant-7"}, ID: id, Stage: "dora.threat", Form: "dora-json"}
+	err := (&api.Client{Socket: func() string { return "" }, Open: open}).Call(t.Context(), "incident-export", q, got.out())
+	if err != nil || got.media != api.MediaJSON || !strings.Contains(got.String(), `"cyberThreatDescription": "letters ask for codes"`) || !strings.Contains(got.String(), `"status": "active"`) {
+		t.Errorf("%s, %v:\n%s", got.media, err, got.String())
 	}
 }

@@ -253,7 +253,7 @@ func (a *acting) view(ctx context.Context, r evidence.Reader, inc *incident.Inci
 		return nil, err
 	}
 	for _, k := range v.Clocks {
-		if !k.IsOpen() && k.State != deadline.NoReceipt {
+		if !k.IsOpen() && k.State != deadline.NoReceipt && k.State != deadline.Voluntary {
 			continue
 		}
 		if open := notice.OpenItems(inc, k.Stage); len(open) > 0 {
