@@ -22,11 +22,53 @@ import (
 
 // page is one answer of the API.
 type page struct {
-	body    []byte
-	next    string // absolute next link, "" on the last page
-	message string // of an error answer
-	from    string // path of who answered, after redirects
-	req     evidence.Request
+	body []byte
+	next string // absolute next link, "" on the last page
+	from string // path of who answered, after redirects
+	req  evidence.Request
+}
+
+// refusal is an answer of the API that is an error, with what GitHub meant by
+// it. What it said is left out: that may quote anything.
+type refusal struct {
+	error
+	meaning
+}
+
+func (e *refusal) Unwrap() error { return e.error }
+
+// meaning is what GitHub tells in words alone, beside a status that stands for
+// more than one thing.
+type meaning int
+
+const (
+	unclear     meaning = iota
+	unprotected         // 404: the branch has no classic protection
+	lacking             // 403: the plan of a private repository's owner does not have the feature, so that nothing of it is in force
+	unrelated           // 404: two commits have no ancestor in common
+	tooMuch             // 422 or 500: a change is too large to be told file by file, each time it is asked for
+)
+
+func meaningOf(status int, message string) meaning {
+	text := strings.ToLower(message)
+	switch {
+	case status == http.StatusNotFound && text == "branch not protected":
+		return unprotected
+	case status == http.StatusForbidden && strings.HasPrefix(text, "upgrade to github "):
+		return lacking
+	case status == http.StatusNotFound && strings.HasPrefix(text, "no common ancestor"):
+		return unrelated
+	case (status == http.StatusUnprocessableEntity || status >= 500) && strings.Contains(text, "diff") &&
+		(strings.Contains(text, "too long to generate") || strings.Contains(text, "problem generating")):
+		return tooMuch
+	}
+	return unclear
+}
+
+// means reports whether GitHub meant that by an error.
+func means(err error, m meaning) bool {
+	var e *refusal
+	return errors.As(err, &e) && e.meaning == m
 }
 
 // get reads one answer through go-github's client, which knows the API's
@@ -40,8 +82,7 @@ func (c *Collector) get(ctx context.Context, path string) (*page, error) {
 	var buf bytes.Buffer
 	resp, err := c.gh.Do(ctx, req, &buf)
 	if err != nil {
-		p := &page{}
-		return p, c.explain(ctx, req, p, err)
+		return &page{}, c.explain(ctx, req, err)
 	}
 	sum := sha256.Sum256(buf.Bytes())
 	if e := resp.Header.Get("GitHub-Authentication-Token-Expiration"); e != "" {
@@ -62,7 +103,7 @@ func (c *Collector) get(ctx context.Context, path string) (*page, error) {
 
 // explain makes a problem of go-github's errors. The library's own texts are
 // left out: they repeat what the server wrote.
-func (c *Collector) explain(ctx context.Context, req *http.Request, p *page, err error) error {
+func (c *Collector) explain(ctx context.Context, req *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -72,8 +113,8 @@ func (c *Collector) explain(ctx context.Context, req *http.Request, p *page, err
 	var ab *gh.AbuseRateLimitError
 	switch {
 	case errors.As(err, &er) && er.Response != nil:
-		p.message = er.Message
-		return fetch.StatusProblem(req.Method, req.URL, er.Response.StatusCode)
+		status := er.Response.StatusCode
+		return &refusal{fetch.StatusProblem(req.Method, req.URL, status), meaningOf(status, er.Message)}
 	case errors.As(err, &ae):
 		return problem.New(problem.Source, "the source is still preparing %s", fetch.SafeURL(req.URL)).WithHint("nothing to do: the next run asks again")
 	case errors.As(err, &rl), errors.As(err, &ab):

@@ -135,7 +135,10 @@ func (r *repoLook) advance(name string, st *forge.BranchState, head string) erro
 	if st.Head == "" {
 		w.Base = r.startBase(name)
 	} else {
-		gone, rewritten, err := r.rewritten(name, st, head)
+		gone, rewritten, apart, err := r.rewritten(name, st, head)
+		if apart { // nothing to compare with: all of the new history is new
+			w.Base = r.startBase(name)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -157,12 +160,19 @@ func (r *repoLook) head(name string) (string, *page, error) {
 		return "", nil, err
 	}
 	var b struct {
+		Name   string `json:"name"`
 		Commit struct {
 			SHA string `json:"sha"`
 		} `json:"commit"`
 	}
 	if err := decode(p, &b); err != nil {
 		return "", nil, err
+	}
+	if b.Name != "" && b.Name != name {
+		// GitHub sends who asks for a branch that was renamed, and for some that
+		// are gone, on to another one. What that one holds is not this one's.
+		r.note("repository %s: a watched branch is answered for by another one: it was renamed or is gone; change its name under branches", r.name)
+		return "", nil, fetch.StatusProblem(http.MethodGet, r.fetch.Base(), http.StatusNotFound)
 	}
 	if !forge.ObjectID.MatchString(b.Commit.SHA) {
 		return "", nil, odd(p, "no object id of the branch")
@@ -241,35 +251,72 @@ func (r *repoLook) comparePath(base, head string) string {
 }
 
 // rewritten reports whether the branch no longer descends from the stored
-// head, and whether that head is gone from the source; it records either.
-func (r *repoLook) rewritten(name string, st *forge.BranchState, head string) (gone, rewritten bool, err error) {
+// head, whether that head is gone from the source, and whether the two have
+// nothing in common; it records each.
+func (r *repoLook) rewritten(name string, st *forge.BranchState, head string) (gone, rewritten, apart bool, err error) {
 	p, err := r.get(r.ctx, r.comparePath(st.Head, head))
 	f := evidence.RewriteFacts{Repo: r.name, Ref: "refs/heads/" + name, Before: st.Head, After: head}
 	switch {
+	case means(err, unrelated):
+		// Another history was put in its place; the old head may still be there.
+		if p, err = r.get(r.ctx, r.path+"/commits/"+head); err != nil {
+			return false, false, false, err
+		}
+		f.Lost, f.LostCut, err = r.past(st.Head)
+		if s := fetch.Status(err); s == http.StatusNotFound || s == http.StatusUnprocessableEntity {
+			return true, true, false, r.emit(r.rewriteDraft(name, st, p, f))
+		}
+		if err != nil {
+			return false, false, false, err
+		}
+		return false, true, true, r.emit(r.rewriteDraft(name, st, p, f))
 	case fetch.Status(err) == http.StatusNotFound:
 		// Either the old head is gone or commits are hidden; the new head tells.
 		if p, err = r.get(r.ctx, r.path+"/commits/"+head); err != nil {
-			return false, false, err
+			return false, false, false, err
 		}
-		return true, true, r.emit(r.rewriteDraft(name, st, p, f))
+		return true, true, false, r.emit(r.rewriteDraft(name, st, p, f))
 	case err != nil:
-		return false, false, err
+		return false, false, false, err
 	}
 	var c comparison
 	if err := decode(p, &c); err != nil {
-		return false, false, err
+		return false, false, false, err
 	}
 	switch c.Status {
 	case "ahead", "identical":
-		return false, false, nil
+		return false, false, false, nil
 	case "behind", "diverged":
 	default:
-		return false, false, odd(p, "a comparison without a status")
+		return false, false, false, odd(p, "a comparison without a status")
 	}
 	if f.Lost, f.LostCut, err = r.lost(head, st.Head); err != nil {
-		return false, false, err
+		return false, false, false, err
 	}
-	return false, true, r.emit(r.rewriteDraft(name, st, p, f))
+	return false, true, false, r.emit(r.rewriteDraft(name, st, p, f))
+}
+
+// past lists, newest first, what a head reaches.
+func (r *repoLook) past(head string) (shas []string, cut int, err error) {
+	err = r.pages(r.ctx, r.path+"/commits?sha="+head+"&per_page=100", func(p *page) (bool, error) {
+		list, err := items(p)
+		if err != nil {
+			return false, err
+		}
+		for _, raw := range list {
+			it, err := readCommit(p, raw)
+			if err != nil {
+				return false, err
+			}
+			if len(shas) < maxLost {
+				shas = append(shas, it.GetSHA())
+			} else {
+				cut++
+			}
+		}
+		return true, nil
+	})
+	return shas, cut, err
 }
 
 const maxLost = 200
@@ -413,6 +460,11 @@ func (r *repoLook) commitFiles(sha string) (fileList, error) {
 		return true, nil
 	})
 	l.whole = len(l.files) < apiFiles
+	if means(err, tooMuch) {
+		// The commit is there, and listed: only what it changed is not told.
+		r.note("repository %s: GitHub does not list the files of commit %s: too much changed", r.name, sha[:12])
+		l.whole, err = false, nil
+	}
 	return l, err
 }
 

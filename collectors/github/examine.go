@@ -191,11 +191,10 @@ func (c *Collector) try(ctx context.Context, path string) (int, http.Header, []b
 	if err == nil {
 		return resp.StatusCode, resp.Header, buf.Bytes(), nil
 	}
-	p := &page{}
-	ours := c.explain(ctx, req, p, err)
+	ours := c.explain(ctx, req, err)
 	var er *gh.ErrorResponse
 	if errors.As(err, &er) && er.Response != nil {
-		return er.Response.StatusCode, er.Response.Header, []byte(p.message), ours
+		return er.Response.StatusCode, er.Response.Header, []byte(er.Message), ours
 	}
 	return fetch.Status(ours), http.Header{}, nil, ours
 }

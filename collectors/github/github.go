@@ -231,7 +231,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		return err
 	}
 	c.fetch.ResetStats()
-	l := &look{Collector: c, ctx: ctx, sink: s, cur: cur, started: c.env.Clock().UTC(), window: window}
+	l := &look{Collector: c, ctx: ctx, sink: s, cur: cur, started: c.env.Clock().UTC(), window: window, owners: map[string]bool{}}
 	if err := l.whoami(); err != nil {
 		return err
 	}
@@ -259,6 +259,9 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		return first
 	}
 	for _, org := range c.organisations() {
+		if l.owners[org] {
+			continue // a person has no members, no apps and no audit log
+		}
 		if err := l.org(org); err != nil {
 			if ends(ctx, err) {
 				return fmt.Errorf("organisation %s: %w", org, err)
@@ -299,6 +302,7 @@ type look struct {
 	window   evidence.Period
 	identity string
 	homes    *forge.Homes
+	owners   map[string]bool // owners of repositories that are persons
 	seen     []evidence.Seen
 	sees     []string
 	notes    []string

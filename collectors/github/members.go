@@ -180,8 +180,8 @@ func (c *Collector) organisations() []string {
 	return forge.Sorted(owners)
 }
 
-// org looks at one owner of repositories: who is a member, which apps are
-// installed, and the audit log. An owner that is a person has none of these.
+// org looks at one organisation that owns repositories: who is a member, which
+// apps are installed, and the audit log.
 func (l *look) org(name string) error {
 	st := l.cur.org(name)
 	if l.due(partMembers, st.Members) {

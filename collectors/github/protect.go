@@ -80,8 +80,11 @@ func (r *repoLook) protection(name string) error {
 			return err
 		}
 		g.visible, raw, req = true, p.body, p.req
-	case s == http.StatusNotFound && strings.EqualFold(p.message, "Branch not protected"):
+	case means(err, unprotected):
 		g.visible = true
+	case means(err, lacking):
+		g.visible = true
+		r.note("repository %s: the plan has no branch protection for it: none is in force", r.name)
 	case s == http.StatusNotFound || s == http.StatusForbidden:
 		// The repository and its branch were readable: only this is hidden.
 		r.note("repository %s: classic branch protection is not visible to this credential; it needs read access to administration", r.name)
@@ -106,6 +109,11 @@ func (r *repoLook) rules(name string, g *guard) error {
 		g.rules = append(g.rules, rs...)
 		return true, nil
 	})
+	if means(err, lacking) {
+		g.rules, g.seen = nil, true
+		r.note("repository %s: the plan has no rulesets for it: none is in force", r.name)
+		return nil
+	}
 	if s := fetch.Status(err); s == http.StatusNotFound || s == http.StatusForbidden {
 		r.note("repository %s: rulesets are not visible to this credential, or the source is too old to have them", r.name)
 		g.rules = nil

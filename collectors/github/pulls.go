@@ -168,10 +168,12 @@ func (r *repoLook) pull(number int) error {
 		q.fl.files = append(q.fl.files, fs...)
 		return true, nil
 	})
-	if err != nil {
+	if means(err, tooMuch) {
+		r.note("repository %s: GitHub does not list the files of request %d: too much changed", r.name, number)
+	} else if err != nil {
 		return err
 	}
-	q.fl.whole = len(q.fl.files) >= q.pr.GetChangedFiles()
+	q.fl.whole = err == nil && len(q.fl.files) >= q.pr.GetChangedFiles()
 	r.want(q.pr.GetHead().GetSHA(), when(q.pr.GetUpdatedAt()))
 	if q.pr.GetMerged() {
 		r.want(q.pr.GetMergeCommitSHA(), when(q.pr.GetMergedAt()))
@@ -206,7 +208,7 @@ func (r *repoLook) reviews(base string, q *request) error {
 	}
 	q.dismissed = map[int64]dismissal{}
 	events := r.path + "/issues/" + strconv.Itoa(q.pr.GetNumber()) + "/events?per_page=100"
-	return r.pages(r.ctx, events, func(p *page) (bool, error) {
+	err = r.pages(r.ctx, events, func(p *page) (bool, error) {
 		var list []*gh.IssueEvent
 		if err := decode(p, &list); err != nil {
 			return false, err
@@ -221,6 +223,11 @@ func (r *repoLook) reviews(base string, q *request) error {
 		}
 		return true, nil
 	})
+	if hidden(err) {
+		r.note("repository %s: who dismissed reviews is not visible to this credential (Issues: read)", r.name)
+		return nil
+	}
+	return err
 }
 
 // reviewState names a state; "" for one that is not known.

@@ -112,6 +112,9 @@ func (r *repoLook) open() error {
 		ID       int64  `json:"id"`
 		FullName string `json:"full_name"`
 		Default  string `json:"default_branch"`
+		Owner    struct {
+			Type string `json:"type"` // User or Organization
+		} `json:"owner"`
 		// A property has one value, several, or none.
 		Properties map[string]json.RawMessage `json:"custom_properties"`
 	}
@@ -125,6 +128,9 @@ func (r *repoLook) open() error {
 		r.note("repository %s was renamed or moved at the source: change its name under repos", r.name)
 	}
 	r.id, r.fallback = repo.ID, repo.Default
+	if owner, _, _ := strings.Cut(r.name, "/"); repo.Owner.Type == "User" {
+		r.look.owners[owner] = true
+	}
 	for _, name := range r.cfg.Properties {
 		for _, v := range propertyValues(repo.Properties[name]) {
 			r.labels = append(r.labels, evidence.NewRef("label", r.authority, name+"="+v))

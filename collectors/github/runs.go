@@ -360,9 +360,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	if b := it.GetHeadBranch(); b != "" {
 		f.Ref = "refs/heads/" + r.public(b)
 	}
-	if len(it.PullRequests) > 0 {
-		f.Change = it.PullRequests[0].GetNumber()
-	}
+	f.Change = r.changeOf(it.PullRequests)
 	if it.GetStatus() == "completed" {
 		f.FinishedAt = f.UpdatedAt
 		if err := r.jobs(base, it.GetID(), attempt, &f); err != nil {
@@ -395,6 +393,18 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 		d.Raw = p.body
 	}
 	return r.emit(d)
+}
+
+// changeOf is the request of this repository among those of a run. GitHub lists
+// every request whose head is the run's, those to other repositories of a fork's
+// network too.
+func (r *repoLook) changeOf(prs []*gh.PullRequest) int {
+	for _, pr := range prs {
+		if id := pr.GetBase().GetRepo().GetID(); id == 0 || id == r.id {
+			return pr.GetNumber()
+		}
+	}
+	return 0
 }
 
 func (r *repoLook) runRef(id int64, attempt int) evidence.Ref {

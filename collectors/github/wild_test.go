@@ -1,0 +1,234 @@
+package github
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/collectors/collectortest"
+	"evidenced/evidence"
+)
+
+// The tests of this file hold what real servers answer beside what their
+// description says.
+
+// wild is a stand-in that answers some paths below its one repository, or below
+// the API, in another way. A body may begin with "STATUS ".
+func wild(answers map[string]string) large {
+	return large{at: yesterday, instead: func(p string, w http.ResponseWriter, r *http.Request) bool {
+		body, ok := answers[strings.TrimPrefix(p, "repos/acme/r0/")]
+		if !ok {
+			return false
+		}
+		var status int
+		if n, _ := fmt.Sscanf(body, "%3d ", &status); n == 1 {
+			w.WriteHeader(status)
+			body = body[4:]
+		}
+		fmt.Fprint(w, body)
+		return true
+	}}
+}
+
+func whole(t *testing.T, rec *collectortest.Recorder) {
+	t.Helper()
+	if o := last(rec); o.Incomplete != "" {
+		t.Errorf("incomplete: %s", o.Incomplete)
+	}
+	for _, d := range rec.Drafts {
+		if err := d.Check(); err != nil {
+			t.Errorf("%s: %v", d.Key, err)
+		}
+	}
+}
+
+func noted(rec *collectortest.Recorder, words string) bool {
+	return slices.ContainsFunc(last(rec).Notes, func(n string) bool { return strings.Contains(n, words) })
+}
+
+// TestAnotherBranchAnswers: who asks for a branch that was renamed, and often for
+// one that is gone, is sent on to the default branch.
+func TestAnotherBranchAnswers(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	gone := false
+	f := large{at: yesterday, instead: func(p string, w http.ResponseWriter, r *http.Request) bool {
+		switch p {
+		case "repos/acme/r0/compare/" + sha + "..." + sha:
+			fmt.Fprint(w, `{"status":"identical","total_commits":0,"commits":[]}`)
+		case "repos/acme/r0/branches/release":
+			if gone {
+				http.Redirect(w, r, "/api/v3/repositories/1000/branches/main", http.StatusMovedPermanently)
+				return true
+			}
+			fmt.Fprintf(w, `{"name":"release","protected":true,"commit":{"sha":%q}}`, sha)
+		case "repos/acme/r0/branches/release/protection":
+			fmt.Fprint(w, `{"enforce_admins":{"enabled":true}}`)
+		case "repos/acme/r0/rules/branches/release":
+			fmt.Fprint(w, `[]`)
+		case "repositories/1000/branches/main":
+			fmt.Fprintf(w, `{"name":"main","protected":true,"commit":{"sha":%q}}`, sha)
+		case "repos/acme/r0/branches":
+			fmt.Fprintf(w, `[{"name":"main","commit":{"sha":%q}}]`, sha)
+		default:
+			return false
+		}
+		return true
+	}}
+	c := standIn(t, f, 1, &clock, func(cfg *Config) { cfg.Branches = []string{"main", "release"} })
+	first := lookAt(t, c, clock, nil)
+	clock, gone = clock.Add(time.Hour), true
+	rec := lookAt(t, c, clock, first.Resume())
+	whole(t, rec)
+	for _, d := range rec.Of(evidence.ChangeRef) {
+		if f := factsOf[evidence.RefFacts](t, d); f.Ref == "refs/heads/release" && d.Op != evidence.OpEnd {
+			t.Errorf("a branch that is gone stands at %s", f.SHA)
+		}
+	}
+	if !slices.ContainsFunc(rec.Of(evidence.ChangeRef), func(d evidence.Draft) bool {
+		return d.Op == evidence.OpEnd && factsOf[evidence.RefFacts](t, d).Ref == "refs/heads/release"
+	}) || !noted(rec, "answered for by another one") {
+		t.Errorf("the branch did not end; notes %q", last(rec).Notes)
+	}
+	for _, d := range rec.Of(evidence.ChangeProtection) {
+		if f := factsOf[evidence.ProtectionFacts](t, d); f.Branch == "release" && d.Op != evidence.OpEnd {
+			t.Errorf("a branch that is gone has the guard %+v", f)
+		}
+	}
+}
+
+// TestPlanWithoutGuards: on plans without branch protection for private
+// repositories GitHub refuses the question, and nothing is in force.
+func TestPlanWithoutGuards(t *testing.T) {
+	clock := now
+	upgrade := `403 {"message":"Upgrade to GitHub Pro or make this repository public to enable this feature.","status":"403"}`
+	for name, tc := range map[string]struct {
+		classic, rules string
+		want           evidence.ProtectionFacts
+		note           string
+	}{
+		"neither":     {upgrade, upgrade, evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true}, "the plan has no branch protection"},
+		"not allowed": {`403 {"message":"Resource not accessible by integration"}`, `403 {"message":"Resource not accessible by integration"}`, evidence.ProtectionFacts{Classic: "not-visible", Protected: true}, "not visible to this credential"},
+	} {
+		rec := lookAt(t, standIn(t, wild(map[string]string{"branches/main/protection": tc.classic, "rules/branches/main": tc.rules}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		got := factsOf[evidence.ProtectionFacts](t, rec.Of(evidence.ChangeProtection)[0])
+		if got.Classic != tc.want.Classic || got.RulesetsSeen != tc.want.RulesetsSeen || got.Protected != tc.want.Protected || !noted(rec, tc.note) {
+			t.Errorf("%s: %+v, notes %q", name, got, last(rec).Notes)
+		}
+	}
+}
+
+// TestRunOfAFork: a run lists requests by its head, those to other repositories
+// too.
+func TestRunOfAFork(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	for requests, want := range map[string]int{
+		`[{"number":88,"base":{"ref":"main","repo":{"id":55}}},{"number":12,"base":{"ref":"main","repo":{"id":1000}}}]`: 12,
+		`[{"number":88,"base":{"ref":"main","repo":{"id":55}}}]`:                                                        0,
+		`[{"number":12}]`: 12,
+		`null`:            0,
+	} {
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"actions/runs": fmt.Sprintf(`{"total_count":1,"workflow_runs":[{"id":3,"run_attempt":1,"event":"pull_request","status":"in_progress","head_sha":%q,"created_at":%q,"head_commit":null,"head_repository":null,"pull_requests":%s}]}`, sha, yesterday, requests),
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		if got := factsOf[evidence.PipelineFacts](t, rec.Of(evidence.PipelineRun)[0]).Change; got != want {
+			t.Errorf("%s: request %d, want %d", requests, got, want)
+		}
+	}
+}
+
+// TestDismissedUnseen: who may read reviews and not the events of issues learns
+// that a review was dismissed, and not by whom.
+func TestDismissedUnseen(t *testing.T) {
+	clock := now
+	for _, refused := range []string{`403 {"message":"Resource not accessible by integration"}`, `410 {"message":"Issues are disabled for this repo"}`} {
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"pulls/1/reviews": fmt.Sprintf(`[{"id":5,"user":{"id":2,"login":"a"},"state":"DISMISSED","submitted_at":%q}]`, yesterday),
+			"issues/1/events": refused,
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		rs := rec.Of(evidence.ChangeReview)
+		if len(rs) != 1 || factsOf[evidence.ReviewFacts](t, rs[0]).State != "dismissed" || rs[0].Basis != evidence.BasisObserved || !noted(rec, "who dismissed") {
+			t.Errorf("%d reviews, notes %q", len(rs), last(rec).Notes)
+		}
+	}
+}
+
+// TestTooMuchChanged: a commit or request that GitHub cannot tell file by file
+// does not keep the rest from being read, and reaches every owner of a path.
+func TestTooMuchChanged(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	sorry := `422 {"message":"Server Error: Sorry, this diff is taking too long to generate.","errors":[{"resource":"PullRequest","field":"diff","code":"not_available"}]}`
+	rec := lookAt(t, standIn(t, wild(map[string]string{
+		"commits/" + sha: strings.ReplaceAll(sorry, "PullRequest", "Commit"), "pulls/1/files": sorry,
+	}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge} {
+		ds := rec.Of(k)
+		if len(ds) != 1 || !slices.ContainsFunc(ds[0].Scope, func(r evidence.Ref) bool { return r.Scheme == "path" && strings.HasSuffix(r.Name, "*") }) {
+			t.Errorf("%s: %d drafts, scope %v", k, len(ds), ds[0].Scope)
+		}
+	}
+	if !noted(rec, "too much changed") {
+		t.Errorf("notes %q", last(rec).Notes)
+	}
+}
+
+// TestAnotherHistory puts a branch of another history in the place of the old
+// one: the old head is there, and there is nothing to compare it with.
+func TestAnotherHistory(t *testing.T) {
+	for name, old := range map[string]string{
+		"old head there": `[` + commitJSON(c4, sha7, "2026-03-01T12:30:00Z") + `,` + commitJSON(sha7, sha5, "2026-03-01T12:30:00Z") + `]`,
+		"old head gone":  "status: 422\n\n{}",
+	} {
+		l := newLab(t, only)
+		first := l.must(nil)
+		l.clock = now.Add(time.Hour)
+		l.Replace(api+"/branches/main", branchJSON(sha6))
+		l.Replace(api+"/compare/"+c4+"..."+sha6+"?per_page=100", "status: 404\n\n"+`{"message":"No common ancestor between `+c4+` and `+sha6+`."}`)
+		l.Replace(api+"/commits/"+sha6, commitJSON(sha6, sha5, "2026-03-03T12:30:00Z"))
+		l.Replace(api+"/commits?sha="+c4+"&per_page=100", old)
+		l.Replace(api+"/commits?sha="+sha6+"&per_page=100", `[`+commitJSON(sha6, sha5, "2026-03-03T12:30:00Z")+`]`)
+		l.Replace(api+"/commits/"+sha6+"?per_page=100", commitJSON(sha6, sha5, "2026-03-03T12:30:00Z"))
+		rec := l.must(first.Resume())
+		want, lost := evidence.Reconstructed, 2
+		if name == "old head gone" {
+			want, lost = evidence.Blind, 0
+		}
+		if got := seenOf(last(rec), evidence.ChangeCommit); len(got) != 1 || got[0].Class != want {
+			t.Errorf("%s: claims %+v", name, got)
+		}
+		rs := rec.Of(evidence.ChangeRewrite)
+		if len(rs) != 1 || len(factsOf[evidence.RewriteFacts](t, rs[0]).Lost) != lost || !slices.Equal(shas(rec), []string{sha6}) {
+			t.Errorf("%s: %d rewrites, commits %v", name, len(rs), shas(rec))
+		}
+	}
+}
+
+// TestOwnerIsAPerson: what only organisations have is not missing from a person.
+func TestOwnerIsAPerson(t *testing.T) {
+	clock := now
+	f := wild(map[string]string{"orgs/acme/members": "404 {}", "orgs/acme/audit-log": "404 {}"})
+	base := f.instead
+	f.instead = func(p string, w http.ResponseWriter, r *http.Request) bool {
+		if p == "repos/acme/r0" {
+			fmt.Fprint(w, `{"id":1000,"full_name":"acme/r0","default_branch":"main","owner":{"login":"acme","type":"User"}}`)
+			return true
+		}
+		return base(p, w, r)
+	}
+	rec := lookAt(t, standIn(t, f, 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	for _, s := range last(rec).Seen {
+		if s.Class == evidence.Blind {
+			t.Errorf("blind: %+v", s)
+		}
+	}
+}
