@@ -1,6 +1,7 @@
 package github
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -97,22 +98,19 @@ func (l *look) auditLog(org string, st *orgState) error {
 // action; what is not named here stays in the raw bytes.
 func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState) (evidence.Draft, error) {
 	var e struct {
-		ID         string      `json:"_document_id"`
-		At         json.Number `json:"@timestamp"`
-		Created    json.Number `json:"created_at"`
-		Action     string      `json:"action"`
-		Actor      string      `json:"actor"`
-		ActorID    int64       `json:"actor_id"`
-		ActorIsBot bool        `json:"actor_is_bot"`
-		User       string      `json:"user"`
-		UserID     int64       `json:"user_id"`
-		Repo       string      `json:"repo"`
-		Team       string      `json:"team"`
-		TokenID    json.Number `json:"token_id"`
-		IP         string      `json:"actor_ip"`
-		Agent      string      `json:"user_agent"`
-		Name       string      `json:"name"`
-		Branch     string      `json:"branch"`
+		ID      string      `json:"_document_id"`
+		At      json.Number `json:"@timestamp"`
+		Created json.Number `json:"created_at"`
+		Action  string      `json:"action"`
+		Actor   loose       `json:"actor"`
+		ActorID loose       `json:"actor_id"`
+		IsBot   loose       `json:"actor_is_bot"`
+		User    loose       `json:"user"`
+		UserID  loose       `json:"user_id"`
+		Repo    loose       `json:"repo"`
+		TokenID loose       `json:"token_id"`
+		IP      loose       `json:"actor_ip"`
+		Agent   loose       `json:"user_agent"`
 	}
 	if err := decode(&page{body: raw, req: p.req}, &e); err != nil {
 		return evidence.Draft{}, err
@@ -125,21 +123,30 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		return evidence.Draft{}, odd(p, "an audit entry without an id or a time")
 	}
 	who := newPeople(l.Collector)
-	f := evidence.AuditFacts{Platform: "github", ID: forge.Clean(e.ID), Action: word(e.Action), Container: org, Outcome: "ok", Who: -1, Behind: -1,
-		Credential: e.TokenID.String(), Agent: forge.Short(forge.Clean(e.Agent))}
-	if e.ActorID > 0 || e.Actor != "" {
-		f.Who = who.Add(l.auditPerson(evidence.RoleInitiator, e.ActorID, e.Actor, e.ActorIsBot))
+	f := evidence.AuditFacts{Platform: "github", ID: forge.Clean(e.ID), Action: word(e.Action), Container: org, Outcome: auditOutcome(e.Action), Who: -1, Behind: -1,
+		Credential: forge.Short(forge.Clean(e.TokenID.one())), Agent: forge.Short(forge.Clean(e.Agent.one()))}
+	actor, actorID := e.Actor.one(), e.ActorID.id(0)
+	if actorID > 0 || actor != "" {
+		f.Who = who.Add(l.auditPerson(evidence.RoleInitiator, actorID, actor, e.IsBot.one() == "true"))
 	}
-	if e.UserID > 0 && e.UserID != e.ActorID || e.UserID == 0 && e.User != "" && e.User != e.Actor {
-		who.Add(l.auditPerson(evidence.RoleHolder, e.UserID, e.User, false))
+	for i := range max(len(e.User), len(e.UserID)) {
+		id, login := e.UserID.id(i), e.User.at(i)
+		if id > 0 && id != actorID || id == 0 && login != "" && login != actor {
+			who.Add(l.auditPerson(evidence.RoleHolder, id, login, false))
+		}
 	}
-	if e.IP != "" {
-		f.Remote = []string{forge.Short(forge.Clean(e.IP))}
+	if ip := e.IP.one(); ip != "" {
+		f.Remote = []string{forge.Short(forge.Clean(ip))}
 	}
 	scope := []evidence.Ref{l.project(org)}
-	if owner, _, ok := strings.Cut(e.Repo, "/"); ok && repoName.MatchString(e.Repo) && strings.EqualFold(owner, org) {
-		f.Container = e.Repo
-		scope = []evidence.Ref{l.project(e.Repo)}
+	if repos := e.Repo.repos(org); len(repos) > 0 {
+		scope = nil
+		for _, r := range repos {
+			scope = append(scope, l.project(r))
+		}
+		if len(repos) == 1 {
+			f.Container = repos[0]
+		}
 	}
 	if kind, _, ok := strings.Cut(f.Action, "."); ok {
 		f.Resource = kind
@@ -150,10 +157,84 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		OccurredAt: at, Basis: evidence.BasisSource, NotBefore: st.Looked, ObservedAt: l.env.Clock().UTC(),
 		Links: slices.Clone(scope), Scope: scope, Content: forge.Encode(f), Request: p.req,
 	}
-	d.ActorScope = l.homes.Scope(e.ActorID, at)
+	d.ActorScope = l.homes.Scope(actorID, at)
 	// What an identity provider calls a person, which no account here is.
 	d.Raw, d.Removed = forge.Without(agent, raw, "external_identity_nameid", "external_identity_username")
 	return d, nil
+}
+
+// loose is a member of an entry that is a text, a number, a truth, or a list of
+// them: GitHub gives the same member another form from action to action. What
+// is of another form still says nothing.
+type loose []string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: one member of a new
+// form must not hide the log behind it.
+func (l *loose) UnmarshalJSON(b []byte) error {
+	*l = nil
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return nil
+	}
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, v := range list[:min(len(list), maxLoose)] {
+		switch v := v.(type) {
+		case string:
+			*l = append(*l, v)
+		case json.Number:
+			*l = append(*l, v.String())
+		case bool:
+			*l = append(*l, strconv.FormatBool(v))
+		default: // keeps its place among its like
+			*l = append(*l, "")
+		}
+	}
+	return nil
+}
+
+// maxLoose bounds what is read of one list.
+const maxLoose = 100
+
+func (l loose) at(i int) string {
+	if i >= len(l) {
+		return ""
+	}
+	return l[i]
+}
+
+func (l loose) one() string { return l.at(0) }
+
+// id is a number of an account; 0 for none.
+func (l loose) id(i int) int64 {
+	n, err := strconv.ParseInt(l.at(i), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// repos are the repositories of the organisation among the values.
+func (l loose) repos(org string) (names []string) {
+	for _, r := range l {
+		if owner, _, ok := strings.Cut(r, "/"); ok && repoName.MatchString(r) && strings.EqualFold(owner, org) && !slices.Contains(names, r) {
+			names = append(names, r)
+		}
+	}
+	return names
+}
+
+// auditOutcome tells the few actions that are of something that did not happen;
+// all others are logged because they did.
+func auditOutcome(action string) string {
+	if strings.HasSuffix(action, ".rejected_ref_update") || strings.HasSuffix(action, ".failed_login") {
+		return "denied"
+	}
+	return "ok"
 }
 
 // auditPerson is a person of an entry. Some entries tell a login without its
