@@ -93,5 +93,8 @@ func member(p *page, raw json.RawMessage, home string, members map[int64][]strin
 // actor is what tenancy rules look at to tell whose the account is that acted;
 // nil is somebody whom the source does not name.
 func (l *look) actor(u *gh.User, at time.Time) []evidence.Ref {
+	if !named(u) {
+		return l.homes.Scope(0, at)
+	}
 	return l.homes.Scope(u.GetID(), at)
 }

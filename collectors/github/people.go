@@ -2,6 +2,7 @@ package github
 
 import (
 	"strconv"
+	"strings"
 
 	gh "github.com/google/go-github/v60/github"
 
@@ -19,11 +20,23 @@ func newPeople(c *Collector) *people {
 	return &people{forge.People{Mark: c.env.Mark}, c}
 }
 
+// ghost is the account under which GitHub shows what deleted accounts did: all
+// of them, so that it is nobody. The login is reserved, its number differs from
+// server to server.
+const ghost = "ghost"
+
+// named reports whether an account stands for somebody.
+func named(u *gh.User) bool { return u.GetID() > 0 && !strings.EqualFold(u.GetLogin(), ghost) }
+
 // account adds a GitHub account; -1 when the source names none, as for a
-// deleted one.
+// deleted one. A mannequin holds the place of somebody at the forge that a
+// repository was imported from: GitHub never logged it in.
 func (p *people) account(role evidence.Role, u *gh.User, proof evidence.Proof) int {
-	if u.GetID() <= 0 {
+	if !named(u) {
 		return -1
+	}
+	if u.GetType() == "Mannequin" {
+		proof = evidence.ProofClaimed
 	}
 	return p.Add(evidence.Person{
 		Role: role, Realm: "github:" + p.c.authority, NativeID: strconv.FormatInt(u.GetID(), 10), Proof: proof,
