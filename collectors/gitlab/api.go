@@ -9,12 +9,15 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gl "github.com/xanzy/go-gitlab"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -170,9 +173,33 @@ func items(p *page) ([]json.RawMessage, error) {
 // decode reads a body into v.
 func decode(p *page, v any) error { return decodeItem(p, p.body, v) }
 
+// unread are members that the library's types have and that nothing here reads.
+// Servers give some of them in more than one form: a duration whole or with a
+// fraction, an illustration or none. They must not keep an item from being read.
+var unread = []string{
+	"duration", "queued_duration", "coverage", "detailed_status", "tag_list", "runner", "position", "suggestions", "attachment", "time_stats",
+	"task_completion_status", "milestone", "labels", "references", "weight", "statistics", "container_expiration_policy", "_links", "permissions",
+	"shared_with_groups", "forked_from_project", "license", "yaml_errors",
+}
+
 // decodeItem reads one item of a page into v.
 func decodeItem(p *page, raw []byte, v any) error {
-	if err := json.Unmarshal(raw, v); err != nil {
+	err := json.Unmarshal(raw, v)
+	for range unread {
+		var te *json.UnmarshalTypeError
+		if !errors.As(err, &te) {
+			break
+		}
+		name, _, _ := strings.Cut(te.Field, ".")
+		var members map[string]json.RawMessage
+		if !slices.Contains(unread, name) || json.Unmarshal(raw, &members) != nil || members[name] == nil {
+			break
+		}
+		delete(members, name)
+		raw = forge.Encode(members)
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
 		return problem.Wrap(problem.Source, errors.New("not the expected JSON"), "the answer of %s is not what the API describes", p.req.URL).
 			WithHint("check that url is the address of a GitLab and not of a login proxy")
 	}

@@ -158,14 +158,61 @@ func (a *auditLook) window(from, to time.Time) error {
 
 // auditEvent is one event with its own bytes.
 type auditEvent struct {
-	gl.AuditEvent
+	ID         int          `json:"id"`
+	AuthorID   int          `json:"author_id"`
+	EntityID   int          `json:"entity_id"`
+	EntityType string       `json:"entity_type"`
+	EventName  string       `json:"event_name"`
+	EventType  string       `json:"event_type"`
+	CreatedAt  *time.Time   `json:"created_at"`
+	Details    auditDetails `json:"details"`
+
 	raw json.RawMessage
 	req evidence.Request
 }
 
+// auditDetails is what of an event's details is read. The server keeps whatever
+// the code that made an event put there, so that the same member has another
+// form from event to event.
+type auditDetails struct {
+	Add           plainText `json:"add"`
+	As            plainText `json:"as"`
+	Change        plainText `json:"change"`
+	From          plainText `json:"from"`
+	To            plainText `json:"to"`
+	Remove        plainText `json:"remove"`
+	AuthorName    plainText `json:"author_name"`
+	AuthorEmail   plainText `json:"author_email"`
+	TargetID      any       `json:"target_id"`
+	TargetType    plainText `json:"target_type"`
+	TargetDetails plainText `json:"target_details"`
+	IPAddress     plainText `json:"ip_address"`
+	EntityPath    plainText `json:"entity_path"`
+	FailedLogin   plainText `json:"failed_login"`
+	EventName     plainText `json:"event_name"`
+}
+
+// plainText is a text, a number or a truth as text; what is of another form says
+// nothing.
+type plainText string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (t *plainText) UnmarshalJSON(b []byte) error {
+	var s string
+	switch {
+	case json.Unmarshal(b, &s) == nil: // null is no text
+	case len(b) > 0 && (scalar(b[0]) || b[0] == 't' || b[0] == 'f'):
+		s = string(b)
+	}
+	*t = plainText(s)
+	return nil
+}
+
+func scalar(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
+
 func readAudit(p *page, raw json.RawMessage) (*auditEvent, error) {
 	e := &auditEvent{raw: raw, req: p.req}
-	if err := decodeItem(p, raw, &e.AuditEvent); err != nil {
+	if err := decodeItem(p, raw, e); err != nil {
 		return nil, err
 	}
 	if e.ID <= 0 || when(e.CreatedAt).IsZero() {
@@ -183,12 +230,12 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 	if det.FailedLogin != "" {
 		f.Outcome = "denied"
 	}
-	name, mail := det.AuthorName, det.AuthorEmail
+	name, mail := string(det.AuthorName), string(det.AuthorEmail)
 	if strings.Contains(mail, "[") || !strings.Contains(mail, "@") {
 		mail = ""
 	}
 	f.Who = who.account(evidence.RoleActor, e.AuthorID, "", name, mail)
-	if login := forge.Short(forge.Clean(det.TargetDetails)); e.AuthorID <= 0 && det.FailedLogin != "" && login != "" {
+	if login := forge.Short(forge.Clean(string(det.TargetDetails))); e.AuthorID <= 0 && det.FailedLogin != "" && login != "" {
 		// Who tried to log in is known by the name that was tried alone.
 		f.Who = who.Add(evidence.Person{
 			Role: evidence.RoleActor, Realm: "gitlab:" + a.authority, NativeID: "login:" + strings.ToLower(login),
@@ -198,17 +245,17 @@ func (a *auditLook) auditDraft(e *auditEvent) evidence.Draft {
 	// Who the event is about stands in the details, and in Raw: a user by id.
 	target := targetID(det.TargetID)
 	if det.TargetType == "User" || det.TargetType == "Member" {
-		who.account(evidence.RoleSubject, target, "", det.TargetDetails, "")
+		who.account(evidence.RoleSubject, target, "", string(det.TargetDetails), "")
 	}
 	if e.EntityType != "User" {
-		f.Container = label(det.EntityPath)
+		f.Container = label(string(det.EntityPath))
 	} else {
-		who.account(evidence.RoleSubject, e.EntityID, label(det.EntityPath), "", "")
+		who.account(evidence.RoleSubject, e.EntityID, label(string(det.EntityPath)), "", "")
 	}
 	if det.TargetType != "" && target > 0 {
-		f.Subresource, f.UID = word(det.TargetType), strconv.Itoa(target)
+		f.Subresource, f.UID = word(string(det.TargetType)), strconv.Itoa(target)
 	}
-	if ip, err := netip.ParseAddr(det.IPAddress); err == nil {
+	if ip, err := netip.ParseAddr(string(det.IPAddress)); err == nil {
 		f.Remote = []string{ip.String()}
 	}
 	f.Changed = changed(det)
@@ -236,7 +283,7 @@ func (a *auditLook) scopeOfEvent(e *auditEvent) []evidence.Ref {
 			return []evidence.Ref{a.project(path)}
 		}
 	}
-	if p := e.Details.EntityPath; (e.EntityType == "Project" || e.EntityType == "Group") && fullPath.MatchString(p) && len(p) <= maxPath {
+	if p := string(e.Details.EntityPath); (e.EntityType == "Project" || e.EntityType == "Group") && fullPath.MatchString(p) && len(p) <= maxPath {
 		return []evidence.Ref{a.project(p)}
 	}
 	return nil
@@ -245,14 +292,17 @@ func (a *auditLook) scopeOfEvent(e *auditEvent) []evidence.Ref {
 // action is the server's name of the event. Older events have none: what they
 // say of a change stands in for it.
 func action(e *auditEvent) string {
-	for _, s := range []string{e.EventName, e.Details.EventName, e.EventType} {
+	for _, s := range []string{e.EventName, string(e.Details.EventName), e.EventType} {
 		if s != "" {
 			return word(s)
 		}
 	}
-	for _, v := range []struct{ verb, what string }{{"add", e.Details.Add}, {"remove", e.Details.Remove}, {"change", e.Details.Change}} {
+	for _, v := range []struct {
+		verb string
+		what plainText
+	}{{"add", e.Details.Add}, {"remove", e.Details.Remove}, {"change", e.Details.Change}} {
 		if v.what != "" {
-			return v.verb + "_" + word(strings.ReplaceAll(v.what, " ", "_"))
+			return v.verb + "_" + word(strings.ReplaceAll(string(v.what), " ", "_"))
 		}
 	}
 	if e.Details.FailedLogin != "" {
@@ -263,7 +313,7 @@ func action(e *auditEvent) string {
 
 // changed tells what of a setting changed, from and to. Values that are not of
 // a few plain forms may be names and stand as "...".
-func changed(d gl.AuditEventDetails) []string {
+func changed(d auditDetails) []string {
 	if d.Change == "" && d.Add == "" && d.Remove == "" {
 		return nil
 	}
@@ -274,12 +324,12 @@ func changed(d gl.AuditEventDetails) []string {
 	case d.Remove != "":
 		verb, what = "remove", d.Remove
 	}
-	s := verb + " " + word(strings.ReplaceAll(what, " ", "_"))
+	s := verb + " " + word(strings.ReplaceAll(string(what), " ", "_"))
 	if d.As != "" {
-		s += " as " + plain(d.As)
+		s += " as " + plain(string(d.As))
 	}
 	if d.From != "" || d.To != "" {
-		s += ": " + plain(d.From) + " -> " + plain(d.To)
+		s += ": " + plain(string(d.From)) + " -> " + plain(string(d.To))
 	}
 	return []string{s}
 }

@@ -271,6 +271,11 @@ func span(base, head string) *gl.ListCommitsOptions {
 
 const maxLost = 200
 
+// maxDiff is how many changed files of one commit GitLab tells at most, unless
+// an administrator set it otherwise (diff_max_files); it does not say when it
+// left some out.
+const maxDiff = 1000
+
 // lost lists, newest first, what the old head reaches and the new one does not.
 func (r *projectLook) lost(head, old string) (shas []string, cut int, err error) {
 	_, err = r.list(r.ctx, r.api+"/repository/commits", span(head, old), func(p *page, raw json.RawMessage) error {
@@ -338,6 +343,7 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 		if err != nil {
 			return false, err
 		}
+		files.whole = len(files.files) < maxDiff
 		sig, err := r.signature(it.ID)
 		if err != nil {
 			return false, err
@@ -414,6 +420,13 @@ func (r *projectLook) signature(sha string) (commitSignature, error) {
 	return s, nil
 }
 
+// verified is the server's verdict: good by the key of an account, by its own,
+// with which it signs what is committed on its pages, or by an authority that a
+// group trusts. Which of them stands beside it.
+func (s commitSignature) verified() bool {
+	return s.found && (s.Status == "verified" || s.Status == "verified_system" || s.Status == "verified_ca")
+}
+
 // kind names the kind of a signature.
 func (s commitSignature) kind() string {
 	if !s.found {
@@ -441,7 +454,7 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 		Parents:   it.ParentIDs[:min(len(it.ParentIDs), maxParents)],
 		Signature: sig.kind(),
 	}
-	verified := sig.found && sig.Status == "verified"
+	verified := sig.verified()
 	f.Verified, f.VerifiedWhy = &verified, "unsigned"
 	if sig.found {
 		f.VerifiedWhy = word(sig.Status)

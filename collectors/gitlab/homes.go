@@ -56,7 +56,7 @@ func homeAPI(home string) string { return "groups/" + gl.PathEscape(home) + "/me
 // actor is what tenancy rules look at to tell whose the account is that acted;
 // nil is somebody whom the source does not name.
 func (l *look) actor(u *gl.BasicUser, at time.Time) []evidence.Ref {
-	if u == nil {
+	if !named(u) {
 		return l.homes.Scope(0, at)
 	}
 	return l.homes.Scope(int64(u.ID), at)

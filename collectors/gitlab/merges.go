@@ -176,6 +176,7 @@ type request struct {
 	merger    *gl.BasicUser // merge_user, which the library does not know
 	page      *page
 	approvals *gl.MergeRequestApprovals
+	required  *int // approvals; nil: the edition asks for none and tells none
 	approved  []approval
 	rules     *gl.MergeRequestApprovalState // nil: not shown
 	notes     []note
@@ -294,7 +295,8 @@ func (r *projectLook) approvals(base string, q *request) error {
 
 func (q *request) approve(p *page) error {
 	var more struct {
-		By []approval `json:"approved_by"`
+		By       []approval `json:"approved_by"`
+		Required *int       `json:"approvals_required"`
 	}
 	if err := decode(p, &q.approvals); err != nil {
 		return err
@@ -305,7 +307,7 @@ func (q *request) approve(p *page) error {
 	if q.approvals == nil {
 		return odd(p, "no approvals")
 	}
-	q.approved = more.By
+	q.approved, q.required = more.By, more.Required
 	return nil
 }
 
@@ -355,7 +357,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 		r.note("project %d: request %d has %d reviews; its record lists the newest %d, each has a record of its own", r.id, f.Number, n, maxReviews)
 		f.Reviews = f.Reviews[n-maxReviews:]
 	}
-	f.Required, f.Rules = q.required(who)
+	f.Required, f.Rules = q.required, q.ruleFacts(who)
 	for _, c := range q.commits {
 		if len(f.Commits) == maxCommits {
 			f.CommitsCut = true
@@ -369,7 +371,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	// as it may, the bytes go without: erasing a person must reach them.
 	whole := true
 	for _, u := range slices.Concat(mr.Assignees, mr.Reviewers, []*gl.BasicUser{mr.Assignee, mr.ClosedBy, q.merger, mr.MergedBy}) {
-		if u != nil && u.ID > 0 && !who.has(u.ID) {
+		if named(u) && !who.has(u.ID) {
 			whole = who.user(evidence.RoleSubject, u) >= 0 && whole
 		}
 	}
@@ -441,13 +443,12 @@ func landed(mr *gl.MergeRequest) string {
 	return ""
 }
 
-// required gives the approvals that the server asked for and the rules behind
-// them. "Approved" without anything required proves nothing, so the number is
-// told in every case.
-func (q *request) required(who *people) (*int, []evidence.MergeRule) {
-	n := q.approvals.ApprovalsRequired
+// ruleFacts gives the rules behind the approvals that the server asked for. How
+// many those are stands beside them: "approved" without anything required proves
+// nothing.
+func (q *request) ruleFacts(who *people) []evidence.MergeRule {
 	if q.rules == nil {
-		return &n, nil
+		return nil
 	}
 	var rules []evidence.MergeRule
 	for _, ru := range q.rules.Rules {
@@ -461,5 +462,5 @@ func (q *request) required(who *people) (*int, []evidence.MergeRule) {
 		rules = append(rules, f)
 	}
 	slices.SortFunc(rules, func(a, b evidence.MergeRule) int { return int(min(max(a.ID-b.ID, -1), 1)) })
-	return &n, rules
+	return rules
 }

@@ -11,8 +11,18 @@ import (
 	"evidenced/evidence"
 )
 
-// botLogin is how GitLab calls the account behind a project's or group's token.
-var botLogin = regexp.MustCompile(`^(project|group)_\d+_bot(_|\d|$)`)
+// botLogin is how GitLab calls the account behind a project's or group's token,
+// and a service account that nobody named.
+var botLogin = regexp.MustCompile(`^((project|group)_\d+_bot(_|\d|$)|service_account_)`)
+
+var ghostLogin = regexp.MustCompile(`^ghost\d*$`)
+
+// ghost reports whether an account is the one to which GitLab moves what
+// deleted accounts did: all of theirs, so that it is nobody.
+func ghost(login, name string) bool { return name == "Ghost User" && ghostLogin.MatchString(login) }
+
+// named reports whether an account stands for somebody.
+func named(u *gl.BasicUser) bool { return u != nil && u.ID > 0 && !ghost(u.Username, u.Name) }
 
 // people collects the people of one draft; facts hold their index.
 type people struct {
@@ -25,9 +35,9 @@ func newPeople(c *Collector) *people {
 }
 
 // account adds a GitLab account by its numeric id; -1 when the source names
-// none. A deleted user's acts stand under the server's ghost account.
+// none, or one that was deleted.
 func (p *people) account(role evidence.Role, id int, login, name, mail string) int {
-	if id <= 0 {
+	if id <= 0 || ghost(login, name) {
 		return -1
 	}
 	login = forge.Short(forge.Clean(login))

@@ -149,6 +149,7 @@ type run struct {
 	parent  int
 	jobs    []*gl.Job
 	bridges []*gl.Bridge
+	unseen  bool // its jobs, or what stands for them, were hidden
 }
 
 // pipeline reads one pipeline with its jobs, the reports they left, and its
@@ -195,6 +196,9 @@ func (r *projectLook) pipeline(reports *reportLook, id, parent, depth int) error
 	if err != nil {
 		return err
 	}
+	if err := r.statuses(q); err != nil {
+		return err
+	}
 	if err := r.emit(r.pipelineDraft(q)); err != nil {
 		return err
 	}
@@ -211,6 +215,45 @@ func (r *projectLook) pipeline(reports *reportLook, id, parent, depth int) error
 		}
 	}
 	return r.children(reports, q, depth)
+}
+
+// statuses reads what other systems reported, for a pipeline that is made of
+// such reports: they are no jobs to the server and stand in no list of them.
+func (r *projectLook) statuses(q *run) error {
+	if q.Source != "external" {
+		return nil
+	}
+	opt := struct {
+		gl.ListOptions
+		All      bool `url:"all"`
+		Pipeline int  `url:"pipeline_id"`
+	}{gl.ListOptions{PerPage: perPage}, true, q.ID}
+	_, err := r.list(r.ctx, r.api+"/repository/commits/"+q.SHA+"/statuses", opt, func(p *page, raw json.RawMessage) error {
+		var s struct {
+			ID           int        `json:"id"`
+			Name         string     `json:"name"`
+			Status       string     `json:"status"`
+			AllowFailure bool       `json:"allow_failure"`
+			StartedAt    *time.Time `json:"started_at"`
+			FinishedAt   *time.Time `json:"finished_at"`
+		}
+		if err := decodeItem(p, raw, &s); err != nil {
+			return err
+		}
+		if s.ID <= 0 {
+			return odd(p, "a status without an id")
+		}
+		if !slices.ContainsFunc(q.jobs, func(o *gl.Job) bool { return o.ID == s.ID }) {
+			q.jobs = append(q.jobs, &gl.Job{ID: s.ID, Name: s.Name, Stage: "external", Status: s.Status, AllowFailure: s.AllowFailure, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt})
+		}
+		return nil
+	})
+	if refused(err) {
+		r.note("project %d: what other systems reported on commits is hidden from this credential", r.id)
+		q.unseen = true
+		return nil
+	}
+	return err
 }
 
 // children reads the pipelines that this one started in the same project. The
@@ -284,7 +327,7 @@ func (r *projectLook) pipelineDraft(q *run) evidence.Draft {
 	f := evidence.PipelineFacts{
 		Repo: r.path, ID: strconv.Itoa(q.ID), Number: int64(q.IID), Event: word(q.Source), Ref: r.public(q.Ref), SHA: q.SHA,
 		Status: status(q.Status), Native: word(q.Status), CreatedAt: when(q.CreatedAt), StartedAt: when(q.StartedAt),
-		FinishedAt: when(q.FinishedAt), UpdatedAt: when(q.UpdatedAt), JobsSeen: true,
+		FinishedAt: when(q.FinishedAt), UpdatedAt: when(q.UpdatedAt), JobsSeen: !q.unseen,
 	}
 	if q.Tag {
 		f.Ref = label(q.Ref)

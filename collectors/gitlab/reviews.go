@@ -3,6 +3,7 @@ package gitlab
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type note struct {
 	req evidence.Request
 }
 
-// says tells what a system note is about: approved, unapproved,
+// says tells what a system note is about: approved, unapproved, reset,
 // changes-requested, or "" for all others. The server writes these in English
 // whatever the language of its pages.
 func (n *note) says() string {
@@ -34,8 +35,23 @@ func (n *note) says() string {
 		return "unapproved"
 	case strings.HasPrefix(body, "requested changes"):
 		return "changes-requested"
+	case strings.HasPrefix(body, "reset approvals from "):
+		return "reset"
 	}
 	return ""
+}
+
+// mention is how a system note names an account.
+var mention = regexp.MustCompile(`@([A-Za-z0-9_][A-Za-z0-9_.-]*)`)
+
+// names reports whether a system note names an account.
+func (n *note) names(u *gl.BasicUser) bool {
+	for _, m := range mention.FindAllStringSubmatch(n.Body, -1) {
+		if u.Username != "" && strings.EqualFold(strings.TrimRight(m[1], "."), u.Username) {
+			return true
+		}
+	}
+	return false
 }
 
 // notes reads the notes, oldest first, and keeps those about approval: the
@@ -75,12 +91,14 @@ type review struct {
 	ended   time.Time // when it was withdrawn, where a note tells
 	note    *note     // nil: the server told no time and wrote no note
 	endNote *note
+	reset   *gl.BasicUser // whose push took it away, where a note tells
 }
 
 // reviews joins notes and current approvals: each note begins a review, an
-// "unapproved" of the same account ends it, and of what is left only that of an
-// account that approves now still stands. A push that took approvals away
-// leaves no note of the approver's.
+// "unapproved" of the same account ends it, as does a note of who pushed that
+// names the accounts whose approvals the push took away, and of what is left
+// only that of an account that approves now still stands. Older servers write no
+// note of what a push took away.
 func (r *projectLook) reviews(q *request) []review {
 	var vs []review
 	open := map[int]int{} // account: index of the approval that may stand
@@ -101,6 +119,13 @@ func (r *projectLook) reviews(q *request) []review {
 			if j, ok := open[by.ID]; ok {
 				vs[j].state, vs[j].ended, vs[j].endNote = "dismissed", at, n
 				delete(open, by.ID)
+			}
+		case "reset":
+			for id, j := range open {
+				if n.names(vs[j].by) {
+					vs[j].state, vs[j].ended, vs[j].endNote, vs[j].reset = "dismissed", at, n, by
+					delete(open, id)
+				}
 			}
 		}
 	}
@@ -179,8 +204,13 @@ func (r *projectLook) reviewDraft(q *request, v review, scope []evidence.Ref, st
 	d.Links = append([]evidence.Ref{r.changeRef(r.path, f.Number)}, commitLinks(f.Commit)...)
 	d.Scope = scope
 	d.ActorScope = r.actor(v.by, d.OccurredAt)
-	if state == "dismissed" && n == nil {
+	switch {
+	case state == "dismissed" && n == nil:
 		d.ActorScope = r.actor(nil, d.OccurredAt) // a push took it away, and no note says whose
+	case state == "dismissed" && v.reset != nil:
+		who.user(evidence.RoleInitiator, v.reset)
+		d.People, d.ActorScope = who.List, r.actor(v.reset, d.OccurredAt)
+		d.Raw = nil // it names the other approvers by their logins alone
 	}
 	return d
 }

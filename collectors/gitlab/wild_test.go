@@ -1,0 +1,241 @@
+package gitlab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/collectors/collectortest"
+	"evidenced/evidence"
+)
+
+// The tests of this file hold what real servers answer beside what their
+// description says.
+
+func complete(t *testing.T, rec *collectortest.Recorder) {
+	t.Helper()
+	if o := last(rec); o.Incomplete != "" {
+		t.Errorf("incomplete: %s", o.Incomplete)
+	}
+	for _, d := range rec.Drafts {
+		if err := d.Check(); err != nil {
+			t.Errorf("%s: %v", d.Key, err)
+		}
+	}
+}
+
+// account is how the server shows an account beside what it did.
+func account(id int, login, name string) obj {
+	return obj{"id": id, "username": login, "name": name, "state": "active"}
+}
+
+func hoursAgo(n int) string {
+	return now.Add(-time.Duration(n) * time.Hour).Format(time.RFC3339)
+}
+
+// request sets one merged request with its notes and who approves it now.
+func (f *fake) request(mr obj, notes []obj, approvals obj) {
+	mr["iid"], mr["updated_at"] = 1, hoursAgo(1)
+	f.set("projects/5/merge_requests", []obj{{"iid": 1, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/merge_requests/1", mr)
+	f.set("projects/5/merge_requests/1/notes", notes)
+	f.set("projects/5/merge_requests/1/approvals", approvals)
+}
+
+// TestApprovalsReset: since GitLab 16 a push that takes approvals away leaves a
+// note of who pushed, which names whose approvals went.
+func TestApprovalsReset(t *testing.T) {
+	f := newFake(t, nil)
+	mira, jonas, carol := account(21, "mira.k", "Mira"), account(22, "jonas", "Jonas"), account(23, "carol", "Carol")
+	note := func(id int, by obj, body string, hours int) obj {
+		return obj{"id": id, "system": true, "body": body, "created_at": hoursAgo(hours), "author": by}
+	}
+	f.request(obj{"state": "opened", "author": carol}, []obj{
+		note(1, mira, "approved this merge request", 9), note(2, jonas, "approved this merge request", 8),
+		note(3, carol, "reset approvals from @mira.k and @jonas by pushing to the branch", 7),
+		note(4, jonas, "approved this merge request", 6),
+	}, obj{"approvals_required": 1, "approved_by": []obj{{"user": jonas}}})
+	rec := f.must(nil)
+	complete(t, rec)
+	var got []string
+	for _, d := range rec.Of(evidence.ChangeReview) {
+		v := facts[evidence.ReviewFacts](t, d)
+		line := fmt.Sprintf("%s %s %s", v.ID, v.State, d.OccurredAt.Sub(now))
+		for _, p := range d.People {
+			line += " " + string(p.Role) + ":" + p.NativeID
+		}
+		got = append(got, line)
+		if v.State == "dismissed" && len(d.Raw) > 0 {
+			t.Errorf("%s keeps a note that names others: %s", v.ID, d.Raw)
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"1 approved -9h0m0s reviewer:21", "1 dismissed -7h0m0s reviewer:21 initiator:23",
+		"2 approved -8h0m0s reviewer:22", "2 dismissed -7h0m0s reviewer:22 initiator:23",
+		"4 approved -6h0m0s reviewer:22",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("reviews\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	m := facts[evidence.MergeFacts](t, rec.Of(evidence.ChangeMerge)[0])
+	standing := slices.DeleteFunc(m.Reviews, func(v evidence.ReviewState) bool { return v.State != "approved" })
+	if len(standing) != 1 || standing[0].ID != "4" {
+		t.Errorf("reviews that stand: %+v", m.Reviews)
+	}
+}
+
+// TestEditionWithoutRules: the free edition tells who approved, and neither asks
+// for approvals nor says how many.
+func TestEditionWithoutRules(t *testing.T) {
+	for name, want := range map[string]struct {
+		approvals obj
+		required  string
+	}{
+		"free":       {obj{"user_has_approved": false, "user_can_approve": false, "approved": true, "approved_by": []obj{{"user": account(21, "m", "M"), "approved_at": hoursAgo(2)}}}, "none"},
+		"paid, none": {obj{"approvals_required": 0, "approved": true, "approved_by": []obj{}}, "0"},
+		"paid, two":  {obj{"approvals_required": 2, "approved": false, "approved_by": []obj{}}, "2"},
+	} {
+		f := newFake(t, nil)
+		f.request(obj{"state": "opened", "author": account(22, "j", "J")}, nil, want.approvals)
+		rec := f.must(nil)
+		complete(t, rec)
+		got := "none"
+		if r := facts[evidence.MergeFacts](t, rec.Of(evidence.ChangeMerge)[0]).Required; r != nil {
+			got = fmt.Sprint(*r)
+		}
+		if got != want.required {
+			t.Errorf("%s: required %s, want %s", name, got, want.required)
+		}
+	}
+}
+
+// TestNobodysAccounts: what deleted accounts did is moved to one account for all
+// of them.
+func TestNobodysAccounts(t *testing.T) {
+	f := newFake(t, nil)
+	ghost := account(40, "ghost1", "Ghost User")
+	f.request(obj{"state": "merged", "merged_at": hoursAgo(1), "author": ghost, "merge_user": ghost, "assignee": ghost, "reviewers": []obj{ghost, account(41, "ghost", "Gil Host")}},
+		[]obj{{"id": 1, "system": true, "body": "approved this merge request", "created_at": hoursAgo(3), "author": ghost}},
+		obj{"approved_by": []obj{{"user": ghost}}})
+	f.set("projects/5/pipelines", []obj{{"id": 2, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/pipelines/2", obj{"id": 2, "sha": sha1, "status": "success", "user": account(42, "service_account_group_9_1f", "Deployer")})
+	rec := f.must(nil)
+	complete(t, rec)
+	d := rec.Of(evidence.ChangeMerge)[0]
+	m := facts[evidence.MergeFacts](t, d)
+	if m.Author != -1 || m.Merger != -1 || len(m.Reviews) != 1 || m.Reviews[0].Person != -1 {
+		t.Errorf("deleted accounts are somebody: %+v", m)
+	}
+	if len(d.Raw) == 0 || len(d.Removed) > 0 || len(d.People) != 1 || d.People[0].NativeID != "41" {
+		t.Errorf("people %+v, removed %v", d.People, d.Removed)
+	}
+	if p := rec.Of(evidence.PipelineRun)[0].People; len(p) != 1 || !p[0].Names.Bot {
+		t.Errorf("a service account is a person: %+v", p)
+	}
+}
+
+// TestOtherForms: members that nothing reads come in more than one form, and the
+// details of audit events in any.
+func TestOtherForms(t *testing.T) {
+	f := newFake(t, nil)
+	f.set("projects/5/pipelines", []obj{{"id": 2, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/pipelines/2", obj{"id": 2, "sha": sha1, "status": "success", "duration": 123.65, "queued_duration": 0.01, "coverage": 30.5, "detailed_status": obj{"illustration": "none"}})
+	f.set("projects/5/pipelines/2/jobs", []obj{{"id": 3, "name": "x", "status": "success", "duration": "1 s", "coverage": "98.2", "tag_list": "a, b", "runner": 4}})
+	f.request(obj{"state": "opened", "labels": []obj{{"name": "x"}}, "milestone": "v1"}, []obj{{"id": 4, "system": false, "body": "look here", "created_at": hoursAgo(2), "position": "image"}}, obj{"approved_by": []obj{}})
+	at := hoursAgo(2)
+	f.set("projects/5/audit_events", []obj{
+		{"id": 7, "author_id": 9, "entity_id": 5, "entity_type": "Project", "created_at": at, "details": obj{"change": "allow force push", "from": false, "to": true, "target_id": "31", "target_type": "ProtectedBranch", "custom_message": obj{"message": "x"}, "with": []string{"x"}}},
+		{"id": 8, "author_id": 9, "entity_id": 5, "entity_type": "Project", "created_at": at, "details": obj{"change": []string{"a"}, "from": 20, "to": obj{}, "add": nil, "event_name": "role_changed", "entity_path": nil, "ip_address": nil}},
+	})
+	rec := f.must(nil)
+	complete(t, rec)
+	if p := facts[evidence.PipelineFacts](t, rec.Of(evidence.PipelineRun)[0]); p.Status != "success" || len(p.Jobs) != 1 || p.Jobs[0].Status != "success" {
+		t.Errorf("pipeline %+v", p)
+	}
+	es := rec.Of(evidence.AccessAudit)
+	slices.SortFunc(es, func(a, b evidence.Draft) int { return strings.Compare(a.Key, b.Key) })
+	if len(es) != 2 || len(rec.Of(evidence.ChangeMerge)) != 1 {
+		t.Fatalf("%d audit events, %d requests", len(es), len(rec.Of(evidence.ChangeMerge)))
+	}
+	if e := facts[evidence.AuditFacts](t, es[0]); e.Action != "change_allow_force_push" || !slices.Equal(e.Changed, []string{"change allow_force_push: false -> true"}) || e.UID != "31" {
+		t.Errorf("truths: %+v", e)
+	}
+	if e := facts[evidence.AuditFacts](t, es[1]); e.Action != "role_changed" || len(e.Changed) != 0 {
+		t.Errorf("forms of none: %+v", e)
+	}
+	// What is read keeps its form: another one is no pipeline of this API.
+	f.set("projects/5/pipelines/2", obj{"id": 2, "sha": sha1, "status": obj{"text": "success"}})
+	if rec, err := f.poll(nil); err == nil && last(rec).Incomplete == "" {
+		t.Error("a status of another form was taken")
+	}
+}
+
+// TestVerified: the server tells of its own signatures, and of those by an
+// authority, in other words than of those by an account's key.
+func TestVerified(t *testing.T) {
+	for status, want := range map[string]bool{
+		"verified": true, "verified_system": true, "verified_ca": true, "unverified": false, "unverified_key": false, "same_user_different_email": false,
+		"other_user": false, "revoked_key": false, "multiple_signatures": false, "unverified_author_email": false,
+	} {
+		f := newFake(t, nil)
+		f.set("projects/5/repository/commits/"+sha1+"/signature", obj{"signature_type": "SSH", "verification_status": status})
+		rec := f.must(nil)
+		complete(t, rec)
+		c := facts[evidence.CommitFacts](t, rec.Of(evidence.ChangeCommit)[0])
+		if c.Verified == nil || *c.Verified != want || c.VerifiedWhy != status || c.Signature != "ssh" {
+			t.Errorf("%s: %v %s", status, *c.Verified, c.VerifiedWhy)
+		}
+	}
+}
+
+// TestLongDiff: the server tells a thousand changed files of a commit and not
+// that there were more, so that it reaches every path.
+func TestLongDiff(t *testing.T) {
+	f := newFake(t, nil)
+	f.set("projects/5/repository/commits/"+sha1+"/diff", func() []obj {
+		var list []obj
+		for i := range 1000 {
+			list = append(list, obj{"new_path": fmt.Sprintf("tenants/tenant-7/%d", i), "old_path": fmt.Sprintf("tenants/tenant-7/%d", i), "too_large": i > 900})
+		}
+		return list
+	}())
+	rec := f.must(nil)
+	complete(t, rec)
+	d := rec.Of(evidence.ChangeCommit)[0]
+	if !slices.ContainsFunc(d.Scope, func(r evidence.Ref) bool { return r.Scheme == "path" && !strings.Contains(r.Name, "tenant-7") }) {
+		t.Errorf("scope %v", d.Scope)
+	}
+}
+
+// TestExternalStatuses: a pipeline that stands for what other systems reported
+// has no jobs of the server's own.
+func TestExternalStatuses(t *testing.T) {
+	f := newFake(t, nil)
+	f.set("projects/5/pipelines", []obj{{"id": 2, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/pipelines/2", obj{"id": 2, "sha": sha1, "status": "failed", "source": "external", "ref": "main"})
+	f.set("projects/5/repository/commits/"+sha1+"/statuses", []obj{
+		{"id": 91, "name": "policy-test", "status": "failed", "allow_failure": false, "finished_at": hoursAgo(1), "author": account(21, "m", "M"), "description": "by M"},
+		{"id": 92, "name": "lint", "status": "success", "allow_failure": true},
+	})
+	rec := f.must(nil)
+	complete(t, rec)
+	p := facts[evidence.PipelineFacts](t, rec.Of(evidence.PipelineRun)[0])
+	if len(p.Jobs) != 2 || p.Jobs[0].ID != "91" || p.Jobs[0].Status != "failure" || p.Jobs[0].Stage != "external" || !p.JobsSeen {
+		t.Errorf("jobs %+v", p.Jobs)
+	}
+	asked := slices.ContainsFunc(f.requests(), func(r string) bool {
+		return strings.Contains(r, "/statuses?") && strings.Contains(r, "pipeline_id=2") && strings.Contains(r, "all=true")
+	})
+	if !asked {
+		t.Error("not the statuses of the pipeline were asked for")
+	}
+	f.set("projects/5/repository/commits/"+sha1+"/statuses", refusal{status: 403, body: `{"message":"403 Forbidden"}`})
+	rec = f.must(nil)
+	complete(t, rec)
+	if p := facts[evidence.PipelineFacts](t, rec.Of(evidence.PipelineRun)[0]); p.JobsSeen {
+		t.Errorf("hidden statuses were seen: %+v", p)
+	}
+}
