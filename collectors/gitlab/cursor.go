@@ -37,6 +37,7 @@ type projectState struct {
 	Pipelines position                      `json:"pipelines"`
 	Releases  position                      `json:"releases"`
 	Audit     position                      `json:"audit"`
+	Pushes    position                      `json:"pushes,omitzero"`
 	// Read is the last look that really read branches and requests, whatever
 	// the activity date said.
 	Read time.Time `json:"read,omitzero"`

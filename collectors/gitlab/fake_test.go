@@ -42,7 +42,7 @@ type fake struct {
 
 var lists = []string{
 	"merge_requests", "pipelines", "deployments", "members", "all", "access_tokens", "deploy_keys", "audit_events", "descendant_groups", "protected_branches",
-	"protected_environments", "approval_rules", "projects", "jobs", "bridges", "notes", "versions", "commits", "diffs", "diff",
+	"protected_environments", "approval_rules", "projects", "jobs", "bridges", "notes", "versions", "commits", "diffs", "diff", "events",
 }
 
 const (

@@ -18,7 +18,7 @@
 //     child pipelines too, and the security reports that jobs left;
 //   - deploy.release: deployments and who approved them;
 //   - access.member, access.audit: who has a role, which tokens and deploy keys
-//     open the project, and audit events where the edition has them.
+//     open the project, who pushed, and audit events where the edition has them.
 //
 // People are accounts of the realm gitlab:<authority> by numeric id, since user
 // names can change; authors of commits stay claimed. Projects are known by

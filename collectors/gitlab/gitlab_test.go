@@ -38,7 +38,7 @@ func means(status int, line string) bool {
 	}
 	for _, part := range []string{
 		"/personal_access_tokens/self", "/approval_state", "/push_rule", "/approval_rules", "/protected_branches", "/protected_environments",
-		"/members", "/access_tokens", "/deploy_keys", "/audit_events", "/artifacts/", "/vulnerability_findings",
+		"/members", "/access_tokens", "/deploy_keys", "/audit_events", "/artifacts/", "/vulnerability_findings", "/events?action=pushed",
 	} {
 		if strings.Contains(line, part) {
 			return true

@@ -154,7 +154,7 @@ func (r *projectLook) rest() {
 
 const untold = "found by a full look: the project's activity date had not told of it"
 
-// changes reads branches and requests. full says that the activity date gave no
+// changes reads branches, requests and pushes. full says that the activity date gave no
 // reason to.
 func (r *projectLook) changes(full bool) error {
 	from := len(r.seen)
@@ -163,6 +163,9 @@ func (r *projectLook) changes(full bool) error {
 	}
 	r.joinClaims(from)
 	if err := r.merges(full); err != nil {
+		return err
+	}
+	if err := r.pushes(); err != nil {
 		return err
 	}
 	if r.found {
