@@ -49,7 +49,7 @@ type guard struct {
 type rule struct {
 	Type       string          `json:"type"`
 	Ruleset    int64           `json:"ruleset_id"`
-	Source     string          `json:"ruleset_source"`
+	SourceType string          `json:"ruleset_source_type"`
 	Parameters json.RawMessage `json:"parameters"`
 }
 
@@ -95,8 +95,39 @@ func (r *repoLook) protection(name string) error {
 		return err
 	}
 	d := r.protectionDraft(name, g.facts(r.name, name), req)
-	d.Raw = raw
+	d.Raw, d.People = raw, g.holders(r.Collector)
 	return r.emit(d)
+}
+
+// passers are who may merge past the pull requests that classic protection asks
+// for. GitHub leaves the list out where nobody may.
+func (g *guard) passers() *gh.BypassPullRequestAllowances {
+	if g.classic == nil || g.classic.RequiredPullRequestReviews == nil {
+		return nil
+	}
+	return g.classic.RequiredPullRequestReviews.BypassPullRequestAllowances
+}
+
+// holders are the people whom classic protection names: those who may push,
+// pass by requests, or dismiss reviews.
+func (g *guard) holders(c *Collector) []evidence.Person {
+	who := newPeople(c)
+	var users []*gh.User
+	if b := g.passers(); b != nil {
+		users = append(users, b.Users...)
+	}
+	if g.classic != nil {
+		if rv := g.classic.RequiredPullRequestReviews; rv != nil && rv.DismissalRestrictions != nil {
+			users = append(users, rv.DismissalRestrictions.Users...)
+		}
+		if g.classic.Restrictions != nil {
+			users = append(users, g.classic.Restrictions.Users...)
+		}
+	}
+	for _, u := range users {
+		who.account(evidence.RoleHolder, u, evidence.ProofClaimed)
+	}
+	return who.List
 }
 
 // rules reads the rules in force on the branch and the rulesets they are of.
@@ -127,7 +158,9 @@ func (r *repoLook) rules(name string, g *guard) error {
 		if ru.Ruleset <= 0 || g.rulesets[ru.Ruleset] != nil {
 			continue
 		}
-		set := &ruleset{ID: ru.Ruleset, Enforcement: "active"}
+		// Rules in force are listed alone, so that those of a ruleset that cannot
+		// be read, of an enterprise for one, are known to be active.
+		set := &ruleset{ID: ru.Ruleset, Enforcement: "active", SourceType: ru.SourceType}
 		p, err := r.get(r.ctx, r.path+"/rulesets/"+strconv.FormatInt(ru.Ruleset, 10)+"?includes_parents=true")
 		switch s := fetch.Status(err); {
 		case err == nil:
@@ -298,6 +331,12 @@ func or(p **bool, v bool) {
 
 func (g *guard) rulesetFacts() []evidence.RulesetFacts {
 	var fs []evidence.RulesetFacts
+	if b := g.passers(); b != nil && len(b.Users)+len(b.Teams)+len(b.Apps) > 0 {
+		fs = append(fs, evidence.RulesetFacts{
+			Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"},
+			Bypass: "some", BypassCount: len(b.Users) + len(b.Teams) + len(b.Apps),
+		})
+	}
 	for id, s := range g.rulesets {
 		f := evidence.RulesetFacts{ID: id, Name: forge.Short(forge.Clean(s.Name)), Enforcement: s.Enforcement, Bypass: "not-visible", Source: strings.ToLower(s.SourceType)}
 		if s.Bypass != nil {

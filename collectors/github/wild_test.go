@@ -10,6 +10,8 @@ import (
 
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The tests of this file hold what real servers answer beside what their
@@ -119,6 +121,37 @@ func TestPlanWithoutGuards(t *testing.T) {
 		if got.Classic != tc.want.Classic || got.RulesetsSeen != tc.want.RulesetsSeen || got.Protected != tc.want.Protected || !noted(rec, tc.note) {
 			t.Errorf("%s: %+v, notes %q", name, got, last(rec).Notes)
 		}
+	}
+}
+
+// TestClassicBypass: classic protection too may name who merges without a
+// request being approved, and a ruleset of an enterprise cannot be read.
+func TestClassicBypass(t *testing.T) {
+	clock := now
+	mira := `{"login":"mira","id":31,"type":"User"}`
+	rec := lookAt(t, standIn(t, wild(map[string]string{
+		"branches/main/protection": `{"required_pull_request_reviews":{"required_approving_review_count":1,"dismissal_restrictions":{"users":[` + mira + `],"teams":[]},
+			"bypass_pull_request_allowances":{"users":[` + mira + `],"teams":[{"id":4,"slug":"ops"}],"apps":[]}},
+			"restrictions":{"users":[{"login":"jonas","id":32}],"teams":[],"apps":[]},"enforce_admins":{"enabled":true}}`,
+		"rules/branches/main": `[{"type":"non_fast_forward","ruleset_id":70,"ruleset_source_type":"Enterprise","ruleset_source":"acme-all"}]`,
+		"rulesets/70":         `404 {"message":"Not Found"}`,
+	}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	d := rec.Of(evidence.ChangeProtection)[0]
+	f := factsOf[evidence.ProtectionFacts](t, d)
+	want := []evidence.RulesetFacts{
+		{Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"}, Bypass: "some", BypassCount: 2},
+		{ID: 70, Source: "enterprise", Enforcement: "active", Rules: []string{"non_fast_forward"}, Bypass: "not-visible"},
+	}
+	if diff := cmp.Diff(want, f.Rulesets); diff != "" {
+		t.Errorf("rulesets (-want +got):\n%s", diff)
+	}
+	var people []string
+	for _, p := range d.People {
+		people = append(people, p.NativeID)
+	}
+	if slices.Sort(people); !slices.Equal(people, []string{"31", "32"}) {
+		t.Errorf("people %v", d.People)
 	}
 }
 
