@@ -131,23 +131,7 @@ func (c *Collector) Follow(ctx context.Context, resume []byte, s collectors.Sink
 		defer l.close()
 		lost = l.failed
 	}
-	t := time.NewTicker(c.tick)
-	defer t.Stop()
-	for {
-		if err := r.follow(ctx); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err() // broken off in the middle of a read is a clean end
-			}
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-lost:
-			return err
-		case <-t.C:
-		}
-	}
+	return tail.Loop(ctx, c.tick, lost, r.follow)
 }
 
 const (
