@@ -484,6 +484,7 @@ func (r *repoLook) commitDraft(branch string, st *forge.BranchState, p *page, it
 	// The account that the source finds by the claimed mail address.
 	who.account(evidence.RoleAuthor, it.Author, evidence.ProofClaimed)
 	who.account(evidence.RoleCommitter, it.Committer, evidence.ProofClaimed)
+	who.Trailed(evidence.RoleAuthor, c.GetMessage())
 	for _, par := range it.Parents[:min(len(it.Parents), maxParents)] {
 		f.Parents = append(f.Parents, par.GetSHA())
 	}

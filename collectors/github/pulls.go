@@ -297,6 +297,14 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.claimed(evidence.RoleCommitter, c.GetCommit().Author))
 		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.account(evidence.RoleCommitter, c.Author, evidence.ProofClaimed))
 	}
+	// Who co-authored a commit made the change too. They come last: a draft holds
+	// so many people and no more.
+	for _, c := range q.commits {
+		for _, i := range who.Trailed(evidence.RoleCommitter, c.GetCommit().GetMessage()) {
+			f.CommitAuthors = forge.AddIndex(f.CommitAuthors, i)
+		}
+	}
+	who.Trailed(forge.RoleMentioned, pr.GetBody())
 	f.CommitsCut = pr.GetCommits() > len(f.Commits)
 	mask := who.Mask()
 	f.Files, f.FilesCut = files(q.fl.files, pr.GetChangedFiles(), mask)

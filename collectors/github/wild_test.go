@@ -124,6 +124,31 @@ func TestPlanWithoutGuards(t *testing.T) {
 	}
 }
 
+// TestCoAuthors: whom a trailer calls a co-author made the change too, and all whom
+// trailers name can be erased from the text.
+func TestCoAuthors(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	commit := strings.Replace(commitJSON(sha, sha5, yesterday), `"message":"m"`, `"message":"m\n\nCo-authored-by: Mira <mira@example.org>\nReviewed-by: Jonas <jonas@example.org>"`, 1)
+	rec := lookAt(t, standIn(t, wild(map[string]string{"pulls/1/commits": "[" + commit + "]", "commits": "[" + commit + "]"}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	d := rec.Of(evidence.ChangeMerge)[0]
+	var makers []string
+	for _, i := range factsOf[evidence.MergeFacts](t, d).CommitAuthors {
+		makers = append(makers, d.People[i].NativeID)
+	}
+	if !slices.Equal(makers, []string{"a@b.example", "mira@example.org"}) {
+		t.Errorf("made by %v", makers)
+	}
+	for _, d := range []evidence.Draft{d, rec.Of(evidence.ChangeCommit)[0]} {
+		for _, id := range []string{"mira@example.org", "jonas@example.org"} {
+			if !slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == id && p.Proof == evidence.ProofClaimed }) {
+				t.Errorf("%s is not among the people of %s", id, d.Key)
+			}
+		}
+	}
+}
+
 // TestClassicBypass: classic protection too may name who merges without a
 // request being approved, and a ruleset of an enterprise cannot be read.
 func TestClassicBypass(t *testing.T) {

@@ -454,6 +454,7 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 		Parents:   it.ParentIDs[:min(len(it.ParentIDs), maxParents)],
 		Signature: sig.kind(),
 	}
+	who.Trailed(evidence.RoleAuthor, it.Message)
 	verified := sig.verified()
 	f.Verified, f.VerifiedWhy = &verified, "unsigned"
 	if sig.found {

@@ -367,6 +367,13 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.Claimed(evidence.RoleCommitter, c.AuthorName, c.AuthorEmail))
 		f.CommitAuthors = forge.AddIndex(f.CommitAuthors, who.Claimed(evidence.RoleCommitter, c.CommitterName, c.CommitterEmail))
 	}
+	// Who co-authored a commit made the change too.
+	for _, c := range q.commits[:min(len(q.commits), maxCommits)] {
+		for _, i := range who.Trailed(evidence.RoleCommitter, c.Message) {
+			f.CommitAuthors = forge.AddIndex(f.CommitAuthors, i)
+		}
+	}
+	who.Trailed(forge.RoleMentioned, mr.Description)
 	// Whom else the request's own bytes name. Where a record has as many people
 	// as it may, the bytes go without: erasing a person must reach them.
 	whole := true

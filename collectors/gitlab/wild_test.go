@@ -87,6 +87,33 @@ func TestApprovalsReset(t *testing.T) {
 	}
 }
 
+// TestCoAuthors: whom a trailer calls a co-author made the change too, and all whom
+// trailers name can be erased from the text.
+func TestCoAuthors(t *testing.T) {
+	f := newFake(t, nil)
+	commit := commitOf(sha1)
+	commit["message"] = "m\n\nCo-authored-by: Mira <mira@example.org>\n"
+	f.set("projects/5/repository/commits", []obj{commit})
+	f.request(obj{"state": "opened", "sha": sha1, "author": account(22, "j", "J"), "description": "x\nSuggested-by: Jonas <jonas@example.org>"}, nil, obj{"approved_by": []obj{}})
+	f.set("projects/5/merge_requests/1/commits", []obj{commit})
+	rec := f.must(nil)
+	complete(t, rec)
+	d := rec.Of(evidence.ChangeMerge)[0]
+	var makers, all []string
+	for _, i := range facts[evidence.MergeFacts](t, d).CommitAuthors {
+		makers = append(makers, d.People[i].NativeID)
+	}
+	for _, p := range slices.Concat(d.People, rec.Of(evidence.ChangeCommit)[0].People) {
+		all = append(all, string(p.Role)+" "+p.NativeID)
+	}
+	if !slices.Equal(makers, []string{"a@b.example", "mira@example.org"}) {
+		t.Errorf("made by %v", makers)
+	}
+	if want := []string{"author 22", "committer a@b.example", "committer mira@example.org", "mentioned jonas@example.org", "author a@b.example", "author mira@example.org"}; !slices.Equal(all, want) {
+		t.Errorf("people %q", all)
+	}
+}
+
 // TestEditionWithoutRules: the free edition tells who approved, and neither asks
 // for approvals nor says how many.
 func TestEditionWithoutRules(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -205,25 +204,16 @@ func (l *look) rewriteDraft(id string, f evidence.RewriteFacts) evidence.Draft {
 	return d
 }
 
-// RoleMentioned is a person named in a trailer of a commit's message. It
-// proves nothing; with it the text can be made unreadable when the person is
-// erased.
-const RoleMentioned evidence.Role = "mentioned"
-
-// trailer is a line such as "Reviewed-by: Name <mail>".
-var trailer = regexp.MustCompile(`(?mi)^([A-Za-z][A-Za-z-]*-by):[ \t]*([^\r\n<]*<[^>\r\n]+>)[ \t]*\r?$`)
-
 // people are author and committer, co-authors, and everybody else a trailer
 // names.
 func (l *look) people(c *commitRead) []evidence.Person {
 	ps := []evidence.Person{l.person(evidence.RoleAuthor, c.author), l.person(evidence.RoleCommitter, c.committer)}
-	message := textUTF8(c.message, c.encoding)
-	for _, m := range trailer.FindAllSubmatch(message, 4*evidence.MaxPeople) {
-		role := RoleMentioned
-		if strings.EqualFold(string(m[1]), "co-authored-by") {
+	for _, t := range forge.Trailers(string(textUTF8(c.message, c.encoding))) {
+		role := forge.RoleMentioned
+		if t.CoAuthor {
 			role = evidence.RoleAuthor
 		}
-		p := l.person(role, parseIdentity(m[2]))
+		p := l.person(role, identity{name: t.Name, mail: t.Mail})
 		dup := false
 		for _, q := range ps {
 			dup = dup || q.Role == p.Role && q.NativeID == p.NativeID
