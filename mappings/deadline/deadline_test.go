@@ -326,8 +326,8 @@ func TestWhichClocks(t *testing.T) {
 			"nis2.early:void nis2.notification:void nis2.final:void nis2.recurring:running"},
 		{"provider", deadline.Case{Laws: []deadline.Law{deadline.Contract}, Home: aware}, "customer.notice:owed"},
 		{"clients", deadline.Case{Laws: []deadline.Law{deadline.DORA}, Classified: aware, ClientsHit: aware}, "dora.initial:running dora.intermediate:waiting dora.final:waiting dora.clients:owed"},
-		{"small ones again", deadline.Case{Laws: []deadline.Law{deadline.DORA}, NotMajor: aware}, "dora.initial:void dora.intermediate:waiting dora.final:waiting dora.recurring:running"},
-		{"no look at recurrence for the smallest", deadline.Case{Laws: []deadline.Law{deadline.DORA}, NotMajor: aware, Microenterprise: true}, "dora.initial:void dora.intermediate:waiting dora.final:waiting"},
+		{"small ones again", deadline.Case{Laws: []deadline.Law{deadline.DORA}, NotMajor: aware}, "dora.initial:void dora.intermediate:void dora.final:void dora.recurring:running"},
+		{"no look at recurrence for the smallest", deadline.Case{Laws: []deadline.Law{deadline.DORA}, NotMajor: aware, Microenterprise: true}, "dora.initial:void dora.intermediate:void dora.final:void"},
 		{"reclassified", deadline.Case{Laws: []deadline.Law{deadline.DORA}, Classified: aware, Reclassified: aware}, "dora.initial:void dora.intermediate:void dora.final:void dora.reclassified:owed"},
 	} {
 		tc.c.Authority = a

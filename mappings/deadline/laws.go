@@ -67,6 +67,13 @@ func (b *builder) dora() {
 		return
 	}
 	b.initial()
+	if !b.c.NotMajor.IsZero() && b.c.Classified.IsZero() {
+		// The reports are those of major incidents: what is not one waits for none.
+		b.void(DORAIntermediate, "classified as not major")
+		b.void(DORAFinal, "classified as not major")
+		b.afterwards()
+		return
+	}
 	sent, ok := b.first(DORAInitial)
 	s := start{what: "submission of the initial notification"}
 	if ok {
@@ -84,6 +91,11 @@ func (b *builder) dora() {
 		d := b.c.Authority.month(from, Rule{Article: "2025/301 Art 5(1)(c)", Says: "one month from the latest intermediate report"})
 		return b.c.Authority.noon(d) // for everyone: 5(5) and 5(6) are for the first two
 	})
+	b.afterwards()
+}
+
+// afterwards adds what is owed beside the three reports.
+func (b *builder) afterwards() {
 	if !b.c.ClientsHit.IsZero() {
 		b.owed(DORAClients, start{at: b.c.ClientsHit, what: "awareness that clients' financial interests are hit"})
 	}
