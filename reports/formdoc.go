@@ -28,6 +28,7 @@ type FormRow struct {
 	Number, Name string
 	Value        string
 	Open         string
+	Why          string // there is no value, and none is needed
 	From         string // where the value comes from
 }
 

@@ -69,6 +69,7 @@ type Field struct {
 	Need   string `json:"need"` // mandatory, conditional, not asked for
 	// Value is text, a list of texts, a number or yes/no; nil when it is open.
 	Value    any      `json:"value,omitempty"`
+	Why      string   `json:"why,omitempty"`      // there is no value
 	Property string   `json:"property,omitempty"` // in the published JSON form
 	Set      []uint64 `json:"set_by,omitempty"`   // records that set it
 	Evidence []uint64 `json:"evidence,omitempty"` // records it was filled from
@@ -139,12 +140,9 @@ func Build(r evidence.Reader, inc *incident.Incident, stage deadline.Stage, o Op
 			}
 		}
 		if fld.Value != nil {
-			for _, path := range it.Fields {
-				if seq, ok := inc.Set[path]; ok {
-					fld.Set = append(fld.Set, seq)
-				}
-				fld.Evidence = append(fld.Evidence, inc.Filled[path]...)
-			}
+			fld.Set, fld.Evidence = values.from(it)
+		} else {
+			fld.Why = f.why(it, it.NeedAt(column))
 		}
 		f.Fields = append(f.Fields, fld)
 	}

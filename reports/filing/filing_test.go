@@ -53,7 +53,8 @@ func newWorld(t *testing.T) *world {
 	w.do(ds, err)
 	d, err := w.load().BecomeAware(me, "dora", at("2026-12-18T17:20:00Z"), nil, now)
 	w.do([]evidence.Draft{d}, err)
-	for place, c := range contacts {
+	for _, place := range []string{"primary", "secondary"} {
+		c := contacts[place]
 		d, err = w.load().SetContact(me, place, evidence.Person{Names: evidence.Names{Display: c.Name, Mail: c.Mail}}, c.Phone, place == "secondary", now)
 		w.do([]evidence.Draft{d}, err)
 	}

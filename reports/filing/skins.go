@@ -161,6 +161,7 @@ func (f *Filing) Document(program string) *reports.FormDoc {
 			if row.Open == "" && x.Need == "not asked for" {
 				continue
 			}
+			row.Why = x.Why
 		}
 		if len(x.Evidence) > 0 {
 			row.From = "filled from records " + numbers(x.Evidence)

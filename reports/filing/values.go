@@ -190,7 +190,9 @@ func (v *values) dora(number string) any {
 	case "4.11":
 		return text(f.Resolving.Resolvability)
 	case "4.12":
-		return v.when("economic_impact", text(f.Money.Text))
+		// Mandatory in the final report, also where the bar is not reached: then
+		// it says so. The published form has a place for it below the criterion alone.
+		return text(f.Money.Text)
 	case "4.13":
 		return number64(f.Money.Costs)
 	case "4.14":
@@ -447,6 +449,12 @@ func Words(v any) string {
 		return v
 	case []string:
 		return strings.Join(v, ", ")
+	case []any: // a list that was read from JSON
+		words := make([]string, len(v))
+		for i, x := range v {
+			words[i] = Words(x)
+		}
+		return strings.Join(words, ", ")
 	case bool:
 		if v {
 			return "yes"

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -131,7 +132,7 @@ func (f *form) row(r reports.FormRow) {
 		vf, value = strong.in(warn), "OPEN: "+r.Open
 	}
 	if value == "" {
-		vf, value = body.in(soft), "not asked for here, or does not apply"
+		vf, value = body.in(soft), cmp.Or(r.Why, "not asked for here, or does not apply")
 	}
 	values := f.wrap(vf, formValue, value)
 	from := []string{}
