@@ -6,77 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"evidenced/cmd/internal/alert/alerttest"
 	"evidenced/evidence"
 )
-
-// realAlertmanager starts Debian's Alertmanager with a receiver that tells
-// hook, and returns its address.
-func realAlertmanager(t *testing.T, hook string) string {
-	t.Helper()
-	program, err := exec.LookPath("prometheus-alertmanager")
-	if err != nil {
-		t.Fatalf("Debian's prometheus-alertmanager is needed (sh deploy/test-tools.sh installs it): %v", err)
-	}
-	dir := t.TempDir()
-	conf := fmt.Sprintf(`
-route:
-  receiver: hook
-  group_by: [alertname, cause]
-  group_wait: 0s
-  group_interval: 1s
-  repeat_interval: 24h
-receivers:
-- name: hook
-  webhook_configs:
-  - url: %s
-    send_resolved: true
-`, hook)
-	if err := os.WriteFile(filepath.Join(dir, "am.yaml"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "am.yaml"), "--storage.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--cluster.listen-address=")
-	var said strings.Builder
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-exited
-	})
-	for {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("the Alertmanager ended: %v\n%s", err, said.String())
-		case <-t.Context().Done():
-			t.Fatal("the Alertmanager did not start")
-		default:
-		}
-		if resp, err := http.Get("http://" + address + "/-/ready"); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return "http://" + address
-			}
-		}
-	}
-}
 
 // told is one alert as the real Alertmanager tells its receiver.
 type told struct {
@@ -112,7 +48,7 @@ func TestRealAlertmanager(t *testing.T) {
 	srv := &http.Server{Handler: hook}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	base := realAlertmanager(t, "http://"+l.Addr().String()+"/")
+	base := alerttest.Alertmanager(t, "http://"+l.Addr().String()+"/")
 
 	// The Alertmanager lives in real time, so the alerts do too.
 	x := newBench(t, func(o *Options) { o.Hold, o.Release = 0, 0 })

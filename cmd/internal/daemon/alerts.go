@@ -19,6 +19,7 @@ import (
 type alerts struct {
 	board   *alert.Board
 	senders []*alert.Sender
+	dated   time.Time // when the clocks of incidents were read last
 }
 
 // alertStep is how often it is looked whether somebody must be told.
@@ -110,32 +111,15 @@ func (a *alerts) run(ctx context.Context, e *Engine) error {
 	for i := range busy {
 		busy[i] = make(chan struct{}, 1)
 	}
-	var dated time.Time
 	for {
 		now := e.Now()
-		if now.Sub(dated) >= datedEvery {
-			e.dateAlerts(ctx, a, now)
-			dated = now
-		}
-		if _, err := a.board.Step(now); err != nil {
-			e.o.Log.Error("alerts not kept", "code", codeOf(err))
-		}
-		a.count(e.o.Metrics)
+		a.bring(ctx, e, now)
 		for i, s := range a.senders {
 			select {
 			case busy[i] <- struct{}{}:
 				wg.Go(func() {
 					defer func() { <-busy[i] }()
-					outcome, err := s.Step(ctx, now)
-					if outcome != alert.Quiet {
-						e.o.Metrics.Add("evidenced_alert_messages_total", telemetry.Labels{Destination: s.Name, Outcome: string(outcome)}, 1)
-					}
-					if outcome == alert.Taken {
-						e.o.Metrics.Time("evidenced_alert_last_success_timestamp_seconds", telemetry.Labels{Destination: s.Name}, now)
-						if err != nil {
-							e.o.Log.Error("alerts told but not kept", "destination", s.Name, "code", codeOf(err))
-						}
-					}
+					_ = a.send(ctx, e, s, now) // told to the log; tried again
 				})
 			default: // still at the message before
 			}
@@ -146,6 +130,34 @@ func (a *alerts) run(ctx context.Context, e *Engine) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// bring brings the board up to date with what was judged and with the clocks
+// of incidents.
+func (a *alerts) bring(ctx context.Context, e *Engine, now time.Time) {
+	if now.Sub(a.dated) >= datedEvery {
+		e.dateAlerts(ctx, a, now)
+		a.dated = now
+	}
+	if _, err := a.board.Step(now); err != nil {
+		e.o.Log.Error("alerts not kept", "code", codeOf(err))
+	}
+	a.count(e.o.Metrics)
+}
+
+// send tells one destination what is due.
+func (a *alerts) send(ctx context.Context, e *Engine, s *alert.Sender, now time.Time) error {
+	outcome, err := s.Step(ctx, now)
+	if outcome != alert.Quiet {
+		e.o.Metrics.Add("evidenced_alert_messages_total", telemetry.Labels{Destination: s.Name, Outcome: string(outcome)}, 1)
+	}
+	if outcome == alert.Taken {
+		e.o.Metrics.Time("evidenced_alert_last_success_timestamp_seconds", telemetry.Labels{Destination: s.Name}, now)
+		if err != nil {
+			e.o.Log.Error("alerts told but not kept", "destination", s.Name, "code", codeOf(err))
+		}
+	}
+	return err
 }
 
 func (a *alerts) count(m *telemetry.Metrics) {
