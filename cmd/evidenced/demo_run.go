@@ -68,6 +68,10 @@ func tellDemo(o demoOptions, s *demo.Summary) {
 	fmt.Fprintf(o.Stdout, "  %s trace %s -c %s --tenant %s --at \"2026-11-09 09:00\" --tz UTC --backward\n\n", self, s.Broken, quote(s.Config), s.Tenant)
 	fmt.Fprintf(o.Stdout, "When were we blind, and which laws does the evidence support?\n")
 	fmt.Fprintf(o.Stdout, "  %s assess -c %s --tenant %s --from %s --to %s\n\n", self, quote(s.Config), s.Tenant, s.Period.From.Format(time.DateOnly), s.Period.To.Format(time.DateOnly))
+	fmt.Fprintf(o.Stdout, "An outage was a major incident for one tenant: what is filed, and what is due when?\n")
+	id := s.Incidents[s.Tenant.String()]
+	fmt.Fprintf(o.Stdout, "  %s incident show %s -c %s --tenant %s\n", self, id, quote(s.Config), s.Tenant)
+	fmt.Fprintf(o.Stdout, "  %s incident export %s -c %s --tenant %s --stage dora.intermediate\n\n", self, id, quote(s.Config), s.Tenant)
 	fmt.Fprintf(o.Stdout, "Check the evidence pack as its auditor would, without us:\n")
 	fmt.Fprintf(o.Stdout, "  %s %s --trust %s\n", verify, quote(s.Pack), quote(s.Trust))
 }

@@ -28,6 +28,9 @@ type RunOptions struct {
 	Program  string
 	Log      *slog.Logger
 	Progress func(day time.Time, done, total int) // may be nil
+	// Then is called when all is written and closed, with the platform and its
+	// clock as the story left them, to go on from there; may be nil.
+	Then func(ctx context.Context, p *Platform, s *Summary) error
 	// Stay is called when all is written, while the platform's servers still
 	// answer; may be nil.
 	Stay func(ctx context.Context, s *Summary) error
@@ -48,9 +51,11 @@ type Summary struct {
 	Doctor  string // configuration for evidenced doctor, while the platform stays
 	Broken  string // image of Tenant whose chain to a commit is broken
 	Access  uint64 // record of a secret that Tenant's own workload read, just before Instant
-	Tenants int
-	Took    time.Duration
-	Result  api.PackResult
+	// Incidents are the ids of the platform's incident, by tenant.
+	Incidents map[string]string
+	Tenants   int
+	Took      time.Duration
+	Result    api.PackResult
 }
 
 // marker is the file that shows a directory to be a demonstration's.
@@ -117,8 +122,16 @@ func Run(ctx context.Context, o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	s.Took = time.Since(began)
-	if err := e.Close(); err != nil || o.Stay == nil {
+	if err := e.Close(); err != nil {
 		return s, err
+	}
+	if o.Then != nil {
+		if err := o.Then(ctx, p, s); err != nil {
+			return s, err
+		}
+	}
+	if o.Stay == nil {
+		return s, nil
 	}
 	b, err := p.doctorYAML()
 	if err != nil {
@@ -197,10 +210,24 @@ func writeConfig(file string, p *Platform) error {
 // drive passes the time: coarse to the last hours, then fine.
 func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *Summary) error {
 	w := p.World()
+	steps, err := ParseIncidentSteps(incidentSteps)
+	if err != nil {
+		return err
+	}
+	play := NewIncidentPlayer(e, nil, steps)
+	s.Incidents = play.IDs
 	fine := w.End.Add(-4 * time.Hour)
 	total := int(w.End.Sub(w.Start) / time.Hour)
 	var day time.Time
 	set := func(to time.Time) error {
+		for at, more := play.Next(); more && !at.After(to); at, more = play.Next() {
+			if err := p.Advance(at); err != nil {
+				return err
+			}
+			if err := play.Step(ctx); err != nil {
+				return err
+			}
+		}
 		if err := p.Advance(to); err != nil {
 			return err
 		}

@@ -30,12 +30,21 @@ import (
 func TestDemonstration(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	var logs bytes.Buffer
-	s, err := demo.Run(t.Context(), demo.RunOptions{
+	if _, err := demo.Run(t.Context(), demo.RunOptions{
 		Dir: dir, Specs: all.Specs(), Program: "evidenced test", Log: slog.New(slog.NewJSONHandler(&logs, nil)),
-	})
-	if err != nil {
+		Then: func(_ context.Context, p *demo.Platform, s *demo.Summary) error {
+			checkDemonstration(t, s, dir, logs.Bytes())
+			// From here on the story goes on.
+			t.Run("alertmanager", func(t *testing.T) { checkDemoAlerts(t, p, s) })
+			t.Run("incident", func(t *testing.T) { checkDemoIncident(t, s) })
+			return nil
+		},
+	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func checkDemonstration(t *testing.T, s *demo.Summary, dir string, logs []byte) {
 	cfg, err := config.Load(s.Config, all.Specs())
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +60,7 @@ func TestDemonstration(t *testing.T) {
 	t.Run("verify", func(t *testing.T) { checkDemoLogs(t, e) })
 	t.Run("findings", func(t *testing.T) { checkDemoFindings(t, e, s) })
 	t.Run("gaps", func(t *testing.T) { checkDemoGaps(t, e) })
-	t.Run("names", func(t *testing.T) { checkNoNames(t, e, dir, logs.Bytes()) })
+	t.Run("names", func(t *testing.T) { checkNoNames(t, e, dir, logs) })
 }
 
 func checkDemoPack(t *testing.T, s *demo.Summary) {
