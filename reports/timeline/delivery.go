@@ -188,7 +188,11 @@ func (t *teller) registryAudit(f evidence.RegistryAuditFacts) string {
 	if f.Robot != "" {
 		by = "robot " + f.Robot
 	}
-	s := fmt.Sprintf("%s: %s of %s %s", by, f.Operation, f.ResourceType, f.Resource)
+	what := f.Resource
+	if name, digest, ok := strings.Cut(what, "@"); ok {
+		what = name + "@" + reports.ShortID(digest)
+	}
+	s := fmt.Sprintf("%s: %s of %s %s", by, f.Operation, f.ResourceType, what)
 	if f.Succeeded != nil && !*f.Succeeded {
 		s += ", failed"
 	}

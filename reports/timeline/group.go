@@ -12,8 +12,8 @@ import (
 )
 
 // restless are the kinds of which a busy platform makes many like records in a
-// row. Others are told one by one, however many there are: each merge, sync and
-// verdict is a thing of its own.
+// row. Others are told one by one, however many there are: each merge and sync
+// is a thing of its own. Verdicts are joined by their test, see verdicts.
 var restless = []evidence.Kind{
 	evidence.SecretAccess, evidence.SecretAuth, evidence.AccessAudit, evidence.AccessRead, evidence.RuntimePod, evidence.RegistryAudit,
 	evidence.PipelineCheck, evidence.ArtifactScan, evidence.SecretLease, evidence.SecretSync, evidence.CertState, evidence.ChangeCommit,
@@ -30,9 +30,9 @@ const (
 
 // Group joins records that say the same of like things within minutes of each
 // other into one line with how many there were: requests of one caller, pods of
-// one rollout. The line stands where the first of them does. At most ten
-// thousand lines are held back at a time; beyond that a group ends early and
-// another one begins.
+// one rollout; and the verdicts of one test at one instant. The line stands
+// where the first of them does. At most ten thousand lines are held back at a
+// time; beyond that a group ends early and another one begins.
 func Group(lines iter.Seq2[Line, error]) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		g := grouping{open: map[string]*group{}}
@@ -82,13 +82,15 @@ type group struct {
 	n     int
 	last  time.Time
 	done  bool
+
+	verdicts *verdicts // of a test; nil for other records
 }
 
 // add takes a line and returns those that need not wait any more.
 func (g *grouping) add(l Line) []Line {
 	g.now = l.At
 	e := &entry{line: l}
-	if !l.Gap && l.Closed == "" && slices.Contains(restless, l.Kind) {
+	if !l.Gap && l.Closed == "" && !g.verdict(e) && slices.Contains(restless, l.Kind) {
 		g.join(e)
 	}
 	if !e.gone {
@@ -141,7 +143,12 @@ func (l *Line) also(x *Line) {
 }
 
 // over reports whether nothing can join the group any more.
-func (g *grouping) over(o *group) bool { return o.done || g.now.Sub(o.last) > groupGap }
+func (g *grouping) over(o *group) bool {
+	if o.verdicts != nil {
+		return o.done || g.now.After(o.verdicts.at)
+	}
+	return o.done || g.now.Sub(o.last) > groupGap
+}
 
 func (g *grouping) ready() []Line {
 	var out []Line
@@ -191,9 +198,10 @@ func likeness(l *Line) string {
 	return strings.Join(append(parts, words...), "\x00")
 }
 
-// several says of a group how many records it stands for.
+// several says of a group how many records it stands for. Verdicts name their
+// controls instead.
 func (l *Line) several() string {
-	if l.Count == 0 {
+	if l.Count == 0 || l.Kind == evidence.FindingState {
 		return ""
 	}
 	return strconv.Itoa(l.Count) + " times until " + l.Until.UTC().Format("15:04:05")

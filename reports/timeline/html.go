@@ -28,12 +28,12 @@ const style = `
 body{margin:0 auto;max-width:76rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page)}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem;position:sticky;top:0;background:var(--page);padding:.3rem 0;border-bottom:1px solid var(--line)}
 .sub,.note{color:var(--dim)}.demo{border:2px solid var(--judge);color:var(--judge);padding:.5rem .8rem;font-weight:600}
-.picture{overflow-x:auto;margin:1rem 0;border:1px solid var(--line);border-radius:6px;background:var(--soft)}.picture svg{display:block;width:100%;min-width:44rem;height:auto}
+.picture{overflow-x:auto;margin:1rem 0;border:1px solid var(--line);border-radius:6px;background:var(--soft)}.picture svg{display:block;width:100%;min-width:62rem;height:auto}
 fieldset{border:1px solid var(--line);border-radius:6px;display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin:0 0 1rem;padding:.5rem .8rem}
 label{white-space:nowrap}ol{list-style:none;margin:0;padding:0}
 li{display:grid;grid-template-columns:6.2rem 4.5rem 1fr;gap:0 .6rem;padding:.25rem .4rem;border-left:3px solid var(--c);margin:.15rem 0;overflow-wrap:anywhere}
 li:target{background:var(--soft);outline:1px solid var(--line)}
-time,.n{font-variant-numeric:tabular-nums;color:var(--dim)}.n{text-align:right}.n a{color:inherit}
+time,.n{font-variant-numeric:tabular-nums;color:var(--dim)}.n{text-align:right}.n a,.src a{color:inherit}.nb{white-space:nowrap}
 .src{color:var(--dim);font-size:.87em}.times{font-weight:600}
 li.blind{--c:var(--blind);background:var(--blindpage)}
 summary{cursor:pointer;list-style:none}summary::-webkit-details-marker{display:none}summary::after{content:" ⋯";color:var(--dim)}pre{white-space:pre-wrap;margin:.3rem 0;font-size:.85em;color:var(--dim)}
@@ -99,10 +99,11 @@ type page struct{ b *bufio.Writer }
 func (p *page) put(format string, args ...any) { fmt.Fprintf(p.b, format, args...) }
 
 func (p *page) head(h Head, pic *picture) {
-	title := reports.HTML(fmt.Sprintf("What happened in %s, %s (UTC)", h.Tenant, reports.Span(h.Period.From, h.Period.To)))
+	tenant, span := reports.HTML(h.Tenant.String()), reports.HTML(reports.Span(h.Period.From, h.Period.To))
+	title := fmt.Sprintf("What happened in %s, %s (UTC)", tenant, span)
 	p.put("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">\n", reports.HTML(policy()))
 	p.put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>%s</title>\n<style>%s</style>\n</head>\n<body>\n", title, style)
-	p.put("<h1>%s</h1>\n<p class=\"sub\">as known at log size %d of %s</p>\n", title, h.Size, reports.HTML(h.Origin))
+	p.put("<h1>What happened in <span class=\"nb\">%s</span>, %s (UTC)</h1>\n<p class=\"sub\">as known at log size %d of %s</p>\n", tenant, span, h.Size, reports.HTML(h.Origin))
 	if h.Demo {
 		p.put("<p class=\"demo\">%s</p>\n", reports.HTML(reports.Demonstration))
 	}

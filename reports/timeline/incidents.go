@@ -15,13 +15,17 @@ import (
 // The acts of an incident. Each stands in the timeline when it was done and
 // says the time that it speaks of.
 
-func (t *teller) incident() string { return "incident " + t.rec.Subject.Name }
+// incident names it by the begin of its id, which the commands take too.
+func (t *teller) incident() string {
+	id := []rune(t.rec.Subject.Name)
+	return "incident " + string(id[:min(len(id), 8)])
+}
 
 // when says a moment of the past in UTC.
 func when(at time.Time) string { return at.UTC().Format("2 Jan 2006 15:04 UTC") }
 
 func (t *teller) incidentDeclared(f evidence.IncidentDeclaredFacts) string {
-	s := t.incident() + " was declared"
+	s := "incident " + t.rec.Subject.Name + " was declared"
 	if f.Part {
 		s += ", part of one of the platform's"
 	}

@@ -147,26 +147,54 @@ func (p *picture) drawLane(out *page, l *lane, y int) {
 	out.put("</g>\n")
 }
 
-// axis writes at most nine times along the top.
-func (p *picture) axis(out *page, bottom int) {
-	const ticks = 8
-	whole := p.period.To.Sub(p.period.From)
-	form := "15:04"
-	switch {
-	case whole > 4*24*time.Hour:
-		form = "2 Jan"
-	case whole > 20*time.Hour:
-		form = "2 Jan 15:04"
-	case whole < 10*time.Minute:
-		form = "15:04:05"
+// steps are the distances of times along the top, each a round one.
+var steps = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	24 * time.Hour, 2 * 24 * time.Hour, 7 * 24 * time.Hour, 14 * 24 * time.Hour, 28 * 24 * time.Hour, 91 * 24 * time.Hour,
+}
+
+// mostTicks is how many times stand along the top at most.
+const mostTicks = 10
+
+// ticks are round times of the period, in UTC.
+func ticks(p evidence.Period) (at []time.Time, step time.Duration) {
+	whole := p.To.Sub(p.From)
+	for _, step = range steps {
+		if whole/step < mostTicks {
+			break
+		}
 	}
-	for i := range ticks + 1 {
-		t := p.period.From.Add(whole / ticks * time.Duration(i))
+	for whole/step >= mostTicks {
+		step *= 2
+	}
+	t := p.From.UTC().Truncate(step)
+	if t.Before(p.From) {
+		t = t.Add(step)
+	}
+	for ; !t.After(p.To); t = t.Add(step) {
+		at = append(at, t)
+	}
+	return at, step
+}
+
+// axis writes round times along the top; midnight is its day.
+func (p *picture) axis(out *page, bottom int) {
+	all, step := ticks(p.period)
+	for _, t := range all {
+		form := "15:04"
+		switch {
+		case t.Truncate(24*time.Hour).Equal(t) && step >= time.Minute:
+			form = "2 Jan"
+		case step < time.Minute:
+			form = "15:04:05"
+		}
 		x, anchor := p.x(t), "middle"
-		if i == ticks {
+		if x > picWide-picRight-24 {
 			anchor = "end"
 		}
-		out.put(`<path d="M%.1f %dV%d" stroke="var(--line)" stroke-dasharray="2 4"/><text x="%.1f" y="20" text-anchor="%s" fill="var(--dim)">%s</text>`+"\n", x, picTop-6, bottom, x, anchor, t.UTC().Format(form))
+		out.put(`<path d="M%.1f %dV%d" stroke="var(--line)" stroke-dasharray="2 4"/><text x="%.1f" y="20" text-anchor="%s" fill="var(--dim)">%s</text>`+"\n", x, picTop-6, bottom, x, anchor, t.Format(form))
 	}
 }
 

@@ -36,6 +36,7 @@ var delivered = []struct {
 	{evidence.RegistryRun, evidence.RegistryRunFacts{Type: "garbage-collection", ID: "9", Status: "success", Total: 5, Succeeded: 4}},
 	{evidence.RegistryRobot, evidence.RobotFacts{ID: "3", Name: "robot$ci", Level: "system", Grants: []evidence.RobotGrant{{}}}},
 	{evidence.RegistryAudit, evidence.RegistryAuditFacts{ID: "4", Operation: "delete", ResourceType: "artifact", Resource: "acme/web:v1", Succeeded: some(false)}},
+	{evidence.RegistryAudit, evidence.RegistryAuditFacts{ID: "5", Operation: "pull", ResourceType: "artifact", Resource: "acme/web@sha256:" + strings.Repeat("ab", 32)}},
 	{evidence.DeployRelease, evidence.ReleaseFacts{Repo: "acme/web", ID: "5", Environment: "production", SHA: sha, Status: "success", Approvals: []evidence.ReleaseApproval{{Person: 0, State: "approved"}}}},
 	{evidence.DeployProject, evidence.ProjectFacts{Name: "tenant-7", SourceRepos: []string{"a", "b"}}},
 	{evidence.AccessMember, evidence.MemberFacts{Container: "acme/web", Level: "repository", Type: "user", Role: "maintainer"}},

@@ -18,9 +18,15 @@ import (
 // how many there were. It stops at the first error of the lines.
 func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.Style) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintln(b, style.Bold(fmt.Sprintf("What happened in %s, %s (UTC), as known at log size %d of %s", head.Tenant, reports.Span(head.Period.From, head.Period.To), head.Size, head.Origin)))
+	wrapped := func(paint func(string) string, format string, args ...any) {
+		for _, l := range reports.Wrap(fmt.Sprintf(format, args...), style.Columns()) {
+			fmt.Fprintln(b, paint(l))
+		}
+	}
+	wrapped(style.Bold, "What happened in %s, %s (UTC)", head.Tenant, reports.Span(head.Period.From, head.Period.To))
+	wrapped(style.Dim, "as known at log size %d of %s", head.Size, head.Origin)
 	if head.Demo {
-		fmt.Fprintln(b, style.Bad(reports.Demonstration))
+		wrapped(style.Bad, "%s", reports.Demonstration)
 	}
 	fmt.Fprintln(b)
 	day, records, gaps := "", 0, 0
@@ -45,7 +51,7 @@ func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.St
 	if day != "" {
 		fmt.Fprintln(b)
 	}
-	fmt.Fprintf(b, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.\n", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
+	wrapped(func(s string) string { return s }, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
 	return b.Flush()
 }
 
