@@ -43,6 +43,14 @@ func (f *Filing) openBecause(number, name string) string {
 	return ""
 }
 
+// recordsOf names records in a sentence.
+func recordsOf(seqs []uint64) string {
+	if len(seqs) == 1 {
+		return "record " + numbers(seqs)
+	}
+	return "records " + strings.ReplaceAll(numbers(seqs), " ", ", ")
+}
+
 func numbers(seqs []uint64) string {
 	var out []string
 	for _, s := range seqs {
@@ -164,9 +172,9 @@ func (f *Filing) Document(program string) *reports.FormDoc {
 			row.Why = x.Why
 		}
 		if len(x.Evidence) > 0 {
-			row.From = "filled from records " + numbers(x.Evidence)
+			row.From = "filled from " + recordsOf(x.Evidence)
 		} else if len(x.Set) > 0 {
-			row.From = "set by records " + numbers(x.Set)
+			row.From = "set by " + recordsOf(x.Set)
 		}
 		g := &d.Groups[len(d.Groups)-1]
 		g.Rows = append(g.Rows, row)
