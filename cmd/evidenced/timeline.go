@@ -14,11 +14,13 @@ func (p *program) timelineCommand() *cobra.Command {
 		Short:   "What happened over a period, all sources merged, blind windows among it",
 		Long: "One line for each record in order of time; like records within minutes of each other\n" +
 			"stand in one line with their number, unless --each is given. --json writes one JSON object\n" +
-			"a line, --html one page with a picture that needs nothing beside itself.\n\n" +
+			"a line, --html one page with a picture that needs nothing beside itself, --pdf the same to\n" +
+			"print and file.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
 		Example: "  evidenced timeline --tenant tenant-7 --from \"2026-11-14 13:00\" --to \"2026-11-14 15:00\"\n" +
 			"  evidenced timeline --tenant tenant-7 --last 24h --csv > timeline.csv\n" +
-			"  evidenced timeline --tenant tenant-7 --last 7d --html > timeline.html",
+			"  evidenced timeline --tenant tenant-7 --last 7d --html > timeline.html\n" +
+			"  evidenced timeline --tenant tenant-7 --last 7d --pdf > timeline.pdf",
 		Args: cobra.NoArgs,
 	}
 	q := p.question(cmd)
@@ -31,8 +33,9 @@ func (p *program) timelineCommand() *cobra.Command {
 	f.StringVar(&r.Person, "person", "", "only what this person (a token) did")
 	f.BoolVar(&r.CSV, "csv", false, "write CSV")
 	f.BoolVar(&r.HTML, "html", false, "write a page for a browser")
+	f.BoolVar(&r.PDF, "pdf", false, "write a document of pages")
 	f.BoolVar(&r.Each, "each", false, "tell every record by itself")
-	cmd.MarkFlagsMutuallyExclusive("csv", "json", "html")
+	cmd.MarkFlagsMutuallyExclusive("csv", "json", "html", "pdf")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r.Common = *q
 		return p.call(cmd.Context(), "timeline", r, nil)

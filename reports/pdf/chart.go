@@ -202,26 +202,26 @@ func (a axis) tickTimes() (ts []time.Time, layout string) {
 	return ts, "2 Jan 2006"
 }
 
-func (p *pack) axis(a axis) {
+func (c *canvas) axis(a axis) {
 	ts, layout := a.tickTimes()
-	p.stroke(soft, 0.2)
-	p.line(a.x, p.y, a.x+a.w, p.y)
+	c.stroke(soft, 0.2)
+	c.line(a.x, c.y, a.x+a.w, c.y)
 	edge := a.x - 20
 	for _, t := range ts {
 		x := a.at(t)
-		p.stroke(soft, 0.2)
-		p.line(x, p.y, x, p.y+1.2)
+		c.stroke(soft, 0.2)
+		c.line(x, c.y, x, c.y+1.2)
 		s := t.Format(layout)
-		w := p.measure(tiny, s)
+		w := c.measure(tiny, s)
 		tx := min(max(x-w/2, a.x), right-w)
 		if tx > edge+1.5 {
-			p.put(tiny, tx, p.y+1.4, s)
+			c.put(tiny, tx, c.y+1.4, s)
 			edge = tx + w
 		}
 	}
-	p.y += 1.4 + tiny.height()
-	p.putRight(tiny, right, p.y, "UTC")
-	p.space(tiny.height() + 0.5)
+	c.y += 1.4 + tiny.height()
+	c.putRight(tiny, right, c.y, "UTC")
+	c.space(tiny.height() + 0.5)
 }
 
 // legend says what shapes and strips mean.

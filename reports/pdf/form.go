@@ -39,7 +39,7 @@ func drawForm(doc *reports.FormDoc) (data []byte, err error) {
 	for _, g := range doc.Groups {
 		f.group(g)
 	}
-	f.finish()
+	c.frame(doc.Owner, doc.Title, doc.Marks, doc.Foot)
 	var b bytes.Buffer
 	if err := c.pdf.Output(&b); err != nil {
 		return nil, err
@@ -163,32 +163,4 @@ func (f *form) row(r reports.FormRow) {
 	f.space(0.9)
 	f.stroke(rule, 0.12)
 	f.line(left, f.y, right, f.y)
-}
-
-func (f *form) finish() {
-	f.after = nil
-	total := f.pdf.PageCount()
-	for n := 1; n <= total; n++ {
-		f.turnTo(n)
-		const y = 14.0
-		w := f.put(label.in(ink), left, y, f.doc.Owner)
-		f.putClean(small, left+w+2.5, y, f.cut(small, 95-w, f.clean(small, f.doc.Title)))
-		x := right
-		for _, m := range f.doc.Marks {
-			w := f.measure(label, f.clean(label, m)) + 4
-			x -= w
-			f.box(bad, 0.35, x, y-1.2, w, 5.4)
-			f.put(label.in(bad), x+2, y-0.1, m)
-			x -= 2
-		}
-		f.stroke(rule, 0.2)
-		f.line(left, y+6, right, y+6)
-		foot := pageH - 16
-		f.line(left, foot-2, right, foot-2)
-		for i, l := range f.wrap(tiny, width-30, f.doc.Foot) {
-			f.putClean(tiny, left, foot+float64(i)*tiny.height(), l)
-		}
-		f.putRight(tiny, right, foot, fmt.Sprintf("page %d of %d", n, total))
-	}
-	f.pdf.SetPage(total)
 }

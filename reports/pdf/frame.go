@@ -90,6 +90,36 @@ func (p *pack) footer(n, total int) {
 	}
 }
 
+// frame draws header and footer of every page, when the pages are known: whose
+// it is and what, the marks, a remark and which page of how many.
+func (c *canvas) frame(owner, title string, marks []string, foot string) {
+	c.after = nil
+	total := c.pdf.PageCount()
+	for n := 1; n <= total; n++ {
+		c.turnTo(n)
+		const y = 14.0
+		w := c.put(label.in(ink), left, y, owner)
+		c.putClean(small, left+w+2.5, y, c.cut(small, 95-w, c.clean(small, title)))
+		x := right
+		for _, m := range marks {
+			w := c.measure(label, c.clean(label, m)) + 4
+			x -= w
+			c.box(bad, 0.35, x, y-1.2, w, 5.4)
+			c.put(label.in(bad), x+2, y-0.1, m)
+			x -= 2
+		}
+		c.stroke(rule, 0.2)
+		c.line(left, y+6, right, y+6)
+		low := pageH - 16
+		c.line(left, low-2, right, low-2)
+		for i, l := range c.wrap(tiny, width-30, foot) {
+			c.putClean(tiny, left, low+float64(i)*tiny.height(), l)
+		}
+		c.putRight(tiny, right, low, fmt.Sprintf("page %d of %d", n, total))
+	}
+	c.pdf.SetPage(total)
+}
+
 // section begins a section of the document on a new page, with its place in
 // contents and bookmarks.
 func (p *pack) section(title, lead string) {

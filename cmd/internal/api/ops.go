@@ -10,6 +10,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/reports"
 	"evidenced/reports/coverage"
+	"evidenced/reports/pdf"
 	"evidenced/reports/ran"
 	"evidenced/reports/timeline"
 )
@@ -112,7 +113,8 @@ type TimelineParams struct {
 	Person string   `json:"person,omitempty"`
 	CSV    bool     `json:"csv,omitempty"`
 	HTML   bool     `json:"html,omitempty"`
-	Each   bool     `json:"each,omitempty"` // every record by itself, also in text and HTML
+	PDF    bool     `json:"pdf,omitempty"`
+	Each   bool     `json:"each,omitempty"` // every record by itself, also in text, HTML and PDF
 }
 
 func tellTimeline(ctx context.Context, c *call) error {
@@ -136,7 +138,8 @@ func tellTimeline(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	lines := timeline.Build(ctx, r, period, timeline.Options{Kinds: f.kinds, Source: f.source, Link: f.link, Person: f.person})
+	opt := timeline.Options{Kinds: f.kinds, Source: f.source, Link: f.link, Person: f.person}
+	lines := timeline.Build(ctx, r, period, opt)
 	switch {
 	case p.JSON:
 		return timeline.JSON(c.begin(MediaLines), lines)
@@ -146,8 +149,15 @@ func tellTimeline(ctx context.Context, c *call) error {
 	if !p.Each {
 		lines = timeline.Group(lines)
 	}
-	if p.HTML {
+	switch {
+	case p.HTML:
 		return timeline.HTML(c.begin(MediaHTML), timeline.HeadOf(r, period), lines)
+	case p.PDF:
+		doc, err := timeline.Document(timeline.HeadOf(r, period), opt, lines, timeline.DocumentLines, "evidenced", q.now)
+		if err != nil {
+			return err
+		}
+		return pdf.Timeline(c.begin(MediaPDF), doc)
 	}
 	return timeline.Text(c.begin(MediaText), timeline.HeadOf(r, period), lines, q.style)
 }
