@@ -34,6 +34,8 @@ type PackDoc struct {
 	Controls  []ControlResult // in the order they are shown, law by law
 	Laws      []Law           // whose controls they are
 	Coverage  CoverageChart
+	Incidents []PackIncident
+	Timeline  *TimelinePart // nil: none was made
 	Registers []Register
 	Changes   []SystemChange
 	Custody   []CustodyStep
@@ -81,6 +83,7 @@ type ControlResult struct {
 	Status    evidence.Status
 	Reason    evidence.Reason
 	Findings  []evidence.Finding
+	Samples   []string      // of the findings, by their places: what was drawn of each; "" for none
 	Coverage  []CoverageRow // of the sources the control rests on
 	Limits    string        // what this cannot prove
 	Waivers   []Waiver
@@ -103,6 +106,32 @@ type Waiver struct {
 	From       time.Time
 	To         time.Time
 	Seq        uint64
+}
+
+// PackIncident is an incident of the period and its notification clocks, as
+// they stood when the pack was made.
+type PackIncident struct {
+	ID        string
+	Reference string // the entity's own; may be empty
+	Kind      string // incident, threat, ...; empty: not set
+	Declared  time.Time
+	Closed    time.Time // zero: open
+	Part      bool      // of an incident of the platform
+	Clocks    []PackClock
+	Notes     []string // what has to be said of all clocks
+}
+
+// PackClock is one clock of an incident.
+type PackClock struct {
+	Stage   string
+	Article string
+	State   string // in words
+	Bad     bool   // late, or overdue
+	Open    bool   // somebody still has to do something
+	Safe    time.Time
+	Latest  time.Time
+	Sent    time.Time
+	Receipt time.Time
 }
 
 // Register is one population as a table: the same rows as the CSV member.

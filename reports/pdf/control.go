@@ -56,9 +56,9 @@ func (p *pack) unanswered(law string, rows [][]string) {
 func (p *pack) control(c *reports.ControlResult) {
 	if c.Law != p.law {
 		p.law = c.Law
-		p.newPage()
-		p.enter(0, "", c.Law)
-	} else if !p.fitsBelow(c) {
+		p.overview(c.Law)
+	}
+	if !p.fitsBelow(c) {
 		p.newPage()
 	} else {
 		p.space(6)
@@ -85,6 +85,10 @@ func (p *pack) control(c *reports.ControlResult) {
 	}
 	for i := range c.Findings {
 		p.finding(c, &c.Findings[i])
+		if i < len(c.Samples) && c.Samples[i] != "" {
+			p.text(tiny, left, width, c.Samples[i])
+			p.space(1.5)
+		}
 	}
 	if len(c.Coverage) > 0 {
 		p.sub("How well it was seen", min(14+float64(len(c.Coverage))*9, 110))

@@ -202,7 +202,7 @@ type fact struct {
 
 // reserve keeps pages free for the contents.
 func (p *pack) contents() {
-	lines := 2*len(p.laws()) + len(p.doc.Registers) + 9
+	lines := 2*len(p.laws()) + len(p.doc.Registers) + 11
 	for _, c := range p.doc.Controls {
 		if c.AnsweredBy == "" {
 			lines++

@@ -54,6 +54,8 @@ func draw(doc *reports.PackDoc) (data []byte, err error) {
 	p.contents()
 	p.controls()
 	p.lawTexts()
+	p.incidents()
+	p.happened()
 	p.registers()
 	p.coverage()
 	p.changes()

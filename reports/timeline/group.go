@@ -20,6 +20,18 @@ var restless = []evidence.Kind{
 	evidence.RuntimeWorkload, evidence.RuntimeNode, evidence.ArtifactImage,
 }
 
+// Telling are the kinds that are told one by one: without the restless ones and
+// the bookkeeping. What happened in a long period reads best from these.
+func Telling() []evidence.Kind {
+	var kinds []evidence.Kind
+	for _, k := range (&Options{}).kinds() {
+		if !slices.Contains(restless, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
 // Limits of a group.
 const (
 	groupGap   = 10 * time.Minute // between two of its records, at most

@@ -270,6 +270,9 @@ func (b *packBuild) document(ctx context.Context, m *pack.Manifest) (*reports.Pa
 	}
 	b.describeControls(doc)
 	var err error
+	if err = b.story(ctx, doc); err != nil {
+		return nil, err
+	}
 	if doc.Registers, err = b.registers(ctx, m); err != nil {
 		return nil, err
 	}
@@ -330,6 +333,7 @@ func (b *packBuild) describeControls(doc *reports.PackDoc) {
 		var kinds []evidence.Kind
 		for _, i := range c.Findings {
 			r.Findings = append(r.Findings, b.findings[i])
+			r.Samples = append(r.Samples, sampled(b.in.Findings[i].Sample, b.findings[i].Items))
 		}
 		for _, t := range c.Control.Tests {
 			kinds = append(kinds, t.Test.Needs()...)
