@@ -12,7 +12,6 @@ import (
 	"evidenced/cmd/internal/telemetry"
 	"evidenced/evidence"
 	"evidenced/mappings"
-	"evidenced/reports/today"
 	"evidenced/store"
 )
 
@@ -325,9 +324,6 @@ func (e *Engine) keepJudged(at map[evidence.Tenant]time.Time) error {
 	}
 	return e.local.Store.Cursors().PutCursor(judgedCursor, b)
 }
-
-// Dues implements api.World. The states of the logs tell what there is so far.
-func (e *Engine) Dues() []today.Dues { return nil }
 
 // measure counts for operators.
 func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evidence.FindingFacts) {
