@@ -31,6 +31,10 @@ const (
 	ReasonSourceDown    Reason = "source-down"
 	ReasonBlind         Reason = "blind"
 	ReasonClass         Reason = "class" // seen, but of a weaker class than the test accepts
+
+	// ReasonEntity is that of not-applicable: the duty is of other sorts of
+	// entities than the tenant and the platform are, by the configuration.
+	ReasonEntity Reason = "entity"
 )
 
 // Item is one member of a population with its verdict.

@@ -28,6 +28,10 @@ type Input struct {
 	// Tenancy is what the tenant is: controls for others are left out. Nil:
 	// every control applies. Controls asked for by name always do.
 	Tenancy *Tenancy
+	// Entities are the sorts of entities that the tenant, and the platform that
+	// serves it, are. Controls that bind others are not applicable; nil: not
+	// known, so that every control is judged. Controls asked for by name are.
+	Entities []string
 	// Controls limits the assessment to these; empty: all.
 	Controls []evidence.ControlID
 
@@ -123,9 +127,16 @@ func (a *assessment) conclude(controls []*Control) ([]evidence.Finding, []Contro
 		res := ControlResult{Control: c}
 		for _, ref := range c.Tests {
 			res.Findings = append(res.Findings, len(findings))
-			findings = append(findings, a.finding(c, ref))
+			if a.in.binds(c) {
+				findings = append(findings, a.finding(c, ref))
+			} else {
+				findings = append(findings, a.unbound(c, ref))
+			}
 		}
 		res.judge(findings)
+		if !a.in.binds(c) {
+			res.Status, res.Reason, res.Why = evidence.NotApplicable, evidence.ReasonEntity, a.whyUnbound(c)
+		}
 		results = append(results, res)
 	}
 	return findings, results
@@ -271,6 +282,9 @@ type group struct {
 func (a *assessment) groups(controls []*Control) []*group {
 	var gs []*group
 	for _, c := range controls {
+		if !a.in.binds(c) {
+			continue
+		}
 		for _, ref := range c.Tests {
 			t := ref.Test
 			if a.runs[t] != nil {

@@ -133,7 +133,10 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 	round.Findings, round.Results = as.conclude(controls)
 	for _, c := range controls {
 		for _, ref := range c.Tests {
-			r := as.runs[ref.Test]
+			r := &run{} // of a control that does not bind: nothing was counted
+			if in.binds(c) {
+				r = as.runs[ref.Test]
+			}
 			round.FailedCut, round.UnknownCut = append(round.FailedCut, r.failedCut), append(round.UnknownCut, r.unknownCut)
 			round.Holes = append(round.Holes, r.holes)
 		}

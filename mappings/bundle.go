@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -99,6 +100,13 @@ func Compare(before, after *Catalog) (changed, loosen []string) {
 		}
 		if (len(young.Tiers) > 0 || len(young.Tags) > 0) && (len(old.Tiers) == 0 && len(old.Tags) == 0) {
 			weaker("control %s no longer applies to every tenant", old.ID)
+		}
+		switch lost := slices.DeleteFunc(slices.Clone(old.Entities), func(s string) bool { return slices.Contains(young.Entities, s) }); {
+		case len(young.Entities) == 0:
+		case len(old.Entities) == 0:
+			weaker("control %s no longer binds every sort of entity", old.ID)
+		case len(lost) > 0:
+			weaker("control %s no longer binds %s", old.ID, strings.Join(lost, ", "))
 		}
 	}
 	for _, young := range after.controls {

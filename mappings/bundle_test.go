@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -102,6 +103,7 @@ func TestCompare(t *testing.T) {
 		{"untested", []string{", {test: house-two, strength: partial}", ""}, []string{"control house-1 no longer has test house-two"}, []string{"control house-1 is no longer tested by house-two"}},
 		{"renamed", []string{"id: house-1\n", "id: house-9\n"}, []string{"control house-1 is gone", "control house-9 is new"}, []string{"control house-1 was dropped"}},
 		{"tier", []string{"severity: low", "severity: low\n    applies: {tiers: [premium]}"}, nil, []string{"control house-1 no longer applies to every tenant"}},
+		{"sort of entity", []string{"severity: low", "severity: low\n    applies: {entities: [cloud]}"}, nil, []string{"control house-1 no longer binds every sort of entity"}},
 	} {
 		changed, loosen := Compare(load(ownRules), load(strings.NewReplacer(tc.pairs...).Replace(ownRules)))
 		if d := cmp.Diff(tc.changed, changed); d != "" {
@@ -110,5 +112,12 @@ func TestCompare(t *testing.T) {
 		if d := cmp.Diff(tc.loosen, loosen); d != "" {
 			t.Errorf("%s: loosens (-want +got):\n%s", tc.name, d)
 		}
+	}
+	two := strings.Replace(ownRules, "severity: low", "severity: low\n    applies: {entities: [cloud, dns]}", 1)
+	if _, loosen := Compare(load(two), load(strings.Replace(two, "cloud, dns", "dns, cdn", 1))); !slices.Equal(loosen, []string{"control house-1 no longer binds cloud"}) {
+		t.Errorf("a sort of entity less: %q", loosen)
+	}
+	if _, loosen := Compare(load(two), load(ownRules)); len(loosen) > 0 {
+		t.Errorf("bound wider: %q", loosen)
 	}
 }

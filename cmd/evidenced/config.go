@@ -3,12 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/daemon"
+	"evidenced/mappings"
 	"evidenced/reports"
 )
 
@@ -40,6 +44,9 @@ func (p *program) configCheckCommand() *cobra.Command {
 			return err
 		}
 		if err := c.Try(p.clock()); err != nil {
+			return err
+		}
+		if err := checkEntityTypes(c); err != nil {
 			return err
 		}
 		return p.tellConfig(c, asJSON)
@@ -134,4 +141,18 @@ func tenantCount(n int) string {
 		return "1 tenant"
 	}
 	return strconv.Itoa(n) + " tenants"
+}
+
+// checkEntityTypes reads the catalogs of the configuration for the words that
+// say what tenants are.
+func checkEntityTypes(c *config.Config) error {
+	var own []fs.FS
+	if c.Catalogs != "" {
+		own = append(own, os.DirFS(c.Catalogs))
+	}
+	cat, err := mappings.Load(own...)
+	if err != nil {
+		return err
+	}
+	return daemon.CheckEntityTypes(c, cat)
 }

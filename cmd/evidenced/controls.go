@@ -13,6 +13,7 @@ import (
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/controls"
 	"evidenced/collectors"
+	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
 )
@@ -75,7 +76,11 @@ func (p *program) controlsExplainCommand(dir *string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		e, err := controls.Explain(cat, args[0], p.clock()(), sources)
+		sorts, err := p.sorts()
+		if err != nil {
+			return err
+		}
+		e, err := controls.Explain(cat, args[0], p.clock()(), sources, sorts)
 		if err != nil {
 			return err
 		}
@@ -108,6 +113,20 @@ func (p *program) catalog(dir string) (*mappings.Catalog, controls.Sources, erro
 	}
 	sources, err = p.sourcesByKind(c)
 	return cat, sources, err
+}
+
+// sorts are the sorts of entities that count for each configured tenant, and
+// for the platform.
+func (p *program) sorts() (controls.Sorts, error) {
+	c, err := p.maybeConfig()
+	if err != nil || c == nil {
+		return nil, err
+	}
+	out := controls.Sorts{evidence.Platform.String(): c.EntityTypesOf(evidence.Platform)}
+	for _, t := range c.Tenants {
+		out[t.Name.String()] = c.EntityTypesOf(t.Name)
+	}
+	return out, nil
 }
 
 // maybeConfig is config, but nil when nothing names one and the default is not

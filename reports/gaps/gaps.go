@@ -42,6 +42,9 @@ type Tenant struct {
 	// counted.
 	Preparing []Gap `json:"preparing,omitempty"`
 	Good      int   `json:"supported"` // controls of which nothing is open
+	// Outside are controls that do not apply to the tenant. They are not among
+	// the supported ones.
+	Outside int `json:"not_applicable"`
 }
 
 // Gap is a control with at least one finding that is not satisfied.
@@ -101,6 +104,8 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 		}
 		g, open := gapOf(cat, c, all)
 		switch {
+		case !open && !slices.ContainsFunc(all, func(s mappings.Standing) bool { return s.Status != evidence.NotApplicable }):
+			x.Outside++
 		case !open:
 			x.Good++
 		case g.Findings[0].Preparing != "":

@@ -156,8 +156,15 @@ func (r *Report) apart(p *page, style reports.Style) {
 			preparing[g.Control] = true
 		}
 	}
-	if len(preparing)+len(r.Unanswered) > 0 {
+	outside := 0
+	if len(r.Tenants) == 1 {
+		outside = r.Tenants[0].Outside
+	}
+	if len(preparing)+len(r.Unanswered)+outside > 0 {
 		p.line("")
+	}
+	if outside > 0 {
+		p.line(style.Dim(fmt.Sprintf("not counted: %s that %s not apply; evidenced assess --all says why", reports.Count(outside, "control"), verb(outside))))
 	}
 	if n := len(preparing); n > 0 {
 		p.line(style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
@@ -165,6 +172,13 @@ func (r *Report) apart(p *page, style reports.Style) {
 	if n := len(r.Unanswered); n > 0 {
 		p.line(style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
 	}
+}
+
+func verb(n int) string {
+	if n == 1 {
+		return "does"
+	}
+	return "do"
 }
 
 // longest says what is behind a group: what the first of its findings says.

@@ -156,9 +156,50 @@ func (k *checker) tenants() {
 				k.no(append(at, "tags", j), "tenant %s: tag %q: want 1 to 63 of a-z, 0-9, =, ., / and -", t.Name, tag)
 			}
 		}
+		k.entityTypes(at, "tenant "+t.Name.String(), t.EntityTypes)
+		if len(t.EntityTypes) > 0 && len(k.c.Platform.EntityTypes) == 0 {
+			k.no(append(at, "entity_types"), "tenant %s says what it is and the platform does not: set platform.entity_types too, [none] when no law binds its operator, so that no duty of its is put aside", t.Name)
+		}
 		k.owns(append(at, "owns"), "tenant "+t.Name.String(), t.Owns)
 	}
+	k.entityTypes([]any{"platform"}, "platform", k.c.Platform.EntityTypes)
 	k.owns([]any{"platform", "owns"}, "platform", k.c.Platform.Owns)
+}
+
+var entityForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// entityTypes checks the form of the words; whether a catalog knows them is
+// checked where the catalogs are.
+func (k *checker) entityTypes(at []any, who string, words []string) {
+	at = slices.Clip(append(slices.Clone(at), "entity_types"))
+	for i, w := range words {
+		switch {
+		case !entityForm.MatchString(w) || len(w) > 63:
+			k.no(append(at, i), "%s: entity type %q: want words of a-z and 0-9 with hyphens between, such as financial-entity", who, w)
+		case slices.Contains(words[:i], w):
+			k.no(append(at, i), "%s: entity type %s is there twice", who, w)
+		case w == "none" && len(words) > 1:
+			k.no(append(at, i), "%s: none stands alone: it says that no law binds it by its sort", who)
+		}
+	}
+}
+
+// EntityTypesOf returns the sorts of entities whose duties count in the
+// tenant's log: its own and those of the platform that serves it. Nil: it is
+// not said what the tenant is.
+func (c *Config) EntityTypesOf(t evidence.Tenant) []string {
+	platform := slices.Clone(c.Platform.EntityTypes)
+	if t == evidence.Platform {
+		return platform
+	}
+	for _, x := range c.Tenants {
+		if x.Name == t && len(x.EntityTypes) > 0 {
+			all := append(platform, x.EntityTypes...)
+			slices.Sort(all)
+			return slices.Compact(all)
+		}
+	}
+	return nil
 }
 
 // patternsOf returns the pattern lists of a block by key.

@@ -119,16 +119,20 @@ type Assess struct {
 
 // Tenant is one tenant and what belongs to it.
 type Tenant struct {
-	Name evidence.Tenant   `yaml:"name"`
-	Tier string            `yaml:"tier"` // basic, advanced, premium
-	Tags []string          `yaml:"tags"`
-	Keep string            `yaml:"keep"` // in place of retention.keep
-	Owns []collectors.Owns `yaml:"owns"`
+	Name evidence.Tenant `yaml:"name"`
+	Tier string          `yaml:"tier"` // basic, advanced, premium
+	Tags []string        `yaml:"tags"`
+	// EntityTypes are the sorts of entities that laws bind and the tenant is;
+	// empty: not known, and every control is judged.
+	EntityTypes []string          `yaml:"entity_types"`
+	Keep        string            `yaml:"keep"` // in place of retention.keep
+	Owns        []collectors.Owns `yaml:"owns"`
 }
 
 // Platform says what belongs to the platform itself, tenant _platform.
 type Platform struct {
-	Owns []collectors.Owns `yaml:"owns"`
+	EntityTypes []string          `yaml:"entity_types"` // what its operator is
+	Owns        []collectors.Owns `yaml:"owns"`
 }
 
 // Source is one configured source.

@@ -30,6 +30,7 @@ type effective struct {
 	Assess     effectiveAssess            `json:"assess"`
 	Tenants    map[string]effectiveTenant `json:"tenants"`
 	Platform   []map[string][]string      `json:"platform_owns"`
+	Operator   []string                   `json:"platform_entity_types,omitempty"`
 	Sources    map[string]effectiveSource `json:"sources"`
 	Bots       []string                   `json:"bots"`
 	Shared     []string                   `json:"shared_accounts"`
@@ -86,6 +87,7 @@ type effectiveAssess struct {
 type effectiveTenant struct {
 	Tier string                `json:"tier"`
 	Tags []string              `json:"tags"`
+	Are  []string              `json:"entity_types,omitempty"`
 	Keep string                `json:"keep"`
 	Owns []map[string][]string `json:"owns"`
 }
@@ -117,6 +119,7 @@ func (c *Config) Effective() []byte {
 		Assess:     effectiveAssess{c.Assess.Period.String(), c.Assess.Every.String(), c.Assess.Delay.String()},
 		Tenants:    map[string]effectiveTenant{},
 		Platform:   canonicalOwns(c.Platform.Owns),
+		Operator:   sorted(c.Platform.EntityTypes),
 		Sources:    map[string]effectiveSource{},
 		Bots:       hashedAccounts(c.Accounts.Bots),
 		Shared:     hashedAccounts(c.Accounts.Shared),
@@ -129,7 +132,7 @@ func (c *Config) Effective() []byte {
 		Alerts:          c.Alerts.effective(),
 	}
 	for _, t := range c.Tenants {
-		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), canonicalKeep(t.Keep, ""), canonicalOwns(t.Owns)}
+		e.Tenants[t.Name.String()] = effectiveTenant{t.Tier, sorted(t.Tags), sorted(t.EntityTypes), canonicalKeep(t.Keep, ""), canonicalOwns(t.Owns)}
 	}
 	for _, s := range c.Sources {
 		e.Sources[string(s.Name)] = effectiveSource{s.Type, s.Schedule, s.Paused, plain(s.Config)}

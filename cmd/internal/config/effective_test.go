@@ -149,6 +149,56 @@ var seven = func() evidence.Tenant {
 	return t
 }()
 
+// What a tenant is said to be puts the duties of others aside.
+func TestLoosensEntityTypes(t *testing.T) {
+	with := func(tenant, platform string) []byte {
+		text := strings.Replace(good, "    tier: premium\n", "    tier: premium\n    entity_types: ["+tenant+"]\n", 1)
+		return parse(t, strings.Replace(text, "platform:\n", "platform:\n  entity_types: ["+platform+"]\n", 1)).Effective()
+	}
+	for _, tc := range []struct {
+		name          string
+		before, after []byte
+		want          []string
+	}{
+		{"said for the first time", with("", "cloud"), with("financial-entity, controller", "cloud"), []string{"tenant tenant-7 is said to be controller, financial-entity: duties of other sorts of entities are not judged any more"}},
+		{"a word taken back", with("controller, financial-entity", "cloud"), with("controller", "cloud"), []string{"tenant tenant-7 is said to be no financial-entity any more: duties of that sort are not judged"}},
+		{"none any more", with("controller", "cloud"), with("none", "cloud"), []string{"tenant tenant-7 is said to be no controller any more: duties of that sort are not judged"}},
+		{"a word more", with("controller", "cloud"), with("controller, processor", "cloud"), nil},
+		{"not said any more", with("controller", "cloud"), with("", "cloud"), nil},
+		{"of none something", with("none", "cloud"), with("controller", "cloud"), nil},
+		{"the platform", with("controller", "cloud, processor"), with("controller", "processor"), []string{"the platform is said to be no cloud any more: duties of that sort are not judged"}},
+		{"the platform for the first time, to its own log alone", with("", ""), with("", "cloud"), nil},
+	} {
+		ls, err := Loosens(tc.before, tc.after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tc.want, Sentences(ls, seven)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, d)
+		}
+	}
+	ls, err := Loosens(with("", ""), with("", "cloud"))
+	if err != nil || len(Sentences(ls, evidence.Platform)) != 1 {
+		t.Errorf("the platform is told %q, %v", Sentences(ls, evidence.Platform), err)
+	}
+}
+
+// The duties of a tenant's log are its own and those of the platform; of one
+// that says nothing all are.
+func TestEntityTypesOf(t *testing.T) {
+	text := strings.Replace(good, "    tier: premium\n", "    tier: premium\n    entity_types: [financial-entity, controller]\n  - name: tenant-8\n", 1)
+	c := parse(t, strings.Replace(text, "    tags: [pci]\n    owns:\n      - namespaces: [tenant-7, tenant-7-*]\n        paths: [kv/tenant-7/]\n      - sources: [forge/acme]\n        projects: [acme/shop]\nplatform:\n", "platform:\n  entity_types: [cloud, controller]\n", 1))
+	eight, err := evidence.ParseTenant("tenant-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[evidence.Tenant][]string{seven: {"cloud", "controller", "financial-entity"}, eight: nil, evidence.Platform: {"cloud", "controller"}, evidence.Unassigned: nil} {
+		if d := cmp.Diff(want, c.EntityTypesOf(who)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", who, d)
+		}
+	}
+}
+
 func TestLoosensAnchorsRequired(t *testing.T) {
 	before := parse(t, good+"anchors_required: true\n").Effective()
 	ls, err := Loosens(before, parse(t, good).Effective())

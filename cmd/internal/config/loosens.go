@@ -230,9 +230,36 @@ func (l *loosener) tenants() {
 			l.one(name, "tenant %s was removed: what belonged to it goes to %s", name, evidence.Unassigned)
 			continue
 		}
+		l.are(name, old.Are, young.Are)
 		l.owns(name, old.Owns, young.Owns)
 	}
+	if lost := lostWords(l.old.Operator, l.young.Operator); len(lost) > 0 {
+		l.all("the platform is said to be no %s any more: duties of that sort are not judged", strings.Join(lost, ", "))
+	} else {
+		l.are(evidence.Platform.String(), l.old.Operator, l.young.Operator)
+	}
 	l.owns(evidence.Platform.String(), l.old.Platform, l.young.Platform)
+}
+
+// are compares what a tenant is said to be: saying it for the first time puts
+// the duties of others aside, taking a word back those of that sort.
+func (l *loosener) are(name string, before, after []string) {
+	lost := lostWords(before, after)
+	switch {
+	case len(before) == 0 && len(after) > 0:
+		l.one(name, "tenant %s is said to be %s: duties of other sorts of entities are not judged any more", name, strings.Join(after, ", "))
+	case len(lost) > 0:
+		l.one(name, "tenant %s is said to be no %s any more: duties of that sort are not judged", name, strings.Join(lost, ", "))
+	}
+}
+
+// lostWords are those said before and not after; nothing said loses none,
+// because then every duty is judged.
+func lostWords(before, after []string) []string {
+	if len(after) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(before), func(w string) bool { return w == "none" || slices.Contains(after, w) })
 }
 
 // owned is one pattern, of one source or ("") of all.

@@ -47,6 +47,7 @@ tests:
     freshness: 24h
     least: reconstructed
     empty: not-applicable
+    shared: true
     threshold: {failed_percent: 5}
     numbers:
       - {value: 366d, origin: law, source: House rules Art. 4(2), says: how often}
@@ -155,16 +156,18 @@ func TestText(t *testing.T) {
 	for _, tt := range []struct {
 		id, name string
 		sources  Sources
+		sorts    Sorts
 	}{
-		{"house-art-4-1", "explain", feedsOf}, {"house-art-4", "explain-ended", nil}, {"house-art-5", "explain-unanswered", nil}, {"later-annex-1", "explain-preparing", Sources{}},
+		{"house-art-4-1", "explain", feedsOf, Sorts{"tenant-7": {"cloud", "manufacturer"}, "tenant-8": {"manufacturer"}, "tenant-9": nil, "_platform": {"none"}}},
+		{"house-art-4", "explain-ended", nil, nil}, {"house-art-5", "explain-unanswered", nil, nil}, {"later-annex-1", "explain-preparing", Sources{}, nil},
 	} {
-		e, err := Explain(cat, tt.id, now, tt.sources)
+		e, err := Explain(cat, tt.id, now, tt.sources, tt.sorts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		golden(t, tt.name, e.Text, e)
 	}
-	_, err = Explain(cat, "house-art-44", now, nil)
+	_, err = Explain(cat, "house-art-44", now, nil, nil)
 	if !problem.Is(err, problem.NotFound) || !strings.Contains(fmt.Sprint(problem.Of(err).Hint), "house-art-4, house-art-4-1") {
 		t.Errorf("got %v with hint %q", err, problem.Of(err).Hint)
 	}
@@ -193,7 +196,7 @@ func TestBuiltin(t *testing.T) {
 	}
 	for _, c := range cat.Controls() {
 		for _, width := range []int{60, 100, 200} {
-			e, err := Explain(cat, string(c.ID), now, Sources{})
+			e, err := Explain(cat, string(c.ID), now, Sources{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,7 +256,7 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range cat.Controls() {
-		e, err := Explain(cat, string(c.ID), now, feedsOf)
+		e, err := Explain(cat, string(c.ID), now, feedsOf, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package controls
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type Explained struct {
 	// Feeds says for each kind its tests need which configured sources give
 	// it. Without a configuration it is left out.
 	Feeds []Feed `json:"feeds,omitempty"`
+	// NotTo are the configured tenants to which it does not apply, because it
+	// binds other sorts of entities.
+	NotTo []string `json:"not_applicable_to,omitempty"`
 }
 
 // ExplainedTest is one test of an explained control.
@@ -44,9 +48,13 @@ type Feed struct {
 	Sources []Source `json:"sources"`
 }
 
+// Sorts are the sorts of entities that count for each tenant, by its name; one
+// that does not say what it is has none. Nil: there is no configuration.
+type Sorts map[string][]string
+
 // Explain tells everything about a control, as of a moment. An id that the
 // catalog does not have is a problem of code not-found.
-func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources) (*Explained, error) {
+func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources, sorts Sorts) (*Explained, error) {
 	c, ok := cat.Control(evidence.ControlID(id))
 	if !ok {
 		return nil, problem.New(problem.NotFound, "there is no control %q", id).WithHint("%s", near(cat, id))
@@ -54,6 +62,11 @@ func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources) (*
 	e := &Explained{
 		Listed: listed(c, at), At: at.UTC(), Law: c.Act, Objective: c.Objective, CannotProve: c.CannotProve, Unverified: c.Unverified, Replaces: c.Replaces,
 		Told: []ExplainedTest{},
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(sorts)) {
+		if !c.Binds(sorts[tenant]) {
+			e.NotTo = append(e.NotTo, tenant)
+		}
 	}
 	docs := map[string]string{}
 	for _, v := range mappings.Views() {

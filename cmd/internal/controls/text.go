@@ -103,6 +103,7 @@ func (e *Explained) Text(w io.Writer, style reports.Style) error {
 	p.fact("objective", e.Objective)
 	p.fact("law", e.law())
 	p.fact("binds", e.binds())
+	p.fact("entities", e.entities())
 	p.fact("force", since(e.InForceSince, e.At))
 	if s := e.validity(); s != "" {
 		p.fact("wording", s)
@@ -151,8 +152,18 @@ func (e *Explained) binds() string {
 	if e.Role != "" {
 		s += "; here the " + e.Role
 	}
-	if len(e.Entities) > 0 {
-		s += " [" + strings.Join(e.Entities, ", ") + "]"
+	return s
+}
+
+// entities says whom it is judged for, and to whom of the configured tenants it
+// does not apply.
+func (e *Explained) entities() string {
+	if len(e.Entities) == 0 {
+		return "every sort of entity"
+	}
+	s := strings.Join(e.Entities, ", ") + "; not applicable to those who say that they are others"
+	if len(e.NotTo) > 0 {
+		s += ": here " + strings.Join(e.NotTo, ", ")
 	}
 	return s
 }
@@ -204,6 +215,9 @@ func (p *page) test(t *ExplainedTest) {
 	p.fact("  freshness", "the newest look at most "+length(t.Freshness)+" old"+p.whose(t, t.Freshness))
 	p.fact("  coverage", "at least "+string(t.Least))
 	p.fact("  if none", emptyWords[t.Empty])
+	if t.Shared {
+		p.fact("  shared", "what it is about may be the platform's alone: a tenant whose own log has none of it is not judged by it, _platform is")
+	}
 	if t.Threshold > 0 {
 		p.fact("  threshold", fmt.Sprintf("%g %% failed, beside the status (default)", t.Threshold))
 	}

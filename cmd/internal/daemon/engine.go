@@ -98,6 +98,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if e.catalog, err = mappings.Load(user...); err != nil {
 		return nil, err
 	}
+	if err := CheckEntityTypes(o.Config, e.catalog); err != nil {
+		return nil, err
+	}
 	if e.calendars, err = calendarsOf(o.Config); err != nil {
 		return nil, err
 	}

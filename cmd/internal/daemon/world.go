@@ -78,7 +78,7 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 
 // judging is Judging without a reader.
 func (e *Engine) judging(t evidence.Tenant) (mappings.Input, error) {
-	in := mappings.Input{Catalog: e.catalog}
+	in := mappings.Input{Catalog: e.catalog, Entities: e.o.Config.EntityTypesOf(t)}
 	for _, c := range e.o.Config.Tenants {
 		if c.Name == t {
 			in.Tenancy = &mappings.Tenancy{Tier: c.Tier, Tags: c.Tags}

@@ -1,0 +1,251 @@
+package gaps_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+	"evidenced/mappings"
+	"evidenced/reports"
+	"evidenced/reports/gaps"
+)
+
+// house is a catalog of two laws: one in force, one to come.
+const house = `version: 1
+acts:
+  - {id: house, name: House rules, title: Rules of the house, in_force_since: 2020-01-01, addressee: all}
+  - {id: later, name: Later rules, title: Rules to come, in_force_since: 2099-01-01, addressee: all}
+tests:
+  - &none {id: no-drift, title: Nothing drifts., says: nothing drifts, view: running, assert: 'item.longest_drift < duration("60m")', window: period, freshness: 24h, least: instants, empty: gap}
+controls: []
+`
+
+// catalog has a control for each id, with the severity and the tests named.
+func catalog(t *testing.T, controls ...string) *mappings.Catalog {
+	t.Helper()
+	text := strings.Replace(strings.Replace(house, "&none ", "", 1), "controls: []\n", "", 1) +
+		"  - {id: no-stranger, title: No stranger came in., says: nobody came, view: changes, assert: item.reviewed_by_other, window: period, freshness: 24h, least: instants, empty: gap}\ncontrols:\n"
+	for _, c := range controls {
+		w := strings.Fields(c) // id severity test,test | -answerer
+		text += "  - {id: " + w[0] + ", act: " + strings.Split(w[0], "-")[0] + ", article: Art. " + w[0][strings.LastIndex(w[0], "-")+1:] + ", title: Control " + w[0] + ", objective: Do., severity: " + w[1] + ", cannot_prove: much, "
+		if by, ok := strings.CutPrefix(w[2], "-"); ok {
+			text += "answered_by: " + by + "}\n"
+			continue
+		}
+		var tests []string
+		for id := range strings.SplitSeq(w[2], ",") {
+			tests = append(tests, "{test: "+id+", strength: direct}")
+		}
+		text += "tests: [" + strings.Join(tests, ", ") + "]}\n"
+	}
+	cat, err := mappings.LoadOnly(fstest.MapFS{"own.yaml": {Data: []byte(text)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cat
+}
+
+var now = time.Date(2026, 11, 14, 14, 0, 0, 0, time.UTC)
+
+// standing is a finding in force since so long ago.
+func standing(control, test string, status evidence.Status, ago time.Duration, more ...func(*mappings.Standing)) mappings.Standing {
+	s := mappings.Standing{FindingFacts: evidence.FindingFacts{Control: evidence.ControlID(control), Test: test, Status: status, Severity: "high", Strength: "direct"}, Seq: 7, Since: now.Add(-ago)}
+	for _, m := range more {
+		m(&s)
+	}
+	return s
+}
+
+func failed(population int, seqs ...uint64) func(*mappings.Standing) {
+	return func(s *mappings.Standing) { s.Population, s.Failed = population, seqs }
+}
+
+func preparing(s *mappings.Standing) { s.Preparing = "2099-01-01" }
+
+// Each control goes to one place, the worst of its findings speaks for it, and
+// order is severity, then age, then name.
+func TestOf(t *testing.T) {
+	cat := catalog(t, "house-art-1 low no-drift", "house-art-2 high no-drift,no-stranger", "house-art-3 high no-drift", "house-art-4 medium no-drift", "house-art-5 high no-drift", "house-art-6 high no-drift,no-stranger",
+		"house-art-7 high no-drift", "house-art-8 high -nobody", "later-art-1 high no-drift", "house-art-9 high no-drift")
+	all := []mappings.Standing{
+		standing("house-art-1", "no-drift", evidence.Gap, 9*time.Hour),
+		standing("house-art-2", "no-drift", evidence.NotObserved, 9*time.Hour), // the failure speaks, though it is younger
+		standing("house-art-2", "no-stranger", evidence.NotSatisfied, time.Hour, failed(38, 3, 4, 5, 9)),
+		standing("house-art-3", "no-drift", evidence.Stale, 2*time.Hour),
+		standing("house-art-4", "no-drift", evidence.Undetermined, time.Hour),
+		standing("house-art-5", "no-drift", evidence.Satisfied, time.Hour),
+		standing("house-art-6", "no-drift", evidence.Satisfied, time.Hour),
+		standing("house-art-6", "no-stranger", evidence.NotApplicable, time.Hour),
+		standing("house-art-7", "no-drift", evidence.NotApplicable, time.Hour),
+		standing("later-art-1", "no-drift", evidence.NotSatisfied, time.Hour, failed(1, 9), preparing),
+		standing("house-gone", "no-drift", evidence.NotSatisfied, time.Hour), // no longer in the catalog
+		// house-art-9 was never judged
+	}
+	for _, tc := range []struct {
+		name                     string
+		f                        gaps.Filter
+		needs, untold, preparing string
+		good, outside            int
+	}{
+		{"all", gaps.Filter{}, "house-art-3 house-art-2 house-art-1", "house-art-4", "later-art-1", 2, 1},
+		{"by law's id", gaps.Filter{Law: "later"}, "", "", "later-art-1", 0, 0},
+		{"by law's name", gaps.Filter{Law: "house RULES"}, "house-art-3 house-art-2 house-art-1", "house-art-4", "", 2, 1},
+		{"high", gaps.Filter{Severity: "high"}, "house-art-3 house-art-2", "", "later-art-1", 2, 1},
+		{"medium and worse", gaps.Filter{Severity: "medium"}, "house-art-3 house-art-2", "house-art-4", "later-art-1", 2, 1},
+		{"low and worse", gaps.Filter{Severity: "low"}, "house-art-3 house-art-2 house-art-1", "house-art-4", "later-art-1", 2, 1},
+	} {
+		var x gaps.Tenant
+		x.Of(cat, tc.f, all)
+		for what, list := range map[string]struct {
+			got  []gaps.Gap
+			want string
+		}{"needs": {x.Needs, tc.needs}, "untold": {x.Untold, tc.untold}, "preparing": {x.Preparing, tc.preparing}} {
+			var ids []string
+			for _, g := range list.got {
+				ids = append(ids, string(g.Control))
+			}
+			if got := strings.Join(ids, " "); got != list.want {
+				t.Errorf("%s, %s: got %q, want %q", tc.name, what, got, list.want)
+			}
+		}
+		if x.Good != tc.good || x.Outside != tc.outside {
+			t.Errorf("%s: %d supported and %d not applicable, want %d and %d", tc.name, x.Good, x.Outside, tc.good, tc.outside)
+		}
+	}
+	var x gaps.Tenant
+	x.Of(cat, gaps.Filter{}, all)
+	g := x.Needs[1]
+	want := gaps.Gap{Control: "house-art-2", Law: "House rules", Article: "House rules Art. 2", Title: "Control house-art-2", Severity: "high", Status: evidence.NotSatisfied,
+		Since: now.Add(-time.Hour), Why: "4 of 38 items (records 3..5, 9): No stranger came in", Findings: []mappings.Standing{all[2], all[1]}}
+	if d := cmp.Diff(want, g); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// Why says in a few words what is wrong, for every status.
+func TestWhy(t *testing.T) {
+	cat := catalog(t, "house-art-1 low no-drift")
+	at := time.Date(2026, 11, 2, 14, 0, 0, 5e8, time.UTC)
+	for _, tc := range []struct {
+		s    mappings.Standing
+		want string
+	}{
+		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(1, 9)), "1 of 1 item (record 9): Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(2000, 9), func(s *mappings.Standing) { s.FailedCut = 999 }), "1000 of 2,000 items (record 9): Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.Undetermined, 0, func(s *mappings.Standing) { s.Population, s.Unknown = 3, []uint64{4, 6} }), "2 of 3 items undecided (records 4, 6): Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.Gap, 0), "nothing found: Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.Stale, 0, func(s *mappings.Standing) { s.Newest = at }), "not looked at since 2026-11-02T14:00:00Z: Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.NotObserved, 0), "Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.NotObserved, 0, func(s *mappings.Standing) { s.Uncovered = []evidence.Unseen{{Source: "argocd/prod", Cause: "503"}} }), "argocd/prod: 503 (Nothing drifts)"},
+		{standing("house-art-1", "no-drift", evidence.NotObserved, 0, func(s *mappings.Standing) {
+			s.Uncovered = []evidence.Unseen{{Kind: evidence.DeployState, Cause: "nobody looked"}}
+		}), "deploy.state: nobody looked (Nothing drifts)"},
+		{standing("house-art-1", "a-test-that-went", evidence.Gap, 0), "nothing found: a-test-that-went"},
+	} {
+		if got := gaps.Why(cat, tc.s); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.s.Status, got, tc.want)
+		}
+	}
+}
+
+// What no collector can answer is told apart: controls without tests, and those
+// all of whose tests need what nothing collects.
+func TestUnanswered(t *testing.T) {
+	cat := catalog(t, "house-art-1 low no-drift", "house-art-2 low no-drift,no-stranger", "house-art-3 high -doorman", "later-art-1 low no-stranger")
+	none := func(evidence.Kind) bool { return false }
+	every := func(evidence.Kind) bool { return true }
+	changes := func(k evidence.Kind) bool { return strings.HasPrefix(string(k), "change.") }
+	for name, tc := range map[string]struct {
+		f           gaps.Filter
+		collectable func(evidence.Kind) bool
+		want        string
+	}{
+		"everything is collected":    {gaps.Filter{}, every, "house-art-3 by doorman"},
+		"changes alone":              {gaps.Filter{}, changes, "house-art-1 by a source of deploy.state, house-art-3 by doorman"},
+		"nothing, of severity high":  {gaps.Filter{Severity: "high"}, none, "house-art-3 by doorman"},
+		"everything, of a later law": {gaps.Filter{Law: "later"}, every, ""},
+	} {
+		var got []string
+		for _, u := range gaps.UnansweredBy(cat, tc.f, tc.collectable) {
+			got = append(got, string(u.Control)+" by "+u.AnsweredBy)
+		}
+		if s := strings.Join(got, ", "); s != tc.want {
+			t.Errorf("%s: got %q, want %q", name, s, tc.want)
+		}
+	}
+}
+
+// report is one of several tenants with something in every part.
+func report(t *testing.T) *gaps.Report {
+	t.Helper()
+	cat := catalog(t, "house-art-1 low no-drift", "house-art-2 high no-drift,no-stranger", "house-art-3 medium no-drift", "house-art-4 medium no-drift", "house-art-5 high -doorman", "later-art-1 high no-drift", "house-art-6 high no-drift")
+	r := &gaps.Report{At: now, Unanswered: gaps.UnansweredBy(cat, gaps.Filter{}, func(evidence.Kind) bool { return true })}
+	for name, all := range map[string][]mappings.Standing{
+		"tenant-7": {
+			standing("house-art-1", "no-drift", evidence.Gap, 12*24*time.Hour),
+			standing("house-art-2", "no-stranger", evidence.NotSatisfied, 3*time.Hour, failed(38, 3, 4, 5, 9, 20, 31)),
+			standing("house-art-3", "no-drift", evidence.NotObserved, time.Hour, func(s *mappings.Standing) {
+				s.Reason, s.Uncovered = evidence.ReasonSourceDown, []evidence.Unseen{{Source: "argocd/prod", Cause: "503 from \x1b[31mserver"}}
+			}),
+			standing("house-art-4", "no-drift", evidence.Undetermined, time.Hour),
+			standing("house-art-6", "no-drift", evidence.NotApplicable, time.Hour),
+			standing("later-art-1", "no-drift", evidence.NotSatisfied, time.Hour, failed(1, 9), preparing),
+		},
+		"tenant-8": {standing("house-art-1", "no-drift", evidence.Satisfied, time.Hour)},
+		"tenant-9": nil,
+	} {
+		tenant, err := evidence.ParseTenant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := gaps.Tenant{Tenant: tenant, Origin: "acme/" + name, Size: 41902, Judged: now.Add(-time.Minute)}
+		if name == "tenant-9" {
+			x.Judged = time.Time{}
+		}
+		x.Of(cat, gaps.Filter{}, all)
+		r.Tenants = append(r.Tenants, x)
+	}
+	for i := range r.Tenants { // maps have no order
+		for k := range i {
+			if r.Tenants[i].Tenant.String() < r.Tenants[k].Tenant.String() {
+				r.Tenants[i], r.Tenants[k] = r.Tenants[k], r.Tenants[i]
+			}
+		}
+	}
+	return r
+}
+
+// How the answer reads, of one tenant, of several and of a law.
+func TestText(t *testing.T) {
+	one, several, law := report(t), report(t), report(t)
+	one.Tenants = one.Tenants[:1]
+	one.Demo = true
+	law.Tenants, law.Law, law.Level = law.Tenants[1:2], "house", "high"
+	for name, r := range map[string]*gaps.Report{"one.txt": one, "several.txt": several, "law.txt": law} {
+		var b bytes.Buffer
+		if err := r.Text(&b, reports.Style{Width: 100}); err != nil {
+			t.Fatal(err)
+		}
+		evidencetest.Golden(t, name, b.Bytes())
+		if strings.ContainsRune(b.String(), 0x1b) {
+			t.Errorf("%s: an escape sequence reached the terminal", name)
+		}
+		for l := range strings.SplitSeq(b.String(), "\n") {
+			if n := len([]rune(l)); n > 100 && !strings.HasPrefix(l, "DEMONSTRATION") {
+				t.Errorf("%s: a line of %d: %s", name, n, l)
+			}
+		}
+	}
+	doc, err := json.MarshalIndent(one, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidencetest.Golden(t, "one.json", append(doc, '\n'))
+}
