@@ -27,11 +27,8 @@ func (v *values) from(it *notice.Item) (set, evidence []uint64) {
 // paths are the fields of the record that the value is made of. Where one of
 // several is enough, it is the one that was taken.
 func (v *values) paths(it *notice.Item) []string {
-	if v.stage == deadline.DORAThreat {
-		return it.Fields
-	}
 	f := &v.inc.Fields
-	switch it.Number {
+	switch v.annexI(it) {
 	case "1.3":
 		if f.Reporter.LEI != "" {
 			return []string{"reporter.lei"}
@@ -48,13 +45,22 @@ func (v *values) paths(it *notice.Item) []string {
 	return it.Fields
 }
 
+// annexI is the number of the field in Annex I: of a threat's template, that of
+// the field that stands on the same; empty where there is none.
+func (v *values) annexI(it *notice.Item) string {
+	if v.stage != deadline.DORAThreat {
+		return it.Number
+	}
+	return map[string]string{"2": "1.3", "6": "1.7", "7": "1.8", "8": "1.9", "9": "1.10", "10": "1.11", "11": "1.12", "12": "2.2"}[it.Number]
+}
+
 // byActs are the records of acts of their own kind, which set no field:
 // awareness, classification, contacts, and the receipt that gave a code.
 func (v *values) byActs(it *notice.Item) []uint64 {
-	if v.stage == deadline.DORAThreat || it.Acts == nil {
+	if it.Acts == nil {
 		return nil
 	}
-	switch it.Number {
+	switch v.annexI(it) {
 	case "2.2":
 		if m, ok := v.inc.AwareSince("dora"); ok {
 			return []uint64{m.Seq}

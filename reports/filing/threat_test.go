@@ -71,6 +71,13 @@ func TestThreat(t *testing.T) {
 			t.Errorf("%s %s (-want +got):\n%s", x.Number, x.Name, d)
 		}
 	}
+	// What each field stands on: fields of the record, and acts of their own.
+	inc := w.load()
+	for n, want := range map[string]uint64{"1": inc.Set["reporter.name"], "2": inc.Set["reporter.code"], "6": inc.Contacts["primary"].Seq, "11": inc.Contacts["secondary"].Seq, "12": inc.Aware["dora"][0].Seq, "13": inc.Set["threat.description"]} {
+		if got := f.Field(n).Set; !slices.Equal(got, []uint64{want}) {
+			t.Errorf("%s stands on the records %v, want %d", n, got, want)
+		}
+	}
 	if len(f.Open) > 0 || len(f.Checks) > 0 {
 		t.Errorf("everything is filled and right; open %+v, checks %+v", f.Open, f.Checks)
 	}
