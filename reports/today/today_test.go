@@ -1,0 +1,83 @@
+package today_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
+	"evidenced/mappings"
+	"evidenced/reports"
+	"evidenced/reports/today"
+)
+
+var now = evidencetest.Start.Add(60 * 24 * time.Hour)
+
+// input is a tenant whose certificates end at some time.
+func input(t *testing.T) today.Input {
+	t.Helper()
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat, err := mappings.LoadOnly(fstest.MapFS{"own.yaml": {Data: []byte("version: 1\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := evidencetest.NewLog(tenant)
+	for name, in := range map[string]time.Duration{"over.example": -time.Hour, "soon.example": 72 * time.Hour, "edge.example": today.Horizon, "far.example": today.Horizon + time.Second} {
+		l.Add(evidence.CertState, evidence.OpSet, now.Add(-48*time.Hour), evidence.CertFacts{Endpoint: name + ":443", SNI: name, NotAfter: now.Add(in)})
+	}
+	renewing := evidence.CertDeclaredFacts{Namespace: "web", Name: "renewing", NotAfter: now.Add(24 * time.Hour), RenewalAt: now.Add(time.Hour)}
+	l.Add(evidence.CertDeclared, evidence.OpSet, now.Add(-48*time.Hour), renewing)
+	renewing.Name, renewing.RenewalAt = "late", now.Add(-time.Hour)
+	l.Add(evidence.CertDeclared, evidence.OpSet, now.Add(-48*time.Hour), renewing)
+	return today.Input{Reader: l, Catalog: cat, Now: now, Since: now.Add(-24 * time.Hour)}
+}
+
+// What falls due stands in order of time, what is over first and marked, and
+// nothing beyond the horizon; others may add to it.
+func TestDues(t *testing.T) {
+	asked := time.Time{}
+	more := func(_ context.Context, in *today.Input, until time.Time) ([]today.Due, error) {
+		asked = until
+		return []today.Due{{At: in.Now, What: "incident", Says: "something is owed now"}, {At: in.Now.Add(-time.Minute), What: "incident", Says: "something is late"}}, nil
+	}
+	r, err := today.Build(t.Context(), input(t), more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !asked.Equal(now.Add(today.Horizon)) {
+		t.Errorf("asked until %s, want %s", asked, now.Add(today.Horizon))
+	}
+	var got []string
+	for _, d := range r.Due {
+		got = append(got, fmt.Sprintf("%t %s %s", d.Over, d.What, d.Says))
+	}
+	want := []string{
+		"true certificate the certificate that over.example shows ends", "true incident something is late", "false incident something is owed now",
+		"false certificate the certificate web/late ends, its renewal is overdue", "false certificate the certificate that soon.example shows ends", "false certificate the certificate that edge.example shows ends",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var b bytes.Buffer
+	if err := r.Text(&b, reports.Style{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"tenant-7: 0 new and 0 healed since", "0 blind now, 6 due until", "OVERDUE", "not judged yet"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	torn := errors.New("torn")
+	if _, err := today.Build(t.Context(), input(t), func(context.Context, *today.Input, time.Time) ([]today.Due, error) { return nil, torn }); !errors.Is(err, torn) {
+		t.Errorf("a source of dues that fails: %v", err)
+	}
+}
