@@ -67,9 +67,9 @@ func (a *acting) clocks(ctx context.Context) error {
 	}
 	p := &page{w: a.begin(MediaText)}
 	if r.Simulated() {
-		p.line(reports.Demonstration)
+		p.para("", reports.Demonstration, a.q.style)
 	}
-	p.line(a.clockHead(inc, clocks))
+	p.para("", a.clockHead(inc, clocks), a.q.style)
 	a.clockTable(p, inc, clocks)
 	a.clockRules(p, clocks)
 	for _, n := range notes {
@@ -126,13 +126,22 @@ func (a *acting) zoneOf(inc *incident.Incident) *time.Location {
 
 // end says a latest instant in the authority's zone; the end of a day is that
 // day's.
-func (a *acting) end(inc *incident.Incident, d deadline.Due) string {
+func (a *acting) end(inc *incident.Incident, d deadline.Due) string { return a.endAs(inc, d, wideDate) }
+
+func (a *acting) endAs(inc *incident.Incident, d deadline.Due, date string) string {
 	z := a.zoneOf(inc)
 	if d.EndOfDay {
-		return d.Latest.In(z).Add(-time.Nanosecond).Format("Mon 2 Jan 2006") + " 24:00"
+		return d.Latest.In(z).Add(-time.Nanosecond).Format(date) + " 24:00"
 	}
-	return d.Latest.In(z).Format("Mon 2 Jan 2006 15:04")
+	return d.Latest.In(z).Format(date + " 15:04")
 }
+
+// Forms of a day in the table of clocks: in full, and for narrow terminals.
+const (
+	wideDate   = "Mon 2 Jan 2006"
+	narrowDate = "2 Jan"
+	wideTable  = 100 // columns, from which on dates stand in full
+)
 
 func left(d time.Duration) string {
 	switch h := int(d / time.Hour); {
@@ -151,13 +160,17 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 		return
 	}
 	z := a.zoneOf(inc)
+	date, safeTitle := wideDate, "SAFE ("+z.String()+")"
+	if a.q.style.Columns() < wideTable {
+		date, safeTitle = narrowDate, "SAFE"
+	}
 	t := reports.Table{Columns: []reports.Column{{Title: "STAGE", Keep: true}, {Title: "STATE", Keep: true},
-		{Title: "SAFE (" + z.String() + ")", Keep: true}, {Title: "LATEST", Keep: true}, {Title: "LEFT", Keep: true}, {Title: "SENT", Keep: true}}}
+		{Title: safeTitle, Keep: true}, {Title: "LATEST", Keep: true}, {Title: "LEFT", Keep: true}, {Title: "SENT", Keep: true}}}
 	for i := range clocks {
 		k := &clocks[i]
 		safe, latest, rest, sent := "", "", "", ""
 		if !k.Due.Safe.IsZero() {
-			safe, latest = k.Due.Safe.In(z).Format("Mon 2 Jan 2006 15:04"), a.end(inc, k.Due)
+			safe, latest = k.Due.Safe.In(z).Format(date+" 15:04"), a.endAs(inc, k.Due, date)
 			if k.Sent.IsZero() && k.IsOpen() {
 				rest = left(k.Due.Safe.Sub(a.q.now))
 			}
@@ -165,7 +178,7 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 			safe = "at once"
 		}
 		if !k.Sent.IsZero() {
-			sent = k.Sent.In(z).Format("Mon 2 Jan 2006 15:04")
+			sent = k.Sent.In(z).Format(date + " 15:04")
 		}
 		state := word(k.State)
 		if k.Late && k.State == deadline.NoReceipt {
@@ -175,6 +188,9 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 		t.PaintedRow(paint, string(k.Stage), state, safe, latest, rest, sent)
 	}
 	p.err = t.Write(p.w, a.q.style)
+	if date == narrowDate {
+		p.line("Times in the table are those of " + z.String() + ".")
+	}
 }
 
 // clockRules names the rules of each limit.

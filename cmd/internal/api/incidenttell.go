@@ -17,9 +17,9 @@ import (
 func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 	p := &page{w: a.begin(MediaText)}
 	if v.Demo {
-		p.line(reports.Demonstration)
+		p.para("", reports.Demonstration, a.q.style)
 	}
-	p.line(a.clockHead(inc, v.Clocks))
+	p.para("", a.clockHead(inc, v.Clocks), a.q.style)
 	state := "open"
 	if !v.Closed.IsZero() {
 		state = "closed " + cli.SayTime(v.Closed, a.q.zone)
@@ -28,7 +28,7 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 	if v.Part {
 		what = ", part of a platform incident"
 	}
-	p.line(fmt.Sprintf("Incident %s of %s%s: declared %s, %s, as known at log size %d.", v.ID, v.Tenant, what, cli.SayTime(v.Declared, a.q.zone), state, v.Size))
+	p.para("", fmt.Sprintf("Incident %s of %s%s: declared %s, %s, as known at log size %d.", v.ID, v.Tenant, what, cli.SayTime(v.Declared, a.q.zone), state, v.Size), a.q.style)
 	if s := inc.Fields.Narrative.Summary; s != "" {
 		p.para("", s, a.q.style)
 	}
@@ -97,7 +97,7 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 			continue
 		}
 		m := ms[len(ms)-1]
-		p.line(fmt.Sprintf("AWARE      %s: %s, recorded %s  (record %d)", law, cli.SayTime(m.At, a.q.zone), cli.SayTime(m.Acted, a.q.zone), m.Record))
+		p.para("AWARE      ", fmt.Sprintf("%s: %s, recorded %s  (record %d)", law, cli.SayTime(m.At, a.q.zone), cli.SayTime(m.Acted, a.q.zone), m.Record), a.q.style)
 		for _, c := range m.Candidates {
 			p.para("           ", fmt.Sprintf("earlier candidate %s, %s (record %d); reason given: %s", cli.SayTime(c.At, a.q.zone), c.What, c.Seq, m.Reason), a.q.style)
 		}

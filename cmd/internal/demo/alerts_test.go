@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/cmd/internal/alert"
 	"evidenced/cmd/internal/alert/alerttest"
 	"evidenced/cmd/internal/config"
@@ -182,8 +184,8 @@ func checkDemoAlerts(t *testing.T, p *demo.Platform, s *demo.Summary) {
 	e, tell = open()
 	defer e.Close()
 	judge(e, tell)
-	if again := b.causes(true); len(again) < len(firing) {
-		t.Errorf("after a restart %d alerts are told, before it %d", len(again), len(firing))
+	if d := cmp.Diff(firing, b.causes(true)); d != "" {
+		t.Errorf("what is told after a restart is not what was told before (-before +after):\n%s", d)
 	}
 
 	// The restore is tried again, and comes back whole.

@@ -3,6 +3,7 @@
 package demo_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/zlib"
 	"encoding/csv"
@@ -18,6 +19,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
 
 	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/config"
@@ -193,6 +195,7 @@ func (d *desk) checkReport(id, stage string) {
 		}
 		d.checkReadsBack(id, f)
 		checkCSVForm(t, d.export("tenant-7", id, stage, "csv"), want)
+		checkWorkbook(t, d.export("tenant-7", id, stage, "xlsx"), want)
 		checkPublishedForm(t, d.export("tenant-7", id, stage, "dora-json"), f)
 		checkPDFForm(t, d.export("tenant-7", id, stage, "pdf"), want)
 	})
@@ -224,6 +227,25 @@ func checkCSVForm(t *testing.T, b []byte, want map[string]demoField) {
 	for _, row := range rows[1:] {
 		if w := want[row[0]]; row[3] != reports.CSV(w.value) || row[4] != "" {
 			t.Errorf("CSV %s: got %q, open %q; want %q", row[0], row[3], row[4], w.value)
+		}
+	}
+}
+
+func checkWorkbook(t *testing.T, b []byte, want map[string]demoField) {
+	t.Helper()
+	book, err := excelize.OpenReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	rows, err := book.GetRows("Fields", excelize.Options{RawCellValue: true})
+	if err != nil || len(rows) != 77 {
+		t.Fatalf("workbook: %d rows, %v; want a header and 76", len(rows), err)
+	}
+	for _, row := range rows[1:] {
+		row = append(row, "", "", "", "", "") // what is empty at the end is left out
+		if w := want[row[0]]; row[3] != w.value || row[4] != "" {
+			t.Errorf("workbook %s: got %q, open %q; want %q", row[0], row[3], row[4], w.value)
 		}
 	}
 }
@@ -350,7 +372,7 @@ func (d *desk) checkNobodyElse(s *demo.Summary) {
 	}
 	for _, tenant := range []string{"tenant-7", "tenant-8"} {
 		for _, stage := range []string{"dora.initial", "dora.intermediate", "dora.final", "gdpr.authority"} {
-			for _, form := range []string{"text", "json", "csv", "pdf", "dora-json"} {
+			for _, form := range []string{"text", "json", "csv", "xlsx", "pdf", "dora-json"} {
 				if form == "dora-json" && stage == "gdpr.authority" {
 					continue // there is no such form
 				}
@@ -388,28 +410,41 @@ func (p packed) holds(name string) bool {
 	return false
 }
 
-// unpacked inflates every stream of a PDF; other files are as they are.
+// unpacked inflates every stream of a PDF and every part of a workbook; other
+// files are as they are.
 func unpacked(t *testing.T, b []byte) packed {
 	t.Helper()
 	all := packed{b}
-	if !bytes.HasPrefix(b, []byte("%PDF")) {
-		return all
-	}
-	all = append(all, []byte(pdfText(t, b)))
-	for rest := b; ; {
-		i := bytes.Index(rest, []byte("stream\n"))
-		if i < 0 {
-			return all
-		}
-		rest = rest[i+len("stream\n"):]
-		z, err := zlib.NewReader(bytes.NewReader(rest))
+	switch {
+	case bytes.HasPrefix(b, []byte("PK")):
+		z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
-			continue // the end of a stream, or one that is not packed
+			t.Fatal(err)
 		}
-		plain, err := io.ReadAll(io.LimitReader(z, 32<<20))
-		if err != nil {
-			t.Errorf("a stream of the file cannot be inflated: %v", err)
+		for _, f := range z.File {
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, read(t, r))
 		}
-		all = append(all, plain)
+	case bytes.HasPrefix(b, []byte("%PDF")):
+		all = append(all, []byte(pdfText(t, b)))
+		_, rest, more := bytes.Cut(b, []byte("stream\n"))
+		for ; more; _, rest, more = bytes.Cut(rest, []byte("stream\n")) {
+			if z, err := zlib.NewReader(bytes.NewReader(rest)); err == nil { // else the end of a stream, or one that is not packed
+				all = append(all, read(t, z))
+			}
+		}
 	}
+	return all
+}
+
+func read(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	b, err := io.ReadAll(io.LimitReader(r, 32<<20))
+	if err != nil {
+		t.Errorf("a part of a file cannot be read: %v", err)
+	}
+	return b
 }
