@@ -1,6 +1,7 @@
 package github
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,26 @@ func (p *people) account(role evidence.Role, u *gh.User, proof evidence.Proof) i
 			Login: forge.Short(forge.Clean(u.GetLogin())), Display: forge.Short(forge.Clean(u.GetName())),
 			Bot: u.GetType() == "Bot",
 		},
+	})
+}
+
+// also adds accounts that the bytes of a record name beside those that its facts
+// do, so that erasing one of them reaches the bytes; false when a draft holds no
+// more people.
+func (p *people) also(users ...*gh.User) bool {
+	whole := true
+	for _, u := range users {
+		if u.GetType() != "Organization" && named(u) && !p.has(u) {
+			whole = p.account(evidence.RoleSubject, u, evidence.ProofAuthenticated) >= 0 && whole
+		}
+	}
+	return whole
+}
+
+// has reports whether an account is among the people, in whatever role.
+func (p *people) has(u *gh.User) bool {
+	return slices.ContainsFunc(p.List, func(o evidence.Person) bool {
+		return o.Realm == "github:"+p.c.authority && o.NativeID == strconv.FormatInt(u.GetID(), 10)
 	})
 }
 

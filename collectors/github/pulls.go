@@ -306,6 +306,9 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	}
 	who.Trailed(forge.RoleMentioned, pr.GetBody())
 	f.CommitsCut = pr.GetCommits() > len(f.Commits)
+	whole := who.also(slices.Concat(pr.Assignees, pr.RequestedReviewers, []*gh.User{
+		pr.Assignee, pr.GetHead().GetUser(), pr.GetBase().GetUser(), pr.GetHead().GetRepo().GetOwner(), pr.GetMilestone().GetCreator(), pr.GetAutoMerge().GetEnabledBy(),
+	})...)
 	mask := who.Mask()
 	f.Files, f.FilesCut = files(q.fl.files, pr.GetChangedFiles(), mask)
 
@@ -320,6 +323,10 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	d.Scope = r.scopeOf(r.name, q.fl.files, q.fl.whole, mask)
 	d.Text = forge.Text(pr.GetTitle(), pr.GetBody())
 	d.Raw = q.page.body
+	if !whole {
+		// A record has as many people as it may: the bytes go without the others.
+		d.Raw, d.Removed = forge.Without(agent, d.Raw, "assignee", "assignees", "requested_reviewers", "milestone", "auto_merge", "head", "base")
+	}
 	d.ActorScope = r.actor(mergeActor(pr), d.OccurredAt)
 	return d
 }

@@ -149,6 +149,36 @@ func TestCoAuthors(t *testing.T) {
 	}
 }
 
+// TestWhomBytesName: the bytes of a request name people beside those who wrote,
+// reviewed and merged it. They are among its people, or not in its bytes.
+func TestWhomBytesName(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	user := func(id int, login, kind string) string {
+		return fmt.Sprintf(`{"login":%q,"id":%d,"type":%q}`, login, id, kind)
+	}
+	for _, reviewers := range []int{1, 100} {
+		var asked []string
+		for i := range reviewers {
+			asked = append(asked, user(500+i, fmt.Sprintf("asked-%d", i), "User"))
+		}
+		rec := lookAt(t, standIn(t, wild(map[string]string{"pulls/1": fmt.Sprintf(`{"number":1,"state":"open","updated_at":%q,"head":{"sha":%q,"user":%s,"repo":{"owner":%s}},"base":{"ref":"main","user":%s},
+			"user":%s,"assignee":%s,"assignees":[%[7]s],"requested_reviewers":[%s],"milestone":{"creator":%s},"auto_merge":{"enabled_by":%s},"changed_files":1}`,
+			yesterday, sha, user(11, "fork-owner", "User"), user(11, "fork-owner", "User"), user(12, "acme", "Organization"),
+			user(2, "a", "User"), user(13, "assigned", "User"), strings.Join(asked, ","), user(14, "planner", "User"), user(2, "a", "User"))}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		d := rec.Of(evidence.ChangeMerge)[0]
+		for _, who := range []struct{ login, id string }{{"fork-owner", "11"}, {"assigned", "13"}, {"planner", "14"}, {"asked-0", "500"}, {"asked-99", "599"}} {
+			if strings.Contains(string(d.Raw), who.login) && !slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == who.id }) {
+				t.Errorf("%d asked: the bytes name %s, the people do not", reviewers, who.login)
+			}
+		}
+		if slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == "12" }) || (reviewers == 1) != (len(d.Removed) == 0) {
+			t.Errorf("%d asked: people %v, removed %v", reviewers, d.People, d.Removed)
+		}
+	}
+}
+
 // TestClassicBypass: classic protection too may name who merges without a
 // request being approved, and a ruleset of an enterprise cannot be read.
 func TestClassicBypass(t *testing.T) {
