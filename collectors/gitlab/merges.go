@@ -377,7 +377,11 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	// Whom else the request's own bytes name. Where a record has as many people
 	// as it may, the bytes go without: erasing a person must reach them.
 	whole := true
-	for _, u := range slices.Concat(mr.Assignees, mr.Reviewers, []*gl.BasicUser{mr.Assignee, mr.ClosedBy, q.merger, mr.MergedBy}) {
+	others := []*gl.BasicUser{mr.Assignee, mr.ClosedBy, q.merger, mr.MergedBy}
+	if mr.HeadPipeline != nil {
+		others = append(others, mr.HeadPipeline.User)
+	}
+	for _, u := range slices.Concat(mr.Assignees, mr.Reviewers, others) {
 		if named(u) && !who.has(u.ID) {
 			whole = who.user(evidence.RoleSubject, u) >= 0 && whole
 		}
@@ -405,7 +409,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	d.Text = forge.Text(mr.Title, mr.Description)
 	d.Raw = q.page.body
 	if !whole {
-		d.Raw, d.Removed = without(d.Raw, []string{"assignee", "assignees", "reviewers", "closed_by", "merge_user", "merged_by"})
+		d.Raw, d.Removed = without(d.Raw, []string{"assignee", "assignees", "reviewers", "closed_by", "merge_user", "merged_by", "head_pipeline"})
 	}
 
 	var rds []evidence.Draft

@@ -94,7 +94,7 @@ func TestCoAuthors(t *testing.T) {
 	commit := commitOf(sha1)
 	commit["message"] = "m\n\nCo-authored-by: Mira <mira@example.org>\n"
 	f.set("projects/5/repository/commits", []obj{commit})
-	f.request(obj{"state": "opened", "sha": sha1, "author": account(22, "j", "J"), "description": "x\nSuggested-by: Jonas <jonas@example.org>"}, nil, obj{"approved_by": []obj{}})
+	f.request(obj{"state": "opened", "sha": sha1, "author": account(22, "j", "J"), "head_pipeline": obj{"id": 6, "sha": sha1, "user": account(24, "runner", "R")}, "description": "x\nSuggested-by: Jonas <jonas@example.org>"}, nil, obj{"approved_by": []obj{}})
 	f.set("projects/5/merge_requests/1/commits", []obj{commit})
 	rec := f.must(nil)
 	complete(t, rec)
@@ -109,7 +109,7 @@ func TestCoAuthors(t *testing.T) {
 	if !slices.Equal(makers, []string{"a@b.example", "mira@example.org"}) {
 		t.Errorf("made by %v", makers)
 	}
-	if want := []string{"author 22", "committer a@b.example", "committer mira@example.org", "mentioned jonas@example.org", "author a@b.example", "author mira@example.org"}; !slices.Equal(all, want) {
+	if want := []string{"author 22", "committer a@b.example", "committer mira@example.org", "mentioned jonas@example.org", "subject 24", "author a@b.example", "author mira@example.org"}; !slices.Equal(all, want) {
 		t.Errorf("people %q", all)
 	}
 }
