@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +231,31 @@ func TestLimits(t *testing.T) {
 			if s.Person >= len(d.People) || (s.Kind == "User") != (s.Person >= 0) {
 				t.Fatalf("%s: subject %+v of %d people", resource, s, len(d.People))
 			}
+		}
+	}
+}
+
+// The bytes of a binding name nobody who is not among its people: erasing them
+// could not reach the bytes.
+func TestManyHolders(t *testing.T) {
+	for _, n := range []int{evidence.MaxPeople, evidence.MaxPeople + 1} {
+		var subjects []string
+		for i := range n {
+			subjects = append(subjects, fmt.Sprintf(`{"kind":"User","name":"holder-%d@example.test"}`, i))
+		}
+		raw := `{"kind":"ClusterRoleBinding","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"name":"r","uid":"u"},"roleRef":{"kind":"ClusterRole","name":"r"},"subjects":[` + strings.Join(subjects, ",") + `]}`
+		d, err := draftOf(t, testConfig(), "clusterrolebindings", []byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			name := fmt.Sprintf("holder-%d@example.test", i)
+			if strings.Contains(string(d.Raw), name) && !slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == name }) {
+				t.Errorf("of %d holders the bytes name %s, the people do not", n, name)
+			}
+		}
+		if kept := len(d.Raw) > 0; kept != (n == evidence.MaxPeople) || kept == (len(d.Removed) > 0) {
+			t.Errorf("of %d holders %d bytes are kept, removed %v", n, len(d.Raw), d.Removed)
 		}
 	}
 }

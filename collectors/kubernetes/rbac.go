@@ -75,7 +75,7 @@ func (m maker) rbacDraft(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 		}
 		ls.add(l.Ref(rbacGroup, f.RoleKind, ns, f.RoleName))
 	}
-	people := r.subjects(&f, &ls, l)
+	people, all := r.subjects(&f, &ls, l)
 	// A role of many long names may still be too large; what is left out counts.
 	d, err := l.Draft(evidence.AccessRBAC, o, &f)
 	for err == nil && len(d.Content) > evidence.MaxContent && len(f.Rules)+len(f.Subjects) > 0 {
@@ -85,6 +85,11 @@ func (m maker) rbacDraft(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 		d, err = l.Draft(evidence.AccessRBAC, o, &f)
 	}
 	d.Links, d.People = ls, people
+	if !all {
+		// The bytes name more people than a record can have: erasing one of the
+		// others would not reach them.
+		d.Raw, d.Removed = nil, []string{agent, ""}
+	}
 	if o.Namespace == "" {
 		d.Scope = l.Everywhere()
 	}
@@ -92,9 +97,9 @@ func (m maker) rbacDraft(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 }
 
 // subjects fills the holders of a binding: users become people, who stand
-// nowhere else.
-func (r *rbacObject) subjects(f *evidence.RBACFacts, ls *links, l *kube.Look) []evidence.Person {
-	var people []evidence.Person
+// nowhere else. all is false when there are more of them than a draft holds.
+func (r *rbacObject) subjects(f *evidence.RBACFacts, ls *links, l *kube.Look) (people []evidence.Person, all bool) {
+	all = true
 	for _, x := range r.Subjects {
 		s := evidence.RBACSubject{Kind: x.Kind, Namespace: x.Namespace, Name: x.Name, Person: -1}
 		if x.Kind == "User" {
@@ -106,6 +111,7 @@ func (r *rbacObject) subjects(f *evidence.RBACFacts, ls *links, l *kube.Look) []
 		}
 		if len(f.Subjects) >= maxSubjects || s.Kind == "User" && len(people) >= evidence.MaxPeople {
 			f.SubjectsCut++
+			all = all && s.Kind != "User"
 			continue
 		}
 		switch s.Kind {
@@ -117,5 +123,5 @@ func (r *rbacObject) subjects(f *evidence.RBACFacts, ls *links, l *kube.Look) []
 		}
 		f.Subjects = append(f.Subjects, s)
 	}
-	return people
+	return people, all
 }
