@@ -76,6 +76,11 @@ type Options struct {
 	// and after how long (0: unknown); for sources that say so in their own
 	// way. 429, and 503 with Retry-After, need no help. May be nil.
 	Throttle func(resp *http.Response, body []byte) (wait time.Duration, throttled bool)
+	// Tells looks at an answer with a status from 500 on and says whether its
+	// body tells the caller more than a failure. It is tried again all the
+	// same; after the last attempt the caller gets it in place of an error,
+	// unless it names a time to come back. May be nil.
+	Tells func(resp *http.Response, body []byte) bool
 	// CacheBytes bounds the bodies kept for conditional requests. Default
 	// 16 MiB; below 0 none.
 	CacheBytes int64

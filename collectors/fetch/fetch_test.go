@@ -391,6 +391,39 @@ func TestThrottleHook(t *testing.T) {
 	}
 }
 
+// TestTellsHook: a failure whose body tells more comes back whole, after the same
+// attempts as any other.
+func TestTellsHook(t *testing.T) {
+	for path, want := range map[string]int{"/more": 500, "/none": 0, "/later": 0} {
+		tries := 0
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			tries++
+			if r.URL.Path == "/later" {
+				w.Header().Set("Retry-After", "1")
+			}
+			w.WriteHeader(500)
+			io.WriteString(w, r.URL.Path)
+		})
+		c, _ := client(t, url, func(o *fetch.Options) {
+			o.Tells = func(r *http.Response, body []byte) bool { return r.StatusCode == 500 && string(body) != "/none" }
+		})
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		resp, err := c.HTTP().Do(req)
+		got := 0
+		if err == nil {
+			got = resp.StatusCode
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if string(body) != path {
+				t.Errorf("%s: body %q", path, body)
+			}
+		}
+		if got != want || tries != 4 {
+			t.Errorf("%s: status %d after %d attempts, %v", path, got, tries, err)
+		}
+	}
+}
+
 func TestPages(t *testing.T) {
 	p := fetch.NewPages(3)
 	for _, k := range []string{"1", "2"} {

@@ -82,6 +82,7 @@ func port(u *url.URL) string {
 type verdict struct {
 	resp      *http.Response // non-nil: the caller's
 	err       error          // what to say if this was the last attempt
+	telling   *http.Response // non-nil: the caller's if this was the last attempt
 	retry     bool
 	throttled bool
 	asked     bool          // the source named the wait
@@ -123,6 +124,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			wait = v.wait
 		}
 		if !v.retry || attempt >= t.o.Retries || wait > t.o.MaxWait || !rewindable(req) {
+			if v.telling != nil {
+				return v.telling, nil
+			}
 			return nil, t.last(req.URL, v, wait)
 		}
 		t.o.Log.LogAttrs(req.Context(), slog.LevelDebug, "request is tried again",
@@ -294,11 +298,15 @@ func (t *transport) judge(req *http.Request, resp *http.Response, body []byte) v
 	case s == http.StatusTooManyRequests:
 		return verdict{retry: true, throttled: true, asked: asked, wait: wait, status: s}
 	case s >= 500 && s != http.StatusNotImplemented:
-		return verdict{
+		v := verdict{
 			retry: idempotent(req.Method) || s == http.StatusServiceUnavailable,
 			asked: asked, wait: wait, status: s,
 			err: StatusProblem(req.Method, req.URL, s),
 		}
+		if t.o.Tells != nil && !asked && t.o.Tells(resp, body) {
+			v.telling = resp
+		}
+		return v
 	}
 	return verdict{resp: resp, status: s}
 }

@@ -65,6 +65,14 @@ func meaningOf(status int, message string) meaning {
 	return unclear
 }
 
+// tells is for the answers that are a failure by their status alone.
+func tells(resp *http.Response, body []byte) bool {
+	var m struct {
+		Message string `json:"message"`
+	}
+	return json.Unmarshal(body, &m) == nil && meaningOf(resp.StatusCode, m.Message) != unclear
+}
+
 // means reports whether GitHub meant that by an error.
 func means(err error, m meaning) bool {
 	var e *refusal

@@ -132,7 +132,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	o.BaseURL, o.CAFile, o.Clock, o.Log = cfg.URL, cfg.CAFile, env.Clock, env.Log
 	o.Header = fetch.Bearer(fetch.TokenFile(cfg.TokenFile))
 	o.UserAgent = "evidenced-" + agent
-	o.Throttle = throttle
+	o.Throttle, o.Tells = throttle, tells
 	o.CacheBytes = cacheBytes
 	f, err := fetch.New(o)
 	if err != nil {

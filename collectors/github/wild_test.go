@@ -251,9 +251,14 @@ func TestDismissedUnseen(t *testing.T) {
 // TestTooMuchChanged: a commit or request that GitHub cannot tell file by file
 // does not keep the rest from being read, and reaches every owner of a path.
 func TestTooMuchChanged(t *testing.T) {
+	for _, status := range []string{"422 ", "500 "} {
+		tooMuchChanged(t, status+`{"message":"Server Error: Sorry, this diff is taking too long to generate.","errors":[{"resource":"PullRequest","field":"diff","code":"not_available"}]}`)
+	}
+}
+
+func tooMuchChanged(t *testing.T, sorry string) {
 	clock := now
 	sha := fmt.Sprintf("%040x", 1)
-	sorry := `422 {"message":"Server Error: Sorry, this diff is taking too long to generate.","errors":[{"resource":"PullRequest","field":"diff","code":"not_available"}]}`
 	rec := lookAt(t, standIn(t, wild(map[string]string{
 		"commits/" + sha: strings.ReplaceAll(sorry, "PullRequest", "Commit"), "pulls/1/files": sorry,
 	}), 1, &clock, nil), clock, nil)
