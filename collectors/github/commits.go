@@ -276,19 +276,28 @@ func (r *repoLook) rewritten(name string, st *forge.BranchState, head string) (g
 			return false, false, false, err
 		}
 		return true, true, false, r.emit(r.rewriteDraft(name, st, p, f))
+	case means(err, tooMuch):
+		_, descends, err := r.beyond(st.Head, head)
+		if err != nil || descends {
+			return false, false, false, err
+		}
+		if p, err = r.get(r.ctx, r.path+"/commits/"+head); err != nil {
+			return false, false, false, err
+		}
 	case err != nil:
 		return false, false, false, err
-	}
-	var c comparison
-	if err := decode(p, &c); err != nil {
-		return false, false, false, err
-	}
-	switch c.Status {
-	case "ahead", "identical":
-		return false, false, false, nil
-	case "behind", "diverged":
 	default:
-		return false, false, false, odd(p, "a comparison without a status")
+		var c comparison
+		if err := decode(p, &c); err != nil {
+			return false, false, false, err
+		}
+		switch c.Status {
+		case "ahead", "identical":
+			return false, false, false, nil
+		case "behind", "diverged":
+		default:
+			return false, false, false, odd(p, "a comparison without a status")
+		}
 	}
 	if f.Lost, f.LostCut, err = r.lost(head, st.Head); err != nil {
 		return false, false, false, err
@@ -339,6 +348,14 @@ func (r *repoLook) lost(head, old string) (shas []string, cut int, err error) {
 		}
 		return true, nil
 	})
+	if means(err, tooMuch) {
+		var list []node
+		list, _, err = r.beyond(head, old)
+		shas, total = nil, 0
+		for _, l := range list {
+			shas = append(shas, l.sha)
+		}
+	}
 	slices.Reverse(shas)
 	total = max(total, len(shas))
 	shas = shas[:min(len(shas), maxLost)]
@@ -371,11 +388,33 @@ func (r *repoLook) walk(branch string, st *forge.BranchState) error {
 		}
 		return recent, r.progress()
 	})
+	if w.Base != "" && means(err, tooMuch) {
+		err = r.walkLists(branch, st)
+	}
 	if err != nil {
 		return err
 	}
 	st.Head, st.Walk = w.Head, nil
 	return r.progress()
+}
+
+// walkLists commits what st.Walk would find by comparing.
+func (r *repoLook) walkLists(branch string, st *forge.BranchState) error {
+	list, _, err := r.beyond(st.Walk.Base, st.Walk.Head)
+	if err != nil {
+		return err
+	}
+	for i, l := range list {
+		if _, err := r.commits(branch, st, l.page, []json.RawMessage{l.raw}, false); err != nil {
+			return err
+		}
+		if i%100 == 99 {
+			if err := r.progress(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // commitItems reads a page of a list or of a comparison, oldest first.
