@@ -167,7 +167,7 @@ var clocksView = &view{
 	View: View{
 		Name: "clocks",
 		Doc: "Clocks of sources against our own: one item for each source that had a run in the period. " +
-			"Runs are recorded in the log of the platform alone; in another log one item stands for them.",
+			"Runs are recorded in the log of the platform alone.",
 		Kinds: []evidence.Kind{evidence.CollectionRun},
 		Fields: []Field{
 			{Name: "name", Type: "string", Doc: "configured name of the source"},
@@ -224,14 +224,6 @@ func buildClocks(ctx context.Context, s *scene, yield func(*item) error) error {
 			it.why["largest_offset"] = "its clock was off by " + c.largest.String()
 		}
 		its = append(its, it)
-	}
-	if len(its) == 0 && s.reader.Tenant() != evidence.Platform {
-		it := &item{
-			seqs: []uint64{0}, kind: evidence.CollectionRun, at: s.period.From, label: "runs of sources",
-			fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
-		}
-		it.set("source", string(evidence.SelfSource)).set("happened", s.period.From).set("name", "").set("runs", 0).set("measured", 1)
-		its = append(its, it.unseen("largest_offset", "runs are recorded in the log of the platform, see the findings of "+evidence.Platform.String()))
 	}
 	return yieldSorted(its, yield)
 }
