@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +74,24 @@ func tellDemo(o demoOptions, s *demo.Summary) {
 	id := s.Incidents[s.Tenant.String()]
 	fmt.Fprintf(o.Stdout, "  %s incident show %s -c %s --tenant %s\n", self, id, quote(s.Config), s.Tenant)
 	fmt.Fprintf(o.Stdout, "  %s incident export %s -c %s --tenant %s --stage dora.intermediate\n\n", self, id, quote(s.Config), s.Tenant)
+	tellPlanted(o.Stdout)
+	fmt.Fprintf(o.Stdout, "  %s gaps -c %s\n\n", self, quote(s.Config))
 	fmt.Fprintf(o.Stdout, "Check the evidence pack as its auditor would, without us:\n")
 	fmt.Fprintf(o.Stdout, "  %s %s --trust %s\n", verify, quote(s.Pack), quote(s.Trust))
+}
+
+// tellPlanted lists what is wrong in the made-up world: all that gaps finds.
+func tellPlanted(w io.Writer) {
+	plants := demo.Planted()
+	slices.SortStableFunc(plants, func(a, b demo.Plant) int { return a.Since.Compare(b.Since) })
+	fmt.Fprintf(w, "These %d problems were planted. Does it find each of them, and nothing else?\n", len(plants))
+	for _, p := range plants {
+		since := "before"
+		if !p.Since.IsZero() {
+			since = p.Since.Format("2 Jan 15:04")
+		}
+		fmt.Fprintf(w, "  %-12s  %s\n", since, p.Says)
+	}
 }
 
 // callNames returns how the two programs are called from here: as built, or by

@@ -14,6 +14,7 @@ const (
 	Force    Verb = "force"          // one commit on main replaces a branch: Branch, Title, Edits
 	Open     Verb = "open"           // a pull request: Pull, Branch, Title, Body
 	Review   Verb = "review"         // Pull, State (APPROVED, COMMENTED, CHANGES_REQUESTED), Body
+	Verify   Verb = "verify"         // a pipeline tests the head of a pull request: Pull, State, Took
 	Merge    Verb = "merge"          // Pull; the branch goes away
 	Close    Verb = "close"          // Pull, without merging
 	Protect  Verb = "protect"        // Protect: switches of the guard on main
@@ -42,7 +43,7 @@ const (
 
 func (v Verb) known() bool {
 	switch v {
-	case Push, Force, Open, Review, Merge, Close, Protect, Sync, SyncDone, Drift, Health, Vault, Policy,
+	case Push, Force, Open, Review, Verify, Merge, Close, Protect, Sync, SyncDone, Drift, Health, Vault, Policy,
 		Rotate, Pack, Copy, Truncate, Off, On, Renew, Build, Ship, Backup, Restore, Bind, Unbind, Cluster, Fault:
 		return true
 	}
@@ -103,7 +104,7 @@ func finish(w *World) {
 	for i := range w.Acts {
 		a := &w.Acts[i]
 		a.At = a.At.UTC()
-		if a.Do == Build && a.State == "" {
+		if (a.Do == Build || a.Do == Verify) && a.State == "" {
 			a.State = "success"
 		}
 		if (a.Do == Backup || a.Do == Restore) && a.State == "" {

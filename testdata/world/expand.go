@@ -39,14 +39,14 @@ func expand(w *World) []Act {
 // past is what stood before the history begins: the repository's first
 // commits and one sync of everything.
 func (o *office) past() {
-	at := o.w.Start.AddDate(0, 0, -9).Add(8 * time.Hour)
+	at := o.w.Begun().Add(8 * time.Hour)
 	all := []Edit{
 		{File: "README.md", Content: "# platform-config\n\nWhat runs for each tenant. Changes go through a pull request.\n"},
 		{File: "CODEOWNERS", Content: "* @" + o.w.Owner + "/platform\n"},
 		{File: basePath, Content: basePolicy(1)},
 	}
 	o.add(Act{At: at, Do: Push, By: "kaethe", Branch: "main", Title: "Begin with the shared rules", Edits: all})
-	for i, t := range o.w.Tenants {
+	for i, t := range o.w.Everybody() {
 		var edits []Edit
 		for j, a := range o.w.Apps {
 			o.add(Act{At: at.Add(time.Duration(i*3+j+5) * 10 * time.Second), Do: Build, By: "kaethe", Branch: "main",
@@ -57,7 +57,7 @@ func (o *office) past() {
 			Title: t.Name + ": on board", Edits: edits})
 	}
 	at = at.AddDate(0, 0, 1)
-	for i, t := range o.w.Tenants {
+	for i, t := range o.w.Everybody() {
 		for j, a := range o.w.Apps {
 			o.add(Act{At: at.Add(time.Duration(i*7+j) * time.Minute), Do: Sync, By: "kaethe", Tenant: t.Name, App: a.Name})
 		}
@@ -191,13 +191,19 @@ func (o *office) pull(at time.Time, c change) {
 	o.add(Act{At: at, Do: Push, By: c.author, Branch: branch, Title: c.title, Edits: c.edits})
 	at = at.Add(o.minutes(1, 6))
 	o.add(Act{At: at, Do: Open, By: c.author, Pull: id, Branch: branch, Title: c.title})
+	tested := Act{At: at.Add(testsAfter), Do: Verify, By: c.author, Pull: id, Took: testsTake}
+	if id == o.w.RedPull {
+		tested.State = "failure"
+	}
+	o.add(tested)
 	reviewer := o.person(c.tenant, c.author)
 	at = at.Add(o.minutes(4, 45))
 	if c.author != "bump-bot" && o.rnd.IntN(6) == 0 {
 		o.add(Act{At: at, Do: Review, By: reviewer.Key, Pull: id, State: "CHANGES_REQUESTED", Body: "Please say why."})
 		at = at.Add(o.minutes(5, 20))
 		o.add(Act{At: at, Do: Push, By: c.author, Branch: branch, Title: "Say why",
-			Edits: []Edit{{File: "notes/" + id + ".md", Content: c.title + "\n"}}})
+			Edits: []Edit{o.reason(id, c)}})
+		o.add(Act{At: at.Add(testsAfter), Do: Verify, By: c.author, Pull: id, Took: testsTake})
 		at = at.Add(o.minutes(2, 15))
 	}
 	if o.rnd.IntN(25) == 0 {
@@ -219,6 +225,22 @@ func (o *office) pull(at time.Time, c change) {
 	o.add(Act{At: at, Do: Merge, By: merger, Pull: id})
 	o.deploy(at, merger, c.touched)
 }
+
+// reason is the edit that says why: a note beside what is changed, or a comment
+// in what all share.
+func (o *office) reason(id string, c change) Edit {
+	if c.tenant == "base" {
+		return Edit{File: basePath, Content: basePolicy(o.fleet+1) + "# Nothing may leave that has no need to.\n"}
+	}
+	return Edit{File: "tenants/" + c.tenant + "/notes/" + id + ".md", Content: c.title + "\n"}
+}
+
+// A request's tests begin when it is opened, and are over before anybody can
+// have read it.
+const (
+	testsAfter = 15 * time.Second
+	testsTake  = 80 * time.Second
+)
 
 // source is the change of an application's own source that makes a version.
 func source(tenant, app, version string) Edit {

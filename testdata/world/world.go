@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -41,11 +42,13 @@ type World struct {
 	ChartURL   string            `yaml:"chart_url"`
 	Registry   string            `yaml:"registry"`
 	Tenants    []Tenant          `yaml:"tenants"`
+	Own        Tenant            `yaml:"own"`  // what the platform runs for itself
 	Apps       []App             `yaml:"apps"` // every tenant runs each of them
 	Multi      MultiSource       `yaml:"multi_source"`
 	Endpoints  []Endpoint        `yaml:"endpoints"`
 	Policies   map[string]string `yaml:"policies"` // name to HCL text, besides those of the tenants
 	Machines   []Machine         `yaml:"machines"`
+	RedPull    string            `yaml:"red_pull"` // everyday request that goes in although its tests failed
 	People     []Person          `yaml:"-"`
 	Acts       []Act             `yaml:"-"`
 	automation map[string]bool
@@ -58,6 +61,7 @@ type Person struct {
 	Login   string   `yaml:"login"` // at the forge
 	ID      int64    `yaml:"id"`    // at the forge
 	Admin   bool     `yaml:"admin"`
+	Rights  []string `yaml:"rights"` // policies of the secret store beyond those of their tenants and office
 	Bot     bool     `yaml:"bot"`
 	Flow    bool     `yaml:"flow"` // the forge's own committer of merges
 	Tenants []string `yaml:"tenants"`
@@ -72,8 +76,9 @@ func (p Person) Human() bool { return !p.Bot && !p.Flow }
 
 // Machine logs in to the secret store by approle.
 type Machine struct {
-	Key      string   `yaml:"key"`
-	Policies []string `yaml:"policies"`
+	Key      string        `yaml:"key"`
+	Policies []string      `yaml:"policies"`
+	IDLife   time.Duration `yaml:"id_life"` // of the secret id it logs in with; zero: without an end
 }
 
 // Tenant is one of the eight.
@@ -125,12 +130,13 @@ func Load() (*World, error) {
 	}
 	w.People = people.People
 	w.automation = map[string]bool{}
-	for _, t := range w.Tenants {
+	for _, t := range w.Everybody() {
 		w.automation[t.Name] = t.Automated
 	}
 	w.Acts = append(story.Acts, expand(w)...)
 	w.Acts = append(w.Acts, traffic(w)...)
 	w.Acts = append(w.Acts, nights(w)...)
+	w.Acts = append(w.Acts, own(w)...)
 	finish(w)
 	if err := w.check(); err != nil {
 		return nil, err
@@ -150,6 +156,14 @@ func load(name string, into any) error {
 	}
 	return nil
 }
+
+// Begun is when the platform was set up: longer before the history than any
+// finding looks back at its begin.
+func (w *World) Begun() time.Time { return w.Start.AddDate(0, 0, -35) }
+
+// Everybody returns the tenants and, last, the platform itself, which runs the
+// same applications.
+func (w *World) Everybody() []Tenant { return append(slices.Clone(w.Tenants), w.Own) }
 
 // Person returns the person of a key.
 func (w *World) Person(key string) (Person, bool) {
@@ -200,7 +214,7 @@ func (w *World) check() error {
 				return bad("unknown person " + a.By)
 			}
 		}
-		if (a.Do == Review || a.Do == Merge || a.Do == Close) && !pulls[a.Pull] {
+		if (a.Do == Review || a.Do == Verify || a.Do == Merge || a.Do == Close) && !pulls[a.Pull] {
 			return bad("unknown pull " + a.Pull)
 		}
 		if a.Do == Renew && !hosts[a.Host] {

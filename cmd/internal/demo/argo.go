@@ -73,8 +73,8 @@ type argoOp struct {
 
 func newArgo(w *world.World, g *gitRepo) *argo {
 	a := &argo{w: w, git: g, by: map[string]*argoApp{}, rv: 4000}
-	created := w.Start.AddDate(0, 0, -9).Add(6 * time.Hour)
-	for _, t := range w.Tenants {
+	created := w.Begun().Add(6 * time.Hour)
+	for _, t := range w.Everybody() {
 		for i, app := range w.Apps {
 			key := t.Name + "/" + app.Name
 			h := fnv.New32a()

@@ -97,14 +97,14 @@ func (p *Platform) argoGet(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, json.RawMessage(body))
 }
 
-// argoProjects answers with one project for each tenant: what may be deployed
+// argoProjects answers with one project for each tenant and for the platform: what may be deployed
 // where, and when. Weekend nights are closed to machines.
 func (p *Platform) argoProjects(w http.ResponseWriter, _ *http.Request) {
 	var items []any
-	for _, t := range p.world.Tenants {
+	for _, t := range p.world.Everybody() {
 		items = append(items, map[string]any{
 			"metadata": map[string]any{"name": t.Name, "namespace": argoNamespace, "uid": uuid("argo/project/" + t.Name), "resourceVersion": "3900", "generation": 1,
-				"creationTimestamp": stamp(p.world.Start.AddDate(0, 0, -9).Add(6 * time.Hour))},
+				"creationTimestamp": stamp(p.world.Begun().Add(6 * time.Hour))},
 			"spec": map[string]any{
 				"sourceRepos":  []string{p.world.RepoURL, p.world.ChartURL},
 				"destinations": []any{map[string]string{"server": clusterServer, "namespace": t.Name}},

@@ -19,8 +19,8 @@ func TestArgoCDCollector(t *testing.T) {
 	p := start(t)
 	l := look(t, p, argocd.Spec())
 	l.must("2026-10-17T06:00:00Z")
-	if n := len(l.rec.Of(evidence.DeployState)); n != 24 {
-		t.Errorf("%d applications at the first look, want 24", n)
+	if n := len(l.rec.Of(evidence.DeployState)); n != 27 {
+		t.Errorf("%d applications at the first look, want 27", n)
 	}
 	worker := func(f evidence.DeployFacts) bool { return f.App == "argocd/tenant-2-worker" }
 	if err := l.to("2026-11-03T10:05:00Z"); err == nil {

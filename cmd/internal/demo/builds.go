@@ -7,8 +7,8 @@ import (
 	"evidenced/testdata/world"
 )
 
-// builds are the forge's workflow runs, which build images and push them into
-// the registry.
+// builds are the forge's workflow runs: they build images and push them into
+// the registry, and test what a pull request declares.
 type builds struct {
 	w        *world.World
 	git      *gitRepo
@@ -16,10 +16,12 @@ type builds struct {
 	runs     []*buildRun
 }
 
-// buildRun is one run of the workflow "image".
+// buildRun is one run of a workflow: of "image", or of "verify" when it is for a
+// pull request.
 type buildRun struct {
 	id         int64
 	number     int
+	pull       *pull
 	branch     string
 	sha        string
 	by         world.Person
@@ -45,7 +47,7 @@ func (b *builds) build(a world.Act) error {
 		return fmt.Errorf("build of %s: branch %s is not there", a.App, a.Branch)
 	}
 	by, _ := b.w.Person(a.By)
-	n := len(b.runs) + 1
+	n := b.next(false)
 	run := &buildRun{id: 61000000 + int64(n), number: n, branch: a.Branch, sha: br.head.sha, by: by, tenant: a.Tenant, app: a.App, version: a.Version,
 		conclusion: a.State, started: a.At, ended: a.At.Add(buildTime)}
 	b.runs = append(b.runs, run)
@@ -53,8 +55,39 @@ func (b *builds) build(a world.Act) error {
 		return nil
 	}
 	b.registry.push(pushedImage{tenant: a.Tenant, app: a.App, version: a.Version, at: run.ended, robot: "robot$" + a.Tenant + "+ci",
-		revision: run.sha, source: b.w.RepoURL, signed: true})
+		revision: run.sha, source: b.w.RepoURL})
 	return nil
+}
+
+// next is the number of the next run of a workflow.
+func (b *builds) next(forPull bool) int {
+	n := 1
+	for _, r := range b.runs {
+		if (r.pull != nil) == forPull {
+			n++
+		}
+	}
+	return n
+}
+
+// verify runs the tests on the head of a pull request.
+func (b *builds) verify(a world.Act, p *pull) error {
+	if p == nil || !p.closed.IsZero() {
+		return fmt.Errorf("tests of %s: not open", a.Pull)
+	}
+	by, _ := b.w.Person(a.By)
+	n := b.next(true)
+	b.runs = append(b.runs, &buildRun{id: 62000000 + int64(n), number: n, pull: p, branch: p.branch, sha: p.head.sha, by: by,
+		conclusion: a.State, started: a.At, ended: a.At.Add(a.Took)})
+	return nil
+}
+
+// workflow is the name of the run's workflow, and what its jobs are.
+func (r *buildRun) workflow() (name string, jobs []string) {
+	if r.pull != nil {
+		return "verify", []string{"render"}
+	}
+	return "image", []string{"test", "build", "push"}
 }
 
 // ship is somebody pushing an image by hand: no run, no labels, no signature.

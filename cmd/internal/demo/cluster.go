@@ -84,6 +84,7 @@ var served = []resource{
 
 const (
 	tenantLabel = "platform.example/tenant"
+	fullRights  = "tenant-6" // whose team may do everything in its namespace
 	nodeCount   = 5
 )
 
@@ -96,17 +97,17 @@ func newCluster(w *world.World, g *gitRepo, e *endpoints, dir string) (*cluster,
 	if err := c.audit.begin(); err != nil {
 		return nil, err
 	}
-	at := w.Start.AddDate(0, 0, -9).Add(5 * time.Hour)
+	at := w.Begun().Add(5 * time.Hour)
 	c.nodes(at)
 	for _, name := range platformNamespaces {
 		c.namespace(name, nil, at)
 	}
 	c.roles(at)
-	for _, t := range w.Tenants {
+	for _, t := range w.Everybody() {
 		c.tenant(t, at.Add(time.Minute))
 	}
 	c.put("backupstoragelocations.velero.io", "velero", "default", at, kobject{
-		"spec":   kobject{"provider": "aws", "default": true, "accessMode": "ReadWrite", "objectStorage": kobject{"bucket": "platform-backups", "prefix": "prod"}, "config": kobject{"region": "eu-central-2"}},
+		"spec":   kobject{"provider": "aws", "default": true, "accessMode": "ReadWrite", "objectStorage": kobject{"bucket": "platform-backups", "prefix": "prod"}, "config": kobject{"region": "eu-north-1"}},
 		"status": kobject{"phase": "Available", "lastValidationTime": stamp(at)}})
 	c.put("clusterissuers.cert-manager.io", "", "platform", at, kobject{
 		"spec": kobject{"ca": kobject{"secretName": "issuing-ca"}}, "status": kobject{"conditions": []any{ready("True", "KeyPairVerified", at)}}})
@@ -197,7 +198,9 @@ func (c *cluster) roles(at time.Time) {
 		return kobject{"apiGroups": split(groups), "resources": split(resources), "verbs": split(verbs)}
 	}
 	for name, rules := range map[string][]any{
-		"cluster-admin":   {rule("*", "*", "*")},
+		"cluster-admin": {rule("*", "*", "*")},
+		"platform-operator": {rule(",apps,batch", "pods,deployments,replicasets,statefulsets,daemonsets,jobs", "get,list,watch,patch,delete"),
+			rule("", "nodes,namespaces", "get,list,watch,patch")},
 		"view":            {rule(",apps,batch", "pods,deployments,replicasets,jobs,configmaps", "get,list,watch")},
 		"debug":           {rule("", "pods,pods/log", "get,list,watch"), rule("", "pods/exec", "create"), rule("", "secrets", "get")},
 		"secret-operator": {rule("", "secrets", "get,list,watch,create,update,patch"), rule("external-secrets.io", "*", "get,list,watch,update,patch")},
@@ -209,7 +212,7 @@ func (c *cluster) roles(at time.Time) {
 		c.put("clusterrolebindings.rbac.authorization.k8s.io", "", name, at, kobject{"subjects": subjects,
 			"roleRef": kobject{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}})
 	}
-	bind("platform-admins", "cluster-admin", kobject{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "oidc:platform-admins"})
+	bind("platform-admins", "platform-operator", kobject{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": adminsGroup})
 	bind("secret-operator", "secret-operator", kobject{"kind": "ServiceAccount", "namespace": world.Operator, "name": world.Operator})
 	bind("evidenced", "evidenced", kobject{"kind": "ServiceAccount", "namespace": "kube-system", "name": "evidenced"})
 }
@@ -239,36 +242,55 @@ func (c *cluster) tenant(t world.Tenant, at time.Time) {
 			team = append(team, kobject{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": p.Email()})
 		}
 	}
-	c.put("rolebindings.rbac.authorization.k8s.io", t.Name, "team", at, kobject{"subjects": team,
-		"roleRef": kobject{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}})
+	if len(team) > 0 {
+		c.grant(t.Name, "team", "view", at, team)
+	}
+	if t.Name == fullRights {
+		c.grant(t.Name, "migration", "cluster-admin", at, team)
+	}
 	store := c.put("secretstores.external-secrets.io", t.Name, "vault", at, kobject{
 		"spec": kobject{"provider": kobject{"vault": kobject{"server": vaultAddress, "path": "kv", "version": "v2",
 			"auth": kobject{"kubernetes": kobject{"mountPath": "kubernetes", "role": t.Name + "-copy", "serviceAccountRef": kobject{"name": world.Operator}}}}}},
 		"status": kobject{"capabilities": "ReadWrite", "conditions": []any{ready("True", "Valid", at)}}})
 	c.put("externalsecrets.external-secrets.io", t.Name, world.CopiedTo, at, kobject{
-		"spec": kobject{"refreshInterval": "6h0m0s", "secretStoreRef": kobject{"name": "vault", "kind": "SecretStore"},
+		"spec": kobject{"refreshInterval": refreshEvery.String(), "secretStoreRef": kobject{"name": "vault", "kind": "SecretStore"},
 			"target": kobject{"name": world.CopiedTo, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
 			"data":   []any{kobject{"secretKey": "password", "remoteRef": kobject{"key": t.Name + "/" + world.Copied, "property": "password"}}}},
-		"status": kobject{"refreshTime": stamp(at), "syncedResourceVersion": "1-" + uidOf(store)[:8], "binding": kobject{"name": world.CopiedTo},
+		"status": kobject{"refreshTime": stamp(c.w.Start.Add(-refreshEvery + 7*time.Minute)), "syncedResourceVersion": "1-" + uidOf(store)[:8], "binding": kobject{"name": world.CopiedTo},
 			"conditions": []any{ready("True", "SecretSynced", at)}}})
 	c.put("schedules.velero.io", "velero", t.Name+"-daily", at, kobject{
 		"metadata": kobject{"labels": kobject{tenantLabel: t.Name}},
-		"spec": kobject{"schedule": "0 1 * * *", "template": kobject{"includedNamespaces": []any{t.Name}, "storageLocation": "default", "ttl": "336h0m0s",
+		"spec": kobject{"schedule": "0 1 * * *", "template": kobject{"includedNamespaces": []any{t.Name}, "storageLocation": "default", "ttl": backupTTL.String(),
 			"snapshotMoveData": true}},
 		"status": kobject{"phase": "Enabled"}})
 }
 
 const vaultAddress = "https://vault.platform.example:8200"
 
-// refreshed notes that the operator copied a tenant's secret once more.
-func (c *cluster) refreshed(tenant string, at time.Time) {
+// refreshEvery is how often the secret operator copies.
+const refreshEvery = 6 * time.Hour
+
+// grant binds a cluster role in a tenant's namespace.
+func (c *cluster) grant(namespace, name, role string, at time.Time, subjects []any) {
+	c.put("rolebindings.rbac.authorization.k8s.io", namespace, name, at, kobject{"subjects": subjects,
+		"roleRef": kobject{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}})
+}
+
+// refreshed notes that the operator copied a tenant's secret once more: it looks
+// at what it wrote before, which once a day is in the part of the cluster's
+// audit log that is kept.
+func (c *cluster) refreshed(tenant string, at time.Time) error {
 	o := c.objects["externalsecrets.external-secrets.io"][tenant+"/"+world.CopiedTo]
 	if o == nil {
-		return
+		return nil
 	}
 	o["status"].(kobject)["refreshTime"] = stamp(at)
 	c.rv++
 	o["metadata"].(kobject)["resourceVersion"] = itoa(c.rv)
+	if at.UTC().Hour() >= int(refreshEvery/time.Hour) {
+		return nil
+	}
+	return c.copied(tenant, at)
 }
 
 // rollout puts what a sync declared there: a new ReplicaSet and its pods when
@@ -368,8 +390,6 @@ func (c *cluster) bind(a world.Act) error {
 		c.drop(res, a.Tenant, name)
 		return nil
 	}
-	c.put(res, a.Tenant, name, a.At, kobject{
-		"subjects": []any{kobject{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": who.Email()}},
-		"roleRef":  kobject{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": a.Role}})
+	c.grant(a.Tenant, name, a.Role, a.At, []any{kobject{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": who.Email()}})
 	return nil
 }

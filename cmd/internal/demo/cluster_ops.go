@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -24,14 +25,13 @@ import (
 // and the cluster's own audit log.
 
 // issued tells in the cluster that a host got a new certificate: the
-// Certificate's status, and the one request that is kept. The platform's own
-// certificate is not made in the cluster.
+// Certificate's status, and the one request that is kept.
 func (c *cluster) issued(host string, at time.Time) error {
 	i := slices.IndexFunc(c.w.Endpoints, func(e world.Endpoint) bool { return e.Host == host })
-	if i < 0 || c.w.Endpoints[i].Tenant == "" {
+	if i < 0 {
 		return nil
 	}
-	ns, cert := c.w.Endpoints[i].Tenant, c.tls.shown[host]
+	ns, cert := cmp.Or(c.w.Endpoints[i].Tenant, c.w.Own.Name), c.tls.shown[host]
 	c.certs[host]++
 	revision := c.certs[host]
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}},
@@ -66,7 +66,9 @@ func (c *cluster) issued(host string, at time.Time) error {
 	return nil
 }
 
-const backupTTL = 14 * 24 * time.Hour
+// backupTTL is how long a backup is kept: longer than the story lasts, as nobody
+// here follows a watch, which alone tells that one was taken away.
+const backupTTL = 60 * 24 * time.Hour
 
 // volumes is how many volumes a tenant has.
 const volumes = 2
@@ -271,20 +273,41 @@ func (c *cluster) request(a world.Act) error {
 		path += "/" + sub
 		code = 101
 	}
-	role := "cluster-admin"
-	reason := `RBAC: allowed by ClusterRoleBinding "platform-admins" of ClusterRole "cluster-admin" to Group "oidc:platform-admins"`
-	if b := c.objects["rolebindings.rbac.authorization.k8s.io"][a.Tenant+"/break-glass-debug"]; b != nil {
-		role = "debug"
-		reason = fmt.Sprintf(`RBAC: allowed by RoleBinding "break-glass-%s/%s" of ClusterRole %q to User %q`, role, a.Tenant, role, who.Email())
+	const role = "debug"
+	if c.objects["rolebindings.rbac.authorization.k8s.io"][a.Tenant+"/break-glass-"+role] == nil {
+		return fmt.Errorf("nothing gives %s the right to look into %s", a.By, a.Tenant)
+	}
+	reason := fmt.Sprintf(`RBAC: allowed by RoleBinding "break-glass-%s/%s" of ClusterRole %q to User %q`, role, a.Tenant, role, who.Email())
+	groups := []any{"oidc:platform", "system:authenticated"}
+	if who.Admin {
+		groups = []any{adminsGroup, "oidc:platform", "system:authenticated"}
 	}
 	c.audit.n++
 	return c.audit.write(kobject{"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "auditID": uuid(fmt.Sprintf("cluster-audit/%d", c.audit.n)),
 		"stage": "ResponseComplete", "requestURI": path, "verb": a.Op,
-		"user":      kobject{"username": who.Email(), "groups": []any{"oidc:platform", "system:authenticated"}},
+		"user":      kobject{"username": who.Email(), "groups": groups},
 		"sourceIPs": []any{"10.8.0.20"}, "userAgent": "kubectl/v1.34.1 (linux/amd64) kubernetes/93248f9",
 		"objectRef":      kobject{"resource": kind, "namespace": a.Tenant, "name": name, "apiVersion": "v1", "subresource": sub},
 		"responseStatus": kobject{"metadata": kobject{}, "code": code}, "requestReceivedTimestamp": micros(a.At), "stageTimestamp": micros(a.At.Add(9 * time.Millisecond)),
 		"annotations": kobject{"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": reason}})
+}
+
+// adminsGroup is the group of those who run the platform, as the single sign-on
+// calls it.
+const adminsGroup = "oidc:platform-admins"
+
+// copied is the secret operator looking at the Secret that it keeps.
+func (c *cluster) copied(tenant string, at time.Time) error {
+	account := "system:serviceaccount:" + world.Operator + ":" + world.Operator
+	c.audit.n++
+	return c.audit.write(kobject{"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "auditID": uuid(fmt.Sprintf("cluster-audit/%d", c.audit.n)),
+		"stage": "ResponseComplete", "requestURI": "/api/v1/namespaces/" + tenant + "/secrets/" + world.CopiedTo, "verb": "get",
+		"user":      kobject{"username": account, "groups": []any{"system:serviceaccounts", "system:serviceaccounts:" + world.Operator, "system:authenticated"}},
+		"sourceIPs": []any{"10.42.90.5"}, "userAgent": "external-secrets/v0.20.1",
+		"objectRef":      kobject{"resource": "secrets", "namespace": tenant, "name": world.CopiedTo, "apiVersion": "v1"},
+		"responseStatus": kobject{"metadata": kobject{}, "code": 200}, "requestReceivedTimestamp": micros(at), "stageTimestamp": micros(at.Add(4 * time.Millisecond)),
+		"annotations": kobject{"authorization.k8s.io/decision": "allow",
+			"authorization.k8s.io/reason": fmt.Sprintf(`RBAC: allowed by ClusterRoleBinding "secret-operator" of ClusterRole "secret-operator" to ServiceAccount "%[1]s/%[1]s"`, world.Operator)}})
 }
 
 func micros(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }

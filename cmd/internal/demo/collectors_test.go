@@ -293,7 +293,7 @@ func TestVaultLog(t *testing.T) {
 func TestVaultState(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	l := look(t, p, vault.Spec())
+	l := look(t, p, vault.Spec(), "pace", "1us")
 	l.must("2026-11-14T14:00:00Z")
 	_, pol := find(t, l, evidence.SecretPolicy, func(f evidence.PolicyFacts) bool { return f.Name == "reporting" })
 	if pol.Unparsed || len(pol.Rules) != 2 {
@@ -303,8 +303,8 @@ func TestVaultState(t *testing.T) {
 	if len(role.ServiceAccounts) != 3 || len(role.Namespaces) != 1 {
 		t.Errorf("role tenant-7: %+v, want three accounts of one namespace", role)
 	}
-	for k, want := range map[evidence.Kind]int{evidence.SecretIdentity: 8 + 3 + 24 + 8, evidence.SecretRole: 8 + 2*8 + 3,
-		evidence.SecretPolicy: 5 + 3*8, evidence.SecretDevice: 2, evidence.SecretMount: 8} {
+	for k, want := range map[evidence.Kind]int{evidence.SecretIdentity: 8 + 3 + 27 + 9, evidence.SecretRole: 8 + 2*9 + 3,
+		evidence.SecretPolicy: 6 + 3*9, evidence.SecretDevice: 2, evidence.SecretMount: 8} {
 		if got := len(l.rec.Of(k)); got != want {
 			t.Errorf("%d of %s, want %d", got, k, want)
 		}
@@ -453,8 +453,8 @@ func TestVeleroCollector(t *testing.T) {
 			t.Errorf("%s: %v %+v, want grade %d", restore, ok, f, want)
 		}
 	}
-	if len(grades) != 3 {
-		t.Errorf("%d verdicts: the restore that was no exercise has none", len(grades))
+	if len(grades) != 9 {
+		t.Errorf("%d verdicts, want 9: the restore that was no exercise has none", len(grades))
 	}
 	_, f := find(t, l, evidence.BackupRestore, func(f evidence.RestoreFacts) bool { return strings.HasPrefix(f.Name, "incident-") })
 	if f.Purpose != "unknown" {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"evidenced/evidence"
 )
 
 // SourceConfig is a source of the platform as the daemon's configuration has
@@ -45,6 +47,7 @@ func (p *Platform) Sources() []SourceConfig {
 	return []SourceConfig{
 		{SourceForge, "github", map[string]any{
 			"url": p.urls["github"] + "/", "repos": []string{p.fullName()}, "token_file": p.tokenFile("github"),
+			"skip": []string{"audit-log"}, // this organisation's plan has none
 		}},
 		{SourceGit, "git", map[string]any{
 			"authority": platformName, "repos": []any{map[string]any{"name": p.fullName(), "url": p.RepoDir()}},
@@ -52,14 +55,17 @@ func (p *Platform) Sources() []SourceConfig {
 		{SourceArgoCD, "argocd", map[string]any{"url": p.urls["argocd"], "token_file": p.tokenFile("argocd")}},
 		{SourceVault, "vault", map[string]any{
 			"url": p.urls["vault"], "token_file": p.tokenFile("vault"), "audit_files": []string{p.AuditFile()}, "device": "file",
+			"kv_metadata": true, "rotation_every": "24h",
 		}},
 		{SourceCerts, "certs", map[string]any{"endpoints": ends, "roots_file": p.RootsFile()}},
-		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor")}},
+		{SourceRegistry, "harbor", map[string]any{"url": p.urls["harbor"], "registry": p.world.Registry, "user": "robot$evidenced", "token_file": p.tokenFile("harbor"),
+			"audit_silence": "900h", // nobody pushed anything from the setting up to the first look
+		}},
 		{SourceCluster, "kubernetes", p.inCluster(nil)},
 		{SourceKubeLog, "kubernetes-audit", p.atCluster(map[string]any{"audit_files": []string{p.cluster.audit.file}})},
 		{SourceBackups, "velero", p.inCluster(map[string]any{
 			"label_prefix": "platform.example", "checks": map[string]any{"keys": []string{"platform.example/checks-restore"}},
-			"limits":  []any{map[string]any{"namespaces": []string{"tenant-*"}, "rto": "4h", "rpo": "24h"}},
+			"limits":  []any{map[string]any{"namespaces": []string{"tenant-*", p.world.Own.Name}, "rto": "4h", "rpo": "24h"}},
 			"results": map[string]any{"directory": p.cluster.dir}})},
 		{SourceIssuing, "cert-manager", p.inCluster(nil)},
 		{SourceCopies, "external-secrets", p.inCluster(map[string]any{"vaults": map[string]any{vaultAddress: platformName}})},
@@ -102,7 +108,7 @@ func (p *Platform) Tenants() []TenantConfig {
 	var out []TenantConfig
 	for _, t := range p.world.Tenants {
 		c := TenantConfig{Name: t.Name, Namespaces: []string{t.Name}, Projects: []string{t.Name},
-			Paths: []string{"tenants/" + t.Name, "src/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
+			Paths: []string{"base", "tenants/" + t.Name, "src/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
 		for _, e := range p.world.Endpoints {
 			if e.Tenant == t.Name {
 				c.Hosts = append(c.Hosts, e.Host)
@@ -116,9 +122,11 @@ func (p *Platform) Tenants() []TenantConfig {
 // PlatformOwns returns what belongs to the platform itself: the repository as
 // a whole, what tenants share in it, the secret store's own paths and mounts.
 func (p *Platform) PlatformOwns() TenantConfig {
-	c := TenantConfig{Name: "_platform", Namespaces: platformNamespaces, Projects: []string{p.fullName(), p.world.Owner},
-		Paths:    []string{"base", "kv/platform"},
-		Policies: []string{"default", "evidenced", "pipeline", "platform-admin", "reporting"},
+	own := p.world.Own.Name
+	c := TenantConfig{Name: "_platform", Namespaces: append([]string{own}, platformNamespaces...), Projects: []string{p.fullName(), p.world.Owner, own},
+		Paths:    []string{"base", "tenants/" + own, "src/" + own, "kv/" + own},
+		Policies: []string{"audit-setup", "default", "evidenced", "pipeline", "platform-admin", "reporting", own + "-*"},
+		Labels:   []string{tenantLabel + "=" + own, "kubernetes-group=" + adminsGroup},
 		Entities: []string{"????????-????-????-????-????????????"}}
 	for _, m := range mounts {
 		c.Mounts = append(c.Mounts, strings.TrimSuffix(m.path, "/"))
@@ -132,7 +140,8 @@ func (p *Platform) PlatformOwns() TenantConfig {
 	return c
 }
 
-// owns is the form of the daemon's configuration.
+// owns is the form of the daemon's configuration. Where backups are kept is
+// everybody's: the place that Velero's namespace names.
 func (c TenantConfig) owns() []any {
 	o := map[string]any{}
 	for key, list := range map[string][]string{"namespaces": c.Namespaces, "projects": c.Projects, "paths": c.Paths,
@@ -141,7 +150,10 @@ func (c TenantConfig) owns() []any {
 			o[key] = list
 		}
 	}
-	return []any{o}
+	if c.Name == evidence.Platform.String() {
+		return []any{o}
+	}
+	return []any{o, map[string]any{"sources": []string{SourceBackups}, "namespaces": []string{"velero"}}}
 }
 
 // ConfigYAML returns the parts tenants, platform and sources of the daemon's

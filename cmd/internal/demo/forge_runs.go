@@ -36,9 +36,18 @@ func (r *buildRun) state(now time.Time) (status string, conclusion any, updated 
 func (p *Platform) runJSON(r *buildRun) map[string]any {
 	status, conclusion, updated := r.state(p.now)
 	actor := userJSON(r.by)
-	return map[string]any{"id": r.id, "name": "image", "path": ".github/workflows/image.yaml", "run_number": r.number, "run_attempt": 1, "event": "push",
-		"head_branch": r.branch, "head_sha": r.sha, "status": status, "conclusion": conclusion, "workflow_id": 5501, "check_suite_id": r.id + 1,
-		"display_title": "Build " + r.app + " " + r.version, "actor": actor, "triggering_actor": actor, "pull_requests": []any{},
+	name, _ := r.workflow()
+	event, title, id := "push", "Build "+r.app+" "+r.version, 5501
+	pulls := []any{}
+	if r.pull != nil {
+		event, title, id = "pull_request", r.pull.title, 5502
+		pulls = append(pulls, map[string]any{"id": 70000 + r.pull.number, "number": r.pull.number, "url": p.api("/pulls/" + itoa(r.pull.number)),
+			"head": map[string]any{"ref": r.branch, "sha": r.sha, "repo": map[string]any{"id": repoID, "name": p.world.Repo}},
+			"base": map[string]any{"ref": mainBranch, "sha": r.pull.base.sha, "repo": map[string]any{"id": repoID, "name": p.world.Repo}}})
+	}
+	return map[string]any{"id": r.id, "name": name, "path": ".github/workflows/" + name + ".yaml", "run_number": r.number, "run_attempt": 1, "event": event,
+		"head_branch": r.branch, "head_sha": r.sha, "status": status, "conclusion": conclusion, "workflow_id": id, "check_suite_id": r.id + 1,
+		"display_title": title, "actor": actor, "triggering_actor": actor, "pull_requests": pulls,
 		"created_at": r.started, "run_started_at": r.started, "updated_at": updated, "url": p.api("/actions/runs/" + strconv.FormatInt(r.id, 10)),
 		"repository": map[string]any{"id": repoID, "full_name": p.fullName()}}
 }
@@ -99,18 +108,17 @@ func (p *Platform) ghRun(r *http.Request) (int, any) {
 	return notFound("Not Found")
 }
 
-var jobNames = []string{"test", "build", "push"}
-
 // jobs are the steps of a run: a failed run fails in its last one.
 func (p *Platform) jobs(run *buildRun) []any {
 	var out []any
-	each := run.ended.Sub(run.started) / time.Duration(len(jobNames))
-	for i, name := range jobNames {
+	_, names := run.workflow()
+	each := run.ended.Sub(run.started) / time.Duration(len(names))
+	for i, name := range names {
 		began := run.started.Add(time.Duration(i) * each)
 		ended := began.Add(each)
 		j := map[string]any{"id": run.id*10 + int64(i), "run_id": run.id, "run_attempt": 1, "name": name, "head_sha": run.sha, "status": "completed",
 			"conclusion": "success", "started_at": began, "completed_at": ended}
-		if i == len(jobNames)-1 {
+		if i == len(names)-1 {
 			j["conclusion"] = run.conclusion
 		}
 		if ended.After(p.now) {

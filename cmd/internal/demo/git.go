@@ -147,7 +147,7 @@ func (g *gitRepo) commit(name string, parents []*commit, author, committer world
 	g.commits[c.sha] = c
 	g.branches[name].head = c
 	if name == mainBranch {
-		g.mains = append(g.mains, mainHead{at, c, c.snap.fingerprints()})
+		g.mains = append(g.mains, mainHead{at, c, c.snap.fingerprints(g.w.Own.Name)})
 	}
 	return c, g.store.SetReference(plumbing.NewHashReference(plumbing.NewBranchReferenceName(name), id))
 }

@@ -221,7 +221,9 @@ func (p *Platform) play(a world.Act) error {
 		return p.argo.healthAct(a)
 	case world.Vault:
 		if tenant, who, _ := strings.Cut(a.By, "/"); who == world.Operator {
-			p.cluster.refreshed(tenant, a.At)
+			if err := p.cluster.refreshed(tenant, a.At); err != nil {
+				return err
+			}
 		}
 		return p.vault.request(a)
 	case world.Policy:
@@ -237,6 +239,8 @@ func (p *Platform) play(a world.Act) error {
 		return p.cluster.issued(a.Host, a.At)
 	case world.Build:
 		return p.builds.build(a)
+	case world.Verify:
+		return p.builds.verify(a, p.forge.byKey[a.Pull])
 	case world.Ship:
 		return p.builds.ship(a)
 	case world.Backup:

@@ -205,7 +205,7 @@ func TestWorldIsLarge(t *testing.T) {
 	}
 	for what, got := range map[string][3]int{
 		"commits": {len(p.git.commits), 120, 260}, "pull requests": {len(p.forge.pulls), 70, 120},
-		"syncs": {syncs, 200, 450}, "requests": {p.vault.scripted, 4500, 8000},
+		"syncs": {syncs, 200, 450}, "requests": {p.vault.scripted, 4500, 9500},
 	} {
 		if got[0] < got[1] || got[0] > got[2] {
 			t.Errorf("%d %s, want %d to %d", got[0], what, got[1], got[2])

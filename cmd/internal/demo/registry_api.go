@@ -45,6 +45,7 @@ func (p *Platform) registryHandler() http.Handler {
 		"/projects/{project}/repositories/{repository}/artifacts/{digest}":                           p.hbArtifact,
 		"/projects/{project}/repositories/{repository}/artifacts/{digest}/accessories":               p.hbAccessories,
 		"/projects/{project}/repositories/{repository}/artifacts/{digest}/additions/vulnerabilities": p.hbReport,
+		"/projects/{project}/repositories/{repository}/artifacts/{digest}/additions/sbom":            p.hbBill,
 		"/repositories":  p.hbRepositories,
 		"/auditlog-exts": p.hbAudit,
 		"/auditlog-exts/events": func(*http.Request) (int, any) {
@@ -70,6 +71,10 @@ func (p *Platform) registryHandler() http.Handler {
 		},
 		"/scanners": func(*http.Request) (int, any) {
 			return http.StatusOK, []any{map[string]any{"uuid": uuid("scanner"), "name": "Trivy", "adapter": "Trivy", "is_default": true}}
+		},
+		"/scanners/{uuid}/metadata": func(*http.Request) (int, any) {
+			return http.StatusOK, map[string]any{"scanner": scanner, "capabilities": []any{}, "properties": map[string]string{
+				"harbor.scanner-adapter/vulnerability-database-updated-at": p.now.UTC().Truncate(24 * time.Hour).Format(time.RFC3339)}}
 		},
 	} {
 		mux.HandleFunc("GET /api/v2.0"+path, p.hb(h))
@@ -160,7 +165,7 @@ func (p *Platform) pushedBy(r *http.Request) []*pushedImage {
 }
 
 func (p *Platform) projectIndex(name string) int {
-	for i, t := range p.world.Tenants {
+	for i, t := range p.world.Everybody() {
 		if t.Name == name {
 			return i
 		}
@@ -169,17 +174,17 @@ func (p *Platform) projectIndex(name string) int {
 }
 
 func (p *Platform) projectJSON(i int) map[string]any {
-	made := p.world.Start.AddDate(0, 0, -30)
-	return map[string]any{"project_id": i + 2, "name": p.world.Tenants[i].Name, "owner_name": "admin", "owner_id": 1, "deleted": false, "repo_count": len(p.world.Apps),
+	made := p.world.Begun()
+	return map[string]any{"project_id": i + 2, "name": p.world.Everybody()[i].Name, "owner_name": "admin", "owner_id": 1, "deleted": false, "repo_count": len(p.world.Apps),
 		"creation_time": made, "update_time": made.Add(time.Hour), "registry_id": nil,
 		"metadata": map[string]string{"public": "false", "auto_scan": "true", "prevent_vul": strconv.FormatBool(i != 3), "severity": "critical",
-			"enable_content_trust": "false", "enable_content_trust_cosign": strconv.FormatBool(i < 6), "auto_sbom_generation": "false", "reuse_sys_cve_allowlist": "true"},
+			"enable_content_trust": "false", "enable_content_trust_cosign": strconv.FormatBool(i < 6), "auto_sbom_generation": "true", "reuse_sys_cve_allowlist": "true"},
 		"cve_allowlist": map[string]any{"id": i + 2, "project_id": i + 2, "expires_at": nil, "items": []any{}, "creation_time": made, "update_time": made}}
 }
 
 func (p *Platform) hbProjects(r *http.Request) (int, any) {
 	var l list
-	for i := range p.world.Tenants {
+	for i := range p.world.Everybody() {
 		l.items = append(l.items, p.projectJSON(i))
 	}
 	return http.StatusOK, l
@@ -187,7 +192,7 @@ func (p *Platform) hbProjects(r *http.Request) (int, any) {
 
 func (p *Platform) hbProject(r *http.Request) (int, any) {
 	name := r.PathValue("project")
-	for i, t := range p.world.Tenants {
+	for i, t := range p.world.Everybody() {
 		if t.Name == name || itoa(i+2) == name {
 			return http.StatusOK, p.projectJSON(i)
 		}
@@ -202,7 +207,7 @@ func (p *Platform) hbSummary(r *http.Request) (int, any) {
 
 func (p *Platform) hbQuotas(*http.Request) (int, any) {
 	var l list
-	for i, t := range p.world.Tenants {
+	for i, t := range p.world.Everybody() {
 		l.items = append(l.items, map[string]any{"id": i + 2, "ref": map[string]any{"id": i + 2, "name": t.Name, "owner_name": "admin"},
 			"hard": map[string]int64{"storage": 50 << 30}, "used": map[string]int64{"storage": 3 << 30}})
 	}
@@ -216,7 +221,7 @@ func (p *Platform) hbMembers(r *http.Request) (int, any) {
 	}
 	var l list
 	for n, m := range p.world.People {
-		if slices.Contains(m.Tenants, p.world.Tenants[i].Name) {
+		if slices.Contains(m.Tenants, r.PathValue("project")) {
 			l.items = append(l.items, map[string]any{"id": 100*i + n, "project_id": i + 2, "entity_id": m.ID, "entity_name": m.Login, "entity_type": "u", "role_id": 2, "role_name": "developer"})
 		}
 	}
@@ -246,7 +251,7 @@ func (p *Platform) hbRepositories(r *http.Request) (int, any) {
 	var l list
 	for _, k := range order {
 		l.items = append(l.items, map[string]any{"id": 500 + len(l.items), "project_id": p.projectIndex(k.tenant) + 2, "name": k.tenant + "/" + k.app, "artifact_count": count[k],
-			"pull_count": 0, "creation_time": p.world.Start.AddDate(0, 0, -9), "update_time": newest[k]})
+			"pull_count": 0, "creation_time": p.world.Begun(), "update_time": newest[k]})
 	}
 	return http.StatusOK, l
 }
@@ -307,13 +312,53 @@ func (p *Platform) artifactJSON(i *pushedImage) map[string]any {
 	return j
 }
 
+// accessories are what a pipeline binds to the image that it pushed: a signature
+// and a bill of materials.
 func (p *Platform) accessories(i *pushedImage) []any {
-	if !i.signed || i.at.Add(30*time.Second).After(p.now) {
+	if i.robot == "" || i.at.Add(boundAfter).After(p.now) {
 		return []any{}
 	}
-	return []any{map[string]any{"id": i.id + 50000, "artifact_id": i.id + 50000, "subject_artifact_id": i.id, "subject_artifact_digest": i.digest(),
-		"subject_artifact_repo": i.tenant + "/" + i.app, "size": 1873, "digest": "sha256:" + hash("signature", i.digest()), "type": "signature.cosign",
-		"creation_time": i.at.Add(30 * time.Second).UTC().Format(time.RFC3339Nano)}}
+	var out []any
+	for n, a := range []struct {
+		kind, digest string
+		size         int
+	}{{"signature.cosign", "sha256:" + hash("signature", i.digest()), 1873}, {"sbom.spdx", billDigest(i), len(mustJSON(p.bill(i)))}} {
+		id := i.id + 50000*(n+1)
+		out = append(out, map[string]any{"id": id, "artifact_id": id, "subject_artifact_id": i.id, "subject_artifact_digest": i.digest(),
+			"subject_artifact_repo": i.tenant + "/" + i.app, "size": a.size, "digest": a.digest, "type": a.kind,
+			"creation_time": i.at.Add(boundAfter).UTC().Format(time.RFC3339Nano)})
+	}
+	return out
+}
+
+// boundAfter is how long after the push a pipeline binds to an image.
+const boundAfter = 30 * time.Second
+
+func billDigest(i *pushedImage) string { return "sha256:" + hash("bill", i.digest()) }
+
+// bill is an image's bill of materials: what the scanner finds weak in some of
+// them, and the application itself.
+func (p *Platform) bill(i *pushedImage) map[string]any {
+	packages := []any{map[string]any{"SPDXID": "SPDXRef-image", "name": i.tenant + "/" + i.app, "versionInfo": i.version, "downloadLocation": "NOASSERTION",
+		"primaryPackagePurpose": "CONTAINER"}}
+	relations := []any{map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image"}}
+	for n, k := range known {
+		id := "SPDXRef-package-" + itoa(n+1)
+		packages = append(packages, map[string]any{"SPDXID": id, "name": k.pkg, "versionInfo": k.version, "downloadLocation": "NOASSERTION"})
+		relations = append(relations, map[string]any{"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": id})
+	}
+	return map[string]any{"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": i.tenant + "/" + i.app + "@" + i.digest(),
+		"documentNamespace": "https://" + p.world.Registry + "/bill/" + billDigest(i), "packages": packages, "relationships": relations,
+		"creationInfo": map[string]any{"created": i.at.UTC().Format(time.RFC3339), "creators": []string{"Tool: image-pipeline"}}}
+}
+
+func (p *Platform) hbBill(r *http.Request) (int, any) {
+	for _, i := range p.pushedBy(r) {
+		if i.robot != "" && billDigest(i) == r.PathValue("digest") {
+			return http.StatusOK, p.bill(i)
+		}
+	}
+	return hbError(http.StatusNotFound, "NOT_FOUND", "artifact not found")
 }
 
 func (p *Platform) hbAccessories(r *http.Request) (int, any) {
@@ -343,9 +388,9 @@ func (p *Platform) hbReport(r *http.Request) (int, any) {
 
 func (p *Platform) hbRobots(*http.Request) (int, any) {
 	var l list
-	for i, t := range p.world.Tenants {
+	for i, t := range p.world.Everybody() {
 		l.items = append(l.items, map[string]any{"id": 30 + i, "name": "robot$" + t.Name + "+ci", "level": "project", "disable": false, "duration": 365, "editable": true,
-			"expires_at": p.world.End.AddDate(0, 6, 0).Unix(), "creation_time": p.world.Start.AddDate(0, 0, -30), "update_time": p.world.Start.AddDate(0, 0, -30),
+			"expires_at": p.world.End.AddDate(0, 6, 0).Unix(), "creation_time": p.world.Begun(), "update_time": p.world.Begun(),
 			"permissions": []any{map[string]any{"kind": "project", "namespace": t.Name, "access": []any{
 				map[string]string{"resource": "repository", "action": "push", "effect": "allow"}, map[string]string{"resource": "repository", "action": "pull", "effect": "allow"}}}}})
 	}

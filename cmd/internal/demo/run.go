@@ -233,8 +233,13 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 		}
 		if d := to.Truncate(24 * time.Hour); d.After(day) {
 			day = d
-			if err := errors.Join(e.Checkpoints(ctx), e.Judge(ctx)); err != nil {
+			if err := e.Checkpoints(ctx); err != nil {
 				return err
+			}
+			if judgedOn(w, day) {
+				if err := e.Judge(ctx); err != nil {
+					return err
+				}
 			}
 		}
 		if o.Progress != nil {
@@ -278,6 +283,16 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 		}
 	}
 	return errors.Join(e.Flush(ctx), e.Judge(ctx), e.Checkpoints(ctx))
+}
+
+// judgedOn reports whether the findings are judged at the begin of a day: each
+// third, and after each on which something went wrong, so that it is known since
+// when. A new day is judged whole, which is what takes the longest.
+func judgedOn(w *world.World, day time.Time) bool {
+	before := day.Add(-24 * time.Hour)
+	return day.Sub(w.Start)%(3*24*time.Hour) == 0 || slices.ContainsFunc(Planted(), func(p Plant) bool {
+		return !p.Since.Before(before) && p.Since.Before(day)
+	})
 }
 
 // pack leaves an evidence pack of the tenant that the story is about, and a

@@ -35,11 +35,11 @@ func checkDemoTraces(t *testing.T, e *daemon.Engine, s *demo.Summary) {
 		opt         trace.Options
 		wants       []string
 	}{
-		{"trace-forward", demoMerge(t, r, 11)[:7], trace.Options{Options: lineage.Options{Direction: lineage.Forward, At: time.Date(2026, 10, 21, 10, 0, 0, 0, time.UTC)}},
+		{"trace-forward", "commit " + demoMerge(t, r, 11)[:7], trace.Options{Options: lineage.Options{Direction: lineage.Forward, At: time.Date(2026, 10, 21, 10, 0, 0, 0, time.UTC)}},
 			[]string{"contained in", "merged by", "POD"}},
 		{"trace-access", demoRead(t, r), trace.Options{Options: lineage.Options{Direction: lineage.Backward}},
 			[]string{"approved by eleni-p and gen-lefevre", "reviewer", "read in access"}},
-		{"trace-broken", "argocd/tenant-7-web", trace.Options{Options: lineage.Options{Direction: lineage.Backward, At: time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)}},
+		{"trace-broken", "argocd/tenant-7-web", trace.Options{Options: lineage.Options{Direction: lineage.Backward, At: time.Date(2026, 11, 9, 12, 0, 0, 0, time.UTC)}},
 			[]string{"the request that brought it and who approved it", "no record, though github/prod was looked at throughout"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

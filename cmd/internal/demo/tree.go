@@ -86,8 +86,12 @@ func render(w *world.World, tenant, app string, sp spec) map[string]string {
 			image(w, tenant, app, sp.version), sp.version, sp.replicas, env.String())}
 	}
 	a, _ := w.App(app)
+	shared := "../../../base, "
+	if tenant == w.Own.Name { // what tenants share is not for the platform itself
+		shared = ""
+	}
 	return map[string]string{
-		"kustomization.yaml": fmt.Sprintf("namespace: %s\nresources: [../../../base, deployment.yaml, config.yaml]\n", tenant),
+		"kustomization.yaml": fmt.Sprintf("namespace: %s\nresources: [%sdeployment.yaml, config.yaml]\n", tenant, shared),
 		"config.yaml":        fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\ndata:\n%s", app, env.String()),
 		"deployment.yaml": fmt.Sprintf(`apiVersion: apps/v1
 kind: Deployment
@@ -111,8 +115,8 @@ spec:
 }
 
 // fingerprints tells, for each application, a hash of everything that is
-// declared of it: its folder and what all share.
-func (s snapshot) fingerprints() map[string]string {
+// declared of it: its folder, and what all share but the platform's own.
+func (s snapshot) fingerprints(own string) map[string]string {
 	out := make(map[string]string, len(s.apps))
 	var shared strings.Builder
 	for _, p := range slices.Sorted(maps.Keys(s.files)) {
@@ -122,7 +126,9 @@ func (s snapshot) fingerprints() map[string]string {
 	}
 	for key := range s.apps {
 		h := sha256.New()
-		fmt.Fprintln(h, shared.String())
+		if !strings.HasPrefix(key, own+"/") {
+			fmt.Fprintln(h, shared.String())
+		}
 		dir := "tenants/" + key + "/"
 		for _, name := range []string{"values.yaml", "kustomization.yaml", "config.yaml", "deployment.yaml"} {
 			fmt.Fprintln(h, s.files[dir+name])

@@ -43,6 +43,7 @@ type identity struct {
 	meta     map[string]string
 	alias    string
 	remote   string
+	idLife   time.Duration // of an approle's secret id; zero: without an end
 	ttl      time.Duration
 	max      time.Duration
 	token    *token
@@ -55,6 +56,9 @@ type token struct {
 	issued        time.Time
 	until         time.Time
 }
+
+// neverRotated is a secret that nobody has changed since it was made.
+const neverRotated = "tenant-8/" + world.Copied
 
 // stored is one secret.
 type stored struct {
@@ -97,7 +101,7 @@ func newVault(w *world.World, dir, evidencedToken string) (*vault, error) {
 	if v.audit, err = newAuditDevice(filepath.Join(dir, "audit.log"), w.Seed); err != nil {
 		return nil, err
 	}
-	begun := w.Start.AddDate(0, 0, -9)
+	begun := w.Begun()
 	v.people()
 	v.machines()
 	v.standing(begun)
@@ -126,6 +130,7 @@ func (v *vault) people() {
 		for _, t := range p.Tenants {
 			i.policies = append(i.policies, t+"-operate")
 		}
+		i.policies = append(i.policies, p.Rights...)
 		if p.Admin {
 			i.group = []string{"platform-admin"}
 		}
@@ -137,9 +142,9 @@ func (v *vault) machines() {
 	for n, m := range v.w.Machines {
 		v.add(&identity{key: m.Key, method: "approle", role: m.Key, display: "approle", alias: uuid("role/" + m.Key),
 			policies: append([]string{"default"}, m.Policies...), meta: map[string]string{"role_name": m.Key},
-			remote: fmt.Sprintf("10.43.0.%d", 9+n), ttl: time.Hour, max: time.Hour})
+			remote: fmt.Sprintf("10.43.0.%d", 9+n), idLife: m.IDLife, ttl: time.Hour, max: time.Hour})
 	}
-	for n, t := range v.w.Tenants {
+	for n, t := range v.w.Everybody() {
 		v.add(&identity{key: t.Name + "/" + world.Operator, method: "kubernetes", role: t.Name + "-copy",
 			display: "kubernetes-" + t.Name + "-" + world.Operator, alias: uuid("sa/" + t.Name + "/" + world.Operator),
 			policies: []string{"default", t.Name + "-copy"},
@@ -165,7 +170,7 @@ func (v *vault) standing(at time.Time) {
 	for name, text := range v.w.Policies {
 		v.setPolicy(name, text)
 	}
-	for _, t := range v.w.Tenants {
+	for _, t := range v.w.Everybody() {
 		v.setPolicy(t.Name+"-read", fmt.Sprintf("path \"kv/data/%s/*\" { capabilities = [\"read\"] }\n", t.Name))
 		v.setPolicy(t.Name+"-copy", fmt.Sprintf("path \"kv/data/%s/%s\" { capabilities = [\"read\"] }\n", t.Name, world.Copied))
 		v.setPolicy(t.Name+"-operate", fmt.Sprintf("path \"kv/data/%[1]s/*\" { capabilities = [\"create\", \"read\", \"update\"] }\n"+
@@ -176,6 +181,7 @@ func (v *vault) standing(at time.Time) {
 			}
 		}
 	}
+	v.kv[neverRotated].created = at.AddDate(0, -4, 0)
 	v.kv["platform/registry"] = &stored{1, at}
 }
 
@@ -370,7 +376,7 @@ func (v *vault) device(a world.Act) error {
 	line := auditLine{Type: "request", Auth: i.token.auditAuth(v.audit), Request: auditRequest{ID: v.scriptedID(), ClientID: i.entity,
 		Operation: "delete", MountPoint: "sys/", MountType: "system", MountAccessor: mountOf("sys/").accessor, MountClass: "secret",
 		MountVersion: vaultVersion, Namespace: rootNS(), Path: "sys/audit/file", RemoteAddress: i.remote}}
-	line.Auth.PolicyResults = &auditResults{Allowed: true, Granting: []auditGranted{{}, {"platform-admin", "root", "acl"}}}
+	line.Auth.PolicyResults = &auditResults{Allowed: true, Granting: []auditGranted{{}, {"audit-setup", "root", "acl"}}}
 	if a.Do == world.Off {
 		line.Time = auditTime(v.moment(a.At))
 		if err := v.audit.write(line); err != nil {

@@ -164,6 +164,9 @@ func (v *vault) answers(x exchange, body map[string]any) (data map[string]any, t
 		return v.identities(x, name), false
 	case strings.HasPrefix(x.path, "auth/"):
 		return v.roles(x, name), false
+	case strings.HasPrefix(x.path+"/", "kv/metadata/"):
+		m, _ := v.kvMetadata(x, strings.Trim(strings.TrimPrefix(x.path, "kv/metadata"), "/")).(map[string]any)
+		return m, false
 	}
 	return nil, false
 }
@@ -320,7 +323,7 @@ func (v *vault) roles(x exchange, name string) map[string]any {
 		j["bound_service_account_namespaces"] = []any{i.meta["service_account_namespace"]}
 		j["alias_name_source"] = "serviceaccount_uid"
 	case "approle":
-		j["bind_secret_id"], j["secret_id_num_uses"], j["secret_id_ttl"] = true, 0, 0
+		j["bind_secret_id"], j["secret_id_num_uses"], j["secret_id_ttl"] = true, 0, int64(i.idLife/time.Second)
 	}
 	return j
 }

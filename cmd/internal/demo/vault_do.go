@@ -118,8 +118,9 @@ func (s *stored) metadata() map[string]any {
 func (v *vault) kvMetadata(x exchange, name string) any {
 	if x.op == "list" {
 		var keys []string
+		below := strings.TrimPrefix(strings.TrimSuffix(name, "/")+"/", "/")
 		for k := range v.kv {
-			rest, ok := strings.CutPrefix(k, strings.TrimSuffix(name, "/")+"/")
+			rest, ok := strings.CutPrefix(k, below)
 			if !ok {
 				continue
 			}
