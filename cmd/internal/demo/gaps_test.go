@@ -47,8 +47,9 @@ func checkDemoGaps(t *testing.T, e *daemon.Engine) {
 			t.Errorf("%s %s: planted and not found", v.log, v.test)
 			continue
 		}
-		if got.since.Before(since[v]) {
-			t.Errorf("%s %s: found since %s, planted at %s", v.log, v.test, got.since, since[v])
+		// The slowest is a weakness: known from Sunday's scan on, with a week to mend it.
+		if began := since[v]; got.since.Before(began) || !began.IsZero() && got.since.After(began.Add(12*24*time.Hour)) {
+			t.Errorf("%s %s: found since %s, planted at %s", v.log, v.test, got.since, began)
 		}
 		compareRecords(t, v, patterns, got.records)
 	}
