@@ -170,7 +170,8 @@ func TestContainedLimit(t *testing.T) {
 func TestShortIDs(t *testing.T) {
 	l := lineagetest.Tell()
 	twins := []string{"5eed5eed" + strings.Repeat("1", 32), "5eed5eed" + strings.Repeat("2", 32)}
-	for _, id := range twins {
+	digits := "1234567" + strings.Repeat("a", 33)
+	for _, id := range append(slices.Clone(twins), digits) {
 		l.AddDraft(evidence.Draft{
 			Kind: evidence.ChangeCommit, Op: evidence.OpEvent, Source: "github/acme", Key: id, Subject: lineagetest.Commit(id),
 			OccurredAt: at(9, 0), Basis: evidence.BasisClaimed, ObservedAt: at(9, 0), Content: evidencetest.Facts(evidence.CommitFacts{Repo: "acme/shop", SHA: id, Author: -1, Committer: -1}),
@@ -184,6 +185,8 @@ func TestShortIDs(t *testing.T) {
 		{"commit 5eed5eed1", []string{commit(twins[0]).String()}},
 		{"5eed5ee", []string{commit(twins[0]).String(), commit(twins[1]).String()}},
 		{"5eed5e", nil}, // too short
+		{"1234567", []string{commit(digits).String()}}, // no log has so many records
+		{"#1234567", nil},
 		{"0123456789abcdef", nil},
 		{lineagetest.Child[:len("sha256:")+63], []string{image(lineagetest.Child).String()}},
 		{"image " + lineagetest.Child[len("sha256:"):][:63], []string{image(lineagetest.Child).String()}},
