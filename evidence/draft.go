@@ -65,6 +65,7 @@ const (
 	RoleSubject   Role = "subject" // the person a person record is about
 	RoleActor     Role = "actor"   // acted on evidenced itself
 	RoleApprover  Role = "approver"
+	RoleMaker     Role = "maker" // of a statement
 )
 
 // valid reports whether the role is 1 to 32 of a-z and -, beginning with a

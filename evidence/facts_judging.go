@@ -55,16 +55,26 @@ type Unseen struct {
 	Cause  string    `json:"cause"`
 }
 
-// WaiverFacts are the facts of waiver: failures of a test are accepted for a
-// while. It stands beside a finding and never changes its status.
+// WaiverFacts are the facts of waiver: failures of tests of a control are
+// accepted for a while. It stands beside a finding and never changes its
+// status. Records and Subjects say which failures; with neither it is all of
+// the tests. From is never before the record's own time.
 type WaiverFacts struct {
-	Name     string    `json:"name"`
-	Control  ControlID `json:"control"`
-	Test     string    `json:"test,omitempty"` // empty: every test of the control
-	Subjects []Ref     `json:"subjects,omitempty"`
-	From     time.Time `json:"from"`
-	Until    time.Time `json:"until"`
-	Approval Approval  `json:"approval"`
+	Name     string       `json:"name"`
+	Control  ControlID    `json:"control"`
+	Tests    []WaivedTest `json:"tests"`
+	Records  []uint64     `json:"records,omitempty"`  // of items that failed, ascending
+	Subjects []Ref        `json:"subjects,omitempty"` // what items that fail are about
+	From     time.Time    `json:"from"`
+	Until    time.Time    `json:"until"`
+	Approval Approval     `json:"approval"`
+}
+
+// WaivedTest is a test by its rule: failures of another rule under the same
+// name are not accepted by it.
+type WaivedTest struct {
+	Test string `json:"test"`
+	Rule Hash   `json:"rule"`
 }
 
 // ScopeFacts are the facts of scope.statement: a control does not apply.
@@ -76,27 +86,42 @@ type ScopeFacts struct {
 	Approval Approval  `json:"approval"`
 }
 
-// AttestationFacts are the facts of attestation.manual: a person's signed word
-// or document about something that no source shows.
+// AttestationFacts are the facts of attestation.manual: a person's word about
+// something that no source shows, and perhaps a document.
 type AttestationFacts struct {
 	Name     string      `json:"name"`
 	Controls []ControlID `json:"controls"`
 	From     time.Time   `json:"from"`
 	Until    time.Time   `json:"until"`
-	Document Hash        `json:"document,omitzero"` // SHA-256 of a document kept elsewhere or in raw
+	Document Hash        `json:"document,omitzero"` // SHA-256 of a document
 	Size     int64       `json:"document_size,omitempty"`
 	Media    string      `json:"document_type,omitempty"`
+	Kept     bool        `json:"document_kept,omitempty"` // in the record's raw bytes; else elsewhere
 	Approval Approval    `json:"approval"`
 }
 
-// Approval says who made a statement and which other person approved it. Both
-// are person tokens of the log.
+// Approval says who made a statement and which other person approved it. Maker
+// and Approver are indices in People. The approved text and its signatures
+// stand in the text claim, see package mappings/statement.
 type Approval struct {
-	By         ID     `json:"by"`
-	ApprovedBy ID     `json:"approved_by"`
-	Proof      Proof  `json:"proof"`            // how the approval is known: signed or authenticated
-	Commit     Ref    `json:"commit,omitzero"`  // of a reviewed commit that holds the statement
-	Key        string `json:"key_id,omitempty"` // of a signature
+	By       string    `json:"by"` // user id of the process that asked, "uid 1000"
+	Maker    int       `json:"maker"`
+	Approver int       `json:"approver"`
+	Text     Hash      `json:"statement"`     // SHA-256 of the text that was approved
+	Made     time.Time `json:"made"`          // when it was drafted, as it says
+	At       time.Time `json:"at,omitzero"`   // when it was approved, where that is known
+	Key      string    `json:"key,omitempty"` // fingerprint of the key that the approver signed by
+	// Of a reviewed commit: the commit that holds the text as a file, and the
+	// records of the request that was approved.
+	Repo    string   `json:"repo,omitempty"`
+	Commit  string   `json:"commit,omitempty"`
+	Path    string   `json:"path,omitempty"`
+	Records []uint64 `json:"records,omitempty"`
+}
+
+// StatementEndFacts are the facts of the end of a statement before its time.
+type StatementEndFacts struct {
+	By string `json:"by"` // user id of the process that asked; why stands in the text claim
 }
 
 // CatalogFacts are the facts of platform.catalog: the rules in force from the
@@ -111,4 +136,7 @@ type CatalogFacts struct {
 	Files    []string `json:"files"`             // names; those of the user's begin with user/
 	Diff     []string `json:"diff,omitempty"`    // what is new, changed or gone
 	Loosen   []string `json:"loosens,omitempty"` // what of the change loosens what is judged
+	// Rewritten names rules that say something else, of which it cannot be told
+	// whether they ask for less.
+	Rewritten []string `json:"rewritten,omitempty"`
 }

@@ -88,9 +88,10 @@ var lattice = map[string]struct{ ours, others string }{
 	// A backup schedule's cron means what the parser that Velero takes says.
 	"mappings": {"evidence evidence/problem evidence/reach", "cel.dev/cel-go go.yaml.in/yaml/v3 github.com/robfig/cron/v3"},
 
-	"mappings/classify": {"evidence evidence/incident", ""},
-	"mappings/notice":   {"evidence evidence/incident mappings/classify mappings/deadline", ""},
-	"mappings/deadline": {"evidence/problem", "github.com/rickar/cal/v2 go.yaml.in/yaml/v3"},
+	"mappings/classify":  {"evidence evidence/incident", ""},
+	"mappings/statement": {"evidence evidence/problem mappings", ""},
+	"mappings/notice":    {"evidence evidence/incident mappings/classify mappings/deadline", ""},
+	"mappings/deadline":  {"evidence/problem", "github.com/rickar/cal/v2 go.yaml.in/yaml/v3"},
 
 	"reports":          {"evidence", ""},
 	"reports/coverage": {"evidence reports", ""},
@@ -133,7 +134,7 @@ var lattice = map[string]struct{ ours, others string }{
 // import of the standard library.
 var noIO = map[string]string{
 	"evidence": "os net net/http os/exec", "evidence/problem": "os net net/http", "evidence/chain": "os net net/http os/exec",
-	"evidence/claim": "os net net/http os/exec", "evidence/incident": "os net net/http os/exec", "mappings/classify": "os net net/http os/exec", "mappings/notice": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "mappings/deadline": "os net net/http os/exec", "reports": "os net net/http os/exec",
+	"evidence/claim": "os net net/http os/exec", "evidence/incident": "os net net/http os/exec", "mappings/classify": "os net net/http os/exec", "mappings/statement": "os net net/http os/exec", "mappings/notice": "os net net/http os/exec", "evidence/lineage": "os net/http os/exec", "evidence/witness": "os net net/http os/exec", "mappings": "net net/http os/exec", "mappings/deadline": "os net net/http os/exec", "reports": "os net net/http os/exec",
 	"reports/ran": "os net net/http", "reports/trace": "os net net/http os/exec", "reports/people": "os net net/http os/exec", "reports/timeline": "os net net/http", "reports/coverage": "os net net/http",
 	"reports/gaps": "os net net/http os/exec", "reports/today": "os net net/http os/exec",
 	"reports/pack": "net net/http os/exec", "reports/pdf": "net net/http os/exec", "reports/xlsx": "os net net/http os/exec", "store": "net net/http os/exec",

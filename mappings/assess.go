@@ -78,8 +78,16 @@ type ScopeStatement struct {
 
 // covers reports whether the statement is approved and in force over p.
 func (s *ScopeStatement) covers(id evidence.ControlID, p evidence.Period) bool {
-	return s.Control == id && s.By != "" && s.ApprovedBy != "" && s.ApprovedBy != s.By &&
-		!s.From.IsZero() && !s.From.After(p.From) && (s.Until.IsZero() || !s.Until.Before(p.To))
+	return s.approved(id) && !s.From.After(p.From) && (s.Until.IsZero() || !s.Until.Before(p.To))
+}
+
+// stands reports whether the statement is approved and in force at an instant.
+func (s *ScopeStatement) stands(id evidence.ControlID, at time.Time) bool {
+	return s.approved(id) && !s.From.After(at) && (s.Until.IsZero() || s.Until.After(at))
+}
+
+func (s *ScopeStatement) approved(id evidence.ControlID) bool {
+	return s.Control == id && s.By != "" && s.ApprovedBy != "" && s.ApprovedBy != s.By && !s.From.IsZero()
 }
 
 // ControlResult is the verdict of one control: the worst of its tests.

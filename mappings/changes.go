@@ -83,25 +83,25 @@ func (s *scene) index(ctx context.Context) (*changeIndex, error) {
 }
 
 func (s *scene) newIndex(ctx context.Context) (*changeIndex, error) {
+	x, err := s.joinChanges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range s.cover.sources(evidence.ChangeMerge) {
+		x.forges[id] = true
+	}
+	return x, nil
+}
+
+// joinChanges makes the index of what was recorded, whatever was observed.
+func (s *scene) joinChanges(ctx context.Context) (*changeIndex, error) {
 	x := &changeIndex{
 		bySHA: map[string]int{}, carried: map[int]*request{}, watched: map[string][]string{},
 		guarded: map[string]bool{}, forges: map[evidence.SourceID]bool{},
 	}
 	l := &changeLoader{x: x, requests: map[string]*request{}, reviews: map[string][]review{}}
-	kinds := []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection, evidence.ChangeRef}
-	for r, err := range s.reader.Records(ctx, evidence.Query{Kinds: kinds, BySeq: true}) {
-		if err == nil {
-			err = l.take(&r)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("changes: %w", err)
-		}
-	}
-	if err := l.deployed(ctx, s); err != nil {
+	if err := l.load(ctx, s); err != nil {
 		return nil, err
-	}
-	for _, id := range s.cover.sources(evidence.ChangeMerge) {
-		x.forges[id] = true
 	}
 	l.finish()
 	return x, nil
@@ -122,6 +122,20 @@ type refMove struct {
 	sha    string
 	at     time.Time
 	first  bool // nobody looked before: it says nothing about when its commits came
+}
+
+// load reads all change records of the log and what is deployed.
+func (l *changeLoader) load(ctx context.Context, s *scene) error {
+	kinds := []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection, evidence.ChangeRef}
+	for r, err := range s.reader.Records(ctx, evidence.Query{Kinds: kinds, BySeq: true}) {
+		if err == nil {
+			err = l.take(&r)
+		}
+		if err != nil {
+			return fmt.Errorf("changes: %w", err)
+		}
+	}
+	return l.deployed(ctx, s)
 }
 
 func (l *changeLoader) take(r *evidence.Record) error {

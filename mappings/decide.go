@@ -70,7 +70,12 @@ func (a *assessment) elsewhere(t *Test) bool {
 }
 
 func (a *assessment) outOfScope(c *Control, p evidence.Period) bool {
-	return slices.ContainsFunc(a.in.Scope, func(s ScopeStatement) bool { return s.covers(c.ID, p) })
+	return slices.ContainsFunc(a.in.Scope, func(s ScopeStatement) bool {
+		if a.in.Rolling {
+			return s.stands(c.ID, p.To) // the verdict is that of now, and changes when the statement begins and ends
+		}
+		return s.covers(c.ID, p)
+	})
 }
 
 // summary says the finding in one sentence.

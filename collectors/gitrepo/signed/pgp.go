@@ -57,7 +57,7 @@ func (p *pgpSigners) check(payload, armored []byte, now time.Time) Verdict {
 		return same(v.NowWhy)
 	}
 	_, _, err = p.verify(payload, armored, made)
-	v.Why = pgpReason(err)
+	v.Why, v.At = pgpReason(err), made.UTC()
 	if key != nil {
 		v.Key = strings.ToUpper(hex.EncodeToString(key.PrimaryKey.Fingerprint))
 		for _, id := range key.Identities {

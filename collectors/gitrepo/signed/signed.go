@@ -1,5 +1,5 @@
-// Package signed checks the signatures of git commits and annotated tags
-// against signers that somebody configured: OpenPGP keys, and SSH keys of an
+// Package signed checks the signatures of git commits and annotated tags, and
+// detached ones of other texts, against signers that somebody configured: OpenPGP keys, and SSH keys of an
 // allowed signers file (ssh-keygen(1), "ALLOWED SIGNERS").
 //
 // A signature proves that the holder of a key signed these bytes. When it was
@@ -87,7 +87,7 @@ const (
 	ExpiredKey  = "expired-key"   // outside the time the key is good for
 	RevokedKey  = "revoked-key"   // its owner revoked it
 	ExpiredSig  = "expired"       // the signature itself ended, or is not yet good
-	Namespace   = "wrong-purpose" // made for something else than git, or by a key that is not for git
+	Namespace   = "wrong-purpose" // made for something else, or by a key that is not for this
 	Certificate = "certificate"   // made with a certificate, which is not checked here
 	Unreadable  = "unreadable"    // its form cannot be read
 	Unsupported = "unsupported"   // a kind of signature that is not checked here
@@ -95,9 +95,10 @@ const (
 
 // Verdict says what a signature is worth.
 type Verdict struct {
-	Why    string // as of the time the signature claims
-	NowWhy string // as of now
-	Key    string // fingerprint of the signer's key: SHA256:... or upper-case hex; "" when unknown
+	Why    string    // as of the time the signature claims
+	NowWhy string    // as of now
+	Key    string    // fingerprint of the signer's key: SHA256:... or upper-case hex; "" when unknown
+	At     time.Time // when it was made, as an OpenPGP signature claims; zero: it does not say
 	mails  []string
 	globs  []string
 }
@@ -126,7 +127,7 @@ func (s *Signers) Commit(raw []byte, at, now time.Time) (Verdict, bool) {
 	if signature == nil {
 		return Verdict{}, false
 	}
-	return s.check(payload, signature, at, now), true
+	return s.check(gitNamespace, payload, signature, at, now), true
 }
 
 // Tag checks the signature of an annotated tag object, as Commit does.
@@ -135,15 +136,23 @@ func (s *Signers) Tag(raw []byte, at, now time.Time) (Verdict, bool) {
 	if signature == nil {
 		return Verdict{}, false
 	}
-	return s.check(payload, signature, at, now), true
+	return s.check(gitNamespace, payload, signature, at, now), true
 }
 
-func (s *Signers) check(payload, signature []byte, at, now time.Time) Verdict {
+// Detached checks an armored signature over the payload that was made for the
+// namespace (ssh-keygen -Y sign -n NAMESPACE). OpenPGP knows no namespaces:
+// there the payload itself must say what it is for. When an SSH signature was
+// made is not known, so its claimed time is now.
+func (s *Signers) Detached(namespace string, payload, signature []byte, now time.Time) Verdict {
+	return s.check(namespace, payload, signature, now, now)
+}
+
+func (s *Signers) check(namespace string, payload, signature []byte, at, now time.Time) Verdict {
 	switch v := bytes.TrimSpace(signature); {
 	case bytes.HasPrefix(v, []byte(pgpMark)):
 		return s.pgp.check(payload, v, now)
 	case bytes.HasPrefix(v, []byte(sshMark)):
-		return s.checkSSH(payload, v, at, now)
+		return s.checkSSH(namespace, payload, v, at, now)
 	}
 	return same(Unsupported)
 }

@@ -336,3 +336,55 @@ func BenchmarkCommit(b *testing.B) {
 		})
 	}
 }
+
+// A text of another kind than a commit: the namespace keeps what was signed
+// for git from counting for it, and the other way round.
+func TestDetached(t *testing.T) {
+	const purpose, text = "house-rules", "house rules, first edition\n"
+	key, public := sshKey(t)
+	other, _ := sshKey(t)
+	ssh := func(key ssh.Signer, namespace, text string) []byte {
+		sig, err := sshsig.Sign(strings.NewReader(text), key, sshsig.HashSHA512, namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sshsig.Armor(sig)
+	}
+	pgp := pgpKey(t, made.Add(-time.Hour), 0)
+	var b bytes.Buffer
+	if err := openpgp.ArmoredDetachSign(&b, pgp, strings.NewReader(text), &packet.Config{Time: func() time.Time { return made }}); err != nil {
+		t.Fatal(err)
+	}
+	allowed := filepath.Join(t.TempDir(), "allowed")
+	write := func(line string) {
+		if err := os.WriteFile(allowed, []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		name, allowed string
+		signature     []byte
+		text, why     string
+	}{
+		{"ssh", "a@x.example " + public, ssh(key, purpose, text), text, Good},
+		{"ssh for this alone", `a@x.example namespaces="house-*" ` + public, ssh(key, purpose, text), text, Good},
+		{"ssh for git", "a@x.example " + public, ssh(key, "git", text), text, Namespace},
+		{"key for git alone", `a@x.example namespaces="git" ` + public, ssh(key, purpose, text), text, Namespace},
+		{"ssh of nobody known", "a@x.example " + public, ssh(other, purpose, text), text, UnknownKey},
+		{"ssh of other bytes", "a@x.example " + public, ssh(key, purpose, text+" "), text, Bad},
+		{"key that ended", `a@x.example valid-before="20261122" ` + public, ssh(key, purpose, text), text, ExpiredKey},
+		{"openpgp", "a@x.example " + public, b.Bytes(), text, Good},
+		{"openpgp of other bytes", "a@x.example " + public, b.Bytes(), text + "x", Bad},
+		{"no signature", "a@x.example " + public, []byte("yes, really"), text, Unsupported},
+		{"nothing", "a@x.example " + public, nil, text, Unsupported},
+	} {
+		write(tc.allowed)
+		v := load(t, allowed, armored(t, pgp)).Detached(purpose, []byte(tc.text), tc.signature, now)
+		if v.NowWhy != tc.why || v.Why != tc.why {
+			t.Errorf("%s: %+v, want %s", tc.name, v, tc.why)
+		}
+		if pgp := strings.HasPrefix(tc.name, "openpgp"); tc.why == Good && v.At.Equal(made) != pgp {
+			t.Errorf("%s: made at %s", tc.name, v.At)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func sshTime(s string) (time.Time, error) {
 	return time.Time{}, errors.New("no time")
 }
 
-func (s *Signers) checkSSH(payload, armored []byte, at, now time.Time) Verdict {
+func (s *Signers) checkSSH(namespace string, payload, armored []byte, at, now time.Time) Verdict {
 	sig, err := sshsig.Unarmor(armored)
 	if err != nil {
 		return same(Unreadable)
@@ -125,7 +125,7 @@ func (s *Signers) checkSSH(payload, armored []byte, at, now time.Time) Verdict {
 		return same(Certificate)
 	}
 	fingerprint := ssh.FingerprintSHA256(sig.PublicKey)
-	if sig.Namespace != gitNamespace {
+	if sig.Namespace != namespace {
 		v := same(Namespace)
 		v.Key = fingerprint
 		return v
@@ -140,14 +140,14 @@ func (s *Signers) checkSSH(payload, armored []byte, at, now time.Time) Verdict {
 		return same(UnknownKey)
 	}
 	// Against the configured key's own bytes, never the one in the signature.
-	if err := sshsig.Verify(bytes.NewReader(payload), sig, known[0].key, sig.HashAlgorithm, gitNamespace); err != nil {
+	if err := sshsig.Verify(bytes.NewReader(payload), sig, known[0].key, sig.HashAlgorithm, namespace); err != nil {
 		return same(Bad)
 	}
 	// The key may stand in several lines, each good for some time.
 	v := Verdict{Key: fingerprint, Why: ExpiredKey, NowWhy: ExpiredKey}
 	purpose := false
 	for _, k := range known {
-		if len(k.namespaces) > 0 && !anyGlob(k.namespaces, gitNamespace) {
+		if len(k.namespaces) > 0 && !anyGlob(k.namespaces, namespace) {
 			continue
 		}
 		purpose = true
