@@ -55,13 +55,13 @@ type Unseen struct {
 	Cause  string    `json:"cause"`
 }
 
-// WaiverFacts are the facts of waiver: failures of tests of a control are
-// accepted for a while. It stands beside a finding and never changes its
+// WaiverFacts are the facts of waiver: failures of tests are accepted for a
+// while, for these controls alone. It stands beside a finding and never changes its
 // status. Records and Subjects say which failures; with neither it is all of
 // the tests. From is never before the record's own time.
 type WaiverFacts struct {
 	Name     string       `json:"name"`
-	Control  ControlID    `json:"control"`
+	Controls []ControlID  `json:"controls"`
 	Tests    []WaivedTest `json:"tests"`
 	Records  []uint64     `json:"records,omitempty"`  // of items that failed, ascending
 	Subjects []Ref        `json:"subjects,omitempty"` // what items that fail are about

@@ -81,6 +81,7 @@ func (p *program) root() *cobra.Command {
 		p.controlsCommand(), p.doctorCommand(), p.verifyCommand(), p.fsckCommand(), p.anchorsCommand(), p.witnessCommand(),
 		p.backupCommand(), p.restoreCommand(), p.keysCommand(),
 	)
+	root.AddCommand(p.statementCommands()...)
 	if p.demo != nil {
 		root.AddCommand(p.demoCommand())
 	}

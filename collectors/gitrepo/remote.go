@@ -52,12 +52,16 @@ func (l *look) openRemote() (map[string]plumbing.Hash, error) {
 	return refs, nil
 }
 
+// mirrorDir is the repository's mirror directory. Its name holds a hash of the
+// URL: another URL is another mirror.
+func (c *Collector) mirrorDir(t target) string {
+	sum := sha256.Sum256([]byte(t.dial))
+	return filepath.Join(c.cfg.MirrorDir, strings.ReplaceAll(t.Name, "/", "_")+"-"+hex.EncodeToString(sum[:6])+".git")
+}
+
 // mirror returns the repository's mirror directory, made when it is not there.
-// Its name holds a hash of the URL: another URL is another mirror.
 func (l *look) mirror() (string, error) {
-	sum := sha256.Sum256([]byte(l.t.dial))
-	name := strings.ReplaceAll(l.t.Name, "/", "_") + "-" + hex.EncodeToString(sum[:6]) + ".git"
-	dir := filepath.Join(l.cfg.MirrorDir, name)
+	dir := l.mirrorDir(l.t)
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
 		return dir, nil
 	}

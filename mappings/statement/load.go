@@ -167,7 +167,7 @@ func decode(rec *evidence.Record) (*Recorded, error) {
 		if err := rec.Decode(&f); err != nil {
 			return nil, err
 		}
-		s.Type, s.Name, s.Controls, s.From, s.Until, s.Approval = Waiver, f.Name, []evidence.ControlID{f.Control}, f.From, f.Until, f.Approval
+		s.Type, s.Name, s.Controls, s.From, s.Until, s.Approval = Waiver, f.Name, f.Controls, f.From, f.Until, f.Approval
 		s.Tests, s.Records, s.Subjects = f.Tests, f.Records, f.Subjects
 	case evidence.ScopeStatement:
 		var f evidence.ScopeFacts

@@ -89,7 +89,7 @@ func (b *Book) Add(ctx context.Context, s *Statement, a Approval, document []byt
 func (s *Statement) facts(from time.Time, a evidence.Approval, kept bool) any {
 	switch s.Type {
 	case Waiver:
-		return evidence.WaiverFacts{Name: s.Name, Control: s.Controls[0], Tests: s.Tests, Records: s.Records, Subjects: s.Subjects, From: from, Until: s.Until, Approval: a}
+		return evidence.WaiverFacts{Name: s.Name, Controls: s.Controls, Tests: s.Tests, Records: s.Records, Subjects: s.Subjects, From: from, Until: s.Until, Approval: a}
 	case Scope:
 		return evidence.ScopeFacts{Name: s.Name, Control: s.Controls[0], From: from, Until: s.Until, Approval: a}
 	}
@@ -146,13 +146,22 @@ func (b *Book) Acceptable(ctx context.Context, s *Statement, in mappings.Input) 
 				WithHint("choose another name, or end that one first: evidenced %s end %s", s.Type.command(), s.Name)
 		}
 	}
+	var cs []*mappings.Control
 	for _, id := range s.Controls {
 		c, ok := in.Catalog.Control(id)
 		if !ok {
 			return problem.New(problem.NotFound, "there is no control %s in the catalog", id).WithHint("evidenced controls lists them")
 		}
-		if err := b.fits(ctx, s, c, in); err != nil {
-			return err
+		cs = append(cs, c)
+	}
+	switch s.Type {
+	case Waiver:
+		return s.sameRules(cs)
+	case Attestation:
+		for _, c := range cs {
+			if err := b.unanswered(ctx, c, in); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -182,21 +191,32 @@ func (b *Book) timely(s *Statement) error {
 	return nil
 }
 
-// fits checks the statement against a control of the catalog.
-func (b *Book) fits(ctx context.Context, s *Statement, c *mappings.Control, in mappings.Input) error {
-	switch s.Type {
-	case Waiver:
-		for _, t := range s.Tests {
-			i := slices.IndexFunc(c.Tests, func(r mappings.TestRef) bool { return r.Test.ID == t.Test })
+// sameRules checks the waiver's tests against its controls: each has some of
+// them, each is one of some control, by the rule that it had when it was
+// drafted.
+func (s *Statement) sameRules(cs []*mappings.Control) error {
+	found := map[string]bool{}
+	for _, c := range cs {
+		some := false
+		for _, ref := range c.Tests {
+			i := slices.IndexFunc(s.Tests, func(t evidence.WaivedTest) bool { return t.Test == ref.Test.ID })
 			if i < 0 {
-				return problem.New(problem.NotFound, "control %s has no test %s", c.ID, t.Test).WithHint("evidenced controls explain %s lists its tests", c.ID)
+				continue
 			}
-			if c.Tests[i].Test.Hash() != t.Rule {
-				return problem.New(problem.Refused, "the rule of test %s changed since the waiver was drafted", t.Test).WithHint("look at what it asks now and draft the waiver again")
+			if ref.Test.Hash() != s.Tests[i].Rule {
+				return problem.New(problem.Refused, "the rule of test %s changed since the waiver was drafted", ref.Test.ID).
+					WithHint("look at what it asks now and draft the waiver again")
 			}
+			some, found[ref.Test.ID] = true, true
 		}
-	case Attestation:
-		return b.unanswered(ctx, c, in)
+		if !some {
+			return problem.New(problem.NotFound, "control %s has no test %s", c.ID, testsOf(s)).WithHint("evidenced controls explain %s lists its tests", c.ID)
+		}
+	}
+	for _, t := range s.Tests {
+		if !found[t.Test] {
+			return problem.New(problem.NotFound, "none of the controls has test %s", t.Test).WithHint("evidenced controls explain %s lists its tests", s.Controls[0])
+		}
 	}
 	return nil
 }
@@ -277,15 +297,9 @@ func (b *Book) loadPersons(ctx context.Context) (err error) {
 // independent refuses a waiver whose approver did some of what it accepts now,
 // and one that names records which are no failures.
 func (b *Book) independent(ctx context.Context, s *Statement, approver evidence.Person, in mappings.Input) error {
-	items, err := b.failing(ctx, s, in)
+	items, err := b.accepted(ctx, s, in)
 	if err != nil {
 		return err
-	}
-	for _, seq := range s.Records {
-		if !slices.ContainsFunc(items, func(it evidence.Item) bool { return it.Seq == seq }) {
-			return problem.New(problem.Refused, "record %d is no item that fails %s of %s now", seq, testsOf(s), s.Controls[0]).
-				WithHint("evidenced assess --tenant %s --control %s lists the records that fail", s.Tenant, s.Controls[0])
-		}
 	}
 	who, err := b.persons.Account(ctx, approver.Realm, approver.NativeID, approver.Proof)
 	if err != nil {
@@ -313,6 +327,32 @@ func (b *Book) independent(ctx context.Context, s *Statement, approver evidence.
 	return nil
 }
 
+// Draftable says why the statement could not be recorded once it is approved:
+// what Acceptable says, and for a waiver that what it accepts does not fail.
+func (b *Book) Draftable(ctx context.Context, s *Statement, in mappings.Input) error {
+	if err := b.Acceptable(ctx, s, in); err != nil || s.Type != Waiver || len(s.Records) == 0 {
+		return err
+	}
+	_, err := b.accepted(ctx, s, in)
+	return err
+}
+
+// accepted returns the items that fail the waiver's tests now. Each record that
+// it names must be among them.
+func (b *Book) accepted(ctx context.Context, s *Statement, in mappings.Input) ([]evidence.Item, error) {
+	items, err := b.failing(ctx, s, in)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range s.Records {
+		if !slices.ContainsFunc(items, func(it evidence.Item) bool { return it.Seq == seq }) {
+			return nil, problem.New(problem.Refused, "record %d is no item that fails %s of %s now", seq, testsOf(s), s.Controls[0]).
+				WithHint("evidenced assess --tenant %s --control %s lists the records that fail", s.Tenant, s.Controls[0])
+		}
+	}
+	return items, nil
+}
+
 func testsOf(s *Statement) string {
 	var ids []string
 	for _, t := range s.Tests {
@@ -331,7 +371,7 @@ func (b *Book) failing(ctx context.Context, s *Statement, in mappings.Input) ([]
 	in.Reader, in.Now, in.Rolling, in.Controls = b.reader, b.At, true, s.Controls
 	in.Period = evidence.Period{From: b.At.Add(-30 * 24 * time.Hour), To: b.At}
 	for _, f := range recorded {
-		if f.Control == s.Controls[0] && !f.Period.From.IsZero() && f.Period.From.Before(in.Period.From) {
+		if slices.Contains(s.Controls, f.Control) && !f.Period.From.IsZero() && f.Period.From.Before(in.Period.From) {
 			in.Period.From = f.Period.From
 		}
 	}

@@ -127,7 +127,7 @@ type Statement struct {
 //	name: NAME
 //	made: TIME
 //	maker: REALM|NATIVEID
-//	control: ID              one or, of an attestation, more
+//	control: ID              one, or of a waiver or an attestation more
 //	test: ID RULE            of a waiver; the SHA-256 of the rule, lower-case hex
 //	record: NUMBER           of a waiver
 //	subject: REF             of a waiver
@@ -369,7 +369,7 @@ func (s *Statement) checkReach() error {
 	switch {
 	case len(s.Controls) == 0:
 		return fmt.Errorf("no control is named")
-	case len(s.Controls) > 1 && s.Type != Attestation:
+	case len(s.Controls) > 1 && s.Type == Scope:
 		return fmt.Errorf("%s is about one control", s.Type.a())
 	case len(s.Controls) > maxControls:
 		return fmt.Errorf("%d controls, at most %d", len(s.Controls), maxControls)

@@ -15,6 +15,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 	"evidenced/reports"
 )
 
@@ -38,6 +39,12 @@ type Tenant struct {
 	Judged time.Time       `json:"judged,omitzero"` // zero: never
 	Needs  []Gap           `json:"needs_someone"`
 	Untold []Gap           `json:"cannot_be_told"`
+	// Waived are controls of which every failure is accepted for a while. Their
+	// status is what it is; they are not counted among those that need somebody.
+	Waived []Gap `json:"waived,omitempty"`
+	// Attested are controls on which a person's word is in force. No verdict
+	// stands on it.
+	Attested []Attested `json:"attested,omitempty"`
 	// Preparing are open controls of laws that do not apply yet. They are not
 	// counted.
 	Preparing []Gap `json:"preparing,omitempty"`
@@ -59,7 +66,24 @@ type Gap struct {
 	Since    time.Time          `json:"since"` // of the oldest finding of that status
 	Why      string             `json:"why"`
 	// Findings are those that are open, the worst first.
-	Findings []mappings.Standing `json:"findings"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one that is open, with what somebody accepted of it.
+type Finding struct {
+	mappings.Standing
+	Waived *statement.ToldWaived `json:"waived,omitempty"`
+}
+
+// accepted reports whether nothing of the finding is left that needs somebody.
+func (f *Finding) accepted() bool { return f.Waived != nil && f.Waived.Whole }
+
+// Attested is a person's word on a control.
+type Attested struct {
+	Control      evidence.ControlID `json:"control"`
+	Article      string             `json:"article"`
+	Title        string             `json:"title"`
+	Attestations []statement.Told   `json:"attestations"`
 }
 
 // Unanswered is a control without a collector.
@@ -90,16 +114,16 @@ func (f Filter) admits(c *mappings.Control) bool {
 	return law && (f.Severity == "" || rank(severities, c.Severity) <= rank(severities, f.Severity))
 }
 
-// Of fills a tenant's part from its findings in force. A finding of a control
-// that the catalog does not have is left out: it is about to end.
-func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing) {
+// Of fills a tenant's part from its findings in force and what people said
+// beside; nil when nobody said anything. A finding of a control that the catalog
+// does not have is left out: it is about to end.
+func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing, said *statement.Beside) {
 	byControl := map[evidence.ControlID][]mappings.Standing{}
 	for _, s := range standing {
 		byControl[s.Control] = append(byControl[s.Control], s)
 	}
 	for _, c := range cat.Controls() {
-		all, judged := byControl[c.ID]
-		if !judged || !f.admits(c) {
+		if !f.admits(c) {
 			continue
 		}
 		g, open := gapOf(cat, c, all)
@@ -114,10 +138,53 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 			x.Needs = append(x.Needs, g)
 		default:
 			x.Untold = append(x.Untold, g)
+		if said != nil && len(said.Attested[c.ID]) > 0 {
+			x.Attested = append(x.Attested, Attested{c.ID, c.Reference(), c.Title, said.Attested[c.ID]})
+		}
+		if all, judged := byControl[c.ID]; judged {
+			x.control(cat, c, all, said)
 		}
 	}
-	for _, list := range [][]Gap{x.Needs, x.Untold, x.Preparing} {
+	for _, list := range [][]Gap{x.Needs, x.Untold, x.Preparing, x.Waived} {
 		slices.SortStableFunc(list, byNeed)
+	}
+}
+
+// control sorts a control in. What is accepted stands apart from what needs
+// somebody, and hides nothing that cannot be told.
+func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappings.Standing, said *statement.Beside) {
+	var open, needs, waived, untold []Finding
+	for _, s := range all {
+		f := Finding{s, said.Of(s.Control, s.Test)}
+		if !mappings.Open(s.Status) {
+			continue
+		}
+		open = append(open, f)
+		switch {
+		case reports.StatusGroup(s.Status) != reports.NeedsWork:
+			untold = append(untold, f)
+		case f.accepted():
+			waived = append(waived, f)
+		default:
+			needs = append(needs, f)
+		}
+	}
+	switch {
+	case len(open) == 0:
+		x.Good++
+		return
+	case slices.ContainsFunc(open, func(f Finding) bool { return f.Preparing != "" }):
+		x.Preparing = append(x.Preparing, gapOf(cat, c, open, open))
+		return
+	case len(needs) > 0:
+		x.Needs = append(x.Needs, gapOf(cat, c, needs, open))
+		return
+	}
+	if len(waived) > 0 {
+		x.Waived = append(x.Waived, gapOf(cat, c, waived, open))
+	}
+	if len(untold) > 0 {
+		x.Untold = append(x.Untold, gapOf(cat, c, untold, open))
 	}
 }
 
@@ -125,24 +192,35 @@ func byNeed(a, b Gap) int {
 	return cmp.Or(cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Control, b.Control))
 }
 
-// gapOf sums up a control: what somebody must act on goes before what cannot be
-// told, and the worse before the less bad.
-func gapOf(cat *mappings.Catalog, c *mappings.Control, all []mappings.Standing) (Gap, bool) {
-	g := Gap{Control: c.ID, Law: c.Act.Name, Article: c.Reference(), Title: c.Title, Severity: c.Severity}
-	for _, s := range all {
-		if mappings.Open(s.Status) {
-			g.Findings = append(g.Findings, s)
-		}
-	}
-	if len(g.Findings) == 0 {
-		return g, false
-	}
-	slices.SortStableFunc(g.Findings, func(a, b mappings.Standing) int {
+// gapOf sums up a control by the worst of some of its open findings: what
+// somebody must act on goes before what cannot be told, and the worse before the
+// less bad.
+func gapOf(cat *mappings.Catalog, c *mappings.Control, by, open []Finding) Gap {
+	order := func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(urgency(a.Status), urgency(b.Status)), a.Since.Compare(b.Since), cmp.Compare(a.Test, b.Test))
-	})
-	first := g.Findings[0]
-	g.Status, g.Reason, g.Since, g.Why = first.Status, first.Reason, first.Since, Why(cat, first)
-	return g, true
+	}
+	slices.SortStableFunc(by, order)
+	slices.SortStableFunc(open, order)
+	first := by[0]
+	return Gap{
+		Control: c.ID, Law: c.Act.Name, Article: c.Reference(), Title: c.Title, Severity: c.Severity,
+		Status: first.Status, Reason: first.Reason, Since: first.Since, Why: Why(cat, first.Standing) + beside(first.Waived), Findings: open,
+	}
+}
+
+// beside says what is accepted of a finding, and which waivers are not.
+func beside(w *statement.ToldWaived) string {
+	if w == nil {
+		return ""
+	}
+	text := ""
+	if !w.Whole && w.Items > 0 {
+		text += fmt.Sprintf("; %d of %d waived", w.Items, w.Of)
+	}
+	for _, r := range w.Not {
+		text += fmt.Sprintf("; waiver %s: %s", r.Name, r.Why)
+	}
+	return text
 }
 
 func urgency(s evidence.Status) int {

@@ -20,6 +20,7 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		p.line(style.Bad(reports.Demonstration))
 	}
 	r.table(p, style)
+	r.waived(p, style)
 	r.apart(p, style)
 	p.line("")
 	for _, s := range r.sources() {
@@ -47,11 +48,11 @@ func (p *page) para(first, text string, style reports.Style) {
 }
 
 func (r *Report) headline() string {
-	needs, untold := 0, 0
+	needs, untold, waived := 0, 0, 0
 	laws := map[string]int{}
 	var with []string
 	for _, t := range r.Tenants {
-		needs, untold = needs+len(t.Needs), untold+len(t.Untold)
+		needs, untold, waived = needs+len(t.Needs), untold+len(t.Untold), waived+len(t.Waived)
 		for _, g := range t.Needs {
 			laws[g.Law]++
 		}
@@ -64,10 +65,14 @@ func (r *Report) headline() string {
 		of = r.Tenants[0].Tenant.String()
 	}
 	of += r.asked()
-	rest := "."
-	if untold > 0 {
-		rest = fmt.Sprintf("; %s more cannot be told.", reports.Number(int64(untold)))
+	rest := ""
+	if waived > 0 {
+		rest = fmt.Sprintf("; %s more failed and %s waived", reports.Number(int64(waived)), map[bool]string{true: "is", false: "are"}[waived == 1])
 	}
+	if untold > 0 {
+		rest += fmt.Sprintf("; %s more cannot be told", reports.Number(int64(untold)))
+	}
+	rest += "."
 	if needs == 0 {
 		return "No control of " + of + " needs someone" + rest
 	}
@@ -127,6 +132,35 @@ func (r *Report) table(p *page, style reports.Style) {
 	}
 }
 
+// waived tells what failed and is accepted for a while, and by whom.
+func (r *Report) waived(p *page, style reports.Style) {
+	for _, x := range r.Tenants {
+		if len(x.Waived) == 0 {
+			continue
+		}
+		p.line("")
+		p.line(style.Bold("WAIVED  " + x.Tenant.String()))
+		for _, g := range x.Waived {
+			p.para("  ", fmt.Sprintf("%s  %s  %s since %s, %s", g.Severity, g.Control, g.Status, reports.Near(g.Since, r.At), g.Why), style)
+			for _, f := range g.Findings {
+				if !f.accepted() {
+					continue
+				}
+				for _, w := range f.Waived.By {
+					p.para("    ", fmt.Sprintf("%s: waived until %s by %s, approved by %s (record %d)%s", f.Test, reports.Near(w.Until, r.At), w.By, w.Approved, w.Seq, because(w.Reason)), style)
+				}
+			}
+		}
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reports.FirstLine(reason, 100)
+}
+
 // apart tells what cannot be told, by its cause, and what nobody answers.
 func (r *Report) apart(p *page, style reports.Style) {
 	for _, x := range r.Tenants {
@@ -161,6 +195,12 @@ func (r *Report) apart(p *page, style reports.Style) {
 		outside = r.Tenants[0].Outside
 	}
 	if len(preparing)+len(r.Unanswered)+outside > 0 {
+	attested := map[evidence.ControlID]bool{}
+	for _, x := range r.Tenants {
+		for _, a := range x.Attested {
+			attested[a.Control] = true
+		}
+	if len(preparing)+len(r.Unanswered)+len(attested) > 0 {
 		p.line("")
 	}
 	if outside > 0 {
@@ -168,6 +208,9 @@ func (r *Report) apart(p *page, style reports.Style) {
 	}
 	if n := len(preparing); n > 0 {
 		p.line(style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
+	}
+	if n := len(attested); n > 0 {
+		p.line(style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
 	}
 	if n := len(r.Unanswered); n > 0 {
 		p.line(style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))

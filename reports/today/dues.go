@@ -9,6 +9,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 )
 
 // ownDues are those of this package.
@@ -114,30 +115,29 @@ func declared(ctx context.Context, in *Input, until time.Time) (out []Due, err e
 	return out, err
 }
 
-// statements finds waivers, scope statements and attestations that run out.
+// statements finds waivers, scope statements and attestations that run out, and
+// those that did since the moment that is asked about. One without effect brings
+// nothing back when it ends.
 func statements(ctx context.Context, in *Input, until time.Time) (out []Due, err error) {
-	add := func(rec *evidence.Record, what, name string, ends time.Time, controls ...evidence.ControlID) {
-		if ends.IsZero() || ends.After(until) {
-			return
+	b, err := statement.Load(ctx, in.Reader, in.Now)
+	if err != nil {
+		return nil, err
+	}
+	what := map[statement.Type]string{statement.Waiver: "waiver", statement.Scope: "scope statement", statement.Attestation: "attestation"}
+	for _, s := range b.All {
+		state, ends := s.State(in.Now), s.Until
+		lately := state == statement.Expired && !ends.Before(in.Since)
+		if ends.IsZero() || ends.After(until) || state != statement.InForce && state != statement.Pending && !lately {
+			continue
 		}
-		d := Due{At: ends.UTC(), What: what, Says: fmt.Sprintf("%s %s runs out", what, name), Seqs: []uint64{rec.Seq}}
-		for _, c := range controls {
+		d := Due{At: ends.UTC(), What: what[s.Type], Says: fmt.Sprintf("%s %s runs out", what[s.Type], s.Name), Seqs: []uint64{s.Seq}}
+		if lately {
+			d.Says = fmt.Sprintf("%s %s ran out", what[s.Type], s.Name)
+		}
+		for _, c := range s.Controls {
 			d.Names = append(d.Names, string(c))
 		}
 		out = append(out, d)
 	}
-	if err = states(ctx, in, evidence.Waiver, func(rec *evidence.Record, f evidence.WaiverFacts) {
-		add(rec, "waiver", f.Name, f.Until, f.Control)
-	}); err != nil {
-		return nil, err
-	}
-	if err = states(ctx, in, evidence.ScopeStatement, func(rec *evidence.Record, f evidence.ScopeFacts) {
-		add(rec, "scope statement", f.Name, f.Until, f.Control)
-	}); err != nil {
-		return nil, err
-	}
-	err = states(ctx, in, evidence.Attestation, func(rec *evidence.Record, f evidence.AttestationFacts) {
-		add(rec, "attestation", f.Name, f.Until, f.Controls...)
-	})
-	return out, err
+	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/reports"
@@ -27,7 +28,10 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		if c.Severity == "high" {
 			paint = style.Bad
 		}
-		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("%s, %s", c.Is, c.Why))
+		if c.Waived != nil && c.Waived.Whole {
+			paint = style.Dim
+		}
+		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("%s%s, %s", accepted(c, r.At), c.Is, c.Why))
 	}
 	for _, c := range r.Healed {
 		t.Row("HEALED", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("was %s: %s", c.Was, c.Why))
@@ -62,6 +66,14 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		return err
 	}
 	return style.Paragraph(w, "", says)
+}
+
+// accepted says until when all of a change is waived.
+func accepted(c Change, at time.Time) string {
+	if c.Waived == nil || !c.Waived.Whole {
+		return ""
+	}
+	return "waived until " + reports.Near(c.Waived.Until, at) + ": "
 }
 
 func kinds(ks []evidence.Kind) string {

@@ -15,6 +15,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 	"evidenced/reports"
 	"evidenced/reports/gaps"
 )
@@ -49,6 +50,8 @@ type Change struct {
 	At       time.Time          `json:"at"`
 	Why      string             `json:"why"`
 	Seq      uint64             `json:"record"`
+	// Waived is what somebody accepted of it; the status is what it is.
+	Waived *statement.ToldWaived `json:"waived,omitempty"`
 }
 
 // Blind is what a source does not show now, and what cannot be told for it.
@@ -97,7 +100,15 @@ func Build(ctx context.Context, in Input, more ...Dues) (*Report, error) {
 		Size: in.Reader.Size(), Judged: in.Judged, Demo: in.Reader.Simulated(),
 		New: []Change{}, Healed: []Change{}, Blind: blindNow(standing), Due: []Due{},
 	}
-	r.changes(in.Catalog, standing, turns)
+	book, err := statement.Load(ctx, in.Reader, in.Now)
+	if err != nil {
+		return nil, err
+	}
+	said, err := book.Beside(ctx, standing)
+	if err != nil {
+		return nil, err
+	}
+	r.changes(in.Catalog, standing, turns, said)
 	for _, dues := range append(slices.Clone(ownDues), more...) {
 		ds, err := dues(ctx, &in, r.Until)
 		if err != nil {
@@ -113,7 +124,7 @@ func Build(ctx context.Context, in Input, more ...Dues) (*Report, error) {
 }
 
 // changes sorts the newest change of every finding, when it still holds.
-func (r *Report) changes(cat *mappings.Catalog, standing []mappings.Standing, turns []mappings.Turn) {
+func (r *Report) changes(cat *mappings.Catalog, standing []mappings.Standing, turns []mappings.Turn, said *statement.Beside) {
 	newest := map[evidence.Ref]mappings.Turn{}
 	before := map[evidence.Ref]evidence.Status{} // the status at Since
 	for _, t := range turns {
@@ -133,7 +144,7 @@ func (r *Report) changes(cat *mappings.Catalog, standing []mappings.Standing, tu
 			continue
 		}
 		was := before[ref]
-		c := Change{Control: s.Control, Test: s.Test, Severity: s.Severity, Was: was, Is: s.Status, At: s.Since, Why: gaps.Why(cat, s), Seq: s.Seq}
+		c := Change{Control: s.Control, Test: s.Test, Severity: s.Severity, Was: was, Is: s.Status, At: s.Since, Why: gaps.Why(cat, s), Seq: s.Seq, Waived: said.Of(s.Control, s.Test)}
 		switch needed := reports.StatusGroup(was) == reports.NeedsWork; {
 		case reports.StatusGroup(s.Status) == reports.NeedsWork && !needed:
 			r.New = append(r.New, c)

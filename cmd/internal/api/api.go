@@ -85,6 +85,7 @@ type World interface {
 	Retainer
 	Privacy
 	Incidents
+	Statements
 }
 
 // VerifyRequest says what of a log is verified, and against what.
@@ -170,6 +171,7 @@ var Ops = []Op{
 	{"identity-link", linkPeople},
 	{"incident", incidents},
 	{"incident-export", exportIncident},
+	{"statement", statements},
 	{"keyring-backup", backupKeys},
 	{"keyring-rotate", renewKeys},
 }

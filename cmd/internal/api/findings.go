@@ -11,6 +11,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 	"evidenced/reports/gaps"
 	"evidenced/reports/today"
 )
@@ -94,7 +95,15 @@ func (c *call) gapsOf(ctx context.Context, t evidence.Tenant, in mappings.Input,
 	if err != nil {
 		return out, false, err
 	}
-	out.Of(in.Catalog, f, standing)
+	b, err := statement.Load(ctx, r, c.Now())
+	if err != nil {
+		return out, false, err
+	}
+	said, err := b.Beside(ctx, standing)
+	if err != nil {
+		return out, false, err
+	}
+	out.Of(in.Catalog, f, standing, said)
 	return out, r.Simulated(), nil
 }
 

@@ -78,9 +78,11 @@ func verdicts(t *testing.T) *apitest.World {
 	l.Add(evidence.CertState, evidence.OpSet, apitest.Now.Add(-8*day), evidence.CertFacts{Endpoint: "far.example:443", SNI: "far.example", NotAfter: apitest.Now.Add(40 * day)})
 	l.CoverLooks("certs/edge", []time.Time{apitest.Now.Add(-20 * time.Hour), apitest.Now.Add(-14 * time.Hour)}, evidence.CertState)
 	l.AddDraft(evidence.Draft{
-		Kind: evidence.Waiver, Op: evidence.OpSet, Source: evidence.SelfSource, Subject: evidence.NewRef("statement", "", "late-cert"),
+		Kind: evidence.Waiver, Op: evidence.OpSet, Source: evidence.SelfSource, Subject: evidence.NewRef("statement", "", "waiver/late-cert"),
+		People: []evidence.Person{
+			{Role: evidence.RoleMaker, Realm: "github:prod", NativeID: "70", Proof: evidence.ProofSigned}, {Role: evidence.RoleApprover, Realm: "github:prod", NativeID: "71", Proof: evidence.ProofSigned}},
 		OccurredAt: apitest.Now.Add(-day), Basis: evidence.BasisSource, ObservedAt: apitest.Now.Add(-day),
-		Content: evidencetest.Facts(evidence.WaiverFacts{Name: "late-cert", Control: "gdpr-art-32-1-a", From: apitest.Now.Add(-day), Until: apitest.Now.Add(6 * day)}),
+		Content: evidencetest.Facts(evidence.WaiverFacts{Name: "late-cert", Controls: []evidence.ControlID{"gdpr-art-32-1-a"}, From: apitest.Now.Add(-day), Until: apitest.Now.Add(6 * day), Approval: evidence.Approval{Maker: 0, Approver: 1}}),
 	})
 	return w
 }

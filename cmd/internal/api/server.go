@@ -17,8 +17,11 @@ import (
 	"evidenced/evidence/problem"
 )
 
-// maxParams bounds the parameters of a call, in bytes.
+// maxParams bounds the parameters of a call, in bytes; largeParams those of the
+// operations that take a document along.
 const maxParams = 64 << 10
+
+var largeParams = map[string]int64{"statement": 2 << 20}
 
 // Serve answers calls on the socket until ctx ends; calls at work then get ten
 // seconds to finish. It closes the listener. Only the daemon's own user and
@@ -62,7 +65,7 @@ func answer(rw http.ResponseWriter, r *http.Request, w World, log *slog.Logger) 
 		http.Error(rw, "this socket answers its own user and root", http.StatusForbidden)
 		return
 	}
-	params, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxParams))
+	params, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, max(maxParams, largeParams[r.PathValue("op")])))
 	if err != nil {
 		http.Error(rw, "parameters cannot be read", http.StatusBadRequest)
 		return

@@ -39,6 +39,7 @@ func (k *checker) check(specs []collectors.Spec) {
 	k.accounts()
 	k.anchors()
 	k.alerts()
+	k.statements()
 }
 
 func (k *checker) general() {

@@ -50,6 +50,7 @@ type Config struct {
 	Catalogs   string     `yaml:"catalogs"` // folder of own catalogs beside the built-in ones; "" for none
 	Pack       Pack       `yaml:"pack"`
 	Incidents  Incidents  `yaml:"incidents"`
+	Statements Statements `yaml:"statements"`
 	// Anchors are where checkpoints go beside the data directory; left out, a
 	// folder beside it. AnchorsRequired lets no log be signed after a start
 	// before every anchor that can be asked has answered.
@@ -341,6 +342,7 @@ func (c *Config) resolve(base string) {
 	}
 	c.resolveAnchors(base)
 	c.resolveAlerts(base)
+	c.resolveStatements(base)
 	for i := range c.Sources {
 		resolvePaths(reflect.ValueOf(c.Sources[i].Config), "", base)
 	}

@@ -37,6 +37,7 @@ type effective struct {
 	Catalogs   string                     `json:"catalogs"`
 	Pack       effectivePack              `json:"pack"`
 	Holidays   string                     `json:"holidays,omitempty"`
+	Signers    []string                   `json:"statement_signers,omitempty"`
 
 	Anchors         map[string]map[string]any `json:"anchors"`
 	AnchorsRequired bool                      `json:"anchors_required"`
@@ -126,6 +127,7 @@ func (c *Config) Effective() []byte {
 		Catalogs:   c.Catalogs,
 		Pack:       effectivePack{c.Pack.Raw, c.Pack.Pseudonymous},
 		Holidays:   c.Incidents.Holidays,
+		Signers:    c.Statements.effective(),
 
 		Anchors:         effectiveAnchors(c.Anchors),
 		AnchorsRequired: c.AnchorsRequired,

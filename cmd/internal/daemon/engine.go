@@ -63,7 +63,7 @@ type Engine struct {
 	began    bool        // what a crash lost was looked for
 	keeping  sync.Mutex  // one backup, rotation, retention or offboarding at a time
 
-	acting    sync.Mutex // one act on an incident at a time
+	acting    sync.Mutex // one act on an incident or a statement at a time
 	calendars *deadline.Calendars
 }
 
@@ -102,6 +102,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	if e.calendars, err = calendarsOf(o.Config); err != nil {
+		return nil, err
+	}
+	if err = checkSigners(o.Config); err != nil {
 		return nil, err
 	}
 	if e.rules, err = collectors.NewRules(o.Config.TenantRules()); err != nil {

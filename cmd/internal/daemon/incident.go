@@ -34,7 +34,7 @@ func (e *Engine) Act(ctx context.Context, t evidence.Tenant, decide func(r evide
 	}
 	for _, f := range res.Fates {
 		if f != store.Appended {
-			return nil, problem.New(problem.Internal, "an act on an incident of %s was not taken", t)
+			return nil, problem.New(problem.Internal, "an act in the log of %s was not taken", t)
 		}
 	}
 	return res.Seqs, nil

@@ -184,6 +184,10 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	if in.Ahead, err = e.ahead(t); err != nil {
 		return at, err
 	}
+	book, err := e.said(ctx, &in)
+	if err != nil {
+		return at, err
+	}
 	round, err := d.assessor.Assess(ctx, in, e.o.Config.Assess.Period)
 	if err != nil {
 		return at, err
@@ -196,6 +200,9 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	e.measure(t, round, facts)
 	if e.o.Judged != nil {
 		e.o.Judged.Judged(ctx, t, round.At, facts)
+	}
+	if facts, err = unwaived(ctx, book, facts); err != nil {
+		return at, err
 	}
 	e.alerts.judged(t, facts)
 	return round.At, nil

@@ -72,7 +72,11 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 		return mappings.Input{}, err
 	}
 	in, err := e.judging(t)
+	if err != nil {
+		return in, err
+	}
 	in.Reader = r
+	_, err = e.said(ctx, &in)
 	return in, err
 }
 

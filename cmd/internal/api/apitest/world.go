@@ -26,11 +26,12 @@ var Now = time.Date(2026, 11, 14, 14, 0, 0, 0, time.UTC)
 // World implements api.World. Its exported fields may be set before use.
 type World struct {
 	Logs       map[evidence.Tenant]*evidencetest.Log
-	BadLog     evidence.Tenant // Verify finds a failure here
-	StoppedLog evidence.Tenant // takes nothing more
-	BadCheck   bool            // Fsck finds a failure
-	PackErr    error           // Pack fails with it after half of the bytes
-	Sealed     []api.SealedLog // logs without keys
+	BadLog     evidence.Tenant              // Verify finds a failure here
+	StoppedLog evidence.Tenant              // takes nothing more
+	BadCheck   bool                         // Fsck finds a failure
+	PackErr    error                        // Pack fails with it after half of the bytes
+	Sealed     []api.SealedLog              // logs without keys
+	Files      map[string]map[string][]byte // of commits, by path
 
 	mu      sync.Mutex
 	reads   []string
