@@ -86,7 +86,11 @@ type ControlResult struct {
 	Samples   []string      // of the findings, by their places: what was drawn of each; "" for none
 	Coverage  []CoverageRow // of the sources the control rests on
 	Limits    string        // what this cannot prove
-	Waivers   []Waiver
+	Waivers   []Waiver      // in force at the end of what was judged
+	Scoped    []Waiver      // statements that it does not apply
+	Attested  []Attestation // people's words; no verdict stands on them
+	// Waived says that every failure is accepted for a while. The status stays.
+	Waived bool
 	// Unverified is what about the duty's text was not checked; may be empty.
 	Unverified string
 
@@ -98,13 +102,16 @@ type ControlResult struct {
 	AnsweredBy string
 }
 
-// Waiver is a dated, approved exception. It never changes a status.
+// Waiver is a dated, approved exception, or a statement of scope. It never
+// changes what the evidence says. People stand in it as tokens or names.
 type Waiver struct {
+	Name       string
+	Covers     string // what it accepts: "chg-approved, 1 of 2 failures"
 	Reason     string
 	By         string
 	ApprovedBy string
 	From       time.Time
-	To         time.Time
+	To         time.Time // zero: no end
 	Seq        uint64
 }
 
@@ -132,6 +139,10 @@ type PackClock struct {
 	Latest  time.Time
 	Sent    time.Time
 	Receipt time.Time
+// Attestation is a person's word on a control that no source answers.
+type Attestation struct {
+	Waiver
+	Document string // hash, size and type; empty: none
 }
 
 // Register is one population as a table: the same rows as the CSV member.

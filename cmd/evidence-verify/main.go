@@ -232,12 +232,32 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
 	line("findings", "%s; %s cited records, all in the pack; every test has its finding; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
+	if x := r.Waived; x != nil {
+		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
+	}
 	if r.Sampled > 0 {
 		line("sampled", "%s in the samples of findings, all drawn again; %s", group(uint64(r.Sampled)), r.SampleSeed)
 	}
 	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
 	line("data", "digest %s", r.Data)
 	line("PDF", "bytes as issued; its wording is not checked")
+}
+
+// records names records, not too many.
+func records(seqs []uint64) string {
+	const most = 12
+	var parts []string
+	for i, n := range seqs {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(seqs)-most))
+			break
+		}
+		parts = append(parts, group(n))
+	}
+	if len(parts) == 1 {
+		return "record " + parts[0]
+	}
+	return "records " + strings.Join(parts, ", ")
 }
 
 // told is the verdict on a receipt in words.

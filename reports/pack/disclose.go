@@ -96,8 +96,32 @@ func (w *writer) single(ctx context.Context, seq uint64, claims []string) (singl
 	return s, err
 }
 
+// waiversBefore asks for the waivers from before the range that findings rest
+// on, and for who made and approved them.
+func (w *writer) waiversBefore(ctx context.Context, need map[uint64]bool) error {
+	for _, f := range w.in.Findings {
+		if f.Waived == nil {
+			continue
+		}
+		for _, seq := range f.Waived.Waivers {
+			if seq >= w.m.Start.Size || need[seq] {
+				continue
+			}
+			need[seq] = true
+			rec, err := w.in.Log.Record(ctx, seq)
+			if err != nil {
+				return err
+			}
+			for _, p := range rec.People {
+				w.tokens[p.Token] = true
+			}
+		}
+	}
+	return nil
+}
+
 // earlier discloses leaves before the range that the pack needs: records that
-// findings cite, records that sealed earlier packs, and person records of
+// findings cite, waivers they rest on, records that sealed earlier packs, and person records of
 // people in the range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
@@ -118,6 +142,9 @@ func (w *writer) earlier(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	if err := w.waiversBefore(ctx, need); err != nil {
+		return err
 	}
 	if w.m.Start.Size > 0 && !w.in.Pseudonymous {
 		for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PersonKnown}}) {

@@ -234,6 +234,8 @@ type Finding struct {
 	Items []evidence.Item `json:"items"`
 	// Sample is drawn of a population that is not empty; older packs have none.
 	Sample *sample.Sample `json:"sample,omitempty"`
+	// Waived is what people accepted of what failed; nil when nothing.
+	Waived *Waived `json:"waived,omitempty"`
 }
 
 // Earlier is one line of packs.json.

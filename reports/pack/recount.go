@@ -76,6 +76,9 @@ func (v *verifier) claimsAndRegisters() error {
 			if err := v.learnIssued(lf, d); err != nil {
 				return err
 			}
+			if err := v.learnWaiver(lf, d); err != nil {
+				return err
+			}
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
 				if err := learn(inRange, lf, d); err != nil {
 					return err
@@ -193,6 +196,9 @@ func (v *verifier) earlier() error {
 		}
 		for _, d := range s.Claims {
 			if err := v.learnIssued(lf, d); err != nil {
+				return err
+			}
+			if err := v.learnWaiver(lf, d); err != nil {
 				return err
 			}
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {

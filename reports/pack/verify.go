@@ -42,8 +42,9 @@ type Report struct {
 	Erased    int             `json:"erased"`
 	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
 	Findings  map[string]int  `json:"findings"` // by status, recounted
-	Cited     int             `json:"cited"`    // records cited in findings, all present
-	Sampled   int             `json:"sampled"`  // items in the samples of findings, all drawn again
+	Waived    *WaivedCount    `json:"waived,omitempty"`
+	Cited     int             `json:"cited"`   // records cited in findings, all present
+	Sampled   int             `json:"sampled"` // items in the samples of findings, all drawn again
 	// SampleSeed says what their seed is worth; Sample is the one asked for.
 	SampleSeed string        `json:"sample_seed,omitempty"`
 	Sample     *DrawnSample  `json:"sample,omitempty"`
@@ -94,6 +95,7 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 	return &verifier{
 		c: c, o: o, seqs: map[uint64]evidence.Kind{}, names: labels{}, proved: map[uint64]evidence.Hash{},
 		sealed: map[uint64]evidence.PackFacts{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
+		waivers: map[uint64]waiver{}, waiverSubject: map[uint64]evidence.Ref{}, waiverEnds: map[evidence.Ref][]waiverEnd{},
 	}, nil
 }
 
@@ -139,6 +141,10 @@ type verifier struct {
 	genesis evidence.GenesisFacts
 	proved  map[uint64]evidence.Hash      // roots of trees that the closing one extends, by size
 	sealed  map[uint64]evidence.PackFacts // of the pack.issued records whose content is in the pack
+	// Of the waivers whose content is in the pack.
+	waivers       map[uint64]waiver
+	waiverSubject map[uint64]evidence.Ref
+	waiverEnds    map[evidence.Ref][]waiverEnd
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash

@@ -14,11 +14,15 @@ import (
 func (p *pack) controls() {
 	for _, law := range p.laws() {
 		var waiting [][]string
+		var words []*reports.ControlResult // on which somebody gave their word
 		for i := range p.doc.Controls {
 			c := &p.doc.Controls[i]
 			switch {
 			case c.Law != law:
 			case c.AnsweredBy != "":
+				if len(c.Attested) > 0 {
+					words = append(words, c)
+				}
 				article := c.Article
 				if c.Preparing != "" {
 					article += " (preparing)"
@@ -29,6 +33,11 @@ func (p *pack) controls() {
 			}
 		}
 		p.unanswered(law, waiting)
+		for _, c := range words {
+			p.need(20)
+			p.text(strong, left, width, c.Article+"  "+c.Title)
+			p.attested(c.Attested)
+		}
 	}
 }
 
@@ -133,6 +142,9 @@ func (p *pack) verdict(c *reports.ControlResult, shape string) {
 	p.put(strong.in(col), left+2.2, p.y+1.1, shape)
 	p.put(strong.in(col), left+7.5, p.y+1.1, words)
 	says := reports.StatusWord(c.Status)
+	if c.Waived {
+		says += ", waived for a while"
+	}
 	if c.Reason != "" {
 		says += ": " + string(c.Reason)
 	}
@@ -274,12 +286,49 @@ func (p *pack) alsoLines(it evidence.Item, w float64) []string {
 	return p.wrap(small, w, "with "+reports.Seqs(it.Also, 4))
 }
 
+// waivers draws what people said of the control, beside what the evidence says.
 func (p *pack) waivers(c *reports.ControlResult) {
-	if len(c.Waivers) == 0 {
+	if len(c.Waivers) > 0 {
+		p.sub("Waivers (they do not change the status)", 10)
+		for _, w := range c.Waivers {
+			p.bullet(p.said(w))
+		}
+	}
+	if len(c.Scoped) > 0 {
+		p.sub("Statements of scope (what is there is judged all the same)", 10)
+		for _, w := range c.Scoped {
+			p.bullet(p.said(w))
+		}
+	}
+	p.attested(c.Attested)
+}
+
+func (p *pack) attested(list []reports.Attestation) {
+	if len(list) == 0 {
 		return
 	}
-	p.sub("Waivers (they do not change the status)", 10)
-	for _, w := range c.Waivers {
-		p.bullet(fmt.Sprintf("%s by %s, approved by %s, %s to %s, record %d", w.Reason, w.By, w.ApprovedBy, w.From.UTC().Format("2 Jan 2006"), w.To.UTC().Format("2 Jan 2006"), w.Seq))
+	p.sub("A person's word (no verdict stands on it)", 10)
+	for _, a := range list {
+		s := p.said(a.Waiver)
+		if a.Document != "" {
+			s += "; document " + a.Document + ", not looked at"
+		}
+		p.bullet(s)
 	}
+}
+
+// said tells a statement in one sentence.
+func (p *pack) said(w reports.Waiver) string {
+	when := w.From.UTC().Format("2 Jan 2006 15:04") + " UTC on, without an end"
+	if !w.To.IsZero() {
+		when = w.From.UTC().Format("2 Jan 2006 15:04") + " to " + w.To.UTC().Format("2 Jan 2006 15:04") + " UTC"
+	}
+	s := fmt.Sprintf("%s, by %s, approved by %s, %s, record %d", w.Reason, p.open(w.By), p.open(w.ApprovedBy), when, w.Seq)
+	if w.Name != "" {
+		s = w.Name + ": " + s
+	}
+	if w.Covers != "" {
+		s += "; accepts " + w.Covers
+	}
+	return s
 }

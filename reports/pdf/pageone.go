@@ -63,8 +63,11 @@ func (p *pack) pageOne() {
 // opening is the first sentence, fit to be read aloud.
 func (p *pack) opening() string {
 	var n [4]int
-	judged, preparing, unanswered := 0, 0, 0
+	judged, preparing, unanswered, waived, attested := 0, 0, 0, 0, 0
 	for _, c := range p.doc.Controls {
+		if len(c.Attested) > 0 {
+			attested++
+		}
 		switch {
 		case c.AnsweredBy != "":
 			unanswered++
@@ -73,6 +76,9 @@ func (p *pack) opening() string {
 		default:
 			judged++
 			n[reports.StatusGroup(c.Status)]++
+			if c.Waived {
+				waived++
+			}
 		}
 	}
 	if len(p.doc.Controls) == 0 {
@@ -86,11 +92,17 @@ func (p *pack) opening() string {
 		rest = append(rest, fmt.Sprintf("%d %s not apply", n[reports.Outside], verb(n[reports.Outside], "does", "do")))
 	}
 	s := fmt.Sprintf("The evidence supports %d of %s; %s.", n[reports.Supported], reports.Count(judged, "control"), strings.Join(rest, ", "))
+	if waived > 0 {
+		s += fmt.Sprintf(" Of %d that %s someone people accepted every failure for a while; the failures stand below.", waived, verb(waived, "needs", "need"))
+	}
 	if preparing > 0 {
 		s += fmt.Sprintf(" %s of laws that do not apply yet %s judged apart.", reports.Count(preparing, "control"), verb(preparing, "is", "are"))
 	}
 	if unanswered > 0 {
 		s += fmt.Sprintf(" No source answers %s yet; they count for nothing.", reports.Count(unanswered, "control"))
+	}
+	if attested > 0 {
+		s += fmt.Sprintf(" On %s there is a person's word; no verdict stands on it.", reports.Count(attested, "control"))
 	}
 	if b := len(p.doc.Coverage.Blind); b > 0 {
 		s += fmt.Sprintf(" There %s %s in which a source was not seen.", verb(b, "was", "were"), reports.Count(b, "stretch"))

@@ -80,7 +80,7 @@ func TestNothingLost(t *testing.T) {
 		"page {nb} of {nb}", "(unbalanced ) and \\ back\\slash", "[U+1F680]", "[U+202E]gnp.exe", "[U+001B][31mred", "[U+6F22][U+5B57]", "[0xFF][0xFE]",
 		"merged by its own author 4 minutes after", "record 40101", "40099, 40100, 40102", "by carol: hotfix [U+1F525]",
 		"What this cannot prove", "The evidence supports 2 of 7 controls", "Left open: whoever holds the signing key", hashOf("data").String(),
-		"loosens the evidence: certs/edge", "503 from server", "migration weekend by dave", "1 person claim (erased, record 39870)",
+		"loosens the evidence: certs/edge", "503 from server", "migration weekend, by dave", "1 person claim (erased, record 39870)",
 	} {
 		if !strings.Contains(got, strings.ReplaceAll(want, " ", "")) {
 			t.Errorf("the document does not hold %q", want)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/reports"
@@ -118,5 +119,46 @@ func TestAllLaws(t *testing.T) {
 	}
 	if contents != 84 || drawn != 84 || waited != 42 {
 		t.Errorf("%d controls in the contents, %d drawn, %d in the lists of those without a source; want 84, 84, 42", contents, drawn, waited)
+	}
+}
+
+// What people said stands beside what failed, with hostile words as words, and
+// page one counts it apart without calling anything supported.
+func TestStatements(t *testing.T) {
+	doc := sampleDoc(t, 1)
+	var maker, other evidence.ID
+	maker[0], other[0] = 1, 2
+	doc.Names = map[evidence.ID]string{maker: "dana", other: "erin <b>"}
+	said := reports.Waiver{Name: "new-forge", Covers: "chg-approved, 3 of 3 failures", Reason: "=cmd() (x) Tj ET <script> \u05e9\u05dc\u05d5\u05dd \u5951\u7d04", By: "person:/" + maker.String(), ApprovedBy: "person:/" + other.String(),
+		From: at(14, 0, 0), To: at(30, 0, 0), Seq: 40050}
+	c := doc.Controls[0]
+	c.ID, c.Law, c.Article, c.Title = "dora-art-9-4-e", "DORA", "Art. 9(4)(e)", "Controlled changes"
+	c.Waived, c.Waivers = true, []reports.Waiver{said}
+	scope := said
+	scope.Name, scope.Covers, scope.To = "no-cards", "", time.Time{}
+	c.Scoped = []reports.Waiver{scope}
+	waiting := reports.ControlResult{ID: "dora-art-19-4", Law: "DORA", Article: "Art. 19(4)", Title: "Reports in time", Status: evidence.NotObserved,
+		Reason: evidence.ReasonNoCollector, AnsweredBy: "records of incidents (incident.*)"}
+	word := said
+	word.Name, word.Covers = "register", ""
+	waiting.Attested = []reports.Attestation{{Waiver: word, Document: "SHA-256 abcd, 27 bytes, application/pdf"}}
+	doc.Controls = []reports.ControlResult{c, waiting}
+	whole := ""
+	for _, p := range extract(t, write(t, doc)) {
+		whole += p.text + " "
+	}
+	whole = strings.Join(strings.Fields(whole), " ")
+	for _, want := range []string{
+		"The evidence supports 0 of 1 control; 1 needs someone, 0 cannot be told. Of 1 that needs someone people accepted every failure for a while; the failures stand below.",
+		"On 1 control there is a person's word; no verdict stands on it.",
+		"Not satisfied the evidence shows exceptions, waived for a while", "Waivers (they do not change the status)", "by dana, approved by erin <b>", "accepts chg-approved, 3 of 3 failures",
+		"no-cards:", "UTC on, without an end", "A person's word (no verdict stands on it)", "document SHA-256 abcd, 27 bytes, application/pdf, not looked at", "=cmd() (x) Tj ET <script>",
+	} {
+		if !strings.Contains(whole, want) {
+			t.Errorf("the document lacks %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(whole)
 	}
 }

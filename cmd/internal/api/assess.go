@@ -50,6 +50,7 @@ type AssessedControl struct {
 	Since    time.Time          `json:"since,omitzero"` // since when, by the recorded findings; zero: they do not say so
 	Findings []int              `json:"findings"`       // indices into findings
 	Standing
+	Said
 }
 
 func assess(ctx context.Context, c *call) error {
@@ -95,10 +96,14 @@ func assess(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	for _, res := range results {
+	words, err := said(ctx, &in, findings, results)
+	if err != nil {
+		return err
+	}
+	for i, res := range results {
 		a.Controls = append(a.Controls, AssessedControl{
 			ID: res.Control.ID, Article: res.Control.Reference(), Title: res.Control.Title, Status: res.Status, Reason: res.Reason,
-			Why: res.Why, Since: sinceWhen(res, findings, recorded), Findings: res.Findings, Standing: standing(&in, res.Control),
+			Why: res.Why, Since: sinceWhen(res, findings, recorded), Findings: res.Findings, Standing: standing(&in, res.Control), Said: words[i],
 		})
 	}
 	if a.Names, err = namesIn(ctx, r, a); err != nil {
@@ -208,13 +213,15 @@ func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
 }
 
 func (a *Assessment) headline() string {
-	someone, untold, judged := 0, 0, 0
+	someone, untold, judged, waived := 0, 0, 0, 0
 	for _, c := range a.Controls {
 		if !c.judged() || c.Preparing != "" {
 			continue
 		}
 		judged++
 		switch {
+		case needs(c.Status) && c.Accepted:
+			waived++
 		case needs(c.Status):
 			someone++
 		case !tells(c.Status):
@@ -222,13 +229,17 @@ func (a *Assessment) headline() string {
 		}
 	}
 	over := " over " + reports.Span(a.Period.From, a.Period.To)
+	rest := "."
+	if waived > 0 {
+		rest = fmt.Sprintf("; %s more failed and %s waived.", reports.Number(int64(waived)), map[bool]string{true: "is", false: "are"}[waived == 1])
+	}
 	switch {
 	case someone == 0 && untold == 0:
-		return fmt.Sprintf("No control of %s needs someone%s (%s).", a.Tenant, over, reports.Count(judged, "control"))
+		return fmt.Sprintf("No control of %s needs someone%s (%s)%s", a.Tenant, over, reports.Count(judged, "control"), rest)
 	case untold == 0:
-		return fmt.Sprintf("%s of %s need someone%s.", reports.Count(someone, "control"), a.Tenant, over)
+		return fmt.Sprintf("%s of %s need someone%s%s", reports.Count(someone, "control"), a.Tenant, over, rest)
 	}
-	return fmt.Sprintf("%s of %s need someone%s; %s cannot be told.", reports.Count(someone, "control"), a.Tenant, over, reports.Number(int64(untold)))
+	return fmt.Sprintf("%s of %s need someone%s; %s cannot be told%s", reports.Count(someone, "control"), a.Tenant, over, reports.Number(int64(untold)), rest)
 }
 
 func order(s evidence.Status) int {
@@ -266,6 +277,9 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		if c.Reason != "" {
 			status += ": " + string(c.Reason)
 		}
+		if c.Accepted {
+			status, paint = status+", waived", style.Warn
+		}
 		if c.Preparing != "" {
 			status, paint = status+", preparing", style.Dim
 		}
@@ -280,6 +294,11 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 	}
 	if hidden > 0 {
 		p.line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
+	}
+	for _, c := range a.Controls {
+		for _, x := range c.Attested {
+			p.line(style.Dim(reports.Terminal(fmt.Sprintf("%s: a person's word, no verdict stands on it: %s by %s, approved by %s, until %s (record %d)", c.ID, x.Name, x.By, x.Approved, reports.Near(x.Until, a.Now), x.Seq))))
+		}
 	}
 	for _, l := range a.apart() {
 		p.line(style.Dim(l))
@@ -308,12 +327,14 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 		}
 		if before, ok := told[f.Test]; ok {
 			p.line(reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
+			p.waivers(control.Waived[f.Test], a, style)
 			continue
 		}
 		p.line("")
 		told[f.Test] = control.ID
 		p.line(style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
 		p.para("  ", reports.OpenNames(f.Summary, a.Names), style)
+		p.waivers(control.Waived[f.Test], a, style)
 		items := slices.Concat(f.Failed, f.Unknown)
 		for n, item := range items {
 			if n == most {

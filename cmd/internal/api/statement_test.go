@@ -145,11 +145,15 @@ func TestStatementStory(t *testing.T) {
 	}
 	tell(api.StatementParams{Act: "show", Type: statement.Waiver, Name: "new-forge"})
 	tell(api.StatementParams{Act: "show", Type: statement.Attestation, Name: "register"})
-	for _, op := range []string{"gaps", "today"} {
-		s, err := desk{t, c.w}.op(op, api.GapsParams{Common: common("tenant-7", false)})
-		if op == "today" {
-			s, err = desk{t, c.w}.op(op, api.TodayParams{Common: common("tenant-7", false)})
-		}
+	for _, ask := range []struct {
+		op     string
+		params any
+	}{
+		{"gaps", api.GapsParams{Common: common("tenant-7", false)}}, {"today", api.TodayParams{Common: common("tenant-7", false)}},
+		{"assess", api.AssessParams{Common: common("tenant-7", false), Span: api.Span{Last: "4d"}, Controls: []string{"dora-art-9-4-e", "gdpr-art-30-1-g"}}},
+	} {
+		op := ask.op
+		s, err := desk{t, c.w}.op(op, ask.params)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 	"evidenced/reports"
 	"evidenced/reports/coverage"
 	"evidenced/reports/pack"
@@ -112,6 +113,8 @@ type packBuild struct {
 	in       pack.Input
 	controls []mappings.ControlResult
 	findings []evidence.Finding
+	book     *statement.Book                    // what people said, as of the end of what is judged
+	waived   map[evidence.Ref]*statement.Waived // by finding
 	chart    *reports.CoverageChart
 	people   *reports.People
 	names    map[evidence.ID]string
@@ -150,6 +153,9 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if err := b.judge(ctx); err != nil {
 		return nil, err
 	}
+	if err := b.hear(ctx); err != nil {
+		return nil, err
+	}
 	if b.chart, err = coverage.Build(ctx, b.snap, q.Period); err != nil {
 		return nil, err
 	}
@@ -164,7 +170,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
-		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items})
+		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items, Waived: b.packWaived(&f)})
 		for _, it := range append(append([]evidence.Item{}, f.Failed...), f.Unknown...) {
 			b.in.RawOf = append(append(b.in.RawOf, it.Seq), it.Also...)
 		}
@@ -341,6 +347,7 @@ func (b *packBuild) describeControls(doc *reports.PackDoc) {
 		if len(kinds) > 0 {
 			r.Coverage = coverage.ForKinds(b.chart, kinds...)
 		}
+		b.describeSaid(&r)
 		doc.Controls = append(doc.Controls, r)
 	}
 }

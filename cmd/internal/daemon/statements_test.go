@@ -444,3 +444,52 @@ func TestHoldsFile(t *testing.T) {
 		}
 	}
 }
+
+// A pack tells a waived failure as a failure, with the waiver beside it, and the
+// verifier counts it apart; the waiver may be older than the range.
+func TestPackTellsWaivers(t *testing.T) {
+	o := newOffice(t, "")
+	text := o.draft("new-forge", "2026-11-20")
+	if err := o.add(text, o.maker(statement.Namespace, text), o.approver(text)); err != nil {
+		t.Fatal(err)
+	}
+	word, err := state(t, o.e, api.StatementParams{Type: statement.Attestation, Act: "draft", Name: "register", Maker: "github:prod|70", Controls: []string{"gdpr-art-30-1-g"}, Until: "2026-12-31", Reason: "the board approved =it (x) Tj <b>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := state(t, o.e, api.StatementParams{Type: statement.Attestation, Act: "add", Text: []byte(word), Signatures: [][]byte{o.maker(statement.Namespace, word), o.approver(word)}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.e.Checkpoints(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		o.collect()
+	}
+	for _, tc := range []struct {
+		name     string
+		period   evidence.Period
+		waived   bool
+		failures bool
+	}{
+		{"while it is in force", evidence.Period{From: begin, To: begin.Add(30 * time.Hour)}, true, true},
+		{"before it was", evidence.Period{From: begin, To: begin.Add(2*time.Hour - time.Minute)}, false, true},
+		{"long after it was recorded", evidence.Period{From: begin.Add(20 * time.Hour), To: begin.Add(30 * time.Hour)}, true, false},
+	} {
+		var buf bytes.Buffer
+		if _, err := o.e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: tc.period, Raw: "none", Progress: quiet}, &buf); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := verifyBytes(buf.Bytes(), "")
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := rep.Waived != nil && rep.Waived.Whole > 0; got != tc.waived {
+			t.Errorf("%s: waived %+v", tc.name, rep.Waived)
+		}
+		if n := rep.Findings[string(evidence.NotSatisfied)]; tc.failures && n == 0 {
+			t.Errorf("%s: the failures are gone: %v", tc.name, rep.Findings)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// Waived says what of a finding's failures people accepted for a while, by
+// waivers that were in force at the end of what was judged. The finding's status
+// is what it is without them.
+type Waived struct {
+	Whole   bool      `json:"all"`   // nothing that failed is left
+	Items   int       `json:"items"` // records that failed and are accepted
+	Of      int       `json:"of"`    // records that failed; 0 of a gap
+	Until   time.Time `json:"until,omitzero"`
+	Waivers []uint64  `json:"waivers"` // their records
+}
+
+// waiver is a waiver.* record whose content the pack discloses.
+type waiver struct {
+	evidence.WaiverFacts
+	people   []evidence.Party
+	recorded time.Time
+}
+
+// waiverEnd is the end of a waiver before its time.
+type waiverEnd struct {
+	seq uint64
+	at  time.Time
+}
+
+// learnWaiver keeps what the waivers in the pack say.
+func (v *verifier) learnWaiver(lf *chain.Leaf, d disclosed) error {
+	if lf.Kind != evidence.Waiver || d.Name != "content" {
+		return nil
+	}
+	var c content
+	if err := json.Unmarshal(d.Plain, &c); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	if lf.Op == evidence.OpEnd {
+		v.waiverEnds[c.Subject] = append(v.waiverEnds[c.Subject], waiverEnd{lf.Seq, lf.Recorded})
+		return nil
+	}
+	w := waiver{people: lf.People, recorded: lf.Recorded}
+	if err := json.Unmarshal(c.Facts, &w.WaiverFacts); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	v.waivers[lf.Seq] = w
+	v.waiverSubject[lf.Seq] = c.Subject
+	return nil
+}
+
+// waived holds what a finding says of waivers against their records: that they
+// name it and its rule, were approved by another person, were recorded before
+// the end of what is judged, and were in force then. Who did what failed, and
+// the ends of waivers before the range, are the maker's word.
+func (v *verifier) waived(f *Finding) error {
+	w := f.Waived
+	if w == nil {
+		return nil
+	}
+	name := string(f.Control) + "/" + f.Test
+	if f.Status != evidence.NotSatisfied && f.Status != evidence.Gap {
+		return fmt.Errorf("finding %s: waived, although its status is %s", name, f.Status)
+	}
+	failed := map[uint64]bool{}
+	for _, it := range f.Failed {
+		failed[it.Seq] = true
+	}
+	if w.Of != len(failed) || w.Items < 0 || w.Items > w.Of || len(w.Waivers) == 0 || w.Of > 0 && w.Items == 0 {
+		return fmt.Errorf("finding %s: %d of %d failures waived by %d waivers, %d failed", name, w.Items, w.Of, len(w.Waivers), len(failed))
+	}
+	if w.Whole != (w.Items == w.Of) {
+		return fmt.Errorf("finding %s: %d of %d failures waived is not what it says", name, w.Items, w.Of)
+	}
+	end := f.Period.To
+	if v.m.Made.Before(end) {
+		end = v.m.Made
+	}
+	most := map[uint64]bool{}
+	for _, seq := range w.Waivers {
+		x, err := v.waiver(name, seq, end)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(x.Controls, f.Control) || !slices.Contains(x.Tests, evidence.WaivedTest{Test: f.Test, Rule: f.RuleHash}) {
+			return fmt.Errorf("finding %s: the waiver of record %d is not about it, or about another rule", name, seq)
+		}
+		if f.Status == evidence.Gap && len(x.Records)+len(x.Subjects) > 0 {
+			return fmt.Errorf("finding %s: the waiver of record %d accepts single failures, and nothing was found at all", name, seq)
+		}
+		for n := range failed {
+			if len(x.Records)+len(x.Subjects) == 0 || len(x.Subjects) > 0 || slices.Contains(x.Records, n) {
+				most[n] = true
+			}
+		}
+	}
+	if w.Items > len(most) {
+		return fmt.Errorf("finding %s: %d failures waived, its waivers name %d", name, w.Items, len(most))
+	}
+	if v.rep.Waived == nil {
+		v.rep.Waived = &WaivedCount{}
+	}
+	if w.Whole {
+		v.rep.Waived.Whole++
+	} else {
+		v.rep.Waived.Partly++
+	}
+	for _, seq := range w.Waivers {
+		if !slices.Contains(v.rep.Waived.Waivers, seq) {
+			v.rep.Waived.Waivers = append(v.rep.Waived.Waivers, seq)
+		}
+	}
+	slices.Sort(v.rep.Waived.Waivers)
+	return nil
+}
+
+// waiver returns a waiver that counted at an instant.
+func (v *verifier) waiver(name string, seq uint64, at time.Time) (waiver, error) {
+	x, ok := v.waivers[seq]
+	if !ok {
+		return x, fmt.Errorf("finding %s: record %d is no waiver whose content is in the pack", name, seq)
+	}
+	a := x.Approval
+	party := func(i int) (evidence.Party, bool) {
+		if i < 0 || i >= len(x.people) {
+			return evidence.Party{}, false
+		}
+		p := x.people[i]
+		return p, p.Proof == evidence.ProofSigned || p.Proof == evidence.ProofAuthenticated
+	}
+	maker, known := party(a.Maker)
+	approver, approved := party(a.Approver)
+	if !known || !approved || maker.Token == approver.Token {
+		return x, fmt.Errorf("finding %s: nobody but its maker approved the waiver of record %d", name, seq)
+	}
+	over := !x.Until.After(at)
+	for _, e := range v.waiverEnds[v.waiverSubject[seq]] {
+		over = over || e.seq > seq && !e.at.After(at)
+	}
+	if x.recorded.After(at) || x.From.After(at) || over {
+		return x, fmt.Errorf("finding %s: the waiver of record %d was not in force at %s", name, seq, evidence.FormatTime(at))
+	}
+	return x, nil
+}
+
+// WaivedCount counts the findings that failed and were accepted. They stand in
+// Report.Findings by their status all the same.
+type WaivedCount struct {
+	Whole   int      `json:"all_failures"`
+	Partly  int      `json:"some_failures"`
+	Waivers []uint64 `json:"waivers"` // their records
+}
