@@ -130,7 +130,8 @@ type StatementEndFacts struct {
 type CatalogFacts struct {
 	Catalog  Hash     `json:"catalog"` // SHA-256 of the canonical text of all controls and tests
 	Before   Hash     `json:"before,omitzero"`
-	Program  string   `json:"program"` // whose views the rules look at
+	Program  string   `json:"program"`      // whose views the rules look at
+	By       string   `json:"by,omitempty"` // user id of the process that loaded them
 	Controls int      `json:"controls"`
 	Tests    int      `json:"tests"`
 	Files    []string `json:"files"`             // names; those of the user's begin with user/

@@ -50,9 +50,10 @@ func ParseBundle(text []byte) (*Catalog, error) {
 	return parse(files)
 }
 
-// Compare says what of a catalog is another than before, and which of it
-// loosens what is judged: a rule dropped or less asked of one.
-func Compare(before, after *Catalog) (changed, loosen []string) {
+// Compare says what of a catalog is another than before, which of it loosens
+// what is judged (a rule dropped, less asked of one, fewer items looked at), and
+// which rules say something else of which that cannot be told by their form.
+func Compare(before, after *Catalog) (changed, loosen, rewritten []string) {
 	say := func(format string, args ...any) { changed = append(changed, fmt.Sprintf(format, args...)) }
 	weaker := func(format string, args ...any) { loosen = append(loosen, fmt.Sprintf(format, args...)) }
 	for _, old := range before.tests {
@@ -79,6 +80,11 @@ func Compare(before, after *Catalog) (changed, loosen []string) {
 		if old.Empty != evidence.Satisfied && young.Empty == evidence.Satisfied {
 			weaker("test %s is content when there is nothing", old.ID)
 		}
+		if young.Threshold > old.Threshold {
+			weaker("test %s names %g %% of failed items as its threshold instead of %g %%", old.ID, young.Threshold, old.Threshold)
+		}
+		l, r := asksLess(old, young)
+		loosen, rewritten = append(loosen, l...), append(rewritten, r...)
 	}
 	for _, young := range after.tests {
 		if !slices.ContainsFunc(before.tests, func(t *Test) bool { return t.ID == young.ID }) {
@@ -98,8 +104,14 @@ func Compare(before, after *Catalog) (changed, loosen []string) {
 				weaker("control %s is no longer tested by %s", old.ID, ref.Test.ID)
 			}
 		}
-		if (len(young.Tiers) > 0 || len(young.Tags) > 0) && (len(old.Tiers) == 0 && len(old.Tags) == 0) {
+		switch {
+		case (len(young.Tiers) > 0 || len(young.Tags) > 0) && (len(old.Tiers) == 0 && len(old.Tags) == 0):
 			weaker("control %s no longer applies to every tenant", old.ID)
+		case fewer(old.Tiers, young.Tiers) || fewer(old.Tags, young.Tags):
+			weaker("control %s applies to fewer tenants", old.ID)
+		}
+		if worse := slices.Index(severities, young.Severity); worse > slices.Index(severities, old.Severity) {
+			weaker("control %s is of severity %s instead of %s", old.ID, young.Severity, old.Severity)
 		}
 		switch lost := slices.DeleteFunc(slices.Clone(old.Entities), func(s string) bool { return slices.Contains(young.Entities, s) }); {
 		case len(young.Entities) == 0:
@@ -114,5 +126,48 @@ func Compare(before, after *Catalog) (changed, loosen []string) {
 			say("control %s is new", young.ID)
 		}
 	}
-	return changed, loosen
+	return changed, loosen, rewritten
+}
+
+// severities, the worst first.
+var severities = []string{"high", "medium", "low"}
+
+// fewer reports whether a list that narrows lost something, or came to be.
+func fewer(old, young []string) bool {
+	if len(young) == 0 {
+		return false
+	}
+	return len(old) == 0 || slices.ContainsFunc(old, func(s string) bool { return !slices.Contains(young, s) })
+}
+
+// asksLess compares what a test looks at and what it asks of it.
+func asksLess(old, young *Test) (loosen, rewritten []string) {
+	if old.View != young.View {
+		return nil, []string{fmt.Sprintf("test %s looks at the view %s instead of %s", old.ID, young.View, old.View)}
+	}
+	switch relate(old.Population, young.Population) {
+	case tighter:
+		loosen = append(loosen, fmt.Sprintf("test %s looks at fewer items: %s instead of %s", old.ID, quote(young.Population), quote(old.Population)))
+	case other:
+		rewritten = append(rewritten, fmt.Sprintf("test %s chooses its items by %s instead of %s", old.ID, quote(young.Population), quote(old.Population)))
+	}
+	switch relate(old.Assertion, young.Assertion) {
+	case looser:
+		loosen = append(loosen, fmt.Sprintf("test %s asks for less: %s instead of %s", old.ID, quote(young.Assertion), quote(old.Assertion)))
+	case other:
+		rewritten = append(rewritten, fmt.Sprintf("test %s asks for %s instead of %s", old.ID, quote(young.Assertion), quote(old.Assertion)))
+	}
+	return loosen, rewritten
+}
+
+// quote shows a rule in one short line.
+func quote(rule string) string {
+	s := strings.Join(strings.Fields(rule), " ")
+	if s == "" || s == "true" {
+		return "no filter"
+	}
+	if r := []rune(s); len(r) > 160 {
+		s = string(r[:159]) + "\u2026"
+	}
+	return "\"" + s + "\""
 }

@@ -90,13 +90,13 @@ func TestCompare(t *testing.T) {
 		return cat
 	}
 	for _, tc := range []struct {
-		name            string
-		pairs           []string
-		changed, loosen []string
+		name                       string
+		pairs                      []string
+		changed, loosen, rewritten []string
 	}{
 		{name: "nothing"},
-		{"older", []string{"freshness: 24h", "freshness: 72h"}, []string{"test house-one changed"}, []string{"test house-one accepts evidence as old as 3 days instead of 24h"}},
-		{"fresher", []string{"freshness: 24h", "freshness: 1h"}, []string{"test house-one changed"}, nil},
+		{"older", []string{"freshness: 24h", "freshness: 72h"}, []string{"test house-one changed"}, []string{"test house-one accepts evidence as old as 3 days instead of 24h"}, nil},
+		{"fresher", []string{"freshness: 24h", "freshness: 1h"}, []string{"test house-one changed"}, nil, nil},
 		{"weaker", []string{"window: 90d\n    freshness: 24h\n    least: instants", "window: 30d\n    freshness: 24h\n    least: reconstructed"},
 			[]string{"test house-one changed"}, []string{"test house-one accepts coverage of class reconstructed instead of instants", "test house-one looks back less far"}},
 		{"content", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: satisfied\n  - id"}, []string{"test house-one changed"}, []string{"test house-one is content when there is nothing"}},
@@ -104,11 +104,42 @@ func TestCompare(t *testing.T) {
 		{"renamed", []string{"id: house-1\n", "id: house-9\n"}, []string{"control house-1 is gone", "control house-9 is new"}, []string{"control house-1 was dropped"}},
 		{"tier", []string{"severity: low", "severity: low\n    applies: {tiers: [premium]}"}, nil, []string{"control house-1 no longer applies to every tenant"}},
 		{"sort of entity", []string{"severity: low", "severity: low\n    applies: {entities: [cloud]}"}, nil, []string{"control house-1 no longer binds every sort of entity"}},
+			[]string{"test house-one changed"}, []string{"test house-one accepts coverage of class reconstructed instead of instants", "test house-one looks back less far"}, nil},
+		{"content", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: satisfied\n  - id"}, []string{"test house-one changed"}, []string{"test house-one is content when there is nothing"}, nil},
+		{"untested", []string{", {test: house-two, strength: partial}", ""}, []string{"control house-1 no longer has test house-two"}, []string{"control house-1 is no longer tested by house-two"}, nil},
+		{"renamed", []string{"id: house-1\n", "id: house-9\n"}, []string{"control house-1 is gone", "control house-9 is new"}, []string{"control house-1 was dropped"}, nil},
+		{"a limit relaxed", []string{"assert: item.at_end", "assert: item.at_end || item.longest_drift < duration('24h')"}, []string{"test house-two changed"},
+			[]string{"test house-two asks for less: \"item.at_end || item.longest_drift < duration('24h')\" instead of \"item.at_end\""}, nil},
+		{"a filter narrowed", []string{"view: running\n    assert", "view: running\n    population: item.project != 'edge'\n    assert"}, []string{"test house-two changed"},
+			[]string{"test house-two looks at fewer items: \"item.project != 'edge'\" instead of no filter"}, nil},
+		{"a rule rewritten", []string{"assert: item.at_end", "assert: item.source != ''"}, []string{"test house-two changed"}, nil, []string{"test house-two asks for \"item.source != ''\" instead of \"item.at_end\""}},
+		{"another view", []string{"view: changes\n    assert: item.reviewed_by_other", "view: running\n    assert: item.at_end"}, []string{"test house-one changed"}, nil,
+			[]string{"test house-one looks at the view running instead of changes"}},
+		{"a threshold", []string{"assert: item.at_end", "assert: item.at_end\n    threshold: {failed_percent: 5}"}, []string{"test house-two changed"},
+			[]string{"test house-two names 5 % of failed items as its threshold instead of 0 %"}, nil},
+		{"tier", []string{"severity: low", "severity: low\n    applies: {tiers: [premium]}"}, nil, []string{"control house-1 no longer applies to every tenant"}, nil},
 	} {
-		changed, loosen := Compare(load(ownRules), load(strings.NewReplacer(tc.pairs...).Replace(ownRules)))
+		changed, loosen, rewritten := Compare(load(ownRules), load(strings.NewReplacer(tc.pairs...).Replace(ownRules)))
 		if d := cmp.Diff(tc.changed, changed); d != "" {
 			t.Errorf("%s: changed (-want +got):\n%s", tc.name, d)
 		}
+		if d := cmp.Diff(tc.loosen, loosen); d != "" {
+			t.Errorf("%s: loosens (-want +got):\n%s", tc.name, d)
+		}
+		if d := cmp.Diff(tc.rewritten, rewritten); d != "" {
+			t.Errorf("%s: rewritten (-want +got):\n%s", tc.name, d)
+		}
+	}
+	severe := strings.NewReplacer("severity: low", "severity: high\n    applies: {tiers: [basic, premium]}").Replace(ownRules)
+	for _, tc := range []struct {
+		name, from, to string
+		loosen         []string
+	}{
+		{"milder", "severity: high", "severity: medium", []string{"control house-1 is of severity medium instead of high"}},
+		{"fewer tiers", "[basic, premium]", "[premium]", []string{"control house-1 applies to fewer tenants"}},
+		{"more tiers", "[basic, premium]", "[basic, advanced, premium]", nil},
+	} {
+		_, loosen, _ := Compare(load(severe), load(strings.Replace(severe, tc.from, tc.to, 1)))
 		if d := cmp.Diff(tc.loosen, loosen); d != "" {
 			t.Errorf("%s: loosens (-want +got):\n%s", tc.name, d)
 		}

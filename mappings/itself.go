@@ -231,29 +231,52 @@ func buildClocks(ctx context.Context, s *scene, yield func(*item) error) error {
 var configsView = &view{
 	View: View{
 		Name:  "configurations",
-		Doc:   "Changes of the configuration of evidenced, as far as they concern the tenant.",
-		Kinds: []evidence.Kind{evidence.PlatformConfig},
+		Doc:   "Changes of the configuration of evidenced, as far as they concern the tenant, and of the rules that it is judged by.",
+		Kinds: []evidence.Kind{evidence.PlatformConfig, evidence.PlatformCatalog},
 		Fields: []Field{
+			{Name: "of", Type: "string", Doc: "configuration or rules"},
 			{Name: "first", Type: "bool", Doc: "nothing was in force before it"},
-			{Name: "loosens", Type: "list(string)", Doc: "what of the change weakens the evidence of the tenant"},
+			{Name: "loosens", Type: "list(string)", Doc: "what of the change weakens the evidence of the tenant, or asks less of it"},
+			{Name: "rewritten", Type: "list(string)", Doc: "rules that say something else, of which it cannot be told whether they ask for less"},
 		},
 	},
 	build: func(ctx context.Context, s *scene, yield func(*item) error) error {
 		return events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
-			var f evidence.ConfigFacts
-			if err := r.Decode(&f); err != nil {
+			it, err := changedItem(r)
+			if err != nil {
 				return err
 			}
-			it := newItem(r, r.Occurred, "configuration "+f.SHA256[:min(12, len(f.SHA256))])
 			it.seqs = seqs
-			it.set("source", string(r.Source)).set("happened", r.Occurred).set("first", f.Before == "").set("loosens", orEmpty(f.Loosen))
-			if len(f.Loosen) > 0 {
-				it.why["loosens"] = strings.Join(f.Loosen, "; ")
-			}
 			return yield(it)
-		}, evidence.PlatformConfig)
+		}, evidence.PlatformConfig, evidence.PlatformCatalog)
 	},
 	steady: true,
+}
+
+// changedItem is a change of the configuration, or of the rules.
+func changedItem(r *evidence.Record) (*item, error) {
+	of, sum, first := "configuration", "", false
+	var loosens, rewritten []string
+	if r.Kind == evidence.PlatformCatalog {
+		var f evidence.CatalogFacts
+		if err := r.Decode(&f); err != nil {
+			return nil, err
+		}
+		of, sum, first, loosens, rewritten = "rules", f.Catalog.String(), f.Before.IsZero(), f.Loosen, f.Rewritten
+	} else {
+		var f evidence.ConfigFacts
+		if err := r.Decode(&f); err != nil {
+			return nil, err
+		}
+		sum, first, loosens = f.SHA256, f.Before == "", f.Loosen
+	}
+	it := newItem(r, r.Occurred, of+" "+sum[:min(12, len(sum))])
+	it.set("source", string(r.Source)).set("happened", r.Occurred).set("of", of).set("first", first)
+	it.set("loosens", orEmpty(loosens)).set("rewritten", orEmpty(rewritten))
+	if len(loosens) > 0 {
+		it.why["loosens"] = strings.Join(loosens, "; ")
+	}
+	return it, nil
 }
 
 var offboardingsView = &view{

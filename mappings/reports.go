@@ -26,8 +26,7 @@ var reportsView = &view{
 			{Name: "pipelines_since", Type: "int", Doc: "pipelines of the repository that succeeded since the newest report, on a branch or for a cause on which the job had run"},
 		},
 	},
-	build:  buildReports,
-	steady: true,
+	build: buildReports, // how old the newest report is moves with the clock
 }
 
 // reportJob is one job that makes reports.

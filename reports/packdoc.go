@@ -38,6 +38,7 @@ type PackDoc struct {
 	Timeline  *TimelinePart // nil: none was made
 	Registers []Register
 	Changes   []SystemChange
+	Loosened  []Loosening // of the period
 	Custody   []CustodyStep
 	Withheld  []WithheldClaims
 	Earlier   []EarlierPack
@@ -172,6 +173,18 @@ type SystemChange struct {
 	By      string
 	Diff    []string // lines removed (-) and added (+)
 	Loosens []string // what of it loosens the evidence
+}
+
+// Loosening is a change that weakened the evidence or asked less of it.
+type Loosening struct {
+	At   time.Time
+	Seq  uint64
+	Kind evidence.Kind
+	By   string // empty: the record does not say
+	Says []string
+	// Unclear are rules that say something else; whether they ask for less
+	// cannot be told.
+	Unclear []string
 }
 
 // CustodyStep is one step of how the evidence was held.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -234,6 +235,13 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("findings", "%s; %s cited records, all in the pack; every test has its finding; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
 	if x := r.Waived; x != nil {
 		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
+	}
+	for i, l := range r.Loosened {
+		name := "loosened"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s, record %s: %s", evidence.FormatTime(l.At), group(l.Seq), strings.Join(append(slices.Clone(l.Says), l.Rewritten...), "; "))
 	}
 	if r.Sampled > 0 {
 		line("sampled", "%s in the samples of findings, all drawn again; %s", group(uint64(r.Sampled)), r.SampleSeed)

@@ -29,12 +29,13 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE evidenced ARG...   the exit code, with stdout and stderr kept
 //	appears PATTERN               wait until a background program made such a file
+//	pen FILE..., sign PEN NAMESPACE FILE   keys and signatures, see script_sign_test.go
 //	flip PATTERN TEXT             change a bit of the first file with the text, everywhere it begins:
 //	                              a page that was written anew may still stand where it was
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "appears": appears, "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "appears": appears, "flip": flip, "pen": pen, "sign": sign},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GIT_CONFIG_GLOBAL", e.WorkDir+"/gitconfig")
 			e.Setenv("HOME", e.WorkDir)

@@ -35,6 +35,7 @@ type platformNames struct {
 	Tenant    string          `json:"tenant"`
 	Origin    string          `json:"origin"`
 	SHA256    string          `json:"sha256"`
+	Catalog   string          `json:"catalog"`
 	Source    string          `json:"source"`
 	Cluster   json.RawMessage `json:"cluster"` // a cluster's name, or an id of a secret store's
 }
@@ -73,6 +74,8 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 		return ref("member", "acme", f.Container+"/"+holder), "", true
 	case evidence.TenantOffboard:
 		return ref("tenant", "", f.Tenant), f.Origin + "/" + f.Step, true
+	case evidence.PlatformCatalog:
+		return ref("config", "", f.Catalog), f.Catalog + "/" + evidence.FormatTime(d.OccurredAt), true
 	case evidence.PlatformConfig:
 		return ref("config", "", f.SHA256), f.SHA256 + "/" + evidence.FormatTime(d.OccurredAt), true
 	case evidence.LogSegment:

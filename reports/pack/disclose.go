@@ -60,6 +60,9 @@ func (w *writer) claims(ctx context.Context) error {
 						return err
 					}
 					learnInto(w.names, lf, c.Name, o.Plain)
+					if err := learnLoosened(&w.loosened, lf, c.Name, o.Plain, w.in.Period); err != nil {
+						return err
+					}
 				}
 			}
 		}

@@ -15,6 +15,7 @@
 //	findings.json       verdicts; rules.json the rules; coverage.json what was seen
 //	registers/KIND.csv  every record of a kind that occurred in the period
 //	packs.json          earlier packs of overlapping scope
+//	loosened.json       changes of the period that weakened the evidence
 //	consistency.json    trees that the closing one extends, with proofs: that of
 //	                    the range's begin and those of all earlier packs
 //	anchors.json        receipts of others for checkpoints; anchors/NNN.* they are
@@ -58,6 +59,7 @@ const (
 	memberRules       = "rules.json"
 	memberCoverage    = "coverage.json"
 	memberPacks       = "packs.json"
+	memberLoosened    = "loosened.json"
 	memberConsistency = "consistency.json"
 	memberAnchors     = "anchors.json"
 	memberPDF         = "report.pdf"

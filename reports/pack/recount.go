@@ -79,6 +79,9 @@ func (v *verifier) claimsAndRegisters() error {
 			if err := v.learnWaiver(lf, d); err != nil {
 				return err
 			}
+			if err := learnLoosened(&v.rep.Loosened, lf, d.Name, d.Plain, v.m.Period); err != nil {
+				return err
+			}
 			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
 				if err := learn(inRange, lf, d); err != nil {
 					return err
@@ -94,6 +97,9 @@ func (v *verifier) claimsAndRegisters() error {
 		v.names[token] = n
 	}
 	if err := v.compareWithheld(); err != nil {
+		return err
+	}
+	if err := v.checkLoosened(); err != nil {
 		return err
 	}
 	v.rep.Withheld, v.rep.Erased = v.m.Withheld, v.m.Erased

@@ -43,8 +43,9 @@ type Report struct {
 	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
 	Findings  map[string]int  `json:"findings"` // by status, recounted
 	Waived    *WaivedCount    `json:"waived,omitempty"`
-	Cited     int             `json:"cited"`   // records cited in findings, all present
-	Sampled   int             `json:"sampled"` // items in the samples of findings, all drawn again
+	Loosened  []Loosened      `json:"loosened,omitempty"` // in the period, by its own records
+	Cited     int             `json:"cited"`              // records cited in findings, all present
+	Sampled   int             `json:"sampled"`            // items in the samples of findings, all drawn again
 	// SampleSeed says what their seed is worth; Sample is the one asked for.
 	SampleSeed string        `json:"sample_seed,omitempty"`
 	Sample     *DrawnSample  `json:"sample,omitempty"`

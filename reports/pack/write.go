@@ -120,6 +120,7 @@ type writer struct {
 	startNote []byte
 	names     labels
 	tokens    map[evidence.ID]bool
+	loosened  []Loosened
 	receipts  []listed
 	// lastRecorded is when the newest record of the range was recorded. While
 	// it lies in the period, nothing shows that the period is over.
@@ -255,6 +256,9 @@ func (w *writer) data(ctx context.Context) error {
 		return err
 	}
 	if err := w.json(memberPacks, w.overlapping()); err != nil {
+		return err
+	}
+	if err := w.writeLoosened(); err != nil {
 		return err
 	}
 	if err := w.history(); err != nil {

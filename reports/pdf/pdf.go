@@ -58,6 +58,7 @@ func draw(doc *reports.PackDoc) (data []byte, err error) {
 	p.happened()
 	p.registers()
 	p.coverage()
+	p.loosened()
 	p.changes()
 	p.custody()
 	p.verify()

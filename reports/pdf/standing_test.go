@@ -143,6 +143,10 @@ func TestStatements(t *testing.T) {
 	word.Name, word.Covers = "register", ""
 	waiting.Attested = []reports.Attestation{{Waiver: word, Document: "SHA-256 abcd, 27 bytes, application/pdf"}}
 	doc.Controls = []reports.ControlResult{c, waiting}
+	doc.Loosened = []reports.Loosening{
+		{At: at(15, 8, 30), Seq: 50123, Kind: evidence.PlatformConfig, By: "uid 997", Says: []string{"source harbor/prod was paused: moving"}},
+		{At: at(16, 8, 30), Seq: 50200, Kind: evidence.PlatformCatalog, Says: []string{"test cert-valid was dropped"}, Unclear: []string{"test chg-approved asks for x"}},
+	}
 	whole := ""
 	for _, p := range extract(t, write(t, doc)) {
 		whole += p.text + " "
@@ -152,7 +156,8 @@ func TestStatements(t *testing.T) {
 		"The evidence supports 0 of 1 control; 1 needs someone, 0 cannot be told. Of 1 that needs someone people accepted every failure for a while; the failures stand below.",
 		"On 1 control there is a person's word; no verdict stands on it.",
 		"Not satisfied the evidence shows exceptions, waived for a while", "Waivers (they do not change the status)", "by dana, approved by erin <b>", "accepts chg-approved, 3 of 3 failures",
-		"no-cards:", "UTC on, without an end", "A person's word (no verdict stands on it)", "document SHA-256 abcd, 27 bytes, application/pdf, not looked at", "=cmd() (x) Tj ET <script>",
+		"no-cards:", "UTC on, without an end", "A person's word (no verdict stands on it)", "What loosened the evidence", "15 Nov 2026 08:30:00 uid 997 source harbor/prod was paused: moving", "not recorded test cert-valid was dropped",
+		"(whether that asks for less cannot be told)", "50200", "document SHA-256 abcd, 27 bytes, application/pdf, not looked at", "=cmd() (x) Tj ET <script>",
 	} {
 		if !strings.Contains(whole, want) {
 			t.Errorf("the document lacks %q", want)

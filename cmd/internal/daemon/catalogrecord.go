@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"evidenced/evidence"
@@ -24,14 +25,14 @@ func (e *Engine) sealCatalog(ctx context.Context) error {
 		return nil
 	}
 	f := evidence.CatalogFacts{
-		Catalog: e.catalog.Hash(), Before: before.Catalog, Program: e.o.Program,
+		Catalog: e.catalog.Hash(), Before: before.Catalog, Program: e.o.Program, By: fmt.Sprintf("uid %d", os.Getuid()),
 		Controls: len(e.catalog.Controls()), Tests: len(e.catalog.Tests()),
 	}
 	for _, file := range e.catalog.Files() {
 		f.Files = append(f.Files, file.Name)
 	}
 	if was != nil {
-		f.Diff, f.Loosen = mappings.Compare(was, e.catalog)
+		f.Diff, f.Loosen, f.Rewritten = mappings.Compare(was, e.catalog)
 	}
 	content, err := json.Marshal(f)
 	if err != nil {

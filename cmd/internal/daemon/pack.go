@@ -285,6 +285,9 @@ func (b *packBuild) document(ctx context.Context, m *pack.Manifest) (*reports.Pa
 	if doc.Changes, err = b.changes(ctx); err != nil {
 		return nil, err
 	}
+	if doc.Loosened, err = b.loosened(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.custody(ctx, doc, m); err != nil {
 		return nil, err
 	}

@@ -112,3 +112,25 @@ func (b *packBuild) said(s *statement.Recorded) reports.Waiver {
 		From: s.From, To: s.End(), Seq: s.Seq,
 	}
 }
+
+// loosened lists what weakened the tenant's evidence in the period.
+func (b *packBuild) loosened(ctx context.Context) ([]reports.Loosening, error) {
+	var out []reports.Loosening
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.PlatformConfig, evidence.PlatformCatalog}, Period: b.q.Period, BySeq: true}
+	for rec, err := range b.snap.Records(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if len(rec.Facts) == 0 {
+			continue // its data key is gone
+		}
+		l, yes, err := pack.LoosenedBy(rec.Seq, rec.Kind, rec.Occurred, rec.Facts)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			out = append(out, reports.Loosening{At: l.At, Seq: l.Seq, Kind: l.Kind, By: l.By, Says: l.Says, Unclear: l.Rewritten})
+		}
+	}
+	return out, nil
+}

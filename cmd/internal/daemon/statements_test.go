@@ -493,3 +493,120 @@ func TestPackTellsWaivers(t *testing.T) {
 		}
 	}
 }
+
+// What loosens the evidence is a finding and a list of the pack, whatever it
+// was: the configuration, a limit, a filter, a rule.
+func TestPackTellsLoosening(t *testing.T) {
+	clock, dir := &testClock{begin}, t.TempDir()
+	rules := filepath.Join(dir, "own")
+	if err := os.MkdirAll(rules, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(pairs ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(rules, "own.yaml"), []byte(strings.NewReplacer(pairs...).Replace(looseRules)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e *Engine
+	var src *testSource
+	open := func(more string) {
+		t.Helper()
+		if e != nil {
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, src = mustEngine(t, dir, clock, "tenant-1", "catalogs: own\n"+more, nil)
+		src.sees = []string{"acme/1"}
+		clock.t = clock.t.Add(time.Hour)
+		if _, err := e.Collect(t.Context(), "", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	open("checkpoint: {every: 1m}\n")
+	judgeNow(t, e)
+	if s := standing(t, e, "tenant-1", "evidence-kept"); s.Status != evidence.Satisfied {
+		t.Errorf("at first: %s %s", s.Status, s.Summary)
+	}
+	write("population: item.type == 'request'", "population: item.type == 'request' && item.branch == 'main'", "item.commits < 20", "item.commits < 200")
+	open("checkpoint: {every: 10m}\n")
+	write("population: item.type == 'request'", "population: item.type == 'request' && item.branch == 'main'", "item.commits < 20", "item.commits < 200", ", {test: house-two, strength: partial}", "")
+	open("checkpoint: {every: 10m}\n")
+	judgeNow(t, e)
+	if s := standing(t, e, "tenant-1", "evidence-kept"); s.Status != evidence.NotSatisfied || len(s.Failed) != 3 {
+		t.Errorf("after: %s %v %s", s.Status, s.Failed, s.Summary)
+	}
+	for range 30 {
+		clock.t = clock.t.Add(time.Hour)
+		if _, err := e.Collect(t.Context(), "", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pack := func(p evidence.Period) []string {
+		t.Helper()
+		var buf bytes.Buffer
+		if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: p, Raw: "none", Progress: quiet}, &buf); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := verifyBytes(buf.Bytes(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, l := range rep.Loosened {
+			if !strings.HasPrefix(l.By, "uid ") {
+				t.Errorf("record %d does not say who", l.Seq)
+			}
+			out = append(out, l.Says...)
+		}
+		return out
+	}
+	want := []string{
+		"checkpoints are up to 10m0s apart instead of 1m0s",
+		`test house-one looks at fewer items: "item.type == 'request' && item.branch == 'main'" instead of "item.type == 'request'"`,
+		`test house-one asks for less: "item.commits < 200" instead of "item.commits < 20"`,
+		"control house-1 is no longer tested by house-two",
+	}
+	if got := pack(evidence.Period{From: begin, To: begin.Add(5 * time.Hour)}); !slices.Equal(got, want) {
+		t.Errorf("loosened %q, want %q", got, want)
+	}
+	if got := pack(evidence.Period{From: begin.Add(20 * time.Hour), To: begin.Add(25 * time.Hour)}); len(got) != 0 {
+		t.Errorf("loosened in a quiet period: %q", got)
+	}
+}
+
+const looseRules = `version: 1
+acts:
+  - {id: house, name: House rules, title: Rules of our own house, in_force_since: 2026-01-01, addressee: us}
+tests:
+  - id: house-one
+    title: One
+    says: changes are small
+    view: changes
+    population: item.type == 'request'
+    assert: item.commits < 20
+    window: 90d
+    freshness: 24h
+    least: reconstructed
+    empty: satisfied
+  - id: house-two
+    title: Two
+    says: two holds
+    view: changes
+    assert: item.reviewed_by_other
+    window: period
+    freshness: 24h
+    least: reconstructed
+    empty: satisfied
+controls:
+  - id: house-1
+    act: house
+    article: Art. 1
+    title: One
+    objective: Hold one.
+    severity: low
+    cannot_prove: Much.
+    tests: [{test: house-one, strength: direct}, {test: house-two, strength: partial}]
+`

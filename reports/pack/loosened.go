@@ -1,0 +1,92 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// Loosened is one change that weakened the tenant's evidence or asked less of
+// it: a source removed or paused, a filter narrowed, a limit relaxed, a rule
+// dropped.
+type Loosened struct {
+	Seq  uint64        `json:"seq"`
+	At   time.Time     `json:"at"` // when it came into force
+	Kind evidence.Kind `json:"kind"`
+	By   string        `json:"by,omitempty"` // user id of the process that loaded it; "" where the record does not say
+	Says []string      `json:"loosens,omitempty"`
+	// Rewritten are rules that say something else, of which it cannot be told
+	// whether they ask for less.
+	Rewritten []string `json:"rewritten,omitempty"`
+}
+
+// LoosenedBy reads what the facts of a platform.config or platform.catalog
+// record loosen; false for another kind, and for one that loosens nothing.
+func LoosenedBy(seq uint64, kind evidence.Kind, at time.Time, facts []byte) (Loosened, bool, error) {
+	l := Loosened{Seq: seq, Kind: kind, At: at.UTC()}
+	var err error
+	switch kind {
+	case evidence.PlatformConfig:
+		var f evidence.ConfigFacts
+		err = json.Unmarshal(facts, &f)
+		l.By, l.Says = f.By, f.Loosen
+	case evidence.PlatformCatalog:
+		var f evidence.CatalogFacts
+		err = json.Unmarshal(facts, &f)
+		l.By, l.Says, l.Rewritten = f.By, f.Loosen, f.Rewritten
+	default:
+		return l, false, nil
+	}
+	if err != nil {
+		return l, false, fmt.Errorf("record %d: %w", seq, err)
+	}
+	return l, len(l.Says)+len(l.Rewritten) > 0, nil
+}
+
+// learnLoosened keeps what a record of the range loosened in the period.
+func learnLoosened(into *[]Loosened, lf *chain.Leaf, name string, plain []byte, p evidence.Period) error {
+	if name != "content" || lf.Kind != evidence.PlatformConfig && lf.Kind != evidence.PlatformCatalog || !p.Contains(lf.Occurred) {
+		return nil
+	}
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	l, yes, err := LoosenedBy(lf.Seq, lf.Kind, lf.Occurred, c.Facts)
+	if yes {
+		*into = append(*into, l)
+	}
+	return err
+}
+
+// writeLoosened stages the register of what was loosened in the period.
+func (w *writer) writeLoosened() error {
+	if w.loosened == nil {
+		w.loosened = []Loosened{}
+	}
+	return w.json(memberLoosened, w.loosened)
+}
+
+// checkLoosened makes the register again from the records. Packs of before it
+// was there have none; what they hold is told all the same.
+func (v *verifier) checkLoosened() error {
+	if _, ok := v.c.members[memberLoosened]; !ok {
+		return nil
+	}
+	b, err := v.small(memberLoosened)
+	if err != nil {
+		return err
+	}
+	var list []Loosened
+	if err := strict(memberLoosened, b, &list); err != nil {
+		return err
+	}
+	if len(list) != len(v.rep.Loosened) || len(list) > 0 && !reflect.DeepEqual(list, v.rep.Loosened) {
+		return fmt.Errorf("%s does not list exactly what loosened the evidence in the period: it has %d changes, the records %d", memberLoosened, len(list), len(v.rep.Loosened))
+	}
+	return nil
+}
