@@ -161,21 +161,14 @@ func (p *pack) itemBar(fs []evidence.Finding, x, y float64, col colour) {
 		return
 	}
 	const h = 2.6
-	unit := overBar / float64(max(population, passed+failed+unknown))
-	at := x
-	for _, part := range []struct {
-		n    int
-		draw func(x, w float64)
-	}{
-		{passed, func(x, w float64) { p.fill(good, x, y, w, h) }},
-		{failed, func(x, w float64) { p.hatch(bad, x, y, w, h, 1); p.box(bad, 0.2, x, y, w, h) }},
-		{unknown, func(x, w float64) { p.box(warn, 0.2, x, y, w, h) }},
-	} {
-		if part.n > 0 {
-			w := min(p.share(part.n, unit), x+overBar-at)
-			part.draw(at, w)
-			at += w
-		}
+	pw, fw, uw := p.barParts(passed, failed, unknown, population)
+	p.fill(good, x, y, pw, h)
+	if failed > 0 {
+		p.hatch(bad, x+pw, y, fw, h, min(1, fw/2))
+		p.box(bad, 0.2, x+pw, y, fw, h)
+	}
+	if unknown > 0 {
+		p.box(warn, 0.2, x+pw+fw, y, uw, h)
 	}
 	p.box(rule, 0.15, x, y, overBar, h)
 	says := []string{reports.Number(int64(passed)) + " of " + reports.Number(int64(population))}
@@ -186,4 +179,15 @@ func (p *pack) itemBar(fs []evidence.Finding, x, y float64, col colour) {
 		says = append(says, reports.Number(int64(unknown))+" undecided")
 	}
 	p.putClean(tiny.in(col), x, y+h+0.5, p.cut(tiny, overBar, strings.Join(says, ", ")))
+}
+
+// barParts are the lengths of those that passed, failed and are undecided. One
+// failed among thousands stays visible: those that passed give way.
+func (p *pack) barParts(passed, failed, unknown, population int) (pw, fw, uw float64) {
+	unit := overBar / float64(max(1, population, passed+failed+unknown))
+	fw, uw = p.share(failed, unit), p.share(unknown, unit)
+	if k := overBar / (fw + uw); k < 1 {
+		fw, uw = fw*k, uw*k
+	}
+	return max(0, min(float64(passed)*unit, overBar-fw-uw)), fw, uw
 }

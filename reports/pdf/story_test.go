@@ -94,3 +94,28 @@ func TestOverviewOfManyControls(t *testing.T) {
 		t.Errorf("the overview's head stands on %d pages, want it on each of several", n)
 	}
 }
+
+// A bar keeps its length, and shows what failed, whatever the numbers are.
+func TestItemBars(t *testing.T) {
+	c, err := newCanvas(at(1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pack{canvas: c, doc: sampleDoc(t, 0), told: map[string]told{}}
+	p.newPage()
+	items := func(n int) []evidence.Item { return make([]evidence.Item, n) }
+	for _, f := range []evidence.Finding{
+		{Population: 100000, Passed: 99999, Failed: items(1)}, {Population: 1000, Failed: items(999), Unknown: items(1)}, {Population: 1, Failed: items(1)},
+		{Population: 2000, Passed: 1998, Failed: items(1), Unknown: items(1)}, {Population: 5, Passed: 5}, {},
+	} {
+		from := c.pdf.PageCount()
+		p.itemBar([]evidence.Finding{f}, left, 50, bad)
+		pw, fw, uw := p.barParts(f.Passed, len(f.Failed), len(f.Unknown), f.Population)
+		if sum := pw + fw + uw; pw < 0 || sum > overBar+1e-9 || (len(f.Failed) > 0) != (fw > 0.3) || (len(f.Unknown) > 0) != (uw > 0.3) {
+			t.Errorf("%d passed, %d failed, %d undecided: parts of %.2f, %.2f and %.2f in a bar of %.2f", f.Passed, len(f.Failed), len(f.Unknown), pw, fw, uw, overBar)
+		}
+		if c.pdf.PageCount() != from {
+			t.Error("a bar turned the page")
+		}
+	}
+}

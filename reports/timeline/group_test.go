@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ func TestGroup(t *testing.T) {
 		"two at a time":        {[]Line{read(1, "web"), read(2, "job"), read(3, "web"), read(4, "job"), read(5, "web"), read(6, "job")}, []string{"1: 3 times until 12:00:05 [1 3 5]", "2: 3 times until 12:00:06 [2 4 6]"}},
 		"a pause ends it":      {[]Line{read(1, "web"), read(2, "web"), read(3, "web"), read(604, "web"), read(605, "web")}, []string{"1: 3 times until 12:00:03 [1 2 3]", "604", "605"}},
 		"a chain goes on":      {[]Line{read(1, "web"), read(600, "web"), read(1200, "web"), read(1800, "web")}, []string{"1: 4 times until 12:30:00 [1 600 1200 1800]"}},
+		"robots of one look":   {[]Line{like(1, evidence.RegistryRobot, "registry robot robot$t7+ci holds 1 grant"), like(1, evidence.RegistryRobot, "registry robot robot$t8+ci holds 1 grant"), like(1, evidence.RegistryRobot, "registry robot robot$t9+ci holds 1 grant")}, []string{"1: 3 times until 12:00:01 [1 1 1]"}},
 		"verdicts stand alone": {[]Line{like(1, evidence.FindingState, "a"), like(2, evidence.FindingState, "a"), like(3, evidence.FindingState, "a")}, []string{"1", "2", "3"}},
 		"blindness in between": {[]Line{read(1, "web"), blind, read(20, "web"), read(21, "web")}, []string{"1: 3 times until 12:00:21 [1 20 21]", "blind"}},
 		"closed ones alone":    {[]Line{read(10, "web"), read(11, "web"), closed, read(13, "web")}, []string{"10: 3 times until 12:00:13 [10 11 13]", "12"}},
@@ -131,4 +133,19 @@ func BenchmarkGroup(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(in)), "ns/line")
+}
+
+// What is told one by one is every kind but the restless and the bookkeeping.
+func TestTelling(t *testing.T) {
+	kinds := Telling()
+	for _, k := range []evidence.Kind{evidence.ChangeMerge, evidence.DeploySync, evidence.FindingState, evidence.IncidentDeclared, evidence.BackupRun} {
+		if !slices.Contains(kinds, k) {
+			t.Errorf("%s is not told", k)
+		}
+	}
+	for _, k := range append(slices.Clone(restless), bookkeeping...) {
+		if slices.Contains(kinds, k) {
+			t.Errorf("%s is told one by one", k)
+		}
+	}
 }
