@@ -98,12 +98,6 @@ func TestCompare(t *testing.T) {
 		{"older", []string{"freshness: 24h", "freshness: 72h"}, []string{"test house-one changed"}, []string{"test house-one accepts evidence as old as 3 days instead of 24h"}, nil},
 		{"fresher", []string{"freshness: 24h", "freshness: 1h"}, []string{"test house-one changed"}, nil, nil},
 		{"weaker", []string{"window: 90d\n    freshness: 24h\n    least: instants", "window: 30d\n    freshness: 24h\n    least: reconstructed"},
-			[]string{"test house-one changed"}, []string{"test house-one accepts coverage of class reconstructed instead of instants", "test house-one looks back less far"}},
-		{"content", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: satisfied\n  - id"}, []string{"test house-one changed"}, []string{"test house-one is content when there is nothing"}},
-		{"untested", []string{", {test: house-two, strength: partial}", ""}, []string{"control house-1 no longer has test house-two"}, []string{"control house-1 is no longer tested by house-two"}},
-		{"renamed", []string{"id: house-1\n", "id: house-9\n"}, []string{"control house-1 is gone", "control house-9 is new"}, []string{"control house-1 was dropped"}},
-		{"tier", []string{"severity: low", "severity: low\n    applies: {tiers: [premium]}"}, nil, []string{"control house-1 no longer applies to every tenant"}},
-		{"sort of entity", []string{"severity: low", "severity: low\n    applies: {entities: [cloud]}"}, nil, []string{"control house-1 no longer binds every sort of entity"}},
 			[]string{"test house-one changed"}, []string{"test house-one accepts coverage of class reconstructed instead of instants", "test house-one looks back less far"}, nil},
 		{"content", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: satisfied\n  - id"}, []string{"test house-one changed"}, []string{"test house-one is content when there is nothing"}, nil},
 		{"untested", []string{", {test: house-two, strength: partial}", ""}, []string{"control house-1 no longer has test house-two"}, []string{"control house-1 is no longer tested by house-two"}, nil},
@@ -118,6 +112,7 @@ func TestCompare(t *testing.T) {
 		{"a threshold", []string{"assert: item.at_end", "assert: item.at_end\n    threshold: {failed_percent: 5}"}, []string{"test house-two changed"},
 			[]string{"test house-two names 5 % of failed items as its threshold instead of 0 %"}, nil},
 		{"tier", []string{"severity: low", "severity: low\n    applies: {tiers: [premium]}"}, nil, []string{"control house-1 no longer applies to every tenant"}, nil},
+		{"sort of entity", []string{"severity: low", "severity: low\n    applies: {entities: [cloud]}"}, nil, []string{"control house-1 no longer binds every sort of entity"}, nil},
 	} {
 		changed, loosen, rewritten := Compare(load(ownRules), load(strings.NewReplacer(tc.pairs...).Replace(ownRules)))
 		if d := cmp.Diff(tc.changed, changed); d != "" {
@@ -145,10 +140,10 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	two := strings.Replace(ownRules, "severity: low", "severity: low\n    applies: {entities: [cloud, dns]}", 1)
-	if _, loosen := Compare(load(two), load(strings.Replace(two, "cloud, dns", "dns, cdn", 1))); !slices.Equal(loosen, []string{"control house-1 no longer binds cloud"}) {
+	if _, loosen, _ := Compare(load(two), load(strings.Replace(two, "cloud, dns", "dns, cdn", 1))); !slices.Equal(loosen, []string{"control house-1 no longer binds cloud"}) {
 		t.Errorf("a sort of entity less: %q", loosen)
 	}
-	if _, loosen := Compare(load(two), load(ownRules)); len(loosen) > 0 {
+	if _, loosen, _ := Compare(load(two), load(ownRules)); len(loosen) > 0 {
 		t.Errorf("bound wider: %q", loosen)
 	}
 }

@@ -140,6 +140,8 @@ type PackClock struct {
 	Latest  time.Time
 	Sent    time.Time
 	Receipt time.Time
+}
+
 // Attestation is a person's word on a control that no source answers.
 type Attestation struct {
 	Waiver

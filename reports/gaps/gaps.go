@@ -126,18 +126,6 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 		if !f.admits(c) {
 			continue
 		}
-		g, open := gapOf(cat, c, all)
-		switch {
-		case !open && !slices.ContainsFunc(all, func(s mappings.Standing) bool { return s.Status != evidence.NotApplicable }):
-			x.Outside++
-		case !open:
-			x.Good++
-		case g.Findings[0].Preparing != "":
-			x.Preparing = append(x.Preparing, g)
-		case reports.StatusGroup(g.Status) == reports.NeedsWork:
-			x.Needs = append(x.Needs, g)
-		default:
-			x.Untold = append(x.Untold, g)
 		if said != nil && len(said.Attested[c.ID]) > 0 {
 			x.Attested = append(x.Attested, Attested{c.ID, c.Reference(), c.Title, said.Attested[c.ID]})
 		}
@@ -170,6 +158,9 @@ func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappi
 		}
 	}
 	switch {
+	case len(open) == 0 && !slices.ContainsFunc(all, func(s mappings.Standing) bool { return s.Status != evidence.NotApplicable }):
+		x.Outside++
+		return
 	case len(open) == 0:
 		x.Good++
 		return

@@ -102,7 +102,7 @@ func TestOf(t *testing.T) {
 		{"low and worse", gaps.Filter{Severity: "low"}, "house-art-3 house-art-2 house-art-1", "house-art-4", "later-art-1", 2, 1},
 	} {
 		var x gaps.Tenant
-		x.Of(cat, tc.f, all)
+		x.Of(cat, tc.f, all, nil)
 		for what, list := range map[string]struct {
 			got  []gaps.Gap
 			want string
@@ -120,10 +120,10 @@ func TestOf(t *testing.T) {
 		}
 	}
 	var x gaps.Tenant
-	x.Of(cat, gaps.Filter{}, all)
+	x.Of(cat, gaps.Filter{}, all, nil)
 	g := x.Needs[1]
 	want := gaps.Gap{Control: "house-art-2", Law: "House rules", Article: "House rules Art. 2", Title: "Control house-art-2", Severity: "high", Status: evidence.NotSatisfied,
-		Since: now.Add(-time.Hour), Why: "4 of 38 items (records 3..5, 9): No stranger came in", Findings: []mappings.Standing{all[2], all[1]}}
+		Since: now.Add(-time.Hour), Why: "4 of 38 items (records 3..5, 9): No stranger came in", Findings: []gaps.Finding{{Standing: all[2]}, {Standing: all[1]}}}
 	if d := cmp.Diff(want, g); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -209,7 +209,7 @@ func report(t *testing.T) *gaps.Report {
 		if name == "tenant-9" {
 			x.Judged = time.Time{}
 		}
-		x.Of(cat, gaps.Filter{}, all)
+		x.Of(cat, gaps.Filter{}, all, nil)
 		r.Tenants = append(r.Tenants, x)
 	}
 	for i := range r.Tenants { // maps have no order

@@ -194,13 +194,13 @@ func (r *Report) apart(p *page, style reports.Style) {
 	if len(r.Tenants) == 1 {
 		outside = r.Tenants[0].Outside
 	}
-	if len(preparing)+len(r.Unanswered)+outside > 0 {
 	attested := map[evidence.ControlID]bool{}
 	for _, x := range r.Tenants {
 		for _, a := range x.Attested {
 			attested[a.Control] = true
 		}
-	if len(preparing)+len(r.Unanswered)+len(attested) > 0 {
+	}
+	if len(preparing)+len(r.Unanswered)+len(attested)+outside > 0 {
 		p.line("")
 	}
 	if outside > 0 {
