@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -161,7 +162,8 @@ func TestStatementStory(t *testing.T) {
 	}
 	tell(api.StatementParams{Act: "end", Type: statement.Waiver, Name: "new-forge", Reason: "the forge has moved"})
 	tell(api.StatementParams{Act: "list", Type: statement.Waiver, All: true})
-	evidencetest.Golden(t, "statements.txt", []byte(story.String()))
+	// The catalog's hash changes with each word of it.
+	evidencetest.Golden(t, "statements.txt", regexp.MustCompile(`catalog [0-9a-f]{12}`).ReplaceAll([]byte(story.String()), []byte("catalog (hash)")))
 }
 
 // The same as JSON, both ways.
