@@ -386,9 +386,15 @@ func (p *Platform) hbReport(r *http.Request) (int, any) {
 		"severity": s.severity(), "vulnerabilities": found}}
 }
 
-func (p *Platform) hbRobots(*http.Request) (int, any) {
+// hbRobots answers as Harbor does: with the robots of the project that q asks
+// for, and without one with those of the system, of which there are none.
+func (p *Platform) hbRobots(r *http.Request) (int, any) {
 	var l list
+	_, project, _ := strings.Cut(r.URL.Query().Get("q"), "ProjectID=")
 	for i, t := range p.world.Everybody() {
+		if project != strconv.Itoa(p.projectIndex(t.Name)+2) {
+			continue
+		}
 		l.items = append(l.items, map[string]any{"id": 30 + i, "name": "robot$" + t.Name + "+ci", "level": "project", "disable": false, "duration": 365, "editable": true,
 			"expires_at": p.world.End.AddDate(0, 6, 0).Unix(), "creation_time": p.world.Begun(), "update_time": p.world.Begun(),
 			"permissions": []any{map[string]any{"kind": "project", "namespace": t.Name, "access": []any{
