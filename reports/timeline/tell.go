@@ -63,6 +63,9 @@ func (t *teller) end() (string, error) {
 	if err := t.rec.Decode(&f); err != nil {
 		return "", err
 	}
+	if isStatement(t.rec.Kind) {
+		return t.statement() + " was ended before its time", nil
+	}
 	what := t.rec.Subject.Name
 	switch f.Reason {
 	case "deleted":
@@ -135,6 +138,9 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.AccessRead:       facts((*teller).read),
 	evidence.PackIssued:       facts((*teller).pack),
 	evidence.FindingState:     facts((*teller).finding),
+	evidence.Waiver:           facts((*teller).waiver),
+	evidence.ScopeStatement:   facts((*teller).scope),
+	evidence.Attestation:      facts((*teller).attestation),
 
 	evidence.IncidentDeclared: facts((*teller).incidentDeclared),
 	evidence.IncidentUpdated:  facts((*teller).incidentUpdated),
