@@ -85,9 +85,9 @@ func (p *page) fill(ls layers, size uint64, gone func(seq uint64) bool) {
 	}
 }
 
-// mostAtOnce is how many records Records opens in one read transaction at most:
-// few enough that large ones do not fill the memory.
-const mostAtOnce = 64
+// mostAtOnce is how many records Records opens at a time at most: few enough
+// that large ones do not fill the memory.
+const mostAtOnce = 4 * loadChunk
 
 // Records implements evidence.Reader. It opens records some at a time, and more
 // of them from time to time, so that one who wants a few does not wait for many.
@@ -144,13 +144,8 @@ func (s *Snapshot) matching(seqs []uint64, q *evidence.Query) ([]evidence.Record
 	defer s.l.release()
 	recs := make([]evidence.Record, len(seqs))
 	want := make([]bool, len(seqs))
-	order := inSeqOrder(seqs)
-	sorted := make([]uint64, len(seqs))
-	for i, o := range order {
-		sorted[i] = seqs[o]
-	}
-	err := s.l.file.Entries(sorted, func(i int, e Entry) (err error) {
-		recs[order[i]], want[order[i]], err = s.openedFor(e, q)
+	err := s.eachEntry(seqs, func(i int, e Entry) (err error) {
+		recs[i], want[i], err = s.openedFor(e, q)
 		return err
 	})
 	oneByOne := err != nil // to say which it is about

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -194,7 +195,8 @@ func (q *queue) front(kept, asked int) []*request {
 	if n == 0 {
 		return nil
 	}
-	batch := q.list[:n:n]
+	batch := slices.Clone(q.list[:n])
+	clear(q.list[:n]) // an idle log must not keep its last batch alive
 	q.list = q.list[n:]
 	q.items -= items
 	q.less.Broadcast()

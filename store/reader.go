@@ -134,21 +134,11 @@ func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) boo
 		yield(evidence.Record{}, err)
 		return false
 	}
-	// In order of seq, as they lie on the disk; a chunk in one transaction.
-	order := inSeqOrder(seqs)
 	recs := make([]evidence.Record, len(seqs))
-	chunks := (len(seqs) + loadChunk - 1) / loadChunk
-	err := inOrder(chunks, 1, func(c int) error {
-		at := order[c*loadChunk : min((c+1)*loadChunk, len(order))]
-		sorted := make([]uint64, len(at))
-		for i, o := range at {
-			sorted[i] = seqs[o]
-		}
-		return s.l.file.Entries(sorted, func(i int, e Entry) (err error) {
-			recs[at[i]], err = s.opened(e, false, false)
-			return err
-		})
-	})(chunks - 1)
+	err := s.eachEntry(seqs, func(i int, e Entry) (err error) {
+		recs[i], err = s.opened(e, false, false)
+		return err
+	})
 	s.l.release() // before the caller's own work, which may take long
 	if err != nil {
 		yield(evidence.Record{}, fmt.Errorf("read records of %s: %w", s.l.tenant, err))
@@ -162,14 +152,24 @@ func (s *Snapshot) loadAll(seqs []uint64, yield func(evidence.Record, error) boo
 	return true
 }
 
-// inSeqOrder returns the indices of seqs in ascending order of what they name.
-func inSeqOrder(seqs []uint64) []int {
+// eachEntry calls fn with every stored record and its index in seqs, on all
+// cores. The caller has the log in use; an entry is valid until fn returns.
+func (s *Snapshot) eachEntry(seqs []uint64, fn func(i int, e Entry) error) error {
+	// In order of seq, as they lie on the disk; a chunk in one transaction.
 	order := make([]int, len(seqs))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[a], seqs[b]) })
-	return order
+	chunks := (len(seqs) + loadChunk - 1) / loadChunk
+	return inOrder(chunks, 1, func(c int) error {
+		at := order[c*loadChunk : min((c+1)*loadChunk, len(order))]
+		sorted := make([]uint64, len(at))
+		for i, o := range at {
+			sorted[i] = seqs[o]
+		}
+		return s.l.file.Entries(sorted, func(i int, e Entry) error { return fn(at[i], e) })
+	})(chunks - 1)
 }
 
 // statePage finds the states in force of up to pageSize subjects from the key

@@ -44,6 +44,18 @@ func (l *Log) use() error {
 	return nil
 }
 
+// Grown returns how many records the log has, without opening it; false when
+// this store has not opened it yet, and does not know.
+func (l *Log) Grown() (uint64, bool) {
+	l.life.Lock()
+	known := l.opened && l.ended == nil
+	l.life.Unlock()
+	if !known {
+		return 0, false
+	}
+	return l.size(), true
+}
+
 func (l *Log) release() {
 	l.life.Lock()
 	defer l.life.Unlock()
