@@ -17,8 +17,12 @@ type Coverage struct {
 	// dropped under retention; zero when none were.
 	Retired time.Time
 	Runs    map[SourceID]RunCounts
+	// Latest is when the last claim ends, wherever it lies; zero when there is
+	// none.
+	Latest time.Time
 
 	began map[SourceID]map[Kind][4]time.Time // by the least rank of class
+	told  []told
 }
 
 // Begin returns when the first claim of the source for the kind, of the class
@@ -30,13 +34,17 @@ func (c *Coverage) Begin(source SourceID, kind Kind, least Class) time.Time {
 // Add takes in spans that no record claims yet.
 func (c *Coverage) Add(spans ...Span) {
 	for _, s := range spans {
-		c.begin(s.Source, s.Kinds, s.Class, s.Period.From)
+		c.begin(s.Source, s.Kinds, s.Class, s.Period)
 	}
 	c.spans = append(c.spans, spans...)
 	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
 }
 
-func (c *Coverage) begin(source SourceID, kinds []Kind, class Class, from time.Time) {
+func (c *Coverage) begin(source SourceID, kinds []Kind, class Class, p Period) {
+	from := p.From
+	if p.To.After(c.Latest) {
+		c.Latest = p.To.UTC()
+	}
 	if c.began == nil {
 		c.began = map[SourceID]map[Kind][4]time.Time{}
 	}
@@ -79,18 +87,15 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 		if err := rec.Decode(&f); err != nil {
 			return nil, err
 		}
+		c.told = append(c.told, told{f.Source, f.Period, f.Runs})
 		if p.Overlaps(f.Period) {
 			n := c.Runs[f.Source]
 			n.Add(f.Runs)
 			c.Runs[f.Source] = n
 		}
 		for _, s := range f.Spans {
-			c.begin(f.Source, s.Kinds, s.Class, s.From)
-			sp := Period{s.From, s.To}
-			if s.Class == Instants {
-				sp.To = sp.To.Add(time.Nanosecond)
-			}
-			if !p.IsZero() && !sp.Overlaps(Period{p.From.Add(-48 * time.Hour), p.To.Add(48 * time.Hour)}) {
+			c.begin(f.Source, s.Kinds, s.Class, Period{s.From, s.To})
+			if !near(&s, p) {
 				continue
 			}
 			c.spans = append(c.spans, Span{

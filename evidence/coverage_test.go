@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -245,4 +246,26 @@ func slicesOf(seq func(func(evidence.Record, error) bool)) (all []evidence.Recor
 		}
 	}
 	return all
+}
+
+// What is said of a period is the same, whether the log is read for it or the
+// coverage of all time is cut down to it.
+func TestWithin(t *testing.T) {
+	facts := []evidence.CoverageFacts{
+		{Source: "github/prod", Runs: evidence.RunCounts{Expected: 3, Done: 2}, Spans: []evidence.CoverageSpan{
+			seen(evidence.Reconstructed, -50, 10), seen(evidence.Continuous, 10, 30), seen(evidence.Blind, 30, 40), seen(evidence.Instants, 40, 60, 600_000, 600_000)}},
+		{Source: "gitlab/prod", Runs: evidence.RunCounts{Expected: 1}, Spans: []evidence.CoverageSpan{seen(evidence.Instants, 9000, 9000)}},
+	}
+	ever := coverageOf(t, evidence.Period{}, facts...)
+	for _, p := range []evidence.Period{{}, span(0, 100), span(-90, -60), span(6120, 6200), span(9000, 9001), span(20_000, 20_001)} {
+		want := coverageOf(t, p, facts...)
+		got := ever.Within(p)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: cut down to it %+v, read for it %+v", p, got, want)
+		}
+		got.Add(evidence.Span{Source: "new/one", Kinds: merges, Period: span(0, 1), Class: evidence.Continuous})
+		if d := ever.Begin("new/one", evidence.ChangeMerge, evidence.Continuous); !d.IsZero() {
+			t.Errorf("%s: what was added to the part is in the whole", p)
+		}
+	}
 }
