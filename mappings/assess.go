@@ -203,14 +203,16 @@ type assessment struct {
 	cover  *coverage
 	people *people
 	runs   map[*Test]*run
+	sights map[*Test]*sight
 	scenes map[evidence.Period]*scene
 	joins  joins
 	book   notebook
-	light  bool // items that passed are counted and not kept
+	light  bool // of items their records are kept at most
+	turns  turns
 }
 
 func newAssessment(in Input) *assessment {
-	a := &assessment{in: in, runs: map[*Test]*run{}, scenes: map[evidence.Period]*scene{}}
+	a := &assessment{in: in, runs: map[*Test]*run{}, sights: map[*Test]*sight{}, scenes: map[evidence.Period]*scene{}}
 	a.in.Reader = watched{in.Reader, &a.book}
 	a.people = newPeople(a.in.Reader)
 	a.people.book = &a.book
@@ -261,12 +263,17 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 	if all.IsZero() {
 		all = a.in.Period
 	}
-	cov, err := evidence.LoadCoverage(ctx, a.in.Reader, all)
+	ever, err := evidence.LoadCoverage(ctx, a.in.Reader, evidence.Period{})
 	if err != nil {
 		return err
 	}
+	cov := ever.Within(all)
 	cov.Add(a.in.Ahead...)
-	a.cover = &coverage{all: cov, configured: a.in.Configured, book: &a.book, ahead: a.in.Ahead}
+	a.cover = &coverage{all: cov, ever: ever, configured: a.in.Configured, book: &a.book, ahead: a.in.Ahead}
+	if a.in.Rolling {
+		a.cover.end = a.in.Now.UTC()
+		a.cover.beyond = cov.Latest.After(a.cover.end)
+	}
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
 	}
@@ -284,6 +291,7 @@ type group struct {
 	period evidence.Period
 	tests  []*Test
 	notes  notes // what the view was built from
+	items  int
 }
 
 // groups gathers the tests of the controls, each once, by view and period.
@@ -319,6 +327,7 @@ func (a *assessment) view(ctx context.Context, g *group) error {
 	}
 	defer a.book.into(&g.notes)()
 	return g.view.build(ctx, s, func(it *item) error {
+		g.items++
 		vars := s.vars(it)
 		for _, t := range g.tests {
 			if err := a.runs[t].take(ctx, a, it, vars); err != nil {
@@ -339,24 +348,29 @@ type run struct {
 	items      []evidence.Item
 	failed     []evidence.Item
 	unknown    []evidence.Item
+	firstWhy   string // of the first item that could not be decided
 
-	// A light run keeps neither the items that passed nor, beyond mostItems,
-	// the others: it counts them.
-	light      bool
-	counted    int
-	failedCut  int
-	unknownCut int
+	// A light run keeps of the items that failed or could not be decided the
+	// records alone, of mostItems each, and counts the others.
+	light       bool
+	counted     int
+	failedSeqs  seqList
+	unknownSeqs seqList
+	failedCut   int
+	unknownCut  int
+
+	turns turns // when what it says of an item may change
 
 	holes []evidence.Window // what was not seen and should have been, of the last finding
 }
 
 // mostItems is how many failed, and how many undetermined items a light run
-// keeps: the earliest.
+// keeps the records of: the earliest.
 const mostItems = 1000
 
 func (r *run) population() int { return len(r.items) + r.counted }
-func (r *run) nFailed() int    { return len(r.failed) + r.failedCut }
-func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownCut }
+func (r *run) nFailed() int    { return len(r.failed) + r.failedSeqs.n + r.failedCut }
+func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownSeqs.n + r.unknownCut }
 
 // take decides one item. Only the end of the context is an error.
 func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
@@ -373,6 +387,9 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if len(it.moving) > 0 {
+		r.turns.join(it.turns(r.period.To, r.test.filter, r.test.assert))
 	}
 	switch {
 	case !in:
@@ -419,22 +436,34 @@ func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
 	} else {
 		r.items = append(r.items, x)
 	}
-	switch v {
-	case evidence.Pass:
+	switch {
+	case v == evidence.Pass:
 		r.passed++
-	case evidence.Fail:
-		r.failed, r.failedCut = r.keep(r.failed, x, r.failedCut)
-	default:
-		r.unknown, r.unknownCut = r.keep(r.unknown, x, r.unknownCut)
+		return
+	case v == evidence.Unknown:
+		if r.nUnknown() == 0 {
+			r.firstWhy = why
+		}
 		if unobserved {
 			r.unobserved++
 		}
 	}
+	switch {
+	case !r.light && v == evidence.Fail:
+		r.failed = append(r.failed, x)
+	case !r.light:
+		r.unknown = append(r.unknown, x)
+	case v == evidence.Fail:
+		keepSeq(&r.failedSeqs, x.Seq, &r.failedCut)
+	default:
+		keepSeq(&r.unknownSeqs, x.Seq, &r.unknownCut)
+	}
 }
 
-func (r *run) keep(list []evidence.Item, x evidence.Item, cut int) ([]evidence.Item, int) {
-	if r.light && len(list) == mostItems {
-		return list, cut + 1
+func keepSeq(list *seqList, seq uint64, cut *int) {
+	if list.n == mostItems {
+		*cut++
+		return
 	}
-	return append(list, x), cut
+	list.add(seq)
 }

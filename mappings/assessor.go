@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -27,10 +28,12 @@ import (
 //     records retired everything is judged anew.
 //
 // So it gives the findings that Assess gives at the same instant on the same
-// log, but for Items, and but for failed and undetermined items beyond the
-// first thousand of a test, which are counted. It keeps a few hundred bytes for
-// each test beside those items. It must not be used by several goroutines at a
-// time.
+// log, with the records of the first thousand failed and undetermined items of a
+// test in place of the items. It keeps a few hundred bytes for each test beside
+// those records. It must not be used by several goroutines at a time.
+//
+// While nothing is new at all, it can tell until when every verdict stands: see
+// [Assessor.Stands].
 type Assessor struct {
 	catalog    *Catalog
 	from       time.Time
@@ -40,6 +43,7 @@ type Assessor struct {
 	views      map[viewOver]*viewBuilt
 	spans      map[evidence.Kind]seenOf
 	coming     []coming
+	stood      standing
 }
 
 // viewOver is a view over what a test looks at. The end moves with the clock.
@@ -51,7 +55,8 @@ type viewOver struct {
 // viewBuilt is what came of a view when it was built last.
 type viewBuilt struct {
 	notes notes
-	moves bool // with the clock
+	turns turns // when a verdict may turn
+	moves bool  // with the clock
 	runs  map[*Test]*run
 }
 
@@ -71,11 +76,13 @@ type coming struct {
 // Round is what one assessment came to.
 type Round struct {
 	At       time.Time
-	Size     uint64 // of the log
-	Findings []evidence.Finding
+	Size     uint64             // of the log
+	Findings []evidence.Finding // without their items
 	Results  []ControlResult
-	// FailedCut and UnknownCut count the items beyond those in Findings, for
-	// each of them.
+	// Failed and Unknown are the records of the items that failed and of those
+	// that could not be decided, for each of Findings, in the order of the items.
+	Failed, Unknown [][]uint64
+	// FailedCut and UnknownCut count the items beyond those.
 	FailedCut, UnknownCut []int
 	// Holes are those of the windows not covered, for each finding, that it
 	// should have been seen in: not the stretch since the newest look.
@@ -91,6 +98,7 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 	if in.Now.IsZero() || len(in.Controls) > 0 {
 		return nil, problem.New(problem.Internal, "a rolling assessment needs the time, and is about every control")
 	}
+	asked := in
 	in.Rolling, in.Period = true, RollingPeriod(in.Now, days)
 	if err := in.check(); err != nil {
 		return nil, err
@@ -137,12 +145,14 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 			if in.binds(c) {
 				r = as.runs[ref.Test]
 			}
+			round.Failed, round.Unknown = append(round.Failed, r.failedSeqs.all()), append(round.Unknown, r.unknownSeqs.all())
 			round.FailedCut, round.UnknownCut = append(round.FailedCut, r.failedCut), append(round.UnknownCut, r.unknownCut)
 			round.Holes = append(round.Holes, r.holes)
 		}
 	}
 	a.catalog, a.from, a.size, a.origin = in.Catalog, in.Period.From, round.Size, in.Reader.Origin()
 	a.configured, a.views, a.spans, a.coming = maps.Clone(in.Configured), next, spans, news.coming
+	a.stood = as.standing(&asked, next, news.coming)
 	return round, nil
 }
 
@@ -155,18 +165,28 @@ func RollingPeriod(now time.Time, days time.Duration) evidence.Period {
 
 // built keeps what came of a group.
 func (as *assessment) built(g *group) *viewBuilt {
-	b := &viewBuilt{notes: g.notes, moves: !g.view.steady, runs: map[*Test]*run{}}
+	b := &viewBuilt{notes: g.notes, runs: map[*Test]*run{}}
+	// A view of which nothing was read and that has no items has none at any
+	// time: the clock alone makes none.
+	b.moves = g.notes.moves || !g.view.steady && (g.items > 0 || g.notes.read > 0)
 	for _, t := range g.tests {
 		r := as.runs[t]
+		r.failedSeqs.rest, r.unknownSeqs.rest = bytes.Clone(r.failedSeqs.rest), bytes.Clone(r.unknownSeqs.rest)
 		b.runs[t] = r
-		b.moves = b.moves || t.filter.movesWithClock() || t.assert.movesWithClock() || r.spent >= as.in.Budget
+		clock := t.filter.movesWithClock() || t.assert.movesWithClock()
+		b.moves = b.moves || clock && g.items > 0 || r.spent >= as.in.Budget
+		b.turns.join(r.turns)
+	}
+	b.turns.open = b.turns.open || b.moves
+	if w := b.notes.wakes; !w.IsZero() {
+		b.turns.after(w)
 	}
 	return b
 }
 
 // stands reports whether the view built again would come to the same.
 func (b *viewBuilt) stands(g *group, fresh kindSet, before, now map[evidence.Kind]seenOf) bool {
-	if b.moves || b.notes.reads.overlaps(fresh) || !b.notes.wakes.IsZero() && b.notes.wakes.Before(g.period.To) {
+	if b.moves || b.notes.reads.overlaps(fresh) || b.turns.passed(g.period.To) {
 		return false
 	}
 	if slices.ContainsFunc(g.tests, func(t *Test) bool { return b.runs[t] == nil }) {
@@ -233,9 +253,9 @@ func (a *Assessor) news(ctx context.Context, in *Input) (news, error) {
 // noticed.
 func (c *coverage) states() map[evidence.Kind]seenOf {
 	sums := map[evidence.Kind]seenOf{}
-	for _, s := range c.all.Spans() {
-		h := mix(mix(mixText(mixText(offset, string(s.Source)), string(s.Class)), uint64(s.Period.From.UnixNano())), uint64(s.Period.To.UnixNano()))
-		h = mix(mixText(h, s.Cause), uint64(len(s.Looks)))
+	for i := range c.all.Spans() {
+		s := &c.all.Spans()[i]
+		h := sumOfSpan(s)
 		for _, k := range s.Kinds {
 			x := sums[k]
 			x.state += h // spans of one begin have no order
@@ -243,9 +263,11 @@ func (c *coverage) states() map[evidence.Kind]seenOf {
 		}
 	}
 	for k := range kindBits {
-		x := sums[k]
-		x.sources = fmt.Sprint(c.sources(k))
-		sums[k] = x
+		if ids := c.sources(k); len(ids) > 0 && !isOwn(k) {
+			x := sums[k]
+			x.sources = fmt.Sprint(ids)
+			sums[k] = x
+		}
 	}
 	return sums
 }

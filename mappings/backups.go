@@ -86,13 +86,11 @@ func buildSchedules(ctx context.Context, s *scene, yield func(*item) error) erro
 // the coverage of that.
 func (s *scene) seeingBack(ctx context.Context, d time.Duration) (*scene, error) {
 	wide, err := s.joins.wide.get(s, func() (*coverage, error) {
-		all, err := evidence.LoadCoverage(ctx, s.reader, evidence.Period{})
-		if err != nil {
-			return nil, err
-		}
+		s.book.reads(evidence.CollectionCoverage, evidence.LogSegment)
+		all := s.cover.ever.Within(evidence.Period{})
 		all.Add(s.cover.ahead...)
 		wide := *s.cover
-		wide.all, wide.laid = all, nil
+		wide.all, wide.laid, wide.givers = all, nil, nil
 		return &wide, nil
 	})
 	if err != nil {
@@ -541,7 +539,8 @@ var backupsView = &view{
 			{Name: "possible_past_expiry", Type: "duration", Optional: true, Doc: "as past_expiry, where its deletion may have gone unseen"},
 		},
 	},
-	build: buildBackups,
+	build:  buildBackups,
+	steady: true,
 }
 
 func buildBackups(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -593,6 +592,13 @@ func (s *scene) pastExpiry(it *item, r *evidence.Record, f *evidence.BackupFacts
 	}
 	sure, possible = max(0, seen.Sub(f.ExpiresAt)), max(0, end.Sub(f.ExpiresAt))
 	it.set("expires", f.ExpiresAt.UTC()).set("past_expiry", sure).set("possible_past_expiry", possible)
+	if end.Equal(s.period.To) { // as far as is known, it is there and stays
+		it.grows("possible_past_expiry", end.Sub(f.ExpiresAt))
+	}
+	if f.DeletedAt.After(s.period.To) {
+		it.grows("past_expiry", end.Sub(f.ExpiresAt))
+		s.later(f.DeletedAt)
+	}
 	if sure > 0 {
 		it.why["past_expiry"] = fmt.Sprintf("it expired at %s and was there for %s after that", evidence.FormatTime(f.ExpiresAt), human(sure.Truncate(time.Second)))
 	}
@@ -621,7 +627,8 @@ var restoresView = &view{
 			{Name: "newest_grade", Type: "int", Optional: true, Doc: "grade of the newest test"},
 		},
 	},
-	build: buildRestores,
+	build:  buildRestores,
+	steady: true,
 }
 
 func buildRestores(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -650,12 +657,13 @@ func buildRestores(ctx context.Context, s *scene, yield func(*item) error) error
 		if err := r.Decode(&f); err != nil {
 			return err
 		}
+		s.later(r.Occurred.Add(restoresBack)) // it is too old then
 		tests++
 		grade, source, it.at = f.Grade, r.Source, r.Occurred
 		it.seqs = append(slices.Clone(seqs), it.seqs...)
 		for _, x := range all {
 			if x.fits(&f) {
-				it.set(x.field, s.period.To.Sub(r.Occurred))
+				it.set(x.field, s.period.To.Sub(r.Occurred)).grows(x.field, s.period.To.Sub(r.Occurred))
 			}
 		}
 		it.why["since_complete"] = fmt.Sprintf("the newest restore test, of %s, reached grade %d: %s", evidence.FormatTime(r.Occurred), f.Grade, firstNonEmpty(f.Stopped, "every rung held"))
@@ -666,8 +674,10 @@ func buildRestores(ctx context.Context, s *scene, yield func(*item) error) error
 	}
 	if tests == 0 {
 		it.seqs = []uint64{0} // nothing speaks of one: the log itself, by its first record
+		it.drifts("happened")
 	}
-	it.set("source", string(source)).set("happened", it.at).set("tests", tests).set("looked_back", back.lookedBack(evidence.BackupTest))
+	lookedBack := back.lookedBack(evidence.BackupTest)
+	it.set("source", string(source)).set("happened", it.at).set("tests", tests).set("looked_back", lookedBack).grows("looked_back", lookedBack)
 	for _, x := range all {
 		if _, ok := it.fields[x.field]; !ok {
 			it.lacks(x.field, "no such restore test is known")

@@ -34,6 +34,9 @@ func (s *scene) newBuilt(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(f.uses) == 0 { // nothing leads back
+		return &built{s: s, repos: map[string]bool{}, ps: &pipelines{}}, nil
+	}
 	shelf, err := s.shelf(ctx)
 	if err != nil {
 		return nil, err

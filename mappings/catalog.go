@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -124,7 +125,20 @@ type File struct {
 // every .yaml and .yml file in the root of each fs. They are merged under the
 // same rules; an id that is taken is a fault. The error is a
 // [problem.Problem] that wraps [Faults] with file, line and column.
+//
+// Without files of the user it is always the same catalog: nothing changes one
+// that was loaded.
 func Load(user ...fs.FS) (*Catalog, error) {
+	if len(user) == 0 {
+		return loadOwn()
+	}
+	return loadWith(user...)
+}
+
+// loadOwn compiles the rules of this program once.
+var loadOwn = sync.OnceValues(func() (*Catalog, error) { return loadWith() })
+
+func loadWith(user ...fs.FS) (*Catalog, error) {
 	own, err := fs.Sub(builtin, "catalog")
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)

@@ -31,7 +31,8 @@ var certificatesView = &view{
 			{Name: "self_signed", Type: "bool", Doc: "signed by its own key"},
 		},
 	},
-	build: buildCertificates,
+	build:  buildCertificates,
+	steady: true,
 }
 
 func buildCertificates(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -101,6 +102,9 @@ func (s *scene) expiry(it *item, st *stretch[evidence.CertFacts]) {
 		it.why["expired_in_use"] = it.why["left"]
 	case !after.Before(end):
 		it.set("expired_in_use", false)
+		if st.until.IsZero() {
+			s.later(after)
+		}
 	default:
 		it.lacks("expired_in_use", "it expired between two looks, at "+evidence.FormatTime(after))
 	}

@@ -15,11 +15,15 @@ import (
 // its own.
 type coverage struct {
 	all        *evidence.Coverage
+	ever       *evidence.Coverage // of all time, without what is ahead
 	configured map[evidence.Kind][]evidence.SourceID
 	own        evidence.Period // of the log itself, see ownSpan
 	book       *notebook       // may be nil
 	ahead      []evidence.Span // what of all is not in the log yet
+	end        time.Time       // of what is judged, when it moves with the clock; else zero
+	beyond     bool            // something was seen behind it, by a source whose clock goes ahead
 	laid       map[laidKey][]evidence.Strip
+	givers     map[evidence.Kind][]evidence.SourceID
 }
 
 // laidKey names strips that were laid out already: many tests need the same.
@@ -30,15 +34,23 @@ type laidKey struct {
 }
 
 // sources lists who gives a kind: those that ever claimed it and those that
-// are configured to.
+// are configured to. The list is shared: do not change it.
 func (c *coverage) sources(kind evidence.Kind) []evidence.SourceID {
 	if isOwn(kind) {
 		return []evidence.SourceID{evidence.SelfSource}
 	}
 	c.book.gives(kind)
-	ids := append(c.all.Sources(kind), c.configured[kind]...)
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	ids, known := c.givers[kind]
+	if !known {
+		ids = append(c.all.Sources(kind), c.configured[kind]...)
+		slices.Sort(ids)
+		ids = slices.Clip(slices.Compact(ids))
+		if c.givers == nil {
+			c.givers = map[evidence.Kind][]evidence.SourceID{}
+		}
+		c.givers[kind] = ids
+	}
+	return ids
 }
 
 // margin is how far around a period coverage is laid out, so that the looks
@@ -49,6 +61,7 @@ const margin = 48 * time.Hour
 // of one source lies no blindness as long as the pause is no longer than its
 // usual one (a roll-up at midnight cuts a row of looks in two).
 func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
+	c.upTo(p.To, isOwn(kind))
 	if isOwn(kind) {
 		return c.ownStrips(p)
 	}
@@ -70,6 +83,16 @@ func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.P
 		}
 	}
 	return cut
+}
+
+// upTo notes that somebody asked what was seen up to t. Where that is the end of
+// what is judged, the answer stays as it is until somebody looks again, unless
+// something was seen behind it already. What is known of our own records goes on
+// with the clock.
+func (c *coverage) upTo(t time.Time, own bool) {
+	if (own || c.beyond) && !c.end.IsZero() && !t.Before(c.end) {
+		c.book.moves()
+	}
 }
 
 // lay is strips for a period that many tests share.
@@ -145,6 +168,7 @@ func (c *coverage) blind(id evidence.SourceID, kind evidence.Kind, p evidence.Pe
 // lastLook returns the last time before t at which the source was looking at
 // the kind; zero when it never was.
 func (c *coverage) lastLook(id evidence.SourceID, kind evidence.Kind, t time.Time) time.Time {
+	c.upTo(t, isOwn(kind))
 	if isOwn(kind) {
 		return c.ownLook(t)
 	}

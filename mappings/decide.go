@@ -13,27 +13,41 @@ import (
 // finding makes the finding of a test for a control.
 func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 	t, r := ref.Test, a.runs[ref.Test]
-	sight := a.cover.look(t.needs, t.Least, r.period, a.in.running())
+	sight := a.sight(r)
 	r.holes = sight.holes
+	if fresh := sight.newest.Add(t.Freshness); !fresh.Before(r.period.To) {
+		a.turns.after(fresh)
+	}
 	f := evidence.Finding{
 		Tenant: a.in.Reader.Tenant(), Control: c.ID, Article: c.Reference(), Title: c.Title,
 		Test: t.ID, RuleHash: t.hash, Period: r.period, Size: a.in.Reader.Size(),
 		Severity: c.Severity, Strength: ref.Strength, View: t.View, Query: t.Population, Assertion: t.Assertion,
 		Population: r.population(), Passed: r.passed, Failed: r.failed, Unknown: r.unknown, Items: r.items,
-		Uncovered: sight.windows, Class: sight.weakest, Newest: sight.newest, NewestOf: sight.of, Limits: limits(c, t),
+		Uncovered: slices.Clip(sight.windows), Class: sight.weakest, Newest: sight.newest, NewestOf: sight.of, Limits: limits(c, t),
 	}
 	if a.in.running() {
 		f.Period.To = a.in.Period.To
 	}
-	f.Status = a.status(c, r, &sight)
+	f.Status = a.status(c, r, sight)
 	if f.Status == evidence.NotObserved {
-		f.Reason = a.cover.reason(&sight, a.in.Collectable)
+		f.Reason = a.cover.reason(sight, a.in.Collectable)
 	}
-	f.Summary = a.summary(&f, r, &sight) + c.forceNote(r.period)
+	f.Summary = a.summary(&f, r, sight) + c.forceNote(r.period)
 	if c.ForceOver(r.period) == Preparing {
 		f.Preparing = c.InForceSince
 	}
 	return f
+}
+
+// sight returns what was seen for a test, which several controls may have.
+func (a *assessment) sight(r *run) *sight {
+	s := a.sights[r.test]
+	if s == nil {
+		seen := a.cover.look(r.test.needs, r.test.Least, r.period, a.in.running())
+		s = &seen
+		a.sights[r.test] = s
+	}
+	return s
 }
 
 func limits(c *Control, t *Test) string {
@@ -87,7 +101,7 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 			plural(f.Population, "item"), threshold(r, f), beside(r, f))
 	case evidence.Undetermined:
 		return fmt.Sprintf("It cannot be told whether %s: %d of %s could not be decided (%s).", t.Says,
-			r.nUnknown(), plural(f.Population, "item"), firstWhy(f.Unknown))
+			r.nUnknown(), plural(f.Population, "item"), r.why())
 	case evidence.NotObserved:
 		return fmt.Sprintf("It was not observed whether %s: %s.", t.Says, unseen(f, r, s))
 	case evidence.Stale:
@@ -148,7 +162,7 @@ func unseen(f *evidence.Finding, r *run, s *sight) string {
 		return "no source gives " + strings.Join(ks, ", ")
 	}
 	if len(s.holes) == 0 {
-		return fmt.Sprintf("%d of %s could not be seen well enough (%s)", r.unobserved, plural(f.Population, "item"), firstWhy(f.Unknown))
+		return fmt.Sprintf("%d of %s could not be seen well enough (%s)", r.unobserved, plural(f.Population, "item"), r.why())
 	}
 	w := slices.MaxFunc(s.holes, func(a, b evidence.Window) int { return cmp.Compare(a.Period.Duration(), b.Period.Duration()) })
 	who := string(w.Source)
@@ -158,11 +172,12 @@ func unseen(f *evidence.Finding, r *run, s *sight) string {
 	return fmt.Sprintf("%s not covered, the longest %s of %s (%s)", plural(len(s.holes), "window"), w.Period, who, w.Cause)
 }
 
-func firstWhy(items []evidence.Item) string {
-	if len(items) == 0 {
+// why is the reason of the first item that could not be decided.
+func (r *run) why() string {
+	if r.nUnknown() == 0 {
 		return "no reason known"
 	}
-	return items[0].Why
+	return r.firstWhy
 }
 
 func plural(n int, what string) string {

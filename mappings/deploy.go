@@ -304,7 +304,8 @@ var runningView = &view{
 			{Name: "images_pinned", Type: "bool", Optional: true, Doc: "every image that runs is named by digest, at the end"},
 		},
 	},
-	build: buildRunning,
+	build:  buildRunning,
+	steady: true,
 }
 
 func buildRunning(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -389,6 +390,9 @@ func (s *scene) drift(it *item, sts []stretch[evidence.DeployFacts]) {
 		}
 	}
 	it.set("longest_drift", sure).set("longest_possible_drift", possible)
+	if last := &sts[len(sts)-1]; last.until.IsZero() && last.facts.Sync != "Synced" { // it goes on
+		it.grows("longest_possible_drift", open) // the other one up to the newest look alone
+	}
 	if sure > 0 {
 		it.why["longest_drift"] = fmt.Sprintf("out of sync for %s from %s", sure, evidence.FormatTime(sureBegan))
 		it.seqs = append(seqs, slices.DeleteFunc(it.seqs, func(q uint64) bool { return slices.Contains(seqs, q) })...)

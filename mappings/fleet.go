@@ -82,6 +82,9 @@ func (s *scene) newFleet(ctx context.Context) (*fleet, error) {
 	if err := l.pods(ctx, s.reader); err != nil {
 		return nil, fmt.Errorf("pods: %w", err)
 	}
+	if s.book.hasRead() {
+		s.moves() // what runs at the end runs on
+	}
 	return l.finish(), nil
 }
 

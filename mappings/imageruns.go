@@ -35,7 +35,8 @@ var imageRunsView = &view{
 				Doc: "a finished scan was of this digest; not, when another digest was scanned under the same name; missing when nothing was scanned"},
 		},
 	},
-	build: buildImageRuns,
+	build:  buildImageRuns,
+	steady: true,
 }
 
 func buildImageRuns(ctx context.Context, s *scene, yield func(*item) error) error {

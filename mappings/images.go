@@ -55,7 +55,8 @@ var runningImagesView = &view{
 				Doc: "a pipeline that succeeded ran on that commit, or names the image"},
 		},
 	},
-	build: buildRunningImages,
+	build:  buildRunningImages,
+	steady: true,
 }
 
 func buildRunningImages(ctx context.Context, s *scene, yield func(*item) error) error {

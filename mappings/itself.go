@@ -30,10 +30,12 @@ var sourcesView = &view{
 			{Name: "runs_partial", Type: "int", Doc: "of those, ended before they were complete"},
 		},
 	},
-	build: buildSources,
+	build:  buildSources,
+	steady: true,
 }
 
 func buildSources(ctx context.Context, s *scene, yield func(*item) error) error {
+	s.looksAtAll()
 	kinds := map[evidence.SourceID][]evidence.Kind{}
 	seqs := map[evidence.SourceID]uint64{}
 	for _, sp := range s.cover.all.Spans() {
@@ -76,6 +78,7 @@ func (s *scene) sourceItem(ever *coverage, id evidence.SourceID, kinds []evidenc
 	var newest, oldest time.Time // of the kinds' newest looks
 	names, holes, cause, retired := []string{}, []evidence.Period{}, "", false
 	var late time.Duration
+	never := false
 	for _, k := range kinds {
 		names = append(names, string(k))
 		judged := s.period
@@ -90,6 +93,8 @@ func (s *scene) sourceItem(ever *coverage, id evidence.SourceID, kinds []evidenc
 			judged.To = earlier(look, judged.To) // what comes after is told by since_look
 		} else if !look.IsZero() {
 			continue
+		} else {
+			never = true
 		}
 		for i, x := range s.cover.strips(id, k, judged) {
 			if x.Class.Rank() > 0 {
@@ -111,13 +116,17 @@ func (s *scene) sourceItem(ever *coverage, id evidence.SourceID, kinds []evidenc
 	if since > 24*time.Hour {
 		it.why["since_look"] = "the newest look was " + human(since.Truncate(time.Second)) + " before the end"
 	}
-	it.set("ever_looked", !newest.IsZero()).set("since_look", since).set("kinds", names)
+	it.grows("since_look", since).set("ever_looked", !newest.IsZero()).set("since_look", since).set("kinds", names)
 	it.set("late", late).set("runs_due", runs.Expected).set("runs_failed", runs.Failed+runs.Missed).set("runs_partial", runs.Partial)
 	if retired {
 		it.lacks("unseen", "what was seen of it was "+evidence.CauseRetired).lacks("longest_unseen", "what was seen of it was "+evidence.CauseRetired)
 		return it
 	}
 	it.set("unseen", total).set("longest_unseen", longest.Duration())
+	if never { // it is not seen still
+		it.grows("unseen", total)
+		it.drifts("longest_unseen")
+	}
 	if total > 0 {
 		it.why["unseen"] = fmt.Sprintf("not seen for %s, the longest stretch from %s to %s (%s)",
 			human(total.Truncate(time.Second)), evidence.FormatTime(longest.From), evidence.FormatTime(longest.To), firstNonEmpty(cause, "no cause given"))
@@ -176,7 +185,8 @@ var clocksView = &view{
 			{Name: "largest_offset", Type: "duration", Optional: true, Doc: "largest difference, in either direction; missing when none was measured"},
 		},
 	},
-	build: buildClocks,
+	build:  buildClocks,
+	steady: true,
 }
 
 func buildClocks(ctx context.Context, s *scene, yield func(*item) error) error {

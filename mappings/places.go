@@ -23,7 +23,8 @@ var placesView = &view{
 			{Name: "from_start", Type: "bool", Doc: "it was there, in this form, when the period began"},
 		},
 	},
-	build: buildPlaces,
+	build:  buildPlaces,
+	steady: true,
 }
 
 func buildPlaces(ctx context.Context, s *scene, yield func(*item) error) error {

@@ -36,7 +36,8 @@ var productionView = &view{
 				Doc: "as approved, by a person who neither wrote nor merged it nor started the deployment by hand"},
 		},
 	},
-	build: buildProduction,
+	build:  buildProduction,
+	steady: true,
 }
 
 func buildProduction(ctx context.Context, s *scene, yield func(*item) error) error {

@@ -63,6 +63,7 @@ func buildReports(ctx context.Context, s *scene, yield func(*item) error) error 
 		slices.Sort(j.types)
 		it.set("source", string(j.source)).set("happened", j.newest).set("repo", j.repo).set("job", j.name).set("types", j.types)
 		it.set("runs", j.runs).set("age", s.period.To.Sub(j.newest)).set("pipelines_since", j.since)
+		it.grows("age", s.period.To.Sub(j.newest))
 		it.why["age"] = "the newest report is of " + evidence.FormatTime(j.newest)
 		switch {
 		case len(j.without) > 0:

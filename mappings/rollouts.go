@@ -37,7 +37,8 @@ var rolloutsView = &view{
 				Doc: "as critical_known_possible, of high findings"},
 		},
 	},
-	build: buildRollouts,
+	build:  buildRollouts,
+	steady: true,
 }
 
 // rollout is one container of a workload beginning to run another digest.

@@ -26,6 +26,9 @@ type rule struct {
 	prog   cel.Program
 	fields []string // of the item, that the expression looks at, sorted
 	vars   []string // variables it looks at, sorted
+	// limits are the durations that a field is held against, of those fields
+	// that it uses in no other way.
+	limits map[string][]time.Duration
 }
 
 // itemType is the CEL type of the variable item. Its fields are those of the
@@ -147,19 +150,15 @@ func compileRule(v *view, key string, src text) (*rule, Faults) {
 	if err != nil {
 		return nil, Faults{src.at.fault("%s: %v", key, err)}
 	}
-	return &rule{prog: prog, fields: fieldsOf(ast), vars: varsOf(ast)}, nil
+	return &rule{prog: prog, fields: fieldsOf(ast), vars: varsOf(ast), limits: limitsOf(ast)}, nil
 }
 
 // fieldsOf lists the fields of item that the expression looks at.
 func fieldsOf(ast *cel.Ast) []string {
 	var names []string
 	celast.PostOrderVisit(ast.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
-		if e.Kind() != celast.SelectKind {
-			return
-		}
-		s := e.AsSelect()
-		if o := s.Operand(); o.Kind() == celast.IdentKind && o.AsIdent() == "item" && !slices.Contains(names, s.FieldName()) {
-			names = append(names, s.FieldName())
+		if f := itemField(e); f != "" && !slices.Contains(names, f) {
+			names = append(names, f)
 		}
 	}))
 	sort.Strings(names)

@@ -217,7 +217,8 @@ var devicesView = &view{
 			{Name: "log_unbroken", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.SecretAccess}, Doc: "the log of the store's devices was followed without a break over what was looked at; missing where it was not"},
 		},
 	},
-	build: buildDevices,
+	build:  buildDevices,
+	steady: true,
 }
 
 func buildDevices(ctx context.Context, s *scene, yield func(*item) error) error {

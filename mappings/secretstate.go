@@ -349,7 +349,8 @@ var serversView = &view{
 			{Name: "clusters", Type: "int", Doc: "clusters that answered in the period: more than one means that another store took its place"},
 		},
 	},
-	build: buildServers,
+	build:  buildServers,
+	steady: true,
 }
 
 func buildServers(ctx context.Context, s *scene, yield func(*item) error) error {

@@ -32,7 +32,7 @@ func (r *Round) Facts(i int) (evidence.FindingFacts, bool) {
 	facts := evidence.FindingFacts{
 		Control: f.Control, Article: f.Article, Title: f.Title, Test: f.Test, Rule: f.RuleHash,
 		Severity: f.Severity, Strength: f.Strength, Status: f.Status, Reason: f.Reason, Summary: f.Summary, Preparing: f.Preparing,
-		Failed: recordsOf(f.Failed), FailedCut: r.FailedCut[i], Unknown: recordsOf(f.Unknown), UnknownCut: r.UnknownCut[i],
+		Failed: recordsOf(r.Failed[i]), FailedCut: r.FailedCut[i], Unknown: recordsOf(r.Unknown[i]), UnknownCut: r.UnknownCut[i],
 		Period: f.Period, Size: f.Size, Population: f.Population, Passed: f.Passed, Class: f.Class, Newest: f.Newest, NewestOf: f.NewestOf,
 	}
 	for _, w := range r.Holes[i] {
@@ -63,11 +63,8 @@ func unseenOf(w evidence.Window, judged evidence.Period) evidence.Unseen {
 }
 
 // recordsOf lists the records of items, ascending, each once.
-func recordsOf(items []evidence.Item) []uint64 {
-	var seqs []uint64
-	for _, it := range items {
-		seqs = append(seqs, it.Seq)
-	}
+func recordsOf(seqs []uint64) []uint64 {
+	seqs = slices.Clone(seqs)
 	slices.Sort(seqs)
 	return slices.Compact(seqs)
 }

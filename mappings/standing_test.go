@@ -63,7 +63,7 @@ func TestFactsHoldStill(t *testing.T) {
 		r := Round{Findings: []evidence.Finding{{Control: "x-1", Test: "x-y", Status: evidence.NotObserved, Reason: evidence.ReasonBlind, Period: p}},
 			Holes: [][]evidence.Window{{{Source: "a/b", Kind: evidence.CertState, Period: p, Cause: "no configured source makes it"},
 				{Source: "c/d", Kind: evidence.CertState, Period: evidence.Period{From: at.Add(-time.Hour), To: now}, Class: evidence.Blind, Cause: "503"}}},
-			FailedCut: []int{0}, UnknownCut: []int{0}}
+			Failed: [][]uint64{nil}, Unknown: [][]uint64{nil}, FailedCut: []int{0}, UnknownCut: []int{0}}
 		f, ok := r.Facts(0)
 		if !ok {
 			t.Fatal("nothing to record")

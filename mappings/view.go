@@ -42,8 +42,11 @@ type view struct {
 	// error of the reader, or of yield.
 	build func(ctx context.Context, s *scene, yield func(*item) error) error
 	// steady views have the same items with the same fields wherever the period
-	// ends, as long as the log says nothing new in between; what lies behind the
-	// end is told to scene.later. Others are built anew at every assessment.
+	// ends, as long as the log says nothing new in between, but for the fields
+	// that item.grows or item.drifts tells of. What lies behind the end is told
+	// to scene.later, and what else changes to scene.moves. Others are built anew
+	// at every assessment, unless nothing was read for them and they have no
+	// items: none is made of coverage and the clock alone.
 	steady bool
 
 	once   sync.Once
@@ -62,7 +65,8 @@ type item struct {
 	why     map[string]string // what a field means here, for people
 	// weak says why the item cannot pass on its own, empty when it can: what it
 	// stands on was not authenticated. It can still fail.
-	weak string
+	weak   string
+	moving map[string]motion // fields that change while nothing new is known
 }
 
 // lack says why a field is missing.

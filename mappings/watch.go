@@ -70,6 +70,8 @@ type notes struct {
 	looks kindSet // what was seen of these kinds was asked for
 	gives kindSet // who gives these kinds was asked for
 	wakes time.Time
+	moves bool // it changes with the clock in a way that nothing tells beforehand
+	read  int  // records that were read, but for those that tell what was seen
 }
 
 func (n *notes) join(o *notes) {
@@ -77,6 +79,8 @@ func (n *notes) join(o *notes) {
 	n.looks.join(o.looks)
 	n.gives.join(o.gives)
 	n.wake(o.wakes)
+	n.moves = n.moves || o.moves
+	n.read += o.read
 }
 
 // wake notes that the view changes by itself once the period reaches t.
@@ -118,6 +122,29 @@ func (b *notebook) gives(kind evidence.Kind) {
 	}
 }
 
+func (b *notebook) moves() {
+	if b != nil && b.open != nil {
+		b.open.moves = true
+	}
+}
+
+// hasRead reports whether any record was read for what is made now.
+func (b *notebook) hasRead() bool { return b != nil && b.open != nil && b.open.read > 0 }
+
+// counted counts the records that are read.
+func (b *notebook) counted(rs iter.Seq2[evidence.Record, error]) iter.Seq2[evidence.Record, error] {
+	return func(yield func(evidence.Record, error) bool) {
+		for r, err := range rs {
+			if b.open != nil && r.Kind != evidence.CollectionCoverage && r.Kind != evidence.LogSegment {
+				b.open.read++
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
 // watched is a reader that notes what it is asked for. Single records are not
 // noted: they never change.
 type watched struct {
@@ -132,12 +159,12 @@ func (w watched) Records(ctx context.Context, q evidence.Query) iter.Seq2[eviden
 		}
 	}
 	w.book.reads(q.Kinds...)
-	return w.Reader.Records(ctx, q)
+	return w.book.counted(w.Reader.Records(ctx, q))
 }
 
 func (w watched) States(ctx context.Context, kind evidence.Kind, at time.Time) iter.Seq2[evidence.Record, error] {
 	w.book.reads(kind)
-	return w.Reader.States(ctx, kind, at)
+	return w.book.counted(w.Reader.States(ctx, kind, at))
 }
 
 func (w watched) Identity(ctx context.Context, token evidence.ID) (evidence.Identity, error) {
@@ -182,6 +209,19 @@ func (s *scene) later(t time.Time) {
 	if s.book != nil && s.book.open != nil && !t.Before(s.period.To) {
 		s.book.open.wake(t)
 	}
+}
+
+// moves notes that something of the view changes with the clock in a way that
+// nothing tells beforehand.
+func (s *scene) moves() { s.book.moves() }
+
+// looksAtAll notes that the view is made from everything that was seen.
+func (s *scene) looksAtAll() {
+	if s.book != nil && s.book.open != nil {
+		s.book.open.looks.join(everyKind)
+		s.book.open.gives.join(everyKind)
+	}
+	s.cover.upTo(s.period.To, false)
 }
 
 // movesWithClock reports whether the rule looks at when the period ends.

@@ -31,7 +31,10 @@ type judged struct {
 	busy     sync.Mutex
 	assessor mappings.Assessor
 	known    map[evidence.Ref]evidence.Hash // verdicts in force, as recorded; nil until they are read
-	last     time.Time                      // of the newest assessment; zero: none since the start
+	last     time.Time                      // when it was judged last; zero: not since the start
+	views    int                            // that the tests stand on
+	scope    []mappings.ScopeStatement      // as they were then
+	words    time.Time                      // when a statement begins or ends to have an effect next; zero: none does
 }
 
 func newJudge() *judge {
@@ -74,7 +77,8 @@ func (j *judge) takeDirty() []evidence.Tenant {
 
 // Judged is told of every assessment of a tenant: all its findings as they
 // stand, whether they changed or not, those of tests that no collector could
-// answer left out. It is called by one goroutine for each tenant at a time,
+// answer left out. A tenant of which nothing is new, and none of whose verdicts
+// can have turned since, is not assessed. It is called by one goroutine for each tenant at a time,
 // after the changes are recorded, and must be quick.
 type Judged interface {
 	Judged(ctx context.Context, t evidence.Tenant, at time.Time, findings []evidence.FindingFacts)
@@ -158,7 +162,8 @@ func (e *Engine) judgeThese(ctx context.Context, ts []evidence.Tenant) error {
 }
 
 // judgeOne judges a tenant and records the verdicts that changed. It returns
-// when; the zero time for a log that takes nothing.
+// when; the zero time for a log that takes nothing. Where every verdict stands
+// it does not even open the log.
 func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time, err error) {
 	log, err := e.local.Store.Log(t)
 	if err != nil {
@@ -170,20 +175,27 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	d := e.judge.of(t)
 	d.busy.Lock()
 	defer d.busy.Unlock()
+	in, err := e.judging(t)
+	if err != nil {
+		return at, err
+	}
+	in.Now = e.Now().UTC()
+	if in.Ahead, err = e.ahead(t); err != nil {
+		return at, err
+	}
+	in.Scope = d.scope // a new statement is a new record
+	if size, ok := log.Grown(); ok && (d.words.IsZero() || in.Now.Before(d.words)) && d.assessor.Stands(in, size, e.o.Config.Assess.Period) {
+		d.last = in.Now
+		e.measureStood(t, d.views, in.Now)
+		return in.Now, nil
+	}
 	snap := log.Snapshot()
 	if d.known == nil {
 		if d.known, err = verdictsIn(ctx, snap); err != nil {
 			return at, err
 		}
 	}
-	in, err := e.judging(t)
-	if err != nil {
-		return at, err
-	}
-	in.Reader, in.Now = snap, e.Now().UTC()
-	if in.Ahead, err = e.ahead(t); err != nil {
-		return at, err
-	}
+	in.Reader = snap
 	book, err := e.said(ctx, &in)
 	if err != nil {
 		return at, err
@@ -196,7 +208,7 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	if err != nil {
 		return at, err
 	}
-	d.last = round.At
+	d.last, d.views, d.scope, d.words = round.At, round.Views, in.Scope, nextWord(book)
 	e.measure(t, round, facts)
 	if e.o.Judged != nil {
 		e.o.Judged.Judged(ctx, t, round.At, facts)
@@ -339,6 +351,12 @@ func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evide
 	m.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, round.At)
 	m.Add("evidenced_assessment_views_built_total", telemetry.Labels{}, round.Built)
 	m.Add("evidenced_assessment_views_total", telemetry.Labels{}, round.Views)
+}
+
+// measureStood counts a tenant of which everything stood.
+func (e *Engine) measureStood(t evidence.Tenant, views int, at time.Time) {
+	e.o.Metrics.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, at)
+	e.o.Metrics.Add("evidenced_assessment_views_total", telemetry.Labels{}, views)
 }
 
 // Findings returns the findings of a tenant that are in force by its log,

@@ -304,3 +304,50 @@ func TestKilledWhileJudging(t *testing.T) {
 		t.Errorf("judged twice at one instant: %d records, then %d", n, again)
 	}
 }
+
+// A tenant of which nothing is new is not assessed again until a clock may run
+// out for it. That it was judged is told all the same.
+func TestWhatStandsIsNotAssessed(t *testing.T) {
+	clock, src := &testClock{begin}, &testSource{sees: []string{"acme/one", "acme/two"}}
+	e := newEngine(t, clock, src)
+	h := &heard{told: map[evidence.Tenant]int{}, news: make(chan evidence.Tenant, 100)}
+	e.o.Judged = h
+	one := mustTenant(t, "tenant-1")
+	judge := func(after time.Duration) (assessed []evidence.Tenant) {
+		t.Helper()
+		clock.t = clock.t.Add(after)
+		if err := e.Judge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for len(h.news) > 0 {
+			assessed = append(assessed, <-h.news)
+		}
+		at, err := e.Judged(t.Context(), one)
+		if err != nil || !at.Equal(clock.t) {
+			t.Errorf("judged at %s (%v), the clock says %s", at, err, clock.t)
+		}
+		return assessed
+	}
+	if got := judge(0); len(got) != 3 {
+		t.Fatalf("at first %v were assessed, want all three", got)
+	}
+	judge(time.Second) // the findings themselves are new records
+	if got := judge(time.Second); len(got) != 0 {
+		t.Errorf("nothing is new, and %v were assessed", got)
+	}
+	log, err := e.local.Store.Log(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := mergeDraft("acme/one", 1, clock.t, false)
+	d.Source = "forge/prod"
+	if _, err := log.Append(t.Context(), []store.Item{{Draft: d}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := judge(time.Second); !slices.Equal(got, []evidence.Tenant{one}) {
+		t.Errorf("a record came to %s, and %v were assessed", one, got)
+	}
+	if got := judge(24 * time.Hour); len(got) != 3 {
+		t.Errorf("with a new day %v were assessed, want all three", got)
+	}
+}

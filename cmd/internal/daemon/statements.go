@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"time"
 
 	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/config"
@@ -125,6 +126,19 @@ func (e *Engine) said(ctx context.Context, in *mappings.Input) (*statement.Book,
 	}
 	in.Scope = b.Scopes()
 	return b, nil
+}
+
+// nextWord is when one of the statements begins or ends to have an effect next,
+// after the book's instant; zero when none does.
+func nextWord(b *statement.Book) (next time.Time) {
+	for _, s := range b.All {
+		for _, t := range []time.Time{s.From, s.Until, s.Ended} {
+			if t.After(b.At) && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
+		}
+	}
+	return next
 }
 
 // unwaived leaves out the findings of which somebody accepted every failure: of
