@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,9 +67,10 @@ func judgeRules(b testing.TB) string {
 	return s.String()
 }
 
-// month makes the n-th record of a tenant's month, in order of time.
+// month makes the n-th record of a tenant's month, in order of time. After its
+// last one it goes on with the next month.
 func month(rnd *rand.Rand, n, of int) store.Item {
-	at := begin.Add(time.Duration(n) * judgeDays * 24 * time.Hour / time.Duration(of)).Truncate(time.Millisecond)
+	at := begin.Add(time.Duration(n) * (judgeDays * 24 * time.Hour / time.Duration(of))).Truncate(time.Millisecond)
 	facts := func(f any) []byte {
 		b, err := json.Marshal(f)
 		if err != nil {
@@ -113,14 +115,17 @@ func month(rnd *rand.Rand, n, of int) store.Item {
 // coverageOf makes the daily word of one source for all kinds of the month.
 func coverageOf(day int) store.Item {
 	from := begin.Add(time.Duration(day) * 24 * time.Hour)
-	p := evidence.Period{From: from, To: from.Add(24 * time.Hour)}
+	return coverageOver(evidence.Period{From: from, To: from.Add(24 * time.Hour)})
+}
+
+func coverageOver(p evidence.Period) store.Item {
 	kinds := []evidence.Kind{evidence.SecretAccess, evidence.SecretAuth, evidence.SecretDevice, evidence.SecretPolicy, evidence.SecretRole, evidence.ChangeMerge,
 		evidence.ChangeCommit, evidence.ChangeReview, evidence.ChangeRef, evidence.ChangeRewrite, evidence.ChangeProtection, evidence.DeploySync, evidence.DeployState, evidence.CertState}
 	b, err := json.Marshal(evidence.CoverageFacts{Source: "forge/prod", Period: p, Spans: []evidence.CoverageSpan{{Kinds: kinds, From: p.From, To: p.To, Class: evidence.Continuous}}})
 	if err != nil {
 		panic(err)
 	}
-	return store.Item{Draft: evidence.Draft{Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: fmt.Sprint("forge/prod/", day),
+	return store.Item{Draft: evidence.Draft{Kind: evidence.CollectionCoverage, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: "forge/prod/" + evidence.FormatTime(p.From),
 		Subject: evidence.NewRef("source", "", "forge/prod"), OccurredAt: p.To, Basis: evidence.BasisSource, ObservedAt: p.To, Content: b}}
 }
 
@@ -192,56 +197,121 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkJudge measures the first assessment of all tenants, one more with
-// nothing new, and one after a batch of 1,000 records of one tenant.
+// liveHeap is what is held after a collection, pools emptied, in bytes.
+func liveHeap() uint64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// heapPeak follows the heap, garbage included, until the returned function is
+// called; that tells the most it saw.
+func heapPeak() func() uint64 {
+	quit, most := make(chan struct{}), make(chan uint64)
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	go func() {
+		peak := uint64(0)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			metrics.Read(sample)
+			peak = max(peak, sample[0].Value.Uint64())
+			select {
+			case <-quit:
+				most <- peak
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() uint64 {
+		close(quit)
+		return <-most
+	}
+}
+
+// measured runs a step again and again and tells what it took of the processors
+// and of the clock, all together and for each tenant.
+func measured(b *testing.B, tenants int, before, step func()) {
+	var cpu time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		if before != nil {
+			before()
+		}
+		begun := cpuTime(b)
+		b.StartTimer()
+		step()
+		b.StopTimer()
+		cpu += cpuTime(b) - begun
+		b.StartTimer()
+	}
+	round := cpu.Seconds() * 1000 / float64(b.N)
+	b.ReportMetric(round, "cpu-ms/round")
+	b.ReportMetric(round/float64(tenants), "cpu-ms/tenant")
+	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/float64(tenants), "ms/tenant")
+}
+
+// BenchmarkJudge measures the first assessment of all tenants, further ones
+// with nothing new, with a new word on what was seen and nothing else, and after
+// a batch of 1,000 records of one tenant.
 //
 //	EVIDENCED_JUDGE_TENANTS=1000 EVIDENCED_JUDGE_RECORDS=10000 go test -bench Judge -benchtime 1x ./cmd/internal/daemon
 func BenchmarkJudge(b *testing.B) {
 	tenants, records := judgeSize("EVIDENCED_JUDGE_TENANTS", 10), judgeSize("EVIDENCED_JUDGE_RECORDS", 10_000)
 	e, clock, ts := fleet(b, tenants, records)
 	ctx := context.Background()
-	judgeAll := func(b *testing.B) {
-		b.Helper()
+	judgeAll := func() {
 		if err := e.judgeThese(ctx, ts); err != nil {
 			b.Fatal(err)
 		}
 	}
-	heap := func() float64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc) / (1 << 10)
-	}
 	b.Run("full", func(b *testing.B) {
-		cpu := cpuTime(b)
-		for b.Loop() {
-			e.judge = newJudge()
-			judgeAll(b)
-		}
-		b.ReportMetric((cpuTime(b)-cpu).Seconds()/float64(b.N)/float64(tenants)*1000, "cpu-ms/tenant")
+		empty := liveHeap()
+		peak := heapPeak()
+		measured(b, tenants, func() { e.judge = newJudge() }, judgeAll)
+		b.ReportMetric(float64(peak())/(1<<20), "MiB-peak")
 		b.ReportMetric(float64(tenants*records*b.N)/b.Elapsed().Seconds(), "records/s")
-		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(tenants)*1000, "ms/tenant")
+		b.ReportMetric(float64(empty)/(1<<20), "MiB-before")
+		kept := liveHeap()
+		e.judge = newJudge() // lets go of what was kept
+		b.ReportMetric((float64(kept)-float64(liveHeap()))/(1<<10)/float64(tenants), "KiB-kept/tenant")
 	})
+	judgeAll()
+	clock.t = clock.t.Add(time.Second)
+	judgeAll() // the findings that were recorded are news too
 	b.Run("quiet", func(b *testing.B) {
-		cpu := cpuTime(b)
-		for b.Loop() {
+		measured(b, tenants, func() { clock.t = clock.t.Add(time.Second) }, judgeAll)
+	})
+	b.Run("looked", func(b *testing.B) {
+		measured(b, tenants, func() {
+			for _, t := range ts {
+				log, err := e.local.Store.Log(t)
+				if err != nil {
+					b.Fatal(err)
+				}
+				from := clock.t
+				it := coverageOver(evidence.Period{From: from, To: from.Add(time.Second)})
+				if _, err := log.Append(ctx, []store.Item{it}); err != nil {
+					b.Fatal(err)
+				}
+			}
 			clock.t = clock.t.Add(time.Second)
-			judgeAll(b)
-		}
-		b.ReportMetric((cpuTime(b)-cpu).Seconds()/float64(b.N)/float64(tenants)*1000, "cpu-ms/tenant")
-		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(tenants)*1000, "ms/tenant")
+		}, judgeAll)
 	})
 	b.Run("batch-1000", func(b *testing.B) {
 		log, err := e.local.Store.Log(ts[0])
 		if err != nil {
 			b.Fatal(err)
 		}
-		rnd, n, cpu := rand.New(rand.NewPCG(99, 1)), records, time.Duration(0)
-		for b.Loop() {
-			b.StopTimer()
+		rnd, n := rand.New(rand.NewPCG(99, 1)), records
+		measured(b, 1, func() {
 			var items []store.Item
 			for range 1000 {
-				it := month(rnd, n, n+1)
+				it := month(rnd, n, records)
 				it.Draft.OccurredAt, it.Draft.ObservedAt = clock.t.Add(-time.Minute), clock.t.Add(-time.Minute)
 				items, n = append(items, it), n+1
 			}
@@ -249,26 +319,10 @@ func BenchmarkJudge(b *testing.B) {
 				b.Fatal(err)
 			}
 			clock.t = clock.t.Add(time.Second)
-			b.StartTimer()
-			before := cpuTime(b)
+		}, func() {
 			if _, err := e.judgeOne(ctx, ts[0]); err != nil {
 				b.Fatal(err)
 			}
-			cpu += cpuTime(b) - before
-		}
-		b.ReportMetric(cpu.Seconds()/float64(b.N)*1000, "cpu-ms/batch")
-		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*1000, "ms/batch")
-	})
-	b.Run("memory", func(b *testing.B) {
-		var with, without float64
-		for b.Loop() {
-			with = heap()
-			e.judge = newJudge() // lets go of what was kept
-			without = heap()
-			b.StopTimer()
-			judgeAll(b)
-			b.StartTimer()
-		}
-		b.ReportMetric((with-without)/float64(tenants), "KiB-kept/tenant")
+		})
 	})
 }
