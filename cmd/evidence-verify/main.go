@@ -18,6 +18,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
 
 	"evidenced/evidence"
 	"evidenced/reports/pack"
@@ -248,6 +249,7 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	}
 	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
 	line("data", "digest %s", r.Data)
+	line("coverage", "as issued, of this tenant and period; not made again from the records")
 	line("PDF", "bytes as issued; its wording is not checked")
 }
 
@@ -335,10 +337,10 @@ func group(n uint64) string {
 }
 
 // printable keeps control and direction characters of a pack out of the
-// terminal.
+// terminal, and its line feeds: a pack could write lines of a report itself.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == 0x2028 || r == 0x2029 {
 			return '\uFFFD'
 		}
 		return r

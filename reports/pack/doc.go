@@ -136,6 +136,9 @@ func openManifest(signed []byte, key note.Verifier) (*Manifest, error) {
 	if !ok || !strings.HasPrefix(text, Header+"\n") {
 		return nil, fmt.Errorf("manifest: want a signed note that begins with %s", Header)
 	}
+	if err := checkNames([]byte(text[len(Header)+1:]), true); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
 	var m Manifest
 	dec := json.NewDecoder(strings.NewReader(text[len(Header)+1:]))
 	dec.DisallowUnknownFields()

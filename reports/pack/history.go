@@ -118,12 +118,8 @@ func (v *verifier) learnIssued(lf *chain.Leaf, d disclosed) error {
 	if lf.Kind != evidence.PackIssued || d.Name != "content" {
 		return nil
 	}
-	var c content
-	if err := json.Unmarshal(d.Plain, &c); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
 	var f evidence.PackFacts
-	if err := json.Unmarshal(c.Facts, &f); err != nil {
+	if err := openFacts(d.Plain, &f); err != nil {
 		return fmt.Errorf("record %d: %w", lf.Seq, err)
 	}
 	v.sealed[lf.Seq] = f

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/note"
@@ -139,11 +138,7 @@ func (v *verifier) factsOf(s single, kind evidence.Kind, into any) (uint64, erro
 	if lf.Kind != kind || len(s.Claims) != 1 || s.Claims[0].Name != "content" {
 		return 0, fmt.Errorf("record %d is not a %s with its content", lf.Seq, kind)
 	}
-	var c content
-	if err := json.Unmarshal(s.Claims[0].Plain, &c); err != nil {
-		return 0, fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	if err := json.Unmarshal(c.Facts, into); err != nil {
+	if err := openFacts(s.Claims[0].Plain, into); err != nil {
 		return 0, fmt.Errorf("record %d: %w", lf.Seq, err)
 	}
 	return lf.Seq, nil

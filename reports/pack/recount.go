@@ -49,6 +49,11 @@ func (c *claimReader) advance() error {
 func (c *claimReader) take(lf *chain.Leaf) ([]disclosed, error) {
 	var ds []disclosed
 	for c.next != nil && c.next.Seq <= lf.Seq {
+		// Unknown names are refused here already: a record of a million claims
+		// would be held and compared until memory or patience ends.
+		if !slices.Contains(chain.ClaimNames, c.next.Name) {
+			return nil, fmt.Errorf("%s: record %d has no claim %q", memberClaims, c.next.Seq, c.next.Name)
+		}
 		if c.next.Seq < lf.Seq || slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == c.next.Name }) {
 			return nil, fmt.Errorf("%s: claim %s of record %d is out of order", memberClaims, c.next.Name, c.next.Seq)
 		}
@@ -128,12 +133,8 @@ func (v *verifier) compareWithheld() error {
 }
 
 func learn(into labels, lf *chain.Leaf, d disclosed) error {
-	var c content
 	var f evidence.PersonFacts
-	if err := json.Unmarshal(d.Plain, &c); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	if err := json.Unmarshal(c.Facts, &f); err != nil {
+	if err := openFacts(d.Plain, &f); err != nil {
 		return fmt.Errorf("record %d: %w", lf.Seq, err)
 	}
 	into.learn(lf, f)

@@ -96,26 +96,36 @@ type DrawnSample struct {
 // samples checks the sample of each finding and draws the one that is asked
 // for.
 func (v *verifier) samples(fs []Finding) error {
+	any := slices.ContainsFunc(fs, func(f Finding) bool { return f.Sample != nil }) // older packs have none
+	var seed *sample.Seed
 	for i := range fs {
 		f := &fs[i]
 		if f.Sample == nil {
+			if any && len(f.Items) > 0 {
+				return fmt.Errorf("finding %s has no sample, others have", f.name())
+			}
 			continue
 		}
-		name := string(f.Control) + "/" + f.Test
 		if err := f.Sample.Check(f.View, f.Query, f.Items); err != nil {
-			return fmt.Errorf("finding %s: %w", name, err)
+			return fmt.Errorf("finding %s: %w", f.name(), err)
 		}
-		if s := f.Sample.Seed; s != nil {
-			if s.Checkpoint != NoteHash(v.closing) {
-				return fmt.Errorf("finding %s: the seed of its sample is of another checkpoint", name)
+		// What a maker draws, he draws by a seed that he did not choose, and as
+		// many as he must: a list of his own or a smaller one shows nothing.
+		s := f.Sample.Seed
+		if s == nil || s.Source == sample.Nonce {
+			return fmt.Errorf("finding %s: its sample is said to be the auditor's, but stands in the pack", f.name())
+		}
+		if f.Sample.Confidence < SampleConfidence || f.Sample.Tolerable > SampleTolerable {
+			return fmt.Errorf("finding %s: its sample is for %g %% confidence and %g %% tolerable, packs draw for %d and %d",
+				f.name(), f.Sample.Confidence, f.Sample.Tolerable, SampleConfidence, SampleTolerable)
+		}
+		if seed == nil {
+			if err := v.seed(s); err != nil {
+				return fmt.Errorf("finding %s: %w", f.name(), err)
 			}
-			known, err := v.vouchedFor(s)
-			if err != nil {
-				return fmt.Errorf("finding %s: %w", name, err)
-			}
-			if v.rep.SampleSeed = s.Source.Says(); !known {
-				v.rep.SampleSeed += ", which nobody you named vouches for: the maker may have made it"
-			}
+			seed = s
+		} else if s.Source != seed.Source || s.Value != seed.Value {
+			return fmt.Errorf("finding %s: its sample has another seed than the others", f.name())
 		}
 		v.rep.Sampled += len(f.Sample.Items)
 	}
@@ -127,13 +137,28 @@ func (v *verifier) samples(fs []Finding) error {
 	return err
 }
 
+// seed says what the seed of all samples is worth.
+func (v *verifier) seed(s *sample.Seed) error {
+	if s.Checkpoint != NoteHash(v.closing) {
+		return fmt.Errorf("the seed of its sample is of another checkpoint")
+	}
+	known, err := v.vouchedFor(s)
+	if err != nil {
+		return err
+	}
+	if v.rep.SampleSeed = s.Source.Says(); !known {
+		v.rep.SampleSeed += ", which nobody you named vouches for: the maker may have made it"
+	}
+	return nil
+}
+
 // vouchedFor requires that what a seed stands on is a receipt of the pack, and
 // reports whether somebody the auditor named vouches for it.
 func (v *verifier) vouchedFor(s *sample.Seed) (known bool, err error) {
 	kind, member := Cosigned, 0
 	switch s.Source {
-	case sample.Operator, sample.Nonce:
-		return s.Source == sample.Operator, nil
+	case sample.Operator:
+		return true, nil
 	case sample.Token:
 		kind, member = TimeStamp, 1
 	}

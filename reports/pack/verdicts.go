@@ -1,6 +1,8 @@
 package pack
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,46 +21,90 @@ func (v *verifier) findings() error {
 	if err := strict(memberFindings, b, &fs); err != nil {
 		return err
 	}
-	windows, err := v.everyTest(fs)
+	rules, err := v.rules()
 	if err != nil {
 		return err
 	}
+	if err := everyTest(rules, fs); err != nil {
+		return err
+	}
+	if err := v.coverageIsOurs(); err != nil {
+		return err
+	}
 	cited := map[uint64]bool{}
-	for _, f := range fs {
-		name := string(f.Control) + "/" + f.Test
-		if f.Tenant != v.m.Tenant || f.Period != v.judged(windows[f.Test]) || f.Size != v.m.Closing.Size {
-			return fmt.Errorf("finding %s is of another tenant, period or log size", name)
+	for i := range fs {
+		f := &fs[i]
+		r := rules[f.Test]
+		if f.Tenant != v.m.Tenant || f.Period != v.judged(r.Window) || f.Size != v.m.Closing.Size {
+			return fmt.Errorf("finding %s is of another tenant, period or log size", f.name())
 		}
-		counts := map[evidence.Verdict]int{}
-		for _, it := range f.Items {
-			counts[it.Verdict]++
-			for _, seq := range append([]uint64{it.Seq}, it.Also...) {
-				if _, ok := v.seqs[seq]; !ok {
-					return fmt.Errorf("finding %s cites record %d, which the pack does not hold", name, seq)
-				}
-				cited[seq] = true
-			}
-			if v.seqs[it.Seq] != it.Kind {
-				return fmt.Errorf("finding %s: record %d is %s, not %s", name, it.Seq, v.seqs[it.Seq], it.Kind)
-			}
+		if f.RuleHash != r.hash || f.View != r.View || f.Query != r.Population || f.Assertion != r.Assertion {
+			return fmt.Errorf("finding %s says that it was judged by another rule than %s holds", f.name(), memberRules)
 		}
-		if len(f.Items) != f.Population || counts[evidence.Pass] != f.Passed || counts[evidence.Fail] != len(f.Failed) || counts[evidence.Unknown] != len(f.Unknown) {
-			return fmt.Errorf("finding %s: population of %d (%d passed, %d failed, %d undetermined) but %d items (%d, %d, %d)", name,
-				f.Population, f.Passed, len(f.Failed), len(f.Unknown), len(f.Items), counts[evidence.Pass], counts[evidence.Fail], counts[evidence.Unknown])
+		if err := v.citations(f, cited); err != nil {
+			return err
 		}
-		if !sameItems(f.Failed, f.Items, evidence.Fail) || !sameItems(f.Unknown, f.Items, evidence.Unknown) {
-			return fmt.Errorf("finding %s: its exceptions are not the items of its population", name)
-		}
-		if f.Status == evidence.Satisfied && (len(f.Failed) > 0 || len(f.Unknown) > 0) || f.Status != evidence.NotSatisfied && len(f.Failed) > 0 {
-			return fmt.Errorf("finding %s: status %s with %d failed items", name, f.Status, len(f.Failed))
+		if err := f.recount(); err != nil {
+			return err
 		}
 		if err := v.waived(&f); err != nil {
 			return err
 		}
 		v.rep.Findings[string(f.Status)]++
 	}
+	if err := oneJudgement(fs); err != nil {
+		return err
+	}
 	v.rep.Cited = len(cited)
 	return v.samples(fs)
+}
+
+// name is what people call a finding.
+func (f *Finding) name() string { return string(f.Control) + "/" + f.Test }
+
+// citations requires the records of every item.
+func (v *verifier) citations(f *Finding, cited map[uint64]bool) error {
+	for _, it := range f.Items {
+		for _, seq := range append([]uint64{it.Seq}, it.Also...) {
+			if _, ok := v.seqs[seq]; !ok {
+				return fmt.Errorf("finding %s cites record %d, which the pack does not hold", f.name(), seq)
+			}
+			cited[seq] = true
+		}
+		if v.seqs[it.Seq] != it.Kind {
+			return fmt.Errorf("finding %s: record %d is %s, not %s", f.name(), it.Seq, v.seqs[it.Seq], it.Kind)
+		}
+	}
+	return nil
+}
+
+// recount holds what a finding says of its items against them.
+func (f *Finding) recount() error {
+	counts := map[evidence.Verdict]int{}
+	for _, it := range f.Items {
+		counts[it.Verdict]++
+	}
+	pass, fail, unknown := counts[evidence.Pass], counts[evidence.Fail], counts[evidence.Unknown]
+	if len(f.Items) != f.Population || pass != f.Passed || fail != len(f.Failed) || unknown != len(f.Unknown) || pass+fail+unknown != len(f.Items) {
+		return fmt.Errorf("finding %s: population of %d (%d passed, %d failed, %d undetermined) but %d items (%d, %d, %d)", f.name(),
+			f.Population, f.Passed, len(f.Failed), len(f.Unknown), len(f.Items), pass, fail, unknown)
+	}
+	if !sameItems(f.Failed, f.Items, evidence.Fail) || !sameItems(f.Unknown, f.Items, evidence.Unknown) {
+		return fmt.Errorf("finding %s: its exceptions are not the items of its population", f.name())
+	}
+	switch {
+	case !slices.Contains(statuses, f.Status):
+		return fmt.Errorf("finding %s: status %q is none there is", f.name(), f.Status)
+	case f.Status == evidence.Satisfied && (fail > 0 || unknown > 0) || f.Status != evidence.NotSatisfied && fail > 0:
+		return fmt.Errorf("finding %s: status %s with %d failed items", f.name(), f.Status, fail)
+	case f.Status == evidence.NotApplicable && len(f.Items) > 0:
+		return fmt.Errorf("finding %s: status %s with a population of %d", f.name(), f.Status, len(f.Items))
+	}
+	return nil
+}
+
+var statuses = []evidence.Status{
+	evidence.NotSatisfied, evidence.Undetermined, evidence.NotObserved, evidence.Stale, evidence.Gap, evidence.NotApplicable, evidence.Satisfied,
 }
 
 // sameItems reports whether part is the items of all with one verdict, in order.
@@ -92,31 +138,123 @@ func (v *verifier) judged(window time.Duration) evidence.Period {
 	return p
 }
 
-// everyTest requires a finding of every test of the rules: a verdict cannot be
-// left away. It returns the windows of the tests that have one.
-func (v *verifier) everyTest(fs []Finding) (map[string]time.Duration, error) {
+// rule is a test of rules.json, as far as a verifier reads it.
+type rule struct {
+	ID         string        `json:"id"`
+	View       string        `json:"view"`
+	Population string        `json:"population"`
+	Assertion  string        `json:"assertion"`
+	Window     time.Duration `json:"window"`
+
+	hash evidence.Hash // what its findings call it by
+}
+
+// rules reads rules.json.
+func (v *verifier) rules() (map[string]rule, error) {
 	b, err := v.small(memberRules)
 	if err != nil {
 		return nil, err
 	}
-	var rules []struct {
-		ID     string        `json:"id"`
-		Window time.Duration `json:"window"`
-	}
-	if err := json.Unmarshal(b, &rules); err != nil {
+	if err := checkNames(b, false); err != nil {
 		return nil, fmt.Errorf("member %s: %w", memberRules, err)
 	}
-	windows := map[string]time.Duration{}
-	for _, r := range rules {
+	var texts []json.RawMessage
+	if err := json.Unmarshal(b, &texts); err != nil {
+		return nil, fmt.Errorf("member %s: %w", memberRules, err)
+	}
+	rules := map[string]rule{}
+	for _, text := range texts {
+		var r rule
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("member %s: %w", memberRules, err)
+		}
 		if r.Window < 0 || r.Window > longestWindow {
 			return nil, fmt.Errorf("test %s looks at %s, which no test does", r.ID, r.Window)
 		}
-		windows[r.ID] = r.Window
-		if !slices.ContainsFunc(fs, func(f Finding) bool { return f.Test == r.ID }) {
-			return nil, fmt.Errorf("there is no finding of test %s, although it stands among the rules", r.ID)
+		if _, twice := rules[r.ID]; twice || r.ID == "" {
+			return nil, fmt.Errorf("member %s: test %q has no name of its own", memberRules, r.ID)
+		}
+		var canonical bytes.Buffer
+		if err := json.Compact(&canonical, text); err != nil {
+			return nil, fmt.Errorf("member %s: %w", memberRules, err)
+		}
+		r.hash = sha256.Sum256(canonical.Bytes())
+		rules[r.ID] = r
+	}
+	return rules, nil
+}
+
+// everyTest requires a finding of every test of the rules, so that no verdict
+// can be left away, and no other; each once for a control.
+func everyTest(rules map[string]rule, fs []Finding) error {
+	type pair struct {
+		control evidence.ControlID
+		test    string
+	}
+	seen, tested := map[pair]bool{}, map[string]bool{}
+	for i := range fs {
+		f := &fs[i]
+		if _, ok := rules[f.Test]; !ok {
+			return fmt.Errorf("finding %s is of a test that does not stand among the rules", f.name())
+		}
+		if seen[pair{f.Control, f.Test}] {
+			return fmt.Errorf("there are two findings %s", f.name())
+		}
+		seen[pair{f.Control, f.Test}], tested[f.Test] = true, true
+	}
+	for id := range rules {
+		if !tested[id] {
+			return fmt.Errorf("there is no finding of test %s, although it stands among the rules", id)
 		}
 	}
-	return windows, nil
+	return nil
+}
+
+// oneJudgement requires that findings of one test, where it applies, judge the
+// same items alike: none can be turned for one control alone.
+func oneJudgement(fs []Finding) error {
+	first := map[string]*Finding{}
+	for i := range fs {
+		f := &fs[i]
+		if f.Status == evidence.NotApplicable {
+			continue
+		}
+		if other := first[f.Test]; other == nil {
+			first[f.Test] = f
+		} else if !slices.EqualFunc(f.Items, other.Items, sameVerdict) {
+			return fmt.Errorf("findings %s and %s are of one test, but judge other items", other.name(), f.name())
+		}
+	}
+	return nil
+}
+
+func sameVerdict(a, b evidence.Item) bool {
+	return a.Seq == b.Seq && a.Verdict == b.Verdict && slices.Equal(a.Also, b.Also)
+}
+
+// coverageIsOurs requires that coverage.json is of this tenant, log, size and
+// period. Its rows are as issued.
+func (v *verifier) coverageIsOurs() error {
+	b, err := v.small(memberCoverage)
+	if err != nil {
+		return err
+	}
+	if err := checkNames(b, false); err != nil {
+		return fmt.Errorf("member %s: %w", memberCoverage, err)
+	}
+	var c struct {
+		Tenant evidence.Tenant `json:"tenant"`
+		Origin string          `json:"origin"`
+		Size   uint64          `json:"size"`
+		Period evidence.Period `json:"period"`
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return fmt.Errorf("member %s: %w", memberCoverage, err)
+	}
+	if c.Tenant != v.m.Tenant || c.Origin != v.m.Origin || c.Size != v.m.Closing.Size || c.Period != v.m.Period {
+		return fmt.Errorf("member %s is of another tenant, log, size or period", memberCoverage)
+	}
+	return nil
 }
 
 // longestWindow is the longest a catalog takes.

@@ -205,6 +205,9 @@ func (w *writer) json(name string, v any) error {
 			return problem.New(problem.Refused, "%s would have %d bytes, at most %d", name, len(b), maxSmall).
 				WithHint("make packs of shorter periods")
 		}
+		if err := checkNames(b, false); err != nil {
+			return problem.New(problem.Refused, "%s cannot be packed: %v", name, err).WithHint("make packs of shorter periods")
+		}
 		_, err = out.Write(append(b, '\n'))
 		return err
 	})

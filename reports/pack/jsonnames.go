@@ -1,0 +1,159 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// encoding/json takes the last of two equal names and matches names in any
+// case, and others take the first, or match exactly: one member would say two
+// things, and which of them was verified would depend on the reader. So no name
+// stands twice in an object, not in another case either, and names are written
+// without escapes.
+
+// maxElements bounds the arrays of a member together: an element of two bytes
+// can become one of hundreds in memory.
+const maxElements = 1 << 20
+
+// maxDepth is how deep a member nests.
+const maxDepth = 64
+
+// frame is an object or array that the walk stands in.
+type frame struct {
+	object bool
+	names  [][]byte        // of an object, while there are few
+	many   map[string]bool // of an object, folded, when there are many
+}
+
+// fewNames is how many names are compared one by one.
+const fewNames = 16
+
+// add notes a name; false says that it was there.
+func (f *frame) add(name []byte) bool {
+	if f.many == nil && len(f.names) < fewNames {
+		for _, n := range f.names {
+			if bytes.EqualFold(n, name) {
+				return false
+			}
+		}
+		f.names = append(f.names, name)
+		return true
+	}
+	if f.many == nil {
+		f.many = map[string]bool{}
+		for _, n := range f.names {
+			f.many[folded(n)] = true
+		}
+	}
+	key := folded(name)
+	if f.many[key] {
+		return false
+	}
+	f.many[key] = true
+	return true
+}
+
+func folded(b []byte) string { return strings.ToLower(strings.ToUpper(string(b))) }
+
+// checkNames refuses JSON that two readers could take for two things, and JSON
+// that is small in a file and large in memory. Syntax is the decoder's to
+// check: of what is no JSON at all this says nothing. With plain, a name is of
+// a-z, 0-9 and _.-/ alone, as all that packs define are.
+func checkNames(b []byte, plain bool) error {
+	if !utf8.Valid(b) {
+		return fmt.Errorf("text that is not UTF-8")
+	}
+	var stack []frame
+	elements, name := 0, false // name: a string here is a name
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '{', '[':
+			if len(stack) == maxDepth {
+				return fmt.Errorf("nested more than %d deep", maxDepth)
+			}
+			name = b[i] == '{'
+			stack = append(stack, frame{object: name})
+			if !name {
+				elements++
+			}
+		case '}', ']':
+			if len(stack) == 0 {
+				return nil
+			}
+			stack, name = stack[:len(stack)-1], false
+		case ',':
+			if len(stack) == 0 {
+				return nil
+			}
+			if name = stack[len(stack)-1].object; !name {
+				elements++
+			}
+		case '"':
+			end := stringEnd(b, i+1)
+			if end < 0 {
+				return nil
+			}
+			if name {
+				if err := noteName(&stack[len(stack)-1], b[i+1:end], plain); err != nil {
+					return err
+				}
+				name = false
+			}
+			i = end
+		}
+		if elements > maxElements {
+			return fmt.Errorf("more than %d elements", maxElements)
+		}
+	}
+	return nil
+}
+
+func noteName(f *frame, name []byte, plain bool) error {
+	if bytes.IndexByte(name, '\\') >= 0 || plain && !plainName(name) {
+		return fmt.Errorf("name %q is not written as it must be", name)
+	}
+	if !f.add(name) {
+		return fmt.Errorf("name %q stands twice in one object", name)
+	}
+	return nil
+}
+
+func plainName(name []byte) bool {
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("_.-/", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// stringEnd returns the index of the quote that ends the string which begins at
+// i, or -1.
+func stringEnd(b []byte, i int) int {
+	for i < len(b) {
+		n := bytes.IndexAny(b[i:], `"\`)
+		if n < 0 {
+			return -1
+		}
+		if i += n; b[i] == '"' {
+			return i
+		}
+		i += 2
+	}
+	return -1
+}
+
+// openFacts decodes the facts of an opened content claim.
+func openFacts(plain []byte, into any) error {
+	if err := checkNames(plain, false); err != nil {
+		return err
+	}
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return err
+	}
+	return json.Unmarshal(c.Facts, into)
+}
