@@ -90,25 +90,58 @@ type Result struct {
 	Issued   uint64        // seq of pack.issued
 }
 
-// Write writes a complete pack. The log grows by one pack.issued record.
-func Write(ctx context.Context, w io.Writer, in Input) (*Result, error) {
+// Made is a complete pack in temporary files.
+type Made struct {
+	Result
+	dir     string
+	members []staged
+}
+
+// Make makes a complete pack. The log grows by one pack.issued record. The
+// caller closes what it gets.
+func Make(ctx context.Context, in Input) (*Made, error) {
 	dir, err := os.MkdirTemp(in.TempDir, "pack")
 	if err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make a temporary directory for the pack")
 	}
-	defer os.RemoveAll(dir)
 	pw := &writer{in: in, dir: dir, names: labels{}}
-	if err := pw.prepare(); err != nil {
+	res, err := pw.make(ctx)
+	if err != nil {
+		os.RemoveAll(dir)
 		return nil, err
 	}
-	if err := pw.data(ctx); err != nil {
-		return nil, fmt.Errorf("write pack of %s: %w", in.Log.Tenant(), err)
-	}
-	res, err := pw.finish(ctx)
+	return &Made{*res, dir, pw.members}, nil
+}
+
+// Send writes the zip. How long that takes is the reader's to say, so hold no
+// lock meanwhile.
+func (m *Made) Send(w io.Writer) error { return assemble(w, m.members) }
+
+// Close removes the temporary files.
+func (m *Made) Close() error { return os.RemoveAll(m.dir) }
+
+// Write makes a complete pack and writes it.
+func Write(ctx context.Context, w io.Writer, in Input) (*Result, error) {
+	m, err := Make(ctx, in)
 	if err != nil {
-		return nil, fmt.Errorf("write pack of %s: %w", in.Log.Tenant(), err)
+		return nil, err
 	}
-	return res, assemble(w, pw.members)
+	defer m.Close()
+	return &m.Result, m.Send(w)
+}
+
+func (w *writer) make(ctx context.Context) (*Result, error) {
+	if err := w.prepare(); err != nil {
+		return nil, err
+	}
+	if err := w.data(ctx); err != nil {
+		return nil, fmt.Errorf("write pack of %s: %w", w.in.Log.Tenant(), err)
+	}
+	res, err := w.finish(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("write pack of %s: %w", w.in.Log.Tenant(), err)
+	}
+	return res, nil
 }
 
 type writer struct {

@@ -83,24 +83,32 @@ func (l packLog) Seal(ctx context.Context, f evidence.PackFacts) (uint64, uint64
 
 // Pack implements api.World.
 func (e *Engine) Pack(ctx context.Context, q api.PackRequest, w io.Writer) (api.PackResult, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b, err := e.newPackBuild(ctx, q)
+	res, interim, err := e.makePack(ctx, q)
 	if err != nil {
 		return api.PackResult{}, err
 	}
-	res, err := pack.Write(ctx, w, b.in)
-	if err != nil {
-		return api.PackResult{}, err
-	}
+	defer res.Close()
 	out := api.PackResult{
 		Tenant: q.Tenant, Period: q.Period, Manifest: res.Hash, Size: res.Manifest.Closing.Size, Records: res.Manifest.Records,
-		Complete: res.Manifest.Complete, Interim: b.interim, Issued: res.Issued, Demo: res.Manifest.Simulated,
+		Complete: res.Manifest.Complete, Interim: interim, Issued: res.Issued, Demo: res.Manifest.Simulated,
 	}
 	for _, n := range res.Manifest.Withheld {
 		out.Withheld += n
 	}
-	return out, nil
+	return out, res.Send(w)
+}
+
+// makePack makes a pack under the lock and hands it over without: somebody who
+// stops reading must not hold up the next pack, nor a rotation of the log key.
+func (e *Engine) makePack(ctx context.Context, q api.PackRequest) (*pack.Made, string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, err := e.newPackBuild(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	made, err := pack.Make(ctx, b.in)
+	return made, b.interim, err
 }
 
 // packBuild gathers what a pack and its document are made of.
