@@ -193,7 +193,7 @@ func (l *look) storePack(store *filesystem.Storage, r io.Reader) (err error) {
 			err = problem.New(problem.Source, "the pack cannot be read: %v", p)
 		}
 	}()
-	br := bufio.NewReader(&capped{r: r, left: l.cfg.MaxPackBytes, max: l.cfg.MaxPackBytes})
+	br := bufio.NewReader(capPack(r, l.cfg.MaxPackBytes))
 	head, err := br.Peek(12) // "PACK", version, number of objects: gitformat-pack
 	if err != nil {
 		return problem.Wrap(problem.Source, err, "the server's pack ends early")
@@ -222,13 +222,18 @@ func (l *look) storePack(store *filesystem.Storage, r io.Reader) (err error) {
 type capped struct {
 	r         io.Reader
 	left, max int64
+	what, do  string // what is read, and what to do when it is right
+}
+
+// capPack caps a pack, or the answer that holds one.
+func capPack(r io.Reader, max int64) *capped {
+	return &capped{r: r, left: max, max: max, what: "pack", do: "raise max_pack_bytes if the repository is that large"}
 }
 
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return 0, problem.New(problem.Refused, "the server's pack is larger than %d bytes", c.max).
-			WithHint("raise max_pack_bytes if the repository is that large")
+		return 0, problem.New(problem.Refused, "the server's %s is larger than %d bytes", c.what, c.max).WithHint("%s", c.do)
 	}
 	return n, err
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -87,7 +88,12 @@ func (l *look) https() (*http.Client, *githttp.BasicAuth, error) {
 	return client, &githttp.BasicAuth{Username: user, Password: secret.Reveal()}, nil
 }
 
-// metered notes what an observation reports of a connection.
+// maxRefBytes bounds the list of refs that a server announces, which the
+// library keeps in memory: some 900,000 refs.
+const maxRefBytes = 64 << 20
+
+// metered notes what an observation reports of a connection, and bounds every
+// answer: the list of refs, and a pack with what stands before it.
 type metered struct {
 	l    *look
 	next http.RoundTripper
@@ -106,6 +112,14 @@ func (m *metered) RoundTrip(req *http.Request) (*http.Response, error) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		w.offset, w.offsetOK = date.Sub(m.l.now().Truncate(time.Second)), true
 	}
+	body := &capped{r: resp.Body, left: maxRefBytes, max: maxRefBytes, what: "list of refs", do: "ask the server for fewer branches and tags"}
+	if req.Method == http.MethodPost {
+		body = capPack(resp.Body, m.l.cfg.MaxPackBytes+maxRefBytes)
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, resp.Body}
 	return resp, nil
 }
 
