@@ -286,11 +286,11 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 }
 
 // judgedOn reports whether the findings are judged at the begin of a day: each
-// third, and after each on which something went wrong, so that it is known since
-// when. A new day is judged whole, which is what takes the longest.
+// third and the last, and after each on which something went wrong, so that it is
+// known since when. A new day is judged whole, which is what takes the longest.
 func judgedOn(w *world.World, day time.Time) bool {
 	before := day.Add(-24 * time.Hour)
-	return day.Sub(w.Start)%(3*24*time.Hour) == 0 || slices.ContainsFunc(Planted(), func(p Plant) bool {
+	return day.Sub(w.Start)%(3*24*time.Hour) == 0 || w.End.Sub(day) < 24*time.Hour || slices.ContainsFunc(Planted(), func(p Plant) bool {
 		return !p.Since.Before(before) && p.Since.Before(day)
 	})
 }
