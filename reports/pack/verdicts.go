@@ -47,7 +47,7 @@ func (v *verifier) findings() error {
 		if err := f.recount(); err != nil {
 			return err
 		}
-		if err := v.waived(&f); err != nil {
+		if err := v.waived(f); err != nil {
 			return err
 		}
 		v.rep.Findings[string(f.Status)]++
