@@ -224,3 +224,18 @@ func TestLabelsInTime(t *testing.T) {
 		t.Errorf("%d drafts, scope %s", len(rec.Drafts), d.Scope)
 	}
 }
+
+// Senders that nobody knows take no place: they are refused even when all are
+// taken, and so never take one.
+func TestUnknownSendersTakeNoPlace(t *testing.T) {
+	l := &listener{token: func() ([]byte, error) { return []byte("right"), nil }, slots: make(chan struct{}, 1)}
+	l.slots <- struct{}{} // a known sender is at it
+	for header, want := range map[string]int{"": 401, "Bearer wrong": 401, "Bearer right": 503} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/", bytes.NewReader([]byte("{}")))
+		r.Header.Set("Authorization", header)
+		if l.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q: status %d, want %d", header, w.Code, want)
+		}
+	}
+}

@@ -137,19 +137,20 @@ func (c *Config) tls() (*tls.Config, error) {
 
 // ServeHTTP implements http.Handler. Answers say nothing but their status.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
-	default:
-		later(w)
-		return
-	}
+	// Whoever is not known takes no place of those who are.
 	if !l.known(r) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	if r.Method != http.MethodPost {
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	default:
+		later(w)
 		return
 	}
 	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch))
