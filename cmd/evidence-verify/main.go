@@ -19,6 +19,8 @@ import (
 	"sort"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"evidenced/evidence"
 	"evidenced/reports/pack"
@@ -115,7 +117,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	rep, err := verify()
 	if err != nil && !errors.Is(err, pack.ErrSelection) {
 		if *asJSON {
-			_ = json.NewEncoder(stdout).Encode(map[string]string{"verdict": "FAILED", "why": err.Error()})
+			_ = json.NewEncoder(spelledOut{stdout}).Encode(map[string]string{"verdict": "FAILED", "why": err.Error()})
 		} else {
 			fmt.Fprintf(stdout, "FAILED    %s\n", printable(err.Error()))
 		}
@@ -126,7 +128,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		code, verdict = exitSelection, "SELECTION"
 	}
 	if *asJSON {
-		enc := json.NewEncoder(stdout)
+		enc := json.NewEncoder(spelledOut{stdout})
 		enc.SetIndent("", " ")
 		if err := enc.Encode(struct {
 			Verdict string `json:"verdict"`
@@ -345,4 +347,25 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// spelledOut writes JSON, a whole document at a time, with what printable keeps
+// from a terminal as \u escapes: encoding/json escapes C0 alone.
+type spelledOut struct{ w io.Writer }
+
+func (s spelledOut) Write(b []byte) (int, error) {
+	var out []byte
+	for _, r := range string(b) {
+		if r < 0x7f || printable(string(r)) == string(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			out = fmt.Appendf(out, "\\u%04x", u)
+		}
+	}
+	if _, err := s.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -26,5 +27,22 @@ func TestPackWritesNoLines(t *testing.T) {
 	}
 	if i := strings.IndexAny(b.String(), "\r\x1b\u202e\u2066\u200f\u2028\u0085"); i >= 0 {
 		t.Errorf("%q reaches the terminal", b.String()[i:i+8])
+	}
+}
+
+// JSON that a terminal shows has nothing that a terminal obeys, and says the
+// same.
+func TestJSONOnATerminal(t *testing.T) {
+	const name = "a\u009b2J\u202eb\u2066\U000e0041é\u007f\x1b"
+	var b strings.Builder
+	if err := json.NewEncoder(spelledOut{&b}).Encode(map[string]string{"name": name}); err != nil {
+		t.Fatal(err)
+	}
+	var back map[string]string
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back["name"] != name {
+		t.Errorf("read back as %q, %v", back, err)
+	}
+	if strings.ContainsAny(b.String(), "\u009b\u202e\u2066\U000e0041\u007f\x1b") || !strings.Contains(b.String(), "é") {
+		t.Errorf("written as %q", b.String())
 	}
 }

@@ -57,7 +57,7 @@ func (p *program) collectCommand() *cobra.Command {
 
 func (p *program) tellRuns(runs []evidence.RunFacts, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(p.stdout)
+		enc := json.NewEncoder(reports.JSON(p.stdout))
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		if runs == nil {

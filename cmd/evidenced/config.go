@@ -66,7 +66,7 @@ func (p *program) tellConfig(c *config.Config, asJSON bool) error {
 		sources = append(sources, source{string(s.Name), s.Type, s.Schedule, s.Paused})
 	}
 	if asJSON {
-		enc := json.NewEncoder(p.stdout)
+		enc := json.NewEncoder(reports.JSON(p.stdout))
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(map[string]any{"ok": true, "sha256": c.Hash(), "sources": sources, "tenants": len(c.Tenants), "notes": c.Notes()})

@@ -16,6 +16,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/reports"
 )
 
 func (p *program) controlsCommand() *cobra.Command {
@@ -163,7 +164,7 @@ func (p *program) sourcesByKind(c *config.Config) (controls.Sources, error) {
 
 // document writes v as the one JSON document of an answer.
 func (p *program) document(v any) error {
-	enc := json.NewEncoder(p.stdout)
+	enc := json.NewEncoder(reports.JSON(p.stdout))
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -12,6 +12,7 @@ import (
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/doctor"
 	"evidenced/evidence/problem"
+	"evidenced/reports"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -62,7 +63,7 @@ func (p *program) examine(ctx context.Context, c *config.Config, q api.DoctorPar
 
 func (p *program) tellDoctor(r *doctor.Report, q api.DoctorParams, c *config.Config) error {
 	if q.JSON {
-		enc := json.NewEncoder(p.stdout)
+		enc := json.NewEncoder(reports.JSON(p.stdout))
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)

@@ -94,7 +94,7 @@ func (p *program) writeWhole(ctx context.Context, op string, params any, file st
 
 func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(p.stdout)
+		enc := json.NewEncoder(reports.JSON(p.stdout))
 		enc.SetIndent("", "  ")
 		return enc.Encode(struct {
 			File string `json:"file"`

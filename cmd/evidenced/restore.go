@@ -121,7 +121,7 @@ func (p *program) checkBackup(cmd *cobra.Command, dir string, r restoreFlags, no
 }
 
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(reports.JSON(w))
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

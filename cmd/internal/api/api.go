@@ -36,6 +36,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/reports"
 	"evidenced/store"
 )
 
@@ -231,6 +232,9 @@ func (o *Out) begin(media string) io.Writer {
 	if !o.begun {
 		o.begun = true
 		o.err = o.Header(media)
+	}
+	if media == MediaJSON || media == MediaLines {
+		return reports.JSON(o) // people look at it on terminals too
 	}
 	return o
 }

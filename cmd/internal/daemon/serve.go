@@ -64,6 +64,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 	if web != nil {
 		e.watchStopped()
 		h := telemetry.Handler(e.o.Metrics, telemetry.Health{Ready: e.ready})
+		if telemetry.OnLoopback(web) {
+			h = telemetry.Local(h)
+		}
 		part("telemetry", func() error { return telemetry.Serve(ctx, web, h, log) })
 	}
 	part("logs", func() error { return e.openLogs(ctx) })

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -50,6 +52,30 @@ func probe(word string, f func(context.Context) error) http.HandlerFunc {
 		}
 		io.WriteString(w, word+"\n")
 	}
+}
+
+// Local answers only requests for this host by its address or as localhost. It
+// is for a listener on loopback: a page in a browser here can have its own name
+// lead to loopback, and would read the answers as its own.
+func Local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil && !strings.EqualFold(host, "localhost") {
+			http.Error(w, "ask by address or as localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// OnLoopback reports whether only this host reaches the listener.
+func OnLoopback(l net.Listener) bool {
+	a, ok := l.Addr().(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
 }
 
 // Serve answers on the listener until ctx ends, then lets requests in flight

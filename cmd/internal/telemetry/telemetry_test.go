@@ -169,3 +169,27 @@ func TestServeLetsRequestsFinish(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// A name that somebody made lead to loopback is not answered.
+func TestLocal(t *testing.T) {
+	h := Local(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "names of tenants") }))
+	for host, status := range map[string]int{
+		"127.0.0.1:9320": 200, "127.0.0.1": 200, "localhost:9320": 200, "LOCALHOST": 200, "[::1]:9320": 200, "[::1]": 200,
+		"rebound.example:9320": 421, "rebound.example": 421, "localhost.rebound.example": 421, "127.0.0.1.rebound.example": 421, "": 421,
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != status || status != 200 && strings.Contains(w.Body.String(), "tenants") {
+			t.Errorf("Host %q: %d %q, want %d", host, w.Code, w.Body, status)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if !OnLoopback(l) {
+		t.Errorf("%s is not said to be on loopback", l.Addr())
+	}
+}
