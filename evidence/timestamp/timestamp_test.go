@@ -186,6 +186,30 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
+// huge is a key that nobody has and that takes long to check.
+type huge struct{ rsa.PublicKey }
+
+func (h *huge) Public() crypto.PublicKey { return &h.PublicKey }
+
+func (h *huge) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	sig := make([]byte, h.Size())
+	sig[1] = 1
+	return sig, nil
+}
+
+// A key as large as a token has room for would hold up whoever reads it: it is
+// refused before its signature is looked at.
+func TestHugeKey(t *testing.T) {
+	n := new(big.Int).Lsh(big.NewInt(1), 150_000)
+	a := timestamptest.New(t, timestamptest.Options{Key: func() (crypto.Signer, error) {
+		return &huge{rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 1<<31 - 1}}, nil
+	}})
+	token := a.Token(t, timestamptest.Odd{Imprint: imprint})
+	if _, err := timestamp.Inspect(token, imprint); err == nil || !strings.Contains(err.Error(), "RSA key of 150001 bits") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Inspect asks for no roots, and for all that needs none.
 func TestInspect(t *testing.T) {
 	a := good(t)

@@ -3,6 +3,7 @@ package timestamp
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
@@ -71,6 +72,10 @@ type info struct {
 	extensions asn1.RawValue
 }
 
+// maxRSA bounds the modulus of keys in a token, in bits. A signature by one that
+// fills the token takes many seconds to check, and anybody can make it.
+const maxRSA = 16384
+
 // parse takes a token apart (RFC 5652 section 5). It checks form alone.
 func parse(token []byte) (*signed, error) {
 	if len(token) > MaxToken {
@@ -137,6 +142,9 @@ func parseSignedData(sd *elements) (*signed, error) {
 		cert, err := x509.ParseCertificate(c.FullBytes)
 		if err != nil {
 			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
+			return nil, fmt.Errorf("certificate with an RSA key of %d bits, at most %d", k.N.BitLen(), maxRSA)
 		}
 		s.certs = append(s.certs, cert)
 	}
