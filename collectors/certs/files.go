@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -156,6 +157,18 @@ func fileCause(err error) error {
 	return err
 }
 
+// maxRSA bounds the modulus of a key in a file, in bits. A signature by one that
+// fills the file takes hours to check; of what servers show, the TLS library
+// takes 8,192.
+const maxRSA = 16384
+
+func keyBounded(c *x509.Certificate) error {
+	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
+		return fmt.Errorf("has an RSA key of %d bits, at most %d are looked at", k.N.BitLen(), maxRSA)
+	}
+	return nil
+}
+
 // parsePEM reads the certificates of a PEM file, the one the file is about
 // first. Blocks of other types are passed over unread. A file without any PEM
 // block may be one DER certificate.
@@ -176,6 +189,9 @@ func parsePEM(data []byte) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, fmt.Errorf("its certificate %d cannot be parsed: %s", len(chain)+1, clean(strings.TrimPrefix(err.Error(), "x509: ")))
 		}
+		if err := keyBounded(c); err != nil {
+			return nil, fmt.Errorf("its certificate %d %w", len(chain)+1, err)
+		}
 		chain = append(chain, c)
 	}
 	if begun := bytes.Count(data, []byte("-----BEGIN CERTIFICATE-----")); begun > len(chain) {
@@ -185,6 +201,9 @@ func parsePEM(data []byte) ([]*x509.Certificate, error) {
 		c, err := x509.ParseCertificate(bytes.Clone(data)) // it keeps what it is given, and data is wiped
 		if err != nil {
 			return nil, errors.New("it is neither PEM nor a DER certificate")
+		}
+		if err := keyBounded(c); err != nil {
+			return nil, fmt.Errorf("its certificate %w", err)
 		}
 		return []*x509.Certificate{c}, nil
 	}
