@@ -301,16 +301,41 @@ func (s *settingsLook) systemRobots() error {
 
 func (s *settingsLook) projectRobots(p *project) error {
 	q := url.Values{"q": {"Level=project,ProjectID=" + number(p.ID)}}
-	return s.robots("robots of "+p.Name, q, func(*robot) []evidence.Ref { return []evidence.Ref{s.projectRef(p.Name)} })
+	return s.robots("robots of "+p.Name, q, func(r *robot) []evidence.Ref {
+		if !r.of(p.Name) {
+			s.note("listed among the robots of %s, and not recorded there: robot %d, which is not its own", p.Name, r.ID)
+			return nil
+		}
+		return []evidence.Ref{s.projectRef(p.Name)}
+	})
 }
 
+// of reports whether the robot is one of the project's own. That the list was
+// asked for by project is not relied on: a registry that passes the question
+// over would give each tenant the robots of all.
+func (r *robot) of(project string) bool {
+	for _, p := range r.Permissions {
+		if p.Namespace != project {
+			return false
+		}
+	}
+	// Names are robot$project+name, with a prefix that an administrator chooses.
+	return r.Level == "project" && (len(r.Permissions) > 0 || strings.Contains(r.Name, project+"+"))
+}
+
+// robots records the robots of a list, each with its scope; one without is left
+// out.
 func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []evidence.Ref) error {
 	return s.list(what, "robots", q, func(a *answer, raw json.RawMessage) error {
 		r, err := parseRobot(raw)
 		if err != nil {
 			return a.odd("a robot of an unknown form")
 		}
-		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), scope(r), r.facts(s.cfg.Registry), a.req)
+		within := scope(r)
+		if len(within) == 0 {
+			return nil
+		}
+		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), within, r.facts(s.cfg.Registry), a.req)
 		d.Raw, d.Removed = forge.Without(agent, raw, "secret", "description", "creator_ref", "update_time")
 		if r.Description != "" {
 			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))

@@ -2,6 +2,7 @@ package harbor
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -136,6 +137,37 @@ func TestSettingsRefused(t *testing.T) {
 				t.Errorf("granted: asked %v, incomplete %q", slices.Contains(g.asked, path), last(rec).Incomplete)
 			}
 		})
+	}
+}
+
+// A registry that passes over the question for one project's robots gives no
+// project the robots of another.
+func TestRobotsOfOthers(t *testing.T) {
+	g := newRegistry(t)
+	g.projects = []row{{"project_id": 1, "name": "app"}, {"project_id": 2, "name": "other"}}
+	grant := func(project string) []row { return []row{{"kind": "project", "namespace": project}} }
+	g.lists["robots"] = []row{
+		{"id": 3, "name": "robot$app+push", "level": "project", "permissions": grant("app")},
+		{"id": 4, "name": "robot$other+push", "level": "project", "permissions": grant("other")},
+		{"id": 5, "name": "robot$both", "level": "system", "permissions": append(grant("app"), grant("other")...)},
+		{"id": 6, "name": "robot$app+bare", "level": "project"},
+	}
+	rec := g.must(nil)
+	own := evidence.NewRef("host", "prod", "harbor.example")
+	got := map[string][]string{}
+	for _, d := range rec.Of(evidence.RegistryRobot) {
+		if slices.Contains(d.Scope, own) {
+			continue // from the list of the system's
+		}
+		for _, r := range d.Scope {
+			got[r.Name] = append(got[r.Name], d.Subject.Name)
+		}
+	}
+	if want := (map[string][]string{"app": {"3", "6"}, "other": {"4"}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !noted(rec, "not recorded there: robot 4") || last(rec).Incomplete != "" {
+		t.Errorf("notes %v, incomplete %q", last(rec).Notes, last(rec).Incomplete)
 	}
 }
 
