@@ -179,8 +179,9 @@ func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappi
 	}
 }
 
+// byNeed puts the most severe and oldest first, and together what has one cause.
 func byNeed(a, b Gap) int {
-	return cmp.Or(cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Control, b.Control))
+	return cmp.Or(cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Why, b.Why), cmp.Compare(a.Control, b.Control))
 }
 
 // gapOf sums up a control by the worst of some of its open findings: what
@@ -218,8 +219,9 @@ func urgency(s evidence.Status) int {
 	return slices.Index([]evidence.Status{evidence.NotSatisfied, evidence.Gap, evidence.Stale, evidence.Undetermined, evidence.NotObserved}, s)
 }
 
-// Why says in a few words what is wrong, what counts first: how many failed
-// and in which records, then what it is about, by the name of the test.
+// Why says in a few words what is wrong, first what must stay when a table cuts
+// it: how many failed, then what it is about, by the name of the test, and last
+// in which records.
 func Why(cat *mappings.Catalog, s mappings.Standing) string {
 	about := s.Test
 	if i := slices.IndexFunc(cat.Tests(), func(t *mappings.Test) bool { return t.ID == s.Test }); i >= 0 {
@@ -227,13 +229,13 @@ func Why(cat *mappings.Catalog, s mappings.Standing) string {
 	}
 	switch failed, unknown := len(s.Failed)+s.FailedCut, len(s.Unknown)+s.UnknownCut; s.Status {
 	case evidence.NotSatisfied:
-		return fmt.Sprintf("%d of %s%s: %s", failed, reports.Count(s.Population, "item"), inRecords(s.Failed), about)
+		return fmt.Sprintf("%s of %s: %s%s", reports.Number(int64(failed)), reports.Number(int64(s.Population)), about, inRecords(s.Failed))
 	case evidence.Undetermined:
-		return fmt.Sprintf("%d of %s undecided%s: %s", unknown, reports.Count(s.Population, "item"), inRecords(s.Unknown), about)
+		return fmt.Sprintf("%s of %s undecided: %s%s", reports.Number(int64(unknown)), reports.Number(int64(s.Population)), about, inRecords(s.Unknown))
 	case evidence.Gap:
-		return "nothing found: " + about
+		return about + ": nothing found"
 	case evidence.Stale:
-		return "not looked at since " + evidence.FormatTime(s.Newest.Truncate(time.Second)) + ": " + about
+		return about + ": not looked at since " + evidence.FormatTime(s.Newest.Truncate(time.Second))
 	case evidence.NotObserved:
 		if len(s.Uncovered) == 0 {
 			return about

@@ -3,6 +3,8 @@ package gaps_test
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -123,7 +125,7 @@ func TestOf(t *testing.T) {
 	x.Of(cat, gaps.Filter{}, all, nil)
 	g := x.Needs[1]
 	want := gaps.Gap{Control: "house-art-2", Law: "House rules", Article: "House rules Art. 2", Title: "Control house-art-2", Severity: "high", Status: evidence.NotSatisfied,
-		Since: now.Add(-time.Hour), Why: "4 of 38 items (records 3..5, 9): No stranger came in", Findings: []gaps.Finding{{Standing: all[2]}, {Standing: all[1]}}}
+		Since: now.Add(-time.Hour), Why: "4 of 38: No stranger came in (records 3..5, 9)", Findings: []gaps.Finding{{Standing: all[2]}, {Standing: all[1]}}}
 	if d := cmp.Diff(want, g); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -137,17 +139,17 @@ func TestWhy(t *testing.T) {
 		s    mappings.Standing
 		want string
 	}{
-		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(1, 9)), "1 of 1 item (record 9): Nothing drifts"},
-		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(2000, 9), func(s *mappings.Standing) { s.FailedCut = 999 }), "1000 of 2,000 items (record 9): Nothing drifts"},
-		{standing("house-art-1", "no-drift", evidence.Undetermined, 0, func(s *mappings.Standing) { s.Population, s.Unknown = 3, []uint64{4, 6} }), "2 of 3 items undecided (records 4, 6): Nothing drifts"},
-		{standing("house-art-1", "no-drift", evidence.Gap, 0), "nothing found: Nothing drifts"},
-		{standing("house-art-1", "no-drift", evidence.Stale, 0, func(s *mappings.Standing) { s.Newest = at }), "not looked at since 2026-11-02T14:00:00Z: Nothing drifts"},
+		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(1, 9)), "1 of 1: Nothing drifts (record 9)"},
+		{standing("house-art-1", "no-drift", evidence.NotSatisfied, 0, failed(2000, 9), func(s *mappings.Standing) { s.FailedCut = 999 }), "1,000 of 2,000: Nothing drifts (record 9)"},
+		{standing("house-art-1", "no-drift", evidence.Undetermined, 0, func(s *mappings.Standing) { s.Population, s.Unknown = 3, []uint64{4, 6} }), "2 of 3 undecided: Nothing drifts (records 4, 6)"},
+		{standing("house-art-1", "no-drift", evidence.Gap, 0), "Nothing drifts: nothing found"},
+		{standing("house-art-1", "no-drift", evidence.Stale, 0, func(s *mappings.Standing) { s.Newest = at }), "Nothing drifts: not looked at since 2026-11-02T14:00:00Z"},
 		{standing("house-art-1", "no-drift", evidence.NotObserved, 0), "Nothing drifts"},
 		{standing("house-art-1", "no-drift", evidence.NotObserved, 0, func(s *mappings.Standing) { s.Uncovered = []evidence.Unseen{{Source: "argocd/prod", Cause: "503"}} }), "argocd/prod: 503 (Nothing drifts)"},
 		{standing("house-art-1", "no-drift", evidence.NotObserved, 0, func(s *mappings.Standing) {
 			s.Uncovered = []evidence.Unseen{{Kind: evidence.DeployState, Cause: "nobody looked"}}
 		}), "deploy.state: nobody looked (Nothing drifts)"},
-		{standing("house-art-1", "a-test-that-went", evidence.Gap, 0), "nothing found: a-test-that-went"},
+		{standing("house-art-1", "a-test-that-went", evidence.Gap, 0), "a-test-that-went: nothing found"},
 	} {
 		if got := gaps.Why(cat, tc.s); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.s.Status, got, tc.want)
@@ -220,6 +222,22 @@ func report(t *testing.T) *gaps.Report {
 		}
 	}
 	return r
+}
+
+// What several controls share is told once, below the first of them.
+func TestOneCauseOfSeveral(t *testing.T) {
+	r := report(t)
+	r.Tenants = r.Tenants[:1]
+	again := r.Tenants[0].Needs[0]
+	again.Control = "house-art-9"
+	r.Tenants[0].Needs = slices.Insert(r.Tenants[0].Needs, 1, again)
+	var b strings.Builder
+	if err := r.Text(&b, reports.Style{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "No stranger came in"); n != 1 || !regexp.MustCompile(`house-art-9 .* as above\n`).MatchString(b.String()) {
+		t.Errorf("told %d times:\n%s", n, b.String())
+	}
 }
 
 // How the answer reads, of one tenant, of several and of a law.

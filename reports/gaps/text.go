@@ -111,8 +111,14 @@ func (r *Report) table(p *page, style reports.Style) {
 		t.Columns = slices.Insert(t.Columns, 0, reports.Column{Title: "TENANT", Keep: true})
 	}
 	for _, x := range r.Tenants {
+		above := ""
 		for _, g := range x.Needs {
-			cells := []string{g.Severity, string(g.Control), string(g.Status), reports.Near(g.Since, r.At), g.Why}
+			why := g.Why
+			if why == above {
+				why = "as above"
+			}
+			above = g.Why
+			cells := []string{g.Severity, string(g.Control), string(g.Status), reports.Near(g.Since, r.At), why}
 			if several {
 				cells = slices.Insert(cells, 0, x.Tenant.String())
 			}
