@@ -205,15 +205,19 @@ func (l *look) storePack(store *filesystem.Storage, r io.Reader) (err error) {
 		return problem.New(problem.Refused, "the server's pack holds %d objects, at most %d are taken", n, l.cfg.MaxObjects).
 			WithHint("raise max_objects if the repository is that large")
 	}
-	err = packfile.UpdateObjectStorage(store, br)
-	if p := problem.Of(err); p != nil {
-		return p
-	}
+	f, remove, err := keepPack(store.Filesystem(), br)
 	if err != nil {
-		if l.ctx.Err() != nil {
-			return l.ctx.Err()
-		}
-		return problem.Wrap(problem.Source, err, "the server's pack is cut or damaged")
+		return l.notWhole(err)
+	}
+	defer remove()
+	if err := scanPack(bufio.NewReader(f)); err != nil {
+		return l.notWhole(err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return problem.Wrap(problem.Storage, err, "read the mirror")
+	}
+	if err := packfile.UpdateObjectStorage(store, f); err != nil {
+		return l.notWhole(err)
 	}
 	return nil
 }
