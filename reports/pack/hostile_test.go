@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/chain"
 	"evidenced/evidence/sample"
 )
 
@@ -264,4 +266,32 @@ func onceEach(dec *json.Decoder) error {
 	}
 	_, err = dec.Token()
 	return err
+}
+
+// Whoever withholds what loosened the evidence, or what ended a waiver, does not
+// make it undone.
+func TestLooseningsAreNotWithheld(t *testing.T) {
+	day := evidence.Period{From: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)}
+	v := &verifier{m: &Manifest{Period: day}}
+	for _, tc := range []struct {
+		kind   evidence.Kind
+		at     time.Time
+		open   string // the claim disclosed
+		refuse bool
+	}{
+		{evidence.PlatformConfig, day.From, "", true},
+		{evidence.PlatformConfig, day.From, "text", true},
+		{evidence.PlatformConfig, day.From, "content", false},
+		{evidence.PlatformConfig, day.To, "", false},
+		{evidence.PlatformCatalog, day.From, "", true},
+		{evidence.Waiver, day.From, "", true},
+		{evidence.Waiver, day.To.Add(time.Hour), "", true},
+		{evidence.Waiver, day.From, "content", false},
+		{evidence.ChangeMerge, day.From, "", false},
+	} {
+		err := v.toldOpenly(&chain.Leaf{Seq: 7, Kind: tc.kind, Occurred: tc.at}, []disclosed{{Seq: 7, Name: tc.open}})
+		if (err != nil) != tc.refuse {
+			t.Errorf("%s of %s with %q open: %v", tc.kind, tc.at, tc.open, err)
+		}
+	}
 }

@@ -52,6 +52,9 @@ func learnLoosened(into *[]Loosened, lf *chain.Leaf, name string, plain []byte, 
 	if name != "content" || lf.Kind != evidence.PlatformConfig && lf.Kind != evidence.PlatformCatalog || !p.Contains(lf.Occurred) {
 		return nil
 	}
+	if err := checkNames(plain, false); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
 	var c content
 	if err := json.Unmarshal(plain, &c); err != nil {
 		return fmt.Errorf("record %d: %w", lf.Seq, err)

@@ -94,7 +94,7 @@ func (v *verifier) claimsAndRegisters() error {
 			}
 		}
 		v.countWithheld(lf, ds)
-		return nil
+		return v.toldOpenly(lf, ds)
 	}); err != nil {
 		return err
 	}
@@ -139,6 +139,25 @@ func learn(into labels, lf *chain.Leaf, d disclosed) error {
 	}
 	into.learn(lf, f)
 	return nil
+}
+
+// toldOpenly requires the content of records whose silence would be an answer:
+// a change that loosened the evidence of the period, and the end of a waiver.
+// They name nobody, so that nothing keeps a maker from disclosing them.
+func (v *verifier) toldOpenly(lf *chain.Leaf, ds []disclosed) error {
+	switch lf.Kind {
+	case evidence.Waiver:
+	case evidence.PlatformConfig, evidence.PlatformCatalog:
+		if !v.m.Period.Contains(lf.Occurred) {
+			return nil
+		}
+	default:
+		return nil
+	}
+	if slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == "content" }) {
+		return nil
+	}
+	return fmt.Errorf("record %d is a %s whose content is withheld: what it loosened or ended cannot be told", lf.Seq, lf.Kind)
 }
 
 func (v *verifier) countWithheld(lf *chain.Leaf, ds []disclosed) {

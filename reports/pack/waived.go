@@ -39,6 +39,9 @@ func (v *verifier) learnWaiver(lf *chain.Leaf, d disclosed) error {
 	if lf.Kind != evidence.Waiver || d.Name != "content" {
 		return nil
 	}
+	if err := checkNames(d.Plain, false); err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
 	var c content
 	if err := json.Unmarshal(d.Plain, &c); err != nil {
 		return fmt.Errorf("record %d: %w", lf.Seq, err)
@@ -84,7 +87,12 @@ func (v *verifier) waived(f *Finding) error {
 		end = v.m.Made
 	}
 	most := map[uint64]bool{}
+	named := map[uint64]bool{} // a list that repeats itself could go on for hours
 	for _, seq := range w.Waivers {
+		if named[seq] {
+			return fmt.Errorf("finding %s: it names the waiver of record %d twice", name, seq)
+		}
+		named[seq] = true
 		x, err := v.waiver(name, seq, end)
 		if err != nil {
 			return err
@@ -95,8 +103,12 @@ func (v *verifier) waived(f *Finding) error {
 		if f.Status == evidence.Gap && len(x.Records)+len(x.Subjects) > 0 {
 			return fmt.Errorf("finding %s: the waiver of record %d accepts single failures, and nothing was found at all", name, seq)
 		}
-		for n := range failed {
-			if len(x.Records)+len(x.Subjects) == 0 || len(x.Subjects) > 0 || slices.Contains(x.Records, n) {
+		if len(x.Records) == 0 || len(x.Subjects) > 0 {
+			most = failed
+			continue
+		}
+		for _, n := range x.Records {
+			if failed[n] && len(most) < len(failed) {
 				most[n] = true
 			}
 		}

@@ -41,6 +41,7 @@ func TestWaivedIsChecked(t *testing.T) {
 		{"more items than there are", func(s *scene) { s.f.Waived.Items = 3 }, "failures waived"},
 		{"whole and not whole", func(s *scene) { s.f.Waived.Items = 1 }, "is not what it says"},
 		{"by no waiver", func(s *scene) { s.f.Waived.Waivers = nil }, "by 0 waivers"},
+		{"by one waiver named twice", func(s *scene) { s.f.Waived.Waivers = []uint64{9, 9} }, "record 9 twice"},
 		{"by another record", func(s *scene) { s.f.Waived.Waivers = []uint64{8} }, "record 8 is no waiver"},
 		{"more than the waiver names", func(s *scene) { s.facts.Records = []uint64{5} }, "its waivers name 1"},
 		{"of another control", func(s *scene) { s.facts.Controls = []evidence.ControlID{"gdpr-art-5-2"} }, "is not about it"},
