@@ -9,19 +9,21 @@ import (
 
 func (p *program) todayCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "today --tenant TENANT",
+		Use:     "today [--tenant TENANT|all]",
 		GroupID: "ask",
 		Short:   "What is new, healed, blind now and due in 14 days",
-		Long: "Says what came to need someone and what healed in the last 24 hours, what no source shows\n" +
-			"now, and what falls due within 14 days: certificates that end, evidence that nobody looks\n" +
-			"after, statements that run out.\n\n" +
+		Long: "Says of a tenant, or of all, what came to need someone and what healed in the last 24 hours,\n" +
+			"what no source shows now, and what falls due within 14 days: certificates that end, evidence\n" +
+			"that nobody looks after, statements that run out, clocks of incidents.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
-		Example: "  evidenced today --tenant tenant-7\n" +
+		Example: "  evidenced today\n" +
+			"  evidenced today --tenant tenant-7\n" +
 			"  evidenced today --tenant tenant-7 --last 7d --json",
 		Args: cobra.NoArgs,
 	}
 	q := p.question(cmd)
 	var r api.TodayParams
+	cmd.Flags().Lookup("tenant").Usage = "tenant to ask about, or all (default all)"
 	cmd.Flags().StringVar(&r.Last, "last", "", "so far back is new: 24h, 7d, 2w (default 24h)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r.Common = *q

@@ -22,6 +22,22 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 			return err
 		}
 	}
+	if err := r.table(w, style); err != nil {
+		return err
+	}
+	says := fmt.Sprintf("as judged %s, at log size %d", reports.Stamp(r.Judged, nil), r.Size)
+	if r.Judged.IsZero() {
+		says = "not judged yet: evidenced serve judges all the time, evidenced collect once"
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return style.Paragraph(w, "", says)
+}
+
+// table writes a line for each thing, after an empty one; nothing when there is
+// none.
+func (r *Report) table(w io.Writer, style reports.Style) error {
 	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT", Max: 30}, {Title: "WHY"}}}
 	for _, c := range r.New {
 		paint := style.Warn
@@ -50,22 +66,13 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		}
 		t.PaintedRow(paint, word, reports.Near(d.At, r.At), d.What, d.Says)
 	}
-	if t.Len() > 0 {
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-		if err := t.Write(w, style); err != nil {
-			return err
-		}
-	}
-	says := fmt.Sprintf("as judged %s, at log size %d", reports.Stamp(r.Judged, nil), r.Size)
-	if r.Judged.IsZero() {
-		says = "not judged yet: evidenced serve judges all the time, evidenced collect once"
+	if t.Len() == 0 {
+		return nil
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return style.Paragraph(w, "", says)
+	return t.Write(w, style)
 }
 
 // accepted says until when all of a change is waived.

@@ -81,3 +81,37 @@ func TestDues(t *testing.T) {
 		t.Errorf("a source of dues that fails: %v", err)
 	}
 }
+
+// Of many tenants the sum comes first, then those of which there is something to
+// say; the others are named.
+func TestSeveral(t *testing.T) {
+	begun, ended := now.Add(-24*time.Hour), now.Add(today.Horizon)
+	report := func(name string, judged bool, blind int) *today.Report {
+		tenant, err := evidence.ParseTenant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &today.Report{Tenant: tenant, At: now, Since: begun, Until: ended, Demo: name == "tenant-1"}
+		if judged {
+			r.Judged = now
+		}
+		for range blind {
+			r.Blind = append(r.Blind, today.Blind{Source: "vault/prod", Cause: "503 from server"})
+		}
+		return r
+	}
+	s := &today.Several{Tenants: []*today.Report{report("tenant-1", true, 0), report("tenant-2", true, 1), report("tenant-3", false, 0), report("tenant-4", true, 2)}}
+	var b bytes.Buffer
+	if err := s.Text(&b, reports.Style{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	for _, want := range []string{"4 tenants: 0 new and 0 healed since", "3 blind now", reports.Demonstration, "\nnothing new, healed, blind or due: tenant-1\n", "collect once: tenant-3\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
+	}
+	if four, two := strings.Index(got, "\ntenant-4\n"), strings.Index(got, "\ntenant-2\n"); four < 0 || two < four {
+		t.Errorf("tenant-4 has more to say:\n%s", got)
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
+	"evidenced/reports"
 	"evidenced/reports/gaps"
 	"evidenced/reports/today"
 )
@@ -159,7 +161,7 @@ func tellToday(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
+	q, err := c.anyQuestion(p.Common)
 	if err != nil {
 		return err
 	}
@@ -169,24 +171,51 @@ func tellToday(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	in, err := c.Judging(ctx, q.tenant)
+	if p.Tenant == allTenants {
+		p.Tenant = ""
+	}
+	ts, err := c.tenantOrAll(ctx, p.Tenant)
 	if err != nil {
 		return err
 	}
-	r, err := c.open(ctx, q, evidence.Period{From: q.now.Add(-last), To: q.now}, p.Purpose)
+	all := &today.Several{Tenants: []*today.Report{}}
+	for _, t := range ts {
+		if t == evidence.Unassigned && p.Tenant == "" {
+			continue // nobody's: it has no coverage and is not judged
+		}
+		q.tenant = t
+		r, err := c.todayOf(ctx, q, last, p.Purpose)
+		if err != nil {
+			return err
+		}
+		if p.Tenant != "" {
+			return c.tell(r, r.Text, p.JSON, q)
+		}
+		all.Tenants = append(all.Tenants, r)
+	}
+	return c.tell(all, all.Text, p.JSON, q)
+}
+
+// tell writes an answer as a document or as text.
+func (c *call) tell(doc any, text func(io.Writer, reports.Style) error, asJSON bool, q *question) error {
+	if asJSON {
+		return c.document(doc)
+	}
+	return text(c.begin(MediaText), q.style)
+}
+
+func (c *call) todayOf(ctx context.Context, q *question, last time.Duration, purpose string) (*today.Report, error) {
+	in, err := c.Judging(ctx, q.tenant)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	r, err := c.open(ctx, q, evidence.Period{From: q.now.Add(-last), To: q.now}, purpose)
+	if err != nil {
+		return nil, err
 	}
 	ti := today.Input{Reader: r, Catalog: in.Catalog, Now: q.now, Since: q.now.Add(-last)}
 	if ti.Judged, err = c.Judged(ctx, q.tenant); err != nil {
-		return err
+		return nil, err
 	}
-	t, err := today.Build(ctx, ti, c.Dues()...)
-	if err != nil {
-		return err
-	}
-	if p.JSON {
-		return c.document(t)
-	}
-	return t.Text(c.begin(MediaText), q.style)
+	return today.Build(ctx, ti, c.Dues()...)
 }

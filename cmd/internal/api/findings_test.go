@@ -97,6 +97,7 @@ func TestGapsAndToday(t *testing.T) {
 		{"gaps-law.txt", "gaps", api.GapsParams{Common: common("all", false), Law: "GDPR", Severity: "medium"}},
 		{"gaps.json", "gaps", api.GapsParams{Common: common("tenant-7", true), Law: "dora", Severity: "high"}},
 		{"today.txt", "today", api.TodayParams{Common: common("tenant-7", false)}},
+		{"today-all.txt", "today", api.TodayParams{}},
 		{"today-week.txt", "today", api.TodayParams{Common: common("tenant-7", false), Last: "14d"}},
 		{"today.json", "today", api.TodayParams{Common: common("tenant-7", true)}},
 	} {
@@ -150,7 +151,7 @@ func TestGapsRefuses(t *testing.T) {
 		{api.GapsParams{Severity: "worst"}, "gaps", cli.ExitUsage, "--severity"},
 		{api.GapsParams{Law: "hammurabi"}, "gaps", cli.ExitNotFound, "there are"},
 		{api.GapsParams{Common: common("tenant-9", false)}, "gaps", cli.ExitNotFound, "tenant-9"},
-		{api.TodayParams{}, "today", cli.ExitUsage, "no tenant"},
+		{api.TodayParams{Common: common("tenant-9", false)}, "today", cli.ExitNotFound, "tenant-9"},
 		{api.TodayParams{Common: common("tenant-7", false), Last: "soon"}, "today", cli.ExitUsage, "duration"},
 	} {
 		_, err := both(t, verdicts(t), tc.op, tc.params)

@@ -1,0 +1,85 @@
+package today
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"evidenced/reports"
+)
+
+// Several is the answer for many tenants.
+type Several struct {
+	Tenants []*Report `json:"tenants"`
+}
+
+// Text writes the answer for people: the sum, then every tenant of which there
+// is something to say, those with the most that came to need somebody first.
+func (s *Several) Text(w io.Writer, style reports.Style) error {
+	var fresh, healed, blind, due int
+	var demo bool
+	var quiet, never []string
+	for _, r := range s.Tenants {
+		fresh, healed, blind, due = fresh+len(r.New), healed+len(r.Healed), blind+len(r.Blind), due+len(r.Due)
+		demo = demo || r.Demo
+		switch name := r.Tenant.String(); {
+		case r.Judged.IsZero():
+			never = append(never, name)
+		case r.silent():
+			quiet = append(quiet, name)
+		}
+	}
+	head := fmt.Sprintf("%s: %d new and %d healed, %d blind now, %d due.", reports.Count(len(s.Tenants), "tenant"), fresh, healed, blind, due)
+	if len(s.Tenants) > 0 {
+		r := s.Tenants[0] // all were asked at one moment
+		head = fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
+			reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(r.Since, r.At), blind, due, reports.Near(r.Until, r.At))
+	}
+	if _, err := fmt.Fprintln(w, style.Bold(head)); err != nil {
+		return err
+	}
+	if demo {
+		if _, err := fmt.Fprintln(w, style.Bad(reports.Demonstration)); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.byNeed() {
+		if r.silent() {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\n%s\n", style.Bold(r.Tenant.String())); err != nil {
+			return err
+		}
+		if err := r.table(w, style); err != nil {
+			return err
+		}
+	}
+	for _, say := range []struct {
+		what  string
+		names []string
+	}{{"nothing new, healed, blind or due", quiet}, {"not judged yet, evidenced serve judges all the time, evidenced collect once", never}} {
+		if len(say.names) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := style.Paragraph(w, "", say.what+": "+strings.Join(say.names, ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silent reports whether there is nothing to say.
+func (r *Report) silent() bool {
+	return len(r.New)+len(r.Healed)+len(r.Blind)+len(r.Due) == 0
+}
+
+func (s *Several) byNeed() []*Report {
+	return slices.SortedStableFunc(slices.Values(s.Tenants), func(a, b *Report) int {
+		return cmp.Or(cmp.Compare(len(b.New), len(a.New)), cmp.Compare(len(b.Blind), len(a.Blind)))
+	})
+}
