@@ -235,7 +235,8 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("withheld", "%s", withheld(r))
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
-	line("findings", "%s; %s cited records, all in the pack; every test has its finding; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
+	line("judged", "%s pairs of %s controls and %s tests, each with its one finding; which controls apply to the tenant is as issued", group(uint64(r.Judged.Pairs)), group(uint64(r.Judged.Controls)), group(uint64(r.Judged.Tests)))
+	line("findings", "%s; %s cited records, all in the pack; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
 	if x := r.Waived; x != nil {
 		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
 	}

@@ -311,7 +311,7 @@ func TestMakerCannotDropARow(t *testing.T) {
 			fs = slices.DeleteFunc(fs, func(f Finding) bool { return f.Test == gone })
 			u.members[memberFindings], _ = json.Marshal(fs)
 			return true
-		}, "there is no finding of test"},
+		}, "there is no finding "},
 		{"finding turned", func(t *testing.T, u *unpacked) bool {
 			var fs []Finding
 			if err := json.Unmarshal(u.members[memberFindings], &fs); err != nil {

@@ -13,6 +13,7 @@
 //	claims.jsonl        disclosed claims of the range: plaintext and salt
 //	earlier.jsonl       leaves before the range that are needed, with proofs
 //	findings.json       verdicts; rules.json the rules; coverage.json what was seen
+//	judged.json         which test was judged for which controls
 //	registers/KIND.csv  every record of a kind that occurred in the period
 //	packs.json          earlier packs of overlapping scope
 //	loosened.json       changes of the period that weakened the evidence
@@ -57,6 +58,7 @@ const (
 	memberEarlier     = "earlier.jsonl"
 	memberFindings    = "findings.json"
 	memberRules       = "rules.json"
+	memberJudged      = "judged.json"
 	memberCoverage    = "coverage.json"
 	memberPacks       = "packs.json"
 	memberLoosened    = "loosened.json"

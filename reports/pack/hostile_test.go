@@ -49,7 +49,7 @@ func TestMakerCannotTurnAVerdict(t *testing.T) {
 			f := fs[at(t, fs, evidence.Satisfied)]
 			f.Test = "all-is-well"
 			return append(fs, f)
-		}, "does not stand among the rules"},
+		}, "does not name as judged"},
 		{"a status that nobody knows", func(t *testing.T, fs []Finding) []Finding {
 			fs[at(t, fs, evidence.Gap)].Status = "satisfied\nOK"
 			return fs

@@ -154,8 +154,8 @@ func TestMakerCannotInventReceipts(t *testing.T) {
 		{"proof of another record", func(t *testing.T, u *unpacked) {
 			b := u.members[rcptProof+".tlog-proof"]
 			last := fmt.Sprintf("index %d\n", manifestOf(t, u).Closing.Size-1)
-			u.members[rcptProof+".tlog-proof"] = bytes.Replace(b, []byte(last), []byte("index 0\n"), 1)
-		}, "receipt 5 (last record): it is of record 0, which is not in the range"},
+			u.members[rcptProof+".tlog-proof"] = bytes.Replace(b, []byte(last), []byte("index 1\n"), 1)
+		}, "receipt 5 (last record): it is of record 1, which is not in the range"},
 		{"proof of the record before", func(t *testing.T, u *unpacked) {
 			n := manifestOf(t, u).Closing.Size
 			b := u.members[rcptProof+".tlog-proof"]

@@ -25,7 +25,7 @@ func (v *verifier) findings() error {
 	if err != nil {
 		return err
 	}
-	if err := everyTest(rules, fs); err != nil {
+	if err := v.everyPair(rules, fs); err != nil {
 		return err
 	}
 	if err := v.coverageIsOurs(); err != nil {
@@ -60,7 +60,9 @@ func (v *verifier) findings() error {
 }
 
 // name is what people call a finding.
-func (f *Finding) name() string { return string(f.Control) + "/" + f.Test }
+func (f *Finding) name() string { return f.pair().String() }
+
+func (f *Finding) pair() pair { return pair{f.Control, f.Test} }
 
 // citations requires the records of every item.
 func (v *verifier) citations(f *Finding, cited map[uint64]bool) error {
@@ -182,32 +184,6 @@ func (v *verifier) rules() (map[string]rule, error) {
 		rules[r.ID] = r
 	}
 	return rules, nil
-}
-
-// everyTest requires a finding of every test of the rules, so that no verdict
-// can be left away, and no other; each once for a control.
-func everyTest(rules map[string]rule, fs []Finding) error {
-	type pair struct {
-		control evidence.ControlID
-		test    string
-	}
-	seen, tested := map[pair]bool{}, map[string]bool{}
-	for i := range fs {
-		f := &fs[i]
-		if _, ok := rules[f.Test]; !ok {
-			return fmt.Errorf("finding %s is of a test that does not stand among the rules", f.name())
-		}
-		if seen[pair{f.Control, f.Test}] {
-			return fmt.Errorf("there are two findings %s", f.name())
-		}
-		seen[pair{f.Control, f.Test}], tested[f.Test] = true, true
-	}
-	for id := range rules {
-		if !tested[id] {
-			return fmt.Errorf("there is no finding of test %s, although it stands among the rules", id)
-		}
-	}
-	return nil
 }
 
 // oneJudgement requires that findings of one test, where it applies, judge the

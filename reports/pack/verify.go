@@ -42,6 +42,7 @@ type Report struct {
 	Erased    int             `json:"erased"`
 	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
 	Findings  map[string]int  `json:"findings"` // by status, recounted
+	Judged    JudgedCount     `json:"judged"`   // by the pack's own list, a finding for each pair
 	Waived    *WaivedCount    `json:"waived,omitempty"`
 	Loosened  []Loosened      `json:"loosened,omitempty"` // in the period, by its own records
 	Cited     int             `json:"cited"`              // records cited in findings, all present
@@ -259,7 +260,7 @@ func (v *verifier) digests() error {
 			return fmt.Errorf("member %s is not in the manifest", name)
 		}
 	}
-	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCoverage, memberPacks, memberConsistency, memberAnchors, memberHowTo} {
+	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberJudged, memberCoverage, memberPacks, memberConsistency, memberAnchors, memberHowTo} {
 		if !listed[name] {
 			return fmt.Errorf("member %s is missing", name)
 		}

@@ -66,6 +66,9 @@ type Input struct {
 
 	Findings []Finding
 	Rules    any // written as rules.json
+	// Judged are the pairs of control and test that Findings answer, one each;
+	// sorted by test.
+	Judged   []Judged
 	Coverage any // written as coverage.json
 	Config   string
 	// Earlier are all packs of the log that were issued before. Those of an
@@ -288,6 +291,9 @@ func (w *writer) data(ctx context.Context) error {
 		return err
 	}
 	w.m.Rules = w.members[len(w.members)-1].SHA256
+	if err := w.writeJudged(); err != nil {
+		return err
+	}
 	if err := w.json(memberCoverage, w.in.Coverage); err != nil {
 		return err
 	}

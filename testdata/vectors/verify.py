@@ -72,9 +72,9 @@ def refuse_number(text):
     raise Bad("a number that is no integer: " + text)
 
 
-def parse_json(raw):
+def parse_json(raw, parse_float=refuse_number):
     try:
-        return json.loads(raw, object_pairs_hook=pairs, parse_float=refuse_number, parse_constant=refuse_number)
+        return json.loads(raw, object_pairs_hook=pairs, parse_float=parse_float, parse_constant=refuse_number)
     except (ValueError, RecursionError) as e:
         raise Bad("not JSON: %s" % e)
 
@@ -723,7 +723,7 @@ def verify_vectors(folder):
 
 STORED = ("manifest", "issued.tlog-proof")  # not compressed
 FIXED = ("checkpoint", "frontier.json", "genesis.json", "leaves.jsonl", "claims.jsonl", "earlier.jsonl",
-         "findings.json", "rules.json", "coverage.json", "packs.json", "consistency.json", "anchors.json", "VERIFY.txt")
+         "findings.json", "rules.json", "judged.json", "coverage.json", "packs.json", "consistency.json", "anchors.json", "VERIFY.txt")
 
 
 class Zip:
@@ -874,6 +874,26 @@ def check_earlier_packs(z, m, proved, kinds, sealed):
         need(seq in listed or not overlaps, "the earlier pack that record %d sealed is not listed" % seq)
 
 
+def check_judged(z):
+    """One finding of each pair of control and test that judged.json names, and none beside."""
+    listed, tests = [], []
+    for j in parse_json(z.plain["judged.json"]):
+        need(set(j) == {"test", "controls"} and isinstance(j["test"], str) and j["test"], "judged.json: bad entry")
+        need(not tests or j["test"].encode() > tests[-1].encode(), "judged.json: test %s is out of order" % j["test"])
+        ids = j["controls"]
+        need(isinstance(ids, list) and ids and all(isinstance(c, str) and c for c in ids), "judged.json: test %s without controls" % j["test"])
+        need(all(a.encode() < b.encode() for a, b in zip(ids, ids[1:])), "judged.json: controls of test %s are out of order" % j["test"])
+        tests.append(j["test"])
+        listed += [(c, j["test"]) for c in ids]
+    rules = [r["id"] for r in parse_json(z.plain["rules.json"], float)]
+    need(sorted(rules) == sorted(tests), "judged.json is not about the tests of rules.json")
+    found = [(f["control"], f["test"]) for f in parse_json(z.plain["findings.json"], float)]
+    need(len(set(found)) == len(found), "two findings of one control and test")
+    for p in sorted(set(found) ^ set(listed)):
+        raise Bad("finding %s/%s is %s" % (p[0], p[1], "missing" if p in listed else "not of what was judged"))
+    return len(listed)
+
+
 MEMBERS = {"time-stamp": (".checkpoint", ".tst"), "witness": (".checkpoint",), "elsewhere": (".checkpoint",), "proof": (".tlog-proof",)}
 
 
@@ -986,11 +1006,12 @@ def verify_pack(raw, log_key, pack_key):
                 sealed[leaf["seq"]] = facts_of(text)
         claims += len(more)
     check_earlier_packs(z, m, proved, kinds, sealed)
+    judged = check_judged(z)
     index, sealing = check_issued(z, m)
     known = "keys as given" if log_key and pack_key else "identity of the maker not established"
-    text = "%s%s, %s to %s, %s: %d records, %d claims match, issued as record %d; %s" % (
+    text = "%s%s, %s to %s, %s: %d records, %d claims match, %d findings as judged, issued as record %d; %s" % (
         "DEMONSTRATION: " if m["simulated"] else "", m["tenant"], m["period"]["from"], m["period"]["to"],
-        "complete" if m["complete"] else "a selection", len(leaves), claims, index, known)
+        "complete" if m["complete"] else "a selection", len(leaves), claims, judged, index, known)
     facts = {"m": m, "proved": {**proved, **roots}, "hashed": hashed, "index": index, "sealing": sealing}
     return text, 0 if m["complete"] is True else 3, facts
 

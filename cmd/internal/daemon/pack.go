@@ -174,7 +174,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings), Judged: judgedPairs(b.controls),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {

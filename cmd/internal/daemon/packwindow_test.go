@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"reflect"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -75,6 +76,12 @@ func TestPackOfWindows(t *testing.T) {
 		member(t, buf.Bytes(), "rules.json", &rules)
 		if len(rules) != 2 {
 			t.Errorf("%s: %d rules in the pack, want those of the controls alone", name, len(rules))
+		}
+		var judged []pack.Judged
+		member(t, buf.Bytes(), "judged.json", &judged)
+		want := []pack.Judged{{Test: "look-back", Controls: []evidence.ControlID{"house-art-1"}}, {Test: "look-near", Controls: []evidence.ControlID{"house-art-1"}}}
+		if !reflect.DeepEqual(judged, want) {
+			t.Errorf("%s: judged %v, want %v", name, judged, want)
 		}
 	}
 }
