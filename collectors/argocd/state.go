@@ -72,7 +72,12 @@ func (s *state) next(f evidence.DeployFacts, healthAt, now, seen, missed time.Ti
 	case fresh:
 		w.notBefore = missed
 	case !w.changed:
-		// Said again for the runner, which ends what a full list leaves out.
+		// Said again for the runner, which ends what a full list leaves out. It
+		// never stands before the state that it repeats: there it would be told
+		// as one more change, in a time that may have had another state.
+		if now.Before(s.Since) {
+			w.at = s.Since
+		}
 		return w
 	default:
 		if t, ok := explained(s, p, f.SyncedAt, healthAt); ok && t.After(s.Since) && !t.After(now.Add(maxAhead)) {

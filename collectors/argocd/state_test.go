@@ -30,6 +30,7 @@ func TestStateBegins(t *testing.T) {
 		{"an object's health alone", []change{set([]obj{{"kind": "Deployment", "group": "apps", "name": "web", "namespace": "tenant-7", "status": "Synced", "health": obj{"status": "Degraded"}}}, "status", "resources")}, 60, 60, evidence.BasisObserved, 0, true},
 		{"declared otherwise", []change{set("v2", "spec", "source", "targetRevision")}, 60, 60, evidence.BasisObserved, 0, true},
 		{"a source time before the state before", []change{history(1, sha2nd, -500, automated)}, 60, 60, evidence.BasisObserved, 0, true},
+		{"nothing but noise, and our clock stepped back", []change{reconciled(50), gen(9)}, -60, 0, evidence.BasisObserved, 0, false},
 		{"a source time far ahead", []change{history(1, sha2nd, 4000, automated)}, 60, 60, evidence.BasisObserved, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
