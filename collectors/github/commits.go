@@ -438,14 +438,15 @@ func (r *repoLook) commits(branch string, st *forge.BranchState, p *page, list [
 			return false, err
 		}
 		at := when(it.GetCommit().GetCommitter().GetDate())
-		if bounded && at.Before(r.horizon()) {
+		// One without a date that can be written is not known to be old.
+		if bounded && !at.IsZero() && at.Before(r.horizon()) {
 			continue
 		}
 		recent = true
 		if r.done[it.GetSHA()] {
 			continue
 		}
-		if r.oldest.IsZero() || at.Before(r.oldest) {
+		if !at.IsZero() && (r.oldest.IsZero() || at.Before(r.oldest)) {
 			r.oldest = at
 		}
 		fs, err := r.commitFiles(it.GetSHA())

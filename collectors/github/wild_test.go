@@ -325,3 +325,20 @@ func TestOwnerIsAPerson(t *testing.T) {
 		}
 	}
 }
+
+// TestUndatedCommit: the first walk leaves out what is known to be old. A commit
+// whose date is missing, or cannot be written, is not known to be.
+func TestUndatedCommit(t *testing.T) {
+	clock := now
+	undated := strings.ReplaceAll(commitJSON(sha6, sha7, yesterday), fmt.Sprintf(`,"date":%q`, yesterday), "")
+	list := fmt.Sprintf("[%s,%s,%s]", undated, commitJSON(sha7, sha5, yesterday), commitJSON(sha5, sha5, "1970-01-01T00:00:00Z"))
+	rec := lookAt(t, standIn(t, wild(map[string]string{"branches/main": branchJSON(sha6), "commits": list, "commits/" + sha6: undated, "commits/" + sha7: commitJSON(sha7, sha5, yesterday)}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	got := map[string]evidence.Draft{}
+	for _, d := range rec.Of(evidence.ChangeCommit) {
+		got[d.Subject.Name] = d
+	}
+	if len(got) != 2 || got[sha6].Basis != evidence.BasisObserved || got[sha7].Basis != evidence.BasisClaimed {
+		t.Errorf("%d commits, the one without a date is %q, the other one %q", len(got), got[sha6].Basis, got[sha7].Basis)
+	}
+}

@@ -329,14 +329,15 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 			return false, err
 		}
 		at := when(it.CommittedDate)
-		if bounded && at.Before(r.horizon(r.cfg.History)) {
+		// One without a date that can be written is not known to be old.
+		if bounded && !at.IsZero() && at.Before(r.horizon(r.cfg.History)) {
 			continue
 		}
 		recent = true
 		if r.done[it.ID] {
 			continue
 		}
-		if r.oldest.IsZero() || at.Before(r.oldest) {
+		if !at.IsZero() && (r.oldest.IsZero() || at.Before(r.oldest)) {
 			r.oldest = at
 		}
 		files, err := r.files(r.api+"/repository/commits/"+it.ID+"/diff", &gl.GetCommitDiffOptions{ListOptions: gl.ListOptions{PerPage: perPage}})

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gl "github.com/xanzy/go-gitlab"
@@ -388,6 +389,11 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	}
 	mask := who.Mask()
 	f.Files, f.FilesCut = q.files.facts(mask)
+	// The server counts the files that changed, and may list fewer. Where it
+	// says "1000+" there are at least that many.
+	if n, err := strconv.Atoi(strings.TrimSuffix(mr.ChangesCount, "+")); err == nil {
+		f.FilesCut = max(f.FilesCut, n-len(f.Files))
+	}
 
 	d := r.draft(evidence.ChangeMerge, evidence.OpEvent, q.page.req, f)
 	if !at.IsZero() {

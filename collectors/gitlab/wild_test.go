@@ -266,3 +266,54 @@ func TestExternalStatuses(t *testing.T) {
 		t.Errorf("hidden statuses were seen: %+v", p)
 	}
 }
+
+// TestFilesNotListed: the server may list fewer files of a request than it says
+// were changed, and the record counts the others.
+func TestFilesNotListed(t *testing.T) {
+	for _, tt := range []struct {
+		count any
+		cut   int
+		scope string
+	}{
+		{"2", 0, "path:acme%2Facme%2Fapp/a path:acme%2Facme%2Fapp/b"},
+		{"35", 33, "path:acme%2Facme%2Fapp/*"},
+		{"1000+", 998, "path:acme%2Facme%2Fapp/*"},
+		{"1", 0, "path:acme%2Facme%2Fapp/a path:acme%2Facme%2Fapp/b"}, // pushed between the two requests
+		{"", 0, "path:acme%2Facme%2Fapp/a path:acme%2Facme%2Fapp/b"},
+		{nil, 0, "path:acme%2Facme%2Fapp/a path:acme%2Facme%2Fapp/b"},
+	} {
+		f := newFake(t, nil)
+		f.request(obj{"state": "opened", "author": account(21, "mira.k", "Mira"), "changes_count": tt.count}, []obj{}, obj{"approved_by": []obj{}})
+		f.set("projects/5/merge_requests/1/diffs", []obj{{"old_path": "a", "new_path": "a"}, {"old_path": "b", "new_path": "b"}})
+		rec := f.must(nil)
+		complete(t, rec)
+		d := rec.Of(evidence.ChangeMerge)[0]
+		var paths []string
+		for _, ref := range d.Scope[1:] {
+			paths = append(paths, ref.String())
+		}
+		if m := facts[evidence.MergeFacts](t, d); len(m.Files) != 2 || m.FilesCut != tt.cut || strings.Join(paths, " ") != tt.scope {
+			t.Errorf("%v changed: %d files and %d more, scope %q", tt.count, len(m.Files), m.FilesCut, paths)
+		}
+	}
+}
+
+// TestUndatedCommit: the first walk leaves out what is known to be old. A commit
+// whose date is missing, or cannot be written, is not known to be.
+func TestUndatedCommit(t *testing.T) {
+	f := newFake(t, nil)
+	undated, old := commitOf(sha1), commitOf(sha3)
+	delete(undated, "committed_date")
+	old["committed_date"] = "1970-01-01T00:00:00Z"
+	f.branch(5, "main", sha1)
+	f.set("projects/5/repository/commits", []obj{undated, commitOf(sha2), old})
+	rec := f.must(nil)
+	complete(t, rec)
+	got := map[string]evidence.Draft{}
+	for _, d := range rec.Of(evidence.ChangeCommit) {
+		got[d.Subject.Name] = d
+	}
+	if len(got) != 2 || got[sha1].Basis != evidence.BasisObserved || got[sha2].Basis != evidence.BasisClaimed {
+		t.Errorf("%d commits, the one without a date is %q, the other one %q", len(got), got[sha1].Basis, got[sha2].Basis)
+	}
+}
