@@ -109,6 +109,8 @@ func TestDiscoveryOfOneResourceFails(t *testing.T) {
 	stop := w.follow()
 	w.tells("tenant-1", podKind, "set web-1 Running")
 	w.until("pods are claimed", func() bool { w.fake.bookmark("pods"); return !w.place("pods").To.IsZero() })
+	// Whoever asks again has said why.
+	w.until("the server is asked again what it serves", func() bool { return w.fake.requests("/apis") >= 4 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
