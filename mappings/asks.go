@@ -3,12 +3,10 @@ package mappings
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/parser"
 )
 
@@ -174,14 +172,12 @@ func relateLimit(a, b form) relation {
 		if !ok {
 			return other
 		}
-		if n == 0 { // < became <=, or the other way round
-			n = strings.Compare(ox, oy)
-			if n == 0 {
-				return alike
-			}
-			if len(oy) > len(ox) {
-				return looser
-			}
+		switch {
+		case n == 0 && ox == oy:
+			return alike
+		case n == 0 && len(oy) > len(ox): // < became <=
+			return looser
+		case n == 0:
 			return tighter
 		}
 		r := looser // a larger limit of what must be less
@@ -222,13 +218,8 @@ func order(a, b form) (int, bool) {
 }
 
 func number(f form) (float64, bool) {
-	if args, ok := f.call("duration"); ok && len(args) == 1 && args[0].expr.Kind() == celast.LiteralKind {
-		s, ok := literal(args[0].expr.AsLiteral()).(string)
-		if !ok {
-			return 0, false
-		}
-		d, err := time.ParseDuration(s)
-		return float64(d), err == nil
+	if d, ok := fixedDuration(f.expr); ok {
+		return float64(d), true
 	}
 	if args, ok := f.call(operators.Negate); ok {
 		n, ok := number(args[0])
@@ -237,7 +228,7 @@ func number(f form) (float64, bool) {
 	if f.expr.Kind() != celast.LiteralKind {
 		return 0, false
 	}
-	switch v := literal(f.expr.AsLiteral()).(type) {
+	switch v := f.expr.AsLiteral().Value().(type) {
 	case int64:
 		return float64(v), true
 	case uint64:
@@ -247,8 +238,6 @@ func number(f form) (float64, bool) {
 	}
 	return 0, false
 }
-
-func literal(v ref.Val) any { return v.Value() }
 
 // relateList compares x in [..] with x in [..].
 func relateList(a, b form) relation {
@@ -265,6 +254,8 @@ func relateList(a, b form) relation {
 	}
 	gone, come := without(items(x[1]), items(y[1])), without(items(y[1]), items(x[1]))
 	switch {
+	case len(gone)+len(come) == 0:
+		return alike // in another order
 	case len(gone) == 0:
 		return looser
 	case len(come) == 0:

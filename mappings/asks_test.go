@@ -45,6 +45,7 @@ func TestRelate(t *testing.T) {
 		{"item.env in ['prod']", "item.env in ['prod', 'stage']", looser},
 		{"item.env in ['prod', 'stage']", "item.env in ['prod']", tighter},
 		{"item.env in ['prod']", "item.env in ['stage']", other},
+		{"item.env in ['prod', 'stage']", "item.env in ['stage', 'prod']", alike},
 		{"item.a ? item.b : item.c", "item.a ? item.b : true", other},
 		{"item.list.all(x, x > 1)", "item.list.exists(x, x > 1)", other},
 		{"item.a &&", "item.a", other},

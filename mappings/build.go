@@ -295,7 +295,7 @@ func (b *builder) addControl(y *yamlControl) {
 	}
 	b.short("unverified", y.Unverified)
 	b.short("answered_by", y.AnsweredBy)
-	b.oneOf(y.At, "severity", y.Severity, "high", "medium", "low")
+	b.oneOf(y.At, "severity", y.Severity, Severities...)
 	c := &Control{
 		ID: evidence.ControlID(y.ID.s), Article: y.Article.s, Title: y.Title.s, Objective: strings.TrimSpace(y.Objective.s),
 		Role: y.Role.s, Tiers: y.Applies.Tiers.strings(), Tags: y.Applies.Tags.strings(), Entities: b.entities("applies.entities", y.Applies.Entities), Severity: y.Severity.s,

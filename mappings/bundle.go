@@ -110,7 +110,7 @@ func Compare(before, after *Catalog) (changed, loosen, rewritten []string) {
 		case fewer(old.Tiers, young.Tiers) || fewer(old.Tags, young.Tags):
 			weaker("control %s applies to fewer tenants", old.ID)
 		}
-		if worse := slices.Index(severities, young.Severity); worse > slices.Index(severities, old.Severity) {
+		if worse := slices.Index(Severities, young.Severity); worse > slices.Index(Severities, old.Severity) {
 			weaker("control %s is of severity %s instead of %s", old.ID, young.Severity, old.Severity)
 		}
 		switch lost := slices.DeleteFunc(slices.Clone(old.Entities), func(s string) bool { return slices.Contains(young.Entities, s) }); {
@@ -128,9 +128,6 @@ func Compare(before, after *Catalog) (changed, loosen, rewritten []string) {
 	}
 	return changed, loosen, rewritten
 }
-
-// severities, the worst first.
-var severities = []string{"high", "medium", "low"}
 
 // fewer reports whether a list that narrows lost something, or came to be.
 func fewer(old, young []string) bool {

@@ -115,6 +115,9 @@ type Catalog struct {
 	files    []File
 }
 
+// Severities are those of controls, the worst first.
+var Severities = []string{"high", "medium", "low"}
+
 // File is one file a catalog was read from.
 type File struct {
 	Name string

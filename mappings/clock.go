@@ -117,7 +117,9 @@ func limitsOf(ast *cel.Ast) map[string][]time.Duration {
 		switch f := itemField(e); {
 		case f == "":
 		case held[e.ID()], e.AsSelect().IsTestOnly():
-			limits[f] = slices.Clip(limits[f])
+			if _, known := limits[f]; !known {
+				limits[f] = nil // named, and so far without a limit
+			}
 		default:
 			otherwise[f] = true
 		}

@@ -231,7 +231,7 @@ func TestFleetHoldsFewThings(t *testing.T) {
 		t.Errorf("got %d uses and at most %d things held, want 30 and at most 1000", len(f.uses), most)
 	}
 	for _, u := range f.uses {
-		if len(u.runs) != 1 || u.end().Sub(u.begin()) < 9*24*time.Hour {
+		if len(u.runs) != 1 || u.runs[0].Duration() < 9*24*time.Hour {
 			t.Errorf("%s ran %v, want one stretch of ten days", u.image, u.runs)
 		}
 	}

@@ -48,15 +48,6 @@ type use struct {
 // begin is the earliest time a container was seen to have run the image.
 func (u *use) begin() time.Time { return u.runs[0].From }
 
-// end is the latest time a container was known to run it.
-func (u *use) end() time.Time {
-	end := u.runs[0].To
-	for _, p := range u.runs {
-		end = later(end, p.To)
-	}
-	return end
-}
-
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

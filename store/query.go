@@ -103,7 +103,10 @@ func (s *Snapshot) Records(ctx context.Context, q evidence.Query) iter.Seq2[evid
 					return false
 				}
 			}
-			return err == nil || yield(evidence.Record{}, err) && false
+			if err != nil {
+				yield(evidence.Record{}, err)
+			}
+			return err == nil
 		}
 		for seq, err := range s.sequences(ctx, q) {
 			if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"log/slog"
 	"strconv"
 
@@ -57,13 +56,10 @@ func (p *program) collectCommand() *cobra.Command {
 
 func (p *program) tellRuns(runs []evidence.RunFacts, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(reports.JSON(p.stdout))
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
 		if runs == nil {
 			runs = []evidence.RunFacts{}
 		}
-		return enc.Encode(map[string]any{"complete": incomplete(runs) == nil, "runs": runs})
+		return p.document(map[string]any{"complete": incomplete(runs) == nil, "runs": runs})
 	}
 	if len(runs) == 0 {
 		return nil

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io/fs"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -12,7 +9,6 @@ import (
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/daemon"
-	"evidenced/mappings"
 	"evidenced/reports"
 )
 
@@ -66,10 +62,7 @@ func (p *program) tellConfig(c *config.Config, asJSON bool) error {
 		sources = append(sources, source{string(s.Name), s.Type, s.Schedule, s.Paused})
 	}
 	if asJSON {
-		enc := json.NewEncoder(reports.JSON(p.stdout))
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(map[string]any{"ok": true, "sha256": c.Hash(), "sources": sources, "tenants": len(c.Tenants), "notes": c.Notes()})
+		return p.document(map[string]any{"ok": true, "sha256": c.Hash(), "sources": sources, "tenants": len(c.Tenants), "notes": c.Notes()})
 	}
 	style := cli.Look(p.stdout, p.getenv).Style(nil)
 	pr := func(format string, args ...any) { fmt.Fprintf(p.stdout, format+"\n", args...) }
@@ -146,11 +139,7 @@ func tenantCount(n int) string {
 // checkEntityTypes reads the catalogs of the configuration for the words that
 // say what tenants are.
 func checkEntityTypes(c *config.Config) error {
-	var own []fs.FS
-	if c.Catalogs != "" {
-		own = append(own, os.DirFS(c.Catalogs))
-	}
-	cat, err := mappings.Load(own...)
+	cat, err := loadCatalog(c, "")
 	if err != nil {
 		return err
 	}

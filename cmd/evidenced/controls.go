@@ -100,20 +100,25 @@ func (p *program) catalog(dir string) (*mappings.Catalog, controls.Sources, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	cat, err := loadCatalog(c, dir)
+	if err != nil || c == nil {
+		return cat, nil, err
+	}
+	sources, err := p.sourcesByKind(c)
+	return cat, sources, err
+}
+
+// loadCatalog reads the built-in catalogs, those of a configuration that may be
+// nil, and those of a folder that may be "".
+func loadCatalog(c *config.Config, dir string) (*mappings.Catalog, error) {
 	var own []fs.FS
-	var sources controls.Sources
 	if c != nil && c.Catalogs != "" {
 		own = append(own, os.DirFS(c.Catalogs))
 	}
 	if dir != "" {
 		own = append(own, os.DirFS(dir))
 	}
-	cat, err := mappings.Load(own...)
-	if err != nil || c == nil {
-		return cat, nil, err
-	}
-	sources, err = p.sourcesByKind(c)
-	return cat, sources, err
+	return mappings.Load(own...)
 }
 
 // sorts are the sorts of entities that count for each configured tenant, and

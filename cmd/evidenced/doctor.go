@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,6 @@ import (
 	"evidenced/cmd/internal/config"
 	"evidenced/cmd/internal/doctor"
 	"evidenced/evidence/problem"
-	"evidenced/reports"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -63,10 +61,7 @@ func (p *program) examine(ctx context.Context, c *config.Config, q api.DoctorPar
 
 func (p *program) tellDoctor(r *doctor.Report, q api.DoctorParams, c *config.Config) error {
 	if q.JSON {
-		enc := json.NewEncoder(reports.JSON(p.stdout))
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return p.document(r)
 	}
 	return r.Text(p.stdout, cli.Look(p.stdout, p.getenv).Style(c.Zone()))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -94,9 +93,7 @@ func (p *program) writeWhole(ctx context.Context, op string, params any, file st
 
 func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(reports.JSON(p.stdout))
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return p.document(struct {
 			File string `json:"file"`
 			api.PackResult
 		}{file, res})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -110,7 +109,7 @@ func (p *program) checkBackup(cmd *cobra.Command, dir string, r restoreFlags, no
 	}
 	t := cli.Look(p.stdout, p.getenv)
 	if r.json {
-		err = writeJSON(p.stdout, rep)
+		err = p.document(rep)
 	} else {
 		err = tellBackup(p.stdout, rep, r, reports.Style{Width: t.Width, Colour: t.Colour})
 	}
@@ -118,13 +117,6 @@ func (p *program) checkBackup(cmd *cobra.Command, dir string, r restoreFlags, no
 		return err
 	}
 	return problem.New(problem.Corrupt, "the backup in %s does not verify", dir).WithHint("keep it as it is, and look at an older one")
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(reports.JSON(w))
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func tellBackup(w io.Writer, rep *backup.Report, r restoreFlags, style reports.Style) error {
@@ -167,7 +159,7 @@ func (p *program) accept(cmd *cobra.Command, r restoreFlags, notes map[string][]
 	got, err := daemon.Accept(cmd.Context(), daemon.Options{Config: c, Program: programName(), Clock: p.clock(), Log: slog.New(slog.DiscardHandler)},
 		daemon.Acceptance{Notes: notes, LostTail: r.lostTail, Reason: r.reason, Authority: r.authority})
 	if r.json {
-		if jerr := writeJSON(p.stdout, map[string]any{"accepted": err == nil, "logs": got}); jerr != nil {
+		if jerr := p.document(map[string]any{"accepted": err == nil, "logs": got}); jerr != nil {
 			return jerr
 		}
 		return err

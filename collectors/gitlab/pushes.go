@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -139,8 +140,8 @@ func (r *projectLook) pushDraft(ev *push) evidence.Draft {
 // commitOrNone is an object id, or the word none for the end that a branch does
 // not have when it is made or deleted.
 func commitOrNone(sha string) string {
-	if !forge.ObjectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
+	if strings.Trim(sha, "0") == "" {
 		return "none"
 	}
-	return sha
+	return cmp.Or(forge.ObjectOrNone(sha), "none")
 }

@@ -218,11 +218,8 @@ func (s *Recorded) readText(rec *evidence.Record) {
 
 // standing says who stands behind the statement and whether that still counts.
 func (b *Book) standing(ctx context.Context, rec *evidence.Record, s *Recorded) error {
-	if b.persons == nil {
-		var err error
-		if b.persons, err = mappings.LoadPersons(ctx, b.reader); err != nil {
-			return err
-		}
+	if err := b.loadPersons(ctx); err != nil {
+		return err
 	}
 	a := s.Approval
 	if a.Maker < 0 || a.Maker >= len(rec.People) || a.Approver < 0 || a.Approver >= len(rec.People) || a.Maker == a.Approver {

@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -143,7 +142,7 @@ func (b *Book) Acceptable(ctx context.Context, s *Statement, in mappings.Input) 
 				WithHint("what ended does not come back; draft it anew to have it approved anew")
 		case x.Type == s.Type && x.Name == s.Name && (x.State(b.At) == InForce || x.State(b.At) == Pending):
 			return problem.New(problem.Refused, "%s %s is there already, as record %d", s.Type, s.Name, x.Seq).
-				WithHint("choose another name, or end that one first: evidenced %s end %s", s.Type.command(), s.Name)
+				WithHint("choose another name, or end that one first: evidenced %s end %s", s.Type.Command(), s.Name)
 		}
 	}
 	var cs []*mappings.Control
@@ -165,13 +164,6 @@ func (b *Book) Acceptable(ctx context.Context, s *Statement, in mappings.Input) 
 		}
 	}
 	return nil
-}
-
-func (t Type) command() string {
-	if t == Attestation {
-		return "attest"
-	}
-	return string(t)
 }
 
 // timely refuses what would act on a time before now.
@@ -398,7 +390,7 @@ func (b *Book) Finish(t Type, name, by, reason string) (evidence.Draft, *Recorde
 		}
 	}
 	if found == nil {
-		return evidence.Draft{}, nil, problem.New(problem.NotFound, "there is no %s %.80q", t, name).WithHint("evidenced %s list --all lists them", t.command())
+		return evidence.Draft{}, nil, problem.New(problem.NotFound, "there is no %s %.80q", t, name).WithHint("evidenced %s list --all lists them", t.Command())
 	}
 	if state := found.State(b.At); !found.Ended.IsZero() || state == Expired {
 		return evidence.Draft{}, nil, problem.New(problem.Refused, "%s %s is over already", t, name)
@@ -420,9 +412,6 @@ func (b *Book) Finish(t Type, name, by, reason string) (evidence.Draft, *Recorde
 	}
 	return d, found, d.Check()
 }
-
-// SameText reports whether a file holds the statement's text.
-func (s *Statement) SameText(file []byte) bool { return bytes.Equal(file, s.Text()) }
 
 // String names the statement for people.
 func (s *Statement) String() string { return fmt.Sprintf("%s %s", s.Type, s.Name) }

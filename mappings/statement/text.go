@@ -65,6 +65,14 @@ func (t Type) Kind() evidence.Kind {
 	return ""
 }
 
+// Command is what people call the command for such statements by.
+func (t Type) Command() string {
+	if t == Attestation {
+		return "attest"
+	}
+	return string(t)
+}
+
 // Account is a person as a source knows them.
 type Account struct{ Realm, NativeID string }
 
@@ -302,7 +310,7 @@ func parseDocument(v string) (*Document, error) {
 }
 
 // Check reports the first thing about the statement that cannot be. What the
-// clock, the log and the catalog have to say is asked by [Statement.Acceptable].
+// clock, the log and the catalog have to say is asked by [Book.Acceptable].
 func (s *Statement) Check() error {
 	bad := func(format string, args ...any) error {
 		return problem.New(problem.Usage, format, args...)

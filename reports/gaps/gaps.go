@@ -100,8 +100,6 @@ type Filter struct {
 	Severity string // this one and worse
 }
 
-var severities = []string{"high", "medium", "low"}
-
 func rank(list []string, s string) int {
 	if i := slices.Index(list, s); i >= 0 {
 		return i
@@ -111,7 +109,7 @@ func rank(list []string, s string) int {
 
 func (f Filter) admits(c *mappings.Control) bool {
 	law := f.Law == "" || strings.EqualFold(f.Law, c.Act.ID) || strings.EqualFold(f.Law, c.Act.Name)
-	return law && (f.Severity == "" || rank(severities, c.Severity) <= rank(severities, f.Severity))
+	return law && (f.Severity == "" || rank(mappings.Severities, c.Severity) <= rank(mappings.Severities, f.Severity))
 }
 
 // Of fills a tenant's part from its findings in force and what people said
@@ -181,7 +179,7 @@ func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappi
 
 // byNeed puts the most severe and oldest first, and together what has one cause.
 func byNeed(a, b Gap) int {
-	return cmp.Or(cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Why, b.Why), cmp.Compare(a.Control, b.Control))
+	return cmp.Or(cmp.Compare(rank(mappings.Severities, a.Severity), rank(mappings.Severities, b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Why, b.Why), cmp.Compare(a.Control, b.Control))
 }
 
 // gapOf sums up a control by the worst of some of its open findings: what

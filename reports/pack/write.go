@@ -123,16 +123,6 @@ func (m *Made) Send(w io.Writer) error { return assemble(w, m.members) }
 // Close removes the temporary files.
 func (m *Made) Close() error { return os.RemoveAll(m.dir) }
 
-// Write makes a complete pack and writes it.
-func Write(ctx context.Context, w io.Writer, in Input) (*Result, error) {
-	m, err := Make(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	return &m.Result, m.Send(w)
-}
-
 func (w *writer) make(ctx context.Context) (*Result, error) {
 	if err := w.prepare(); err != nil {
 		return nil, err

@@ -6,12 +6,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"evidenced/reports"
 )
 
-// Several is the answer for many tenants.
+// Several is the answer for many tenants, all asked at one moment.
 type Several struct {
+	At      time.Time `json:"at"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
 	Tenants []*Report `json:"tenants"`
 }
 
@@ -31,12 +35,8 @@ func (s *Several) Text(w io.Writer, style reports.Style) error {
 			quiet = append(quiet, name)
 		}
 	}
-	head := fmt.Sprintf("%s: %d new and %d healed, %d blind now, %d due.", reports.Count(len(s.Tenants), "tenant"), fresh, healed, blind, due)
-	if len(s.Tenants) > 0 {
-		r := s.Tenants[0] // all were asked at one moment
-		head = fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
-			reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(r.Since, r.At), blind, due, reports.Near(r.Until, r.At))
-	}
+	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
+		reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(s.Since, s.At), blind, due, reports.Near(s.Until, s.At))
 	if _, err := fmt.Fprintln(w, style.Bold(head)); err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func (r *Report) changes(cat *mappings.Catalog, standing []mappings.Standing, tu
 	}
 }
 
-func severity(s string) int { return slices.Index([]string{"high", "medium", "low"}, s) }
+func severity(s string) int { return slices.Index(mappings.Severities, s) }
 
 // blindNow gathers the holes that last, by source and cause. That a kind has no
 // configured source is no news of the day.

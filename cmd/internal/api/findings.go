@@ -33,6 +33,19 @@ type Judge interface {
 // allTenants stands for every tenant in place of a name.
 const allTenants = "all"
 
+// judgedTenants returns the named tenant alone, and for none or "all" every one
+// that is judged; several says which it was.
+func (c *call) judgedTenants(ctx context.Context, name string) (ts []evidence.Tenant, several bool, err error) {
+	if name == allTenants {
+		name = ""
+	}
+	if ts, err = c.tenantOrAll(ctx, name); name != "" {
+		return ts, false, err
+	}
+	// What is nobody's has no coverage and is not judged.
+	return slices.DeleteFunc(slices.Clone(ts), func(t evidence.Tenant) bool { return t == evidence.Unassigned }), true, err
+}
+
 // GapsParams ask for what needs somebody.
 type GapsParams struct {
 	Common          // no tenant, or all: every tenant that is judged
@@ -49,19 +62,13 @@ func tellGaps(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if p.Tenant == allTenants {
-		p.Tenant = ""
-	}
-	ts, err := c.tenantOrAll(ctx, p.Tenant)
+	ts, _, err := c.judgedTenants(ctx, p.Tenant)
 	if err != nil {
 		return err
 	}
 	r := &gaps.Report{At: q.now, Law: p.Law, Level: p.Severity, Tenants: []gaps.Tenant{}}
 	f := gaps.Filter{Law: p.Law, Severity: p.Severity}
 	for _, t := range ts {
-		if t == evidence.Unassigned && p.Tenant == "" {
-			continue // nobody's: it has no coverage and is not judged
-		}
 		in, err := c.Judging(ctx, t)
 		if err != nil {
 			return err
@@ -78,10 +85,7 @@ func tellGaps(ctx context.Context, c *call) error {
 			r.Unanswered = gaps.UnansweredBy(in.Catalog, f, collectable(in))
 		}
 	}
-	if p.JSON {
-		return c.document(r)
-	}
-	return r.Text(c.begin(MediaText), q.style)
+	return c.tell(r, r.Text, p.JSON, q)
 }
 
 func (c *call) gapsOf(ctx context.Context, t evidence.Tenant, in mappings.Input, f gaps.Filter, purpose string) (_ gaps.Tenant, demo bool, _ error) {
@@ -134,7 +138,7 @@ func collectable(in mappings.Input) func(evidence.Kind) bool {
 
 // checkFilter refuses a law or a severity that is not there.
 func checkFilter(cat *mappings.Catalog, f gaps.Filter) error {
-	if f.Severity != "" && !slices.Contains([]string{"high", "medium", "low"}, f.Severity) {
+	if f.Severity != "" && !slices.Contains(mappings.Severities, f.Severity) {
 		return problem.New(problem.Usage, "--severity %q", f.Severity).WithHint("use high, medium or low; each stands for itself and what is worse")
 	}
 	if f.Law == "" {
@@ -171,24 +175,18 @@ func tellToday(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	if p.Tenant == allTenants {
-		p.Tenant = ""
-	}
-	ts, err := c.tenantOrAll(ctx, p.Tenant)
+	ts, several, err := c.judgedTenants(ctx, p.Tenant)
 	if err != nil {
 		return err
 	}
-	all := &today.Several{Tenants: []*today.Report{}}
+	all := &today.Several{At: q.now, Since: q.now.Add(-last), Until: q.now.Add(today.Horizon), Tenants: []*today.Report{}}
 	for _, t := range ts {
-		if t == evidence.Unassigned && p.Tenant == "" {
-			continue // nobody's: it has no coverage and is not judged
-		}
 		q.tenant = t
 		r, err := c.todayOf(ctx, q, last, p.Purpose)
 		if err != nil {
 			return err
 		}
-		if p.Tenant != "" {
+		if !several {
 			return c.tell(r, r.Text, p.JSON, q)
 		}
 		all.Tenants = append(all.Tenants, r)

@@ -283,14 +283,14 @@ func (s *stating) end(_ context.Context, _ evidence.Reader, b *statement.Book) (
 func (s *stating) add(ctx context.Context, r evidence.Reader, b *statement.Book) (evidence.Draft, error) {
 	var none evidence.Draft
 	if len(s.p.Text) == 0 {
-		return none, problem.New(problem.Usage, "no statement is given").WithHint("give --file with what evidenced %s draft wrote", command(s.p.Type))
+		return none, problem.New(problem.Usage, "no statement is given").WithHint("give --file with what evidenced %s draft wrote", s.p.Type.Command())
 	}
 	x, err := statement.Parse(s.p.Text)
 	if err != nil {
 		return none, err
 	}
 	if x.Type != s.p.Type {
-		return none, problem.New(problem.Usage, "the text is %s, not %s", x.Type, s.p.Type).WithHint("record it with evidenced %s add", command(x.Type))
+		return none, problem.New(problem.Usage, "the text is %s, not %s", x.Type, s.p.Type).WithHint("record it with evidenced %s add", x.Type.Command())
 	}
 	var a statement.Approval
 	switch signed, reviewed := len(s.p.Signatures) > 0, s.p.Commit != ""; {
@@ -312,14 +312,6 @@ func (s *stating) add(ctx context.Context, r evidence.Reader, b *statement.Book)
 		return none, err
 	}
 	return b.Add(ctx, x, a, s.p.Keep, s.by(), in)
-}
-
-// command is the command of a type.
-func command(t statement.Type) string {
-	if t == statement.Attestation {
-		return "attest"
-	}
-	return string(t)
 }
 
 // maxSignatures is more than two persons need.
@@ -415,15 +407,12 @@ func (c *call) listStatements(ctx context.Context, p StatementParams) error {
 	if err != nil {
 		return err
 	}
-	ts, err := c.tenantOrAll(ctx, p.Tenant)
+	ts, _, err := c.judgedTenants(ctx, p.Tenant)
 	if err != nil {
 		return err
 	}
 	lists := []StatementList{}
 	for _, t := range ts {
-		if t == evidence.Unassigned && p.Tenant == "" {
-			continue
-		}
 		l, err := c.statementsOf(ctx, t, p, q.now)
 		if err != nil {
 			return err
@@ -470,7 +459,7 @@ func (s *stating) show(ctx context.Context) error {
 	l.Statements = slices.DeleteFunc(l.Statements, func(t statement.Told) bool { return t.Name != s.p.Name })
 	if len(l.Statements) == 0 {
 		return problem.New(problem.NotFound, "there is no %s %.80q of %s", s.p.Type, s.p.Name, s.q.tenant).
-			WithHint("evidenced %s list --all --tenant %s lists them", command(s.p.Type), s.q.tenant)
+			WithHint("evidenced %s list --all --tenant %s lists them", s.p.Type.Command(), s.q.tenant)
 	}
 	if s.p.JSON {
 		return s.document(l)

@@ -346,14 +346,12 @@ func (e *Engine) keepJudged(at map[evidence.Tenant]time.Time) error {
 
 // measure counts for operators.
 func (e *Engine) measure(t evidence.Tenant, round *mappings.Round, facts []evidence.FindingFacts) {
-	m := e.o.Metrics
 	e.shown.judged(t, facts)
-	m.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, round.At)
-	m.Add("evidenced_assessment_views_built_total", telemetry.Labels{}, round.Built)
-	m.Add("evidenced_assessment_views_total", telemetry.Labels{}, round.Views)
+	e.o.Metrics.Add("evidenced_assessment_views_built_total", telemetry.Labels{}, round.Built)
+	e.measureStood(t, round.Views, round.At)
 }
 
-// measureStood counts a tenant of which everything stood.
+// measureStood counts a tenant whose verdicts are those of now.
 func (e *Engine) measureStood(t evidence.Tenant, views int, at time.Time) {
 	e.o.Metrics.Time("evidenced_assessed_timestamp_seconds", telemetry.Labels{Tenant: t}, at)
 	e.o.Metrics.Add("evidenced_assessment_views_total", telemetry.Labels{}, views)

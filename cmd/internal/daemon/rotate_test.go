@@ -157,11 +157,11 @@ func TestPackWithForgedHandover(t *testing.T) {
 			if err := tc.forge(&b.in); err != nil {
 				t.Fatal(err)
 			}
-			var buf bytes.Buffer
-			if _, err := pack.Write(t.Context(), &buf, b.in); err != nil {
+			zip, err := zipOf(t, b)
+			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = verifyBytes(buf.Bytes(), trust)
+			_, err = verifyBytes(zip, trust)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
