@@ -22,7 +22,10 @@ all: build
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/evidenced ./cmd/evidence-verify
 
-test: tools check unit race fuzz
+# Both kinds of tests run at once: much of the demonstration's time is waiting.
+test: tools check
+	@$(MAKE) --no-print-directory -j2 --output-sync=line unit race
+	@$(MAKE) --no-print-directory fuzz
 
 # What the tests need beside Go: git and a C compiler (race detector), Python
 # (the vectors are checked by a second implementation), poppler (the PDF is
