@@ -200,9 +200,12 @@ func ingestUntilKilled(dir string) error {
 // revisions once each.
 func TestKilledWhileIngesting(t *testing.T) {
 	t.Setenv(crashHow, "ingest")
-	dir := filepath.Join(t.TempDir(), "data")
-	acked := map[string]bool{}
+	var dir string
+	var acked map[string]bool
 	for i := range cycles(20) {
+		if i%lives == 0 {
+			dir, acked = filepath.Join(t.TempDir(), "data"), map[string]bool{}
+		}
 		runAndKill(t, dir, time.Duration(5+rand.IntN(60))*time.Millisecond, acked)
 		l, err := Open(Options{Dir: dir})
 		if err != nil {

@@ -118,7 +118,7 @@ func TestKilledWhileGrinding(t *testing.T) {
 	var acked map[string]bool
 	total := 0
 	for i := range cycles(15) {
-		if i%20 == 0 { // a fresh one: what is verified grows with every life
+		if i%lives == 0 {
 			dir, acked = filepath.Join(t.TempDir(), "data"), map[string]bool{}
 		}
 		total += grindAndKill(t, dir, acked)
