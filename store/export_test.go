@@ -25,5 +25,7 @@ func (l *Log) WhyClosed(id string) string { return l.whyClosed([]string{id}) }
 // Waiting is how many items wait for the committer.
 func (l *Log) Waiting() int { return l.queue.ahead() }
 
-// Piece says how many of n items are made durable at a time.
-func Piece(n int, making, writing time.Duration) int { return pace{making, writing}.piece(n) }
+// Piece says how many of n items are made durable at a time while others wait.
+func Piece(n, others int, making, writing time.Duration) int {
+	return pace{making, writing}.piece(n, others)
+}

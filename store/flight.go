@@ -41,11 +41,18 @@ type pace struct {
 // beside them.
 const pieceItems = 256
 
-// piece says how many of n items are made durable next. Where a transaction
-// takes longer than making twice as many items, smaller ones would only add
-// syncs.
-func (p pace) piece(n int) int {
+// crowdedItems is the same while others wait: what is written then has their
+// items made beside it, and smaller pieces would only add syncs.
+const crowdedItems = 4 * pieceItems
+
+// piece says how many of n items are made durable next while so many others
+// wait. Where a transaction takes longer than making twice as many items,
+// smaller ones would only add syncs.
+func (p pace) piece(n, others int) int {
 	size := pieceItems
+	if others >= aheadItems {
+		size = crowdedItems
+	}
 	for size < n && 2*time.Duration(size)*p.making < p.writing {
 		size *= 2
 	}

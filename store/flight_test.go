@@ -84,20 +84,24 @@ func until(t *testing.T, what string, done func() bool) {
 
 func TestPiece(t *testing.T) {
 	for _, tc := range []struct {
-		n               int
+		n, others       int
 		making, writing time.Duration
 		want            int
 	}{
-		{1, 0, 0, 1},
-		{383, 0, 0, 383},
-		{384, 0, 0, 256},
-		{1000, 8 * time.Microsecond, 2 * time.Millisecond, 256},
-		{1000, 8 * time.Microsecond, 5 * time.Millisecond, 512},
-		{1000, 8 * time.Microsecond, 50 * time.Millisecond, 1000},
-		{8192, 8 * time.Microsecond, 50 * time.Millisecond, 4096},
+		{1, 0, 0, 0, 1},
+		{383, 0, 0, 0, 383},
+		{384, 0, 0, 0, 256},
+		{1000, 0, 8 * time.Microsecond, 2 * time.Millisecond, 256},
+		{1000, 0, 8 * time.Microsecond, 5 * time.Millisecond, 512},
+		{1000, 0, 8 * time.Microsecond, 50 * time.Millisecond, 1000},
+		{8192, 0, 8 * time.Microsecond, 50 * time.Millisecond, 4096},
+		{1000, 100, 8 * time.Microsecond, 2 * time.Millisecond, 256},
+		{1000, 1000, 8 * time.Microsecond, 2 * time.Millisecond, 1000},
+		{8192, 1000, 8 * time.Microsecond, 2 * time.Millisecond, 1024},
+		{8192, 1000, 8 * time.Microsecond, 50 * time.Millisecond, 4096},
 	} {
-		if got := store.Piece(tc.n, tc.making, tc.writing); got != tc.want {
-			t.Errorf("%d items, made in %s each, written in %s: pieces of %d, want %d", tc.n, tc.making, tc.writing, got, tc.want)
+		if got := store.Piece(tc.n, tc.others, tc.making, tc.writing); got != tc.want {
+			t.Errorf("%d items while %d wait, made in %s each, written in %s: pieces of %d, want %d", tc.n, tc.others, tc.making, tc.writing, got, tc.want)
 		}
 	}
 }

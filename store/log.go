@@ -328,7 +328,7 @@ func (l *Log) commitLoop() {
 		if callers > 1 && l.flight == nil { // else some of them wait for that
 			l.queue.gather(callers, min(took/4, maxPatience), l.quit)
 		}
-		batch := l.queue.front(maxBatch, min(2*l.pace.piece(maxBatch), maxBatch))
+		batch := l.queue.front(maxBatch, min(2*l.pace.piece(maxBatch, 0), maxBatch))
 		callers = callersOf(batch)
 		begun := time.Now()
 		l.commit(batch)
@@ -421,7 +421,7 @@ func (l *Log) commitLarge(rq *request) {
 	l.intake = IntakeMark{}
 	var all Result
 	for items := rq.items; ; {
-		n := l.pace.piece(len(items))
+		n := l.pace.piece(len(items), l.queue.ahead())
 		res, m, err := l.batch(items[:n])
 		if err != nil {
 			l.settle()
