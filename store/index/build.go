@@ -2,10 +2,8 @@ package index
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"evidenced/store"
 )
@@ -163,11 +161,6 @@ func prefix(key []byte) uint64 {
 // newMemoryRun sorts postings into a run in memory; nil when there are none. Of
 // two with the same key the later one holds.
 func newMemoryRun(ps []store.Posting) (*run, error) {
-	type ranked struct {
-		prefix uint64
-		at     int32
-	}
-	order := make([]ranked, len(ps))
 	size, keys := 0, uint64(0)
 	for i := range ps {
 		p := &ps[i]
@@ -178,45 +171,40 @@ func newMemoryRun(ps []store.Posting) (*run, error) {
 		if p.Bucket == store.BucketIdentity || p.Bucket == store.BucketState {
 			keys++
 		}
-		var b [8]byte
-		b[0] = p.Bucket
-		copy(b[1:], p.Key)
-		order[i] = ranked{binary.BigEndian.Uint64(b[:]), int32(i)}
 	}
 	if len(ps) == 0 {
 		return nil, nil
 	}
-	slices.SortFunc(order, func(a, b ranked) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
-		}
-		p, q := &ps[a.at], &ps[b.at]
-		if c := bytes.Compare(p.Key, q.Key); c != 0 || p.Bucket != q.Bucket {
-			return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), c)
-		}
-		return cmp.Compare(a.at, b.at)
-	})
 	arena := make([]byte, 0, (size/(blockSize-256)+4+int(keys)*filterBits/8/(blockSize-lineBytes))*blockSize)
 	b := newBuilder(keys, false, func(blk block) error {
 		arena = append(arena, blk...)
 		return nil
 	})
-	var key []byte
-	for i, o := range order {
-		p := &ps[o.at]
-		if i+1 < len(order) && order[i+1].prefix == o.prefix {
-			if q := &ps[order[i+1].at]; q.Bucket == p.Bucket && bytes.Equal(q.Key, p.Key) {
-				continue
-			}
-		}
-		key = fullKey(key, p.Bucket, p.Key)
-		if err := b.add(key, p.Value); err != nil {
-			return nil, err
-		}
+	if err := sorted(ps, func(order []ranked) error { return b.addAll(ps, order) }); err != nil {
+		return nil, err
 	}
 	if err := b.finish(); err != nil {
 		return nil, err
 	}
 	b.r.data = arena
 	return b.r, nil
+}
+
+// addAll adds the postings in the order; of two with the same key the later
+// one.
+func (b *builder) addAll(ps []store.Posting, order []ranked) error {
+	var key []byte
+	for i, o := range order {
+		p := &ps[o.at]
+		if i+1 < len(order) {
+			if q := &ps[order[i+1].at]; q.Bucket == p.Bucket && bytes.Equal(q.Key, p.Key) {
+				continue
+			}
+		}
+		key = fullKey(key, p.Bucket, p.Key)
+		if err := b.add(key, p.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
