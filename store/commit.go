@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"evidenced/evidence"
@@ -39,13 +38,18 @@ type draftState struct {
 	unplaced chain.Unplaced
 	ready    *[]byte // that unplaced stands in
 	buf      *[]byte // that the content's ciphertext stands in
+
+	// What most drafts have one of stands here: their claims and sealed.
+	oneClaim  [1]chain.Claim
+	oneSealed [1][]byte
 }
 
 // process makes a batch of items that goes to the disk as one transaction:
 // filters, seals and places them. Only the committer calls it.
 func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	res := Result{Fates: make([]Fate, len(items)), Seqs: make([]uint64, len(items))}
-	all := make([]draftState, len(items))
+	m := &batchMade{memory: batchMemories.Get().(*batchMemory)}
+	all := m.memory.take(len(items))
 	// Before the index is read: what is forgotten now is found there.
 	l.recent.forget(l.flushed.Load())
 	if err := inOrder(len(items), identifyChunk, func(i int) error {
@@ -58,7 +62,6 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	if err != nil {
 		return res, nil, err
 	}
-	m := &batchMade{}
 	if len(fresh) == 0 {
 		m.head, m.edge = l.end()
 		res.Size = m.head.Size
@@ -66,7 +69,7 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	}
 	withPeople, err := l.resolvePeople(fresh)
 	if err == nil {
-		m, err = l.place(withPeople)
+		err = l.place(m, withPeople)
 	}
 	if err != nil {
 		l.known = map[evidence.ID]evidence.Names{} // their person records were not kept
@@ -236,12 +239,12 @@ func stateKey(kind evidence.Kind, ident digest) []byte {
 	return append(k, ident[:]...)
 }
 
-func encodeState(op evidence.Op, d digest) []byte {
-	b := []byte{'s'}
+func appendState(b []byte, op evidence.Op, d digest) []byte {
+	mark := byte('s')
 	if op == evidence.OpEnd {
-		b[0] = 'e'
+		mark = 'e'
 	}
-	return append(b, d[:]...)
+	return append(append(b, mark), d[:]...)
 }
 
 func decodeState(v []byte) (evidence.Op, digest) {
@@ -257,7 +260,7 @@ func decodeState(v []byte) (evidence.Op, digest) {
 // resolvePeople gives everybody in the batch a token and puts a person record
 // before the first record that names somebody new or newly named.
 func (l *Log) resolvePeople(fresh []*draftState) ([]*draftState, error) {
-	var ids []Identity
+	ids := make([]Identity, 0, len(fresh))
 	for _, d := range fresh {
 		for _, p := range d.item.Draft.People {
 			ids = append(ids, Identity{p.Realm, p.NativeID})
@@ -271,8 +274,16 @@ func (l *Log) resolvePeople(fresh []*draftState) ([]*draftState, error) {
 		return nil, err
 	}
 	var persons []draftState
+	// Those of all drafts stand in one piece of memory each.
+	parties, people := make([]evidence.Party, 0, len(ids)), make([]PersonKey, 0, len(ids))
 	at := 0
 	for _, d := range fresh {
+		n := len(d.item.Draft.People)
+		if n == 0 {
+			continue
+		}
+		d.parties, parties = parties[:0:n], parties[n:cap(parties)][:0]
+		d.people, people = people[:0:n], people[n:cap(people)][:0]
 		for _, p := range d.item.Draft.People {
 			k := keys[at]
 			at++
@@ -346,6 +357,7 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte, alone *claim.Ci
 		return err
 	}
 	*buf = plain
+	d.claims, d.sealed = d.oneClaim[:0], d.oneSealed[:0]
 	if n := 1 + min(len(text), 1) + min(len(raw), 1); n > 1 {
 		d.claims, d.sealed = make([]chain.Claim, 0, n), make([][]byte, 0, n)
 	}
@@ -380,16 +392,6 @@ func (l *Log) seal(d *draftState, dataID string, dataKey []byte, alone *claim.Ci
 	return nil
 }
 
-// plaintexts are buffers for contents, which are copied when they are sealed.
-// They are of this process alone, like the drafts beside them.
-var plaintexts = sync.Pool{New: func() any { return new([]byte) }}
-
-// ciphertexts are buffers for what is stored, used again once it is. A rare
-// long one is not kept.
-var ciphertexts = sync.Pool{New: func() any { return new([]byte) }}
-
-const maxCiphertext = 16 << 10
-
 // cipherFor returns the cipher of claims that need the data key and those of
 // the people.
 func (l *Log) cipherFor(dataID string, dataKey []byte, people []PersonKey) (*claim.Cipher, error) {
@@ -416,22 +418,12 @@ func (l *Log) sealClaim(d *draftState, name string, plain []byte, c *claim.Ciphe
 	return nil
 }
 
-// Leaves are made in memory that is used again: ready ones until they are
-// placed, placed ones until they are stored.
-var (
-	readyLeaves  = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-	placedLeaves = sync.Pool{New: func() any { return new([]byte) }}
-)
-
-// leafArena is how many bytes of placed leaves share one piece of memory.
-const leafArena = 256 << 10
-
 // sealChunk is how many drafts one core seals before it looks for more.
 const sealChunk = 16
 
 // place seals in parallel and places in order, as drafts become ready, what
 // is then stored in one transaction.
-func (l *Log) place(ds []*draftState) (*batchMade, error) {
+func (l *Log) place(m *batchMade, ds []*draftState) error {
 	head, edge := l.end()
 	now := l.st.o.Clock().UTC().Truncate(time.Microsecond)
 	if now.Before(head.Recorded) {
@@ -439,16 +431,16 @@ func (l *Log) place(ds []*draftState) (*batchMade, error) {
 	}
 	ds, segment, err := l.nextSegment(ds, head, edge, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	head.Segment = segment
 	dataID, dataKey, err := l.keys.DataKey(head.Segment)
 	if err != nil {
-		return nil, fmt.Errorf("data key of segment %d: %w", head.Segment, err)
+		return fmt.Errorf("data key of segment %d: %w", head.Segment, err)
 	}
 	alone, err := l.cipherFor(dataID, dataKey, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ready := inOrder(len(ds), sealChunk, func(i int) error {
 		d := ds[i]
@@ -460,40 +452,34 @@ func (l *Log) place(ds []*draftState) (*batchMade, error) {
 		}
 		return l.prepare(d)
 	})
-	m := &batchMade{drafts: ds, entries: make([]Entry, len(ds)), arena: placedLeaves.Get().(*[]byte)}
-	leaves := (*m.arena)[:0]
+	m.drafts, m.entries = ds, m.memory.takeEntries(len(ds))
 	prev := head.Last
 	if head.Size == 0 {
 		prev = chain.GenesisPrev(l.origin)
 	}
 	for i, d := range ds {
 		if err := ready(i); err != nil {
-			return nil, err
+			return err
 		}
 		d.seq = head.Size + uint64(i)
 		if d.amendsBatch != nil {
 			d.amends = &evidence.At{Seq: d.amendsBatch.seq, Leaf: d.amendsBatch.leaf}
 			if err := l.prepare(d); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		if n := d.unplaced.PlacedSize(); cap(leaves)-len(leaves) < n {
-			leaves = make([]byte, 0, max(leafArena, n)) // what was placed stays where it is
-		}
-		begin := len(leaves)
-		leaves = d.unplaced.Place(leaves, d.seq, prev, now)
-		b := leaves[begin:len(leaves):len(leaves)]
+		leaves := m.memory.room(d.unplaced.PlacedSize())
+		begin := len(*leaves)
+		*leaves = d.unplaced.Place(*leaves, d.seq, prev, now)
+		b := (*leaves)[begin:len(*leaves):len(*leaves)]
 		readyLeaves.Put(d.ready)
 		if len(b) > chain.MaxLeaf {
-			return nil, fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
+			return fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
 		}
 		d.leaf = chain.LeafHash(b)
 		m.entries[i] = Entry{d.seq, b, d.sealed}
 		prev = d.leaf
 		edge.append(d.leaf, func(t Tile) { m.tiles = append(m.tiles, t) })
-	}
-	if cap(leaves) == leafArena { // else it is not used again
-		*m.arena = leaves
 	}
 	head.Size += uint64(len(ds))
 	head.Last, head.Recorded, head.Frontier = prev, now, edge.frontier.Roots()
@@ -506,7 +492,7 @@ func (l *Log) place(ds []*draftState) (*batchMade, error) {
 	for _, d := range ds {
 		l.recent.add(d, timeKey(d.item.Draft.OccurredAt))
 	}
-	return m, nil
+	return nil
 }
 
 // prepare makes the leaf ready, but for its place.

@@ -236,30 +236,30 @@ func (c *content) encode(b []byte) ([]byte, error) {
 		b = appendString(append(b, `,"actor":`...), string(c.Actor))
 	}
 	if c.Digest != (digest{}) {
-		b = fmt.Appendf(b, `,"digest":"%x"`, c.Digest[:])
+		b = hex.AppendEncode(append(b, `,"digest":"`...), c.Digest[:])
+		b = append(b, '"')
 	}
 	b = append(append(b, `,"facts":`...), c.Facts...)
 	if c.Request != nil {
 		b = appendRequest(append(b, `,"request":`...), c.Request)
 	}
-	for _, extra := range []struct {
-		name string
-		v    any
-		skip bool
-	}{{"removed", c.Removed, len(c.Removed) == 0}, {"raw_cut", c.RawCut, c.RawCut == nil}, {"text_cut", c.TextCut, c.TextCut == nil}} {
-		if extra.skip {
-			continue
-		}
-		v, err := json.Marshal(extra.v)
-		if err != nil {
-			return nil, err
-		}
-		b = append(b, `,"`...)
-		b = append(b, extra.name...)
-		b = append(b, `":`...)
-		b = append(b, v...)
+	if len(c.Removed) > 0 || c.RawCut != nil || c.TextCut != nil {
+		return c.encodeRare(b)
 	}
 	return append(b, '}'), nil
+}
+
+// encodeRare appends the members that few contents have, and the end.
+func (c *content) encodeRare(b []byte) ([]byte, error) {
+	rest, err := json.Marshal(struct {
+		Removed []string `json:"removed,omitempty"`
+		RawCut  *cut     `json:"raw_cut,omitempty"`
+		TextCut *cut     `json:"text_cut,omitempty"`
+	}{c.Removed, c.RawCut, c.TextCut})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(b, ','), rest[1:]...), nil
 }
 
 func appendRefs(b []byte, intro string, refs []evidence.Ref) []byte {

@@ -17,9 +17,9 @@ type batchMade struct {
 	drafts  []*draftState // that become records; none when the log has all of it
 	entries []Entry
 	tiles   []Tile
-	head    Head  // once it is stored
-	edge    *edge // once it is stored
-	arena   *[]byte
+	head    Head         // once it is stored
+	edge    *edge        // once it is stored
+	memory  *batchMemory // that the above stand in
 }
 
 // flight is a batch on its way to the disk.
@@ -95,6 +95,7 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 		return
 	}
 	if len(m.drafts) == 0 {
+		m.done()
 		then(nil)
 		return
 	}
@@ -104,12 +105,12 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 		begun := time.Now()
 		err := l.file.Append(m.entries, m.tiles, m.head)
 		f.took = time.Since(begun)
-		m.done()
 		if err != nil {
 			err = l.stop(err)
 		} else {
 			l.publish(m.drafts, m.head, m.edge)
 		}
+		m.done()
 		then(err)
 	}
 	l.flight = f
@@ -119,19 +120,4 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 	}
 	run()
 	l.settle()
-}
-
-// done gives the memory of leaves and ciphertexts back: what is stored was
-// copied from it.
-func (m *batchMade) done() {
-	for _, d := range m.drafts {
-		if d.buf != nil {
-			ciphertexts.Put(d.buf)
-			d.buf, d.sealed = nil, nil
-		}
-	}
-	if m.arena != nil {
-		placedLeaves.Put(m.arena)
-		m.arena = nil
-	}
 }

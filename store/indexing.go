@@ -63,28 +63,23 @@ func (l *Log) flushIndex() error {
 }
 
 // postingLists are lists for the postings of a chunk, which the index copies.
-var postingLists = sync.Pool{New: func() any {
-	ps := make([]Posting, 0, indexChunk*7)
-	return &ps
-}}
+var postingLists = sync.Pool{New: func() any { return &postingList{ps: make([]Posting, 0, indexChunk*7)} }}
 
 // storePostings moves records from the front of the tail into the index.
 func (l *Log) storePostings(batches [][]indexed) error {
-	pooled := postingLists.Get().(*[]Posting)
-	ps := (*pooled)[:0]
+	list := postingLists.Get().(*postingList)
 	defer func() {
-		clear(ps)
-		*pooled = ps
-		postingLists.Put(pooled)
+		list.ps, list.bytes = list.ps[:0], list.bytes[:0]
+		postingLists.Put(list)
 	}()
 	var mark uint64
 	for _, recs := range batches {
 		for i := range recs {
-			ps = l.names.postings(ps, &recs[i])
+			list.add(&l.names, &recs[i])
 		}
 		mark = recs[len(recs)-1].seq + 1
 	}
-	if err := l.index.Apply(ps, mark); err != nil {
+	if err := l.index.Apply(list.ps, mark); err != nil {
 		return err
 	}
 	// Only now may the records leave memory: a reader always finds them in one

@@ -11,6 +11,9 @@ import (
 // behind. Only the committer uses it.
 type recents struct {
 	gens []*generation // the oldest first
+	// How many of each the one forgotten last had: the next has as many, or
+	// nearly, where the log goes on as it did.
+	events, states int
 }
 
 // generation is a stretch of records; it is forgotten whole.
@@ -47,6 +50,7 @@ const perGeneration = 16 << 10
 // forget drops what the stored index has.
 func (r *recents) forget(indexed uint64) {
 	for len(r.gens) > 0 && r.gens[0].before <= indexed {
+		r.events, r.states = len(r.gens[0].events), len(r.gens[0].states)
 		r.gens = r.gens[1:]
 	}
 }
@@ -58,7 +62,7 @@ func (r *recents) add(d *draftState, at [8]byte) {
 		g = r.gens[n-1]
 	}
 	if g == nil || len(g.events)+len(g.states) >= perGeneration {
-		g = &generation{events: map[digest]eventAt{}, states: map[digest][]stateAt{}}
+		g = &generation{events: make(map[digest]eventAt, r.events), states: make(map[digest][]stateAt, r.states)}
 		r.gens = append(r.gens, g)
 	}
 	g.before = d.seq + 1

@@ -132,31 +132,53 @@ func (t *tail) postings() *btree.BTreeG[Posting] {
 	return t.tree.Copy()
 }
 
-// postings appends the index entries of a record.
+// postings appends the index entries of a record. They stand in memory of their
+// own.
 func (n *names) postings(ps []Posting, r *indexed) []Posting {
+	list := postingList{ps: ps}
+	list.add(n, r)
+	return list.ps
+}
+
+// postingList is a list of postings and the memory that their keys and values
+// stand in.
+type postingList struct {
+	ps    []Posting
+	bytes []byte
+}
+
+// add appends the index entries of a record.
+func (list *postingList) add(n *names, r *indexed) {
 	var when [16]byte
 	tk := timeKey(r.at)
 	copy(when[:], tk[:])
 	binary.BigEndian.PutUint64(when[8:], r.seq)
 	info, _ := evidence.KindInfo(r.kind)
-	// One block of memory holds every key and value of the record.
-	buf := make([]byte, 0, (3+len(r.links)+len(r.people))*32+2*(len(r.kind)+17)+64)
+	// One block of memory takes every key and value of the record.
+	buf := slices.Grow(list.bytes, (3+len(r.links)+len(r.people))*32+3*len(r.kind)+96)
+	from := func(start int) []byte { return buf[start:len(buf):len(buf)] }
+	ps := list.ps
 	put := func(bucket byte, value []byte, parts ...[]byte) {
 		start := len(buf)
 		for _, p := range parts {
 			buf = append(buf, p...)
 		}
-		ps = append(ps, Posting{bucket, buf[start:len(buf):len(buf)], value})
+		ps = append(ps, Posting{bucket, from(start), value})
 	}
-	kind := []byte(r.kind)
 	zero := []byte{0}
+	start := len(buf)
+	buf = append(buf, r.kind...)
+	kind := from(start)
 	put(bucketTime, nil, kind, zero, when[:])
+	start = len(buf)
 	switch {
 	case r.closed:
 	case info.State:
-		put(BucketState, encodeState(r.op, r.digest), kind, zero, r.ident[:], when[:])
+		buf = appendState(buf, r.op, r.digest)
+		put(BucketState, from(start), kind, zero, r.ident[:], when[:])
 	default:
-		put(BucketIdentity, append(binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.seq), r.digest[:]...), r.ident[:])
+		buf = append(binary.BigEndian.AppendUint64(buf, r.seq), r.digest[:]...)
+		put(BucketIdentity, from(start), r.ident[:])
 	}
 	if !r.closed {
 		links := len(ps)
@@ -182,7 +204,7 @@ func (n *names) postings(ps []Posting, r *indexed) []Posting {
 			put(bucketPerson, kind, p.Token[:], when[:])
 		}
 	}
-	return ps
+	list.ps, list.bytes = ps, buf
 }
 
 func lessPosting(a, b Posting) bool {

@@ -38,7 +38,11 @@ type logFile struct {
 // not kept.
 var valueBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-const maxValues = 4 << 20
+// Sizes of such buffers, in bytes.
+const (
+	maxValues  = 4 << 20
+	valuesStep = 64 << 10
+)
 
 func segmentName(n int) string { return fmt.Sprintf("%04d.db", n) }
 
@@ -144,7 +148,8 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 		}
 		buf := (*values)[:0]
 		if cap(buf) < size {
-			buf = make([]byte, 0, size)
+			// Somewhat more, so that the next batch fits too.
+			buf = make([]byte, 0, (size/valuesStep+1)*valuesStep)
 		}
 		if cap(buf) <= maxValues {
 			*values = buf

@@ -31,6 +31,7 @@ type tenantKeys struct {
 	mu     sync.Mutex // taken after Keyring.mu
 	mac    hash.Hash  // under lookup, ready for use
 	macBuf []byte
+	macSum [32]byte
 	gone   bool              // all keys of the tenant were destroyed
 	keys   map[string][]byte // by key id
 	people map[[32]byte]store.PersonKey
@@ -228,7 +229,7 @@ func (t *tenantKeys) key(id string) ([]byte, error) {
 
 // lookupHash is what a person is found by. The caller holds mu: one HMAC is
 // set up and used for all, because this runs for every person of every record.
-func (t *tenantKeys) lookupHash(id store.Identity) (sum [32]byte) {
+func (t *tenantKeys) lookupHash(id store.Identity) [32]byte {
 	if t.mac == nil {
 		t.mac = hmac.New(sha256.New, t.lookup)
 	}
@@ -236,9 +237,9 @@ func (t *tenantKeys) lookupHash(id store.Identity) (sum [32]byte) {
 	t.macBuf = binary.BigEndian.AppendUint32(t.macBuf[:0], uint32(len(id.Realm)))
 	t.macBuf = append(append(t.macBuf, id.Realm...), id.NativeID...)
 	t.mac.Write(t.macBuf)
-	t.mac.Sum(sum[:0])
+	t.mac.Sum(t.macSum[:0])
 	clear(t.macBuf) // no name stays behind
-	return sum
+	return t.macSum
 }
 
 // Lookup implements store.PersonLookup.
@@ -260,13 +261,16 @@ func (t *tenantKeys) find(ids []store.Identity, allot bool) ([]store.PersonKey, 
 		return nil, fmt.Errorf("keyring: people: %w", store.ErrKeyMissing)
 	}
 	out := make([]store.PersonKey, len(ids))
-	hashes := make([][32]byte, len(ids))
+	var hashes [][32]byte // of those that are missing
 	var missing []int
 	for i, id := range ids {
-		hashes[i] = t.lookupHash(id)
-		p, ok := t.people[hashes[i]]
+		hash := t.lookupHash(id)
+		p, ok := t.people[hash]
 		if !ok {
-			missing = append(missing, i)
+			if missing == nil {
+				hashes = make([][32]byte, len(ids))
+			}
+			hashes[i], missing = hash, append(missing, i)
 		}
 		out[i] = p
 	}
@@ -286,7 +290,7 @@ func (t *tenantKeys) find(ids []store.Identity, allot bool) ([]store.PersonKey, 
 	if err != nil {
 		return nil, fmt.Errorf("keyring: people: %w", err)
 	}
-	for i := range ids {
+	for _, i := range missing {
 		if out[i].Key != nil {
 			t.people[hashes[i]] = out[i]
 		}
