@@ -127,11 +127,19 @@ func (r Ref) Append(b []byte) []byte {
 	return b
 }
 
+// escaped are the bytes that stand percent-encoded wherever they are.
+var escaped = func() (e [256]bool) {
+	for c := range e {
+		e[c] = c <= ' ' || c >= 0x7f || c == '%' || c == '#' || c == '"' || c == '\\'
+	}
+	return e
+}()
+
 func appendEscaped(b []byte, s string, slash bool) []byte {
 	const hexDigits = "0123456789ABCDEF"
 	begin := 0 // of what need not be escaped
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '%' || c == '#' || c == '"' || c == '\\' || slash && c == '/' {
+		if c := s[i]; escaped[c] || slash && c == '/' {
 			b = append(append(b, s[begin:i]...), '%', hexDigits[c>>4], hexDigits[c&15])
 			begin = i + 1
 		}

@@ -83,7 +83,7 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 }
 
 // identifyChunk is how many drafts one core identifies before it looks for
-// more: few enough that the cores share a batch of a hundred evenly.
+// more.
 const identifyChunk = 16
 
 func (l *Log) identify(d *draftState) error {
@@ -329,7 +329,6 @@ func (l *Log) personDraft(item *Item, p evidence.Person, k PersonKey) (draftStat
 // data key alone.
 func (l *Log) seal(d *draftState, dataID string, dataKey []byte, alone *claim.Cipher) error {
 	draft := &d.item.Draft
-	rand.Read(d.id[:])
 	c := content{
 		Key: draft.Key, Subject: draft.Subject, Links: draft.Links, Scope: draft.Scope, Actor: d.item.Actor,
 		Digest: d.digest, Facts: draft.Content, Removed: draft.Removed,
@@ -442,6 +441,7 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 	if err != nil {
 		return err
 	}
+	drawIDs(ds)
 	ready := inOrder(len(ds), sealChunk, func(i int) error {
 		d := ds[i]
 		if err := l.seal(d, dataID, dataKey, alone); err != nil {
@@ -476,7 +476,7 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		if len(b) > chain.MaxLeaf {
 			return fmt.Errorf("encode %s: leaf of %d bytes, at most %d", d.item.Draft.Kind, len(b), chain.MaxLeaf)
 		}
-		d.leaf = chain.LeafHash(b)
+		d.leaf = m.memory.hasher.LeafHash(b)
 		m.entries[i] = Entry{d.seq, b, d.sealed}
 		prev = d.leaf
 		edge.append(d.leaf, func(t Tile) { m.tiles = append(m.tiles, t) })
@@ -493,6 +493,19 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		l.recent.add(d, timeKey(d.item.Draft.OccurredAt))
 	}
 	return nil
+}
+
+// drawIDs gives the drafts their ids. Random bytes for many cost hardly more
+// than for one.
+func drawIDs(ds []*draftState) {
+	var raw [1024]byte
+	const size = len(evidence.ID{})
+	for some := range slices.Chunk(ds, len(raw)/size) {
+		rand.Read(raw[:size*len(some)])
+		for i, d := range some {
+			d.id = evidence.ID(raw[size*i:])
+		}
+	}
 }
 
 // prepare makes the leaf ready, but for its place.

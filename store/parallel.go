@@ -6,12 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// inOrder runs fn for 0..n-1 on all cores, in chunks, and returns a function
-// that waits until fn was run for all indexes up to i and returns the first
-// error among them. Small jobs are run at once by the caller.
+// chunksEach is how many chunks there are for each core at least, where there
+// are enough indexes: one core does not wait long for another's last.
+const chunksEach = 8
+
+// inOrder runs fn for 0..n-1 on all cores, in chunks of at most so many, and
+// returns a function that waits until fn was run for all indexes up to i and
+// returns the first error among them. Small jobs are run at once by the caller.
 func inOrder(n, chunk int, fn func(i int) error) (ready func(i int) error) {
+	cores := runtime.GOMAXPROCS(0)
+	if n >= chunk { // else one core has it done before another begins
+		chunk = max(1, min(chunk, n/(chunksEach*cores)))
+	}
 	chunks := (n + chunk - 1) / chunk
-	workers := min(runtime.GOMAXPROCS(0), chunks)
+	workers := min(cores, chunks)
 	if workers < 2 {
 		next, failed := 0, error(nil)
 		return func(i int) error {

@@ -1,6 +1,10 @@
 package store
 
-import "sync"
+import (
+	"sync"
+
+	"evidenced/evidence/chain"
+)
 
 // What every batch needs is made in memory that is used again: a log that
 // grows fast would otherwise spend its time on collecting it. All of it is of
@@ -35,6 +39,7 @@ type batchMemory struct {
 	states  []draftState
 	entries []Entry
 	arenas  []*[]byte // of placed leaves; the last is being filled
+	hasher  chain.Hasher
 }
 
 var batchMemories = sync.Pool{New: func() any { return new(batchMemory) }}

@@ -293,10 +293,16 @@ func (l *Leaf) checkClaims() error {
 	return nil
 }
 
-// inYears reports whether t has a year of four digits; the zero time has.
+// The seconds, since 1970, in which year 1 begins and year 10000.
+var (
+	yearsBegin = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	yearsEnd   = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+)
+
+// inYears reports whether t has a year of four digits in UTC; the zero time has.
 func inYears(t time.Time) bool {
-	y := t.UTC().Year()
-	return y >= 1 && y <= 9999
+	s := t.Unix()
+	return s >= yearsBegin && s < yearsEnd
 }
 
 // plain reports whether s is 1 to max bytes of printable ASCII that JSON never

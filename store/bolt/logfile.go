@@ -154,10 +154,12 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 		if cap(buf) <= maxValues {
 			*values = buf
 		}
+		var key [8]byte // which bbolt copies at once
 		for _, e := range entries {
 			start := len(buf)
 			buf = encodeEntry(buf, e)
-			if err := rb.Put(seqKey(e.Seq), buf[start:len(buf):len(buf)]); err != nil {
+			binary.BigEndian.PutUint64(key[:], e.Seq)
+			if err := rb.Put(key[:], buf[start:len(buf):len(buf)]); err != nil {
 				return err
 			}
 		}
