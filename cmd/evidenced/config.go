@@ -119,7 +119,7 @@ func (p *program) tellChange(before, after []byte) error {
 	for _, l := range config.Diff(before, after) {
 		fmt.Fprintln(p.stdout, reports.Terminal(l))
 	}
-	loosenings, err := config.Loosens(before, after)
+	loosenings, err := config.Loosens(before, after, p.specs())
 	if err != nil {
 		return err
 	}

@@ -17,32 +17,32 @@ const agent = "argocd/1"
 // Config is the configuration of one Argo CD server.
 type Config struct {
 	// URL of the API server, with its root path if it has one.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another server is read"`
 	// TokenFile holds the API token of an account with the apiKey capability
 	// and read rights (deploy/access/argocd).
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
 	// CAFile holds PEM certificates trusted for the server, in place of the
 	// system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// Projects limits the collector to these Argo CD projects; empty: every
 	// project the account may see.
-	Projects []string `yaml:"projects"`
+	Projects []string `yaml:"projects" loosens:"limits"`
 	// PollEvery is the time between two full lists while following.
-	PollEvery time.Duration `yaml:"poll_every"`
+	PollEvery time.Duration `yaml:"poll_every" loosens:"more: full lists are read less often"`
 	// WatchTimeout is how long the stream may stay silent before it is opened
 	// anew: a load balancer may have dropped it without a word.
-	WatchTimeout time.Duration `yaml:"watch_timeout"`
+	WatchTimeout time.Duration `yaml:"watch_timeout" loosens:"more: a stream that fell silent is noticed later"`
 	// StaleAfter is the age of the newest reconciledAt from which Argo CD's
 	// own verdicts on sync and health count as frozen. Argo CD re-compares
 	// each application every 3 minutes by default.
-	StaleAfter time.Duration `yaml:"stale_after"`
+	StaleAfter time.Duration `yaml:"stale_after" loosens:"more: older verdicts of Argo CD count as its current ones"`
 	// MaxListBytes is the largest list answer accepted.
-	MaxListBytes int64 `yaml:"max_list_bytes"`
+	MaxListBytes int64 `yaml:"max_list_bytes" loosens:"less: smaller lists are refused"`
 	// MaxLineBytes is the largest line of the stream accepted.
-	MaxLineBytes int `yaml:"max_line_bytes"`
+	MaxLineBytes int `yaml:"max_line_bytes" loosens:"less: smaller objects are refused"`
 	// IgnoreLabels names application labels that are kept out of a draft's
 	// scope, because their values name people.
-	IgnoreLabels []string `yaml:"ignore_labels"`
+	IgnoreLabels []string `yaml:"ignore_labels" loosens:"skips"`
 	// Kubernetes reads the same objects from the cluster's API server in place
 	// of Argo CD's own API. It excludes url, token_file, ca_file and projects.
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
@@ -51,13 +51,13 @@ type Config struct {
 // Kubernetes says which cluster Argo CD keeps its objects in. All empty: the
 // cluster this program runs in. See collectors/kube for the meaning of each.
 type Kubernetes struct {
-	Kubeconfig string   `yaml:"kubeconfig"`
-	Context    string   `yaml:"context"`
-	AllowExec  bool     `yaml:"allow_exec"`
-	Server     string   `yaml:"server"`
-	TokenFile  string   `yaml:"token_file"`
-	CAFile     string   `yaml:"ca_file"`
-	Namespaces []string `yaml:"namespaces"` // that hold applications; empty: all
+	Kubeconfig string   `yaml:"kubeconfig" loosens:"change: another cluster may be read"`
+	Context    string   `yaml:"context" loosens:"change: another cluster may be read"`
+	AllowExec  bool     `yaml:"allow_exec" loosens:"none"`
+	Server     string   `yaml:"server" loosens:"change: another cluster is read"`
+	TokenFile  string   `yaml:"token_file" loosens:"none"`
+	CAFile     string   `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
+	Namespaces []string `yaml:"namespaces" loosens:"limits"` // that hold applications; empty: all
 }
 
 // newConfig returns a config with its defaults set.

@@ -12,24 +12,24 @@ import (
 // S3. The zero value is "nowhere".
 type Config struct {
 	// Directory is an absolute path below which the keys are file names.
-	Directory string `yaml:"directory"`
+	Directory string `yaml:"directory" loosens:"change: objects are looked for elsewhere"`
 	// Endpoint is the address of the storage: https://s3.example, without a
 	// path. The bucket stands in the path of each request, never in the host
 	// name.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint" loosens:"change: objects are looked for elsewhere"`
 	// Region is part of each signature; us-east-1 when left out, as most
 	// servers other than AWS expect.
-	Region string `yaml:"region"`
-	Bucket string `yaml:"bucket"`
+	Region string `yaml:"region" loosens:"none"`
+	Bucket string `yaml:"bucket" loosens:"change: objects are looked for elsewhere"`
 	// Prefix stands before every key, in a bucket and in a directory.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix" loosens:"differs: objects are looked for elsewhere"`
 	// AccessKey is the id of the key, SecretFile the file that holds the secret
 	// part. The file is read for each request.
-	AccessKey  string `yaml:"access_key"`
-	SecretFile string `yaml:"secret_file"`
+	AccessKey  string `yaml:"access_key" loosens:"none"`
+	SecretFile string `yaml:"secret_file" loosens:"none"`
 	// CAFile holds PEM certificates trusted for the endpoint, in place of the
 	// system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the storage"`
 }
 
 // IsZero reports whether nothing is configured.

@@ -18,34 +18,34 @@ import (
 type Config struct {
 	// Authority names the network in references (cert:AUTHORITY/...); the last
 	// part of the source's name when unset.
-	Authority string     `yaml:"authority"`
-	Endpoints []Endpoint `yaml:"endpoints"`
+	Authority string     `yaml:"authority" loosens:"differs: what is seen does not join what was seen before"`
+	Endpoints []Endpoint `yaml:"endpoints" loosens:"keeps"`
 	// EndpointsFile names a file of further endpoints found by other tools:
 	// host:port on each line, and the sni after a space. Only those whose
 	// address and port are in Allow are connected to.
-	EndpointsFile string  `yaml:"endpoints_file"`
-	Allow         []Allow `yaml:"allow"`
+	EndpointsFile string  `yaml:"endpoints_file" loosens:"change: other endpoints are looked at"`
+	Allow         []Allow `yaml:"allow" loosens:"keeps"`
 	// Files are paths, directories and patterns of PEM files.
-	Files []string `yaml:"files"`
+	Files []string `yaml:"files" loosens:"keeps"`
 	// RootsFile holds certificates to trust beside the system's.
-	RootsFile string `yaml:"roots_file"`
+	RootsFile string `yaml:"roots_file" loosens:"differs: other authorities are trusted"`
 	// Timeout is the time one attempt at one endpoint may take.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less: slow endpoints are not seen"`
 	// Concurrency is the number of endpoints looked at at the same time.
-	Concurrency int `yaml:"concurrency"`
+	Concurrency int `yaml:"concurrency" loosens:"none"`
 }
 
 // Endpoint is one TLS server. STARTTLS is not spoken.
 type Endpoint struct {
-	Address string `yaml:"address"` // host:port; port 443 when left out
-	SNI     string `yaml:"sni"`     // name to ask for and to compare with; the host when unset
+	Address string `yaml:"address" loosens:"id"` // host:port; port 443 when left out
+	SNI     string `yaml:"sni" loosens:"id"`     // name to ask for and to compare with; the host when unset
 }
 
 // Allow is a range of addresses and the ports in it that found endpoints may
 // have.
 type Allow struct {
-	Net   string `yaml:"net"` // 10.0.0.0/8, or one address
-	Ports []int  `yaml:"ports"`
+	Net   string `yaml:"net" loosens:"id"` // 10.0.0.0/8, or one address
+	Ports []int  `yaml:"ports" loosens:"keeps"`
 }
 
 func defaults() *Config {

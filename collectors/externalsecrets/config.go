@@ -21,7 +21,7 @@ type Config struct {
 	// Vaults says which Vault source a server is: its address as the stores
 	// write it, and the last part of that source's name. A server that is not
 	// here is taken for the Vault source that shares this source's last name.
-	Vaults map[string]string `yaml:"vaults"`
+	Vaults map[string]string `yaml:"vaults" loosens:"change: secrets are joined to another Vault"`
 }
 
 // Spec describes this collector to the configuration.

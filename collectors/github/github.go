@@ -28,6 +28,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -53,33 +54,33 @@ const agent = "github/1"
 type Config struct {
 	// URL is the base of the REST API; of an Enterprise Server it ends in
 	// /api/v3/.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another server is read"`
 	// Repos are the repositories to read, "owner/name".
-	Repos []string `yaml:"repos"`
+	Repos []string `yaml:"repos" loosens:"keeps"`
 	// TokenFile holds a token with read permissions; read anew at each request.
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
 	// Branches are watched in each repository; empty: the default branch.
-	Branches []string `yaml:"branches"`
+	Branches []string `yaml:"branches" loosens:"chooses"`
 	// CAFile names PEM certificates that alone are trusted.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// Overlap is how far behind the last look pull requests are read again.
-	Overlap time.Duration `yaml:"overlap"`
+	Overlap time.Duration `yaml:"overlap" loosens:"less: requests that show late are missed"`
 	// History is how far the first look goes back; 0 is to the beginning.
-	History time.Duration `yaml:"history"`
+	History time.Duration `yaml:"history" loosens:"less,0=all: the first look goes back less far"`
 	// Timeout bounds one request.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less,0=default: slow answers are given up"`
 	// Properties are the custom properties of repositories that tenancy rules
 	// may look at, as labels.
-	Properties []string `yaml:"properties"`
+	Properties []string `yaml:"properties" loosens:"keeps"`
 	// Homes are the teams, "organisation/slug", whose members are at home there:
 	// they say whose people act.
-	Homes []string `yaml:"homes"`
+	Homes []string `yaml:"homes" loosens:"keeps"`
 	// Skip names parts that are not read: pipelines, checks, deployments,
 	// pushes, members, audit-log, guards.
-	Skip []string `yaml:"skip"`
-	// Every is how often a part is read; a part that is not named has its
+	Skip []string `yaml:"skip" loosens:"skips"`
+	// Every is how often a part is read; a part that is not named keeps its
 	// default.
-	Every map[string]time.Duration `yaml:"every"`
+	Every map[string]time.Duration `yaml:"every" loosens:"more: it is read less often"`
 }
 
 // Spec describes the collector to the configuration.
@@ -91,7 +92,7 @@ func Spec() collectors.Spec {
 		Config: func() any {
 			return &Config{
 				URL: "https://api.github.com/", Overlap: 10 * time.Minute,
-				History: 400 * 24 * time.Hour, Timeout: 30 * time.Second,
+				History: 400 * 24 * time.Hour, Timeout: 30 * time.Second, Every: maps.Clone(partEvery),
 			}
 		},
 		New: func(config any, env collectors.Env) (collectors.Collector, error) {

@@ -15,43 +15,43 @@ import (
 // Config is the configuration of a source of type gitlab.
 type Config struct {
 	// URL is the address of the server; the API lies below it at /api/v4.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another server is read"`
 	// Groups are read with all projects below them, subgroups included.
-	Groups []string `yaml:"groups"`
+	Groups []string `yaml:"groups" loosens:"keeps"`
 	// Projects are read besides, "group/name".
-	Projects []string `yaml:"projects"`
+	Projects []string `yaml:"projects" loosens:"keeps"`
 	// Include keeps, of the projects of the groups, those at or below one of
 	// these paths; empty: all of them.
-	Include []string `yaml:"include"`
+	Include []string `yaml:"include" loosens:"limits"`
 	// TokenFile holds a token of scope read_api; read anew at each request.
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
 	// Branches are watched in each project; empty: the default branch.
-	Branches []string `yaml:"branches"`
+	Branches []string `yaml:"branches" loosens:"chooses"`
 	// Environments limits deployments to these; empty: all. A name that stands
 	// here is kept in full, see docs/collectors/gitlab.md.
-	Environments []string `yaml:"environments"`
+	Environments []string `yaml:"environments" loosens:"limits"`
 	// Homes are the groups whose direct members are at home there: they say
 	// whose people act.
-	Homes []string `yaml:"homes"`
+	Homes []string `yaml:"homes" loosens:"keeps"`
 	// InstanceAudit reads the audit events of the whole server at once, which
 	// needs an administrator's or auditor's token, in place of those of each
 	// group and project.
-	InstanceAudit bool `yaml:"instance_audit"`
+	InstanceAudit bool `yaml:"instance_audit" loosens:"off: audit events of the server itself are not read"`
 	// CAFile names PEM certificates that alone are trusted.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// Overlap is how far behind the last look lists are read again.
-	Overlap time.Duration `yaml:"overlap"`
+	Overlap time.Duration `yaml:"overlap" loosens:"less: what shows late is missed"`
 	// History is how far the first look goes back; 0 is to the beginning.
-	History time.Duration `yaml:"history"`
+	History time.Duration `yaml:"history" loosens:"less,0=all: the first look goes back less far"`
 	// PipelineHistory is the same for pipelines, of which there are many.
-	PipelineHistory time.Duration `yaml:"pipeline_history"`
+	PipelineHistory time.Duration `yaml:"pipeline_history" loosens:"less,0=all: the first look goes back less far"`
 	// SettingsEvery is how often guards, members and tokens are read.
-	SettingsEvery time.Duration `yaml:"settings_every"`
+	SettingsEvery time.Duration `yaml:"settings_every" loosens:"more: guards, members and tokens are read less often"`
 	// FullEvery is how often a project is read in full although its activity
 	// date says that nothing happened.
-	FullEvery time.Duration `yaml:"full_every"`
+	FullEvery time.Duration `yaml:"full_every" loosens:"more: a quiet project is read in full less often"`
 	// Timeout bounds one request.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less,0=default: slow answers are given up"`
 }
 
 // Spec describes the collector to the configuration.

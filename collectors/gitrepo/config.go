@@ -16,46 +16,46 @@ type Config struct {
 	// Authority names the place the repositories live at in references
 	// (project:AUTHORITY/REPO); the last part of the source's name when unset.
 	// Give it the same value as the forge's source and references join.
-	Authority string `yaml:"authority"`
-	Repos     []Repo `yaml:"repos"`
+	Authority string `yaml:"authority" loosens:"differs: what is seen does not join what was seen before"`
+	Repos     []Repo `yaml:"repos" loosens:"keeps"`
 	// Branches are patterns of the branches looked at, without refs/heads/.
 	// A * stands for anything, slashes too. Unset: all.
-	Branches []string `yaml:"branches"`
+	Branches []string `yaml:"branches" loosens:"limits"`
 	// Named are patterns of the branches and tags whose names are written as
 	// they are; all others stand as a hash, since names hold logins.
-	Named []string `yaml:"named"`
+	Named []string `yaml:"named" loosens:"keeps"`
 	// SignerFiles hold the keys of those whose signatures count: armored
 	// OpenPGP public keys, or allowed signers files of ssh. They are read anew
 	// at each look. Unset: signatures are named and not checked.
-	SignerFiles []string `yaml:"signer_files"`
+	SignerFiles []string `yaml:"signer_files" loosens:"keeps"`
 	// MirrorDir is the directory for bare mirrors of remote repositories.
-	MirrorDir string `yaml:"mirror_dir"`
+	MirrorDir string `yaml:"mirror_dir" loosens:"none"`
 	// Timeout is the time one look at one repository may take. A look that
 	// runs out keeps what it committed and the next one goes on from there.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less: a look at a large repository takes several runs"`
 	// MaxObjects is the most objects one fetch may bring and the most commits
 	// one look may walk.
-	MaxObjects int64 `yaml:"max_objects"`
+	MaxObjects int64 `yaml:"max_objects" loosens:"less: larger fetches are refused"`
 	// MaxPackBytes is the largest pack one fetch may bring.
-	MaxPackBytes int64 `yaml:"max_pack_bytes"`
+	MaxPackBytes int64 `yaml:"max_pack_bytes" loosens:"less: larger fetches are refused"`
 	// MaxObjectBytes is the largest commit, tag or tree that is read. File
 	// contents are never read.
-	MaxObjectBytes int64 `yaml:"max_object_bytes"`
+	MaxObjectBytes int64 `yaml:"max_object_bytes" loosens:"less: larger objects are refused"`
 }
 
 // Repo is one repository.
 type Repo struct {
-	Name string `yaml:"name"` // in facts and references; letters, digits and . _ - /
+	Name string `yaml:"name" loosens:"id"` // in facts and references; letters, digits and . _ - /
 	// URL is a local path, file://, https:// or ssh:// (also user@host:path).
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another repository is read"`
 	// For https: the user name sent with the token ("git" when unset), the
 	// file holding the token, and the authorities to trust beside the system's.
-	User      string `yaml:"user"`
-	TokenFile string `yaml:"token_file"`
-	CAFile    string `yaml:"ca_file"`
+	User      string `yaml:"user" loosens:"none"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
+	CAFile    string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// For ssh, both required.
-	KeyFile        string `yaml:"key_file"`
-	KnownHostsFile string `yaml:"known_hosts_file"`
+	KeyFile        string `yaml:"key_file" loosens:"none"`
+	KnownHostsFile string `yaml:"known_hosts_file" loosens:"change: another list vouches for the server"`
 }
 
 // defaultNamed are names that say what a branch or a tag is for and not whose

@@ -13,32 +13,32 @@ import (
 // Config is the configuration of a source of type harbor.
 type Config struct {
 	// URL is the address of the registry, without /api.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another registry is read"`
 	// Registry is the host by which images name the registry; empty: the host
 	// and port of URL.
-	Registry string `yaml:"registry"`
+	Registry string `yaml:"registry" loosens:"change: images are joined by another name"`
 	// User is the name to log in with: a robot's, with its prefix.
-	User string `yaml:"user"`
+	User string `yaml:"user" loosens:"none"`
 	// TokenFile holds the robot's secret; read anew at each request.
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
 	// CAFile names PEM certificates that alone are trusted.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// RobotPrefix is how names of robots begin at this registry.
-	RobotPrefix string `yaml:"robot_prefix"`
+	RobotPrefix string `yaml:"robot_prefix" loosens:"change: other names count as robots"`
 	// Pulls says what becomes of pulls in the audit log: "all" records each,
 	// "count" tells only how many there were.
-	Pulls string `yaml:"pulls"`
+	Pulls string `yaml:"pulls" loosens:"down(all count): pulls are counted and not recorded"`
 	// History is how far back the first look reads the audit log; 0 is to its
 	// beginning.
-	History time.Duration `yaml:"history"`
+	History time.Duration `yaml:"history" loosens:"less,0=all: the first look goes back less far"`
 	// SettingsEvery is how often settings, rules, robots and members are read.
-	SettingsEvery time.Duration `yaml:"settings_every"`
+	SettingsEvery time.Duration `yaml:"settings_every" loosens:"more: settings, rules, robots and members are read less often"`
 	// AuditSilence is how long the audit log may show nothing new before it
 	// counts as not seen, when the registry does not let us read whether it
 	// keeps the log at all.
-	AuditSilence time.Duration `yaml:"audit_silence"`
+	AuditSilence time.Duration `yaml:"audit_silence" loosens:"more: a silent audit log is noticed later"`
 	// Timeout bounds one request.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less,0=default: slow answers are given up"`
 }
 
 // What may become of pulls.

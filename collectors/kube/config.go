@@ -20,37 +20,37 @@ import (
 type Config struct {
 	// Kubeconfig names a kubeconfig file, Context the context in it; the
 	// file's own current context when empty.
-	Kubeconfig string `yaml:"kubeconfig"`
-	Context    string `yaml:"context"`
+	Kubeconfig string `yaml:"kubeconfig" loosens:"change: another cluster may be read"`
+	Context    string `yaml:"context" loosens:"change: another cluster may be read"`
 	// AllowExec lets the kubeconfig run a program to get a credential. Off:
 	// such a kubeconfig is refused, since a file must not start programs here.
-	AllowExec bool `yaml:"allow_exec"`
+	AllowExec bool `yaml:"allow_exec" loosens:"none"`
 	// Server is the API server's address, with TokenFile (read anew as it is
 	// rotated) and CAFile, in place of a kubeconfig.
-	Server    string `yaml:"server"`
-	TokenFile string `yaml:"token_file"`
-	CAFile    string `yaml:"ca_file"`
+	Server    string `yaml:"server" loosens:"change: another cluster is read"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
+	CAFile    string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// Namespaces limits the collector to these namespaces; empty: all.
-	Namespaces []string `yaml:"namespaces"`
+	Namespaces []string `yaml:"namespaces" loosens:"limits"`
 	// NamespaceLabels reads the labels of namespaces for tenancy. Off: objects
 	// are placed by the name of their namespace alone.
-	NamespaceLabels bool `yaml:"namespace_labels"`
+	NamespaceLabels bool `yaml:"namespace_labels" loosens:"off: tenancy cannot look at labels of namespaces"`
 	// TenantLabels names the labels of namespaces that tenancy looks at;
 	// empty: all but those of Kubernetes itself.
-	TenantLabels []string `yaml:"tenant_labels"`
+	TenantLabels []string `yaml:"tenant_labels" loosens:"limits"`
 	// PageSize is how many objects one page of a list holds.
-	PageSize int `yaml:"page_size"`
+	PageSize int `yaml:"page_size" loosens:"none"`
 	// Watch stays with the cluster between lists. Off: lists on schedule only.
-	Watch bool `yaml:"watch"`
+	Watch bool `yaml:"watch" loosens:"off: nothing is seen between two lists"`
 	// QPS bounds the requests made in a second, on the average.
-	QPS float64 `yaml:"qps"`
+	QPS float64 `yaml:"qps" loosens:"none"`
 	// Timeout bounds one request, and the time to the first byte of a watch.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" loosens:"less: slow answers are given up"`
 	// WatchTimeout is how long a watch may give nothing, not even a bookmark
 	// (the server sends one about each minute), before it is opened anew.
-	WatchTimeout time.Duration `yaml:"watch_timeout"`
+	WatchTimeout time.Duration `yaml:"watch_timeout" loosens:"more: a watch that fell silent is noticed later"`
 	// MaxObjectBytes is the largest object accepted.
-	MaxObjectBytes int `yaml:"max_object_bytes"`
+	MaxObjectBytes int `yaml:"max_object_bytes" loosens:"less: smaller objects are refused"`
 }
 
 // DefaultConfig returns a Config with its defaults set.

@@ -18,51 +18,51 @@ import (
 type Config struct {
 	// AuditFiles are absolute paths or globs of active audit files
 	// (--audit-log-path); rotated siblings, compressed ones too, are found.
-	AuditFiles []string `yaml:"audit_files"`
+	AuditFiles []string `yaml:"audit_files" loosens:"keeps"`
 
 	// Listen is the address on which an API server's audit webhook is awaited,
 	// such as 127.0.0.1:8443. Off loopback it needs TLS and a way to know the
 	// sender.
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen" loosens:"change: what is sent to the old address is lost"`
 	// TLSCertFile and TLSKeyFile are the listener's certificate.
-	TLSCertFile string `yaml:"tls_cert_file"`
-	TLSKeyFile  string `yaml:"tls_key_file"`
+	TLSCertFile string `yaml:"tls_cert_file" loosens:"none"`
+	TLSKeyFile  string `yaml:"tls_key_file" loosens:"none"`
 	// ClientCAFile makes the sender show a certificate of this authority.
-	ClientCAFile string `yaml:"client_ca_file"`
+	ClientCAFile string `yaml:"client_ca_file" loosens:"change: another authority vouches for the sender"`
 	// ListenTokenFile holds the bearer token that the sender must show.
-	ListenTokenFile string `yaml:"listen_token_file"`
+	ListenTokenFile string `yaml:"listen_token_file" loosens:"gone: the sender need not show a token"`
 	// SpoolDir is where lines that were sent wait until they are durable
 	// evidence; SpoolBytes is how much may wait.
-	SpoolDir   string `yaml:"spool_dir"`
-	SpoolBytes int64  `yaml:"spool_bytes"`
+	SpoolDir   string `yaml:"spool_dir" loosens:"change: what waits in the old folder is not read"`
+	SpoolBytes int64  `yaml:"spool_bytes" loosens:"less: less may wait before it is lost"`
 
 	// Server is the API server's address, for probes and for the labels of
 	// namespaces; TokenFile and CAFile belong to it.
-	Server    string `yaml:"server"`
-	TokenFile string `yaml:"token_file"`
-	CAFile    string `yaml:"ca_file"`
+	Server    string `yaml:"server" loosens:"change: another server is probed"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
+	CAFile    string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 
 	// Keep lists what becomes evidence; the default is everything that the
 	// words stand for.
-	Keep []string `yaml:"keep"`
+	Keep []string `yaml:"keep" loosens:"keeps"`
 	// ReadNamespaces are patterns of namespaces in which reads by people are
 	// kept.
-	ReadNamespaces []string `yaml:"read_namespaces"`
+	ReadNamespaces []string `yaml:"read_namespaces" loosens:"keeps"`
 	// DeliveryAccounts are patterns namespace/name of service accounts whose
 	// writes are kept.
-	DeliveryAccounts []string `yaml:"delivery_accounts"`
+	DeliveryAccounts []string `yaml:"delivery_accounts" loosens:"keeps"`
 	// ClusterNamespace is the namespace whose owner gets what concerns the
 	// cluster itself and no namespace.
-	ClusterNamespace string `yaml:"cluster_namespace"`
+	ClusterNamespace string `yaml:"cluster_namespace" loosens:"change: somebody else gets what concerns the cluster"`
 	// TenantLabels names the labels of namespaces that tenancy looks at; empty:
 	// all but those of Kubernetes itself.
-	TenantLabels []string `yaml:"tenant_labels"`
+	TenantLabels []string `yaml:"tenant_labels" loosens:"limits"`
 
 	// MaxLine is the longest event in bytes that is read.
-	MaxLine int `yaml:"max_line"`
+	MaxLine int `yaml:"max_line" loosens:"less: shorter events are refused"`
 	// ProbeLimit is how long a probe may take to turn up before the source
 	// counts as blind.
-	ProbeLimit time.Duration `yaml:"probe_limit"`
+	ProbeLimit time.Duration `yaml:"probe_limit" loosens:"more: a silent log is noticed later"`
 }
 
 // The words of Config.Keep.

@@ -13,17 +13,17 @@ type Config struct {
 	kube.Config `yaml:",inline"`
 	// ClusterScoped reads nodes, cluster roles and cluster role bindings. Off:
 	// for a credential that may see single namespaces only.
-	ClusterScoped bool `yaml:"cluster_scoped"`
+	ClusterScoped bool `yaml:"cluster_scoped" loosens:"off: nodes, cluster roles and their bindings are not read"`
 	// ReplicaSets reads replica sets too: which pod template a Deployment had
 	// when. A cluster keeps ten of each Deployment.
-	ReplicaSets bool `yaml:"replica_sets"`
+	ReplicaSets bool `yaml:"replica_sets" loosens:"off: pod templates of the past are not read"`
 	// ArgoNamespace is the namespace of Argo CD's applications when a tracking
 	// annotation names none.
-	ArgoNamespace string `yaml:"argocd_namespace"`
+	ArgoNamespace string `yaml:"argocd_namespace" loosens:"change: objects are joined to other applications"`
 	// ArgoLabel is the label by which Argo CD tracks objects, when it does so
 	// by label and not by annotation. Others use the same label, so there is no
 	// default.
-	ArgoLabel string `yaml:"argocd_label"`
+	ArgoLabel string `yaml:"argocd_label" loosens:"change: objects are joined to other applications"`
 }
 
 // agent names this collector and its version in drafts.

@@ -15,62 +15,62 @@ type Config struct {
 	// AuditFiles are paths or globs of the active audit files: one for each
 	// device or node. Rotated siblings, compressed ones too, are found by their
 	// names.
-	AuditFiles []string `yaml:"audit_files"`
+	AuditFiles []string `yaml:"audit_files" loosens:"keeps"`
 	// Device is the path of the audit device that writes the file, as
 	// "vault audit list" shows it. Default: the file's name.
-	Device string `yaml:"device"`
+	Device string `yaml:"device" loosens:"change: the log is joined to another audit device"`
 	// Prefix is the device's prefix option: text before each line's JSON.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix" loosens:"change: lines of the old form are not understood"`
 	// Listen is where a socket device writes to: unix:///run/evidenced/vault.sock
 	// or tcp://127.0.0.1:9200. What comes is marked as unauthenticated; use it
 	// beside audit_files.
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen" loosens:"change: what is sent to the old address is lost"`
 	// Peers are the addresses or networks that may connect over TCP. Without
 	// any only this host may.
-	Peers []string `yaml:"peers"`
+	Peers []string `yaml:"peers" loosens:"opens"`
 	// SocketDevice is the path of the socket device, as "vault audit list" shows
 	// it. Default: socket.
-	SocketDevice string `yaml:"socket_device"`
+	SocketDevice string `yaml:"socket_device" loosens:"change: the log is joined to another audit device"`
 	// SpoolDir is a folder of the collector's own, where lines stand until they
 	// are durable.
-	SpoolDir string `yaml:"spool_dir"`
+	SpoolDir string `yaml:"spool_dir" loosens:"change: what waits in the old folder is not read"`
 	// SpoolMax is how many bytes the spool may hold; what does not fit is lost
 	// and told as a blind window.
-	SpoolMax int64 `yaml:"spool_max"`
+	SpoolMax int64 `yaml:"spool_max" loosens:"less,0=default: less may wait before it is lost"`
 	// URL of the server, https://vault.example:8200. Without it neither state
 	// nor probe is read, and coverage of the log is only reconstructed.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" loosens:"change: another server is read"`
 	// TokenFile holds the token; it is read anew for each request, so that an
 	// agent may swap it.
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" loosens:"none"`
 	// CAFile names PEM certificates; when set they alone are trusted.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"change: another authority vouches for the server"`
 	// Namespace is where the token lives; empty is the root namespace.
-	Namespace string `yaml:"namespace"`
+	Namespace string `yaml:"namespace" loosens:"differs: another namespace is read"`
 	// Namespaces are further namespaces whose state is read with the token.
-	Namespaces []string `yaml:"namespaces"`
+	Namespaces []string `yaml:"namespaces" loosens:"keeps"`
 	// MaxLine is the longest audit line in bytes that is read.
-	MaxLine int `yaml:"max_line"`
+	MaxLine int `yaml:"max_line" loosens:"less,0=default: shorter lines are refused"`
 	// ProbeLimit is how long a probe may take to turn up in the log before the
 	// source counts as blind.
-	ProbeLimit time.Duration `yaml:"probe_limit"`
+	ProbeLimit time.Duration `yaml:"probe_limit" loosens:"more,0=default: a silent log is noticed later"`
 	// StateEvery is how often the state side is read.
-	StateEvery time.Duration `yaml:"state_every"`
+	StateEvery time.Duration `yaml:"state_every" loosens:"more,0=default: policies, roles and devices are read less often"`
 	// RotationEvery is how often rotated keys and credentials, and leases, are
 	// read.
-	RotationEvery time.Duration `yaml:"rotation_every"`
+	RotationEvery time.Duration `yaml:"rotation_every" loosens:"more,0=default: keys, credentials and leases are read less often"`
 	// KVMetadata also reads version and age of each secret of KV version 2
 	// mounts, never a value: one request for each secret and folder.
-	KVMetadata bool `yaml:"kv_metadata"`
+	KVMetadata bool `yaml:"kv_metadata" loosens:"off: the age of secrets is not read"`
 	// KVLimit is how many secrets and folders are asked for in one walk; beyond
 	// it the walk says that it is not complete.
-	KVLimit int `yaml:"kv_limit"`
+	KVLimit int `yaml:"kv_limit" loosens:"less,0=default: fewer secrets are read in one walk"`
 	// Leases are prefixes below which leases are counted ("database/creds/").
 	// The server asks for sudo on sys/leases/lookup, so it is off by default.
-	Leases []string `yaml:"leases"`
+	Leases []string `yaml:"leases" loosens:"keeps"`
 	// Pace is the pause between two requests of the state walk, so that a
 	// large server is not pressed.
-	Pace time.Duration `yaml:"pace"`
+	Pace time.Duration `yaml:"pace" loosens:"none"`
 }
 
 const (

@@ -20,28 +20,28 @@ type Config struct {
 	// LabelPrefix is the domain of the labels and annotations by which a
 	// restore says that it is a test: PREFIX/restore-test, /plan, /ticket,
 	// /requested-by, /rto, /rpo.
-	LabelPrefix string `yaml:"label_prefix"`
+	LabelPrefix string `yaml:"label_prefix" loosens:"change: tests marked the old way are not known as tests"`
 	// CompleteShare is the agreed share of a backup's items that a complete
 	// restore brings back. Velero leaves out finished pods and jobs by design,
 	// so 1 is rarely reached.
-	CompleteShare float64 `yaml:"complete_share"`
+	CompleteShare float64 `yaml:"complete_share" loosens:"less: a restore that brings back less counts as complete"`
 	// Limits are the recovery time and point agreed for plans and namespaces;
 	// the first that fits counts.
-	Limits []Limit `yaml:"limits"`
+	Limits []Limit `yaml:"limits" loosens:"first"`
 	Checks Checks  `yaml:"checks"`
 	// Results says where Velero's result files are; nowhere when empty.
 	Results bucket.Config `yaml:"results"`
 	// Hold is how long a grade waits for what could not be read yet.
-	Hold time.Duration `yaml:"hold"`
+	Hold time.Duration `yaml:"hold" loosens:"less: what can be read late is not in the grade"`
 }
 
 // Limit is an agreed recovery time (RTO) and point (RPO). An empty Plan or
 // Namespaces fits all.
 type Limit struct {
-	Plan       string        `yaml:"plan"`
-	Namespaces []string      `yaml:"namespaces"` // shell patterns of source namespaces; all of the restore's must fit one
-	RTO        time.Duration `yaml:"rto"`
-	RPO        time.Duration `yaml:"rpo"`
+	Plan       string        `yaml:"plan" loosens:"id"`
+	Namespaces []string      `yaml:"namespaces" loosens:"id"` // shell patterns of source namespaces; all of the restore's must fit one
+	RTO        time.Duration `yaml:"rto" loosens:"more,0=none: restores may take longer"`
+	RPO        time.Duration `yaml:"rpo" loosens:"more,0=none: restores may lose more"`
 }
 
 // Checks says which objects are an application's own check of a restore: those
@@ -49,15 +49,15 @@ type Limit struct {
 type Checks struct {
 	// Keys of labels or annotations. The value is the restore's uid, or its
 	// name.
-	Keys []string `yaml:"keys"`
+	Keys []string `yaml:"keys" loosens:"keeps"`
 	// Jobs looks at batch/v1 Jobs.
-	Jobs bool `yaml:"jobs"`
+	Jobs bool `yaml:"jobs" loosens:"off: checks by jobs are not looked for"`
 	// Workflows looks at Argo Workflows; of each, the nodes whose template or
 	// display name fits one of the patterns of Nodes.
-	Workflows bool     `yaml:"workflows"`
-	Nodes     []string `yaml:"nodes"`
+	Workflows bool     `yaml:"workflows" loosens:"off: checks by workflows are not looked for"`
+	Nodes     []string `yaml:"nodes" loosens:"keeps"`
 	// Within is how long after its end a restore's checks are waited for.
-	Within time.Duration `yaml:"within"`
+	Within time.Duration `yaml:"within" loosens:"more: it is told later that a check is missing"`
 }
 
 func defaults() *Config {

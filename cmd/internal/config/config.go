@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -274,6 +275,17 @@ func (c *Config) TenantNames() []evidence.Tenant {
 		ts = append(ts, t.Name)
 	}
 	return append(ts, evidence.Platform, evidence.Unassigned)
+}
+
+// Specs returns the types of the sources, each once.
+func (c *Config) Specs() []collectors.Spec {
+	var specs []collectors.Spec
+	for _, s := range c.Sources {
+		if !slices.ContainsFunc(specs, func(o collectors.Spec) bool { return o.Type == s.Type }) {
+			specs = append(specs, s.Spec)
+		}
+	}
+	return specs
 }
 
 // Source returns the source of the name, or nil.

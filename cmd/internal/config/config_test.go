@@ -20,28 +20,28 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 // forge is a made-up type of source with a field of every shape.
 type forge struct {
-	URL          string          `yaml:"url"`
-	TokenFile    string          `yaml:"token_file"`
-	Repositories []string        `yaml:"repositories"`
-	Ignore       []string        `yaml:"ignore_labels"`
-	Every        time.Duration   `yaml:"every"`
-	Verify       bool            `yaml:"verify"`
-	Insecure     bool            `yaml:"insecure"`
-	Limit        int             `yaml:"limit"`
-	Targets      []target        `yaml:"targets"`
-	Named        map[string]int  `yaml:"named"`
-	Key          evidence.Secret `yaml:"key"`
+	URL          string          `yaml:"url" loosens:"change: another server is read"`
+	TokenFile    string          `yaml:"token_file" loosens:"none"`
+	Repositories []string        `yaml:"repositories" loosens:"limits"`
+	Ignore       []string        `yaml:"ignore_labels" loosens:"skips"`
+	Every        time.Duration   `yaml:"every" loosens:"more: it is read less often"`
+	Verify       bool            `yaml:"verify" loosens:"off: nothing is verified"`
+	Insecure     bool            `yaml:"insecure" loosens:"on: anybody may answer"`
+	Limit        int             `yaml:"limit" loosens:"less,0=all: less is read"`
+	Targets      []target        `yaml:"targets" loosens:"keeps"`
+	Named        map[string]int  `yaml:"named" loosens:"less: less of it is read"`
+	Key          evidence.Secret `yaml:"key" loosens:"none"`
 	Common       `yaml:",inline"`
 }
 
 type target struct {
-	Host string `yaml:"host"`
-	Port uint16 `yaml:"port"`
+	Host string `yaml:"host" loosens:"id"`
+	Port uint16 `yaml:"port" loosens:"less: fewer ports"`
 }
 
 // Common is inlined, as collectors may share fields.
 type Common struct {
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" loosens:"none"`
 }
 
 func specs() []collectors.Spec {
@@ -56,7 +56,7 @@ func specs() []collectors.Spec {
 			}},
 		{Type: "vault", Says: "a vault", Every: "@every 1m", Config: func() any {
 			return &struct {
-				AuditFile string `yaml:"audit_file"`
+				AuditFile string `yaml:"audit_file" loosens:"change: another log is read"`
 			}{}
 		}},
 	}

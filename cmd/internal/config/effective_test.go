@@ -61,6 +61,12 @@ func change(t *testing.T, pairs ...string) (before, after []byte) {
 	return parse(t, good).Effective(), parse(t, text).Effective()
 }
 
+func loosens(t *testing.T, pairs ...string) ([]Loosening, error) {
+	t.Helper()
+	before, after := change(t, pairs...)
+	return Loosens(before, after, specs())
+}
+
 func TestDiff(t *testing.T) {
 	before, after := change(t, "acme/api]", "acme/web]", "90s", "2m", "tier: premium", "tier: basic")
 	want := []string{
@@ -102,8 +108,8 @@ func TestLoosens(t *testing.T) {
 		{"list without limit", []string{"[acme/shop, acme/api]", "[]"}, seven, nil},
 		{"more left out", []string{"every: 90s", "every: 90s\n      ignore_labels: [owner]"}, evidence.Platform,
 			[]string{`source forge/acme: ignore_labels leaves out more: "owner"`}},
-		{"check off", []string{"every: 90s", "every: 90s\n      verify: false"}, seven, []string{"source forge/acme: verify is false instead of true"}},
-		{"insecure on", []string{"every: 90s", "every: 90s\n      insecure: true"}, seven, []string{"source forge/acme: insecure is true instead of false"}},
+		{"check off", []string{"every: 90s", "every: 90s\n      verify: false"}, seven, []string{"source forge/acme: verify is false instead of true: nothing is verified"}},
+		{"insecure on", []string{"every: 90s", "every: 90s\n      insecure: true"}, seven, []string{"source forge/acme: insecure is true instead of false: anybody may answer"}},
 		{"pattern gone", []string{"[tenant-7, tenant-7-*]", "[tenant-7]"}, seven, []string{`tenant tenant-7 no longer owns namespaces "tenant-7-*"`}},
 		{"pattern gone, others are not told", []string{"[tenant-7, tenant-7-*]", "[tenant-7]"}, evidence.Unassigned, nil},
 		{"block limited to a source", []string{"- namespaces: [tenant-7, tenant-7-*]", "- namespaces: [tenant-7, tenant-7-*]\n        sources: [forge/acme]"}, seven,
@@ -131,7 +137,7 @@ func TestLoosens(t *testing.T) {
 			[]string{"anchor folder gets a checkpoint every 1h0m0s instead of 5m0s"}},
 		{"anchor added", []string{"time_zone", "anchors: [{name: folder, type: file, dir: data-anchors}, {name: s, type: syslog, address: /dev/log}]\ntime_zone"}, seven, nil},
 	} {
-		ls, err := Loosens(change(t, tc.change...))
+		ls, err := loosens(t, tc.change...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +175,7 @@ func TestLoosensEntityTypes(t *testing.T) {
 		{"the platform", with("controller", "cloud, processor"), with("controller", "processor"), []string{"the platform is said to be no cloud any more: duties of that sort are not judged"}},
 		{"the platform for the first time, to its own log alone", with("", ""), with("", "cloud"), nil},
 	} {
-		ls, err := Loosens(tc.before, tc.after)
+		ls, err := Loosens(tc.before, tc.after, specs())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +183,7 @@ func TestLoosensEntityTypes(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tc.name, d)
 		}
 	}
-	ls, err := Loosens(with("", ""), with("", "cloud"))
+	ls, err := Loosens(with("", ""), with("", "cloud"), specs())
 	if err != nil || len(Sentences(ls, evidence.Platform)) != 1 {
 		t.Errorf("the platform is told %q, %v", Sentences(ls, evidence.Platform), err)
 	}
@@ -201,7 +207,7 @@ func TestEntityTypesOf(t *testing.T) {
 
 func TestLoosensAnchorsRequired(t *testing.T) {
 	before := parse(t, good+"anchors_required: true\n").Effective()
-	ls, err := Loosens(before, parse(t, good).Effective())
+	ls, err := Loosens(before, parse(t, good).Effective(), specs())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +222,7 @@ func TestLoosensAlerts(t *testing.T) {
 	if bytes.Contains(before, []byte("mail.example")) {
 		t.Errorf("the effective form holds a mail address:\n%s", before)
 	}
-	ls, err := Loosens(before, with("alerts: {least: high, to: [{name: am, type: alertmanager, url: 'http://a.example/y'}]}\n"))
+	ls, err := Loosens(before, with("alerts: {least: high, to: [{name: am, type: alertmanager, url: 'http://a.example/y'}]}\n"), specs())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,10 +233,10 @@ func TestLoosensAlerts(t *testing.T) {
 }
 
 func TestLoosensFirstAndBroken(t *testing.T) {
-	if ls, err := Loosens(nil, parse(t, good).Effective()); ls != nil || err != nil {
+	if ls, err := Loosens(nil, parse(t, good).Effective(), specs()); ls != nil || err != nil {
 		t.Errorf("first configuration: got %v, %v", ls, err)
 	}
-	if _, err := Loosens([]byte("{"), parse(t, good).Effective()); err == nil {
+	if _, err := Loosens([]byte("{"), parse(t, good).Effective(), specs()); err == nil {
 		t.Error("a cut form was accepted")
 	}
 }

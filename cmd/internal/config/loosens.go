@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"evidenced/cmd/internal/schedule"
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -21,14 +22,14 @@ type Loosening struct {
 }
 
 // Loosens compares two effective forms and says what of the change loosens the
-// evidence. A nil old form loosens nothing. What a change to a type's own
-// config means is judged by shape: an item gone from a list (or come to a list
-// that excludes), a check switched off, a source replaced by another type.
-func Loosens(before, after []byte) ([]Loosening, error) {
+// evidence. A nil old form loosens nothing. What a change to a source's own
+// config means stands beside the declaration of each of its keys (see
+// collectors.Way); specs are the types of sources this program has.
+func Loosens(before, after []byte, specs []collectors.Spec) ([]Loosening, error) {
 	if len(before) == 0 {
 		return nil, nil
 	}
-	var l loosener
+	l := loosener{specs: specs}
 	for _, f := range []struct {
 		form []byte
 		into *effective
@@ -38,7 +39,9 @@ func Loosens(before, after []byte) ([]Loosening, error) {
 		}
 	}
 	l.everybody = tenantsOf(l.old, l.young)
-	l.sources()
+	if err := l.sources(); err != nil {
+		return nil, err
+	}
 	l.tenants()
 	l.general()
 	l.anchors()
@@ -58,6 +61,7 @@ func Sentences(ls []Loosening, t evidence.Tenant) []string {
 }
 
 type loosener struct {
+	specs      []collectors.Spec
 	old, young effective
 	everybody  []evidence.Tenant
 	found      []Loosening
@@ -109,7 +113,7 @@ func (l *loosener) one(tenant, format string, args ...any) {
 	l.found = append(l.found, Loosening{ts, fmt.Sprintf(format, args...)})
 }
 
-func (l *loosener) sources() {
+func (l *loosener) sources() error {
 	for _, name := range slices.Sorted(maps.Keys(l.old.Sources)) {
 		old := l.old.Sources[name]
 		young, ok := l.young.Sources[name]
@@ -124,8 +128,26 @@ func (l *loosener) sources() {
 			l.all("source %s was paused: %s", name, young.Paused)
 		}
 		l.schedule(name, old.Schedule, young.Schedule)
-		l.config(name, "", old.Config, young.Config)
+		if err := l.config(name, old, young); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// config compares the source's own config in both forms.
+func (l *loosener) config(name string, old, young effectiveSource) error {
+	i := slices.IndexFunc(l.specs, func(s collectors.Spec) bool { return s.Type == young.Type })
+	if i < 0 {
+		return fmt.Errorf("source %s: type %s is not known", name, young.Type)
+	}
+	preset := l.specs[i].Config()
+	keys, err := collectors.Keys(preset)
+	if err != nil {
+		return fmt.Errorf("source %s: %w", name, err)
+	}
+	settings{l, name}.compare(keys, place{}, asMap(old.Config), asMap(young.Config), asMap(plain(preset)))
+	return nil
 }
 
 func (l *loosener) schedule(source, before, after string) {
@@ -137,89 +159,6 @@ func (l *loosener) schedule(source, before, after string) {
 	if o, y := old.Longest(), young.Longest(); y > o {
 		l.all("source %s is looked at less often: up to %s between looks (%s) instead of %s (%s)", source, y, after, o, before)
 	}
-}
-
-// excludes reports whether a key of a source's config lists what is left out.
-func excludes(key string) bool {
-	for _, w := range []string{"exclude", "ignore", "skip", "omit", "drop"} {
-		if strings.HasPrefix(key, w) {
-			return true
-		}
-	}
-	return false
-}
-
-// weakens reports whether true is the weaker value of a switch.
-func weakens(key string) bool {
-	return excludes(key) || strings.HasPrefix(key, "insecure") || strings.HasPrefix(key, "disable") || strings.HasPrefix(key, "no_")
-}
-
-func (l *loosener) config(source, path string, before, after any) {
-	key := path[strings.LastIndexByte(path, '.')+1:]
-	switch old := before.(type) {
-	case map[string]any:
-		young, _ := after.(map[string]any)
-		for _, k := range slices.Sorted(maps.Keys(old)) {
-			l.config(source, join(path, k), old[k], young[k])
-		}
-		// Lists and switches that were not there before can only leave out.
-		for _, k := range slices.Sorted(maps.Keys(young)) {
-			if _, was := old[k]; !was {
-				l.config(source, join(path, k), nil, young[k])
-			}
-		}
-	case bool:
-		if young, ok := after.(bool); ok && young != old && young == weakens(key) {
-			l.all("source %s: %s is %t instead of %t", source, path, young, old)
-		}
-	default:
-		l.list(source, path, key, before, after)
-	}
-}
-
-func (l *loosener) list(source, path, key string, before, after any) {
-	old, isOld := before.([]any)
-	young, isYoung := after.([]any)
-	if !isOld && !isYoung {
-		if on, ok := after.(bool); ok && before == nil && on && weakens(key) {
-			l.all("source %s: %s is true", source, path)
-		}
-		return
-	}
-	say := func(what string, items []string) {
-		if len(items) > 0 {
-			l.detail(fmt.Sprintf("source %s: %s %s (%d)", source, path, what, len(items)),
-				fmt.Sprintf("source %s: %s %s: %s", source, path, what, strings.Join(items, ", ")))
-		}
-	}
-	switch {
-	case excludes(key):
-		say("leaves out more", missing(young, old))
-	case len(old) == 0:
-		say("was without limit and is limited", missing(young, nil))
-	case len(young) > 0:
-		say("no longer names", missing(old, young))
-	}
-}
-
-// missing returns the items of a that b lacks, as text.
-func missing(a, b []any) []string {
-	have := map[string]bool{}
-	for _, x := range b {
-		have[asText(x)] = true
-	}
-	var out []string
-	for _, x := range a {
-		if t := asText(x); !have[t] {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-func asText(v any) string {
-	text, _ := json.Marshal(v) // plain values always marshal
-	return string(text)
 }
 
 func (l *loosener) tenants() {

@@ -85,7 +85,7 @@ func (e *Engine) sealConfigIn(ctx context.Context, t evidence.Tenant, before, ef
 	}
 	f := evidence.ConfigFacts{SHA256: e.o.Config.Hash().String(), By: fmt.Sprintf("uid %d", os.Getuid()), Config: string(effective)}
 	if before != nil {
-		loosenings, err := config.Loosens(before, effective)
+		loosenings, err := config.Loosens(before, effective, e.o.Config.Specs())
 		if err != nil {
 			return false, err
 		}
