@@ -36,6 +36,10 @@ type DeploySource struct {
 	Chart          string `json:"chart,omitempty"`
 	Ref            string `json:"ref,omitempty"`
 	TargetRevision string `json:"target_revision,omitempty"`
+	// Refers are further files and folders that the manifests are made from, as
+	// the application says: from the root of its repository, or behind $REF/ of
+	// that of another source. Patterns stay as they are.
+	Refers []string `json:"refers,omitempty"`
 }
 
 // DeployObject is one managed object, or the result of syncing it.

@@ -24,6 +24,7 @@ type changeIndex struct {
 	watched  map[string][]string // repository -> branches
 	guarded  map[string]bool     // repositories whose branches are told by a guard or a deployment
 	forges   map[evidence.SourceID]bool
+	files    changedFiles
 }
 
 // commit is one commit, whoever saw it.
@@ -39,6 +40,9 @@ type commit struct {
 	sources []evidence.SourceID
 	also    []uint64 // records of other sources
 	order   int      // parents before children
+
+	files      []int32 // changed paths, of changeIndex.files
+	filesWhole bool    // these are all
 }
 
 // landing is when a commit came to a watched branch.
@@ -97,7 +101,7 @@ func (s *scene) newIndex(ctx context.Context) (*changeIndex, error) {
 func (s *scene) joinChanges(ctx context.Context) (*changeIndex, error) {
 	x := &changeIndex{
 		bySHA: map[string]int{}, carried: map[int]*request{}, watched: map[string][]string{},
-		guarded: map[string]bool{}, forges: map[evidence.SourceID]bool{},
+		guarded: map[string]bool{}, forges: map[evidence.SourceID]bool{}, files: changedFiles{byID: map[string]int32{}},
 	}
 	l := &changeLoader{x: x, requests: map[string]*request{}, reviews: map[string][]review{}}
 	if err := l.load(ctx, s); err != nil {
@@ -211,6 +215,7 @@ func (l *changeLoader) commit(r *evidence.Record) error {
 		parents = append(parents, int32(l.x.node(p)))
 	}
 	c := &l.x.commits[l.x.node(f.SHA)]
+	l.x.files.take(c, &f)
 	if c.seq != 0 {
 		c.also = append(c.also, r.Seq)
 		c.sources = append(c.sources, r.Source)

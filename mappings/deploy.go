@@ -16,8 +16,11 @@ var deploymentsView = &view{
 	View: View{
 		Name: "deployments",
 		Doc: "Deployments: every sync operation, and every change of what an application runs that no observed sync explains. " +
-			"The changes of a deployment are the commits between the revision before it and its own, as far as this log knows them; " +
-			"for the first deployment of an application, the revision's own commit.",
+			"The changes of a deployment are the commits between the revision before it and its own that changed what the application reads, as far as this log knows them; " +
+			"for the first deployment of an application, the commit that changed it last. " +
+			"An application reads its own path, and what it says itself that its manifests are made from beside it (value files, components, manifest-generate-paths); " +
+			"what a file in its path refers to beyond that is not known. " +
+			"A commit of which it is not known whether it changed any of this can leave a deployment undecided, and never passes for a change that was not there.",
 		Kinds: []evidence.Kind{evidence.DeploySync},
 		Fields: []Field{
 			{Name: "type", Type: "string", Doc: "sync, or seen: a change without an observed sync"},
@@ -44,11 +47,19 @@ var deploymentsView = &view{
 type deployLog struct {
 	s     *scene
 	x     *changeIndex
-	last  map[string][]string // application -> revisions of its last successful sync
+	last  map[string]deployed // application -> its last successful sync
 	syncs map[string][]syncSpan
 	items []*item
 	asks  []deployAsk
 	known map[string]time.Time // application -> since when it is known to have been synced at all
+
+	states map[string][]stood // of an application, in order of time
+}
+
+// deployed is what an application was synced to.
+type deployed struct {
+	revisions []string
+	reads     []reading // parallel to revisions
 }
 
 // deployAsk is a field that answers a question about every change that a
@@ -83,7 +94,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 	if err != nil {
 		return nil, err
 	}
-	d := &deployLog{s: s, x: x, last: map[string][]string{}, syncs: map[string][]syncSpan{}, asks: asks, known: map[string]time.Time{}}
+	d := &deployLog{s: s, x: x, last: map[string]deployed{}, states: map[string][]stood{}, syncs: map[string][]syncSpan{}, asks: asks, known: map[string]time.Time{}}
 	for r, err := range s.reader.States(ctx, evidence.DeployState, s.period.From) {
 		if err != nil {
 			return nil, fmt.Errorf("applications: %w", err)
@@ -92,13 +103,21 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 		if err := r.Decode(&f); err != nil {
 			return nil, err
 		}
-		d.last[f.App] = f.SyncedRevisions
+		d.last[f.App] = deployedBy(&f)
 		d.wasSynced(f.App, f.SyncedRevisions, r.Occurred)
+	}
+	states, err := stretches[evidence.DeployFacts](ctx, s, evidence.DeployState)
+	if err != nil {
+		return nil, err
+	}
+	for i := range states {
+		st := &states[i]
+		d.states[st.facts.App] = append(d.states[st.facts.App], stood{st.from, &st.facts})
 	}
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
 		return nil, err
 	}
-	if err := d.seen(ctx); err != nil {
+	if err := d.seen(ctx, states); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -119,11 +138,12 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	if by.known = f.Initiator >= 0 && f.Initiator < len(r.People); by.known {
 		by.who = r.People[f.Initiator]
 	}
-	d.trace(ctx, it, by, f.App, f.Revisions, f.Sources)
+	reads := readings(f.Revisions, f.Sources, d.declaredAt(f.App, r.Occurred))
+	d.trace(ctx, it, by, d.before(f.App, r.Occurred), deployed{f.Revisions, reads}, f.Sources)
 	d.items = append(d.items, it)
 	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions, it})
 	if f.Phase == "Succeeded" && !f.DryRun && !f.Partial && len(f.Revisions) > 0 {
-		d.last[f.App] = f.Revisions
+		d.last[f.App] = deployed{f.Revisions, reads}
 	}
 	return nil
 }
@@ -144,12 +164,8 @@ func revisionLabel(revisions []string) string {
 const around = time.Hour
 
 // seen finds changes of the synced revision that no sync explains.
-func (d *deployLog) seen(ctx context.Context) error {
-	flat, err := stretches[evidence.DeployFacts](ctx, d.s, evidence.DeployState)
-	if err != nil {
-		return err
-	}
-	return perSubject(flat, func(sts []stretch[evidence.DeployFacts]) error {
+func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFacts]) error {
+	return perSubject(states, func(sts []stretch[evidence.DeployFacts]) error {
 		for i := range sts {
 			d.wasSynced(sts[i].facts.App, sts[i].facts.SyncedRevisions, sts[i].from)
 		}
@@ -159,8 +175,7 @@ func (d *deployLog) seen(ctx context.Context) error {
 				d.explained(is.facts.App, is.facts.SyncedRevisions, was.from, is.from) {
 				continue
 			}
-			d.last[is.facts.App] = was.facts.SyncedRevisions
-			d.items = append(d.items, d.unexplained(ctx, is))
+			d.items = append(d.items, d.unexplained(ctx, was, is))
 		}
 		return nil
 	})
@@ -179,7 +194,7 @@ func (d *deployLog) explained(app string, revisions []string, from, to time.Time
 	})
 }
 
-func (d *deployLog) unexplained(ctx context.Context, st *stretch[evidence.DeployFacts]) *item {
+func (d *deployLog) unexplained(ctx context.Context, was, st *stretch[evidence.DeployFacts]) *item {
 	f := &st.facts
 	it := &item{
 		seqs: []uint64{st.seq}, kind: evidence.DeployState, at: st.from,
@@ -190,12 +205,13 @@ func (d *deployLog) unexplained(ctx context.Context, st *stretch[evidence.Deploy
 	it.set("app", f.App).set("project", f.Project).set("phase", "Succeeded")
 	it.lacks("automated", "no sync was observed").lacks("local_manifests", "no sync was observed")
 	it.set("initiator_known", false).set("partial", false).set("dry_run", false)
-	d.trace(ctx, it, starter{manual: true}, f.App, f.SyncedRevisions, f.Sources)
+	d.trace(ctx, it, starter{manual: true}, deployedBy(&was.facts), deployedBy(f), f.Sources)
 	return it
 }
 
 // trace sets the fields that follow a deployment back to its changes.
-func (d *deployLog) trace(ctx context.Context, it *item, by starter, app string, revisions []string, sources []evidence.DeploySource) {
+func (d *deployLog) trace(ctx context.Context, it *item, by starter, before, is deployed, sources []evidence.DeploySource) {
+	revisions := is.revisions
 	if revisions == nil {
 		revisions = []string{}
 	}
@@ -213,7 +229,6 @@ func (d *deployLog) trace(ctx context.Context, it *item, by starter, app string,
 		all(answer{is: unknown, why: "the source did not say which revision"})
 		it.unseen("commits_known", "the source did not say which revision")
 	}
-	before := d.last[app]
 	for i, rev := range revisions {
 		if !objectID.MatchString(rev) {
 			if i < len(sources) && sources[i].Chart == "" {
@@ -222,15 +237,18 @@ func (d *deployLog) trace(ctx context.Context, it *item, by starter, app string,
 			all(answer{is: unknown, why: "revision " + shortSHA(rev) + " is no commit"})
 			continue
 		}
-		prev := ""
-		if len(before) == len(revisions) {
-			prev = before[i]
+		prev, reads := "", is.reads[i]
+		if len(before.revisions) == len(revisions) {
+			prev = before.revisions[i]
+			if was := before.reads[i]; was.why == "" && reads.why == "" && !was.covers(reads) {
+				all(answer{is: unknown, why: "the application read " + was.String() + " before, and what stood in " + reads.String() + " already is not judged"})
+			}
 		}
-		changes, hole := d.between(it, prev, rev)
+		changes, hole := d.between(it, prev, rev, reads)
 		all(hole)
 		for _, c := range changes {
 			for i, q := range d.asks {
-				verdicts[i] = worse(verdicts[i], d.s.changeBy(ctx, d.x, c, q.ask, by))
+				verdicts[i] = worse(verdicts[i], c.answer(d.s.changeBy(ctx, d.x, c.commit, q.ask, by)))
 			}
 		}
 	}
@@ -251,38 +269,58 @@ func worse(a, b answer) answer {
 	return a
 }
 
-// between lists the commits from the revision before to this one, and says
-// whether any is out of sight. A revision before that nobody saw leaves the
-// revision's own commit.
-func (d *deployLog) between(it *item, prev, rev string) (seen []int, hole answer) {
+// answer takes the answer of the commit. One that may not have been brought
+// shows nothing against the deployment for sure.
+func (b bringing) answer(a answer) answer {
+	if b.maybe == "" || a.is == yes {
+		return a
+	}
+	return answer{is: unknown, why: a.why + "; " + b.maybe}
+}
+
+// between lists the commits from the revision before to this one that changed
+// what the application reads, and says whether any is out of sight. A revision
+// before that nobody saw leaves the one that changed it last.
+func (d *deployLog) between(it *item, prev, rev string, reads reading) (brought []bringing, hole answer) {
 	head, ok := d.x.bySHA[rev]
 	if !ok || d.x.commits[head].seq == 0 {
 		why := "no source saw commit " + shortSHA(rev)
 		it.unseen("commits_known", why).set("history_known", false)
 		return nil, answer{is: unknown, why: why, unobserved: true}
 	}
-	changes := []int{head}
-	switch base, ok := d.x.bySHA[prev]; {
-	case ok && base == head:
-		changes = nil // the same revision again brings nothing new
-	case ok:
-		changes = d.x.between(head, base)
-	case prev != "":
-		it.set("history_known", false)
+	base, ok := d.x.bySHA[prev]
+	if ok && base == head {
+		return nil, answer{is: yes} // the same revision again brings nothing new
 	}
-	for _, i := range changes {
-		c := &d.x.commits[i]
-		if c.seq == 0 {
-			it.set("history_known", false) // beyond what this log knows
-			continue
+	it.also(d.x.commits[head].seq)
+	hole = answer{is: yes}
+	switch {
+	case ok:
+		var seen []int
+		for _, i := range d.x.between(head, base) {
+			if d.x.commits[i].seq == 0 {
+				it.set("history_known", false) // beyond what this log knows
+				continue
+			}
+			seen = append(seen, i)
 		}
-		it.also(c.seq)
-		if q := d.x.carried[i]; q != nil {
+		brought = d.x.touching(seen, reads)
+	default:
+		if prev != "" {
+			it.set("history_known", false)
+		}
+		var end int
+		if brought, end, ok = d.x.newestTouching(head, reads); !ok {
+			hole = answer{is: unknown, why: "no commit up to " + shortSHA(d.x.commits[end].sha) + " is known to have changed " + reads.String()}
+		}
+	}
+	for _, b := range brought {
+		it.also(d.x.commits[b.commit].seq)
+		if q := d.x.carried[b.commit]; q != nil {
 			it.also(q.seqs[0])
 		}
-		seen = append(seen, i)
 	}
-	return seen, answer{is: yes}
+	return brought, hole
 }
 
 var runningView = &view{

@@ -31,7 +31,7 @@ var productionView = &view{
 				Doc: "it changed what runs: it succeeded, or it did not and a digest began to run after it that nothing else explains"},
 			{Name: "revisions", Type: "list(string)", Doc: "revision of each source; empty for running"},
 			{Name: fieldApproved, Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge},
-				Doc: "every commit that it brought was approved by another person than its author, at the merged commit"},
+				Doc: "every commit that it brought was approved by another person than its author, at the merged commit; which these are says view deployments"},
 			{Name: fieldIndependent, Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge},
 				Doc: "as approved, by a person who neither wrote nor merged it nor started the deployment by hand"},
 		},

@@ -24,6 +24,7 @@ func sources(in v1alpha1.ApplicationSources) []evidence.DeploySource {
 	for _, s := range in {
 		out = append(out, evidence.DeploySource{
 			RepoURL: cleanURL(s.RepoURL), Path: s.Path, Chart: s.Chart, Ref: s.Ref, TargetRevision: s.TargetRevision,
+			Refers: refers(&s),
 		})
 	}
 	return out
@@ -56,7 +57,7 @@ func deployFacts(a *app) evidence.DeployFacts {
 	f := evidence.DeployFacts{
 		App: a.fullName(), UID: a.uid(), Project: a.project(),
 		Server: destination(a), Namespace: a.Spec.Destination.Namespace,
-		Sources:         sources(a.Spec.GetSources()),
+		Sources:         withRefers(sources(a.Spec.GetSources()), a.Annotations[v1alpha1.AnnotationKeyManifestGeneratePaths]),
 		Revisions:       oneOrMany(a.Status.Sync.Revision, a.Status.Sync.Revisions),
 		HistoryID:       -1,
 		Sync:            orUnknown(string(a.Status.Sync.Status)),
