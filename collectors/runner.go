@@ -254,9 +254,9 @@ func (r *Runner) Flush(ctx context.Context) error {
 		return err
 	}
 	if !r.state.Coverage.pending() {
-		return r.thaw(ctx)
+		return errors.Join(r.thaw(ctx))
 	}
-	return r.writeCoverage(ctx)
+	return errors.Join(r.writeCoverage(ctx))
 }
 
 // end closes a run: what was emitted after the last commit is dropped with the
@@ -278,8 +278,9 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		changed := r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), f.Cause)
 		return f, errors.Join(storeErr.err, r.record(ctx, s.run, f, r.Clock().UTC(), changed))
 	}
-	if s.queued > 0 {
-		// Dropped drafts may have been states: what is open is read again.
+	if s.queued > 0 || s.unread {
+		// Dropped drafts may have been states, and a log may be readable again:
+		// what is open is read again.
 		r.states = map[evidence.Kind]openStates{}
 	}
 	switch {
@@ -332,10 +333,17 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	if r.Done != nil {
 		r.Done(f)
 	}
+	var waits error
 	if changed || r.state.Coverage.dayOver(now) {
-		return r.writeCoverage(ctx)
+		waits, err = r.writeCoverage(ctx)
+	} else if err = r.save(); err == nil {
+		waits, err = r.thaw(ctx)
 	}
-	return errors.Join(r.save(), r.thaw(ctx))
+	if waits != nil {
+		// It is kept, and no reason to look less often for all the others.
+		r.Log.Error("coverage waits for a log that refused it", "source", string(r.Source))
+	}
+	return err
 }
 
 // frozen is a coverage record on its way into the logs. It is saved before the
@@ -349,8 +357,9 @@ type frozen struct {
 }
 
 // writeCoverage makes a coverage record of the tally and appends it to every
-// tenant's log, each with that tenant's own spans and counts.
-func (r *Runner) writeCoverage(ctx context.Context) error {
+// tenant's log, each with that tenant's own spans and counts. It returns what
+// thaw does.
+func (r *Runner) writeCoverage(ctx context.Context) (waits, err error) {
 	c := &r.state.Coverage
 	facts, counts := c.facts(r.Source, r.Clock().UTC())
 	fz := frozen{Number: c.Number, Facts: facts, Spans: map[string][]evidence.CoverageSpan{}, Counts: map[string]map[evidence.Kind]int{}, Left: r.Ledger.Tenants()}
@@ -366,16 +375,16 @@ func (r *Runner) writeCoverage(ctx context.Context) error {
 	c.written()
 	r.state.Frozen = append(r.state.Frozen, fz)
 	if err := r.save(); err != nil {
-		return err
+		return nil, err
 	}
 	return r.thaw(ctx)
 }
 
 // thaw appends frozen coverage records to the logs that do not have them. A
-// log that refuses keeps its own waiting; the others get theirs.
-func (r *Runner) thaw(ctx context.Context) error {
+// log that refuses keeps its own waiting, which waits tells; the others get theirs.
+func (r *Runner) thaw(ctx context.Context) (waits, err error) {
 	if len(r.state.Frozen) == 0 {
-		return nil
+		return nil, nil
 	}
 	var errs []error
 	var still []frozen
@@ -392,7 +401,7 @@ func (r *Runner) thaw(ctx context.Context) error {
 		}
 	}
 	r.state.Frozen = still
-	return errors.Join(append(errs, r.save())...)
+	return errors.Join(errs...), r.save()
 }
 
 func (r *Runner) appendCoverage(ctx context.Context, fz frozen, t evidence.Tenant) error {

@@ -30,8 +30,9 @@ type sink struct {
 	records    int
 	repeated   int
 	ended      int
-	kept       int // durable, waiting for a stopped log
-	dropped    int // refused for a stopped log
+	kept       int  // durable, waiting for a stopped log
+	unread     bool // states of some log could not be read
+	dropped    int  // refused for a stopped log
 	refused    map[evidence.Tenant]time.Time
 	requests   int
 	incomplete string
@@ -159,7 +160,9 @@ func (s *sink) placeState(ctx context.Context, d evidence.Draft, tenants []evide
 	return tenants, nil
 }
 
-// open returns the open states of the kind, read from the logs once.
+// open returns the open states of the kind, read from the logs once. A tenant
+// whose log cannot be read holds no other up: states that are only known there
+// end when a later run can read it.
 func (s *sink) open(ctx context.Context, kind evidence.Kind) (openStates, error) {
 	if o := s.r.states[kind]; o != nil {
 		return o, nil
@@ -170,19 +173,33 @@ func (s *sink) open(ctx context.Context, kind evidence.Kind) (openStates, error)
 		tenants = append(slices.Clone(tenants), evidence.Unassigned)
 	}
 	for _, t := range tenants {
-		for rec, err := range s.r.Ledger.OpenStates(ctx, t, kind) {
-			if err != nil {
-				return nil, &storeError{fmt.Errorf("read open states of %s: %w", t, err)}
-			}
-			if rec.Source == s.r.Source {
-				st := o[rec.Subject]
-				st.tenants, st.scope, st.since = append(st.tenants, t), rec.Scope, maxTime(st.since, rec.Occurred)
-				o[rec.Subject] = st
-			}
+		err := s.openIn(ctx, t, kind, o)
+		if err != nil && ctx.Err() != nil {
+			return nil, &storeError{fmt.Errorf("read open states of %s: %w", t, err)}
+		}
+		if err != nil {
+			s.unread = true
+			s.note(fmt.Sprintf("the states in force of %s could not be read: none of them ends by absence for now", t))
+			s.r.Log.Error("open states not read", "tenant", t.String(), "source", string(s.r.Source), "kind", string(kind))
 		}
 	}
 	s.r.states[kind] = o
 	return o, nil
+}
+
+// openIn adds those of one tenant.
+func (s *sink) openIn(ctx context.Context, t evidence.Tenant, kind evidence.Kind, o openStates) error {
+	for rec, err := range s.r.Ledger.OpenStates(ctx, t, kind) {
+		if err != nil {
+			return err
+		}
+		if rec.Source == s.r.Source {
+			st := o[rec.Subject]
+			st.tenants, st.scope, st.since = append(st.tenants, t), rec.Scope, maxTime(st.since, rec.Occurred)
+			o[rec.Subject] = st
+		}
+	}
+	return nil
 }
 
 func endOf(kind evidence.Kind, source evidence.SourceID, subject evidence.Ref, scope []evidence.Ref, reason string, at, notBefore time.Time) evidence.Draft {
@@ -301,15 +318,23 @@ func (s *sink) Commit(ctx context.Context, resume []byte, o evidence.Observation
 	s.incomplete = join(s.incomplete, o.Incomplete)
 	s.reckon(o.Counts)
 	for _, n := range o.Notes {
-		if len(s.notes) < 50 && !slices.Contains(s.notes, n) {
-			s.notes = append(s.notes, n)
-		}
+		s.note(n)
 	}
 	s.last = o
 	if err := s.keep(resume, o); err != nil {
 		return &storeError{err}
 	}
 	return s.turnOver(ctx)
+}
+
+// maxNotes bounds the notes of a run.
+const maxNotes = 50
+
+// note adds one to the run's record.
+func (s *sink) note(text string) {
+	if len(s.notes) < maxNotes && !slices.Contains(s.notes, text) {
+		s.notes = append(s.notes, text)
+	}
 }
 
 // maxCounts bounds the totals of single lists in one run's record, maxShort

@@ -172,8 +172,7 @@ func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, err
 		}
 	}
 	if len(found) == 0 {
-		return nil, 0, problem.New(problem.NotFound, "no tenant's log knows this person").
-			WithHint("evidenced erase --find NAME lists who is known, by realm and native id; an erased person is known no more")
+		return nil, 0, s.unknownPerson(ctx, subject)
 	}
 	var traces []*trace
 	for _, l := range logs {
@@ -182,6 +181,23 @@ func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, err
 		}
 	}
 	return traces, len(known), nil
+}
+
+// unknownPerson says that nobody is known by the identity. One that is known when
+// its letters are written in another case is told apart from one who is not:
+// to answer that there is nothing would be wrong.
+func (s *Store) unknownPerson(ctx context.Context, subject Identity) error {
+	unknown := problem.New(problem.NotFound, "no tenant's log knows this person")
+	like, _, err := s.FindPeople(ctx, subject.NativeID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(like, func(c Candidate) bool {
+		return strings.EqualFold(c.Realm, subject.Realm) && strings.EqualFold(c.NativeID, subject.NativeID)
+	}) {
+		return unknown.WithHint("somebody is known whose id differs only in upper and lower case: evidenced erase --find NAME shows how it is written")
+	}
+	return unknown.WithHint("evidenced erase --find NAME lists who is known, by realm and native id; an erased person is known no more")
 }
 
 // linked returns the identities that are linked with the token, by links in

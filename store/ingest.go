@@ -23,7 +23,7 @@ type Part struct {
 var ErrKept = errors.New("kept in the intake: the log has not taken it yet")
 
 // ErrQuota says that the intake keeps as much for a stopped log as it may, and
-// that the part was refused.
+// that the part was refused. [ErrKeysLost] refuses a part too.
 var ErrQuota = errors.New("the intake is full for this log")
 
 // Ingested is a batch that is durable. Its parts become records one by one.
@@ -76,6 +76,12 @@ func (s *Store) Ingest(ctx context.Context, parts []Part) (*Ingested, error) {
 	in := &Ingested{parts: make([]*ingest, len(parts))}
 	for i, p := range parts {
 		l, err := s.Create(p.Tenant)
+		if errors.Is(err, ErrKeysLost) { // it has no log that could keep the part
+			s.o.Log.Error("part refused", "tenant", p.Tenant.String(), "err", err)
+			in.parts[i] = &ingest{done: make(chan struct{}), err: err}
+			close(in.parts[i].done)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +93,7 @@ func (s *Store) Ingest(ctx context.Context, parts []Part) (*Ingested, error) {
 			close(in.parts[i].done)
 		}
 	}
-	if s.o.Intake == nil || len(parts) == 1 && in.parts[0].log.takes() {
+	if s.o.Intake == nil || len(parts) == 1 && in.parts[0].err == nil && in.parts[0].log.takes() {
 		return in, s.direct(ctx, in, parts)
 	}
 	return in, s.viaIntake(ctx, in, parts)
@@ -133,7 +139,7 @@ func (s *Store) viaIntake(ctx context.Context, in *Ingested, parts []Part) error
 	}
 	for i, p := range in.parts {
 		items := parts[i].Items
-		if len(items) == 0 {
+		if len(items) == 0 || p.err != nil {
 			continue
 		}
 		if err := p.log.room(ctx, s.o.IntakeQuota, s.o.Intake.Bytes(p.log.keys.LogID())); err != nil {

@@ -235,26 +235,51 @@ func (l *Log) openKept(lf *chain.Leaf, c chain.Claim) (claim.Opening, bool, erro
 var errKept = errors.New("what opens a kept record is damaged")
 
 // checkKept verifies the records that outlive their segments against the tree
-// and their openings against the commitments.
-func (l *Log) checkKept(wrong *[]string) error {
-	return l.file.KeptRecords(func(e Entry, opening []byte) error {
-		want, err := l.leafHash(e.Seq)
-		if err != nil {
-			return err
+// and their openings against the commitments, and that those are all there which
+// the records of the retirements name.
+func (l *Log) checkKept(dropped []evidence.SegmentFacts) (wrong []string, err error) {
+	whole := map[uint64]bool{} // false: the leaf alone
+	err = l.file.KeptRecords(func(e Entry, opening []byte) error {
+		whole[e.Seq] = len(opening) > 0
+		says, err := l.checkKeptRecord(e, len(opening) > 0)
+		if says != "" {
+			wrong = append(wrong, says)
 		}
-		lf, err := chain.Decode(e.Leaf)
-		switch {
-		case chain.LeafHash(e.Leaf) != want:
-			*wrong = append(*wrong, fmt.Sprintf("record %d, which outlives its segment, is not the one in the tree", e.Seq))
-		case err != nil:
-			*wrong = append(*wrong, fmt.Sprintf("record %d: %v", e.Seq, err))
-		case len(opening) > 0:
-			if _, err := l.openContent(lf, e); err != nil {
-				*wrong = append(*wrong, fmt.Sprintf("record %d (%s), which outlives its segment: %v", e.Seq, lf.Kind, err))
+		return err
+	})
+	for _, f := range dropped {
+		for _, seq := range f.Kept {
+			if !whole[seq] {
+				wrong = append(wrong, fmt.Sprintf("record %d, which was to outlive segment %d, is missing or does not open", seq, f.Segment))
 			}
 		}
-		return nil
-	})
+		if _, ok := whole[f.Next-1]; !ok {
+			wrong = append(wrong, fmt.Sprintf("the leaf of record %d, the last of segment %d, is missing", f.Next-1, f.Segment))
+		}
+	}
+	return wrong, err
+}
+
+// checkKeptRecord says what is wrong with one record; "" for nothing.
+func (l *Log) checkKeptRecord(e Entry, whole bool) (string, error) {
+	want, err := l.leafHash(e.Seq)
+	if err != nil {
+		return "", err
+	}
+	if chain.LeafHash(e.Leaf) != want {
+		return fmt.Sprintf("record %d, which outlives its segment, is not the one in the tree", e.Seq), nil
+	}
+	lf, err := chain.Decode(e.Leaf)
+	if err != nil {
+		return fmt.Sprintf("record %d: %v", e.Seq, err), nil
+	}
+	if !whole || l.keyless() {
+		return "", nil
+	}
+	if _, err := l.openContent(lf, e); err != nil {
+		return fmt.Sprintf("record %d (%s), which outlives its segment: %v", e.Seq, lf.Kind, err), nil
+	}
+	return "", nil
 }
 
 // indexRetired stores the postings of what was retired: all of a record that

@@ -75,6 +75,7 @@ type Log struct {
 	tail     *tail
 	flushErr error            // why the index could not be written last time
 	stopped  error            // why nothing more may be appended
+	unopened error            // why it could not be opened when it was tried last
 	unsigned error            // why nothing more may be signed
 	signed   evidence.LogHead // newest checkpoint
 	signedAt time.Time
@@ -188,13 +189,15 @@ func (l *Log) open() (err error) {
 	if err := l.loadSigned(); err != nil {
 		return err
 	}
-	if err := l.resumeRetired(context.Background()); err != nil {
-		return err
-	}
+	// The keyring first: one that is older than the log does not open what tells
+	// of retirements either.
 	if !l.opened {
 		if err := l.checkKeyring(); err != nil {
 			return err
 		}
+	}
+	if err := l.resumeRetired(context.Background()); err != nil {
+		return err
 	}
 	l.done.Add(2)
 	go l.commitLoop()
@@ -264,8 +267,16 @@ func (l *Log) Stopped() error {
 	return l.stoppedBy()
 }
 
-// Failure is Stopped as far as it is known: it opens nothing.
-func (l *Log) Failure() error { return l.stoppedBy() }
+// Failure is Stopped as far as it is known: it opens nothing. A log that could
+// not be opened when it was tried last takes nothing either.
+func (l *Log) Failure() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.stopped != nil {
+		return l.stopped
+	}
+	return l.unopened
+}
 
 func (l *Log) stoppedBy() error {
 	l.mu.RLock()

@@ -45,7 +45,36 @@ func (ns *needles) add(f evidence.PersonFacts) {
 			ns.put(needle{p, "a part of the name", true, true})
 		}
 	}
+	ns.joined(parts)
 }
+
+// joins stand between the parts of a name in paths, branches, addresses and
+// logins.
+var joins = []string{"", ".", "-", "_", ", "}
+
+// joined adds a name of several parts as such places have it: mira-kessler,
+// kessler.mira, mkessler. Of more than two parts the first and the last are
+// taken too, for that is how logins are made.
+func (ns *needles) joined(parts []string) {
+	if len(parts) < 2 {
+		return
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	initial, _ := utf8.DecodeRuneInString(first)
+	for _, join := range joins {
+		for _, form := range []string{
+			strings.Join(parts, join), first + join + last, last + join + first, string(initial) + join + last,
+		} {
+			if utf8.RuneCountInString(form) > minJoined {
+				ns.put(needle{strings.ToLower(form), "the name, put together", false, true})
+			}
+		}
+	}
+}
+
+// minJoined is the length in letters up to which what a name is put together to
+// is taken for a common word.
+const minJoined = 5
 
 func (ns *needles) name(what, text string) {
 	if len(text) >= 2 {

@@ -39,6 +39,17 @@ func TestNeedles(t *testing.T) {
 	}
 }
 
+// A short name put together is a common word, and does not count.
+func TestShortNames(t *testing.T) {
+	var ns needles
+	ns.add(evidence.PersonFacts{Realm: "r", NativeID: "xx-1", Names: evidence.Names{Display: "Al Li"}})
+	for text, want := range map[string]string{"alli": "", "a.li": "", "a-li": "", "al li": "name", "li, al": "the name, put together"} {
+		if got := strings.Join(ns.find([]byte(text)), ","); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func sameWords(a, b string) bool {
 	x, y := strings.Split(a, ","), strings.Split(b, ",")
 	if len(x) != len(y) {

@@ -24,8 +24,11 @@ func (l *Log) use() error {
 			return errClosed
 		}
 		if err := l.open(); err != nil {
-			return fmt.Errorf("open log of tenant %s: %w", l.tenant, err)
+			err = fmt.Errorf("open log of tenant %s: %w", l.tenant, err)
+			l.setUnopened(err)
+			return err
 		}
+		l.setUnopened(nil)
 		l.resident, l.opened = true, true
 		l.st.opened(l)
 		if l.size() == 0 && l.stoppedBy() == nil {
@@ -42,6 +45,12 @@ func (l *Log) use() error {
 	}
 	l.users++
 	return nil
+}
+
+func (l *Log) setUnopened(why error) {
+	l.mu.Lock()
+	l.unopened = why
+	l.mu.Unlock()
 }
 
 // Grown returns how many records the log has, without opening it; false when

@@ -291,8 +291,16 @@ func (l *Log) resumeRetired(ctx context.Context) error {
 		return nil
 	}
 	told, err := l.told(ctx, evidence.SegmentRetired)
+	if problem.Is(err, problem.Corrupt) {
+		l.stopAtOpening(err) // verification names what else is wrong
+		return nil
+	}
 	if err != nil {
 		return err
+	}
+	if wrong := untold(l.file.Retired(), told); len(wrong) > 0 {
+		l.stopAtOpening(problem.New(problem.Corrupt, "log of %s: %s", l.tenant, wrong[0]).WithHint(doesNotFit, l.tenant))
+		return nil
 	}
 	for _, s := range l.file.Segments() {
 		i := slices.IndexFunc(told, func(f evidence.SegmentFacts) bool { return f.Segment == s.Number })
@@ -354,7 +362,8 @@ func (l *Log) told(ctx context.Context, act evidence.SegmentAct) ([]evidence.Seg
 
 // CheckRetired compares what is dropped with what the log tells of it, and
 // says what does not agree: a log whose begin is missing without a record of
-// its retirement was cut, not retired.
+// its retirement was cut, not retired. Of a log that there are no keys for, only
+// the hashes of what outlives its segments are compared.
 func (l *Log) CheckRetired(ctx context.Context) ([]string, error) {
 	if err := l.use(); err != nil {
 		return nil, err
@@ -364,17 +373,22 @@ func (l *Log) CheckRetired(ctx context.Context) ([]string, error) {
 	if first == 0 {
 		return nil, nil
 	}
+	if l.keyless() {
+		return l.checkKept(nil)
+	}
 	told, err := l.told(ctx, evidence.SegmentRetired)
 	if err != nil {
 		return nil, err
 	}
-	var wrong []string
+	wrong := untold(l.file.Retired(), told)
+	var dropped []evidence.SegmentFacts
 	next := uint64(0)
 	for _, f := range told {
 		if f.First != next || f.Next > first {
 			continue // of a segment that is not dropped yet
 		}
 		next = f.Next
+		dropped = append(dropped, f)
 		root, err := chain.Root(f.Next, l.hashes())
 		if err != nil {
 			return nil, err
@@ -390,7 +404,22 @@ func (l *Log) CheckRetired(ctx context.Context) ([]string, error) {
 	if next != first {
 		wrong = append(wrong, fmt.Sprintf("the records %d to %d are missing, and no record says that they were retired", next, first-1))
 	}
-	return wrong, l.checkKept(&wrong)
+	kept, err := l.checkKept(dropped)
+	return append(wrong, kept...), err
+}
+
+// untold says which of the retired segments are not as their records of
+// retirement tell: what is noted of them is not sealed, and their times decide
+// which evidence is refused as older than the horizon.
+func untold(retired []SegmentInfo, told []evidence.SegmentFacts) (wrong []string) {
+	for _, s := range retired {
+		if !slices.ContainsFunc(told, func(f evidence.SegmentFacts) bool {
+			return f.Segment == s.Number && f.First == s.First && f.Next == s.Next && f.Oldest.Equal(s.Oldest) && f.Newest.Equal(s.Newest)
+		}) {
+			wrong = append(wrong, fmt.Sprintf("what is noted of segment %d (records %d to %d) is not what a record of its retirement tells", s.Number, s.First, max(s.Next, 1)-1))
+		}
+	}
+	return wrong
 }
 
 // leafHash reads the leaf hash of a record from the tree, whether or not the

@@ -73,6 +73,32 @@ func (s *Store) SealedLogs() ([]string, error) {
 	return ids, nil
 }
 
+// ErrKeysLost says that the keyring has no keys for a log that is there.
+var ErrKeysLost = errors.New("the keyring has no keys for a log that is there")
+
+// refuseSecond refuses to begin a log for the tenant while there is one that the
+// keyring has no keys for and that was not ended: an older keyring, or one from
+// which the tenant was taken, would else begin a second history in silence. That
+// there is none is looked for once: none comes while the directory is held.
+func (s *Store) refuseSecond(t evidence.Tenant) error {
+	if _, none := s.o.Keys.(NoKeys); none || s.noStrays.Load() {
+		return nil
+	}
+	ids, err := s.SealedLogs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		_, _, ended, err := s.o.Backend.Ended(id)
+		if err != nil || !ended {
+			return problem.Wrap(problem.Refused, ErrKeysLost, "no log is begun for %s beside log %s, which may be the one it had", t, id).
+				WithHint("bring back the newest keyring (evidenced keyring restore); if its keys are lost for good, keep tenants/%s elsewhere and take it out of the data directory", id)
+		}
+	}
+	s.noStrays.Store(true)
+	return nil
+}
+
 // VerifySealed verifies a log by its id without opening a claim: leaves,
 // chain, tree, ciphertexts, checkpoints and sign-state. Which tenant's it is
 // and whether claims are erased or missing stays unknown.
@@ -120,6 +146,12 @@ type lostKeys struct {
 
 func (k lostKeys) LogID() string              { return k.id }
 func (k lostKeys) Key(string) ([]byte, error) { return nil, ErrKeyMissing }
+
+// keyless reports whether nobody has keys for the log: it can be verified only.
+func (l *Log) keyless() bool {
+	_, ok := l.keys.(lostKeys)
+	return ok
+}
 
 // errNoKeyring is what everything but verifying answers without a keyring.
 var errNoKeyring = problem.New(problem.Refused, "there is no keyring: the evidence can be verified, not read and not continued").

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -134,7 +135,7 @@ func (w *worker) verify(ctx context.Context, s *span) {
 		s.err = guarded(func() error {
 			w.tiles(s)
 			var err error
-			s.notes, err = readNotes(w.v.l, s.from, s.to)
+			s.notes, err = readNotes(w.v.l, s.from, s.to, w.v.ownFrom)
 			return err
 		})
 	}
@@ -266,17 +267,20 @@ func (w *worker) tiles(s *span) {
 	}
 }
 
-// signedNote is a stored checkpoint whose signature was checked.
+// signedNote is a stored checkpoint whose signature was checked, or is one that
+// nobody here can check.
 type signedNote struct {
-	size uint64
-	root evidence.Hash
-	bad  string // why it is refused
+	size      uint64
+	root      evidence.Hash
+	bad       string // why it is refused
+	unchecked bool   // an earlier key may have signed it, which only the log's own records tell
 }
 
 // readNotes reads the stored checkpoints of sizes above after and up to the
 // given one, by rising size, and accepts them by the log's own
-// key for their size alone.
-func readNotes(l *Log, after, upto uint64) ([]signedNote, error) {
+// key for their size alone. Those below ownFrom are taken unchecked when that key
+// did not sign them.
+func readNotes(l *Log, after, upto, ownFrom uint64) ([]signedNote, error) {
 	var out []signedNote
 	for at := upto; at > after; {
 		n, err := l.file.NoteAt(at)
@@ -288,6 +292,10 @@ func readNotes(l *Log, after, upto uint64) ([]signedNote, error) {
 		}
 		s := signedNote{size: n.Size}
 		c, err := l.heldKeys().Open(n.Signed)
+		if err != nil && n.Size < ownFrom {
+			s.unchecked = true
+			c, err = chain.UnverifiedCheckpoint(n.Signed)
+		}
 		switch {
 		case err != nil:
 			s.bad = fmt.Sprintf("checkpoint of size %d: %v", n.Size, err)
@@ -299,8 +307,27 @@ func readNotes(l *Log, after, upto uint64) ([]signedNote, error) {
 		out = append(out, s)
 		at = n.Size - 1
 	}
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
+	slices.Reverse(out)
 	return out, nil
+}
+
+// oldestOwn returns the smallest size of a stored checkpoint that the key at
+// hand signed, for a log that nobody has keys for: which keys signed before
+// stands in its records alone, so that the older checkpoints cannot be checked.
+// Of any other log, and when it signed none, it is 0.
+func (l *Log) oldestOwn() (oldest uint64, err error) {
+	if !l.keyless() {
+		return 0, nil
+	}
+	for at := uint64(maxSize); at > 0; {
+		n, err := l.file.NoteAt(at)
+		if err != nil || n.Signed == nil || n.Size == 0 {
+			return oldest, err
+		}
+		if _, err := l.heldKeys().Open(n.Signed); err == nil {
+			oldest = n.Size
+		}
+		at = n.Size - 1
+	}
+	return oldest, nil
 }

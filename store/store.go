@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -59,11 +60,12 @@ type Store struct {
 	o       Options
 	signers signers
 
-	mu     sync.Mutex
-	logs   map[evidence.Tenant]*Log
-	prior  map[string]*Log // logs that others continue, by log id
-	ending map[string]bool // log ids that are not handed out any more
-	closed bool
+	mu       sync.Mutex
+	logs     map[evidence.Tenant]*Log
+	prior    map[string]*Log // logs that others continue, by log id
+	ending   map[string]bool // log ids that are not handed out any more
+	closed   bool
+	noStrays atomic.Bool // it was looked for logs without keys, and there are none
 
 	residentMu sync.Mutex // taken after a log's life
 	resident   map[*Log]bool
@@ -177,8 +179,16 @@ func (s *Store) Tenants() ([]evidence.Tenant, error) {
 func (s *Store) Log(t evidence.Tenant) (*Log, error) { return s.log(t, false) }
 
 // Create returns the log of a tenant. One that does not exist yet begins, with
-// its genesis record, when it is first used.
-func (s *Store) Create(t evidence.Tenant) (*Log, error) { return s.log(t, true) }
+// its genesis record, when it is first used; it does not while there is a log that
+// the keyring has no keys for, because that may be the tenant's.
+func (s *Store) Create(t evidence.Tenant) (*Log, error) {
+	if _, err := s.o.Keys.Tenant(t, false); errors.Is(err, ErrKeyMissing) {
+		if err := s.refuseSecond(t); err != nil {
+			return nil, err
+		}
+	}
+	return s.log(t, true)
+}
 
 func (s *Store) log(t evidence.Tenant, create bool) (*Log, error) {
 	if t.IsZero() {

@@ -58,8 +58,14 @@ type Report struct {
 
 	SignedBy    string `json:"signed_by"`   // the log key: name and hash
 	Checkpoints int    `json:"checkpoints"` // stored ones of that key that fit
-	Signed      uint64 `json:"signed_size"` // newest checkpoint's size
-	Unsigned    uint64 `json:"unsigned"`    // records after it
+	// Unchecked counts stored checkpoints that fit the records, of a log without
+	// keys: an earlier log key may have signed them, which only its records tell.
+	Unchecked int `json:"unchecked,omitempty"`
+	// Untold is the first record kept, of a log without keys: that those before
+	// were retired only its records tell.
+	Untold   uint64 `json:"untold,omitempty"`
+	Signed   uint64 `json:"signed_size"` // newest checkpoint's size
+	Unsigned uint64 `json:"unsigned"`    // records after it
 
 	// Anchors are the given anchors that this log extends, by rising size.
 	Anchors []Anchored `json:"anchors,omitempty"`
@@ -136,6 +142,9 @@ func (r *Report) integrity() Verdict {
 		v.Says = fmt.Sprintf("%s: leaves, chain, tree and ciphertexts agree; records before %d were verified earlier", r.covered(), r.From)
 	default:
 		v.Says = r.covered() + ": leaves, chain, tree and ciphertexts agree"
+	}
+	if r.Untold > 0 {
+		v.Says += fmt.Sprintf("; those before %d are not here: whether they were retired stands in records that only the keyring opens", r.Untold)
 	}
 	return v
 }
@@ -235,6 +244,9 @@ func (r *Report) signatures() Verdict {
 		v.Says = fmt.Sprintf("%s not accepted; %s", plural(r.failed[ofSignatures], "checkpoint is", "checkpoints are"), v.Says)
 	case r.Checkpoints == 0 && r.Since == nil:
 		v.Word, v.Says = "none", "no checkpoint was signed yet"
+	}
+	if r.Unchecked > 0 {
+		v.Says += fmt.Sprintf("; %s fit the records by root, signed by an earlier key that only the keyring tells: not checked", plural(r.Unchecked, "older one", "older ones"))
 	}
 	if r.Unsigned > 0 {
 		v.Says += fmt.Sprintf("; %s after it not signed yet", plural(int(r.Unsigned), "record", "records"))

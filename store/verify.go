@@ -93,6 +93,8 @@ type mark struct {
 	anchor   *Anchored // of an anchor
 	note     bool      // of a stored checkpoint
 	recorded time.Time // of an anchor's last record, once passed
+	// unchecked says that the stored checkpoint may be signed by an earlier key.
+	unchecked bool
 }
 
 // verifier puts the ranges together, in order.
@@ -109,6 +111,7 @@ type verifier struct {
 	frontier *chain.Frontier
 	partial  [][]evidence.Hash // by tile level from 1: hashes since the last full tile
 	marks    []mark            // by size, those not passed yet
+	ownFrom  uint64            // smallest size that a known key signed, of a log without keys; else 0
 	fit      []mark            // anchors that fit
 }
 
@@ -155,7 +158,8 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		v.expect(mark{size: a.Size, root: a.Root, about: ofCompleteness, what: a.Name, anchor: &a})
 	}
 	slices.SortStableFunc(v.marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
-	if err := v.retired(ctx); err != nil {
+	v.retired(ctx)
+	if v.ownFrom, err = v.l.oldestOwn(); err != nil {
 		return nil, err
 	}
 	if err := v.begin(); err != nil {
@@ -168,16 +172,23 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	return v.r, nil
 }
 
-// retired compares what is gone with what the log tells of it.
-func (v *verifier) retired(ctx context.Context) error {
-	wrong, err := v.l.CheckRetired(ctx)
-	if err != nil {
-		return fmt.Errorf("compare what was retired: %w", err)
-	}
+// retired compares what is gone with what the log tells of it. What cannot be
+// compared is a failure like another: the rest is verified all the same.
+func (v *verifier) retired(ctx context.Context) {
+	var wrong []string
+	err := guarded(func() (err error) {
+		wrong, err = v.l.CheckRetired(ctx)
+		return err
+	})
 	for _, w := range wrong {
 		v.r.fail(ofIntegrity, "%s", w)
 	}
-	return nil
+	if err != nil {
+		v.r.fail(ofIntegrity, "what was retired cannot be compared: %v", err)
+	}
+	if v.l.keyless() {
+		v.r.Untold = v.first
+	}
 }
 
 // open makes anchors of kept checkpoints. One that the log's key did not sign is
@@ -322,7 +333,7 @@ func (v *verifier) notesBefore(size uint64) error {
 	if v.r.Since != nil && size == v.r.Since.Size || size == 0 {
 		return nil
 	}
-	notes, err := readNotes(v.l, 0, size)
+	notes, err := readNotes(v.l, 0, size, v.ownFrom)
 	if err != nil {
 		return fmt.Errorf("read checkpoints: %w", err)
 	}
@@ -331,10 +342,19 @@ func (v *verifier) notesBefore(size uint64) error {
 		case n.bad != "":
 			v.r.fail(ofSignatures, "%s", n.bad)
 		case v.rootIs(n.size, n.root, ofIntegrity, fmt.Sprintf("the checkpoint of size %d", n.size)):
-			v.r.Checkpoints++
+			v.counted(n.unchecked)
 		}
 	}
 	return nil
+}
+
+// counted counts a stored checkpoint whose root fits.
+func (v *verifier) counted(unchecked bool) {
+	if unchecked {
+		v.r.Unchecked++
+		return
+	}
+	v.r.Checkpoints++
 }
 
 // run hands ranges to workers and merges them in order. At most two ranges for
@@ -445,7 +465,7 @@ func (v *verifier) merge(s *span) {
 			continue
 		}
 		if m.note {
-			v.r.Checkpoints++
+			v.counted(m.unchecked)
 		}
 		v.passed(m)
 	}
@@ -496,7 +516,7 @@ func (v *verifier) marksIn(s *span) []mark {
 			v.r.fail(ofSignatures, "%s", n.bad)
 			continue
 		}
-		in = append(in, mark{size: n.size, root: n.root, about: ofIntegrity, what: fmt.Sprintf("the checkpoint of size %d", n.size), note: true})
+		in = append(in, mark{size: n.size, root: n.root, about: ofIntegrity, what: fmt.Sprintf("the checkpoint of size %d", n.size), note: true, unchecked: n.unchecked})
 	}
 	slices.SortStableFunc(in, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
 	return in

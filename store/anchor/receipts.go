@@ -13,12 +13,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"evidenced/evidence/problem"
+	"evidenced/store/mapped"
 )
 
 // Receipts keeps receipts in a file of its own, receipts.db in the given
 // directory, mode 0600. It holds what is public to whoever holds a checkpoint:
 // no key and no name of a tenant. It may be used by several goroutines.
-type Receipts struct{ db *bolt.DB }
+type Receipts struct{ db *mapped.DB }
 
 var receiptBucket = []byte("receipts")
 
@@ -28,7 +29,7 @@ func OpenReceipts(dir string) (*Receipts, error) {
 		return nil, problem.Wrap(problem.Storage, err, "make the directory of receipts")
 	}
 	path := filepath.Join(dir, "receipts.db")
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second, FreelistType: bolt.FreelistMapType})
+	db, err := mapped.Open(path, &bolt.Options{Timeout: 2 * time.Second, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return nil, problem.Wrap(problem.Corrupt, err, "open %s", path).
 			WithHint("move the file away: receipts are gathered anew, those in it no longer count for what was anchored before")

@@ -72,6 +72,7 @@ type Keyring struct {
 	box      box
 	wrapping Wrapping
 	wrapped  []byte // the wrapping key as it is kept
+	mayBegin bool   // one in which nothing is yet may be begun
 	inner    inner
 	broken   error // why nothing more may be written
 
@@ -148,16 +149,28 @@ func OpenWith(ctx context.Context, o Options) (*Keyring, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
+	// The library makes a new file of an empty one: it must not touch what is
+	// left of a keyring.
+	if st, err := os.Stat(path); err == nil && st.Size() == 0 && !o.Create {
+		return nil, emptied(path)
+	}
 	db, err := openDB(path)
 	if err != nil {
 		return nil, err
 	}
-	k := &Keyring{dir: o.Dir, db: db, wrapping: o.Wrapping, tenants: map[evidence.Tenant]*tenantKeys{}, priors: map[string]*tenantKeys{}}
+	k := &Keyring{dir: o.Dir, db: db, wrapping: o.Wrapping, mayBegin: o.Create, tenants: map[evidence.Tenant]*tenantKeys{}, priors: map[string]*tenantKeys{}}
 	if err := k.unlock(ctx, fresh); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return k, nil
+}
+
+// emptied says that nothing is in the keyring of an installation that has had
+// one: to begin a new one in its place would begin a second log for every tenant.
+func emptied(path string) error {
+	return problem.New(problem.Corrupt, "keyring %s is empty: its keys are lost", path).
+		WithHint("move the file away and bring the keyring back (evidenced keyring restore); without one the logs can only be verified")
 }
 
 func openDB(path string) (*mapped.DB, error) {

@@ -169,6 +169,9 @@ func (k *Keyring) tryBox(wrapping []byte) error {
 				}
 			}
 		}
+		if !old && !k.mayBegin {
+			return emptied(filepath.Join(k.dir, File))
+		}
 		if !old {
 			k.inner = inner{Small: make([]byte, claim.KeySize), Epoch: 1}
 			rand.Read(k.inner.Small)

@@ -431,6 +431,20 @@ func TestEraseReportsWhatStillNames(t *testing.T) {
 	}
 }
 
+// Somebody whose id is written in another case is not said to be unknown without
+// a word about it.
+func TestEraseTellsOfAnotherCase(t *testing.T) {
+	c := &clock{start}
+	loc := openDir(t, filepath.Join(t.TempDir(), "data"), c)
+	plant(t, loc, c)
+	for id, want := range map[string]string{"E7C1-mkessler": "differs only in upper and lower case", "kessler": "lists who is known"} {
+		_, err := loc.Store.Erase(t.Context(), store.EraseRequest{Subject: store.Identity{Realm: atVault.Realm, NativeID: id}})
+		if p := problem.Of(err); p == nil || p.Code != problem.NotFound || !strings.Contains(p.Hint, want) {
+			t.Errorf("%s: got %v, want a hint that it %s", id, err, want)
+		}
+	}
+}
+
 // A cut between destroying the keys and recording it is made good at the next
 // start: until then the claims are missing, afterwards they are erased.
 func TestCutErasureIsRecordedAtTheStart(t *testing.T) {
@@ -647,6 +661,10 @@ func TestEraseInFormerLog(t *testing.T) {
 	young, err := loc.Store.Create(tn)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Who is named in the former log alone is found all the same.
+	if found, _, err := loc.Store.FindPeople(ctx, "kessler"); err != nil || len(found) == 0 || !slices.Contains(found[0].Tenants, tn) {
+		t.Errorf("found: %+v, %v", found, err)
 	}
 	mustAppend(t, young, event("20", c.t, map[string]any{"author": 0}, atForge))
 	done, err := loc.Store.Erase(ctx, store.EraseRequest{Subject: identityOf(atForge)})

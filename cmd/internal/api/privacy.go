@@ -294,5 +294,11 @@ func (p *page) sealedLogs(list []SealedLog, style reports.Style) {
 		for _, f := range s.Report.Failures {
 			p.line("          " + style.Bad(reports.Terminal(f)))
 		}
+		for _, v := range s.Report.Verdicts() {
+			// Completeness and claims are what nobody can tell without keys.
+			if v.About == "integrity" || v.About == "signatures" {
+				p.verdict(v, style)
+			}
+		}
 	}
 }

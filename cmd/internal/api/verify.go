@@ -209,11 +209,16 @@ func (p *page) log(l Verdict, style reports.Style) {
 		p.line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
 	}
 	for _, v := range l.Verdicts {
-		text := fmt.Sprintf("%-14s%s: %s", v.About, v.Word, reports.Terminal(v.Says))
-		if v.Bad {
-			text = style.Bad(text)
-		}
-		p.line("          " + text)
+		p.verdict(v, style)
 	}
 	p.line(fmt.Sprintf("          %-14s%s, size %d, root %s", "log", reports.Terminal(l.Origin), l.Size, l.Root))
+}
+
+// verdict writes one answer of a report.
+func (p *page) verdict(v store.Verdict, style reports.Style) {
+	text := fmt.Sprintf("%-14s%s: %s", v.About, v.Word, reports.Terminal(v.Says))
+	if v.Bad {
+		text = style.Bad(text)
+	}
+	p.line("          " + text)
 }

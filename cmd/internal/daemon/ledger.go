@@ -84,7 +84,7 @@ func (l *ledger) Ingest(ctx context.Context, batch map[evidence.Tenant][]collect
 		switch {
 		case errors.Is(err, store.ErrKept):
 			k.Kept = true
-		case errors.Is(err, store.ErrQuota):
+		case errors.Is(err, store.ErrQuota), errors.Is(err, store.ErrKeysLost):
 			k.Refused = true
 		case err != nil:
 			k.Err = err

@@ -212,11 +212,10 @@ func (e *Engine) Collect(ctx context.Context, name evidence.SourceID, acceptScop
 		}
 		s.runner.AcceptScope = acceptScope
 		f, err := e.run(ctx, s, e.o.Clock())
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		errs = append(errs, err)
+		if f.Source != "" { // it ended, though some log did not take what tells of it
+			out = append(out, f)
 		}
-		out = append(out, f)
 	}
 	errs = append(errs, e.Flush(ctx), e.Checkpoints(ctx))
 	e.anchors.all(ctx, putTimeout)
