@@ -122,7 +122,8 @@ type Case struct {
 	// Microenterprise: no monthly look at recurring incidents (2024/1772 Art
 	// 8(2) exempts these and entities of DORA Art 16(1)).
 	Microenterprise bool
-	Processor       bool          // for the GDPR: a processor, not the controller
+	Processor       bool          // for the GDPR: a processor
+	Controller      bool          // for the GDPR: a controller beside; who is no processor is taken for one
 	Vulnerability   bool          // for the CRA: an exploited vulnerability, not a severe incident
 	Target          time.Duration // own setting for what is owed without undue delay
 
@@ -342,11 +343,15 @@ func (b *builder) add(k Clock) {
 			}
 			k.Notes = append(k.Notes, "by the facts as they stand now the limit is "+k.Due.Latest.Format(time.RFC3339)+" and it was "+word+"; the verdict of the filing stays")
 		}
-		if !f.Fixed.Latest.IsZero() {
+		switch {
+		case !f.Fixed.Latest.IsZero():
 			k.Due = f.Fixed
+		case limited: // its start was not known when it was sent
+			k.Late = k.Due.Late(f.Sent)
+			k.Notes = append(k.Notes, "no limit was known when it was sent: it is judged by the facts as they stand now")
 		}
 		k.State = Met
-		if f.Late {
+		if k.Late {
 			k.State = MetLate
 		}
 		if newest.Receipt.IsZero() {
@@ -356,7 +361,7 @@ func (b *builder) add(k Clock) {
 		k.State = Waiting
 	case !limited:
 		k.State = Owed
-	case b.now.After(k.Due.Latest):
+	case k.Due.Late(b.now):
 		k.State, k.Late = Overdue, true
 	case b.now.After(k.Due.Safe):
 		k.State = PastSafe

@@ -359,6 +359,7 @@ func TestNoNoon(t *testing.T) {
 		{[]string{"investment_firm"}, "important", time.Time{}, told, "2025/301 Art 5(5)"},
 		{[]string{"investment_firm"}, "", told, told.Add(time.Hour), "2025/301 Art 5(6)"},
 		{[]string{"investment_firm"}, "", told, told.Add(-time.Hour), ""},
+		{nil, "", time.Time{}, told, "2025/301 Art 5(5)"}, // it may be one of those named
 	} {
 		e := deadline.NoNoon(tc.types, tc.nis2, tc.notified, tc.reported)
 		if e.Rule.Article != tc.want || e.Applies != (tc.want != "") {

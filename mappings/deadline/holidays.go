@@ -51,8 +51,8 @@ type state struct {
 }
 
 // states are the 27 Member States and Iceland, Liechtenstein and Norway, by
-// ISO 3166 code. Those without days have their weekends alone until a file
-// adds to them.
+// ISO 3166 code. The days of those that the library has no list of stand in
+// national.yaml.
 var states = map[string]state{
 	"AT": {"Europe/Vienna", at.Holidays}, "BE": {"Europe/Brussels", be.Holidays}, "BG": {"Europe/Sofia", bg.Holidays},
 	"CY": {"Asia/Nicosia", nil}, "CZ": {"Europe/Prague", cz.Holidays}, "DE": {"Europe/Berlin", de.Holidays},
@@ -73,11 +73,14 @@ func States() []string { return slices.Sorted(maps.Keys(states)) }
 // change it: answers record it.
 const library = "rickar/cal v2.1.13"
 
-// corrections are what the library's edition has wrong, in the form of a
-// user's file.
-//
-//go:embed corrections.yaml
-var corrections []byte
+// national are the holidays of the states that the library has none of,
+// corrections what its edition has wrong, both in the form of a user's file.
+var (
+	//go:embed national.yaml
+	national []byte
+	//go:embed corrections.yaml
+	corrections []byte
+)
 
 // Calendars knows the days on which a state does not work: Saturdays, Sundays
 // and holidays. The zero value is not usable; [Builtin] and [WithFile] make
@@ -119,11 +122,17 @@ const (
 )
 
 // Builtin returns the calendars of the library with its known mistakes
-// corrected.
+// corrected and the states that it lacks.
 func Builtin() *Calendars {
-	c, err := (&Calendars{version: library}).WithFile("corrections.yaml", corrections)
-	if err != nil {
-		panic("deadline: " + err.Error()) // embedded; a test reads it
+	c := &Calendars{version: library}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"national.yaml", national}, {"corrections.yaml", corrections}} {
+		var err error
+		if c, err = c.WithFile(f.name, f.data); err != nil {
+			panic("deadline: " + err.Error()) // embedded; a test reads it
+		}
 	}
 	return c
 }
@@ -166,14 +175,6 @@ func (c *Calendars) Zone(code string) (*time.Location, error) {
 		}
 	}
 	return time.LoadLocation(name)
-}
-
-// HasHolidays reports whether more than weekends is known of the state.
-func (c *Calendars) HasHolidays(code string) bool {
-	if states[code].days != nil {
-		return true
-	}
-	return slices.ContainsFunc(c.edits, func(e map[string]edit) bool { return len(e[code].Add) > 0 })
 }
 
 // Free reports whether nobody works in the state on the local day of t, and

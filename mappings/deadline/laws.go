@@ -18,12 +18,16 @@ var exempt = []string{"credit_institution", "central_counterparty", "trading_ven
 // the noon rule. Types are those of list A of 2025/302, nis2 is essential,
 // important or "", notified is when the authority told the entity that 5(6)
 // applies and reported when the incident is reported: the decision is for
-// incidents after it.
+// incidents after it. An entity of which no type is known may be one of those
+// named, so the earlier limit is taken.
 func NoNoon(types []string, nis2 string, notified, reported time.Time) Exception {
 	for _, t := range types {
 		if slices.Contains(exempt, t) {
 			return Exception{true, Rule{Article: "2025/301 Art 5(5)", Says: "no extension to noon for a " + t}}
 		}
+	}
+	if len(types) == 0 {
+		return Exception{true, Rule{Article: "2025/301 Art 5(5)", Says: "no extension to noon while the type of entity is not known (reporter.types)"}}
 	}
 	if nis2 == "essential" || nis2 == "important" {
 		return Exception{true, Rule{Article: "2025/301 Art 5(5)", Says: "no extension to noon for an " + nis2 + " entity of NIS-2 Art 3"}}
@@ -79,9 +83,13 @@ func (b *builder) dora() {
 	if ok {
 		s.at = sent.Sent
 	}
+	var notes []string
+	if _, told := b.first(DORAIntermediate); !told && !b.c.Recovered.IsZero() {
+		notes = append(notes, "regular activities are recovered since "+b.c.Recovered.UTC().Format(time.RFC3339)+": the report that says so is owed without undue delay")
+	}
 	b.clock(DORAIntermediate, s, func(from time.Time) Due {
 		return b.early(exact(from, 72, Rule{Article: "2025/301 Art 5(1)(b)", Says: "72 h from the actual submission"}))
-	})
+	}, notes...)
 	b.update()
 	s = start{what: "submission of the latest intermediate report"}
 	if f, ok := b.last(DORAIntermediate, DORAUpdate); ok {
@@ -149,9 +157,10 @@ func initialLimit(class, aware time.Time) Due {
 }
 
 // update is owed when regular activities are recovered and no report since
-// then says so.
+// then says so. Before the first intermediate report there is nothing to
+// update: that report tells it.
 func (b *builder) update() {
-	if b.c.Recovered.IsZero() {
+	if _, told := b.first(DORAIntermediate); !told || b.c.Recovered.IsZero() {
 		return
 	}
 	s := start{at: b.c.Recovered, what: "recovery of regular activities"}
@@ -209,7 +218,8 @@ func (b *builder) quarterly() {
 
 // nis2Final is one month from the notification; when the incident still goes
 // on then, a progress report is, and the final one is owed one month after the
-// end of handling.
+// end of handling. An incident that was handled within the month does not go on
+// then, whatever was told of its progress before.
 func (b *builder) nis2Final(s start) {
 	month := func(article, says string) func(time.Time) Due {
 		return func(from time.Time) Due {
@@ -220,7 +230,7 @@ func (b *builder) nis2Final(s start) {
 	due := one(s.at)
 	_, filed := b.first(NIS2Final)
 	_, progress := b.first(NIS2Progress)
-	ongoing := progress || b.c.Handled.After(due.Latest) || b.c.Handled.IsZero() && b.now.After(due.Latest) && !filed
+	ongoing := b.c.Handled.After(due.Latest) || b.c.Handled.IsZero() && (progress || b.now.After(due.Latest) && !filed)
 	if !ongoing {
 		b.clock(NIS2Final, s, one)
 		return
@@ -231,10 +241,13 @@ func (b *builder) nis2Final(s start) {
 
 func (b *builder) gdpr() {
 	aware := b.aware(GDPR)
-	switch {
-	case b.c.Processor:
+	if b.c.Processor {
 		b.owed(GDPRProcessor, aware)
-		return
+		if !b.c.Controller {
+			return
+		}
+	}
+	switch {
 	case b.c.RiskUnlikely:
 		b.void(GDPRAuthority, "decided: a risk to people is unlikely; the breach is documented all the same (Art 33(5))")
 	default:
@@ -256,9 +269,13 @@ func (b *builder) cra() {
 	b.clock(CRANotification, aware, hours(72, "72 h from awareness"))
 	b.request(CRAIntermediate)
 	if b.c.Vulnerability {
+		var notes []string
+		if !b.c.Available.IsZero() && b.c.Available.Before(aware.at) {
+			notes = append(notes, "the measure was there before the entity became aware; that the 14 days run from it all the same is the cautious reading")
+		}
 		b.clock(CRAFinalVuln, start{at: b.c.Available, what: "a corrective or mitigating measure is available"}, func(from time.Time) Due {
 			return b.c.Authority.working(b.c.Authority.days(from, 14, Rule{Article: "CRA Art 14(2)(c)", Says: "14 days after the measure is available"}))
-		})
+		}, notes...)
 	} else {
 		s := start{what: "submission of the notification"}
 		if f, ok := b.first(CRANotification); ok {

@@ -22,8 +22,11 @@ type Due struct {
 	Rules    []Rule `json:"rules"`
 }
 
-// Late reports whether what was sent at the instant came after Latest.
-func (d Due) Late(sent time.Time) bool { return sent.After(d.Latest) }
+// Late reports whether what was sent at the instant came after Latest. The end
+// of a day is no instant of that day: what is sent then is of the next.
+func (d Due) Late(sent time.Time) bool {
+	return sent.After(d.Latest) || d.EndOfDay && sent.Equal(d.Latest)
+}
 
 // The rules of counting. Articles are of Regulation (EEC, Euratom) No 1182/71
 // where no other act is named.
@@ -37,14 +40,24 @@ var (
 	ruleCounted   = Rule{Article: "1182/71 Art 3(3)", Says: "weekends and holidays within it are counted", Unverified: true}
 	ruleWorking   = Rule{Article: "1182/71 Art 3(4)", Says: "it would end on a day off, so it ends with the next working day"}
 	ruleNoon      = Rule{Article: "2025/301 Art 5(4)", Says: "the limit falls on a day off: until noon of the next working day"}
+	rulePlaceless = Rule{Article: "1182/71 Art 2", Says: "nothing is added: whose days and hours count is not known (reporter.state)"}
 )
 
 // Authority is whom a notification goes to: its state decides which days are
-// off, its zone where days end.
+// off, its zone where days end. With neither known (no State, and UTC) limits
+// are the law's number alone: a day of UTC ends later than one of the Union.
 type Authority struct {
 	State     string
 	Zone      *time.Location
 	Calendars *Calendars
+}
+
+func (a Authority) placeless() bool { return a.State == "" && a.Zone == time.UTC }
+
+// bare is a limit that nothing is added to, because nobody said where it runs.
+func bare(d Due) Due {
+	d.Latest, d.EndOfDay, d.Rules = d.Safe, false, append(d.Rules, rulePlaceless)
+	return d
 }
 
 // off explains a day off and names the calendar.
@@ -70,6 +83,9 @@ func fullHours(d Due) Due {
 // noon applies the rule of DORA for limits on a day off. The limit is the last
 // instant that counts, so for an end of a day that day's.
 func (a Authority) noon(d Due) Due {
+	if a.placeless() {
+		return bare(d)
+	}
 	limit := d.Latest.In(a.Zone)
 	if d.EndOfDay {
 		limit = limit.Add(-time.Nanosecond)
@@ -86,6 +102,9 @@ func (a Authority) noon(d Due) Due {
 
 // working applies the rule for periods that are not of hours.
 func (a Authority) working(d Due) Due {
+	if a.placeless() {
+		return bare(d)
+	}
 	last := d.Latest.In(a.Zone).Add(-time.Nanosecond)
 	why, free := a.Calendars.Free(a.State, last)
 	if !free {

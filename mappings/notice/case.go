@@ -28,7 +28,7 @@ func Case(inc *incident.Incident, cals *deadline.Calendars, candidate time.Time)
 	rep, t := &inc.Fields.Reporter, &inc.Fields.Times
 	c := deadline.Case{
 		Laws: Laws(inc), TrustService: rep.NIS2Type == "trust", HourRule: rep.NIS2Hours, Microenterprise: rep.Micro,
-		Processor:     slices.Contains(rep.Roles, "processor") && !slices.Contains(rep.Roles, "controller"),
+		Processor: slices.Contains(rep.Roles, "processor"), Controller: slices.Contains(rep.Roles, "controller"),
 		Vulnerability: inc.Fields.Identity.Kind == "vulnerability", Threat: inc.Fields.Identity.Kind == "threat", Target: time.Duration(rep.TargetHours) * time.Hour,
 		Aware: map[deadline.Law]time.Time{}, Candidate: candidate, Void: map[deadline.Law]string{}, Requested: map[deadline.Stage]time.Time{},
 		Delays: map[deadline.Stage]time.Time{}, Recovered: t.Recovered, Handled: t.Handled, Available: t.Available, ClientsHit: t.ClientsHit, Home: inc.Home,
@@ -59,6 +59,9 @@ func Case(inc *incident.Incident, cals *deadline.Calendars, candidate time.Time)
 		reported = sent[0].At
 	}
 	c.NoNoon = deadline.NoNoon(types(rep), rep.NIS2Status, rep.Exception, reported)
+	if slices.Contains(c.Laws, deadline.DORA) && !c.NoNoon.Applies && rep.NIS2Status == "" {
+		notes = append(notes, "reporter.nis2_status is not set: limits of DORA are moved from days off as for an entity that NIS-2 calls neither essential nor important")
+	}
 	return c, notes, nil
 }
 
@@ -89,10 +92,7 @@ func authority(rep *incident.Reporter, cals *deadline.Calendars) (deadline.Autho
 		}
 		a.Zone = z
 	default:
-		notes = append(notes, "reporter.state is not set: days end in UTC and no holidays are known, so limits are early ones")
-	}
-	if rep.State != "" && !cals.HasHolidays(rep.State) {
-		notes = append(notes, "of "+rep.State+" weekends alone are known, no holidays: add them with a file (incidents.holidays)")
+		notes = append(notes, "reporter.state is not set: whose days and days off count is not known, so none are added to a limit")
 	}
 	return a, notes, nil
 }

@@ -299,8 +299,40 @@ func TestLaws(t *testing.T) {
 	if err != nil || len(ks) != 1 || ks[0].Stage != deadline.CustomerNotice || len(notes) != 1 {
 		t.Errorf("a part: %+v %v %v", ks, notes, err)
 	}
-	inc.Fields.Reporter.State = "FI"
-	if _, notes, err = notice.Clocks(inc, deadline.Builtin(), now, now); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "weekends alone") {
-		t.Errorf("Finland: %v %v", notes, err)
+}
+
+// Who may not use the noon rule is never given it for want of knowledge, and
+// whoever gets it hears what that stands on.
+func TestNoonNeedsToBeKnown(t *testing.T) {
+	for _, tc := range []struct {
+		reporter string
+		noon     bool
+		note     string
+	}{
+		{`{"state": "DE"}`, false, ""},
+		{`{"state": "DE", "types": ["insurance_and_reinsurance_undertaking"]}`, true, "nis2_status is not set"},
+		{`{"state": "DE", "types": ["insurance_and_reinsurance_undertaking"], "nis2_status": "none"}`, true, ""},
+		{`{"state": "DE", "types": ["insurance_and_reinsurance_undertaking"], "nis2_status": "important"}`, false, ""},
+		{`{"state": "DE", "types": ["trading_venue"]}`, false, ""},
+		{`{"types": ["insurance_and_reinsurance_undertaking"], "nis2_status": "none"}`, false, "reporter.state is not set"},
+	} {
+		inc := blank()
+		inc.Fields = fields(t, `{"reporter": `+tc.reporter+`}`)
+		inc.Aware["dora"] = []incident.Moment{{IncidentMomentFacts: evidence.IncidentMomentFacts{Law: "dora", At: at(t, "2026-12-18T17:20:00Z")}}}
+		inc.Decisions = []incident.Decision{{IncidentDecisionFacts: evidence.IncidentDecisionFacts{Law: "dora", Decision: classify.Major, At: at(t, "2026-12-19T08:40:00Z")}}}
+		ks, notes, err := notice.Clocks(inc, deadline.Builtin(), time.Time{}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := at(t, "2026-12-19T12:40:00Z")
+		if tc.noon {
+			want = at(t, "2026-12-21T11:00:00Z")
+		}
+		if got := ks[0].Due.Latest; ks[0].Stage != deadline.DORAInitial || !got.Equal(want) {
+			t.Errorf("%s: %s until %s, want %s", tc.reporter, ks[0].Stage, got, want)
+		}
+		if got := strings.Join(notes, "; "); tc.note == "" && got != "" || !strings.Contains(got, tc.note) {
+			t.Errorf("%s: notes %q, want %q", tc.reporter, got, tc.note)
+		}
 	}
 }

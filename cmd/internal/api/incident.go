@@ -445,11 +445,14 @@ func (a *acting) fix(ctx context.Context, r evidence.Reader, inc *incident.Incid
 		if err != nil {
 			return err
 		}
-		clocks, _, err := notice.Clocks(inc, cals, candidate, a.q.now)
+		c, _, err := notice.Case(inc, cals, candidate)
 		if err != nil {
 			return err
 		}
-		for _, k := range clocks {
+		// The clock is that of a stage which is sent: one that waits while
+		// nothing is sent (for the end of handling) is decided too.
+		c.Filings = append(c.Filings, deadline.Filing{Stage: stage, Sent: f.At})
+		for _, k := range deadline.Clocks(c, a.q.now) {
 			if k.Stage == stage && !k.From.IsZero() {
 				f.Clock = notice.Fix(k, f.At, cals)
 			}
