@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -139,10 +140,14 @@ func (inc *Incident) Update(w Who, p Patch, records map[string][]uint64, now tim
 	}
 	after, err := inc.with(p)
 	if err == nil {
-		err = after.validate(now)
+		err = cmp.Or(p.meant(), after.validate(now))
 	}
 	if err != nil {
-		return nil, problem.Wrap(problem.Usage, err, "fields of incident %s", inc.ID)
+		what := "fields of incident " + inc.ID
+		if inc.Size == 0 { // it is about to be declared: nobody knows its id
+			what = "fields"
+		}
+		return nil, problem.Wrap(problem.Usage, err, "%s", what)
 	}
 	if err := inc.ordered(&after); err != nil {
 		return nil, err
@@ -174,10 +179,19 @@ func (inc *Incident) with(p Patch) (Fields, error) {
 
 // ordered checks the fields against the acts that have instants of their own.
 func (inc *Incident) ordered(f *Fields) error {
-	for law := range inc.Aware {
-		if m, _ := inc.AwareSince(law); m.At.Before(f.Times.Occurred) {
-			return refuse(problem.Usage, "times.occurred: %s is after the entity became aware for %s (%s)", evidence.FormatTime(f.Times.Occurred), law, evidence.FormatTime(m.At)).
-				WithHint("correct the awareness first: evidenced incident clock %s --law %s --aware TIME", inc.ID, law)
+	for _, law := range Laws { // in order: the same first fault every time
+		m, aware := inc.AwareSince(law)
+		if !aware {
+			continue
+		}
+		for _, x := range []struct {
+			field string
+			at    time.Time
+		}{{"times.occurred", f.Times.Occurred}, {"times.detected", f.Times.Detected}} {
+			if m.At.Before(x.at) {
+				return refuse(problem.Usage, "%s: %s is after the entity became aware for %s (%s)", x.field, evidence.FormatTime(x.at), law, evidence.FormatTime(m.At)).
+					WithHint("correct the awareness first: evidenced incident clock %s --law %s --aware TIME", inc.ID, law)
+			}
 		}
 	}
 	return nil
@@ -353,7 +367,8 @@ func (inc *Incident) sending(f evidence.IncidentNoticeFacts) error {
 	return nil
 }
 
-// firstMajor returns the first of the newest row of decisions that say major.
+// firstMajor returns the first of the newest row of decisions that say major,
+// and whether none that says otherwise came after it.
 func (inc *Incident) firstMajor() (Decision, bool) {
 	var first Decision
 	ok := false
@@ -371,7 +386,24 @@ func (inc *Incident) firstMajor() (Decision, bool) {
 
 // Major returns the decision that an incident is major that DORA's clock
 // starts with; false while there is none in force.
-func (inc *Incident) Major() (Decision, bool) { return inc.firstMajor() }
+func (inc *Incident) Major() (Decision, bool) {
+	if d, ok := inc.firstMajor(); ok {
+		return d, true
+	}
+	return Decision{}, false
+}
+
+// Reported returns the decision that DORA's reports stand on: the one in force,
+// or, of an incident that was found not to be major after its initial
+// notification was sent, the one that was in force until then. A
+// reclassification names both (2025/302 Art 5).
+func (inc *Incident) Reported() (Decision, bool) {
+	d, ok := inc.firstMajor()
+	if ok || len(inc.Sent("dora.initial")) > 0 && d.Decision != "" {
+		return d, true
+	}
+	return Decision{}, false
+}
 
 // receiving finds the submission that a receipt belongs to.
 func (inc *Incident) receiving(f evidence.IncidentNoticeFacts) (uint64, error) {

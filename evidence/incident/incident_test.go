@@ -286,6 +286,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// The moments stay in order when a field is corrected after the act.
+func TestDetectionStaysBeforeAwareness(t *testing.T) {
+	w := begin(t, first)
+	d, err := w.load().BecomeAware(me, "nis2", at(t, "2026-12-18T17:20:00Z"), nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.add(d)
+	_, err = w.load().Update(me, patch(t, `{"times": {"detected": "2026-12-18T17:21:00Z"}}`), nil, now)
+	refused(t, "detected after aware", err, "times.detected: 2026-12-18T17:21:00Z is after the entity became aware for nis2")
+	if _, err = w.load().Update(me, patch(t, `{"times": {"detected": "2026-12-18T17:20:00Z"}}`), nil, now); err != nil {
+		t.Errorf("detected when it became aware: %v", err)
+	}
+}
+
 // What was refused by order is taken in order.
 func TestOrderOfReports(t *testing.T) {
 	w := begin(t, first)
@@ -335,7 +350,7 @@ func TestFieldsRefused(t *testing.T) {
 		`{"times": {"occurred": "2026-12-18 18:20"}}`:                                  "no time zone",
 		`{"times": {"occurred": 5}}`:                                                   "does not fit",
 		`{"duration": {"minutes": 1.5}}`:                                               "whole number",
-		`{"business": {"critical_services": "yes"}}`:                                   "true, false",
+		`{"business": {"critical_services": "yes"}}`:                                   "want true or false",
 		`{"nature": {"types": "other"}}`:                                               "a list",
 		`{"narrative": {"summary": "a\u0000b"}}`:                                       "NUL",
 		`{"systems": {"refs": ["nonsense"]}}`:                                          "systems.refs",
@@ -366,6 +381,11 @@ func TestFieldsRefused(t *testing.T) {
 		`{"causes": {"detailed": ["human_error_mistake"]}}`:     "not in causes.high",
 		`{"causes": {"additional": ["logging"]}}`:               "none of causes.detailed",
 		`{"times": {"occurred": "1960-01-01T00:00:00Z"}}`:       "out of range",
+		`{"times": {"occurred": "0001-01-01T00:00:00Z"}}`:       "times.occurred", // it would read as not known
+		`{"product": {"versions": ["1", "a\u0000b"]}}`:          "product.versions: text with a NUL",
+		`{"reporter": {"affected": [{"name": "a\u0000b"}]}}`:    "reporter.affected: text with a NUL",
+		`{"money": {"by_type": {"a\u0000b": 1}}}`:               "money.by_type: text with a NUL",
+		`{"nature": {"types": ["other", "other"]}}`:             "stands there twice",
 	} {
 		if _, err := inc.Update(me, patch(t, text), nil, now); !problem.Is(err, problem.Usage) || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: got %v, want %q", text, err, words)

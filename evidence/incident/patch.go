@@ -183,7 +183,7 @@ func typed(t reflect.Type, v any) error {
 		t = t.Elem()
 	}
 	want := map[reflect.Kind]string{
-		reflect.Bool: "yes or no (true, false)", reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Float64: "a number",
+		reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Float64: "a number",
 		reflect.String: "text", reflect.Slice: "a list", reflect.Map: "names with whole numbers",
 	}[t.Kind()]
 	if want == "" {
@@ -200,15 +200,56 @@ func badTime(s string) error {
 	return fmt.Errorf("%.40q is no time that exists: write it as 2026-12-18T17:20:00Z or 2026-12-18T18:20:00+01:00", s)
 }
 
-// plainText refuses control characters that no text needs; everything else is
-// kept as it came and made harmless where it is shown.
+// errNUL is the one thing that no text can hold; everything else is kept as it
+// came and made harmless where it is shown.
+var errNUL = errors.New("text with a NUL character")
+
 func plainText(s string) error {
-	for _, r := range s {
-		if r == 0 {
-			return fmt.Errorf("text with a NUL character")
+	if strings.ContainsRune(s, 0) {
+		return errNUL
+	}
+	return nil
+}
+
+// meant reports the first field that would be recorded as something else than
+// was written: the first instant of the calendar reads as not known, and a text
+// in a list or an object may hold what no text can. It is asked of what is about
+// to be recorded, never of what a log holds.
+func (p Patch) meant() error {
+	values := map[string]any{}
+	p.leaves(func(path string, f field, v any) {
+		if s, is := v.(string); is && f.typ == reflect.TypeFor[time.Time]() {
+			if t, err := time.Parse(time.RFC3339, s); err == nil && t.IsZero() {
+				v = t
+			}
+		}
+		values[path] = v
+	})
+	for _, path := range slices.Sorted(maps.Keys(values)) {
+		if t, zero := values[path].(time.Time); zero {
+			return fmt.Errorf("%s: %w", path, badTime(t.Format(time.RFC3339)))
+		}
+		if holdsNUL(values[path]) {
+			return fmt.Errorf("%s: %w", path, errNUL)
 		}
 	}
 	return nil
+}
+
+func holdsNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return plainText(v) != nil
+	case []any:
+		return slices.ContainsFunc(v, holdsNUL)
+	case map[string]any:
+		for name, x := range v {
+			if plainText(name) != nil || holdsNUL(x) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func join(at, name string) string {

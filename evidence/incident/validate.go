@@ -17,6 +17,26 @@ var (
 	cveForm      = regexp.MustCompile(`^CVE-[0-9]{4}-[0-9]{4,19}$`)
 )
 
+// IsLEI reports whether the text has the form of a legal entity identifier.
+func IsLEI(s string) bool { return leiForm.MatchString(s) }
+
+// LEIChecks reports whether the check digits of a legal entity identifier fit:
+// ISO 17442 takes them from ISO 7064, letters counting from 10 on, modulo 97.
+func LEIChecks(lei string) bool {
+	rest := 0
+	for _, c := range lei {
+		switch {
+		case c >= '0' && c <= '9':
+			rest = (rest*10 + int(c-'0')) % 97
+		case c >= 'A' && c <= 'Z':
+			rest = (rest*100 + int(c-'A') + 10) % 97
+		default:
+			return false
+		}
+	}
+	return rest == 1
+}
+
 // validate reports the first field that cannot be: a value outside its list, a
 // number out of range, an order of times that is upside down.
 func (f *Fields) validate(now time.Time) error {
@@ -38,9 +58,13 @@ func (f *Fields) validate(now time.Time) error {
 func (f *Fields) lists() error {
 	for _, path := range slices.Sorted(maps.Keys(lists)) { // the same first fault every time
 		l := lists[path]
-		for _, s := range stringsAt(f, path) {
+		set := stringsAt(f, path)
+		for i, s := range set {
 			if !slices.Contains(l.Values, s) {
 				return fmt.Errorf("%s: %.60q is not in %s: %s", path, s, l.Name, strings.Join(l.Values, ", "))
+			}
+			if slices.Contains(set[:i], s) {
+				return fmt.Errorf("%s: %s stands there twice", path, s)
 			}
 		}
 	}

@@ -23,7 +23,7 @@ import (
 
 // Version names the procedures and the state of law they follow. It changes
 // with either.
-const Version = "procedures 1, law of 2026-11-20"
+const Version = "procedures 2, law of 2026-11-20"
 
 // The outcomes of procedures, and what a person may decide.
 const (
@@ -237,5 +237,9 @@ func apart(a, b time.Time) bool {
 	if b.Before(a) {
 		a, b = b, a
 	}
-	return b.After(a.AddDate(0, months, 0))
+	end := a.AddDate(0, months, 0)
+	if end.Day() != a.Day() { // the month has no such day: its last one counts
+		end = end.AddDate(0, 0, -end.Day())
+	}
+	return b.After(end)
 }

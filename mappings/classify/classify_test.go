@@ -189,6 +189,8 @@ func TestRecurring(t *testing.T) {
 	part := func(day, group string, more ...string) *incident.Fields {
 		return fields(t, append([]string{below, `{"times": {"occurred": "` + day + `T10:00:00Z"}, "causes": {"recurring_group": "` + group + `"}}`, `{"duration": {"minutes": 800, "downtime_minutes": 70}, "money": {"costs": 60000}}`}, more...)...)
 	}
+	// short leaves the costs and the downtime to decide, and of these the downtime.
+	const short = `{"business": {"clients": {"number": 10, "share": 1}}, "duration": {"minutes": 100}}`
 	for _, tc := range []struct {
 		name   string
 		f      *incident.Fields
@@ -201,10 +203,35 @@ func TestRecurring(t *testing.T) {
 		{"more than six months", part("2026-06-01", "a"), []*incident.Fields{part("2026-12-02", "a")}, classify.NotMajor},
 		{"another cause", part("2026-06-01", "a"), []*incident.Fields{part("2026-07-01", "b")}, classify.NotMajor},
 		{"a microenterprise", part("2026-06-01", "a", `{"reporter": {"microenterprise": true}}`), []*incident.Fields{part("2026-07-01", "a")}, classify.NotMajor},
+		{"six months from a 31st end with the month", part("2026-08-31", "a"), []*incident.Fields{part("2027-02-28", "a")}, classify.Major},
+		{"and not a day later", part("2026-08-31", "a"), []*incident.Fields{part("2027-03-01", "a")}, classify.NotMajor},
+		{"what one meets alone needs no sum", part("2026-06-01", "a", `{"duration": {"minutes": 2000, "downtime_minutes": 500}, "money": {"costs": 100001}}`),
+			[]*incident.Fields{fields(t, `{"times": {"occurred": "2026-07-01T10:00:00Z"}, "causes": {"recurring_group": "a"}}`)}, classify.Major},
+		{"downtimes of other services do not add up", part("2026-06-01", "a", short), []*incident.Fields{part("2026-07-01", "a", short, `{"duration": {"downtime_critical": false}}`)}, classify.NotMajor},
+		{"downtimes of critical services do", part("2026-06-01", "a", short), []*incident.Fields{part("2026-07-01", "a", short)}, classify.Major},
+		{"of a downtime it is not known", part("2026-06-01", "a", short), []*incident.Fields{without(t, part("2026-07-01", "a", short), "duration.downtime_critical")}, classify.Undecided},
 		{"cause not known", fields(t, below), []*incident.Fields{part("2026-07-01", "a")}, classify.Undecided},
 	} {
 		if r := outcome(t, "dora", tc.f, tc.others...); r.Outcome != tc.want {
 			t.Errorf("%s: got %s, want %s\n%+v", tc.name, r.Outcome, tc.want, r.Steps)
+		}
+	}
+}
+
+// The working of a look says again which criteria it found.
+func TestFound(t *testing.T) {
+	for name, x := range excess {
+		f := fields(t, below, x)
+		got, want := classify.Found(outcome(t, "dora", f).Steps), classify.Criteria(f)
+		for _, c := range incident.ListB {
+			if got[c] != want[c] {
+				t.Errorf("%s: %s is %s, found again %s", name, c, want[c], got[c])
+			}
+		}
+	}
+	for _, c := range incident.ListB {
+		if a := classify.Found(nil)[c]; a != classify.Unknown {
+			t.Errorf("%s without a look: %s", c, a)
 		}
 	}
 }

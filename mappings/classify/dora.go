@@ -5,7 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/evidence"
 	"evidenced/evidence/incident"
+)
+
+// The rules whose answers say which criteria of list B of 2025/302 are met.
+const (
+	ruleCritical   = "2024/1772 Art 6"
+	ruleClients    = "2024/1772 Art 9(1)"
+	ruleReputation = "2024/1772 Art 9(2)"
+	ruleDuration   = "2024/1772 Art 9(3)"
+	ruleSpread     = "2024/1772 Art 9(4)"
+	ruleLosses     = "2024/1772 Art 9(5)(a)"
+	ruleAccess     = "2024/1772 Art 9(5)(b)"
+	ruleEconomic   = "2024/1772 Art 9(6)"
 )
 
 // dora decides by Articles 6, 8 and 9 of 2024/1772.
@@ -24,7 +37,7 @@ func dora(f *incident.Fields, others []*incident.Fields) Result {
 	switch again.answer {
 	case Yes:
 		together := combine(f, others)
-		r.major(&together)
+		r.major(&together, append([]*incident.Fields{f}, others...)...)
 	case No:
 		r.major(f)
 	default:
@@ -36,26 +49,31 @@ func dora(f *incident.Fields, others []*incident.Fields) Result {
 	return r
 }
 
-// major runs the steps on one incident, or on several taken as one.
-func (r *Result) major(f *incident.Fields) {
-	b := &f.Business
-	critical := r.add("2024/1772 Art 6", "critical services are or were affected", either(
-		flag(b.Critical, "business.critical_services", "systems supporting critical or important functions"),
-		flag(b.Authorised, "business.authorised_services", "financial services that are authorised or supervised"),
-		flag(b.Intrusion, "business.malicious_access", "a successful, malicious and unauthorised access")))
+// major runs the steps on one incident, or on several taken as one: what each of
+// these meets by itself they meet together, also where a sum is not known.
+func (r *Result) major(f *incident.Fields, each ...*incident.Fields) {
+	look := func(ask func(*incident.Fields) part) part {
+		for _, one := range each {
+			if p := ask(one); p.answer == Yes {
+				return p
+			}
+		}
+		return ask(f)
+	}
+	critical := r.add(ruleCritical, "critical services are or were affected", look(criticalServices))
 	if critical.answer == No {
 		r.Outcome = NotMajor
 		return
 	}
-	losses := r.add("2024/1772 Art 9(5)(a)", "data losses with adverse effect on business objectives or regulatory duties", dataLosses(f))
-	access := r.add("2024/1772 Art 9(5)(b)", "a successful, malicious and unauthorised access, not covered by (a), that may result in data losses", accessLoss(f, losses))
+	losses := r.add(ruleLosses, "data losses with adverse effect on business objectives or regulatory duties", look(dataLosses))
+	access := r.add(ruleAccess, "a successful, malicious and unauthorised access, not covered by (a), that may result in data losses", look(accessLoss))
 	criteria := []part{
-		r.add("2024/1772 Art 9(1)", "clients, financial counterparts or transactions", clients(f)),
-		r.add("2024/1772 Art 9(2)", "reputational impact", reputation(f)),
-		r.add("2024/1772 Art 9(3)", "duration or service downtime", duration(f)),
-		r.add("2024/1772 Art 9(4)", "geographical spread", spread(f)),
+		r.add(ruleClients, "clients, financial counterparts or transactions", look(clients)),
+		r.add(ruleReputation, "reputational impact", look(reputation)),
+		r.add(ruleDuration, "duration or service downtime", look(duration)),
+		r.add(ruleSpread, "geographical spread", look(spread)),
 		losses,
-		r.add("2024/1772 Art 9(6)", "economic impact", economic(f)),
+		r.add(ruleEconomic, "economic impact", look(economic)),
 	}
 	met, open := 0, 0
 	for _, c := range criteria {
@@ -97,6 +115,14 @@ func (r *Result) major(f *incident.Fields) {
 	}
 }
 
+func criticalServices(f *incident.Fields) part {
+	b := &f.Business
+	return either(
+		flag(b.Critical, "business.critical_services", "systems supporting critical or important functions"),
+		flag(b.Authorised, "business.authorised_services", "financial services that are authorised or supervised"),
+		flag(b.Intrusion, "business.malicious_access", "a successful, malicious and unauthorised access"))
+}
+
 func dataLosses(f *incident.Fields) part {
 	switch {
 	case f.Data.NotAffected && len(f.Data.Affected) == 0:
@@ -109,8 +135,8 @@ func dataLosses(f *incident.Fields) part {
 }
 
 // accessLoss is the threshold that is enough alone.
-func accessLoss(f *incident.Fields, losses part) part {
-	if losses.answer == Yes {
+func accessLoss(f *incident.Fields) part {
+	if dataLosses(f).answer == Yes {
 		return no("covered by (a), which counts as a criterion")
 	}
 	return all(flag(f.Business.Intrusion, "business.malicious_access", "such an access"), flag(f.Data.MayLose, "data.may_lose", "it may result in data losses"))
@@ -185,10 +211,13 @@ func economic(f *incident.Fields) part {
 
 // combine takes recurring incidents as one: what happened in any happened,
 // lengths and amounts add up, states unite. Shares do not add, because the
-// same clients may be hit twice: the largest is taken.
+// same clients may be hit twice: the largest is taken. Of downtimes those of
+// critical services add up, because the bar is about them.
 func combine(f *incident.Fields, others []*incident.Fields) incident.Fields {
 	out := *f
+	out.Duration.Downtime = criticalDowntime(&f.Duration)
 	for _, o := range others {
+		out.Duration.Downtime = sum(out.Duration.Downtime, criticalDowntime(&o.Duration))
 		b, c := &out.Business, o.Business
 		for _, x := range []struct{ to, from **bool }{
 			{&b.Critical, &c.Critical}, {&b.Authorised, &c.Authorised}, {&b.Intrusion, &c.Intrusion}, {&b.Relevant, &c.Relevant},
@@ -198,7 +227,7 @@ func combine(f *incident.Fields, others []*incident.Fields) incident.Fields {
 		}
 		for _, x := range []struct{ to, from **int64 }{
 			{&b.Clients.Number, &c.Clients.Number}, {&b.Counterparts.Number, &c.Counterparts.Number}, {&b.Transactions.Number, &c.Transactions.Number},
-			{&out.Duration.Minutes, &o.Duration.Minutes}, {&out.Duration.Downtime, &o.Duration.Downtime}, {&out.Money.Costs, &o.Money.Costs}, {&out.Money.Loss, &o.Money.Loss},
+			{&out.Duration.Minutes, &o.Duration.Minutes}, {&out.Money.Costs, &o.Money.Costs}, {&out.Money.Loss, &o.Money.Loss},
 		} {
 			*x.to = sum(*x.to, *x.from)
 		}
@@ -214,6 +243,20 @@ func combine(f *incident.Fields, others []*incident.Fields) incident.Fields {
 		out.Data.NotAffected = out.Data.NotAffected && o.Data.NotAffected
 	}
 	return out
+}
+
+// criticalDowntime is how long critical services were down: not known when
+// nobody said whether the services that were down are critical.
+func criticalDowntime(d *incident.Duration) *int64 {
+	switch {
+	case d.Downtime == nil || *d.Downtime == 0:
+		return d.Downtime
+	case d.DownCritical == nil:
+		return nil
+	case !*d.DownCritical:
+		return new(int64)
+	}
+	return d.Downtime
 }
 
 // or is unknown when neither is yes and one is unknown.
@@ -248,19 +291,43 @@ func largest(a, b *float64) *float64 {
 
 // Criteria answers each criterion of list B of 2025/302 for one incident.
 func Criteria(f *incident.Fields) map[string]Answer {
-	b := &f.Business
-	critical := either(
-		flag(b.Critical, "business.critical_services", ""), flag(b.Authorised, "business.authorised_services", ""), flag(b.Intrusion, "business.malicious_access", ""))
-	losses := dataLosses(f)
 	return map[string]Answer{
 		"clients_financial_counterparts_and_transactions_affected": clients(f).answer,
 		"reputational_impact":           reputation(f).answer,
 		"duration_and_service_downtime": duration(f).answer,
 		"geographical_spread":           spread(f).answer,
-		"data_losses":                   or3(losses.answer, accessLoss(f, losses).answer),
-		"critical_services_affected":    critical.answer,
+		"data_losses":                   or3(dataLosses(f).answer, accessLoss(f).answer),
+		"critical_services_affected":    criticalServices(f).answer,
 		"economic_impact":               economic(f).answer,
 	}
+}
+
+// found says which criterion of list B an answer is of.
+var found = map[string]string{
+	ruleCritical: "critical_services_affected", ruleClients: "clients_financial_counterparts_and_transactions_affected",
+	ruleReputation: "reputational_impact", ruleDuration: "duration_and_service_downtime", ruleSpread: "geographical_spread",
+	ruleLosses: "data_losses", ruleAccess: "data_losses", ruleEconomic: "economic_impact",
+}
+
+// Found answers each criterion of list B as the working of an earlier look did:
+// of that incident, or of several that were looked at together. What the look
+// did not ask is unknown.
+func Found(steps []evidence.IncidentStep) map[string]Answer {
+	out := map[string]Answer{}
+	for _, name := range incident.ListB {
+		out[name] = Unknown
+	}
+	for _, s := range steps {
+		name, ok := found[s.Rule]
+		switch {
+		case !ok:
+		case s.Rule == ruleAccess:
+			out[name] = or3(out[name], Answer(s.Answer))
+		default:
+			out[name] = Answer(s.Answer)
+		}
+	}
+	return out
 }
 
 func or3(a, b Answer) Answer {

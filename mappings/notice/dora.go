@@ -87,10 +87,14 @@ var doraItems = []Item{
 	{Number: "3.33", Name: "temporary actions taken or planned", Fields: by("response.temporary_actions"), need: need("NYY")},
 	{Number: "3.34", Name: "description of temporary actions", Fields: by("response.temporary_description"), When: func(i *known) classify.Answer { return flagged(i.Fields.Response.Temporary) }, If: "3.33 is yes", need: need("NCC")},
 	{Number: "3.35", Name: "indicators of compromise", Fields: by("nature.indicators"), When: func(i *known) classify.Answer {
-		if s := i.Fields.Reporter.NIS2Status; s == "none" {
+		switch a := cyber(i); {
+		case i.Fields.Reporter.NIS2Status == "none":
 			return classify.No
+		case a == classify.Yes && i.Fields.Reporter.NIS2Status == "":
+			return classify.Unknown
+		default:
+			return a
 		}
-		return cyber(i)
 	}, If: "it is cybersecurity-related and the entity is in the scope of NIS-2", need: need("NCC")},
 
 	{Number: "4.1", Name: "high-level root causes", Fields: by("causes.high"), need: need("NNY")},

@@ -125,7 +125,40 @@ func above0(n *int64) classify.Answer {
 }
 
 func criterion(name string) func(*incident.Incident) classify.Answer {
-	return func(inc *incident.Incident) classify.Answer { return classify.Criteria(&inc.Fields)[name] }
+	return func(inc *incident.Incident) classify.Answer { return Criteria(inc)[name] }
+}
+
+// Criteria answers each criterion of list B of 2025/302 for the reports on the
+// incident: by its facts as they stand; where it became major together with
+// others also as the look at all of them found; and where it was found not to
+// be major after all, as the look found that the reports stood on.
+func Criteria(inc *incident.Incident) map[string]classify.Answer {
+	met := classify.Criteria(&inc.Fields)
+	if _, reported := inc.Reported(); !reported {
+		return met
+	}
+	look := newestMajor(inc.Decisions)
+	then := classify.Found(look.Steps)
+	if _, major := inc.Major(); !major {
+		return then
+	}
+	for name, a := range then {
+		if a == classify.Yes && len(look.Recurring) > 0 {
+			met[name] = a
+		}
+	}
+	return met
+}
+
+// newestMajor returns the newest decision that said major: its working is the
+// newest that reports stand on, though the clock starts with the first.
+func newestMajor(ds []incident.Decision) incident.Decision {
+	for _, d := range slices.Backward(ds) {
+		if d.Law == string(deadline.DORA) && d.Decision == classify.Major {
+			return d
+		}
+	}
+	return incident.Decision{}
 }
 
 // among asks whether a list that somebody set holds the value.
@@ -150,7 +183,7 @@ func aware(law string) func(*incident.Incident) bool {
 	return func(inc *incident.Incident) bool { _, ok := inc.AwareSince(law); return ok }
 }
 
-func classified(inc *incident.Incident) bool { _, ok := inc.Major(); return ok }
+func classified(inc *incident.Incident) bool { _, ok := inc.Reported(); return ok }
 
 func otherEntity(inc *incident.Incident) classify.Answer {
 	return answer(inc.Fields.Reporter.Aggregated || len(inc.Fields.Reporter.Affected) > 0)

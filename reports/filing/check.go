@@ -8,6 +8,7 @@ import (
 
 	"evidenced/evidence/incident"
 	"evidenced/mappings/classify"
+	"evidenced/mappings/notice"
 )
 
 // checkDORA looks at the fields together. Errors break a rule of the annex to
@@ -30,20 +31,30 @@ func checkDORA(f *Filing, v *values) []Check {
 	}
 	c.times(v)
 	c.criteria(v)
-	if c.has("3.16") && c.text("3.16") != "00:00:00" && !c.has("3.3") && c.asked("3.3") {
+	if c.has("3.16") && !c.has("3.3") && c.asked("3.3") {
 		c.add(Error, "3.3", "there was downtime (3.16), so the time of recovery is due")
 	}
-	for _, n := range []string{"3.5", "3.7", "3.10"} {
+	for _, n := range []string{"3.5", "3.7"} {
 		if p, ok := c.value(n).(float64); ok && (p < 0 || p > 100) {
 			c.add(Error, n, "%v is no percentage", p)
 		}
 	}
+	// More transactions may be hit than there are on an average day.
+	if p, ok := c.value("3.10").(float64); ok && p > 100 {
+		c.add(Warning, "3.10", "%v %% of the daily average; the published JSON form takes at most 100", p)
+	}
+	c.codes()
+	c.conditions(v)
+	c.published()
 	for _, n := range []string{"3.11", "4.13", "4.14"} {
 		if m, ok := c.value(n).(int64); ok && m < 0 {
 			c.add(Error, n, "an amount of money is positive")
 		}
 	}
 	c.causes()
+	if c.asked("3.17") && !c.has("3.17") {
+		c.add(Warning, "3.17", "some authorities want it in every intermediate and final report")
+	}
 	for _, x := range c.f.Fields {
 		if s, ok := x.Value.(string); ok && len([]rune(s)) > maxText {
 			c.add(Error, x.Number, "a text of %d characters, at most %d", len([]rune(s)), maxText)
@@ -51,6 +62,53 @@ func checkDORA(f *Filing, v *values) []Check {
 	}
 	return c.found
 }
+
+// codes looks at the forms of codes.
+func (c *checking) codes() {
+	for _, n := range []string{"1.3", "1.6", "1.14"} {
+		for lei := range strings.SplitSeq(c.text(n), ";") {
+			if incident.IsLEI(lei) && !incident.LEIChecks(lei) {
+				c.add(Warning, n, "the check digits of %s do not fit (ISO 17442)", lei)
+			}
+		}
+	}
+	if ref := c.text("2.1"); strings.ContainsFunc(ref, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-'
+	}) {
+		c.add(Warning, "2.1", "some authorities take letters, digits and hyphens alone")
+	}
+}
+
+// conditions looks for values that stand against the condition of their field:
+// who reads "no" in one field and the answer to "yes" in the next cannot tell
+// which is meant.
+func (c *checking) conditions(v *values) {
+	items, column := notice.Items(c.f.Stage)
+	for i := range items {
+		it := &items[i]
+		if it.NeedAt(column) != notice.Conditional || it.Number == "2.10" || it.When(v.inc) != classify.No {
+			continue
+		}
+		switch value := c.value(it.Number); value {
+		case nil, false, int64(0), float64(0): // says itself that there is nothing
+		default:
+			c.add(Warning, it.Number, "it is given, and belongs into the report only if %s, which the record denies", it.If)
+		}
+	}
+}
+
+// published tells what the published JSON form has no place for.
+func (c *checking) published() {
+	if c.has("4.12") && !slices.Contains(c.list("2.5"), "economic_impact") {
+		c.add(Warning, "4.12", "the published JSON form has a place for it below the criterion of economic impact alone, which is not met: it stands in the other forms only")
+	}
+	if cur := c.text("1.15"); cur != "" && !slices.Contains(currencies, cur) {
+		c.add(Warning, "1.15", "the published JSON form takes %s alone", strings.Join(currencies, ", "))
+	}
+}
+
+// currencies are those of the published JSON form.
+var currencies = []string{"EUR", "BGN", "CZK", "DKK", "HUF", "PLN", "RON", "ISK", "CHF", "NOK", "SEK"}
 
 // maxText is the longest text of the published JSON form, in characters.
 const maxText = 32767
@@ -115,8 +173,9 @@ func (c *checking) criteria(v *values) {
 	if len(l) < 2 {
 		c.add(Warning, "2.5", "a major incident has at least one criterion beside critical services affected")
 	}
+	met := notice.Criteria(v.inc)
 	for _, name := range incident.ListB {
-		if classify.Criteria(&v.inc.Fields)[name] == classify.Unknown {
+		if met[name] == classify.Unknown {
 			c.add(Warning, "2.5", "whether %s is met cannot be told: inputs are missing", strings.ReplaceAll(name, "_", " "))
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/incident"
+	"evidenced/mappings/classify"
 	"evidenced/mappings/deadline"
 	"evidenced/mappings/notice"
 	"evidenced/reports"
@@ -125,11 +126,11 @@ func (w *world) file(stage deadline.Stage, o filing.Options) *filing.Filing {
 // want is the value of every field of the annex for the incident of
 // testdata/full.json, as the annex asks for it.
 var want = map[string]any{
-	"1.1": "final_report", "1.2": "Entity One", "1.3": "529900ABCDEFGHIJKL12", "1.4": []string{"payment_institution"},
-	"1.5": "Entity Two;Entity Three", "1.6": "529900ABCDEFGHIJKL13;529900ABCDEFGHIJKL14",
+	"1.1": "final_report", "1.2": "Entity One", "1.3": "529900ABCDEFGHIJKL19", "1.4": []string{"payment_institution"},
+	"1.5": "Entity Two;Entity Three", "1.6": "529900ABCDEFGHIJKM16;529900ABCDEFGHIJKN13",
 	"1.7": "Primary Contact", "1.8": "primary@entity.example", "1.9": "+33 1 00 00 00 01",
 	"1.10": "Incident desk", "1.11": "desk@entity.example", "1.12": "+33 1 00 00 00 02",
-	"1.13": "Entity Group", "1.14": "529900ABCDEFGHIJKL15", "1.15": "EUR",
+	"1.13": "Entity Group", "1.14": "529900ABCDEFGHIJKO10", "1.15": "EUR",
 	"2.1": "2026-017", "2.2": "2026-12-18T17:20:00Z", "2.3": "2026-12-19T08:40:00Z", "2.4": "Payments failed after a change.",
 	"2.5": []string{"clients_financial_counterparts_and_transactions_affected", "reputational_impact", "duration_and_service_downtime", "geographical_spread", "data_losses", "critical_services_affected", "economic_impact"},
 	"2.6": []string{"DE", "IT"}, "2.7": "monitoring_systems", "2.8": "Provider One;EUFR123;EUID;its storage failed", "2.9": true, "2.10": "Nothing else.",
@@ -266,12 +267,18 @@ func without(t *testing.T, f incident.Fields, path string) (out incident.Fields)
 
 func TestChecks(t *testing.T) {
 	for name, c := range map[string]struct{ patch, number, grade, says string }{
-		"order of entities":    {`{"reporter": {"affected": [{"name": "A;B", "lei": "529900ABCDEFGHIJKL13"}, {"name": "C", "lei": "529900ABCDEFGHIJKL14"}]}}`, "1.6", filing.Error, "order must be the same"},
+		"order of entities":    {`{"reporter": {"affected": [{"name": "A;B", "lei": "529900ABCDEFGHIJKM16"}, {"name": "C", "lei": "529900ABCDEFGHIJKN13"}]}}`, "1.6", filing.Error, "order must be the same"},
 		"no detailed cause":    {`{"causes": {"high": ["process_failure", "human_error", "external_event"]}}`, "4.2", filing.Error, "below external_event"},
 		"downtime too long":    {`{"duration": {"downtime_minutes": 9000}}`, "3.16", filing.Warning, "longer than the incident"},
 		"resolved too early":   {`{"times": {"root_cause_addressed": "2026-12-26T09:00:00Z"}}`, "4.8", filing.Warning, "before its root cause"},
 		"one criterion":        {`{"business": {"clients": {"number": 1, "share": 1}, "counterparts": {"number": 0, "share": 0}, "transactions": {"number": 0, "share": 0}, "transactions_value_share": 0, "relevant_clients": false, "reputation": null, "no_reputation": true}, "duration": {"minutes": 60, "downtime_minutes": 60}, "place": {"states": ["FR"]}, "data": {"affected": null, "not_affected": true, "may_lose": false}, "money": {"costs": 5}}`, "2.5", filing.Warning, "at least one criterion beside"},
 		"an unknown criterion": {`{"money": {"costs": null}}`, "2.5", filing.Warning, "economic impact is met cannot be told"},
+		"check digits":         {`{"reporter": {"lei": "529900ABCDEFGHIJKL18"}}`, "1.3", filing.Warning, "529900ABCDEFGHIJKL18"},
+		"a reference":          {`{"identity": {"reference": "INC 1/2026"}}`, "2.1", filing.Warning, "letters, digits and hyphens"},
+		"currency":             {`{"reporter": {"currency": "USD"}}`, "1.15", filing.Warning, "EUR, BGN"},
+		"twice an average day": {`{"business": {"transactions": {"share": 230.5}}}`, "3.10", filing.Warning, "230.5"},
+		"no word of 3.17":      {`{"duration": {"minutes": 60, "downtime_minutes": 60, "figures": null}}`, "3.17", filing.Warning, "some authorities"},
+		"no place for 4.12":    {`{"money": {"costs": 5, "likely_above_100000": false}}`, "4.12", filing.Warning, "published JSON form"},
 		"third party":          {`{"nature": {"third_party": {"code": null, "code_type": null}, "third_party_note": null}}`, "2.8", filing.Warning, "semicolons"},
 	} {
 		w := newWorld(t)
@@ -289,6 +296,103 @@ func TestChecks(t *testing.T) {
 		if !slices.ContainsFunc(f.Checks, func(c filing.Check) bool { return c.Number == want }) {
 			t.Errorf("no check at %s: %+v", want, f.Checks)
 		}
+	}
+}
+
+// Conditions bind in both directions: what is given against one is told, with
+// the record as it was and the condition denied.
+func TestConditionsDenied(t *testing.T) {
+	for number, patch := range map[string]string{
+		"1.13": `{"reporter": {"group": false}}`,
+		"2.8":  `{"nature": {"from_third_party": false}}`,
+		"3.3":  `{"duration": {"downtime_minutes": 0}}`,
+		"3.9":  `{"business": {"transactions": {"number": 0}}}`,
+		"3.24": `{"nature": {"types": ["cybersecurity-related"]}}`,
+		"3.25": `{"nature": {"types": ["other"]}}`,
+		"3.26": `{"nature": {"techniques": ["ddos"]}}`,
+		"3.29": `{"systems": {"infrastructure": "no"}}`,
+		"3.32": `{"response": {"authorities_told": ["csirt"]}}`,
+		"3.34": `{"response": {"temporary_actions": false}}`,
+		"3.35": `{"reporter": {"nis2_status": "none"}}`,
+		"4.4":  `{"causes": {"high": ["human_error"], "detailed": ["human_error_mistake"], "additional": null}}`,
+		"4.10": `{"resolution_authorities": {"risk": false}}`,
+		"4.11": `{"resolution_authorities": {"resolvability_affected": false}}`,
+		"4.15": `{"causes": {"recurring_count": null}}`,
+	} {
+		w := newWorld(t)
+		before := w.file(deadline.DORAFinal, filing.Options{})
+		w.set(patch)
+		after := w.file(deadline.DORAFinal, filing.Options{})
+		told := func(f *filing.Filing) bool {
+			return slices.ContainsFunc(f.Checks, func(c filing.Check) bool {
+				return c.Number == number && c.Grade == filing.Warning && strings.Contains(c.Says, "denies")
+			})
+		}
+		if v := after.Field(number).Value; number == "3.9" && v != int64(0) || number != "3.9" && (v == nil || told(before) || !told(after)) {
+			t.Errorf("%s (%v) against its condition: told %t, before %t", number, v, told(after), told(before))
+		}
+		if slices.ContainsFunc(after.Open, func(o notice.Open) bool { return o.Number == number }) {
+			t.Errorf("%s is open though its condition is denied", number)
+		}
+	}
+	w := newWorld(t)
+	w.set(`{"duration": {"downtime_minutes": 0}}`)
+	if v := w.file(deadline.DORAFinal, filing.Options{}).Field("3.16").Value; v != nil {
+		t.Errorf("3.16 without a downtime is %v", v)
+	}
+}
+
+// A reclassification tells what the reports stood on: when it was classified as
+// major and by which criteria, whatever the facts have become since.
+func TestReclassified(t *testing.T) {
+	w := newWorld(t)
+	res, err := classify.Run("dora", &w.load().Fields, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := w.load().Decide(me, evidence.IncidentDecisionFacts{Law: "dora", Procedure: res.Outcome, Decision: "major", Steps: res.Steps, At: at("2026-12-19T08:50:00Z")}, now)
+	w.do([]evidence.Draft{d}, err)
+	before := w.file(deadline.DORAInitial, filing.Options{})
+	d, err = w.load().Notify(me, evidence.IncidentNoticeFacts{Stage: "dora.initial", Act: incident.NoticeSent, At: at("2026-12-19T10:00:00Z")}, now)
+	w.do([]evidence.Draft{d}, err)
+	d, err = w.load().Decide(me, evidence.IncidentDecisionFacts{Law: "dora", Procedure: "not-major", Decision: "not-major", At: at("2026-12-21T08:00:00Z")}, now)
+	w.do([]evidence.Draft{d}, err)
+	w.set(`{"business": {"clients": {"number": 1, "share": 1}, "relevant_clients": false, "reputation": null, "no_reputation": true}, "place": {"states": ["FR"]}}`)
+	f := w.file(deadline.DORAReclassified, filing.Options{})
+	for _, n := range []string{"2.3", "2.5"} {
+		if diff := cmp.Diff(before.Field(n).Value, f.Field(n).Value); diff != "" || f.Field(n).Value == nil {
+			t.Errorf("%s (-of the report +of the reclassification):\n%s", n, diff)
+		}
+	}
+	for _, o := range f.Open {
+		if o.Number != "2.6" { // its states were taken back: nothing is made up
+			t.Errorf("open: %+v", o)
+		}
+	}
+	var b bytes.Buffer
+	p, err := filing.NewProfile(f.Stage, "", 0)
+	if err == nil {
+		err = f.Published(&b, p)
+	}
+	if err != nil || !strings.Contains(b.String(), `"classificationTypes"`) || !strings.Contains(b.String(), `"major_incident_reclassified_as_non-major"`) {
+		t.Errorf("published: %v\n%s", err, b.String())
+	}
+}
+
+// An incident that is major together with others was triggered by what the look
+// at all of them found.
+func TestRecurringCriteria(t *testing.T) {
+	w := newWorld(t)
+	w.set(`{"money": {"costs": 60000, "likely_above_100000": false}}`)
+	if l := w.file(deadline.DORAInitial, filing.Options{}).Field("2.5").Value.([]string); slices.Contains(l, "economic_impact") {
+		t.Fatalf("alone: %v", l)
+	}
+	d, err := w.load().Decide(me, evidence.IncidentDecisionFacts{Law: "dora", Procedure: "major", Decision: "major", Recurring: []string{"other"},
+		Steps: []evidence.IncidentStep{{Rule: "2024/1772 Art 9(6)", Answer: "yes"}}, At: at("2026-12-20T08:00:00Z")}, now)
+	w.do([]evidence.Draft{d}, err)
+	f := w.file(deadline.DORAInitial, filing.Options{})
+	if l := f.Field("2.5").Value.([]string); !slices.Contains(l, "economic_impact") || !slices.Contains(l, "critical_services_affected") {
+		t.Errorf("together: %v", l)
 	}
 }
 

@@ -66,7 +66,7 @@ func (v *values) byActs(it *notice.Item) []uint64 {
 			return []uint64{m.Seq}
 		}
 	case "2.3", "2.5":
-		if d, ok := v.inc.Major(); ok {
+		if d, ok := v.inc.Reported(); ok {
 			return []uint64{d.Seq}
 		}
 	case "3.1":

@@ -25,7 +25,7 @@ import (
 const threat = `{
   "identity": {"kind": "threat", "reference": "T-2027-1"},
   "reporter": {"name": "Provider One", "code": "EUFR123", "code_type": "EUID", "types": ["payment_institution"], "roles": ["ict-provider"], "state": "FR",
-    "affected": [{"name": "Entity Two", "lei": "529900ABCDEFGHIJKL13"}]},
+    "affected": [{"name": "Entity Two", "lei": "529900ABCDEFGHIJKM16"}]},
   "threat": {"description": "Letters ask clients for codes.", "impact": "Clients could lose money.", "criteria": ["critical_services_affected", "reputational_impact"],
     "status": "active", "actions": "The domain was reported.", "others_told": true, "others": "Clients were warned."},
   "nature": {"indicators": "domain phish.example"}, "narrative": {"other": "Seen at others too."}
@@ -33,7 +33,7 @@ const threat = `{
 
 // wantThreat is the value of every field of the template for that record.
 var wantThreat = map[string]any{
-	"1": "Provider One", "2": "EUFR123", "3": []string{"payment_institution"}, "4": "Entity Two", "5": "529900ABCDEFGHIJKL13",
+	"1": "Provider One", "2": "EUFR123", "3": []string{"payment_institution"}, "4": "Entity Two", "5": "529900ABCDEFGHIJKM16",
 	"6": "Primary Contact", "7": "primary@entity.example", "8": "+33 1 00 00 00 01", "9": "Incident desk", "10": "desk@entity.example", "11": "+33 1 00 00 00 02",
 	"12": "2026-12-18T17:20:00Z", "13": "Letters ask clients for codes.", "14": "Clients could lose money.",
 	"15": []string{"critical_services_affected", "reputational_impact"}, "16": "active", "17": "The domain was reported.", "18": "Clients were warned.",
@@ -188,8 +188,8 @@ func TestThreatLacks(t *testing.T) {
 func TestThreatChecks(t *testing.T) {
 	for name, c := range map[string]struct{ patch, number, grade, says string }{
 		"no LEI":          {`{"reporter": {"roles": ["financial-entity"]}}`, "2", filing.Error, "by its LEI"},
-		"two entities":    {`{"reporter": {"affected": [{"name": "A", "lei": "529900ABCDEFGHIJKL13"}, {"name": "B", "lei": "529900ABCDEFGHIJKL14"}]}}`, "4", filing.Warning, "2 entities"},
-		"order":           {`{"reporter": {"affected": [{"name": "A;B", "lei": "529900ABCDEFGHIJKL13"}]}}`, "5", filing.Error, "order must be the same"},
+		"two entities":    {`{"reporter": {"affected": [{"name": "A", "lei": "529900ABCDEFGHIJKM16"}, {"name": "B", "lei": "529900ABCDEFGHIJKN13"}]}}`, "4", filing.Warning, "2 entities"},
+		"order":           {`{"reporter": {"affected": [{"name": "A;B", "lei": "529900ABCDEFGHIJKM16"}]}}`, "5", filing.Error, "order must be the same"},
 		"not significant": {`{"threat": {"criteria": ["reputational_impact"]}}`, "15", filing.Warning, "2024/1772 Art 10"},
 		"told nobody":     {`{"threat": {"others_told": false}}`, "18", filing.Error, "nobody else was informed"},
 	} {

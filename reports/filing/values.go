@@ -72,12 +72,12 @@ func (v *values) dora(number string) any {
 		m, _ := v.inc.AwareSince("dora")
 		return instant(m.At)
 	case "2.3":
-		d, _ := v.inc.Major()
+		d, _ := v.inc.Reported()
 		return instant(d.At)
 	case "2.4":
 		return text(f.Narrative.Description)
 	case "2.5":
-		if _, ok := v.inc.Major(); !ok {
+		if _, ok := v.inc.Reported(); !ok {
 			return nil
 		}
 		return list(v.criteria())
@@ -125,6 +125,9 @@ func (v *values) dora(number string) any {
 	case "3.15":
 		return lasting(f.Duration.Minutes)
 	case "3.16":
+		if n := f.Duration.Downtime; n != nil && *n == 0 {
+			return nil // there was none: the field, and with it 3.3, is not asked for
+		}
 		return lasting(f.Duration.Downtime)
 	case "3.17":
 		return text(figuresWords[f.Duration.Estimate])
@@ -213,7 +216,7 @@ var (
 
 // when leaves a value out that belongs to a criterion which is not met.
 func (v *values) when(criterion string, value any) any {
-	if classify.Criteria(&v.inc.Fields)[criterion] != classify.Yes {
+	if notice.Criteria(v.inc)[criterion] != classify.Yes {
 		return nil
 	}
 	return value
@@ -221,7 +224,7 @@ func (v *values) when(criterion string, value any) any {
 
 // criteria are those that are met, in the order of list B.
 func (v *values) criteria() []string {
-	met := classify.Criteria(&v.inc.Fields)
+	met := notice.Criteria(v.inc)
 	var out []string
 	for _, c := range incident.ListB {
 		if met[c] == classify.Yes {
@@ -327,20 +330,25 @@ func (v *values) plain(it *notice.Item) any {
 		return nil
 	}
 	var found []any
+	var parts []string
 	for _, path := range it.Fields {
-		if x := v.inc.Fields.Value(path); x != nil {
-			found = append(found, plainValue(x))
+		x := v.inc.Fields.Value(path)
+		if x == nil {
+			continue
 		}
+		value := plainValue(x)
+		words := Words(value)
+		switch x.(type) { // one that says nothing bare, among others
+		case *int64, *float64, *bool, time.Time:
+			words = strings.ReplaceAll(path[strings.LastIndex(path, ".")+1:], "_", " ") + ": " + words
+		}
+		found, parts = append(found, value), append(parts, words)
 	}
 	switch len(found) {
 	case 0:
 		return nil
 	case 1:
 		return found[0]
-	}
-	var parts []string
-	for _, x := range found {
-		parts = append(parts, Words(x))
 	}
 	return strings.Join(parts, "\n")
 }
