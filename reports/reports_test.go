@@ -153,6 +153,30 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A headline fits a terminal, painted line by line, and is one line for a program.
+func TestHeadline(t *testing.T) {
+	text := strings.TrimSpace(strings.Repeat("needs someone ", 12))
+	for _, tc := range []struct {
+		style reports.Style
+		lines int
+	}{{reports.Style{}, 1}, {reports.Style{Width: 80, Colour: true}, 3}} {
+		var b bytes.Buffer
+		if err := tc.style.Headline(&b, tc.style.Bold, text); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if len(lines) != tc.lines {
+			t.Errorf("%d lines, want %d: %q", len(lines), tc.lines, lines)
+		}
+		for _, l := range lines {
+			bare := strings.TrimSuffix(strings.TrimPrefix(l, "\x1b[1m"), "\x1b[0m")
+			if tc.style.Colour && (len(bare) > 80 || bare == l) {
+				t.Errorf("line %q", l)
+			}
+		}
+	}
+}
+
 func TestOpenNames(t *testing.T) {
 	carol, dave := evidence.ID{1}, evidence.ID{2}
 	names := map[evidence.ID]string{carol: "carol"}

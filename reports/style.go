@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -127,6 +128,22 @@ func headOf(s string, n int) string {
 		}
 	}
 	return s
+}
+
+// Headline writes escaped text that opens an answer, each line painted: wrapped
+// to a terminal, and on one line where there is none, so that a program which
+// takes the first line has the answer.
+func (s Style) Headline(w io.Writer, paint func(string) string, text string) error {
+	lines := []string{text}
+	if s.Width > 0 {
+		lines = Wrap(text, s.Columns())
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(w, paint(l)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Paragraph writes escaped text wrapped to the style's width. First begins the

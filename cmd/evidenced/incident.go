@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
+	"context"
 	"io"
 	"os"
 	"strconv"
@@ -12,7 +12,6 @@ import (
 	"evidenced/cmd/internal/api"
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/fieldfile"
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
 
@@ -33,7 +32,7 @@ func (p *program) incidentCommand() *cobra.Command {
 
 // incidentAct makes the command of one act. The parameters are filled by the
 // flags that more adds; before, when not nil, reads what is no flag's value.
-func (p *program) incidentAct(cmd *cobra.Command, act string, more func(r *api.IncidentParams), before func(r *api.IncidentParams) error) *cobra.Command {
+func (p *program) incidentAct(cmd *cobra.Command, act string, more func(r *api.IncidentParams), before func(ctx context.Context, r *api.IncidentParams) error) *cobra.Command {
 	codes := cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused)
 	if cmd.Long != "" {
 		codes = cmd.Long + "\n\n" + codes
@@ -51,7 +50,7 @@ func (p *program) incidentAct(cmd *cobra.Command, act string, more func(r *api.I
 		}
 		r.Common = *q
 		if before != nil {
-			if err := before(r); err != nil {
+			if err := before(cmd.Context(), r); err != nil {
 				return err
 			}
 		}
@@ -105,8 +104,9 @@ func readFields(r *api.IncidentParams, file string, records []string) error {
 
 // readLimited reads a file, or standard input for "-", that must not be longer.
 func readLimited(file string, most int64) ([]byte, error) {
-	in := io.Reader(os.Stdin)
+	in, name := io.Reader(os.Stdin), "standard input"
 	if file != "-" {
+		name = file
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, problem.Wrap(problem.NotFound, err, "cannot read the file")
@@ -116,10 +116,10 @@ func readLimited(file string, most int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
-		return nil, problem.Wrap(problem.NotFound, err, "cannot read %s", file)
+		return nil, problem.Wrap(problem.NotFound, err, "cannot read %s", name)
 	}
 	if int64(len(data)) > most {
-		return nil, problem.New(problem.Usage, "%s has more than %d bytes", file, most)
+		return nil, problem.New(problem.Usage, "%s has more than %d bytes", name, most)
 	}
 	return data, nil
 }
@@ -145,7 +145,7 @@ func (p *program) incidentDeclare() *cobra.Command {
 		f.StringArrayVar(&r.Affects, "affects", nil, "TENANT or TENANT=ROLE,ROLE: a tenant that is hit; may be repeated; with --tenant _platform")
 		f.StringVar(&r.Aware, "aware", "", "when the provider became aware, which starts the customers' notice (default: now)")
 		f.StringVar(&resume, "resume", "", "declare the parts of this incident that a failure kept from being declared")
-	}, func(r *api.IncidentParams) error {
+	}, func(_ context.Context, r *api.IncidentParams) error {
 		if resume != "" {
 			r.ID, r.Resume = resume, true
 		}
@@ -169,7 +169,7 @@ func (p *program) incidentUpdate() *cobra.Command {
 		decided(cmd, r)
 		filled(cmd, &file, &records)
 		cmd.Flags().BoolVar(&r.PassOn, "pass-on", false, "set the fields in the parts of affected tenants too; refused when they name a tenant")
-	}, func(r *api.IncidentParams) error {
+	}, func(_ context.Context, r *api.IncidentParams) error {
 		if file == "" {
 			return problem.New(problem.Usage, "no fields are given").WithHint("give --file FILE, or --file - for standard input")
 		}
@@ -245,15 +245,12 @@ func (p *program) incidentNotify() *cobra.Command {
 		f.StringVar(&r.Reference, "reference", "", "what the authority gave as a receipt; recorded, so it must not name a person")
 		f.StringVar(&receipt, "receipt", "", "file of the receipt; its SHA-256 is kept")
 		f.Uint64Var(&r.Of, "of", 0, "record of the sending that the receipt is of (default: the newest)")
-	}, func(r *api.IncidentParams) error {
+	}, func(ctx context.Context, r *api.IncidentParams) error {
 		if receipt == "" {
 			return nil
 		}
-		data, err := readLimited(receipt, 64<<20)
-		if err == nil && len(data) == 0 {
-			err = problem.New(problem.Usage, "%s is empty: no receipt", receipt)
-		}
-		r.File = evidence.Hash(sha256.Sum256(data))
+		var err error
+		r.File, _, err = hashFile(ctx, "receipt", receipt)
 		return err
 	})
 }

@@ -144,16 +144,17 @@ func (p *program) statementDraft(w statementWords) *cobra.Command {
 		if r.Media == "" {
 			return problem.New(problem.Usage, "the type of %s is not known by its name", document).WithHint("give --type, such as --type application/pdf")
 		}
-		r.Document, r.Size, err = hashFile(ctx, document)
+		r.Document, r.Size, err = hashFile(ctx, "document", document)
 		return err
 	})
 }
 
-// hashFile reads a file in pieces, whatever its size, until ctx ends.
-func hashFile(ctx context.Context, name string) (evidence.Hash, int64, error) {
+// hashFile reads a file in pieces, whatever its size, until ctx ends. What says
+// in errors what it is.
+func hashFile(ctx context.Context, what, name string) (evidence.Hash, int64, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return evidence.Hash{}, 0, problem.Wrap(problem.NotFound, err, "cannot read the document")
+		return evidence.Hash{}, 0, problem.Wrap(problem.NotFound, err, "cannot read the %s", what)
 	}
 	defer f.Close()
 	h := sha256.New()
@@ -162,10 +163,10 @@ func hashFile(ctx context.Context, name string) (evidence.Hash, int64, error) {
 		return evidence.Hash{}, 0, ctx.Err()
 	}
 	if err != nil {
-		return evidence.Hash{}, 0, problem.Wrap(problem.NotFound, err, "cannot read the document")
+		return evidence.Hash{}, 0, problem.Wrap(problem.NotFound, err, "cannot read the %s", what)
 	}
 	if n == 0 {
-		return evidence.Hash{}, 0, problem.New(problem.Usage, "%s is empty: no document", name)
+		return evidence.Hash{}, 0, problem.New(problem.Usage, "%s is empty: no %s", name, what)
 	}
 	return evidence.Hash(h.Sum(nil)), n, nil
 }

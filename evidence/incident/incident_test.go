@@ -473,10 +473,43 @@ func TestErasedText(t *testing.T) {
 type closing struct{ *evidencetest.Log }
 
 func TestMentions(t *testing.T) {
-	p := patch(t, `{"narrative": {"summary": "it hit Tenant-8, and tenant-70"}, "systems": {"refs": ["app:prod/tenant-9/web"]}}`)
-	for word, want := range map[string]bool{"tenant-8": true, "tenant-7": false, "tenant-70": true, "tenant-9": true, "nant-8": false} {
-		if got := p.Mentions(word); got != want {
-			t.Errorf("%s: %v", word, got)
+	for text, want := range map[string]string{
+		`it hit Tenant-8, and tenant-70`:     "tenant-8 tenant-70",
+		`first\ntenant-8`:                    "tenant-8", // what JSON writes before it is a letter
+		`a\ttenant-8\u0000`:                  "tenant-8",
+		`<tenant-8>`:                         "tenant-8",
+		`&tenant-8&`:                         "tenant-8",
+		`tenant\u20118 ten\u200bant-9`:       "tenant-8 tenant-9", // another hyphen, and a space that is not seen
+		`https://tenant-8.example`:           "tenant-8",
+		`tenant-8-web is called after it`:    "tenant-8",
+		`my-tenant-8`:                        "tenant-8",
+		`tenant-80 xtenant-8 \u00e9tenant-8`: "",
+		`TENANT-8`:                           "tenant-8",
+		`\u202etenant-8`:                     "tenant-8",
+		`nothing`:                            "",
+		`tenant-`:                            "",
+	} {
+		p := incident.Patch{}
+		if err := json.Unmarshal([]byte(`{"narrative": {"summary": "`+text+`"}}`), &p); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, word := range []string{"tenant-8", "tenant-70", "tenant-9", "tenant-7", "nant-8"} {
+			if p.Mentions(word) {
+				got = append(got, word)
+			}
+		}
+		slices.Sort(got)
+		if g := strings.Join(got, " "); g != strings.Join(slices.Sorted(slices.Values(strings.Fields(want))), " ") {
+			t.Errorf("%s: names %q, want %q", text, g, want)
+		}
+	}
+	for _, text := range []string{
+		`{"systems": {"refs": ["app:prod/tenant-9/web"]}}`, `{"systems": {"refs": ["app:prod/argocd/tenant-9-web"]}}`,
+		`{"money": {"by_type": {"paid to tenant-9": 1}}}`, `{"product": {"versions": ["1", "tenant-9"]}}`,
+	} {
+		if p := patch(t, text); !p.Mentions("tenant-9") || p.Mentions("tenant-8") {
+			t.Errorf("%s: names tenant-9 %t, tenant-8 %t", text, p.Mentions("tenant-9"), p.Mentions("tenant-8"))
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // MaxPatch is the longest set of fields in one act, in bytes of JSON: a
@@ -139,7 +141,7 @@ func (p Patch) check(t reflect.Type, obj map[string]any, at string) error {
 		path := join(at, name)
 		f, ok := fieldOf(t, name)
 		if !ok {
-			return fmt.Errorf("%q is no field: there are %s", path, names(t, at))
+			return fmt.Errorf("%q is no field: there are %s", path, fieldNames(t, at))
 		}
 		v := obj[name]
 		if v == nil {
@@ -259,8 +261,8 @@ func join(at, name string) string {
 	return at + "." + name
 }
 
-// names lists the fields of a group.
-func names(t reflect.Type, at string) string {
+// fieldNames lists the fields of a group.
+func fieldNames(t reflect.Type, at string) string {
 	var ns []string
 	for _, f := range fieldsOf(t) {
 		ns = append(ns, join(at, f.name))
@@ -382,24 +384,54 @@ func fieldsFrom(doc map[string]any) (Fields, error) {
 	return f, json.Unmarshal(b, &f)
 }
 
-// Mentions reports whether any text or name of the patch holds the word, with
-// no letter, digit or hyphen beside it and whatever its case.
-func (p Patch) Mentions(word string) bool {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return true
+// Mentions reports whether any text or name of the patch holds the word with no
+// letter or digit beside it: whatever its case, its kind of hyphen, and what is
+// not seen within it. A hyphen ends a word, so that what is called after a
+// tenant names the tenant.
+func (p Patch) Mentions(word string) bool { return mentions(map[string]any(p), bare(word)) }
+
+func mentions(v any, word string) bool {
+	switch v := v.(type) {
+	case string:
+		return names(bare(v), word)
+	case []any:
+		return slices.ContainsFunc(v, func(x any) bool { return mentions(x, word) })
+	case map[string]any:
+		for name, x := range v {
+			if names(bare(name), word) || mentions(x, word) {
+				return true
+			}
+		}
 	}
-	s, w := strings.ToLower(string(b)), strings.ToLower(word)
-	inner := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' }
+	return false
+}
+
+// bare is a text as people read it: in lower case, with one kind of hyphen and
+// without format characters, which show nothing.
+func bare(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.Is(unicode.Pd, r):
+			return '-'
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
+
+// names reports whether the bare text holds the bare word as a whole.
+func names(text, word string) bool {
+	inner := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 	for from := 0; ; {
-		i := strings.Index(s[from:], w)
+		i := strings.Index(text[from:], word)
 		if i < 0 {
 			return false
 		}
 		i += from
-		before := i == 0 || !inner(s[i-1])
-		after := i+len(w) == len(s) || !inner(s[i+len(w)])
-		if before && after {
+		before, _ := utf8.DecodeLastRuneInString(text[:i])
+		after, _ := utf8.DecodeRuneInString(text[i+len(word):])
+		if !inner(before) && !inner(after) {
 			return true
 		}
 		from = i + 1

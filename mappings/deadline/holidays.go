@@ -114,9 +114,11 @@ type file struct {
 	States  map[string]edit `yaml:"states"`
 }
 
-// Limits on a holiday file.
+// MaxFile is the longest holiday file, in bytes.
+const MaxFile = 1 << 20
+
+// Further limits on a holiday file.
 const (
-	maxFile  = 1 << 20 // bytes
 	maxDepth = 32
 	maxDays  = 2000 // of one state
 )
@@ -243,8 +245,8 @@ func (d day) is(t time.Time) bool {
 }
 
 func decodeFile(data []byte) (*file, error) {
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("file of %d bytes, at most %d", len(data), maxFile)
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("file of more than %d bytes", MaxFile)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var node, second yaml.Node

@@ -158,7 +158,7 @@ func TestBadFiles(t *testing.T) {
 		"version: a\nstates: {DE: {add: [{yearly: 02-01, from: 2027, until: 2026, name: x}]}}": "in order",
 		"version: \"\\u202ea\"\nstates: {}":                                                    "version",
 		strings.Repeat("[", 40) + strings.Repeat("]", 40):                                      "deep",
-		"version: a # " + strings.Repeat("x", 1<<20):                                           "at most",
+		"version: a # " + strings.Repeat("x", 1<<20):                                           "more than 1048576",
 	} {
 		_, err := deadline.Builtin().WithFile("days.yaml", []byte(text))
 		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "days.yaml") {

@@ -61,11 +61,11 @@ func numbers(seqs []uint64) string {
 
 // Text writes the filing for people at a terminal.
 func (f *Filing) Text(w io.Writer, style reports.Style) error {
-	p := &lines{w: w}
-	p.put("%s", style.Bold(fmt.Sprintf("%s of %s, for %s (%s)", f.Stage, reports.Terminal(f.Incident), f.Tenant, f.Article)))
-	p.put("%s; as known at log size %d", f.Says, f.Size)
+	p := &lines{w: w, style: style}
+	p.head(style.Bold, "%s of %s, for %s (%s)", f.Stage, reports.Terminal(f.Incident), f.Tenant, f.Article)
+	p.head(asIs, "%s; as known at log size %d", f.Says, f.Size)
 	if f.Demo {
-		p.put("%s", style.Bad(reports.Demonstration))
+		p.head(style.Bad, "%s", reports.Demonstration)
 	}
 	p.put("")
 	group := ""
@@ -77,7 +77,7 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 			}
 			group = g
 		}
-		value, mark, paint := reports.Terminal(Words(x.Value)), " ", func(s string) string { return s }
+		value, mark, paint := reports.Terminal(Words(x.Value)), " ", asIs
 		if x.Value == nil {
 			why := f.openBecause(x.Number, x.Name)
 			if why == "" {
@@ -85,7 +85,8 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 			}
 			value, mark, paint = "OPEN: "+why, "!", style.Warn
 		}
-		head := fmt.Sprintf("%s%-6s %-42s ", mark, x.Number, reports.Shorten(x.Name, 42))
+		name := min(42, style.Columns()-46) // a narrow terminal leaves room for the values
+		head := fmt.Sprintf("%s%-6s %-*s ", mark, x.Number, name, reports.Shorten(x.Name, name))
 		for k, l := range reports.Wrap(value, max(30, style.Columns()-len(head))) {
 			if k > 0 {
 				head = strings.Repeat(" ", len(head))
@@ -95,9 +96,9 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 	}
 	p.put("")
 	for _, c := range f.Checks {
-		p.put("%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
+		p.head(asIs, "%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
 	}
-	p.put("%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
+	p.head(asIs, "%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
 	p.put("copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
 	return p.err
 }
@@ -113,8 +114,18 @@ func checkCount(cs []Check) string {
 }
 
 type lines struct {
-	w   io.Writer
-	err error
+	w     io.Writer
+	style reports.Style
+	err   error
+}
+
+func asIs(s string) string { return s }
+
+// head writes a sentence, wrapped to a terminal.
+func (l *lines) head(paint func(string) string, format string, args ...any) {
+	if l.err == nil {
+		l.err = l.style.Headline(l.w, paint, fmt.Sprintf(format, args...))
+	}
 }
 
 func (l *lines) put(format string, args ...any) {

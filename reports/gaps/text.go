@@ -15,9 +15,9 @@ import (
 // Text writes the answer for people: the first line is the answer.
 func (r *Report) Text(w io.Writer, style reports.Style) error {
 	p := &page{w: w}
-	p.line(style.Bold(r.headline()))
-	if r.Demo {
-		p.line(style.Bad(reports.Demonstration))
+	p.err = style.Headline(w, style.Bold, r.headline())
+	if r.Demo && p.err == nil {
+		p.err = style.Headline(w, style.Bad, reports.Demonstration)
 	}
 	r.table(p, style)
 	r.waived(p, style)

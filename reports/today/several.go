@@ -37,11 +37,11 @@ func (s *Several) Text(w io.Writer, style reports.Style) error {
 	}
 	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
 		reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(s.Since, s.At), blind, due, reports.Near(s.Until, s.At))
-	if _, err := fmt.Fprintln(w, style.Bold(head)); err != nil {
+	if err := style.Headline(w, style.Bold, head); err != nil {
 		return err
 	}
 	if demo {
-		if _, err := fmt.Fprintln(w, style.Bad(reports.Demonstration)); err != nil {
+		if err := style.Headline(w, style.Bad, reports.Demonstration); err != nil {
 			return err
 		}
 	}

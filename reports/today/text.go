@@ -14,11 +14,11 @@ import (
 func (r *Report) Text(w io.Writer, style reports.Style) error {
 	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
 		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), len(r.Due), reports.Near(r.Until, r.At))
-	if _, err := fmt.Fprintln(w, style.Bold(head)); err != nil {
+	if err := style.Headline(w, style.Bold, head); err != nil {
 		return err
 	}
 	if r.Demo {
-		if _, err := fmt.Fprintln(w, style.Bad(reports.Demonstration)); err != nil {
+		if err := style.Headline(w, style.Bad, reports.Demonstration); err != nil {
 			return err
 		}
 	}

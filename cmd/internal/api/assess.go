@@ -195,9 +195,9 @@ func tells(s evidence.Status) bool { return s != evidence.Undetermined && s != e
 // text writes the verdicts for people, those that need someone first.
 func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
 	p := &page{w: w}
-	p.line(style.Bold(a.headline()))
-	if a.Demo {
-		p.line(style.Bad(reports.Demonstration))
+	p.err = style.Headline(w, style.Bold, a.headline())
+	if a.Demo && p.err == nil {
+		p.err = style.Headline(w, style.Bad, reports.Demonstration)
 	}
 	p.line("")
 	p.table(a, style, all)
@@ -208,9 +208,13 @@ func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
 		}
 	}
 	p.line("")
-	p.line(fmt.Sprintf("as known at log size %d; catalog %s; the evidence supports or does not support, it does not say that anybody complies", a.Size, a.Catalog.String()[:12]))
+	if p.err == nil {
+		p.err = style.Headline(w, plainly, fmt.Sprintf("as known at log size %d; catalog %s; the evidence supports or does not support, it does not say that anybody complies", a.Size, a.Catalog.String()[:12]))
+	}
 	return p.err
 }
+
+func plainly(s string) string { return s }
 
 func (a *Assessment) headline() string {
 	someone, untold, judged, waived := 0, 0, 0, 0
@@ -260,10 +264,10 @@ func (p *page) line(s string) {
 }
 
 func (p *page) table(a *Assessment, style reports.Style, all bool) {
-	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: style.Columns() >= wideTable}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	hidden := 0
 	for _, c := range a.inForceFirst() {
-		paint := func(s string) string { return s }
+		paint := plainly
 		switch {
 		case needs(c.Status):
 			paint = style.Bad
@@ -326,7 +330,9 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 			continue
 		}
 		if before, ok := told[f.Test]; ok {
-			p.line(reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
+			if p.err == nil {
+				p.err = style.Headline(p.w, plainly, reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
+			}
 			p.waivers(control.Waived[f.Test], a, style)
 			continue
 		}

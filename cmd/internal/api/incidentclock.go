@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (a *acting) clocks(ctx context.Context) error {
 	a.clockTable(p, inc, clocks)
 	a.clockRules(p, clocks)
 	for _, n := range notes {
-		p.line("note: " + reports.Terminal(n))
+		p.para("note: ", n, a.q.style)
 	}
 	if len(clocks) > 0 {
 		p.para("", "Calendars: "+a.Calendars().Version()+". Rules marked * were not read at their source. The law's text wins; the entity decides and submits.", a.q.style)
@@ -97,7 +98,11 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 	}
 	switch k.State {
 	case deadline.Overdue:
-		return fmt.Sprintf("%s is OVERDUE since %s.", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone))
+		since := ""
+		if k.Provisional {
+			since = " That counts from the earliest sign on record: nobody has declared since when the entity is aware."
+		}
+		return fmt.Sprintf("%s is OVERDUE since %s.%s", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone), since)
 	case deadline.PastSafe:
 		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s (%s left).", k.Stage, a.end(inc, k.Due), left(k.Due.Latest.Sub(a.q.now)))
 	case deadline.NoReceipt:
@@ -172,7 +177,7 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 		if !k.Due.Safe.IsZero() {
 			safe, latest = k.Due.Safe.In(z).Format(date+" 15:04"), a.endAs(inc, k.Due, date)
 			if k.Sent.IsZero() && k.IsOpen() {
-				rest = left(k.Due.Safe.Sub(a.q.now))
+				rest = left(nextLimit(k).Sub(a.q.now))
 			}
 		} else if k.State == deadline.Owed {
 			safe = "at once"
@@ -193,6 +198,14 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 	}
 }
 
+// nextLimit is the limit that comes next: past the safe one it is the latest.
+func nextLimit(k *deadline.Clock) time.Time {
+	if k.State == deadline.PastSafe {
+		return k.Due.Latest
+	}
+	return k.Due.Safe
+}
+
 // clockRules names the rules of each limit.
 func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
 	p.line("")
@@ -204,6 +217,8 @@ func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
 		switch {
 		case k.State == deadline.Waiting:
 			rules = append(rules, "waits for "+k.Start)
+		case k.From.IsZero(): // it was sent, and is owed no more
+			rules = append(rules, k.Start)
 		default:
 			rules = append(rules, "from "+cli.SayTime(k.From, a.q.zone)+", "+k.Start)
 		}
@@ -217,6 +232,7 @@ func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
 		if len(k.Due.Rules) == 0 {
 			rules = append(rules, k.Article+" "+k.Says)
 		}
+		rules = slices.DeleteFunc(rules, func(s string) bool { return s == "" })
 		p.para(fmt.Sprintf("%-18s ", k.Stage), strings.Join(rules, "; "), a.q.style)
 		for _, n := range k.Notes {
 			p.para("                   ", "note: "+n, a.q.style)

@@ -47,7 +47,7 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 		p.line(a.q.style.Warn(reports.Terminal(fmt.Sprintf("LOST       %s cannot be opened any more: %s", path, v.Lost[path]))))
 	}
 	for _, n := range v.Notes {
-		p.line("note: " + reports.Terminal(n))
+		p.para("note: ", n, a.q.style)
 	}
 	p.line("")
 	for _, x := range v.Acts {
@@ -145,7 +145,7 @@ func (a *acting) tellOpen(p *page, v *IncidentView) {
 		if len(more) == 0 {
 			continue
 		}
-		t := reports.Table{Columns: []reports.Column{{Title: "NO", Keep: true}, {Title: "ITEM"}, {Title: "SET", Max: 44}, {Title: "WHY"}}}
+		t := reports.Table{Columns: []reports.Column{{Title: "NO", Keep: true}, {Title: "ITEM"}, {Title: "SET", Max: 44, Keep: true}, {Title: "WHY"}}}
 		for _, o := range more {
 			set := strings.Join(o.Fields, " or ")
 			if o.How != "" {

@@ -176,12 +176,20 @@ func tellIncidents(p *page, lines []IncidentLine, q *question, closed bool) erro
 	if len(lines) == 0 {
 		return p.err
 	}
-	t := reports.Table{Columns: []reports.Column{{Title: "TENANT"}, {Title: "ID", Keep: true}, {Title: "DECLARED (UTC)", Keep: true}, {Title: "NEXT", Keep: true}, {Title: "BY"}, {Title: "WHAT"}}}
+	// A narrow terminal shows the begin of an id, which the commands take too,
+	// and days without a year.
+	id, day, declared := func(id string) string { return id }, "2 Jan 2006 15:04", "DECLARED (UTC)"
+	if q.style.Columns() < wideTable {
+		id, day, declared = func(id string) string { return id[:min(len(id), 8)] }, narrowDate, "DECLARED"
+	}
+	t := reports.Table{Columns: []reports.Column{{Title: "TENANT"}, {Title: "ID", Keep: true}, {Title: declared, Keep: true}, {Title: "NEXT", Keep: true}, {Title: "BY (UTC)", Keep: true}, {Title: "WHAT"}}}
 	for _, l := range lines {
 		next, by := "nothing", ""
 		switch {
 		case !l.Closed.IsZero():
 			next = "closed"
+		case l.Next != nil && l.Next.State == deadline.NoReceipt:
+			next = string(l.Next.Stage) + " no receipt"
 		case l.Next != nil:
 			next = string(l.Next.Stage) + " " + word(l.Next.State)
 			if !l.Next.Due.Safe.IsZero() {
@@ -195,7 +203,7 @@ func tellIncidents(p *page, lines []IncidentLine, q *question, closed bool) erro
 		if l.Part {
 			what = strings.TrimSpace("(part of a platform incident) " + what)
 		}
-		t.Row(l.Tenant.String(), l.ID, l.Declared.UTC().Format("2 Jan 2006 15:04"), next, by, reports.FirstLine(what, 80))
+		t.Row(l.Tenant.String(), id(l.ID), l.Declared.UTC().Format(day), next, by, reports.FirstLine(what, 80))
 	}
 	if p.err == nil {
 		p.err = t.Write(p.w, q.style)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"io"
 	"os"
 
 	"evidenced/cmd/internal/config"
@@ -43,6 +44,17 @@ func (e *Engine) Act(ctx context.Context, t evidence.Tenant, decide func(r evide
 // Calendars implements api.Incidents.
 func (e *Engine) Calendars() *deadline.Calendars { return e.calendars }
 
+// readHolidays reads no more than one byte over what a file may hold: its size
+// is told then, and nothing larger fills the memory.
+func readHolidays(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, deadline.MaxFile+1))
+}
+
 // calendarsOf loads the holidays: the built-in ones, and the file on top that
 // the configuration names.
 func calendarsOf(c *config.Config) (*deadline.Calendars, error) {
@@ -51,7 +63,7 @@ func calendarsOf(c *config.Config) (*deadline.Calendars, error) {
 	if file == "" {
 		return cals, nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := readHolidays(file)
 	if err != nil {
 		return nil, problem.Wrap(problem.Config, err, "cannot read incidents.holidays").WithHint("name a file of holidays, or leave the key away")
 	}

@@ -138,6 +138,12 @@ func TestHolidays(t *testing.T) {
 	if _, _, err := engineIn(t, dir, clock, "tenant-1", "incidents: {holidays: days.yaml}\n", nil); !problem.Is(err, problem.Config) {
 		t.Errorf("a bad file: %v", err)
 	}
+	if err := os.Truncate(file, 1<<40); err != nil { // sparse: reading it whole would end the process
+		t.Fatal(err)
+	}
+	if _, _, err := engineIn(t, dir, clock, "tenant-1", "incidents: {holidays: days.yaml}\n", nil); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("a file without end: %v", err)
+	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
