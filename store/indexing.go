@@ -29,6 +29,7 @@ func (l *Log) indexLoop() {
 	defer l.done.Done()
 	tick := time.NewTicker(indexEvery)
 	defer tick.Stop()
+	idle := l.flushed.Load() // records in the index when nothing was remembered any more
 	for {
 		select {
 		case <-l.quit:
@@ -36,11 +37,29 @@ func (l *Log) indexLoop() {
 		case <-l.flush:
 		case <-tick.C:
 		}
+		before := l.flushed.Load()
 		if err := l.flushIndex(); err != nil {
 			// The index can be derived again; the log goes on from memory.
 			l.st.o.Log.Error("index not stored", "tenant", l.tenant.String(), "err", err)
+			continue
+		}
+		if after := l.flushed.Load(); after == before && after != idle {
+			l.forgetIndexed()
+			idle = after
 		}
 	}
+}
+
+// forgetIndexed has the committer of a log to which nothing comes any more let
+// go of what it remembers of records that are in the index by now. While it is
+// at work it does so with every batch.
+func (l *Log) forgetIndexed() {
+	rq := newRequest(nil)
+	rq.work = func() error {
+		l.recent.forget(l.flushed.Load())
+		return nil
+	}
+	l.queue.push(rq) // nobody waits for it
 }
 
 // flushIndex stores the postings of the tail.
@@ -86,6 +105,7 @@ func (l *Log) storePostings(batches [][]indexed) error {
 	// place or in both.
 	l.flushed.Store(mark)
 	l.tail.done(len(batches))
+	l.tail.prune()
 	l.caughtUp()
 	return nil
 }

@@ -105,6 +105,20 @@ func (t *tail) done(batches int) {
 	}
 }
 
+// prune lets go of a tree that nothing waits for any more. While somebody is at
+// the tree it stays: who asks next makes a new one.
+func (t *tail) prune() {
+	if !t.treeMu.TryLock() {
+		return
+	}
+	defer t.treeMu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == 0 && t.treeBefore > t.treeFrom {
+		t.tree, t.treeFrom, t.treeBefore = newTree(), t.from, t.from
+	}
+}
+
 // postings returns a tree with the postings of all records that wait. It may
 // hold more than those: what was stored meanwhile is the same in both places.
 func (t *tail) postings() *btree.BTreeG[Posting] {

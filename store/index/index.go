@@ -46,9 +46,11 @@ const (
 type Pool struct {
 	create func(path string) (file, error) // nil for the machine's own
 	spill  int                             // bytes in memory that become a run; 0 for spillBytes
+	most   int                             // bytes in memory of all; 0 for poolBytes
 
-	once  sync.Once
-	slots chan struct{} // taken by those that merge
+	once   sync.Once
+	slots  chan struct{} // taken by those that merge
+	memory memory
 }
 
 // file is what an index writes to.
@@ -87,10 +89,13 @@ func (p *Pool) Open(dir string) (store.Index, error) {
 }
 
 // index implements store.Index. One goroutine at a time applies, resets and
-// closes; reading may go on beside it.
+// closes; reading may go on beside it, and so may another index that has this
+// one write what it gathered.
 type index struct {
 	pool *Pool
 	dir  string
+
+	work sync.Mutex // held by who adds, writes what was gathered, resets or closes
 
 	mu       sync.Mutex // guards the next four, and the counts of versions and runs
 	now      *version
@@ -209,14 +214,21 @@ func (x *index) Watermark() (uint64, error) {
 // Apply implements store.Index. When what is in memory cannot be written,
 // nothing is taken.
 func (x *index) Apply(ps []store.Posting, mark uint64) error {
+	x.work.Lock()
+	defer x.work.Unlock()
+	if err := x.take(ps, mark); err != nil {
+		return err
+	}
+	x.pool.relieve(x)
+	return nil
+}
+
+func (x *index) take(ps []store.Posting, mark uint64) error {
 	v, err := x.hold()
 	if err != nil {
 		return err
 	}
-	held := 0
-	for _, r := range v.memory {
-		held += len(r.data)
-	}
+	held := v.gathered()
 	x.release(v)
 	if held >= cmp.Or(x.pool.spill, spillBytes) {
 		if err := x.spill(); err != nil {
@@ -236,7 +248,16 @@ func (x *index) Apply(ps []store.Posting, mark uint64) error {
 		}
 	}
 	x.install(next)
+	x.pool.memory.holds(x, next.gathered())
 	return nil
+}
+
+// gathered returns how many bytes of postings are in memory.
+func (v *version) gathered() (bytes int) {
+	for _, r := range v.memory {
+		bytes += len(r.data)
+	}
+	return bytes
 }
 
 // spill writes what is in memory as a run.
@@ -260,6 +281,7 @@ func (x *index) spill() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.install(&version{files: append(x.now.files[:len(x.now.files):len(x.now.files)], r), mark: x.now.mark})
+	x.pool.memory.holds(x, 0)
 	x.startMerge()
 	return nil
 }
@@ -280,6 +302,8 @@ func (x *index) flush() error {
 
 // Close implements store.Index.
 func (x *index) Close() error {
+	x.work.Lock()
+	defer x.work.Unlock()
 	x.mu.Lock()
 	closed := x.now == nil
 	x.mu.Unlock()
@@ -309,10 +333,13 @@ func (x *index) shut() {
 		}
 	}
 	x.install(nil)
+	x.pool.memory.holds(x, 0)
 }
 
 // Reset implements store.Index.
 func (x *index) Reset() error {
+	x.work.Lock()
+	defer x.work.Unlock()
 	x.mu.Lock()
 	closed := x.now == nil
 	x.mu.Unlock()

@@ -141,6 +141,13 @@ func (x *index) roomToMerge() error {
 	return nil
 }
 
+// hasRoom reports whether a run can be written without waiting for a merge.
+func (x *index) hasRoom() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.now != nil && len(x.now.files) < maxRuns
+}
+
 // merge adds the postings of runs, the newest last, to the builder, until stop
 // is set.
 func merge(b *builder, from []*run, stop *atomic.Bool) error {
