@@ -124,16 +124,23 @@ type StatementEndFacts struct {
 	By string `json:"by"` // user id of the process that asked; why stands in the text claim
 }
 
-// CatalogFacts are the facts of platform.catalog: the rules in force from the
-// record's time on. In the log of _platform its raw bytes are all files of the
-// catalog; other tenants are told of the change alone.
+// CatalogFacts are the facts of platform.catalog: the rules that the tenant is
+// judged by from the record on. In the log of _platform its raw bytes are all
+// files of the catalog; other tenants are told of the change alone. A record
+// whose Before is its own Catalog says again what is in force.
 type CatalogFacts struct {
-	Catalog  Hash     `json:"catalog"` // SHA-256 of the canonical text of all controls and tests
-	Before   Hash     `json:"before,omitzero"`
-	Program  string   `json:"program"`      // whose views the rules look at
-	By       string   `json:"by,omitempty"` // user id of the process that loaded them
-	Controls int      `json:"controls"`
-	Tests    int      `json:"tests"`
+	Catalog  Hash   `json:"catalog"` // SHA-256 of the canonical text of all controls and tests
+	Before   Hash   `json:"before,omitzero"`
+	Program  string `json:"program"`      // whose views the rules look at
+	By       string `json:"by,omitempty"` // user id of the process that loaded them
+	Controls int    `json:"controls"`
+	Tests    int    `json:"tests"`
+	// Table is the hash of the catalog's table of controls and tests. Tenancy and
+	// Entities are what this tenant is said to be, by which its controls are
+	// chosen; a nil Tenancy leaves none out, no Entities put none aside.
+	Table    Hash     `json:"table"`
+	Tenancy  *Tenancy `json:"tenancy,omitempty"`
+	Entities []string `json:"entities,omitempty"`
 	Files    []string `json:"files"`             // names; those of the user's begin with user/
 	Diff     []string `json:"diff,omitempty"`    // what is new, changed or gone
 	Loosen   []string `json:"loosens,omitempty"` // what of the change loosens what is judged

@@ -51,18 +51,11 @@ type Input struct {
 }
 
 // Tenancy is what applicability is told by.
-type Tenancy struct {
-	Tier string // "": not known, so that controls for any tier apply
-	Tags []string
-}
+type Tenancy = evidence.Tenancy
 
 // AppliesTo reports whether the control is for such a tenant: of one of its
 // tiers, and with one of its tags, where it names any.
-func (c *Control) AppliesTo(t Tenancy) bool {
-	tier := len(c.Tiers) == 0 || t.Tier == "" || slices.Contains(c.Tiers, t.Tier)
-	tag := len(c.Tags) == 0 || slices.ContainsFunc(c.Tags, func(s string) bool { return slices.Contains(t.Tags, s) })
-	return tier && tag
-}
+func (c *Control) AppliesTo(t Tenancy) bool { return c.applicability().Out(&t) == "" }
 
 // ScopeStatement is the dated, approved word of a person that a control does
 // not apply. It acts from its date on, until it expires.

@@ -126,7 +126,7 @@ func TestForces(t *testing.T) {
 			t.Errorf("%s: got %+v, want one in force since %s", id, ctl, since)
 			continue
 		}
-		begin := day(since)
+		begin := evidence.Day(since)
 		for _, tt := range []struct {
 			from, to time.Duration
 			want     Force

@@ -18,20 +18,10 @@ const (
 	Preparing Force = "preparing"
 )
 
-// day reads a date of a catalog, which was checked when the file was read, as
-// the begin of that day in UTC.
-func day(s string) time.Time {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
 // ForceAt says whether the control's law applies at a moment. Days begin at
 // midnight UTC.
 func (c *Control) ForceAt(at time.Time) Force {
-	if day(c.InForceSince).After(at) {
+	if evidence.Day(c.InForceSince).After(at) {
 		return Preparing
 	}
 	return InForce
@@ -39,7 +29,7 @@ func (c *Control) ForceAt(at time.Time) Force {
 
 // ForceOver says whether the control's law applied in any part of the period.
 func (c *Control) ForceOver(p evidence.Period) Force {
-	if day(c.InForceSince).Before(p.To) {
+	if evidence.Day(c.InForceSince).Before(p.To) {
 		return InForce
 	}
 	return Preparing
@@ -48,9 +38,7 @@ func (c *Control) ForceOver(p evidence.Period) Force {
 // StandsOver reports whether the control's wording stood in any part of the
 // period. One that was replaced by an amendment is not judged after it, and
 // its successor not before.
-func (c *Control) StandsOver(p evidence.Period) bool {
-	return (c.ValidFrom == "" || day(c.ValidFrom).Before(p.To)) && (c.ValidTo == "" || day(c.ValidTo).After(p.From))
-}
+func (c *Control) StandsOver(p evidence.Period) bool { return c.applicability().StandsOver(p) }
 
 // Unanswered reports whether no source of this program answers the control. It
 // is listed apart and calls for nobody.
@@ -59,7 +47,7 @@ func (c *Control) Unanswered() bool { return len(c.Tests) == 0 }
 // forceNote is what a finding says beside its verdict when the law did not
 // apply over all of what was judged; empty when it did.
 func (c *Control) forceNote(p evidence.Period) string {
-	since := day(c.InForceSince)
+	since := evidence.Day(c.InForceSince)
 	switch {
 	case c.ForceOver(p) == Preparing:
 		return fmt.Sprintf(" Preparation, no breach: %s applies from %s.", c.Act.Name, c.InForceSince)

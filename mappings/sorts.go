@@ -30,12 +30,9 @@ func (c *Catalog) Sorts() []string {
 	return slices.Compact(all)
 }
 
-// Binds reports whether the control is a duty of one who is of these sorts. It
-// is when it names no sort, and when nothing is known of the other: a duty is
-// never put aside because somebody forgot to say what he is.
-func (c *Control) Binds(sorts []string) bool {
-	return len(c.Entities) == 0 || len(sorts) == 0 || slices.ContainsFunc(c.Entities, func(s string) bool { return slices.Contains(sorts, s) })
-}
+// Binds reports whether the control is a duty of one who is of these sorts; see
+// [evidence.Applicability].
+func (c *Control) Binds(sorts []string) bool { return c.applicability().Binds(sorts) }
 
 // binds reports whether the control is judged. Controls asked for by name are.
 func (in *Input) binds(c *Control) bool { return len(in.Controls) > 0 || c.Binds(in.Entities) }

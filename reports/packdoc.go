@@ -38,7 +38,7 @@ type PackDoc struct {
 	Timeline  *TimelinePart // nil: none was made
 	Registers []Register
 	Changes   []SystemChange
-	Loosened  []Loosening // of the period
+	Loosened  []Loosening // of the pack's range
 	Custody   []CustodyStep
 	Withheld  []WithheldClaims
 	Earlier   []EarlierPack

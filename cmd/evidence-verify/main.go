@@ -235,7 +235,8 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("withheld", "%s", withheld(r))
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
-	line("judged", "%s pairs of %s controls and %s tests, each with its one finding; which controls apply to the tenant is as issued", group(uint64(r.Judged.Pairs)), group(uint64(r.Judged.Controls)), group(uint64(r.Judged.Tests)))
+	line("rules", "record %s of the range states catalog %s, of %s controls, for %s", group(r.Rules.Record), short(r.Rules.Catalog), group(uint64(r.Rules.Controls)), who(r.Rules))
+	line("judged", "%s pairs of %s controls and %s tests, each with its one finding; %s pairs more do not apply to such a tenant or period; the catalog has no others", group(uint64(r.Judged.Pairs)), group(uint64(r.Judged.Controls)), group(uint64(r.Judged.Tests)), group(uint64(r.Judged.LeftOut)))
 	line("findings", "%s; %s cited records, all in the pack; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
 	if x := r.Waived; x != nil {
 		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
@@ -254,6 +255,28 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("data", "digest %s", r.Data)
 	line("coverage", "as issued, of this tenant and period; not made again from the records")
 	line("PDF", "bytes as issued; its wording is not checked")
+}
+
+// short is enough of a hash to tell two apart by eye.
+func short(h evidence.Hash) string { return h.String()[:12] }
+
+// who says what the tenant is said to be, by which its controls are chosen.
+func who(r pack.RulesInForce) string {
+	of := "a tenant that the configuration does not name"
+	if t := r.Tenancy; t != nil {
+		of = fmt.Sprintf("a tenant of tier %s with tags %s", orNone(t.Tier), orNone(strings.Join(t.Tags, ", ")))
+	}
+	if len(r.Entities) == 0 {
+		return of + ", of whom every duty is judged"
+	}
+	return of + ", said to be " + strings.Join(r.Entities, ", ")
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
 }
 
 // records names records, not too many.

@@ -56,11 +56,11 @@ func (w *writer) claims(ctx context.Context) error {
 				case !slices.Contains(want, c.Name):
 					w.m.Withheld[c.Name]++
 				default:
-					if err := enc.Encode(disclosed{e.Seq, c.Name, o.Salt[:], o.Plain}); err != nil {
+					d := disclosed{e.Seq, c.Name, o.Salt[:], o.Plain}
+					if err := enc.Encode(d); err != nil {
 						return err
 					}
-					learnInto(w.names, lf, c.Name, o.Plain)
-					if err := learnLoosened(&w.loosened, lf, c.Name, o.Plain, w.in.Period); err != nil {
+					if err := w.read(lf, d); err != nil {
 						return err
 					}
 				}
@@ -68,17 +68,6 @@ func (w *writer) claims(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-func learnInto(into labels, lf *chain.Leaf, name string, plain []byte) {
-	if lf.Kind != evidence.PersonKnown || name != "content" {
-		return
-	}
-	var c content
-	var f evidence.PersonFacts
-	if json.Unmarshal(plain, &c) == nil && json.Unmarshal(c.Facts, &f) == nil {
-		into.learn(lf, f)
-	}
 }
 
 func (w *writer) single(ctx context.Context, seq uint64, claims []string) (single, error) {
@@ -123,9 +112,29 @@ func (w *writer) waiversBefore(ctx context.Context, need map[uint64]bool) error 
 	return nil
 }
 
+// rulesRecordBefore asks for the newest record of before the range that states
+// the rules: what those of the range say was in force before them. A log whose
+// old segments were dropped may have it no more.
+func (w *writer) rulesRecordBefore(ctx context.Context, need map[uint64]bool) error {
+	newest, any := uint64(0), false
+	for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PlatformCatalog}, BySeq: true}) {
+		if err != nil {
+			return err
+		}
+		if rec.Seq >= w.m.Start.Size {
+			break
+		}
+		newest, any = rec.Seq, true
+	}
+	if any {
+		need[newest] = true
+	}
+	return nil
+}
+
 // earlier discloses leaves before the range that the pack needs: records that
-// findings cite, waivers they rest on, records that sealed earlier packs, and person records of
-// people in the range.
+// findings cite, waivers they rest on, the rules that were in force, records
+// that sealed earlier packs, and person records of people in the range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
 	closed := map[uint64]bool{} // leaf alone: what an earlier pack of another period was for concerns nobody here
@@ -149,6 +158,9 @@ func (w *writer) earlier(ctx context.Context) error {
 	if err := w.waiversBefore(ctx, need); err != nil {
 		return err
 	}
+	if err := w.rulesRecordBefore(ctx, need); err != nil {
+		return err
+	}
 	if w.m.Start.Size > 0 && !w.in.Pseudonymous {
 		for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PersonKnown}}) {
 			if err != nil {
@@ -164,19 +176,11 @@ func (w *writer) earlier(ctx context.Context) error {
 		seqs = append(seqs, s)
 	}
 	slices.Sort(seqs)
-	before := labels{}
-	if err := w.add(memberEarlier, func(out io.Writer) error {
+	return w.add(memberEarlier, func(out io.Writer) error {
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
 		for _, seq := range seqs {
-			names := []string{"content", "text"}
-			if w.in.Pseudonymous {
-				names = names[:1]
-			}
-			if closed[seq] {
-				names = nil
-			}
-			s, err := w.single(ctx, seq, names)
+			s, err := w.single(ctx, seq, []string{"content", "text"})
 			if err != nil {
 				return err
 			}
@@ -184,22 +188,17 @@ func (w *writer) earlier(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			want := w.disclosable(lf)
+			s.Claims = slices.DeleteFunc(s.Claims, func(d disclosed) bool { return closed[seq] || !slices.Contains(want, d.Name) })
 			for _, d := range s.Claims {
-				learnInto(before, lf, d.Name, d.Plain)
+				if err := w.read(lf, d); err != nil {
+					return err
+				}
 			}
 			if err := enc.Encode(s); err != nil {
 				return err
 			}
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	for token, n := range before {
-		// A name learned in the range is newer.
-		if _, ok := w.names[token]; !ok {
-			w.names[token] = n
-		}
-	}
-	return nil
+	})
 }

@@ -13,10 +13,11 @@
 //	claims.jsonl        disclosed claims of the range: plaintext and salt
 //	earlier.jsonl       leaves before the range that are needed, with proofs
 //	findings.json       verdicts; rules.json the rules; coverage.json what was seen
-//	judged.json         which test was judged for which controls
+//	catalog.json        every pair of control and test of the catalog in force
+//	judged.json         which of them were judged, and why others were not
 //	registers/KIND.csv  every record of a kind that occurred in the period
 //	packs.json          earlier packs of overlapping scope
-//	loosened.json       changes of the period that weakened the evidence
+//	loosened.json       changes in the range that weakened the evidence
 //	consistency.json    trees that the closing one extends, with proofs: that of
 //	                    the range's begin and those of all earlier packs
 //	anchors.json        receipts of others for checkpoints; anchors/NNN.* they are
@@ -58,6 +59,7 @@ const (
 	memberEarlier     = "earlier.jsonl"
 	memberFindings    = "findings.json"
 	memberRules       = "rules.json"
+	memberCatalog     = "catalog.json"
 	memberJudged      = "judged.json"
 	memberCoverage    = "coverage.json"
 	memberPacks       = "packs.json"
@@ -227,19 +229,12 @@ type issued struct {
 	Consistency []evidence.Hash `json:"consistency"` // from the closing size to this checkpoint
 }
 
-// content is the plaintext of a content claim, as far as packs read it.
-type content struct {
-	Key     string          `json:"key"`
-	Subject evidence.Ref    `json:"subject"`
-	Facts   json.RawMessage `json:"facts"`
-}
-
 // Finding is what findings.json holds of each verdict: the finding, and all of
 // its items, passed too.
 type Finding struct {
 	evidence.Finding
 	Items []evidence.Item `json:"items"`
-	// Sample is drawn of a population that is not empty; older packs have none.
+	// Sample is drawn of a population that is not empty.
 	Sample *sample.Sample `json:"sample,omitempty"`
 	// Waived is what people accepted of what failed; nil when nothing.
 	Waived *Waived `json:"waived,omitempty"`

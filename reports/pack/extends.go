@@ -116,6 +116,9 @@ func (v *verifier) extends(old *verifier) (*Extension, error) {
 	} else {
 		return nil, fmt.Errorf("nothing in the pack shows that its log extends the earlier pack's: there is no consistency proof from size %d", a.Size)
 	}
+	if err := v.rulesGoOn(old.catalog.seq); err != nil {
+		return nil, err
+	}
 	if old.index >= b.Size {
 		return e, nil
 	}

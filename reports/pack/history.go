@@ -113,19 +113,6 @@ func (v *verifier) history() error {
 	return nil
 }
 
-// learnIssued keeps what a pack.issued record in the pack says.
-func (v *verifier) learnIssued(lf *chain.Leaf, d disclosed) error {
-	if lf.Kind != evidence.PackIssued || d.Name != "content" {
-		return nil
-	}
-	var f evidence.PackFacts
-	if err := openFacts(d.Plain, &f); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	v.sealed[lf.Seq] = f
-	return nil
-}
-
 // earlierPacks holds packs.json against the pack.issued records, and asks for a
 // proof from where each earlier pack closed.
 func (v *verifier) earlierPacks() error {

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -144,16 +143,4 @@ func stringEnd(b []byte, i int) int {
 		i += 2
 	}
 	return -1
-}
-
-// openFacts decodes the facts of an opened content claim.
-func openFacts(plain []byte, into any) error {
-	if err := checkNames(plain, false); err != nil {
-		return err
-	}
-	var c content
-	if err := json.Unmarshal(plain, &c); err != nil {
-		return err
-	}
-	return json.Unmarshal(c.Facts, into)
 }

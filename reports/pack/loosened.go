@@ -47,26 +47,25 @@ func LoosenedBy(seq uint64, kind evidence.Kind, at time.Time, facts []byte) (Loo
 	return l, len(l.Says)+len(l.Rewritten) > 0, nil
 }
 
-// learnLoosened keeps what a record of the range loosened in the period.
-func learnLoosened(into *[]Loosened, lf *chain.Leaf, name string, plain []byte, p evidence.Period) error {
-	if name != "content" || lf.Kind != evidence.PlatformConfig && lf.Kind != evidence.PlatformCatalog || !p.Contains(lf.Occurred) {
+// readLoosened keeps what a record of the range loosened. When it says that this
+// happened does not matter: what is loosened after the period, and before the
+// pack is made, loosens what the pack says of it.
+func (l *learned) readLoosened(lf *chain.Leaf, plain []byte) error {
+	if lf.Seq < l.start {
 		return nil
 	}
-	if err := checkNames(plain, false); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	c, err := openContent(plain)
+	if err != nil {
+		return err
 	}
-	var c content
-	if err := json.Unmarshal(plain, &c); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	l, yes, err := LoosenedBy(lf.Seq, lf.Kind, lf.Occurred, c.Facts)
+	x, yes, err := LoosenedBy(lf.Seq, lf.Kind, lf.Occurred, c.Facts)
 	if yes {
-		*into = append(*into, l)
+		l.loosened = append(l.loosened, x)
 	}
 	return err
 }
 
-// writeLoosened stages the register of what was loosened in the period.
+// writeLoosened stages the register of what was loosened in the range.
 func (w *writer) writeLoosened() error {
 	if w.loosened == nil {
 		w.loosened = []Loosened{}
@@ -74,12 +73,8 @@ func (w *writer) writeLoosened() error {
 	return w.json(memberLoosened, w.loosened)
 }
 
-// checkLoosened makes the register again from the records. Packs of before it
-// was there have none; what they hold is told all the same.
+// checkLoosened makes the register again from the records.
 func (v *verifier) checkLoosened() error {
-	if _, ok := v.c.members[memberLoosened]; !ok {
-		return nil
-	}
 	b, err := v.small(memberLoosened)
 	if err != nil {
 		return err
@@ -88,8 +83,9 @@ func (v *verifier) checkLoosened() error {
 	if err := strict(memberLoosened, b, &list); err != nil {
 		return err
 	}
-	if len(list) != len(v.rep.Loosened) || len(list) > 0 && !reflect.DeepEqual(list, v.rep.Loosened) {
-		return fmt.Errorf("%s does not list exactly what loosened the evidence in the period: it has %d changes, the records %d", memberLoosened, len(list), len(v.rep.Loosened))
+	if len(list) != len(v.loosened) || len(list) > 0 && !reflect.DeepEqual(list, v.loosened) {
+		return fmt.Errorf("%s does not list exactly what loosened the evidence in the range: it has %d changes, the records %d", memberLoosened, len(list), len(v.loosened))
 	}
+	v.rep.Loosened = v.loosened
 	return nil
 }

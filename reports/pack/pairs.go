@@ -1,20 +1,25 @@
 package pack
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
+	"reflect"
 
 	"evidenced/evidence"
 )
 
-// Judged is an entry of judged.json: a test, and the controls that it was
-// judged for. Without it a maker could leave out what a test says of one
-// control as long as another control keeps that test.
+// Judged is an entry of judged.json: a test, the controls that it was judged
+// for, and those for which it was not.
 type Judged struct {
 	Test     string               `json:"test"`
-	Controls []evidence.ControlID `json:"controls"` // sorted, none twice, at least one
+	Controls []evidence.ControlID `json:"controls"`           // sorted
+	LeftOut  []LeftOut            `json:"left_out,omitempty"` // sorted by control
+}
+
+// LeftOut is a control that does not apply, and why: see [evidence.OutByTier]
+// and its neighbours.
+type LeftOut struct {
+	Control evidence.ControlID `json:"control"`
+	Why     string             `json:"why"`
 }
 
 // pair is a control and a test that answers it: what one finding is of.
@@ -25,51 +30,14 @@ type pair struct {
 
 func (p pair) String() string { return string(p.control) + "/" + p.test }
 
-// pairsOf returns the pairs of judged.json in its order, and refuses a list that
-// is not written in its one form.
-func pairsOf(list []Judged) ([]pair, error) {
-	var ps []pair
-	for i, j := range list {
-		if i > 0 {
-			if err := ascending("test", list[i-1].Test, j.Test); err != nil {
-				return nil, err
-			}
+// onePerPair requires exactly one finding of every pair that was judged, and none
+// beside, so that no verdict can be left away. Writer and verifier ask the same.
+func onePerPair(list []Judged, fs []Finding) error {
+	found := map[pair]bool{}
+	for _, j := range list {
+		for _, id := range j.Controls {
+			found[pair{id, j.Test}] = false
 		}
-		if j.Test == "" || len(j.Controls) == 0 {
-			return nil, fmt.Errorf("member %s: test %q for %d controls; each has a name and at least one", memberJudged, j.Test, len(j.Controls))
-		}
-		for k, id := range j.Controls {
-			if id == "" {
-				return nil, fmt.Errorf("member %s: test %s: a control without a name", memberJudged, j.Test)
-			}
-			if k > 0 {
-				if err := ascending("test "+j.Test+": control", string(j.Controls[k-1]), string(id)); err != nil {
-					return nil, err
-				}
-			}
-			ps = append(ps, pair{id, j.Test})
-		}
-	}
-	return ps, nil
-}
-
-// ascending requires that of two neighbours in a list the second is the larger.
-func ascending(what, before, id string) error {
-	switch cmp.Compare(before, id) {
-	case 0:
-		return fmt.Errorf("member %s: %s %s stands there twice", memberJudged, what, id)
-	case 1:
-		return fmt.Errorf("member %s: %s %s stands after %s; they must be sorted", memberJudged, what, id, before)
-	}
-	return nil
-}
-
-// onePerPair requires exactly one finding of every pair, and none beside, so that
-// no verdict can be left away. Writer and verifier ask the same.
-func onePerPair(pairs []pair, fs []Finding) error {
-	found := make(map[pair]bool, len(pairs))
-	for _, p := range pairs {
-		found[p] = false
 	}
 	for i := range fs {
 		p := fs[i].pair()
@@ -82,33 +50,19 @@ func onePerPair(pairs []pair, fs []Finding) error {
 		}
 		found[p] = true
 	}
-	for _, p := range pairs {
-		if !found[p] {
-			return fmt.Errorf("there is no finding %s, although %s names that control and test as judged", p, memberJudged)
-		}
-	}
-	return nil
-}
-
-// sameTests requires that the tests of the pairs are those of the rules.
-func sameTests(rules map[string]rule, list []Judged) error {
-	named := map[string]bool{}
 	for _, j := range list {
-		if _, ok := rules[j.Test]; !ok {
-			return fmt.Errorf("member %s names test %s, which does not stand among the rules", memberJudged, j.Test)
-		}
-		named[j.Test] = true
-	}
-	for _, id := range slices.Sorted(maps.Keys(rules)) {
-		if !named[id] {
-			return fmt.Errorf("member %s does not say for which controls test %s was judged, although it stands among the rules", memberJudged, id)
+		for _, id := range j.Controls {
+			if p := (pair{id, j.Test}); !found[p] {
+				return fmt.Errorf("there is no finding %s, although %s names that control and test as judged", p, memberJudged)
+			}
 		}
 	}
 	return nil
 }
 
-// everyPair holds judged.json against the rules and the findings, and counts.
-func (v *verifier) everyPair(rules map[string]rule, fs []Finding) error {
+// everyPair holds judged.json against the catalog in force and the findings, and
+// counts.
+func (v *verifier) everyPair(fs []Finding) error {
 	b, err := v.small(memberJudged)
 	if err != nil {
 		return err
@@ -117,40 +71,86 @@ func (v *verifier) everyPair(rules map[string]rule, fs []Finding) error {
 	if err := strict(memberJudged, b, &list); err != nil {
 		return err
 	}
-	pairs, err := pairsOf(list)
-	if err != nil {
-		return err
-	}
-	if err := sameTests(rules, list); err != nil {
+	if err := v.catalog.same(list); err != nil {
 		return err
 	}
 	controls := map[evidence.ControlID]bool{}
-	for _, p := range pairs {
-		controls[p.control] = true
+	n := &v.rep.Judged
+	for _, j := range list {
+		for _, id := range j.Controls {
+			controls[id] = true
+		}
+		if n.Pairs += len(j.Controls); len(j.Controls) > 0 {
+			n.Tests++
+		}
+		n.LeftOut += len(j.LeftOut)
 	}
-	v.rep.Judged = JudgedCount{Controls: len(controls), Tests: len(list), Pairs: len(pairs)}
-	return onePerPair(pairs, fs)
+	n.Controls = len(controls)
+	return onePerPair(list, fs)
 }
 
-// JudgedCount says how much was judged: a control without tests is not counted.
+// same requires that a list says of every pair of the catalog in force what
+// follows from it, and of no other.
+func (r *ruling) same(list []Judged) error {
+	said := map[pair]string{}
+	say := func(p pair, out string) error {
+		want, ok := r.pairs[p]
+		_, twice := said[p]
+		switch {
+		case !ok:
+			return fmt.Errorf("%s names %s, which the catalog of record %d does not have", memberJudged, p, r.seq)
+		case twice:
+			return fmt.Errorf("%s names %s twice", memberJudged, p)
+		case out != want.out && want.out == "":
+			return fmt.Errorf("%s leaves %s out (%q), but it applies by the catalog of record %d and what the tenant is", memberJudged, p, out, r.seq)
+		case out != want.out:
+			return fmt.Errorf("%s says of %s %q, but by the catalog of record %d it is left out: %s", memberJudged, p, out, r.seq, want.out)
+		}
+		said[p] = out
+		return nil
+	}
+	for _, j := range list {
+		for _, id := range j.Controls {
+			if err := say(pair{id, j.Test}, ""); err != nil {
+				return err
+			}
+		}
+		for _, x := range j.LeftOut {
+			if err := say(pair{x.Control, j.Test}, x.Why); err != nil {
+				return err
+			}
+		}
+	}
+	for _, j := range r.judged {
+		for _, p := range j.pairs() {
+			if _, ok := said[p]; !ok {
+				return fmt.Errorf("%s does not name %s, which the catalog of record %d has", memberJudged, p, r.seq)
+			}
+		}
+	}
+	if !reflect.DeepEqual(list, r.judged) {
+		return fmt.Errorf("%s is not in its one form: sorted by test and control, no test without a control", memberJudged)
+	}
+	return nil
+}
+
+// pairs are all of an entry, those that were left out too.
+func (j *Judged) pairs() []pair {
+	var ps []pair
+	for _, id := range j.Controls {
+		ps = append(ps, pair{id, j.Test})
+	}
+	for _, x := range j.LeftOut {
+		ps = append(ps, pair{x.Control, j.Test})
+	}
+	return ps
+}
+
+// JudgedCount says how much of the catalog in force was judged: a control
+// without tests is not counted.
 type JudgedCount struct {
 	Controls int `json:"controls"`
 	Tests    int `json:"tests"`
-	Pairs    int `json:"pairs"` // of a control and a test, a finding each
-}
-
-// writeJudged stages the pairs that were judged, and refuses findings that a
-// verifier would not take for theirs.
-func (w *writer) writeJudged() error {
-	pairs, err := pairsOf(w.in.Judged)
-	if err != nil {
-		return err
-	}
-	if err := onePerPair(pairs, w.in.Findings); err != nil {
-		return err
-	}
-	if w.in.Judged == nil {
-		w.in.Judged = []Judged{}
-	}
-	return w.json(memberJudged, w.in.Judged)
+	Pairs    int `json:"pairs"`    // of a control and a test, a finding each
+	LeftOut  int `json:"left_out"` // pairs that do not apply to the tenant
 }

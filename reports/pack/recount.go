@@ -3,7 +3,6 @@ package pack
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"slices"
@@ -71,35 +70,20 @@ func (v *verifier) claimsAndRegisters() error {
 	if err := v.earlier(); err != nil {
 		return err
 	}
-	inRange := labels{}
 	if err := v.walk(func(lf *chain.Leaf, _ []byte, ds []disclosed) error {
 		for _, d := range ds {
 			if err := checkClaim(lf, d); err != nil {
 				return err
 			}
 			v.rep.Disclosed++
-			if err := v.learnIssued(lf, d); err != nil {
+			if err := v.read(lf, d); err != nil {
 				return err
-			}
-			if err := v.learnWaiver(lf, d); err != nil {
-				return err
-			}
-			if err := learnLoosened(&v.rep.Loosened, lf, d.Name, d.Plain, v.m.Period); err != nil {
-				return err
-			}
-			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
-				if err := learn(inRange, lf, d); err != nil {
-					return err
-				}
 			}
 		}
 		v.countWithheld(lf, ds)
-		return v.toldOpenly(lf, ds)
+		return toldOpenly(lf, ds)
 	}); err != nil {
 		return err
-	}
-	for token, n := range inRange {
-		v.names[token] = n
 	}
 	if err := v.compareWithheld(); err != nil {
 		return err
@@ -132,32 +116,15 @@ func (v *verifier) compareWithheld() error {
 	return nil
 }
 
-func learn(into labels, lf *chain.Leaf, d disclosed) error {
-	var f evidence.PersonFacts
-	if err := openFacts(d.Plain, &f); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	into.learn(lf, f)
-	return nil
-}
-
-// toldOpenly requires the content of records whose silence would be an answer:
-// a change that loosened the evidence of the period, and the end of a waiver.
-// They name nobody, so that nothing keeps a maker from disclosing them.
-func (v *verifier) toldOpenly(lf *chain.Leaf, ds []disclosed) error {
-	switch lf.Kind {
-	case evidence.Waiver:
-	case evidence.PlatformConfig, evidence.PlatformCatalog:
-		if !v.m.Period.Contains(lf.Occurred) {
-			return nil
-		}
-	default:
+// toldOpenly requires the content of what evidenced itself recorded in the
+// range: their silence would be an answer, since they say what was not seen, what
+// was loosened, what failed, what was accepted. All but person records name
+// nobody, so that nothing keeps a maker from disclosing them.
+func toldOpenly(lf *chain.Leaf, ds []disclosed) error {
+	if registerKind(lf.Kind) || lf.Kind == evidence.PersonKnown || slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == "content" }) {
 		return nil
 	}
-	if slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == "content" }) {
-		return nil
-	}
-	return fmt.Errorf("record %d is a %s whose content is withheld: what it loosened or ended cannot be told", lf.Seq, lf.Kind)
+	return fmt.Errorf("record %d is a %s whose content is withheld: what it says of the evidence cannot be told", lf.Seq, lf.Kind)
 }
 
 func (v *verifier) countWithheld(lf *chain.Leaf, ds []disclosed) {
@@ -221,18 +188,8 @@ func (v *verifier) earlier() error {
 			v.want[lf.Seq] = chain.LeafHash([]byte(s.Leaf))
 		}
 		for _, d := range s.Claims {
-			if err := v.learnIssued(lf, d); err != nil {
+			if err := v.read(lf, d); err != nil {
 				return err
-			}
-			if err := v.learnWaiver(lf, d); err != nil {
-				return err
-			}
-			if lf.Kind == evidence.PersonKnown && d.Name == "content" {
-				// Lines are in log order, so a later name replaces an earlier
-				// one, as it does for the writer.
-				if err := learn(v.names, lf, d); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -271,9 +228,9 @@ func (v *verifier) checkRegisters() error {
 		var c *content
 		for _, d := range ds {
 			if d.Name == "content" {
-				c = &content{}
-				if err := json.Unmarshal(d.Plain, c); err != nil {
-					return fmt.Errorf("record %d: %w", lf.Seq, err)
+				var err error
+				if c, err = contentOf(lf.Seq, d.Plain); err != nil {
+					return err
 				}
 			}
 		}

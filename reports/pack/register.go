@@ -3,8 +3,6 @@ package pack
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -92,9 +90,8 @@ func (w *writer) registers(ctx context.Context) error {
 		}
 		var c *content
 		if o, ok := e.Openings["content"]; ok {
-			c = &content{}
-			if err := json.Unmarshal(o.Plain, c); err != nil {
-				return fmt.Errorf("record %d: %w", lf.Seq, err)
+			if c, err = contentOf(lf.Seq, o.Plain); err != nil {
+				return err
 			}
 		}
 		if err := f.add(lf, chain.LeafHash(e.Leaf), c, w.names.of); err != nil {
@@ -160,14 +157,17 @@ func cell(s string) string {
 // newest name wins.
 type labels map[evidence.ID]evidence.Names
 
-func (l labels) learn(leaf *chain.Leaf, facts evidence.PersonFacts) {
-	if len(leaf.People) == 1 {
-		n := facts.Names
-		if n == (evidence.Names{}) {
-			n.Display = facts.NativeID
-		}
-		l[leaf.People[0].Token] = n
+// read learns the name in the content of a person record.
+func (l labels) read(leaf *chain.Leaf, plain []byte) error {
+	var f evidence.PersonFacts
+	if err := openFacts(plain, &f); err != nil || len(leaf.People) != 1 {
+		return err
 	}
+	if f.Names == (evidence.Names{}) {
+		f.Names.Display = f.NativeID
+	}
+	l[leaf.People[0].Token] = f.Names
+	return nil
 }
 
 func (l labels) of(token evidence.ID) string {

@@ -96,13 +96,12 @@ type DrawnSample struct {
 // samples checks the sample of each finding and draws the one that is asked
 // for.
 func (v *verifier) samples(fs []Finding) error {
-	any := slices.ContainsFunc(fs, func(f Finding) bool { return f.Sample != nil }) // older packs have none
 	var seed *sample.Seed
 	for i := range fs {
 		f := &fs[i]
 		if f.Sample == nil {
-			if any && len(f.Items) > 0 {
-				return fmt.Errorf("finding %s has no sample, others have", f.name())
+			if len(f.Items) > 0 {
+				return fmt.Errorf("finding %s has no sample of its items", f.name())
 			}
 			continue
 		}

@@ -1,8 +1,6 @@
 package pack
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,11 +19,17 @@ func (v *verifier) findings() error {
 	if err := strict(memberFindings, b, &fs); err != nil {
 		return err
 	}
-	rules, err := v.rules()
+	if err := v.readCatalog(); err != nil {
+		return err
+	}
+	rules, err := v.readRuleTexts()
 	if err != nil {
 		return err
 	}
-	if err := v.everyPair(rules, fs); err != nil {
+	if err := v.ruledBy(rules); err != nil {
+		return err
+	}
+	if err := v.everyPair(fs); err != nil {
 		return err
 	}
 	if err := v.coverageIsOurs(); err != nil {
@@ -47,12 +51,15 @@ func (v *verifier) findings() error {
 		if err := f.recount(); err != nil {
 			return err
 		}
+		if err := v.decided(f, &r); err != nil {
+			return err
+		}
 		if err := v.waived(f); err != nil {
 			return err
 		}
 		v.rep.Findings[string(f.Status)]++
 	}
-	if err := oneJudgement(fs); err != nil {
+	if err := v.oneJudgement(fs); err != nil {
 		return err
 	}
 	v.rep.Cited = len(cited)
@@ -94,19 +101,7 @@ func (f *Finding) recount() error {
 	if !sameItems(f.Failed, f.Items, evidence.Fail) || !sameItems(f.Unknown, f.Items, evidence.Unknown) {
 		return fmt.Errorf("finding %s: its exceptions are not the items of its population", f.name())
 	}
-	switch {
-	case !slices.Contains(statuses, f.Status):
-		return fmt.Errorf("finding %s: status %q is none there is", f.name(), f.Status)
-	case f.Status == evidence.Satisfied && (fail > 0 || unknown > 0) || f.Status != evidence.NotSatisfied && fail > 0:
-		return fmt.Errorf("finding %s: status %s with %d failed items", f.name(), f.Status, fail)
-	case f.Status == evidence.NotApplicable && len(f.Items) > 0:
-		return fmt.Errorf("finding %s: status %s with a population of %d", f.name(), f.Status, len(f.Items))
-	}
 	return nil
-}
-
-var statuses = []evidence.Status{
-	evidence.NotSatisfied, evidence.Undetermined, evidence.NotObserved, evidence.Stale, evidence.Gap, evidence.NotApplicable, evidence.Satisfied,
 }
 
 // sameItems reports whether part is the items of all with one verdict, in order.
@@ -140,19 +135,21 @@ func (v *verifier) judged(window time.Duration) evidence.Period {
 	return p
 }
 
-// rule is a test of rules.json, as far as a verifier reads it.
-type rule struct {
-	ID         string        `json:"id"`
-	View       string        `json:"view"`
-	Population string        `json:"population"`
-	Assertion  string        `json:"assertion"`
-	Window     time.Duration `json:"window"`
+// testRule is a test of rules.json, as far as a verifier reads it.
+type testRule struct {
+	ID         string          `json:"id"`
+	View       string          `json:"view"`
+	Population string          `json:"population"`
+	Assertion  string          `json:"assertion"`
+	Window     time.Duration   `json:"window"`
+	Empty      evidence.Status `json:"empty"`  // what an empty population means
+	Shared     bool            `json:"shared"` // an empty one may mean that it is judged in _platform
 
 	hash evidence.Hash // what its findings call it by
 }
 
-// rules reads rules.json.
-func (v *verifier) rules() (map[string]rule, error) {
+// readRuleTexts reads rules.json.
+func (v *verifier) readRuleTexts() (map[string]testRule, error) {
 	b, err := v.small(memberRules)
 	if err != nil {
 		return nil, err
@@ -164,9 +161,9 @@ func (v *verifier) rules() (map[string]rule, error) {
 	if err := json.Unmarshal(b, &texts); err != nil {
 		return nil, fmt.Errorf("member %s: %w", memberRules, err)
 	}
-	rules := map[string]rule{}
+	rules := map[string]testRule{}
 	for _, text := range texts {
-		var r rule
+		var r testRule
 		if err := json.Unmarshal(text, &r); err != nil {
 			return nil, fmt.Errorf("member %s: %w", memberRules, err)
 		}
@@ -176,23 +173,22 @@ func (v *verifier) rules() (map[string]rule, error) {
 		if _, twice := rules[r.ID]; twice || r.ID == "" {
 			return nil, fmt.Errorf("member %s: test %q has no name of its own", memberRules, r.ID)
 		}
-		var canonical bytes.Buffer
-		if err := json.Compact(&canonical, text); err != nil {
+		var err error
+		if r.hash, err = textHash(text); err != nil {
 			return nil, fmt.Errorf("member %s: %w", memberRules, err)
 		}
-		r.hash = sha256.Sum256(canonical.Bytes())
 		rules[r.ID] = r
 	}
 	return rules, nil
 }
 
-// oneJudgement requires that findings of one test, where it applies, judge the
-// same items alike: none can be turned for one control alone.
-func oneJudgement(fs []Finding) error {
+// oneJudgement requires that findings of one test, where it binds the tenant,
+// judge the same items alike: none can be turned for one control alone.
+func (v *verifier) oneJudgement(fs []Finding) error {
 	first := map[string]*Finding{}
 	for i := range fs {
 		f := &fs[i]
-		if f.Status == evidence.NotApplicable {
+		if !v.catalog.pairs[f.pair()].binds {
 			continue
 		}
 		if other := first[f.Test]; other == nil {

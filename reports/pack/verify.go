@@ -42,9 +42,10 @@ type Report struct {
 	Erased    int             `json:"erased"`
 	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
 	Findings  map[string]int  `json:"findings"` // by status, recounted
-	Judged    JudgedCount     `json:"judged"`   // by the pack's own list, a finding for each pair
+	Rules     RulesInForce    `json:"rules"`
+	Judged    JudgedCount     `json:"judged"` // of the rules in force, a finding for each pair
 	Waived    *WaivedCount    `json:"waived,omitempty"`
-	Loosened  []Loosened      `json:"loosened,omitempty"` // in the period, by its own records
+	Loosened  []Loosened      `json:"loosened,omitempty"` // in the range, by its own records
 	Cited     int             `json:"cited"`              // records cited in findings, all present
 	Sampled   int             `json:"sampled"`            // items in the samples of findings, all drawn again
 	// SampleSeed says what their seed is worth; Sample is the one asked for.
@@ -98,9 +99,8 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 		return nil, err
 	}
 	return &verifier{
-		c: c, o: o, seqs: map[uint64]evidence.Kind{}, names: labels{}, proved: map[uint64]evidence.Hash{},
-		sealed: map[uint64]evidence.PackFacts{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
-		waivers: map[uint64]waiver{}, waiverSubject: map[uint64]evidence.Ref{}, waiverEnds: map[evidence.Ref][]waiverEnd{},
+		c: c, o: o, seqs: map[uint64]evidence.Kind{}, proved: map[uint64]evidence.Hash{},
+		want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
 	}, nil
 }
 
@@ -142,14 +142,10 @@ type verifier struct {
 	trusted *trusted // what the auditor knows; nil without a trust file
 	closing chain.Checkpoint
 	seqs    map[uint64]evidence.Kind // records present
-	names   labels
+	learned                          // from what is disclosed
 	genesis evidence.GenesisFacts
-	proved  map[uint64]evidence.Hash      // roots of trees that the closing one extends, by size
-	sealed  map[uint64]evidence.PackFacts // of the pack.issued records whose content is in the pack
-	// Of the waivers whose content is in the pack.
-	waivers       map[uint64]waiver
-	waiverSubject map[uint64]evidence.Ref
-	waiverEnds    map[evidence.Ref][]waiverEnd
+	proved  map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
+	catalog ruling                   // what the catalog in force says
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash
@@ -201,6 +197,7 @@ func (v *verifier) manifest() error {
 	}
 	v.hash = sha256.Sum256(signed)
 	m := v.m
+	v.learned = newLearned(m.Start.Size)
 	v.rep = &Report{
 		Tenant: m.Tenant, Origin: m.Origin, Simulated: m.Simulated, Period: m.Period, Complete: m.Complete, Interim: m.Interim,
 		LogKey: m.LogKey, PackKey: m.PackKey, Claimed: m.Anchor.Rung, Receipts: []Vouched{}, Maker: "identity of the maker not established",
@@ -260,7 +257,7 @@ func (v *verifier) digests() error {
 			return fmt.Errorf("member %s is not in the manifest", name)
 		}
 	}
-	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberJudged, memberCoverage, memberPacks, memberConsistency, memberAnchors, memberHowTo} {
+	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCatalog, memberJudged, memberCoverage, memberPacks, memberLoosened, memberConsistency, memberAnchors, memberHowTo} {
 		if !listed[name] {
 			return fmt.Errorf("member %s is missing", name)
 		}

@@ -24,6 +24,7 @@ type Waived struct {
 // waiver is a waiver.* record whose content the pack discloses.
 type waiver struct {
 	evidence.WaiverFacts
+	subject  evidence.Ref
 	people   []evidence.Party
 	recorded time.Time
 }
@@ -34,28 +35,21 @@ type waiverEnd struct {
 	at  time.Time
 }
 
-// learnWaiver keeps what the waivers in the pack say.
-func (v *verifier) learnWaiver(lf *chain.Leaf, d disclosed) error {
-	if lf.Kind != evidence.Waiver || d.Name != "content" {
-		return nil
-	}
-	if err := checkNames(d.Plain, false); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
-	}
-	var c content
-	if err := json.Unmarshal(d.Plain, &c); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
+// readWaiver keeps what a waiver says.
+func (l *learned) readWaiver(lf *chain.Leaf, plain []byte) error {
+	c, err := openContent(plain)
+	if err != nil {
+		return err
 	}
 	if lf.Op == evidence.OpEnd {
-		v.waiverEnds[c.Subject] = append(v.waiverEnds[c.Subject], waiverEnd{lf.Seq, lf.Recorded})
+		l.ends[c.Subject] = append(l.ends[c.Subject], waiverEnd{lf.Seq, lf.Recorded})
 		return nil
 	}
-	w := waiver{people: lf.People, recorded: lf.Recorded}
+	w := waiver{subject: c.Subject, people: lf.People, recorded: lf.Recorded}
 	if err := json.Unmarshal(c.Facts, &w.WaiverFacts); err != nil {
-		return fmt.Errorf("record %d: %w", lf.Seq, err)
+		return err
 	}
-	v.waivers[lf.Seq] = w
-	v.waiverSubject[lf.Seq] = c.Subject
+	l.waivers[lf.Seq] = w
 	return nil
 }
 
@@ -153,7 +147,7 @@ func (v *verifier) waiver(name string, seq uint64, at time.Time) (waiver, error)
 		return x, fmt.Errorf("finding %s: nobody but its maker approved the waiver of record %d", name, seq)
 	}
 	over := !x.Until.After(at)
-	for _, e := range v.waiverEnds[v.waiverSubject[seq]] {
+	for _, e := range v.ends[x.subject] {
 		over = over || e.seq > seq && !e.at.After(at)
 	}
 	if x.recorded.After(at) || x.From.After(at) || over {

@@ -72,7 +72,7 @@ func TestWaivedIsChecked(t *testing.T) {
 		if tc.with != nil {
 			tc.with(s)
 		}
-		v := &verifier{m: &Manifest{Made: s.made}, rep: &Report{}, waivers: map[uint64]waiver{}, waiverSubject: map[uint64]evidence.Ref{}, waiverEnds: map[evidence.Ref][]waiverEnd{}}
+		v := &verifier{m: &Manifest{Made: s.made}, rep: &Report{}, learned: newLearned(0)}
 		learn := func(lf chain.Leaf, facts any) {
 			t.Helper()
 			text, err := json.Marshal(facts)
@@ -81,7 +81,7 @@ func TestWaivedIsChecked(t *testing.T) {
 			}
 			plain, err := json.Marshal(content{Subject: evidence.NewRef("statement", "", "waiver/w"), Facts: text})
 			if err == nil {
-				err = v.learnWaiver(&lf, disclosed{Seq: lf.Seq, Name: "content", Plain: plain})
+				err = v.read(&lf, disclosed{Seq: lf.Seq, Name: "content", Plain: plain})
 			}
 			if err != nil {
 				t.Fatal(err)

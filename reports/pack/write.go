@@ -64,11 +64,13 @@ type Input struct {
 	Keys       chain.LogKeys
 	KeyChanges []KeyChange
 
+	// Findings are one for each pair of control and test of the catalog in force
+	// that applies to the tenant.
 	Findings []Finding
 	Rules    any // written as rules.json
-	// Judged are the pairs of control and test that Findings answer, one each;
-	// sorted by test.
-	Judged   []Judged
+	// Catalog is the table of the catalog in force, as the newest
+	// platform.catalog record of the range has it.
+	Catalog  *evidence.RuleTable
 	Coverage any // written as coverage.json
 	Config   string
 	// Earlier are all packs of the log that were issued before. Those of an
@@ -107,7 +109,7 @@ func Make(ctx context.Context, in Input) (*Made, error) {
 	if err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make a temporary directory for the pack")
 	}
-	pw := &writer{in: in, dir: dir, names: labels{}}
+	pw := &writer{in: in, dir: dir}
 	res, err := pw.make(ctx)
 	if err != nil {
 		os.RemoveAll(dir)
@@ -144,9 +146,8 @@ type writer struct {
 	members   []staged
 	start     chain.Checkpoint
 	startNote []byte
-	names     labels
+	learned   // from what is disclosed
 	tokens    map[evidence.ID]bool
-	loosened  []Loosened
 	receipts  []listed
 	// lastRecorded is when the newest record of the range was recorded. While
 	// it lies in the period, nothing shows that the period is over.
@@ -186,7 +187,7 @@ func (w *writer) prepare() error {
 		return err
 	}
 	w.lastRecorded = last.Recorded
-	w.tokens = map[evidence.ID]bool{}
+	w.learned, w.tokens = newLearned(w.start.Size), map[evidence.ID]bool{}
 	w.in.Earlier = slices.Clone(w.in.Earlier)
 	slices.SortFunc(w.in.Earlier, func(a, b Earlier) int { return cmp.Compare(a.Seq, b.Seq) })
 	w.m = Manifest{
@@ -265,10 +266,10 @@ func (w *writer) data(ctx context.Context) error {
 	if err := w.leaves(ctx); err != nil {
 		return err
 	}
-	if err := w.claims(ctx); err != nil {
+	if err := w.earlier(ctx); err != nil { // before the claims: a name of the range is newer
 		return err
 	}
-	if err := w.earlier(ctx); err != nil {
+	if err := w.claims(ctx); err != nil {
 		return err
 	}
 	if err := w.registers(ctx); err != nil {
@@ -281,7 +282,7 @@ func (w *writer) data(ctx context.Context) error {
 		return err
 	}
 	w.m.Rules = w.members[len(w.members)-1].SHA256
-	if err := w.writeJudged(); err != nil {
+	if err := w.writeCatalog(); err != nil {
 		return err
 	}
 	if err := w.json(memberCoverage, w.in.Coverage); err != nil {

@@ -6,13 +6,13 @@ import (
 	"evidenced/reports"
 )
 
-// loosened draws what in the period weakened the evidence, or asked less of it:
+// loosened draws what in the range of the pack weakened the evidence, or asked less of it:
 // who changed what, and when. It has its page even when there is nothing, so
 // that its absence says nothing.
 func (p *pack) loosened() {
-	p.section("What loosened the evidence", "Changes of the period after which less was looked at, less often, or less was asked: a source removed or paused, a filter narrowed, a limit relaxed, a rule dropped. The same list is loosened.json; the verifier makes it again from the records.")
+	p.section("What loosened the evidence", "Changes from the pack's first record to its last, after which less was looked at, less often, or less was asked: a source removed or paused, a filter narrowed, a limit relaxed, a rule dropped. The same list is loosened.json; the verifier makes it again from the records.")
 	if len(p.doc.Loosened) == 0 {
-		p.para(body, "Nothing in the period.")
+		p.para(body, "Nothing from the pack's first record to its last.")
 		return
 	}
 	var rows [][]string

@@ -367,6 +367,9 @@ func (t *teller) config(f evidence.ConfigFacts) string {
 }
 
 func (t *teller) catalog(f evidence.CatalogFacts) string {
+	if f.Before == f.Catalog && len(f.Loosen) == 0 {
+		return fmt.Sprintf("the rules in force were stated again, %s and %s", reports.Count(f.Controls, "control"), reports.Count(f.Tests, "test"))
+	}
 	s := fmt.Sprintf("rules were loaded, %s and %s, %s", reports.Count(f.Controls, "control"), reports.Count(f.Tests, "test"), reports.Count(len(f.Diff), "change"))
 	if len(f.Loosen) > 0 {
 		s += "; they ask for less: " + strings.Join(f.Loosen, "; ")

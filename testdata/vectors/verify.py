@@ -723,7 +723,7 @@ def verify_vectors(folder):
 
 STORED = ("manifest", "issued.tlog-proof")  # not compressed
 FIXED = ("checkpoint", "frontier.json", "genesis.json", "leaves.jsonl", "claims.jsonl", "earlier.jsonl",
-         "findings.json", "rules.json", "judged.json", "coverage.json", "packs.json", "consistency.json", "anchors.json", "VERIFY.txt")
+         "findings.json", "rules.json", "catalog.json", "judged.json", "coverage.json", "packs.json", "loosened.json", "consistency.json", "anchors.json", "VERIFY.txt")
 
 
 class Zip:
@@ -807,8 +807,10 @@ def check_registers(z, kinds):
         need([(r[0], r[-1]) for r in rows[1:]] == want, "register of %s does not list exactly its records" % k)
 
 
-OWN = ("log.genesis", "log.key", "log.checkpoints", "log.recovered", "log.damage", "person", "collection.run", "collection.coverage", "platform.config",
-       "platform.admin", "access.read", "finding.state", "pack.issued", "erasure")
+OWN = ("log.genesis", "log.key", "log.checkpoints", "log.damage", "log.recovered", "log.segment", "log.hold", "tenant.offboard", "person",
+       "collection.run", "collection.coverage", "platform.config", "platform.catalog", "platform.admin", "access.read", "finding.state",
+       "waiver", "scope.statement", "attestation.manual", "pack.issued", "erasure", "incident.declared", "incident.updated",
+       "incident.moment", "incident.decision", "incident.notice", "incident.contact", "incident.closed", "identity.link")
 
 
 def check_range(z, m):
@@ -832,7 +834,7 @@ def check_range(z, m):
     return leaves, hashed, roots
 
 
-def check_claims(z, m, leaves, sealed):
+def check_claims(z, m, leaves, sealed, stated):
     last, opened = (-1, ""), set()
     for line in lines_of(z.plain["claims.jsonl"], "claims.jsonl"):
         d = parse_json(line)
@@ -840,6 +842,8 @@ def check_claims(z, m, leaves, sealed):
         text = check_claim(leaves[d["seq"]], d)
         if leaves[d["seq"]]["kind"] == "pack.issued" and d["name"] == "content":
             sealed[d["seq"]] = facts_of(text)
+        if leaves[d["seq"]]["kind"] == "platform.catalog" and d["name"] == "content":
+            stated[d["seq"]] = facts_of(text)
         last = (d["seq"], d["name"])
         opened.add(last)
     closed = sum(len(x["claims"]) for x in leaves.values()) - len(opened)
@@ -874,23 +878,93 @@ def check_earlier_packs(z, m, proved, kinds, sealed):
         need(seq in listed or not overlaps, "the earlier pack that record %d sealed is not listed" % seq)
 
 
-def check_judged(z):
-    """One finding of each pair of control and test that judged.json names, and none beside."""
-    listed, tests = [], []
-    for j in parse_json(z.plain["judged.json"]):
-        need(set(j) == {"test", "controls"} and isinstance(j["test"], str) and j["test"], "judged.json: bad entry")
-        need(not tests or j["test"].encode() > tests[-1].encode(), "judged.json: test %s is out of order" % j["test"])
-        ids = j["controls"]
-        need(isinstance(ids, list) and ids and all(isinstance(c, str) and c for c in ids), "judged.json: test %s without controls" % j["test"])
-        need(all(a.encode() < b.encode() for a, b in zip(ids, ids[1:])), "judged.json: controls of test %s are out of order" % j["test"])
-        tests.append(j["test"])
-        listed += [(c, j["test"]) for c in ids]
-    rules = [r["id"] for r in parse_json(z.plain["rules.json"], float)]
-    need(sorted(rules) == sorted(tests), "judged.json is not about the tests of rules.json")
-    found = [(f["control"], f["test"]) for f in parse_json(z.plain["findings.json"], float)]
-    need(len(set(found)) == len(found), "two findings of one control and test")
-    for p in sorted(set(found) ^ set(listed)):
-        raise Bad("finding %s/%s is %s" % (p[0], p[1], "missing" if p in listed else "not of what was judged"))
+def rules_in_force(m, stated):
+    """What the newest platform.catalog record of the range says; those in the pack follow one another."""
+    start = m["start"]["size"]
+    for (_, was), (seq, now) in zip(stated, stated[1:]):
+        need(seq < start or now.get("before") == was["catalog"], "record %d: a change of the rules is missing before it" % seq)
+    need(stated and stated[-1][0] >= start, "no platform.catalog record stands in the range")
+    return stated[-1][1]
+
+
+def day(text):
+    return instant(text + "T00:00:00Z")
+
+
+def left_out(c, m, said):
+    """Why a control is not judged, None when it is."""
+    who = said.get("tenancy")
+    if who is not None:
+        if c.get("tiers") and who.get("tier") and who["tier"] not in c["tiers"]:
+            return "tier"
+        if c.get("tags") and not set(c["tags"]) & set(who.get("tags") or []):
+            return "tags"
+    low, high = instant(m["period"]["from"]), instant(m["period"]["to"])
+    if c.get("valid_from") and day(c["valid_from"]) >= high or c.get("valid_to") and day(c["valid_to"]) <= low:
+        return "wording"
+    return None
+
+
+def one_form(ids, what):
+    need(all(isinstance(i, str) and i and i == i.lower() for i in ids), "%s: bad id" % what)
+    need(all(a.encode() < b.encode() for a, b in zip(ids, ids[1:])), "%s: out of order" % what)
+
+
+def without_space(raw):
+    """JSON without the white space between its parts."""
+    return re.sub(rb'("(?:[^"\\]|\\.)*")|\s+', lambda x: x.group(1) or b"", raw)
+
+
+def text_hash(raw):
+    return hashlib.sha256(without_space(raw)).hexdigest()
+
+
+def rule_texts(z):
+    """The hash of each test in rules.json, by its id."""
+    parse_json(z.plain["rules.json"], float)
+    text, out, at = without_space(z.plain["rules.json"]).decode(), {}, 1
+    while text[at:at + 1] == "{":
+        r, end = json.JSONDecoder().raw_decode(text, at)
+        need(r["id"] not in out, "rules.json: a test twice")
+        out[r["id"]] = hashlib.sha256(text[at:end].encode()).hexdigest()
+        at = end + 1
+    return out
+
+
+def check_judged(z, m, said):
+    """judged.json says what follows from the catalog in force, and there is one finding of each pair that is judged."""
+    need(text_hash(z.plain["catalog.json"]) == said["table"], "catalog.json is another table than the record in force states")
+    table = parse_json(z.plain["catalog.json"])
+    rules = {t["test"]: t["rule"] for t in table["tests"]}
+    one_form([t["test"] for t in table["tests"]], "catalog.json: tests")
+    one_form([c["control"] for c in table["controls"]], "catalog.json: controls")
+    want, weight = {t: {"test": t, "controls": []} for t in rules}, {}
+    for c in table["controls"]:
+        one_form([t["test"] for t in c.get("tests", [])], "catalog.json: tests of " + c["control"])
+        why = left_out(c, m, said)
+        for t in c.get("tests", []):
+            entry = want[t["test"]]
+            weight[c["control"], t["test"]] = (c["severity"], t["strength"])
+            if why is None:
+                entry["controls"].append(c["control"])
+            else:
+                entry.setdefault("left_out", []).append({"control": c["control"], "why": why})
+    want = [w for _, w in sorted(want.items(), key=lambda x: x[0].encode()) if w["controls"] or "left_out" in w]
+    need(parse_json(z.plain["judged.json"]) == want, "judged.json is not what follows from the catalog in force")
+    listed = {(c, w["test"]) for w in want for c in w["controls"]}
+    texts = rule_texts(z)
+    need({w["test"] for w in want if w["controls"]} == set(texts), "rules.json holds other tests than those judged")
+    need(all(texts[t] == rules[t] for t in texts), "a rule of rules.json is not that of the catalog in force")
+    found = set()
+    for f in parse_json(z.plain["findings.json"], float):
+        p = (f["control"], f["test"])
+        need(p in listed, "finding %s/%s is not of what was judged" % p)
+        need(p not in found, "two findings %s/%s" % p)
+        need(f["rule"] == rules[f["test"]], "finding %s/%s is by another rule than the catalog in force has" % p)
+        need((f["severity"], f["strength"]) == weight[p], "finding %s/%s has another weight than the catalog in force gives it" % p)
+        found.add(p)
+    for p in sorted(listed - found):
+        raise Bad("finding %s/%s is missing" % p)
     return len(listed)
 
 
@@ -993,8 +1067,8 @@ def verify_pack(raw, log_key, pack_key):
         need(start == (m["start"]["size"], bytes.fromhex(m["start"]["root"])), "starting checkpoint is not the manifest's")
     proved = check_history(z, m)
     leaves, hashed, roots = check_range(z, m)
-    sealed, kinds = {}, {seq: x["kind"] for seq, x in leaves.items()}
-    claims = len(opened) + check_claims(z, m, leaves, sealed)
+    sealed, stated, kinds = {}, {}, {seq: x["kind"] for seq, x in leaves.items()}
+    claims = len(opened) + check_claims(z, m, leaves, sealed, stated)
     check_receipts(z, m, proved, hashed, keys)
     for line in lines_of(z.plain["earlier.jsonl"], "earlier.jsonl"):
         single = parse_json(line)
@@ -1004,9 +1078,11 @@ def verify_pack(raw, log_key, pack_key):
         for d, text in zip(single["claims"] or [], more):
             if leaf["kind"] == "pack.issued" and d["name"] == "content":
                 sealed[leaf["seq"]] = facts_of(text)
+            if leaf["kind"] == "platform.catalog" and d["name"] == "content":
+                stated[leaf["seq"]] = facts_of(text)
         claims += len(more)
     check_earlier_packs(z, m, proved, kinds, sealed)
-    judged = check_judged(z)
+    judged = check_judged(z, m, rules_in_force(m, sorted(stated.items())))
     index, sealing = check_issued(z, m)
     known = "keys as given" if log_key and pack_key else "identity of the maker not established"
     text = "%s%s, %s to %s, %s: %d records, %d claims match, %d findings as judged, issued as record %d; %s" % (

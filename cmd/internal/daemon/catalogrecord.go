@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
 	"evidenced/store"
@@ -16,33 +18,17 @@ import (
 // sealCatalog records the rules that tenants are judged by when they are others
 // than those recorded last, so that a past period can be judged by the rules of
 // then: in _platform with all their files, in the tenants' logs what changed.
-func (e *Engine) sealCatalog(ctx context.Context) error {
-	was, before, err := e.recordedRules(ctx, lastInstant)
+// After a change of the configuration it looks at each log, since what a tenant
+// is decides which controls apply to it.
+func (e *Engine) sealCatalog(ctx context.Context, reconfigured bool) error {
+	_, before, err := e.recordedRules(ctx, lastInstant)
 	if err != nil {
 		return err
 	}
-	if before.Catalog == e.catalog.Hash() {
+	if before.Catalog == e.catalog.Hash() && !reconfigured {
 		return nil
 	}
-	f := evidence.CatalogFacts{
-		Catalog: e.catalog.Hash(), Before: before.Catalog, Program: e.o.Program, By: fmt.Sprintf("uid %d", os.Getuid()),
-		Controls: len(e.catalog.Controls()), Tests: len(e.catalog.Tests()),
-	}
-	for _, file := range e.catalog.Files() {
-		f.Files = append(f.Files, file.Name)
-	}
-	if was != nil {
-		f.Diff, f.Loosen, f.Rewritten = mappings.Compare(was, e.catalog)
-	}
-	content, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	raw, err := e.catalog.Bundle()
-	if err != nil {
-		return err
-	}
-	now := e.Now().UTC()
+	s := newRuleSeal(e)
 	for _, t := range e.ledgerTenants() {
 		log, err := e.local.Store.Create(t)
 		if err != nil && e.openRefused(t, err) {
@@ -54,19 +40,179 @@ func (e *Engine) sealCatalog(ctx context.Context) error {
 		if log.Stopped() != nil && t != evidence.Platform {
 			continue
 		}
-		d := evidence.Draft{
-			Kind: evidence.PlatformCatalog, Op: evidence.OpEvent, Source: evidence.SelfSource,
-			Key: f.Catalog.String() + "/" + evidence.FormatTime(now), Subject: evidence.NewRef("config", "", f.Catalog.String()),
-			OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-		}
-		if t == evidence.Platform {
-			d.Raw = raw
-		}
-		if _, err := log.Append(ctx, []store.Item{{Draft: d}}); err != nil {
-			return fmt.Errorf("seal the rules: %w", err)
+		if err := s.seal(ctx, log, 0); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// ruleSeal records the rules in force in logs, each with what is other for it.
+type ruleSeal struct {
+	e     *Engine
+	now   time.Time
+	table evidence.Hash
+	was   map[evidence.Hash]*mappings.Catalog // rules of before that were looked up; nil for such that nobody can read
+}
+
+func newRuleSeal(e *Engine) *ruleSeal {
+	return &ruleSeal{e: e, now: e.Now().UTC(), table: e.catalog.Table().Hash(), was: map[evidence.Hash]*mappings.Catalog{}}
+}
+
+// seal records the rules that the log's tenant is judged by, unless the log says
+// just that in a record at or after from.
+func (s *ruleSeal) seal(ctx context.Context, log *store.Log, from uint64) error {
+	last, seq, err := statedRules(ctx, log.Snapshot())
+	if err != nil {
+		return err
+	}
+	f, err := s.facts(log.Tenant())
+	if err != nil {
+		return err
+	}
+	said := !last.Catalog.IsZero()
+	if said && seq >= from && last.Catalog == f.Catalog && last.Table == f.Table && sameTenancy(&last, &f) {
+		return nil
+	}
+	if f.Before = last.Catalog; !said {
+		_, platform, err := s.e.recordedRules(ctx, lastInstant)
+		if err != nil {
+			return err
+		}
+		f.Before = platform.Catalog // a log that began after these rules
+	}
+	if err := s.compare(ctx, &f, &last, said); err != nil {
+		return err
+	}
+	content, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	d := evidence.Draft{
+		Kind: evidence.PlatformCatalog, Op: evidence.OpEvent, Source: evidence.SelfSource,
+		// With the size, since a tenant can become something else within a moment.
+		Key: fmt.Sprintf("%s/%s/%d", f.Catalog, evidence.FormatTime(s.now), log.Size()), Subject: evidence.NewRef("config", "", f.Catalog.String()),
+		OccurredAt: s.now, Basis: evidence.BasisSource, ObservedAt: s.now, Content: content,
+	}
+	if log.Tenant() == evidence.Platform {
+		if d.Raw, err = s.e.catalog.Bundle(); err != nil {
+			return err
+		}
+	}
+	if _, err := log.Append(ctx, []store.Item{{Draft: d}}); err != nil {
+		return fmt.Errorf("seal the rules: %w", err)
+	}
+	return nil
+}
+
+// facts are what the log of the tenant is to say of the rules.
+func (s *ruleSeal) facts(t evidence.Tenant) (evidence.CatalogFacts, error) {
+	c := s.e.catalog
+	f := evidence.CatalogFacts{
+		Catalog: c.Hash(), Program: s.e.o.Program, By: fmt.Sprintf("uid %d", os.Getuid()),
+		Controls: len(c.Controls()), Tests: len(c.Tests()), Table: s.table,
+	}
+	in, err := s.e.judging(t)
+	if err != nil {
+		return f, err
+	}
+	f.Entities = in.Entities
+	if in.Tenancy != nil {
+		f.Tenancy = &evidence.Tenancy{Tier: in.Tenancy.Tier, Tags: slices.Sorted(slices.Values(in.Tenancy.Tags))}
+	}
+	for _, file := range c.Files() {
+		f.Files = append(f.Files, file.Name)
+	}
+	return f, nil
+}
+
+// compare says what of the rules, and of what the tenant is, changed since the
+// log's last record of them.
+func (s *ruleSeal) compare(ctx context.Context, f, last *evidence.CatalogFacts, said bool) error {
+	if f.Before != f.Catalog && !f.Before.IsZero() {
+		was, err := s.rulesOf(ctx, f.Before)
+		if err != nil {
+			return err
+		}
+		if was != nil {
+			f.Diff, f.Loosen, f.Rewritten = mappings.Compare(was, s.e.catalog)
+		} else {
+			f.Rewritten = []string{fmt.Sprintf("all rules: those of before, catalog %s, cannot be read by this program", f.Before.String()[:12])}
+		}
+	}
+	if !said {
+		return nil
+	}
+	for _, id := range s.e.catalog.Fewer(last.Tenancy, f.Tenancy, last.Entities, f.Entities) {
+		f.Loosen = append(f.Loosen, fmt.Sprintf("control %s is no longer judged, because the tenant is said to be something else", id))
+	}
+	return nil
+}
+
+// rulesOf finds recorded rules by their hash; nil when there are none that this
+// program can read.
+func (s *ruleSeal) rulesOf(ctx context.Context, hash evidence.Hash) (*mappings.Catalog, error) {
+	if cat, known := s.was[hash]; known {
+		return cat, nil
+	}
+	log, err := s.e.local.Store.Log(evidence.Platform)
+	if problem.Is(err, problem.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.was[hash] = nil
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.PlatformCatalog}, Subject: evidence.NewRef("config", "", hash.String()), WithRaw: true}
+	for rec, err := range log.Snapshot().Records(ctx, q) {
+		if err != nil {
+			return nil, fmt.Errorf("rules %s: %w", hash.String()[:12], err)
+		}
+		if cat, err := mappings.ParseBundle(rec.Raw); err == nil && cat.Hash() == hash {
+			s.was[hash] = cat
+			break
+		}
+	}
+	return s.was[hash], nil
+}
+
+// statedRules returns what a log's newest record of the rules says, and its
+// seq; zero facts when it has none.
+func statedRules(ctx context.Context, r evidence.Reader) (evidence.CatalogFacts, uint64, error) {
+	var f evidence.CatalogFacts
+	var seq uint64
+	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PlatformCatalog}, BySeq: true}) {
+		if err != nil {
+			return f, 0, fmt.Errorf("rules that %s was judged by: %w", r.Tenant(), err)
+		}
+		f, seq = evidence.CatalogFacts{}, rec.Seq
+		if err := rec.Decode(&f); err != nil {
+			return f, 0, err
+		}
+	}
+	return f, seq, nil
+}
+
+// sameTenancy reports whether two records say the same of what the tenant is.
+func sameTenancy(a, b *evidence.CatalogFacts) bool {
+	if (a.Tenancy == nil) != (b.Tenancy == nil) || !slices.Equal(a.Entities, b.Entities) {
+		return false
+	}
+	return a.Tenancy == nil || a.Tenancy.Tier == b.Tenancy.Tier && slices.Equal(a.Tenancy.Tags, b.Tenancy.Tags)
+}
+
+// restateRules makes sure that what a pack of the period holds says by which
+// rules it is judged: nothing could show that a record of before its range is
+// still the newest. It returns the newest checkpoint, which covers that record.
+func (e *Engine) restateRules(ctx context.Context, log *store.Log, p evidence.Period) (chain.Checkpoint, []byte, error) {
+	start, _, err := log.Snapshot().CheckpointBefore(p.From)
+	if err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	if err := newRuleSeal(e).seal(ctx, log, start.Size); err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	return log.Checkpoint()
 }
 
 // recordedRules returns the rules that were recorded last at or before the

@@ -20,19 +20,20 @@ func untold(t evidence.Tenant) string { return "config/untold/" + t.String() }
 const noConfig = "none"
 
 // sealConfig records the effective configuration in every log it concerns when
-// it differs from the one that log knows.
-func (e *Engine) sealConfig(ctx context.Context) error {
+// it differs from the one that log knows, and reports whether it is another than
+// that of before.
+func (e *Engine) sealConfig(ctx context.Context) (changed bool, err error) {
 	effective := e.o.Config.Effective()
 	cursors := e.local.Store.Cursors()
 	before, err := cursors.Cursor("config")
 	if err != nil {
-		return fmt.Errorf("read the configuration before: %w", err)
+		return false, fmt.Errorf("read the configuration before: %w", err)
 	}
 	now := e.o.Clock().UTC()
 	for _, t := range e.ledgerTenants() {
 		known, err := cursors.Cursor(untold(t))
 		if err != nil {
-			return fmt.Errorf("read the configuration %s knows: %w", t, err)
+			return false, fmt.Errorf("read the configuration %s knows: %w", t, err)
 		}
 		waiting := len(known) > 0
 		switch {
@@ -44,14 +45,14 @@ func (e *Engine) sealConfig(ctx context.Context) error {
 		if string(known) != string(effective) {
 			told, err := e.sealConfigIn(ctx, t, known, effective, now)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if !told && !waiting {
 				if known == nil {
 					known = []byte(noConfig)
 				}
 				if err := cursors.PutCursor(untold(t), known); err != nil {
-					return err
+					return false, err
 				}
 			}
 			if !told {
@@ -60,14 +61,14 @@ func (e *Engine) sealConfig(ctx context.Context) error {
 		}
 		if waiting {
 			if err := cursors.PutCursor(untold(t), nil); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	if string(before) == string(effective) {
-		return nil
+		return false, nil
 	}
-	return cursors.PutCursor("config", effective)
+	return true, cursors.PutCursor("config", effective)
 }
 
 // sealConfigIn records the configuration in one tenant's log. It reports false

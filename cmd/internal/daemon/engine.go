@@ -173,10 +173,11 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.began = true
-	if err = e.sealConfig(ctx); err != nil {
+	changed, err := e.sealConfig(ctx)
+	if err != nil {
 		return e, err
 	}
-	return e, e.sealCatalog(ctx)
+	return e, e.sealCatalog(ctx, changed)
 }
 
 // Close signs what has grown and closes the directory.

@@ -146,7 +146,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if err := log.Keeps(q.Period); err != nil {
 		return nil, err
 	}
-	cp, signed, err := log.Checkpoint()
+	cp, signed, err := e.restateRules(ctx, log, q.Period)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	b.in = pack.Input{
 		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings), Judged: judgedPairs(b.controls),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings), Catalog: e.catalog.Table(),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
@@ -293,7 +293,7 @@ func (b *packBuild) document(ctx context.Context, m *pack.Manifest) (*reports.Pa
 	if doc.Changes, err = b.changes(ctx); err != nil {
 		return nil, err
 	}
-	if doc.Loosened, err = b.loosened(ctx); err != nil {
+	if doc.Loosened, err = b.loosened(ctx, m.Start.Size); err != nil {
 		return nil, err
 	}
 	if err := b.custody(ctx, doc, m); err != nil {

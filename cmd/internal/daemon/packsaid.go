@@ -113,10 +113,11 @@ func (b *packBuild) said(s *statement.Recorded) reports.Waiver {
 	}
 }
 
-// loosened lists what weakened the tenant's evidence in the period.
-func (b *packBuild) loosened(ctx context.Context) ([]reports.Loosening, error) {
+// loosened lists what weakened the tenant's evidence from the first record of
+// the pack on.
+func (b *packBuild) loosened(ctx context.Context, first uint64) ([]reports.Loosening, error) {
 	var out []reports.Loosening
-	q := evidence.Query{Kinds: []evidence.Kind{evidence.PlatformConfig, evidence.PlatformCatalog}, Period: b.q.Period, BySeq: true}
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.PlatformConfig, evidence.PlatformCatalog}, FromSeq: first, BySeq: true}
 	for rec, err := range b.snap.Records(ctx, q) {
 		if err != nil {
 			return nil, err

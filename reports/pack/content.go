@@ -1,0 +1,93 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// content is the plaintext of a content claim, as far as packs read it.
+type content struct {
+	Key     string          `json:"key"`
+	Subject evidence.Ref    `json:"subject"`
+	Facts   json.RawMessage `json:"facts"`
+}
+
+// openContent decodes an opened content claim that a verdict stands on: one in
+// which no name stands twice, so that it says one thing to every reader.
+func openContent(plain []byte) (content, error) {
+	var c content
+	if err := checkNames(plain, false); err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(plain, &c)
+}
+
+// openFacts decodes the facts of such a claim.
+func openFacts(plain []byte, into any) error {
+	c, err := openContent(plain)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(c.Facts, into)
+}
+
+// contentOf decodes the content of a record for its register, which shows the
+// facts as they are: what collectors keep may have names that differ by their
+// case alone, such as labels.
+func contentOf(seq uint64, plain []byte) (*content, error) {
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return nil, fmt.Errorf("record %d: %w", seq, err)
+	}
+	return &c, nil
+}
+
+// learned is what the disclosed claims of records tell who makes or verifies a
+// pack. They are read in log order, records of before the range first.
+type learned struct {
+	start    uint64 // the range's begin
+	names    labels
+	sealed   map[uint64]evidence.PackFacts // of pack.issued records
+	waivers  map[uint64]waiver
+	ends     map[evidence.Ref][]waiverEnd // of waivers
+	rules    []stated
+	loosened []Loosened // in the range
+}
+
+func newLearned(start uint64) learned {
+	return learned{
+		start: start, names: labels{}, sealed: map[uint64]evidence.PackFacts{},
+		waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]waiverEnd{},
+	}
+}
+
+// read learns from a disclosed claim of a record.
+func (l *learned) read(lf *chain.Leaf, d disclosed) error {
+	if d.Name != "content" {
+		return nil
+	}
+	var err error
+	switch lf.Kind {
+	case evidence.PersonKnown:
+		err = l.names.read(lf, d.Plain)
+	case evidence.PackIssued:
+		var f evidence.PackFacts
+		err = openFacts(d.Plain, &f)
+		l.sealed[lf.Seq] = f
+	case evidence.Waiver:
+		err = l.readWaiver(lf, d.Plain)
+	case evidence.PlatformConfig:
+		err = l.readLoosened(lf, d.Plain)
+	case evidence.PlatformCatalog:
+		if err = l.readRules(lf, d.Plain); err == nil {
+			err = l.readLoosened(lf, d.Plain)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("record %d: %w", lf.Seq, err)
+	}
+	return nil
+}
