@@ -116,12 +116,8 @@ func (v *verifier) history() error {
 // earlierPacks holds packs.json against the pack.issued records, and asks for a
 // proof from where each earlier pack closed.
 func (v *verifier) earlierPacks() error {
-	b, err := v.small(memberPacks)
-	if err != nil {
-		return err
-	}
 	var list []Earlier
-	if err := strict(memberPacks, b, &list); err != nil {
+	if err := v.readMember(memberPacks, &list); err != nil {
 		return err
 	}
 	listed := map[uint64]bool{}

@@ -65,27 +65,13 @@ func (w *writer) keyAt(size uint64) string {
 func (v *verifier) keyChain() error {
 	counted := v.rep.Disclosed // these claims are counted with the others
 	defer func() { v.rep.Disclosed = counted }()
-	b, err := v.small(memberGenesis)
-	if err != nil {
-		return err
-	}
-	var s single
-	if err := strict(memberGenesis, b, &s); err != nil {
-		return err
-	}
-	var g evidence.GenesisFacts
-	if _, err := v.factsOf(s, evidence.LogGenesis, &g); err != nil {
-		return fmt.Errorf("genesis: %w", err)
-	}
-	if v.keys, err = chain.NewLogKeys(g.LogKey); err != nil {
+	var err error
+	if v.keys, err = chain.NewLogKeys(v.genesis.LogKey); err != nil {
 		return fmt.Errorf("genesis: %w", err)
 	}
 	var changes []keyChange
 	if _, there := v.c.members[memberKeys]; there {
-		if b, err = v.small(memberKeys); err != nil {
-			return err
-		}
-		if err := strict(memberKeys, b, &changes); err != nil {
+		if err := v.readMember(memberKeys, &changes); err != nil {
 			return err
 		}
 	}

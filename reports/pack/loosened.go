@@ -75,12 +75,8 @@ func (w *writer) writeLoosened() error {
 
 // checkLoosened makes the register again from the records.
 func (v *verifier) checkLoosened() error {
-	b, err := v.small(memberLoosened)
-	if err != nil {
-		return err
-	}
 	var list []Loosened
-	if err := strict(memberLoosened, b, &list); err != nil {
+	if err := v.readMember(memberLoosened, &list); err != nil {
 		return err
 	}
 	if len(list) != len(v.loosened) || len(list) > 0 && !reflect.DeepEqual(list, v.loosened) {

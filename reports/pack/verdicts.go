@@ -11,12 +11,8 @@ import (
 
 // findings requires every cited record, and recounts populations and statuses.
 func (v *verifier) findings() error {
-	b, err := v.small(memberFindings)
-	if err != nil {
-		return err
-	}
 	var fs []Finding
-	if err := strict(memberFindings, b, &fs); err != nil {
+	if err := v.readMember(memberFindings, &fs); err != nil {
 		return err
 	}
 	if err := v.readCatalog(); err != nil {
@@ -150,16 +146,9 @@ type testRule struct {
 
 // readRuleTexts reads rules.json.
 func (v *verifier) readRuleTexts() (map[string]testRule, error) {
-	b, err := v.small(memberRules)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkNames(b, false); err != nil {
-		return nil, fmt.Errorf("member %s: %w", memberRules, err)
-	}
 	var texts []json.RawMessage
-	if err := json.Unmarshal(b, &texts); err != nil {
-		return nil, fmt.Errorf("member %s: %w", memberRules, err)
+	if err := v.readLoose(memberRules, &texts); err != nil {
+		return nil, err
 	}
 	rules := map[string]testRule{}
 	for _, text := range texts {
@@ -207,21 +196,14 @@ func sameVerdict(a, b evidence.Item) bool {
 // coverageIsOurs requires that coverage.json is of this tenant, log, size and
 // period. Its rows are as issued.
 func (v *verifier) coverageIsOurs() error {
-	b, err := v.small(memberCoverage)
-	if err != nil {
-		return err
-	}
-	if err := checkNames(b, false); err != nil {
-		return fmt.Errorf("member %s: %w", memberCoverage, err)
-	}
 	var c struct {
 		Tenant evidence.Tenant `json:"tenant"`
 		Origin string          `json:"origin"`
 		Size   uint64          `json:"size"`
 		Period evidence.Period `json:"period"`
 	}
-	if err := json.Unmarshal(b, &c); err != nil {
-		return fmt.Errorf("member %s: %w", memberCoverage, err)
+	if err := v.readLoose(memberCoverage, &c); err != nil {
+		return err
 	}
 	if c.Tenant != v.m.Tenant || c.Origin != v.m.Origin || c.Size != v.m.Closing.Size || c.Period != v.m.Period {
 		return fmt.Errorf("member %s is of another tenant, log, size or period", memberCoverage)

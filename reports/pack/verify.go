@@ -187,6 +187,31 @@ func strict(name string, b []byte, dst any) error {
 	return nil
 }
 
+// readMember reads a member that is one JSON value, strictly.
+func (v *verifier) readMember(name string, dst any) error {
+	b, err := v.small(name)
+	if err != nil {
+		return err
+	}
+	return strict(name, b, dst)
+}
+
+// readLoose reads a member of which a verifier needs a part alone; no name
+// stands twice in it.
+func (v *verifier) readLoose(name string, dst any) error {
+	b, err := v.small(name)
+	if err != nil {
+		return err
+	}
+	if err = checkNames(b, false); err == nil {
+		err = json.Unmarshal(b, dst)
+	}
+	if err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	return nil
+}
+
 func (v *verifier) manifest() error {
 	signed, err := v.small(memberManifest)
 	if err != nil {
@@ -301,6 +326,9 @@ func (v *verifier) checkpoints() error {
 	if v.closing.Origin != v.m.Origin || v.closing.Size != v.m.Closing.Size || v.closing.Root != v.m.Closing.Root {
 		return fmt.Errorf("closing checkpoint is not the manifest's")
 	}
+	if err := v.openGenesis(); err != nil {
+		return err
+	}
 	if err := v.keyChain(); err != nil {
 		return err
 	}
@@ -357,12 +385,8 @@ func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
 
 // leaves recomputes the range from one root to the other.
 func (v *verifier) leaves() error {
-	b, err := v.small(memberFrontier)
-	if err != nil {
-		return err
-	}
 	var ff frontierFile
-	if err := strict(memberFrontier, b, &ff); err != nil {
+	if err := v.readMember(memberFrontier, &ff); err != nil {
 		return err
 	}
 	fr, err := chain.NewFrontier(ff.Size, ff.Hashes)
@@ -479,31 +503,30 @@ func checkClaim(lf *chain.Leaf, d disclosed) error {
 	return fmt.Errorf("record %d has no claim %s", lf.Seq, d.Name)
 }
 
+// openGenesis reads the first leaf of the log, by the root that the closing
+// checkpoint signs.
+func (v *verifier) openGenesis() error {
+	var s single
+	if err := v.readMember(memberGenesis, &s); err != nil {
+		return err
+	}
+	seq, err := v.factsOf(s, evidence.LogGenesis, &v.genesis)
+	if err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if seq != 0 {
+		return fmt.Errorf("genesis: record %d is not the first", seq)
+	}
+	return nil
+}
+
 // checkGenesis ties tenant and keys to the log: they stand in its first leaf.
 func (v *verifier) checkGenesis() error {
-	b, err := v.small(memberGenesis)
-	if err != nil {
-		return err
-	}
-	var s single
-	if err := strict(memberGenesis, b, &s); err != nil {
-		return err
-	}
-	lf, err := v.checkSingle(s)
-	if err != nil {
-		return fmt.Errorf("genesis: %w", err)
-	}
-	if lf.Seq != 0 || lf.Kind != evidence.LogGenesis || len(s.Claims) != 1 {
-		return fmt.Errorf("genesis: it is not the first record with its content")
-	}
-	if err := openFacts(s.Claims[0].Plain, &v.genesis); err != nil {
-		return fmt.Errorf("genesis: %w", err)
-	}
 	g := v.genesis
 	switch {
 	case g.Tenant != v.m.Tenant || g.Origin != v.m.Origin:
 		return fmt.Errorf("the log is that of %s, the manifest says %s", g.Tenant, v.m.Tenant)
-	case g.LogKey != v.keys[0].Key || g.PackKey != v.m.PackKey:
+	case g.PackKey != v.m.PackKey:
 		return fmt.Errorf("the keys are not those the log began with")
 	case g.Clock != "simulated" && g.Clock != "real", (g.Clock == "simulated") != v.m.Simulated:
 		return fmt.Errorf("the log's clock is %s, the manifest says otherwise", g.Clock)

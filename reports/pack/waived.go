@@ -62,7 +62,7 @@ func (v *verifier) waived(f *Finding) error {
 	if w == nil {
 		return nil
 	}
-	name := string(f.Control) + "/" + f.Test
+	name := f.name()
 	if f.Status != evidence.NotSatisfied && f.Status != evidence.Gap {
 		return fmt.Errorf("finding %s: waived, although its status is %s", name, f.Status)
 	}
