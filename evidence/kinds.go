@@ -81,6 +81,7 @@ const (
 	Waiver             Kind = "waiver"             // failures of a test are accepted for a while
 	ScopeStatement     Kind = "scope.statement"    // a control does not apply to the tenant
 	Attestation        Kind = "attestation.manual" // a person's word on what no source shows
+	RemedyPlan         Kind = "remedy.plan"        // who puts right what failed, and by when
 	PackIssued         Kind = "pack.issued"
 	Erasure            Kind = "erasure"
 	IdentityLink       Kind = "identity.link" // two persons of a log are one
@@ -185,6 +186,7 @@ func init() {
 		{Kind: Waiver, State: true, Own: true, Says: "failures of a test are accepted for a while, as somebody else approved"},
 		{Kind: ScopeStatement, State: true, Own: true, Says: "a control does not apply, as somebody else approved"},
 		{Kind: Attestation, State: true, Own: true, Says: "a person's word or document on what no source shows, as somebody else approved"},
+		{Kind: RemedyPlan, State: true, Own: true, Says: "who puts right what failed, why it failed and by when"},
 		{Kind: PackIssued, Own: true, Says: "an evidence pack was issued"},
 		{Kind: Erasure, Own: true, Lasting: true, Says: "keys of a person or a period were destroyed"},
 		{Kind: IncidentDeclared, Own: true, Says: "an incident was declared"},

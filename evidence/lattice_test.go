@@ -34,6 +34,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 	"evidence/lineage":      {"evidence", ""},
 	"evidence/incident":     {"evidence evidence/problem", ""},
+	"evidence/remedy":       {"evidence evidence/problem", ""},
 
 	"evidence/lineage/lineagetest": {"evidence evidence/evidencetest", ""},
 
@@ -114,7 +115,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/alert":           {"collectors/fetch evidence evidence/problem store/durable", "github.com/wneessen/go-mail"},
 	"cmd/internal/controls":        {"evidence evidence/problem mappings reports", ""},
 	"cmd/internal/doctor":          {"collectors evidence evidence/problem reports", ""},
-	"cmd/internal/api":             {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem mappings mappings/classify mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace reports/xlsx store", "golang.org/x/sys"},
+	"cmd/internal/api":             {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem evidence/remedy mappings mappings/classify mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace reports/xlsx store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest":     {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline mappings/statement reports/today store", ""},
 	"cmd/internal/alert/alerttest": {"", ""},
 	"cmd/internal/daemon": {"cmd/internal/alert cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors collectors/fetch collectors/gitrepo/signed " +
@@ -123,7 +124,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
 	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/controls cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
+		"collectors collectors/all evidence evidence/problem evidence/remedy evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},

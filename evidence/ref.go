@@ -57,6 +57,7 @@ var schemes = map[string]string{
 	"control":   "control id",
 	"finding":   "control id / test id",
 	"statement": "name of a waiver, a scope statement or an attestation",
+	"remedy":    "name of a remedy plan",
 	"incident":  "id of an incident",
 	"config":    "effective configuration hash",
 	"pack":      "manifest hash of an evidence pack",

@@ -74,7 +74,7 @@ func (p *program) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "ask", Title: "Ask:"}, &cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check:"})
 	root.AddCommand(
 		p.ranCommand(), p.recordsCommand(), p.timelineCommand(), p.traceCommand(), p.peopleCommand(), p.whoCommand(), p.coverageCommand(), p.assessCommand(), p.gapsCommand(), p.todayCommand(), p.packCommand(), p.receiptCommand(), p.tenantsCommand(),
-		p.incidentCommand(),
+		p.incidentCommand(), p.remedyCommand(),
 		p.holdCommand(), p.retentionCommand(), p.tenantCommand(),
 		p.serveCommand(), p.collectCommand(), p.configCommand(), p.versionCommand(),
 		p.eraseCommand(), p.identityCommand(), p.keyringCommand(),

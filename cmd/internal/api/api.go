@@ -173,6 +173,7 @@ var Ops = []Op{
 	{"incident", incidents},
 	{"incident-export", exportIncident},
 	{"statement", statements},
+	{"remedy", remedies},
 	{"keyring-backup", backupKeys},
 	{"keyring-rotate", renewKeys},
 }
