@@ -91,6 +91,29 @@ func (t *Told) Stands() string {
 	return s
 }
 
+// Short says it in a word or two.
+func (t *Told) Short() string {
+	if !t.State.Live() {
+		return string(t.State)
+	}
+	if t.State == SaidDone {
+		return "said done, " + t.Lateness()
+	}
+	return t.Lateness()
+}
+
+// DueDay gives the day as people write it: "30 Nov 2026".
+func (t *Told) DueDay() string { return Day(t.Due) }
+
+// Day gives a day of a record, such as 2026-11-30, as people write it.
+func Day(text string) string {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return text
+	}
+	return t.Format("2 Jan 2006")
+}
+
 // Lateness counts days from the one that was given.
 func (t *Told) Lateness() string {
 	live := t.State.Live()
@@ -138,9 +161,12 @@ type Owed struct {
 }
 
 // Beside says what is planned for a finding; nil for one that nobody must act
-// on. A plan that closed by the recorded findings is told too where another
+// on, and of a nil book. A plan that closed by the recorded findings is told too where another
 // judgement still names its items.
 func (b *Book) Beside(f Failing) *Beside {
+	if b == nil {
+		return nil
+	}
 	switch f.Status {
 	case evidence.NotSatisfied, evidence.Gap, evidence.Stale:
 	default:
@@ -162,12 +188,12 @@ func (b *Book) Beside(f Failing) *Beside {
 		out.Plans = append(out.Plans, Owed{plans[s.Plan].Tell(b.At), s.Records})
 		out.Without -= max(1, len(s.Records))
 	}
-	slices.SortStableFunc(out.Plans, func(x, y Owed) int { return byNeed(&x.Told, &y.Told) })
+	slices.SortStableFunc(out.Plans, func(x, y Owed) int { return ByNeed(&x.Told, &y.Told) })
 	return out
 }
 
-// byNeed puts first what is overdue, then what is due first, then what is over.
-func byNeed(x, y *Told) int {
+// ByNeed puts first what is overdue, then what is due first, then what is over.
+func ByNeed(x, y *Told) int {
 	return cmp.Or(live(x)-live(y), cmp.Compare(x.Due, y.Due), cmp.Compare(x.Name, y.Name))
 }
 
@@ -184,7 +210,7 @@ func (b *Book) Tell() []Told {
 	for _, p := range b.All {
 		out = append(out, p.Tell(b.At))
 	}
-	slices.SortStableFunc(out, func(x, y Told) int { return byNeed(&x, &y) })
+	slices.SortStableFunc(out, func(x, y Told) int { return ByNeed(&x, &y) })
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
 	"evidenced/reports"
@@ -52,6 +53,8 @@ type Tenant struct {
 	// Outside are controls that do not apply to the tenant. They are not among
 	// the supported ones.
 	Outside int `json:"not_applicable"`
+	// Owed is what is planned for what needs somebody.
+	Owed Owed `json:"remedies"`
 }
 
 // Gap is a control with at least one finding that is not satisfied.
@@ -69,10 +72,12 @@ type Gap struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Finding is one that is open, with what somebody accepted of it.
+// Finding is one that is open, with what somebody accepted of it and what is
+// planned for it.
 type Finding struct {
 	mappings.Standing
-	Waived *statement.ToldWaived `json:"waived,omitempty"`
+	Waived   *statement.ToldWaived `json:"waived,omitempty"`
+	Remedies *remedy.Beside        `json:"remedies,omitempty"`
 }
 
 // accepted reports whether nothing of the finding is left that needs somebody.
@@ -112,10 +117,10 @@ func (f Filter) admits(c *mappings.Control) bool {
 	return law && (f.Severity == "" || rank(mappings.Severities, c.Severity) <= rank(mappings.Severities, f.Severity))
 }
 
-// Of fills a tenant's part from its findings in force and what people said
-// beside; nil when nobody said anything. A finding of a control that the catalog
-// does not have is left out: it is about to end.
-func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing, said *statement.Beside) {
+// Of fills a tenant's part from its findings in force, what people said beside,
+// nil when nobody said anything, and what is planned. A finding of a control that
+// the catalog does not have is left out: it is about to end.
+func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standing, said *statement.Beside, plans *remedy.Book) {
 	byControl := map[evidence.ControlID][]mappings.Standing{}
 	for _, s := range standing {
 		byControl[s.Control] = append(byControl[s.Control], s)
@@ -128,20 +133,21 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 			x.Attested = append(x.Attested, Attested{c.ID, c.Reference(), c.Title, said.Attested[c.ID]})
 		}
 		if all, judged := byControl[c.ID]; judged {
-			x.control(cat, c, all, said)
+			x.control(cat, c, all, said, plans)
 		}
 	}
 	for _, list := range [][]Gap{x.Needs, x.Untold, x.Preparing, x.Waived} {
 		slices.SortStableFunc(list, byNeed)
 	}
+	x.Owed, _ = remediesOf(x.Needs)
 }
 
 // control sorts a control in. What is accepted stands apart from what needs
 // somebody, and hides nothing that cannot be told.
-func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappings.Standing, said *statement.Beside) {
+func (x *Tenant) control(cat *mappings.Catalog, c *mappings.Control, all []mappings.Standing, said *statement.Beside, plans *remedy.Book) {
 	var open, needs, waived, untold []Finding
 	for _, s := range all {
-		f := Finding{s, said.Of(s.Control, s.Test)}
+		f := Finding{s, said.Of(s.Control, s.Test), plans.Beside(remedy.OfFacts(&s.FindingFacts))}
 		if !mappings.Open(s.Status) {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/reports"
 	"evidenced/reports/gaps"
@@ -104,7 +105,7 @@ func TestOf(t *testing.T) {
 		{"low and worse", gaps.Filter{Severity: "low"}, "house-art-3 house-art-2 house-art-1", "house-art-4", "later-art-1", 2, 1},
 	} {
 		var x gaps.Tenant
-		x.Of(cat, tc.f, all, nil)
+		x.Of(cat, tc.f, all, nil, nil)
 		for what, list := range map[string]struct {
 			got  []gaps.Gap
 			want string
@@ -122,7 +123,7 @@ func TestOf(t *testing.T) {
 		}
 	}
 	var x gaps.Tenant
-	x.Of(cat, gaps.Filter{}, all, nil)
+	x.Of(cat, gaps.Filter{}, all, nil, nil)
 	g := x.Needs[1]
 	want := gaps.Gap{Control: "house-art-2", Law: "House rules", Article: "House rules Art. 2", Title: "Control house-art-2", Severity: "high", Status: evidence.NotSatisfied,
 		Since: now.Add(-time.Hour), Why: "4 of 38: No stranger came in (records 3..5, 9)", Findings: []gaps.Finding{{Standing: all[2]}, {Standing: all[1]}}}
@@ -188,6 +189,17 @@ func TestUnanswered(t *testing.T) {
 func report(t *testing.T) *gaps.Report {
 	t.Helper()
 	cat := catalog(t, "house-art-1 low no-drift", "house-art-2 high no-drift,no-stranger", "house-art-3 medium no-drift", "house-art-4 medium no-drift", "house-art-5 high -doorman", "later-art-1 high no-drift", "house-art-6 high no-drift")
+	plan := func(name, due string, late time.Time, owner string, of remedy.ItemState, records ...uint64) *remedy.Plan {
+		p := &remedy.Plan{State: remedy.Open, OwnerName: owner, Seq: 90, Words: remedy.Words{Remedy: "=1+1 <b>\x1b[31m שלום"}}
+		p.Name, p.Due, p.FirstDue, p.Late, p.Cause = name, due, due, late, "human-error"
+		p.For = []evidence.RemedyFor{{Test: "no-stranger", Records: records}}
+		p.Items = []remedy.Item{{Test: "no-stranger", Record: records[0], State: of}}
+		return p
+	}
+	plans := &remedy.Book{At: now, All: []*remedy.Plan{
+		plan("soon", "2026-11-30", time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), "a\u202elice", remedy.StillFails, 4),
+		plan("late", "2026-11-11", time.Date(2026, 11, 12, 0, 0, 0, 0, time.UTC), "the team with a name that is longer than a column", remedy.StillFails, 3, 9),
+	}}
 	r := &gaps.Report{At: now, Unanswered: gaps.UnansweredBy(cat, gaps.Filter{}, func(evidence.Kind) bool { return true })}
 	for name, all := range map[string][]mappings.Standing{
 		"tenant-7": {
@@ -211,7 +223,7 @@ func report(t *testing.T) *gaps.Report {
 		if name == "tenant-9" {
 			x.Judged = time.Time{}
 		}
-		x.Of(cat, gaps.Filter{}, all, nil)
+		x.Of(cat, gaps.Filter{}, all, nil, plans)
 		r.Tenants = append(r.Tenants, x)
 	}
 	for i := range r.Tenants { // maps have no order
@@ -252,7 +264,7 @@ func TestText(t *testing.T) {
 			t.Fatal(err)
 		}
 		evidencetest.Golden(t, name, b.Bytes())
-		if strings.ContainsRune(b.String(), 0x1b) {
+		if strings.ContainsAny(b.String(), "\x1b\u202e") {
 			t.Errorf("%s: an escape sequence reached the terminal", name)
 		}
 		for l := range strings.SplitSeq(b.String(), "\n") {

@@ -20,6 +20,7 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		p.err = style.Headline(w, style.Bad, reports.Demonstration)
 	}
 	r.table(p, style)
+	r.remedies(p, style)
 	r.waived(p, style)
 	r.apart(p, style)
 	p.line("")
@@ -71,6 +72,9 @@ func (r *Report) headline() string {
 	}
 	if untold > 0 {
 		rest += fmt.Sprintf("; %s more cannot be told", reports.Number(int64(untold)))
+	}
+	if _, _, overdue := r.without(); overdue > 0 {
+		rest += fmt.Sprintf("; %s overdue", reports.Count(overdue, "remedy"))
 	}
 	rest += "."
 	if needs == 0 {

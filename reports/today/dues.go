@@ -5,15 +5,18 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
+	"evidenced/reports"
 )
 
 // ownDues are those of this package.
-var ownDues = []Dues{freshness, certificates, declared, statements}
+var ownDues = []Dues{freshness, certificates, declared, statements, remedies}
 
 // freshness finds evidence that will be stale before long and that nobody has
 // looked after since: more than half of the time that the strictest test in
@@ -140,4 +143,39 @@ func statements(ctx context.Context, in *Input, until time.Time) (out []Due, err
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// remedies finds plans for what failed whose day comes, or is over, while what
+// they are for still fails. That one is said to be done changes nothing.
+func remedies(ctx context.Context, in *Input, until time.Time) (out []Due, err error) {
+	b, err := remedy.Load(ctx, in.Reader, in.Now)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range b.All {
+		if !p.State.Live() || p.Late.After(until) {
+			continue
+		}
+		t := p.Tell(in.Now)
+		said := ""
+		if t.State == remedy.SaidDone {
+			said = ", said to be done"
+		}
+		out = append(out, Due{
+			At: p.Late.UTC(), What: "remedy", Seqs: []uint64{p.Seq}, Names: in.controlsOf(t.Tests),
+			Says: fmt.Sprintf("remedy %s, owner %s%s: %d of %s still fail %s; due %s", t.Name, t.Owner, said, t.Failing, reports.Count(t.Of, "item"), strings.Join(t.Tests, ", "), t.DueDay()),
+		})
+	}
+	return out, nil
+}
+
+// controlsOf are the controls that need somebody by one of the tests.
+func (in *Input) controlsOf(tests []string) []string {
+	var out []string
+	for _, s := range in.Standing {
+		if slices.Contains(tests, s.Test) && mappings.Open(s.Status) && !slices.Contains(out, string(s.Control)) {
+			out = append(out, string(s.Control))
+		}
+	}
+	return out
 }

@@ -334,6 +334,7 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 				p.err = style.Headline(p.w, plainly, reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
 			}
 			p.waivers(control.Waived[f.Test], a, style)
+			p.remedies(control.Remedies[f.Test], style)
 			continue
 		}
 		p.line("")
@@ -341,6 +342,7 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 		p.line(style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
 		p.para("  ", reports.OpenNames(f.Summary, a.Names), style)
 		p.waivers(control.Waived[f.Test], a, style)
+		p.remedies(control.Remedies[f.Test], style)
 		items := slices.Concat(f.Failed, f.Unknown)
 		for n, item := range items {
 			if n == most {

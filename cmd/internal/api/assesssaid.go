@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"evidenced/evidence"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
 	"evidenced/reports"
@@ -18,6 +19,9 @@ type Said struct {
 	Accepted bool                             `json:"all_waived,omitempty"`
 	Attested []statement.Told                 `json:"attested,omitempty"`
 	Scoped   []statement.Told                 `json:"scope_statements,omitempty"`
+	// Remedies are, by test, what is planned for the failures, as of now: a plan
+	// for what failed then may have been made since.
+	Remedies map[string]*remedy.Beside `json:"remedies,omitempty"`
 }
 
 // said tells, for each control, what people said that was in force at the end of
@@ -32,6 +36,10 @@ func said(ctx context.Context, in *mappings.Input, findings []evidence.Finding, 
 		return nil, err
 	}
 	beside, err := b.BesideFindings(ctx, findings)
+	if err != nil {
+		return nil, err
+	}
+	plans, err := remedy.Load(ctx, in.Reader, in.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +61,12 @@ func said(ctx context.Context, in *mappings.Input, findings []evidence.Finding, 
 					s.Waived = map[string]*statement.ToldWaived{}
 				}
 				s.Waived[f.Test] = w
+			}
+			if x := plans.Beside(remedy.OfFinding(f)); x != nil {
+				if s.Remedies == nil {
+					s.Remedies = map[string]*remedy.Beside{}
+				}
+				s.Remedies[f.Test] = x
 			}
 		}
 		s.Accepted = failing > 0 && failing == accepted
@@ -77,5 +91,23 @@ func (p *page) waivers(w *statement.ToldWaived, a *Assessment, style reports.Sty
 	}
 	for _, r := range w.Not {
 		p.para("  = ", fmt.Sprintf("not waived by %s (record %d): %s", r.Name, r.Seq, r.Why), style)
+	}
+}
+
+// remedies tells what is planned for a test's failures, and for how many nothing
+// is.
+func (p *page) remedies(x *remedy.Beside, style reports.Style) {
+	if x == nil {
+		return
+	}
+	for _, o := range x.Plans {
+		what := "what was found"
+		if len(o.Records) > 0 {
+			what = recordsOf(o.Records)
+		}
+		p.para("  + ", fmt.Sprintf("remedy %s (record %d), %s: owner %s, due %s, for %s: %s%s", o.Name, o.Seq, o.Short(), o.Owner, o.DueDay(), what, o.Cause, because(o.Remedy)), style)
+	}
+	if x.Without > 0 {
+		p.para("  + ", fmt.Sprintf("no remedy is planned for %d of %s", x.Without, reports.Count(x.Of, "failed item")), style)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"evidenced/cmd/internal/cli"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
 	"evidenced/reports"
@@ -109,7 +110,11 @@ func (c *call) gapsOf(ctx context.Context, t evidence.Tenant, in mappings.Input,
 	if err != nil {
 		return out, false, err
 	}
-	out.Of(in.Catalog, f, standing, said)
+	plans, err := remedy.Load(ctx, r, c.Now())
+	if err != nil {
+		return out, false, err
+	}
+	out.Of(in.Catalog, f, standing, said, plans)
 	return out, r.Simulated(), nil
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/remedy"
@@ -14,13 +13,13 @@ func (r *RemedySaid) text(p *page, q *question) error {
 	t := &r.Remedy
 	switch r.Act {
 	case "done":
-		p.para("", fmt.Sprintf("Remedy %s of %s is said to be done. %s; it closes when the findings no longer name them.", t.Name, r.Tenant, failingOf(t)), q.style)
+		p.para("", fmt.Sprintf("Remedy %s of %s is said to be done; %s. It closes when the findings no longer name what it is for.", t.Name, r.Tenant, failingOf(t)), q.style)
 	case "end":
 		p.para("", fmt.Sprintf("Remedy %s of %s is withdrawn. What it was for has no plan of that name any more.", t.Name, r.Tenant), q.style)
 	default:
-		p.para("", fmt.Sprintf("Remedy %s of %s is recorded: due %s, %s. Owner %s; %s.", t.Name, r.Tenant, dueDay(t.Due), t.Stands(), t.Owner, itemsOf(t)), q.style)
+		p.para("", fmt.Sprintf("Remedy %s of %s is recorded, %s (%s). Owner %s; %s.", t.Name, r.Tenant, t.Stands(), t.DueDay(), t.Owner, itemsOf(t)), q.style)
 		if t.Moved > 0 {
-			p.para("", "Its day was moved; the first one was "+dueDay(t.FirstDue)+".", q.style)
+			p.para("", "Its day was moved; the first one was "+remedy.Day(t.FirstDue)+".", q.style)
 		}
 	}
 	p.line(fmt.Sprintf("in the log of %s, record %d", r.Tenant, r.Record))
@@ -38,15 +37,6 @@ func failingOf(t *remedy.Told) string {
 		return fmt.Sprintf("1 of %s still fails", reports.Count(t.Of, "item"))
 	}
 	return fmt.Sprintf("%d of %s still fail", t.Failing, reports.Count(t.Of, "item"))
-}
-
-// dueDay says a day that a record gives as 2026-11-30.
-func dueDay(text string) string {
-	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return text
-	}
-	return t.Format("2 Jan 2006")
 }
 
 func tellRemedies(p *page, lists []RemedyList, q *question) error {
@@ -75,7 +65,7 @@ func tellRemedies(p *page, lists []RemedyList, q *question) error {
 	t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER", Max: 20}, {Title: "FAIL", Keep: true}, {Title: "STANDS"}, {Title: "REMEDY"}}}
 	for _, l := range lists {
 		for _, x := range l.Remedies {
-			name, paint := x.Name, func(s string) string { return s }
+			name, stands, paint := x.Name, x.Short(), func(s string) string { return s }
 			if len(lists) > 1 {
 				name = l.Tenant.String() + " " + name
 			}
@@ -83,13 +73,13 @@ func tellRemedies(p *page, lists []RemedyList, q *question) error {
 			case x.Overdue:
 				paint = q.style.Bad
 			case !x.State.Live():
-				paint = q.style.Dim
+				stands, paint = x.Stands(), q.style.Dim
 			}
 			says := reports.FirstLine(x.Remedy, 80)
 			if x.Lost != "" {
 				says = x.Lost
 			}
-			t.PaintedRow(paint, dueDay(x.Due), name, x.Owner, fmt.Sprintf("%d/%d", x.Failing, x.Of), x.Stands(), says)
+			t.PaintedRow(paint, x.DueDay(), name, x.Owner, fmt.Sprintf("%d/%d", x.Failing, x.Of), stands, says)
 		}
 	}
 	if t.Len() > 0 {
@@ -117,9 +107,9 @@ func showRemedy(p *page, t *remedy.Told, q *question) {
 			key = ""
 		}
 	}
-	due := dueDay(t.Due)
+	due := t.DueDay()
 	if t.Moved > 0 {
-		due += fmt.Sprintf(", moved %s, at first %s", reports.Count(t.Moved, "time"), dueDay(t.FirstDue))
+		due += fmt.Sprintf(", moved %s, at first %s", reports.Count(t.Moved, "time"), remedy.Day(t.FirstDue))
 	}
 	line("due", due)
 	owner := t.Owner
@@ -172,7 +162,7 @@ func saysItem(x *remedy.Item, q *question) string {
 func saysRevision(r *remedy.Revision, q *question) string {
 	s := evidence.FormatTime(r.At) + " " + r.Says
 	if r.Due != "" {
-		s += ", due " + dueDay(r.Due)
+		s += ", due " + remedy.Day(r.Due)
 	}
 	if r.By != "" {
 		s += ", by " + r.By
