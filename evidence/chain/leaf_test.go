@@ -73,6 +73,9 @@ func TestEncodeRefuses(t *testing.T) {
 		{"recorded in nanoseconds", func(l *chain.Leaf) { l.Recorded = l.Recorded.Add(1) }},
 		{"occurred in year 10000", func(l *chain.Leaf) { l.Occurred = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		{"occurred in year 0 of UTC", func(l *chain.Leaf) { l.Occurred = time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)) }},
+		{"observed in year 10000 of UTC, 9999 of its zone", func(l *chain.Leaf) {
+			l.Observed = time.Date(9999, 12, 31, 22, 0, 0, 0, time.FixedZone("", -3*3600))
+		}},
 		{"not before year 10000", func(l *chain.Leaf) { l.NotBefore = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		{"not before year 0", func(l *chain.Leaf) { l.NotBefore = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		{"65 people", func(l *chain.Leaf) {
