@@ -86,8 +86,8 @@ type LogFile interface {
 	// and key.
 	KeptPostings(fn func(Posting) error) error
 	// Append stores entries, complete tiles and the new head in one
-	// transaction. A head naming a new segment opens it. What the entries hold
-	// is used again once it returns.
+	// transaction. A head naming a new segment opens it. The list of entries and
+	// what they hold are used again once it returns.
 	Append(entries []Entry, tiles []Tile, head Head) error
 	// Entry reads one record; ErrNoEntry when it is not there, ErrRetired when
 	// it went with its segment.
