@@ -97,7 +97,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports":          {"evidence", ""},
 	"reports/coverage": {"evidence reports", ""},
 	"reports/filing":   {"evidence evidence/incident evidence/problem mappings/classify mappings/deadline mappings/notice reports", ""},
-	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness", "golang.org/x/mod"},
+	"reports/pack":     {"evidence evidence/chain evidence/claim evidence/problem evidence/remedy evidence/sample evidence/timestamp evidence/witness", "golang.org/x/mod"},
 	"reports/gaps":     {"evidence evidence/remedy mappings mappings/statement reports", ""},
 	"reports/today":    {"evidence evidence/remedy mappings mappings/statement reports reports/gaps", ""},
 	"reports/pdf":      {"evidence reports", "github.com/jung-kurt/gofpdf github.com/go-fonts/dejavu"},
@@ -119,7 +119,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api/apitest":     {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline mappings/statement reports/today store", ""},
 	"cmd/internal/alert/alerttest": {"", ""},
 	"cmd/internal/daemon": {"cmd/internal/alert cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors collectors/fetch collectors/gitrepo/signed " +
-		"evidence evidence/chain evidence/incident evidence/problem evidence/sample evidence/timestamp evidence/witness mappings mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/pack reports/pdf reports/timeline reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
+		"evidence evidence/chain evidence/incident evidence/problem evidence/remedy evidence/sample evidence/timestamp evidence/witness mappings mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/pack reports/pdf reports/timeline reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
@@ -249,7 +249,7 @@ func TestVerifierLinksLittle(t *testing.T) {
 	seen := map[string]bool{}
 	reach(imported(t), "cmd/evidence-verify", seen)
 	got := strings.Join(slices.Sorted(maps.Keys(seen)), " ")
-	want := "cmd/evidence-verify evidence evidence/chain evidence/claim evidence/problem evidence/sample evidence/timestamp evidence/witness golang.org/x/mod reports/pack"
+	want := "cmd/evidence-verify evidence evidence/chain evidence/claim evidence/problem evidence/remedy evidence/sample evidence/timestamp evidence/witness golang.org/x/mod reports/pack"
 	if got != want {
 		t.Errorf("evidence-verify links\n%s\nwant\n%s", got, want)
 	}

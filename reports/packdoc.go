@@ -90,6 +90,9 @@ type ControlResult struct {
 	Waivers   []Waiver      // in force at the end of what was judged
 	Scoped    []Waiver      // statements that it does not apply
 	Attested  []Attestation // people's words; no verdict stands on them
+	Remedies  []Remedy      // planned for what failed, as of when the pack was made
+	// Unplanned counts failed items that no remedy is planned for.
+	Unplanned int
 	// Waived says that every failure is accepted for a while. The status stays.
 	Waived bool
 	// Unverified is what about the duty's text was not checked; may be empty.
@@ -114,6 +117,21 @@ type Waiver struct {
 	From       time.Time
 	To         time.Time // zero: no end
 	Seq        uint64
+}
+
+// Remedy is a plan for what failed. It never changes what the evidence says. A
+// person who owns it stands in it as a token or a name.
+type Remedy struct {
+	Name   string
+	Covers string // what it is for: "chg-approved, 1 of 2 failures"
+	Owner  string
+	Cause  string
+	Remedy string // what is done about it
+	Due    string // 2026-11-30
+	Moved  string // the day that was given first, when it is another
+	Stands string // in words: "overdue by 3 days"
+	Over   bool   // overdue
+	Seq    uint64
 }
 
 // PackIncident is an incident of the period and its notification clocks, as

@@ -241,6 +241,9 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	if x := r.Waived; x != nil {
 		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
 	}
+	if x := r.Remedies; x != nil {
+		line("remedies", "%s", remedies(x))
+	}
 	for i, l := range r.Loosened {
 		name := "loosened"
 		if i > 0 {
@@ -277,6 +280,20 @@ func orNone(s string) string {
 		return "(none)"
 	}
 	return s
+}
+
+// remedies tells what is planned for what failed.
+func remedies(x *pack.RemedyCount) string {
+	s := fmt.Sprintf("of %s failed items, each counted once for its test, %s without a plan", group(uint64(x.Failed)), group(uint64(x.Without)))
+	for _, part := range []struct {
+		what string
+		seqs []uint64
+	}{{"planned by", x.Plans}, {"overdue when the pack was made:", x.Overdue}, {"closed since:", x.Closed}} {
+		if len(part.seqs) > 0 {
+			s += fmt.Sprintf("; %s %s", part.what, records(part.seqs))
+		}
+	}
+	return s + "; no plan changes a status"
 }
 
 // records names records, not too many.

@@ -18,39 +18,58 @@ type Share struct {
 	Records []uint64
 }
 
-// Assign says which plan answers for which of the items that failed a test: of
-// several the newest. Without items the finding itself is looked for, which
-// found nothing or nothing new enough. Plans come in the order of the list, and
-// those that answer for nothing are left out.
-func Assign(plans []Covering, test string, failed []uint64) []Share {
-	shares := make([]Share, len(plans))
-	took := make([]bool, len(plans))
-	newest := func(has func(*evidence.RemedyFor) bool) int {
-		best := -1
-		for i, p := range plans {
-			if (best < 0 || p.Seq > plans[best].Seq) && slices.ContainsFunc(p.For, func(x evidence.RemedyFor) bool { return x.Test == test && has(&x) }) {
-				best = i
+// Shares says which of several plans answers for what: the one with the newest
+// record.
+type Shares struct {
+	seqs []uint64
+	by   map[item]int
+}
+
+// NewShares indexes plans, so that asking costs no more than what is asked for.
+func NewShares(plans []Covering) *Shares {
+	s := &Shares{by: map[item]int{}}
+	for i, p := range plans {
+		s.seqs = append(s.seqs, p.Seq)
+		for _, it := range itemsOf(p.For) {
+			if j, taken := s.by[it]; !taken || s.seqs[j] < p.Seq {
+				s.by[it] = i
 			}
 		}
-		return best
 	}
-	if len(failed) == 0 {
-		if i := newest(func(x *evidence.RemedyFor) bool { return len(x.Records) == 0 }); i >= 0 {
-			took[i] = true
+	return s
+}
+
+// itemsOf lists what a plan is for.
+func itemsOf(list []evidence.RemedyFor) []item {
+	var out []item
+	for _, f := range list {
+		if len(f.Records) == 0 {
+			out = append(out, item{test: f.Test, whole: true})
+		}
+		for _, seq := range f.Records {
+			out = append(out, item{test: f.Test, seq: seq})
 		}
 	}
+	return out
+}
+
+// Of says which plans answer for the items that failed a test, in the order of
+// the list. Without items the finding itself is looked for, which found nothing
+// or nothing new enough.
+func (s *Shares) Of(test string, failed []uint64) []Share {
+	records := map[int][]uint64{}
+	if i, ok := s.by[item{test: test, whole: true}]; ok && len(failed) == 0 {
+		records[i] = nil
+	}
 	for _, seq := range failed {
-		if i := newest(func(x *evidence.RemedyFor) bool { _, ok := slices.BinarySearch(x.Records, seq); return ok }); i >= 0 {
-			took[i] = true
-			shares[i].Records = append(shares[i].Records, seq)
+		if i, ok := s.by[item{test: test, seq: seq}]; ok {
+			records[i] = append(records[i], seq)
 		}
 	}
 	var out []Share
-	for i, s := range shares {
-		if took[i] {
-			s.Plan = i
-			out = append(out, s)
-		}
+	for i, seqs := range records {
+		out = append(out, Share{i, seqs})
 	}
+	slices.SortFunc(out, func(a, b Share) int { return a.Plan - b.Plan })
 	return out
 }

@@ -135,6 +135,8 @@ type Book struct {
 	At  time.Time
 
 	reader evidence.Reader
+	shares *Shares // of live; nil until it is asked for
+	live   []*Plan // that were not withdrawn
 }
 
 // Load reads the plans that the log held at the instant. A log without plans
@@ -155,7 +157,7 @@ func Load(ctx context.Context, r evidence.Reader, at time.Time) (*Book, error) {
 	}
 	cs := newCourses()
 	for _, p := range b.All {
-		for _, it := range p.wants() {
+		for _, it := range itemsOf(p.For) {
 			cs.want(it)
 		}
 	}
@@ -259,20 +261,6 @@ func (b *Book) name(ctx context.Context, rec *evidence.Record, i int) (string, e
 	return id.Label(), nil
 }
 
-// wants lists what the plan is for.
-func (p *Plan) wants() []item {
-	var out []item
-	for _, f := range p.For {
-		if len(f.Records) == 0 {
-			out = append(out, item{test: f.Test, whole: true})
-		}
-		for _, seq := range f.Records {
-			out = append(out, item{test: f.Test, seq: seq})
-		}
-	}
-	return out
-}
-
 // settle says how every plan stands. Of several plans for an item the newest
 // that was not withdrawn answers for it.
 func (b *Book) settle(ctx context.Context, cs *courses) error {
@@ -280,7 +268,7 @@ func (b *Book) settle(ctx context.Context, cs *courses) error {
 	slices.SortFunc(order, func(x, y *Plan) int { return cmp.Compare(y.Seq, x.Seq) })
 	taken := map[item]bool{}
 	for _, p := range order {
-		for _, it := range p.wants() {
+		for _, it := range itemsOf(p.For) {
 			x, err := b.itemOf(ctx, it, cs.of(it))
 			if err != nil {
 				return err

@@ -297,7 +297,7 @@ func (b *Book) notFailed(seq uint64, tests []string) error {
 // Done makes the record that a person says a plan is done. It closes nothing:
 // the findings do.
 func (b *Book) Done(ctx context.Context, name, by, reason string, maker *evidence.Person) (evidence.Draft, error) {
-	p, err := b.live(name)
+	p, err := b.alive(name)
 	if err != nil {
 		return evidence.Draft{}, err
 	}
@@ -323,7 +323,7 @@ func (b *Book) Done(ctx context.Context, name, by, reason string, maker *evidenc
 
 // Withdraw makes the record that ends a plan that nobody will carry out.
 func (b *Book) Withdraw(name, by, reason string, maker *evidence.Person) (evidence.Draft, error) {
-	if _, err := b.live(name); err != nil {
+	if _, err := b.alive(name); err != nil {
 		return evidence.Draft{}, err
 	}
 	w := Words{Reason: reason}
@@ -340,8 +340,8 @@ func (b *Book) Withdraw(name, by, reason string, maker *evidence.Person) (eviden
 	return b.record(evidence.OpEnd, name, f, w, parties(nil, maker))
 }
 
-// live returns the plan of the name that somebody has to carry out.
-func (b *Book) live(name string) (*Plan, error) {
+// alive returns the plan of the name that somebody has to carry out.
+func (b *Book) alive(name string) (*Plan, error) {
 	p := b.Plan(name)
 	switch {
 	case p == nil:

@@ -147,6 +147,11 @@ type Failing struct {
 	Cut    int      // items that failed beyond those
 }
 
+// Owes reports whether somebody must act on a finding of the status.
+func Owes(s evidence.Status) bool {
+	return s == evidence.NotSatisfied || s == evidence.Gap || s == evidence.Stale
+}
+
 // Beside is what is planned for a finding. It never changes its status.
 type Beside struct {
 	Plans   []Owed `json:"plans,omitempty"` // what is overdue first, then by day
@@ -164,12 +169,7 @@ type Owed struct {
 // on, and of a nil book. A plan that closed by the recorded findings is told too where another
 // judgement still names its items.
 func (b *Book) Beside(f Failing) *Beside {
-	if b == nil {
-		return nil
-	}
-	switch f.Status {
-	case evidence.NotSatisfied, evidence.Gap, evidence.Stale:
-	default:
+	if b == nil || !Owes(f.Status) {
 		return nil
 	}
 	out := &Beside{Of: len(f.Failed) + f.Cut}
@@ -177,19 +177,43 @@ func (b *Book) Beside(f Failing) *Beside {
 		out.Of = 1
 	}
 	out.Without = out.Of
-	var plans []*Plan
-	var covering []Covering
-	for _, p := range b.All {
-		if p.State != Withdrawn {
-			plans, covering = append(plans, p), append(covering, Covering{p.Seq, p.For})
-		}
-	}
-	for _, s := range Assign(covering, f.Test, f.Failed) {
-		out.Plans = append(out.Plans, Owed{plans[s.Plan].Tell(b.At), s.Records})
+	for _, s := range b.Shares(f) {
+		out.Plans = append(out.Plans, Owed{s.Tell(b.At), s.Records})
 		out.Without -= max(1, len(s.Records))
 	}
 	slices.SortStableFunc(out.Plans, func(x, y Owed) int { return ByNeed(&x.Told, &y.Told) })
 	return out
+}
+
+// sharing indexes the plans that were not withdrawn.
+func (b *Book) sharing() *Shares {
+	if b.shares == nil {
+		var covering []Covering
+		for _, p := range b.All {
+			if p.State != Withdrawn {
+				b.live, covering = append(b.live, p), append(covering, Covering{p.Seq, p.For})
+			}
+		}
+		b.shares = NewShares(covering)
+	}
+	return b.shares
+}
+
+// Shares says which plans answer for what of a finding's failures.
+func (b *Book) Shares(f Failing) (out []PlanShare) {
+	if !Owes(f.Status) {
+		return nil
+	}
+	for _, s := range b.sharing().Of(f.Test, f.Failed) {
+		out = append(out, PlanShare{b.live[s.Plan], s.Records})
+	}
+	return out
+}
+
+// PlanShare is a plan and what of a finding it answers for.
+type PlanShare struct {
+	*Plan
+	Records []uint64 // none: the finding itself
 }
 
 // ByNeed puts first what is overdue, then what is due first, then what is over.

@@ -55,12 +55,13 @@ type learned struct {
 	ends     map[evidence.Ref][]waiverEnd // of waivers
 	rules    []stated
 	loosened []Loosened // in the range
+	plans    plans      // remedies
 }
 
 func newLearned(start uint64) learned {
 	return learned{
 		start: start, names: labels{}, sealed: map[uint64]evidence.PackFacts{},
-		waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]waiverEnd{},
+		waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]waiverEnd{}, plans: newPlans(),
 	}
 }
 
@@ -79,6 +80,10 @@ func (l *learned) read(lf *chain.Leaf, d disclosed) error {
 		l.sealed[lf.Seq] = f
 	case evidence.Waiver:
 		err = l.readWaiver(lf, d.Plain)
+	case evidence.RemedyPlan:
+		err = l.plans.read(lf, d.Plain)
+	case evidence.FindingState:
+		err = l.plans.readVerdict(lf, d.Plain)
 	case evidence.PlatformConfig:
 		err = l.readLoosened(lf, d.Plain)
 	case evidence.PlatformCatalog:

@@ -88,14 +88,18 @@ func (w *writer) single(ctx context.Context, seq uint64, claims []string) (singl
 	return s, err
 }
 
-// waiversBefore asks for the waivers from before the range that findings rest
-// on, and for who made and approved them.
-func (w *writer) waiversBefore(ctx context.Context, need map[uint64]bool) error {
+// saidBefore asks for the waivers and the remedies from before the range that
+// findings rest on or name, and for the people in them.
+func (w *writer) saidBefore(ctx context.Context, need map[uint64]bool) error {
 	for _, f := range w.in.Findings {
-		if f.Waived == nil {
-			continue
+		var said []uint64
+		if f.Waived != nil {
+			said = append(said, f.Waived.Waivers...)
 		}
-		for _, seq := range f.Waived.Waivers {
+		for _, x := range f.Remedies {
+			said = append(said, x.Record)
+		}
+		for _, seq := range said {
 			if seq >= w.m.Start.Size || need[seq] {
 				continue
 			}
@@ -133,8 +137,9 @@ func (w *writer) rulesRecordBefore(ctx context.Context, need map[uint64]bool) er
 }
 
 // earlier discloses leaves before the range that the pack needs: records that
-// findings cite, waivers they rest on, the rules that were in force, records
-// that sealed earlier packs, and person records of people in the range.
+// findings cite, waivers they rest on, remedies they name, the rules that were in
+// force, records that sealed earlier packs, and person records of people in the
+// range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
 	closed := map[uint64]bool{} // leaf alone: what an earlier pack of another period was for concerns nobody here
@@ -155,7 +160,7 @@ func (w *writer) earlier(ctx context.Context) error {
 			}
 		}
 	}
-	if err := w.waiversBefore(ctx, need); err != nil {
+	if err := w.saidBefore(ctx, need); err != nil {
 		return err
 	}
 	if err := w.rulesRecordBefore(ctx, need); err != nil {

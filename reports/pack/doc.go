@@ -238,6 +238,8 @@ type Finding struct {
 	Sample *sample.Sample `json:"sample,omitempty"`
 	// Waived is what people accepted of what failed; nil when nothing.
 	Waived *Waived `json:"waived,omitempty"`
+	// Remedies are what is planned for what failed, by their records.
+	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // Earlier is one line of packs.json.

@@ -281,6 +281,7 @@ func TestOwnRecordsAreNotWithheld(t *testing.T) {
 		{evidence.PlatformCatalog, "", true},
 		{evidence.Waiver, "", true},
 		{evidence.Waiver, "content", false},
+		{evidence.RemedyPlan, "", true},
 		{evidence.CollectionCoverage, "", true},
 		{evidence.FindingState, "", true},
 		{evidence.IncidentDeclared, "", true},

@@ -53,6 +53,9 @@ func (v *verifier) findings() error {
 		if err := v.waived(f); err != nil {
 			return err
 		}
+		if err := v.remedies(f); err != nil {
+			return err
+		}
 		v.rep.Findings[string(f.Status)]++
 	}
 	if err := v.oneJudgement(fs); err != nil {

@@ -45,6 +45,7 @@ type Report struct {
 	Rules     RulesInForce    `json:"rules"`
 	Judged    JudgedCount     `json:"judged"` // of the rules in force, a finding for each pair
 	Waived    *WaivedCount    `json:"waived,omitempty"`
+	Remedies  *RemedyCount    `json:"remedies,omitempty"`
 	Loosened  []Loosened      `json:"loosened,omitempty"` // in the range, by its own records
 	Cited     int             `json:"cited"`              // records cited in findings, all present
 	Sampled   int             `json:"sampled"`            // items in the samples of findings, all drawn again

@@ -103,6 +103,7 @@ func (p *pack) control(c *reports.ControlResult) {
 		p.sub("How well it was seen", min(14+float64(len(c.Coverage))*9, 110))
 		p.strips(c.Coverage, p.doc.Period, exceptionTimes(c))
 	}
+	p.remedies(c)
 	p.waivers(c)
 	if c.Limits != "" {
 		p.sub("What this cannot prove", 8)

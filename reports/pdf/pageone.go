@@ -95,6 +95,9 @@ func (p *pack) opening() string {
 	if waived > 0 {
 		s += fmt.Sprintf(" Of %d that %s someone people accepted every failure for a while; the failures stand below.", waived, verb(waived, "needs", "need"))
 	}
+	if overdue := p.overdue(); overdue > 0 {
+		s += fmt.Sprintf(" %s %s overdue.", reports.Count(overdue, "remedy"), verb(overdue, "is", "are"))
+	}
 	if preparing > 0 {
 		s += fmt.Sprintf(" %s of laws that do not apply yet %s judged apart.", reports.Count(preparing, "control"), verb(preparing, "is", "are"))
 	}

@@ -20,7 +20,7 @@ var families = []family{
 	{"deploy", "deployments and workloads", []string{"deploy", "runtime", "workflow", "infra"}},
 	{"secret", "secrets and access", []string{"secret", "access", "network"}},
 	{"keep", "backups and certificates", []string{"backup", "cert"}},
-	{"judge", "verdicts and incidents", []string{"finding", "incident", "waiver", "scope", "attestation", "alert", "policy", "slo"}},
+	{"judge", "verdicts and incidents", []string{"finding", "incident", "waiver", "scope", "attestation", "remedy", "alert", "policy", "slo"}},
 	{"own", "the evidence itself", nil},
 }
 

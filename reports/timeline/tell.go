@@ -63,8 +63,11 @@ func (t *teller) end() (string, error) {
 	if err := t.rec.Decode(&f); err != nil {
 		return "", err
 	}
-	if isStatement(t.rec.Kind) {
+	switch {
+	case isStatement(t.rec.Kind):
 		return t.statement() + " was ended before its time", nil
+	case t.rec.Kind == evidence.RemedyPlan:
+		return "remedy " + t.rec.Subject.Name + " was withdrawn", nil
 	}
 	what := t.rec.Subject.Name
 	switch f.Reason {
@@ -141,6 +144,7 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.Waiver:           facts((*teller).waiver),
 	evidence.ScopeStatement:   facts((*teller).scope),
 	evidence.Attestation:      facts((*teller).attestation),
+	evidence.RemedyPlan:       facts((*teller).remedy),
 
 	evidence.IncidentDeclared: facts((*teller).incidentDeclared),
 	evidence.IncidentUpdated:  facts((*teller).incidentUpdated),

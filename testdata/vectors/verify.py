@@ -809,7 +809,7 @@ def check_registers(z, kinds):
 
 OWN = ("log.genesis", "log.key", "log.checkpoints", "log.damage", "log.recovered", "log.segment", "log.hold", "tenant.offboard", "person",
        "collection.run", "collection.coverage", "platform.config", "platform.catalog", "platform.admin", "access.read", "finding.state",
-       "waiver", "scope.statement", "attestation.manual", "pack.issued", "erasure", "incident.declared", "incident.updated",
+       "waiver", "scope.statement", "attestation.manual", "remedy.plan", "pack.issued", "erasure", "incident.declared", "incident.updated",
        "incident.moment", "incident.decision", "incident.notice", "incident.contact", "incident.closed", "identity.link")
 
 

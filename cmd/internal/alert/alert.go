@@ -37,6 +37,7 @@ const (
 	Gap           = "ControlGap"            // what must exist is not there
 	Undetermined  = "ControlUndetermined"   // an item could not be decided
 	DueSoon       = "NotificationDeadline"  // a clock runs out soon, or ran out: then critical
+	RemedyDue     = "RemedyDue"             // the day of a remedy comes, or is over: then a warning
 	HeartbeatName = "EvidencedHeartbeat"    // fires always: its absence is the alert
 )
 

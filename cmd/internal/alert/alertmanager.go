@@ -95,6 +95,8 @@ func next(a *Alert) string {
 	switch {
 	case a.Cause.Name == DueSoon:
 		return "evidenced incident clock --tenant " + a.Cause.Tenant.String()
+	case a.Cause.Name == RemedyDue:
+		return "evidenced remedy list --tenant " + a.Cause.Tenant.String()
 	case a.Cause.Source != "":
 		return "evidenced doctor " + string(a.Cause.Source)
 	case !a.Cause.Tenant.IsZero():

@@ -34,12 +34,17 @@ type Options struct {
 
 // Deadline is a moment before which somebody must act.
 type Deadline struct {
+	Name     string // of its alert, DueSoon or RemedyDue
 	Key      string // names it among the tenant's, without content
 	Says     string // one sentence
 	Warn     time.Time
 	Due      time.Time
 	Severity Severity
+	Late     Severity // from Due on
 }
+
+// dated reports whether alerts of the name come of deadlines, not of verdicts.
+func dated(name string) bool { return name == DueSoon || name == RemedyDue }
 
 // Board knows what has gone wrong now. It may be used by several goroutines.
 type Board struct {
@@ -193,9 +198,9 @@ func (b *Board) of(t evidence.Tenant, now time.Time) map[Cause][]effect {
 			continue
 		}
 		if !now.Before(d.Due) {
-			e.severity = Critical
+			e.severity = d.Late
 		}
-		add(Cause{Name: DueSoon, Tenant: t, Key: d.Key}, e)
+		add(Cause{Name: d.Name, Tenant: t, Key: d.Key}, e)
 	}
 	return out
 }
@@ -224,7 +229,7 @@ func (b *Board) present(c Cause, es []effect, now time.Time) {
 // wait; only what is not seen may be back in a moment.
 func (b *Board) hold(c Cause) time.Duration {
 	switch c.Name {
-	case NotSatisfied, Gap, BlindWindow, DueSoon:
+	case NotSatisfied, Gap, BlindWindow, DueSoon, RemedyDue:
 		return 0
 	}
 	return b.o.Hold
@@ -238,8 +243,8 @@ func (b *Board) absent(id string, a *Alert, now time.Time) {
 			continue
 		}
 		_, judged := b.found[t]
-		_, dated := b.dates[t]
-		if deadline := a.Cause.Name == DueSoon; deadline && !dated || !deadline && !judged {
+		_, given := b.dates[t]
+		if deadline := dated(a.Cause.Name); deadline && !given || !deadline && !judged {
 			return
 		}
 	}

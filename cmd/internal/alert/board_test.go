@@ -250,7 +250,7 @@ func TestSeverityLimit(t *testing.T) {
 func TestDeadlines(t *testing.T) {
 	x := newBench(t)
 	seven := tenant(t, "tenant-7")
-	d := Deadline{Key: "inc-1/dora.initial", Says: "incident inc-1: the initial notification is due at 13:40", Warn: at(time.Hour), Due: at(2 * time.Hour), Severity: Warning}
+	d := Deadline{Name: DueSoon, Late: Critical, Key: "inc-1/dora.initial", Says: "incident inc-1: the initial notification is due at 13:40", Warn: at(time.Hour), Due: at(2 * time.Hour), Severity: Warning}
 	x.b.Deadlines(seven, []Deadline{d})
 	x.want(0)
 	x.want(time.Hour, "firing warning NotificationDeadline: tenant-7: incident inc-1: the initial notification is due at 13:40")

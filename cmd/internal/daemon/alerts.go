@@ -19,13 +19,16 @@ import (
 type alerts struct {
 	board   *alert.Board
 	senders []*alert.Sender
-	dated   time.Time // when the clocks of incidents were read last
+	dated   time.Time // when the clocks of incidents and the days of remedies were read last
+
+	remedies remedyDays
 }
 
 // alertStep is how often it is looked whether somebody must be told.
 const alertStep = 5 * time.Second
 
-// datedEvery is how often the clocks of incidents are read.
+// datedEvery is how often the clocks of incidents and the days of remedies are
+// read.
 const datedEvery = time.Minute
 
 // openAlerts makes the board and its destinations. Without a destination there

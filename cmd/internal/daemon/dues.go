@@ -61,17 +61,22 @@ func dueOf(id string, k *deadline.Clock) (alert.Deadline, bool) {
 		says += ", at the very latest by " + evidence.FormatTime(k.Due.Latest)
 	}
 	lead := max(time.Hour, k.Due.Safe.Sub(k.From)/4)
-	return alert.Deadline{Key: id + "/" + string(k.Stage), Says: says, Warn: k.Due.Safe.Add(-lead), Due: k.Due.Safe, Severity: alert.Warning}, true
+	return alert.Deadline{Name: alert.DueSoon, Late: alert.Critical, Key: id + "/" + string(k.Stage), Says: says, Warn: k.Due.Safe.Add(-lead), Due: k.Due.Safe, Severity: alert.Warning}, true
 }
 
-// dateAlerts hands the deadlines of every tenant over. A tenant whose log
-// cannot be read keeps those it had.
+// dateAlerts hands the deadlines of every tenant over: the clocks of incidents
+// and the days of remedies. A tenant whose log cannot be read keeps those it had.
 func (e *Engine) dateAlerts(ctx context.Context, a *alerts, now time.Time) {
 	for _, t := range e.ledgerTenants() {
 		ds, err := e.deadlines(ctx, t, now)
+		if err == nil {
+			var more []alert.Deadline
+			more, err = a.remedies.deadlines(ctx, e, t, now)
+			ds = append(ds, more...)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
-				e.o.Log.Error("incident clocks not read", "tenant", t.String(), "code", codeOf(err))
+				e.o.Log.Error("deadlines not read", "tenant", t.String(), "code", codeOf(err))
 			}
 			continue
 		}

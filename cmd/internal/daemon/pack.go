@@ -14,6 +14,7 @@ import (
 	"evidenced/cmd/internal/api"
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
+	"evidenced/evidence/remedy"
 	"evidenced/mappings"
 	"evidenced/mappings/statement"
 	"evidenced/reports"
@@ -123,6 +124,7 @@ type packBuild struct {
 	findings []evidence.Finding
 	book     *statement.Book                    // what people said, as of the end of what is judged
 	waived   map[evidence.Ref]*statement.Waived // by finding
+	plans    *remedy.Book                       // remedies, as of now: what failed in the period may have been planned since
 	chart    *reports.CoverageChart
 	people   *reports.People
 	names    map[evidence.ID]string
@@ -164,6 +166,9 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if err := b.hear(ctx); err != nil {
 		return nil, err
 	}
+	if b.plans, err = remedy.Load(ctx, b.snap, b.now); err != nil {
+		return nil, err
+	}
 	if b.chart, err = coverage.Build(ctx, b.snap, q.Period); err != nil {
 		return nil, err
 	}
@@ -178,7 +183,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
-		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items, Waived: b.packWaived(&f)})
+		b.in.Findings = append(b.in.Findings, pack.Finding{Finding: f, Items: f.Items, Waived: b.packWaived(&f), Remedies: b.packRemedies(&f)})
 		for _, it := range append(append([]evidence.Item{}, f.Failed...), f.Unknown...) {
 			b.in.RawOf = append(append(b.in.RawOf, it.Seq), it.Also...)
 		}
@@ -359,6 +364,7 @@ func (b *packBuild) describeControls(doc *reports.PackDoc) {
 			r.Coverage = coverage.ForKinds(b.chart, kinds...)
 		}
 		b.describeSaid(&r)
+		b.describeRemedies(&r)
 		doc.Controls = append(doc.Controls, r)
 	}
 }
