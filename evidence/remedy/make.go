@@ -278,6 +278,10 @@ func (cs *courses) failure(test string, records []uint64) (evidence.RemedyFor, b
 // nothing says that of the tests nothing failed.
 func (b *Book) nothing(cs *courses, s *Saying, tests ...string) error {
 	t := b.reader.Tenant()
+	if len(s.Records) > 0 {
+		return problem.New(problem.Refused, "none of the records is an item that fails %s of %s, or that failed it before, by any recorded finding", strings.Join(tests, ", "), t).
+			WithHint("leave the test away, or name a record that fails it: evidenced gaps --tenant %s --json lists them", t)
+	}
 	for _, test := range tests {
 		if len(cs.now[test]) > 0 {
 			return problem.New(problem.Refused, "nothing fails %s of %s now", strings.Join(tests, ", "), t).

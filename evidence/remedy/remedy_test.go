@@ -396,6 +396,9 @@ func TestRefused(t *testing.T) {
 		{"a test that holds", func(_ *desk, s *remedy.Saying) { s.Tests = []string{"chg-tested"} }, problem.Refused, "nothing fails chg-tested of tenant-7 now"},
 		{"one of two tests holds, and both are named", func(_ *desk, s *remedy.Saying) { s.Tests, s.Each = []string{test, "chg-tested"}, true }, problem.Refused, "nothing fails chg-tested"},
 		{"a record that passed", func(d *desk, s *remedy.Saying) { s.Records = []uint64{d.items[0], d.items[1]} }, problem.Refused, "is no item that fails chg-approved of tenant-7"},
+		{"a record of one of two tests that are named", func(d *desk, s *remedy.Saying) {
+			s.Records, s.Tests, s.Each = []uint64{d.items[0]}, []string{test, "cert-valid"}, true
+		}, problem.Refused, "none of the records is an item that fails cert-valid"},
 		{"a record of another test", func(d *desk, s *remedy.Saying) { s.Records, s.Tests = []uint64{d.items[0]}, []string{"cert-valid"} }, problem.Refused, "is no item that fails cert-valid"},
 		{"a record that is not there", func(_ *desk, s *remedy.Saying) { s.Records = []uint64{1 << 40} }, problem.Refused, "is no item"},
 	} {

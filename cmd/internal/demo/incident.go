@@ -136,15 +136,22 @@ func (p *IncidentPlayer) downtime(ctx context.Context, r api.IncidentParams) ([]
 }
 
 func (p *IncidentPlayer) run(ctx context.Context, r api.IncidentParams) (*api.Acted, error) {
-	raw, err := json.Marshal(r)
+	answer, err := give(ctx, p.World, "incident", r)
+	if err != nil {
+		return nil, err
+	}
+	acted := &api.Acted{}
+	return acted, json.Unmarshal(answer, acted)
+}
+
+// give gives one command to the world and returns its answer.
+func give(ctx context.Context, w api.World, op string, params any) ([]byte, error) {
+	raw, err := json.Marshal(params)
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	out := &api.Out{Header: func(string) error { return nil }, Body: &b}
-	if err := api.Run(ctx, p.World, api.Caller{UID: 1000, Via: "direct"}, "incident", raw, out); err != nil {
-		return nil, err
-	}
-	acted := &api.Acted{}
-	return acted, json.Unmarshal(b.Bytes(), acted)
+	err = api.Run(ctx, w, api.Caller{UID: 1000, Via: "direct"}, op, raw, out)
+	return b.Bytes(), err
 }

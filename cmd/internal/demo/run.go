@@ -216,15 +216,16 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 	}
 	play := NewIncidentPlayer(e, nil, steps)
 	s.Incidents = play.IDs
+	players := []player{play, &RemedyPlayer{World: e, Steps: RemedySteps()}}
 	fine := w.End.Add(-4 * time.Hour)
 	total := int(w.End.Sub(w.Start) / time.Hour)
 	var day time.Time
 	set := func(to time.Time) error {
-		for at, more := play.Next(); more && !at.After(to); at, more = play.Next() {
+		for next, at := soonest(players); next != nil && !at.After(to); next, at = soonest(players) {
 			if err := p.Advance(at); err != nil {
 				return err
 			}
-			if err := play.Step(ctx); err != nil {
+			if err := next.Step(ctx); err != nil {
 				return err
 			}
 		}
@@ -283,6 +284,25 @@ func drive(ctx context.Context, e *daemon.Engine, p *Platform, o RunOptions, s *
 		}
 	}
 	return errors.Join(e.Flush(ctx), e.Judge(ctx), e.Checkpoints(ctx))
+}
+
+// player gives commands to the world, each at its time.
+type player interface {
+	// Next returns when the next command is; false when there is none.
+	Next() (time.Time, bool)
+	// Step gives it.
+	Step(ctx context.Context) error
+}
+
+// soonest returns the player whose next command comes first, and when; nil when
+// none has any.
+func soonest(players []player) (next player, at time.Time) {
+	for _, p := range players {
+		if t, more := p.Next(); more && (next == nil || t.Before(at)) {
+			next, at = p, t
+		}
+	}
+	return next, at
 }
 
 // judgedOn reports whether the findings are judged at the begin of a day: each
