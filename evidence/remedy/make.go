@@ -221,15 +221,15 @@ func (b *Book) failures(ctx context.Context, s *Saying, was []evidence.RemedyFor
 		return nil, err
 	}
 	var out []evidence.RemedyFor
+	var none []string
 	found := map[uint64]bool{}
 	for _, t := range tests {
 		f, ok := cs.failure(t, s.Records)
-		if !ok && s.Each {
-			return nil, b.nothing(cs, s, t)
+		if !ok {
+			none = append(none, t)
+			continue
 		}
-		if ok {
-			out = append(out, f)
-		}
+		out = append(out, f)
 		for _, seq := range f.Records {
 			found[seq] = true
 		}
@@ -239,8 +239,8 @@ func (b *Book) failures(ctx context.Context, s *Saying, was []evidence.RemedyFor
 			return nil, b.notFailed(seq, tests)
 		}
 	}
-	if len(out) == 0 {
-		return nil, b.nothing(cs, s, tests...)
+	if len(out) == 0 || s.Each && len(none) > 0 {
+		return nil, b.nothing(cs, s, none)
 	}
 	return out, nil
 }
@@ -276,7 +276,7 @@ func (cs *courses) failure(test string, records []uint64) (evidence.RemedyFor, b
 }
 
 // nothing says that of the tests nothing failed.
-func (b *Book) nothing(cs *courses, s *Saying, tests ...string) error {
+func (b *Book) nothing(cs *courses, s *Saying, tests []string) error {
 	t := b.reader.Tenant()
 	if len(s.Records) > 0 {
 		return problem.New(problem.Refused, "none of the records is an item that fails %s of %s, or that failed it before, by any recorded finding", strings.Join(tests, ", "), t).
