@@ -107,20 +107,27 @@ func (p *Plan) Moved() (n int) {
 	return n
 }
 
-// Failing counts the items that keep the plan open.
+// Failing counts the items that keep the plan open. Those that no record names
+// count for as long as one that is named does.
 func (p *Plan) Failing() (n int) {
 	for i := range p.Items {
 		if p.Items[i].fails() {
 			n++
 		}
 	}
-	return n + p.cut()
+	if n == 0 {
+		return 0
+	}
+	return n + p.cut("")
 }
 
-// cut counts items that the plan is for and that no record names.
-func (p *Plan) cut() (n int) {
+// cut counts items of a test, or with "" of all, that the plan is for and that
+// no record names.
+func (p *Plan) cut(test string) (n int) {
 	for _, f := range p.For {
-		n += f.Cut
+		if test == "" || f.Test == test {
+			n += f.Cut
+		}
 	}
 	return n
 }

@@ -364,6 +364,22 @@ func TestNewestAnswers(t *testing.T) {
 	}
 }
 
+// Of more items than a finding names the plan counts the rest with them.
+func TestMoreThanAFindingNames(t *testing.T) {
+	d := newDesk(t)
+	d.judge(test, evidence.NotSatisfied, failed(d.items[0], d.items[1]), func(f *evidence.FindingFacts) { f.FailedCut = 5 })
+	d.mustSet(d.saying("all"))
+	x := d.book().Beside(remedy.Failing{Test: test, Status: evidence.NotSatisfied, Failed: d.items, Cut: 6})
+	if p := x.Plans[0]; x.Of != 9 || x.Without != 2 || p.Failing != 7 || p.Of != 7 {
+		t.Errorf("%d of %d without, %d of %d fail", x.Without, x.Of, p.Failing, p.Of)
+	}
+	d.pass(day)
+	d.judge(test, evidence.Satisfied)
+	if p := d.book().Plan("all"); p.State != remedy.Closed || p.Failing() != 0 {
+		t.Errorf("%s, %d fail", p.State, p.Failing())
+	}
+}
+
 // What cannot be is refused by the name of the field, and nothing comes of it.
 func TestRefused(t *testing.T) {
 	long := strings.Repeat("x", 5000)

@@ -46,7 +46,7 @@ type Told struct {
 func (p *Plan) Tell(at time.Time) Told {
 	t := Told{
 		Name: p.Name, State: p.State, Overdue: p.Overdue(at), Days: p.Days(at), Due: p.Due, FirstDue: p.FirstDue, Moved: p.Moved(),
-		Failing: p.Failing(), Of: len(p.Items) + p.cut(), Owner: p.OwnerName, Person: p.RemedyFacts.Owner >= 0, Token: p.OwnerIs,
+		Failing: p.Failing(), Of: len(p.Items) + p.cut(""), Owner: p.OwnerName, Person: p.RemedyFacts.Owner >= 0, Token: p.OwnerIs,
 		Cause: p.Cause, Detail: p.Detail, Remedy: p.Remedy, Ticket: p.Ticket, Lost: p.Lost, Done: p.DoneSince, Ended: p.Ended,
 		Reason: p.Reason, By: p.MakerName, Said: p.Said, Seq: p.Seq,
 	}
@@ -166,8 +166,8 @@ type Owed struct {
 }
 
 // Beside says what is planned for a finding; nil for one that nobody must act
-// on, and of a nil book. A plan that closed by the recorded findings is told too where another
-// judgement still names its items.
+// on, and of a nil book. A plan that closed by the recorded findings is told too
+// where another judgement still names its items.
 func (b *Book) Beside(f Failing) *Beside {
 	if b == nil || !Owes(f.Status) {
 		return nil
@@ -176,11 +176,14 @@ func (b *Book) Beside(f Failing) *Beside {
 	if len(f.Failed) == 0 {
 		out.Of = 1
 	}
+	unnamed := 0
 	out.Without = out.Of
 	for _, s := range b.Shares(f) {
 		out.Plans = append(out.Plans, Owed{s.Tell(b.At), s.Records})
 		out.Without -= max(1, len(s.Records))
+		unnamed += s.cut(f.Test)
 	}
+	out.Without -= min(unnamed, f.Cut)
 	slices.SortStableFunc(out.Plans, func(x, y Owed) int { return ByNeed(&x.Told, &y.Told) })
 	return out
 }
@@ -218,10 +221,11 @@ type PlanShare struct {
 
 // ByNeed puts first what is overdue, then what is due first, then what is over.
 func ByNeed(x, y *Told) int {
-	return cmp.Or(live(x)-live(y), cmp.Compare(x.Due, y.Due), cmp.Compare(x.Name, y.Name))
+	return cmp.Or(over(x)-over(y), cmp.Compare(x.Due, y.Due), cmp.Compare(x.Name, y.Name))
 }
 
-func live(t *Told) int {
+// over is 1 for a plan that nobody has to carry out any more.
+func over(t *Told) int {
 	if t.State.Live() {
 		return 0
 	}

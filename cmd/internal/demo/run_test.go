@@ -60,6 +60,7 @@ func checkDemonstration(t *testing.T, s *demo.Summary, dir string, logs []byte) 
 	t.Run("verify", func(t *testing.T) { checkDemoLogs(t, e) })
 	t.Run("findings", func(t *testing.T) { checkDemoFindings(t, e, s) })
 	t.Run("gaps", func(t *testing.T) { checkDemoGaps(t, e) })
+	t.Run("remedies", func(t *testing.T) { checkDemoRemedies(t, e, s) })
 	t.Run("names", func(t *testing.T) { checkNoNames(t, e, dir, logs) })
 }
 
