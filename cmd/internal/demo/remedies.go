@@ -28,9 +28,9 @@ func RemedySteps() []RemedyStep {
 			Detail: "nobody is told when a password of an upstream grows old",
 			Remedy: "change it with the upstream's operator, then let the store rotate it each quarter", Ticket: "PLAT-218",
 		}),
-		plan(day(11, 9, 9, 30), "tenant-7", "guard-for-all", api.RemedyFields{
+		plan(day(11, 11, 8, 30), "tenant-7", "guard-for-all", api.RemedyFields{
 			Tests: []string{"chg-approved", "chg-attributed", "chg-independent"}, Owner: "github:prod|410101", Cause: "process-not-followed", Due: "2026-11-12",
-			Detail: "an administrator was in a hurry on a Sunday night, and the guard let it through",
+			Detail: "an administrator was in a hurry on a Sunday night, and the guard did not hold",
 			Remedy: "the guard on main binds administrators too; the hotfix is reviewed afterwards by another person", Ticket: "PLAT-231",
 		}),
 	}

@@ -20,7 +20,7 @@ func checkDemoRemedies(t *testing.T, e *daemon.Engine, s *demo.Summary) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overdue := map[string]int{"guard-for-all": 3, "new-password": 0} // days
+	overdue := map[string]int{"guard-for-all": 2, "new-password": 0} // days
 	found := 0
 	for _, tn := range ts {
 		r, err := e.Reader(t.Context(), tn)
