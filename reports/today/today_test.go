@@ -102,7 +102,7 @@ func TestSeveral(t *testing.T) {
 	}
 	s := &today.Several{At: now, Since: begun, Until: ended, Tenants: []*today.Report{report("tenant-1", true, 0), report("tenant-2", true, 1), report("tenant-3", false, 0), report("tenant-4", true, 2)}}
 	var b bytes.Buffer
-	if err := s.Text(&b, reports.Style{Width: 100}); err != nil {
+	if err := s.Text(&b, reports.Style{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()

@@ -58,9 +58,9 @@ func tellRemedies(p *page, lists []RemedyList, q *question) error {
 	if overdue > 0 {
 		head += fmt.Sprintf(", %d overdue", overdue)
 	}
-	p.line(q.style.Bold(head + "."))
-	if demo {
-		p.line(q.style.Bad(reports.Demonstration))
+	p.err = q.style.Headline(p.w, q.style.Bold, head+".")
+	if demo && p.err == nil {
+		p.err = q.style.Headline(p.w, q.style.Bad, reports.Demonstration)
 	}
 	t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER", Max: 20}, {Title: "FAIL", Keep: true}, {Title: "STANDS"}, {Title: "REMEDY"}}}
 	for _, l := range lists {
@@ -95,7 +95,7 @@ func tellRemedies(p *page, lists []RemedyList, q *question) error {
 }
 
 func showRemedy(p *page, t *remedy.Told, q *question) {
-	p.line(q.style.Bold(fmt.Sprintf("remedy %s: %s", t.Name, reports.Terminal(t.Stands()))))
+	p.err = q.style.Headline(p.w, q.style.Bold, fmt.Sprintf("remedy %s: %s", t.Name, t.Stands()))
 	line := func(key, value string) {
 		if value != "" {
 			p.para(fmt.Sprintf("%-12s", key), value, q.style)
