@@ -53,6 +53,34 @@ func Candidates(ctx context.Context, r evidence.Reader, inc *Incident, until tim
 	return found, limits, nil
 }
 
+// FirstSign is the earliest instant at which somebody may have known of the
+// incident, as of now: what the evidence shows, its detection or else its
+// declaration, or the instant declared for any law. It stands in for the laws
+// that nobody has declared awareness for.
+func FirstSign(ctx context.Context, r evidence.Reader, inc *Incident, now time.Time) (time.Time, error) {
+	found, _, err := Candidates(ctx, r, inc, now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	first := inc.Fields.Times.Detected
+	if first.IsZero() {
+		first = inc.Declared
+	}
+	earlier := func(t time.Time) {
+		if t.Before(first) {
+			first = t
+		}
+	}
+	for _, f := range found {
+		earlier(f.At)
+	}
+	for law := range inc.Aware {
+		m, _ := inc.AwareSince(law)
+		earlier(m.At)
+	}
+	return first, nil
+}
+
 // window is from the first sign of the incident to until.
 func (inc *Incident) window(until time.Time) evidence.Period {
 	from := until.Add(-lookBack)

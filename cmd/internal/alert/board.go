@@ -137,6 +137,9 @@ func (b *Board) Step(now time.Time) (news bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now = now.UTC()
+	for _, a := range b.alerts {
+		b.dirty = a.back(now) || b.dirty
+	}
 	effects := map[Cause][]effect{}
 	for _, t := range b.tenants() {
 		for c, es := range b.of(t, now) {
@@ -152,6 +155,18 @@ func (b *Board) Step(now time.Time) (news bool, err error) {
 		}
 	}
 	return b.news(), b.save()
+}
+
+// back brings instants back to now that lie ahead of it, because the clock was
+// set back meanwhile: what begins in the future would wait for it, and a
+// destination refuses what ends before it begins.
+func (a *Alert) back(now time.Time) (moved bool) {
+	for _, t := range []*time.Time{&a.Since, &a.Fired, &a.Ended, &a.Away} {
+		if t.After(now) {
+			*t, moved = now, true
+		}
+	}
+	return moved
 }
 
 // tenants are those given, sorted, so that effects have an order.

@@ -366,3 +366,25 @@ func BenchmarkStep(b *testing.B) {
 		}
 	}
 }
+
+// A clock that is set back lets nothing wait for the time it showed: what was
+// pending fires, what ended ends, and no alert ends before it begins.
+func TestClockSetBack(t *testing.T) {
+	x := newBench(t)
+	stale := finding(evidence.Stale, func(f *evidence.FindingFacts) { f.NewestOf = "argocd/prod" })
+	x.give("tenant-7", stale)
+	x.want(10 * time.Hour)
+	x.open() // after a restart, seven hours earlier by the clock
+	x.give("tenant-7", stale)
+	x.want(3 * time.Hour)
+	x.want(3*time.Hour+5*time.Minute, "firing critical EvidenceStale: the newest look at argocd/prod is too old for 1 control of tenant-7")
+	x.give("tenant-7", finding(evidence.Satisfied))
+	x.want(time.Hour)
+	x.want(time.Hour+5*time.Minute, "resolved critical EvidenceStale: the newest look at argocd/prod is too old for 1 control of tenant-7")
+	for _, a := range x.b.alerts {
+		sent := toAlertmanager(a, a.Ended)
+		if sent.EndsAt.Before(sent.StartsAt) {
+			t.Errorf("it ends at %s, before it begins at %s", sent.EndsAt, sent.StartsAt)
+		}
+	}
+}

@@ -52,6 +52,9 @@ const (
 // Step sends what is due. It returns the error of a destination after telling
 // it to the log; the message is tried again, after a pause that grows.
 func (s *Sender) Step(ctx context.Context, now time.Time) (Outcome, error) {
+	if s.tried.After(now) || s.last.After(now) { // the clock was set back: waiting for it would be silence
+		s.tried, s.last = time.Time{}, time.Time{}
+	}
 	if now.Sub(s.tried) < s.pause() {
 		return Quiet, nil
 	}

@@ -218,3 +218,15 @@ func TestTakenButNotKept(t *testing.T) {
 		t.Errorf("%d alerts are new after the restart, want 1", len(m.Changed))
 	}
 }
+
+// A sign of life goes on when the clock is set back.
+func TestBeatOverAClockSetBack(t *testing.T) {
+	r, x := newReceiver(t), newBench(t)
+	s := x.sender(NewAlertmanager(client(t, r.URL), time.Minute))
+	s.Every = time.Minute
+	for _, d := range []time.Duration{10 * time.Hour, 3 * time.Hour, 3*time.Hour + time.Minute} {
+		if o, err := s.Step(t.Context(), at(d)); o != Taken || err != nil {
+			t.Errorf("at +%s: %q, %v; want it taken", d, o, err)
+		}
+	}
+}

@@ -441,7 +441,7 @@ func (a *acting) fix(ctx context.Context, r evidence.Reader, inc *incident.Incid
 	stage := deadline.Stage(f.Stage)
 	if len(inc.Sent(f.Stage)) == 0 { // the first filing decides
 		cals := a.Calendars()
-		candidate, err := a.candidate(ctx, r, inc)
+		candidate, err := incident.FirstSign(ctx, r, inc, a.q.now)
 		if err != nil {
 			return err
 		}
@@ -462,30 +462,6 @@ func (a *acting) fix(ctx context.Context, r evidence.Reader, inc *incident.Incid
 	var err error
 	_, f.Copy, err = inc.Copy()
 	return err
-}
-
-// candidate is the earliest sign that somebody may have known: it stands in for
-// the laws that nobody has declared awareness for.
-func (a *acting) candidate(ctx context.Context, r evidence.Reader, inc *incident.Incident) (time.Time, error) {
-	found, _, err := incident.Candidates(ctx, r, inc, a.q.now)
-	if err != nil {
-		return time.Time{}, err
-	}
-	first := inc.Fields.Times.Detected
-	if first.IsZero() {
-		first = inc.Declared
-	}
-	for _, f := range found {
-		if f.At.Before(first) {
-			first = f.At
-		}
-	}
-	for law := range inc.Aware {
-		if m, _ := inc.AwareSince(law); m.At.Before(first) {
-			first = m.At
-		}
-	}
-	return first, nil
 }
 
 func (a *acting) saysNotice(f *evidence.IncidentNoticeFacts) []string {

@@ -55,7 +55,7 @@ func (a *acting) clocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	candidate, err := a.candidate(ctx, r, inc)
+	candidate, err := incident.FirstSign(ctx, r, inc, a.q.now)
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
 		if !inc.Closed.IsZero() && !a.p.Closed {
 			continue
 		}
-		candidate, err := a.candidate(ctx, r, inc)
+		candidate, err := incident.FirstSign(ctx, r, inc, a.q.now)
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +248,7 @@ func (a *acting) show(ctx context.Context) error {
 }
 
 func (a *acting) view(ctx context.Context, r evidence.Reader, inc *incident.Incident) (*IncidentView, error) {
-	candidate, err := a.candidate(ctx, r, inc)
+	candidate, err := incident.FirstSign(ctx, r, inc, a.q.now)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (a *alerts) run(ctx context.Context, e *Engine) error {
 // bring brings the board up to date with what was judged and with the clocks
 // of incidents.
 func (a *alerts) bring(ctx context.Context, e *Engine, now time.Time) {
-	if now.Sub(a.dated) >= datedEvery {
+	if now.Sub(a.dated) >= datedEvery || a.dated.After(now) { // or the clock was set back
 		e.dateAlerts(ctx, a, now)
 		a.dated = now
 	}

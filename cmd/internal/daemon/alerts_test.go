@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"evidenced/cmd/internal/alert"
+	"evidenced/cmd/internal/api"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings/deadline"
@@ -107,6 +108,33 @@ func TestAlertsThatCannotBe(t *testing.T) {
 	e, _ := mustEngine(t, dir, &testClock{begin}, "tenant-1", "alerts: {to: [{name: m, type: smtp, address: 'localhost:25', tls: none, from: nobody, recipients: ['a@b.example']}]}\n", nil)
 	if _, err := e.openAlerts(); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "alerts.to m") {
 		t.Errorf("got %v, want a problem that names the destination", err)
+	}
+}
+
+// The law's clock does not wait for somebody to declare awareness, so neither
+// does the warning.
+func TestUndeclaredAwarenessFallsDue(t *testing.T) {
+	clock, dir := &testClock{begin}, t.TempDir()
+	e, _ := mustEngine(t, dir, clock, "tenant-1", "", nil)
+	if _, err := e.Collect(t.Context(), "", false); err != nil {
+		t.Fatal(err)
+	}
+	declared := e.Now()
+	id := declareIn(t, e, "tenant-1")
+	ds, err := e.deadlines(t.Context(), mustTenant(t, "tenant-1"), e.Now())
+	if err != nil || len(ds) != 1 || ds[0].Key != id+"/gdpr.authority" || !strings.Contains(ds[0].Says, "nobody has declared") {
+		t.Fatalf("got %+v, %v", ds, err)
+	}
+	if due := declared.Add(72 * time.Hour); ds[0].Due.Sub(due).Abs() > time.Minute {
+		t.Errorf("due %s, want 72 h after the declaration %s", ds[0].Due, due)
+	}
+	at := evidence.FormatTime(declared.Add(-10 * time.Hour))
+	if _, err := incidentAct(t, e, api.IncidentParams{Common: api.Common{Tenant: "tenant-1"}, Act: "clock", ID: id, Law: "gdpr", Aware: at}); err != nil {
+		t.Fatal(err)
+	}
+	ds, err = e.deadlines(t.Context(), mustTenant(t, "tenant-1"), e.Now())
+	if err != nil || len(ds) != 1 || strings.Contains(ds[0].Says, "nobody has declared") || ds[0].Due.Sub(declared.Add(62*time.Hour)).Abs() > time.Minute {
+		t.Errorf("declared: %+v, %v", ds, err)
 	}
 }
 

@@ -33,7 +33,11 @@ func (e *Engine) deadlines(ctx context.Context, t evidence.Tenant, now time.Time
 		if !inc.Closed.IsZero() {
 			continue
 		}
-		clocks, _, err := notice.Clocks(inc, e.calendars, time.Time{}, now)
+		var clocks []deadline.Clock
+		sign, err := firstSign(ctx, r, inc, now)
+		if err == nil {
+			clocks, _, err = notice.Clocks(inc, e.calendars, sign, now)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("incident %s: %w", inc.ID, err)
 		}
@@ -44,6 +48,18 @@ func (e *Engine) deadlines(ctx context.Context, t evidence.Tenant, now time.Time
 		}
 	}
 	return ds, nil
+}
+
+// firstSign stands in for awareness that nobody declared: an incident that
+// waits for the declaration would never warn, and the law's clock does not wait.
+// The log is searched only where an awareness is missing.
+func firstSign(ctx context.Context, r evidence.Reader, inc *incident.Incident, now time.Time) (time.Time, error) {
+	for _, law := range notice.Laws(inc) {
+		if _, aware := inc.AwareSince(string(law)); !aware && law != deadline.Contract {
+			return incident.FirstSign(ctx, r, inc, now)
+		}
+	}
+	return time.Time{}, nil
 }
 
 // dueOf makes a deadline of a clock that runs. The warning comes when a quarter
@@ -59,6 +75,9 @@ func dueOf(id string, k *deadline.Clock) (alert.Deadline, bool) {
 	says := fmt.Sprintf("incident %s: %s (%s) %s by %s", id, k.Stage, k.Article, what, evidence.FormatTime(k.Due.Safe))
 	if !k.Due.Latest.Equal(k.Due.Safe) {
 		says += ", at the very latest by " + evidence.FormatTime(k.Due.Latest)
+	}
+	if k.Provisional {
+		says += "; nobody has declared since when the entity is aware, it counts from the earliest sign on record"
 	}
 	lead := max(time.Hour, k.Due.Safe.Sub(k.From)/4)
 	return alert.Deadline{Name: alert.DueSoon, Late: alert.Critical, Key: id + "/" + string(k.Stage), Says: says, Warn: k.Due.Safe.Add(-lead), Due: k.Due.Safe, Severity: alert.Warning}, true
