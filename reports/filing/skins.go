@@ -71,12 +71,6 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 	group := ""
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		if g := f.part(x.Number); g != group {
-			if group != "" {
-				p.put("")
-			}
-			group = g
-		}
 		value, mark, paint := reports.Terminal(Words(x.Value)), " ", asIs
 		if x.Value == nil {
 			why := f.openBecause(x.Number, x.Name)
@@ -84,6 +78,12 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 				continue
 			}
 			value, mark, paint = "OPEN: "+why, "!", style.Warn
+		}
+		if g := f.part(x.Number); g != group {
+			if group != "" {
+				p.put("")
+			}
+			group = g
 		}
 		name := min(42, style.Columns()-46) // a narrow terminal leaves room for the values
 		head := fmt.Sprintf("%s%-6s %-*s ", mark, x.Number, name, reports.Shorten(x.Name, name))

@@ -7,6 +7,9 @@
 // text that was typed; anchors, aliases, merge keys, tags, second documents and
 // names that come twice are refused. What a field takes is decided by its type,
 // see evidence/incident.
+//
+// A file that is JSON is read as JSON: YAML takes most of it, but not an escaped
+// character beyond the first plane, and folds what it takes for a line end.
 package fieldfile
 
 import (
@@ -31,20 +34,68 @@ const (
 
 // Parse reads one document. The name stands in errors, with the line.
 func Parse(name string, data []byte) (json.RawMessage, error) {
-	v, err := parse(data)
+	text, err := read(data)
 	if err != nil {
 		return nil, problem.Wrap(problem.Usage, err, "cannot read the fields in %s", name).
 			WithHint("write groups of fields, such as\n  times:\n    detected: 2026-12-18T18:20:00+01:00\n  nature:\n    types: [cybersecurity-related]")
 	}
+	return text, nil
+}
+
+func read(data []byte) (json.RawMessage, error) {
+	switch {
+	case len(data) > MaxFile:
+		return nil, fmt.Errorf("file of %d bytes, at most %d", len(data), MaxFile)
+	case !utf8.Valid(data):
+		return nil, fmt.Errorf("file is not UTF-8")
+	case json.Valid(data):
+		return readJSON(data)
+	}
+	v, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
 	return json.Marshal(v)
 }
 
-func parse(data []byte) (map[string]any, error) {
-	if len(data) > MaxFile {
-		return nil, fmt.Errorf("file of %d bytes, at most %d", len(data), MaxFile)
+// readJSON leaves the document as it is, but for space. Whether a name comes
+// twice, and what it nests, is asked where fields are read.
+func readJSON(data []byte) (json.RawMessage, error) {
+	if data[bytes.IndexFunc(data, func(r rune) bool { return r != ' ' && r != '\t' && r != '\r' && r != '\n' })] != '{' {
+		return nil, fmt.Errorf("want an object of names with values")
 	}
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("file is not UTF-8")
+	if line := halfCharacter(data); line > 0 {
+		return nil, fmt.Errorf("line %d: half of an escaped character: one beyond \\uffff is written as two escapes", line)
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, data); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// escapes finds the escapes of a JSON text; the lone halves among them would be
+// read as another character.
+var escapes = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.`)
+
+// halfCharacter returns the line of the first escape of half a character; 0
+// when there is none.
+func halfCharacter(data []byte) int {
+	for _, at := range escapes.FindAllIndex(data, -1) {
+		if n := at[1] - at[0]; n == len(`\uXXXX`) {
+			return 1 + bytes.Count(data[:at[0]], []byte("\n"))
+		}
+	}
+	return 0
+}
+
+// breaks are line ends to YAML that are characters of a text to everybody else.
+const breaks = "\u0085\u2028\u2029"
+
+func parse(data []byte) (map[string]any, error) {
+	if i := bytes.IndexAny(data, breaks); i >= 0 {
+		r, _ := utf8.DecodeRune(data[i:])
+		return nil, fmt.Errorf("line %d: YAML reads the character %U as a line end: write it as \"\\u%04x\" in double quotes", 1+bytes.Count(data[:i], []byte("\n")), r, r)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
