@@ -29,7 +29,7 @@ func Case(inc *incident.Incident, cals *deadline.Calendars, candidate time.Time)
 	c := deadline.Case{
 		Laws: Laws(inc), TrustService: rep.NIS2Type == "trust", HourRule: rep.NIS2Hours, Microenterprise: rep.Micro,
 		Processor: slices.Contains(rep.Roles, "processor"), Controller: slices.Contains(rep.Roles, "controller"),
-		Vulnerability: inc.Fields.Identity.Kind == "vulnerability", Threat: inc.Fields.Identity.Kind == "threat", Target: time.Duration(rep.TargetHours) * time.Hour,
+		Threat: inc.Fields.Identity.Kind == "threat", Target: time.Duration(rep.TargetHours) * time.Hour,
 		Aware: map[deadline.Law]time.Time{}, Candidate: candidate, Void: map[deadline.Law]string{}, Requested: map[deadline.Stage]time.Time{},
 		Delays: map[deadline.Stage]time.Time{}, Recovered: t.Recovered, Handled: t.Handled, Available: t.Available, ClientsHit: t.ClientsHit, Home: inc.Home,
 	}
@@ -141,6 +141,18 @@ func Laws(inc *incident.Incident) []deadline.Law {
 	return out
 }
 
+// vulnerability reports which of its two reports the Cyber Resilience Act asks
+// for: what a person decided, and else what the incident was declared as.
+func vulnerability(inc *incident.Incident) bool {
+	switch d, _ := inc.Decided("cra"); d.Decision {
+	case classify.Exploited:
+		return true
+	case classify.Severe:
+		return false
+	}
+	return inc.Fields.Identity.Kind == "vulnerability"
+}
+
 func decisions(inc *incident.Incident, c *deadline.Case) {
 	if d, ok := inc.Major(); ok {
 		c.Classified = d.At
@@ -160,6 +172,7 @@ func decisions(inc *incident.Incident, c *deadline.Case) {
 	if d, ok := inc.Decided("nis2"); ok && d.Decision == classify.NotSignificant {
 		c.Void[deadline.NIS2], c.NotSignificant = "decided: not significant", d.At
 	}
+	c.Vulnerability = vulnerability(inc)
 	if d, ok := inc.Decided("cra"); ok && d.Decision == classify.NotSevere {
 		c.Void[deadline.CRA] = "decided: neither severe nor exploited"
 	}

@@ -301,6 +301,41 @@ func TestLaws(t *testing.T) {
 	}
 }
 
+// What a person decided says which reports the Cyber Resilience Act asks for,
+// whatever the incident was declared as.
+func TestVulnerabilityByDecision(t *testing.T) {
+	for _, tc := range []struct{ kind, decision, want string }{
+		{"incident", "", "cra.final.incident"},
+		{"vulnerability", "", "cra.final.vuln"},
+		{"incident", classify.Exploited, "cra.final.vuln"},
+		{"", classify.Exploited, "cra.final.vuln"},
+		{"vulnerability", classify.Severe, "cra.final.incident"},
+	} {
+		inc := blank()
+		inc.Fields = fields(t, `{"identity": {"kind": "`+tc.kind+`"}, "reporter": {"roles": ["manufacturer"], "state": "DE"}}`)
+		if tc.decision != "" {
+			inc.Decisions = []incident.Decision{{IncidentDecisionFacts: evidence.IncidentDecisionFacts{Law: "cra", Decision: tc.decision, At: now}}}
+		}
+		ks, _, err := notice.Clocks(inc, deadline.Builtin(), now, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, k := range ks {
+			if strings.HasPrefix(string(k.Stage), "cra.final") {
+				got = append(got, string(k.Stage))
+			}
+		}
+		if g := strings.Join(got, " "); g != tc.want {
+			t.Errorf("%q decided %q: %s, want %s", tc.kind, tc.decision, g, tc.want)
+		}
+		asked := slices.ContainsFunc(notice.OpenItems(inc, deadline.CRAEarly), func(o notice.Open) bool { return o.Number == "14(4)(a)" })
+		if asked != (tc.want == "cra.final.incident") {
+			t.Errorf("%q decided %q: asked whether malicious acts are suspected: %t", tc.kind, tc.decision, asked)
+		}
+	}
+}
+
 // Who may not use the noon rule is never given it for want of knowledge, and
 // whoever gets it hears what that stands on.
 func TestNoonNeedsToBeKnown(t *testing.T) {

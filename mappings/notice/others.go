@@ -2,6 +2,7 @@ package notice
 
 import (
 	"evidenced/evidence/incident"
+	"evidenced/mappings/classify"
 	"evidenced/mappings/deadline"
 )
 
@@ -44,7 +45,8 @@ var otherItems = map[deadline.Stage][]Item{
 	},
 	deadline.CRAEarly: {
 		{Number: "14(2)(a), (4)(a)", Name: "Member States where the product is available", Fields: by("place.markets"), need: must},
-		{Number: "14(4)(a)", Name: "whether unlawful or malicious acts are suspected", Fields: by("nature.malicious"), need: must},
+		{Number: "14(4)(a)", Name: "whether unlawful or malicious acts are suspected", Fields: by("nature.malicious"), need: may,
+			When: func(i *incident.Incident) classify.Answer { return answer(!vulnerability(i)) }, If: "it is a severe incident, not an exploited vulnerability"},
 	},
 	deadline.CRANotification: {
 		{Number: "14(2)(b)", Name: "product", Fields: by("product.name"), need: must},
