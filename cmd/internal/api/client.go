@@ -37,6 +37,9 @@ const retryEvery = 50 * time.Millisecond
 // else in this process under the lock. Only a connection that cannot be made
 // leads to the other way; once asked, a daemon's answer is the answer.
 func (c *Client) Call(ctx context.Context, op string, params any, out *Out) error {
+	if err := whole(params); err != nil {
+		return err
+	}
 	body, err := json.Marshal(params)
 	if err != nil {
 		return fmt.Errorf("parameters of %s: %w", op, err)
