@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/fieldfile"
 	"evidenced/evidence/problem"
+	"evidenced/reports/filing"
 )
 
 func (p *program) incidentCommand() *cobra.Command {
@@ -69,7 +71,7 @@ func decided(cmd *cobra.Command, r *api.IncidentParams) {
 // filled adds the flags that give fields.
 func filled(cmd *cobra.Command, file *string, records *[]string) {
 	f := cmd.Flags()
-	f.StringVar(file, "file", "", "fields in YAML or JSON; - for standard input")
+	f.StringVar(file, "file", "", "fields in YAML or JSON, or what incident export --form json wrote; - for standard input")
 	f.StringArrayVar(records, "from-record", nil, "FIELD=NUMBER,NUMBER: the field was filled from these records of the log; may be repeated")
 }
 
@@ -80,6 +82,9 @@ func readFields(r *api.IncidentParams, file string, records []string) error {
 			return err
 		}
 		if r.Fields, err = fieldfile.Parse(file, data); err != nil {
+			return err
+		}
+		if r.Fields, err = recordOf(r.Fields); err != nil {
 			return err
 		}
 	}
@@ -100,6 +105,23 @@ func readFields(r *api.IncidentParams, file string, records []string) error {
 		}
 	}
 	return nil
+}
+
+// recordOf takes the record out of a notification that incident export --form
+// json wrote, after its SHA-256 was checked; fields of another file stay as
+// they are.
+func recordOf(fields json.RawMessage) (json.RawMessage, error) {
+	var head struct {
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(fields, &head); err != nil || head.Format == "" {
+		return fields, nil // what is wrong with fields is said where they are read
+	}
+	f, err := filing.Read(fields)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(f.Record)
 }
 
 // readLimited reads a file, or standard input for "-", that must not be longer.

@@ -19,7 +19,7 @@ func (p *program) incidentExport() *cobra.Command {
 			"notify, and no authority's acceptance is promised.\n\n" +
 			"Forms: text; json, which reads back to the same record; csv and xlsx by field number,\n" +
 			"for portals; dora-json, the published JSON form; pdf.\n\n" +
-			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound),
+			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
 		Example: "  evidenced incident export 7kq2 --tenant tenant-7 --stage dora.initial\n" +
 			"  evidenced incident export 7kq2 --tenant tenant-7 --stage dora.final --form dora-json --profile 1.3.0 > report.json\n" +
 			"  evidenced incident export 7kq2 --tenant tenant-7 --stage gdpr.authority --form pdf > notice.pdf",

@@ -211,7 +211,7 @@ func (c *Clock) IsOpen() bool {
 
 // Clocks computes every clock of the case as of now, in the order of Stages.
 func Clocks(c Case, now time.Time) []Clock {
-	b := &builder{c: c, now: now.UTC()}
+	b := &builder{c: c, now: now.UTC(), out: []Clock{}} // a list in JSON, also of none
 	for _, law := range Laws {
 		if !slices.Contains(c.Laws, law) {
 			continue

@@ -77,7 +77,7 @@ func types(rep *incident.Reporter) []string {
 
 func authority(rep *incident.Reporter, cals *deadline.Calendars) (deadline.Authority, []string, error) {
 	a := deadline.Authority{State: rep.State, Zone: time.UTC, Calendars: cals}
-	var notes []string
+	notes := []string{}
 	switch {
 	case rep.Zone != "":
 		z, err := time.LoadLocation(rep.Zone)

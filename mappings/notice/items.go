@@ -203,7 +203,8 @@ func recurring(inc *incident.Incident) classify.Answer {
 			return classify.Yes
 		}
 	}
-	return answer(inc.Fields.Causes.Count != nil)
+	n := inc.Fields.Causes.Count
+	return answer(n != nil && *n > 0)
 }
 
 // otherCause asks whether a value of list J is one of the "other"s.

@@ -293,7 +293,16 @@ func TestLaws(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", text, g, want)
 		}
 	}
+	none, notes, err := notice.Clocks(blank(), deadline.Builtin(), now, now)
+	if b, jerr := json.Marshal(map[string]any{"clocks": none}); err != nil || jerr != nil || string(b) != `{"clocks":[]}` {
+		t.Errorf("no clocks: %s, %v, %v", b, err, jerr)
+	}
 	inc := blank()
+	inc.Fields.Reporter.State = "DE"
+	if _, notes, err = notice.Clocks(inc, deadline.Builtin(), now, now); err != nil || notes == nil || len(notes) > 0 {
+		t.Errorf("no notes: %#v, %v", notes, err)
+	}
+	inc = blank()
 	inc.Part = true
 	ks, notes, err := notice.Clocks(inc, deadline.Builtin(), now, now)
 	if err != nil || len(ks) != 1 || ks[0].Stage != deadline.CustomerNotice || len(notes) != 1 {
