@@ -106,7 +106,7 @@ func TestSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.String()
-	for _, want := range []string{"4 tenants: 0 new and 0 healed since", "3 blind now", reports.Demonstration, "\nnothing new, healed, blind or due: tenant-1\n", "collect once: tenant-3\n"} {
+	for _, want := range []string{"4 tenants: 0 new and 0 healed since", "3 blind now", "\nDEMONSTRATION: made from simulated sources", "\nnothing new, healed, blind or due: tenant-1\n", "collect once: tenant-3\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}
