@@ -28,7 +28,7 @@ func (p *program) incidentCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(p.incidentDeclare(), p.incidentUpdate(), p.incidentClassify(), p.incidentClock(), p.incidentNotify(),
-		p.incidentContact(), p.incidentClose(), p.incidentList(), p.incidentShow(), p.incidentExport())
+		p.incidentContact(), p.incidentClose(), p.incidentList(), p.incidentShow(), p.incidentExport(), p.incidentRegister())
 	return cmd
 }
 

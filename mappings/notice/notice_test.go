@@ -293,13 +293,13 @@ func TestLaws(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", text, g, want)
 		}
 	}
-	none, notes, err := notice.Clocks(blank(), deadline.Builtin(), now, now)
+	none, _, err := notice.Clocks(blank(), deadline.Builtin(), now, now)
 	if b, jerr := json.Marshal(map[string]any{"clocks": none}); err != nil || jerr != nil || string(b) != `{"clocks":[]}` {
 		t.Errorf("no clocks: %s, %v, %v", b, err, jerr)
 	}
 	inc := blank()
 	inc.Fields.Reporter.State = "DE"
-	if _, notes, err = notice.Clocks(inc, deadline.Builtin(), now, now); err != nil || notes == nil || len(notes) > 0 {
+	if _, notes, err := notice.Clocks(inc, deadline.Builtin(), now, now); err != nil || notes == nil || len(notes) > 0 {
 		t.Errorf("no notes: %#v, %v", notes, err)
 	}
 	inc = blank()

@@ -172,6 +172,7 @@ var Ops = []Op{
 	{"identity-link", linkPeople},
 	{"incident", incidents},
 	{"incident-export", exportIncident},
+	{"incident-register", breachRegister},
 	{"statement", statements},
 	{"remedy", remedies},
 	{"keyring-backup", backupKeys},

@@ -90,3 +90,30 @@ func TestThreatExport(t *testing.T) {
 		t.Errorf("%s, %v:\n%s", got.media, err, got.String())
 	}
 }
+
+// The register tells the tenant's own breaches, in every form.
+func TestBreachRegister(t *testing.T) {
+	w := apitest.New()
+	d := desk{t, w}
+	p := in("tenant-7", "declare")
+	p.Fields = json.RawMessage(friday)
+	id, _ := d.declared(p)
+	ask := func(tenant, form string) (string, string, error) {
+		var got collected
+		open := func(context.Context) (api.World, func() error, error) { return w, func() error { return nil }, nil }
+		err := (&api.Client{Socket: func() string { return "" }, Open: open}).Call(t.Context(), "incident-register", api.RegisterParams{Common: api.Common{Tenant: tenant}, Form: form}, got.out())
+		return got.String(), got.media, err
+	}
+	for form, media := range map[string]string{"": api.MediaText, "csv": api.MediaCSV, "json": api.MediaJSON} {
+		got, m, err := ask("tenant-7", form)
+		if err != nil || m != media || !strings.Contains(got, id) || strings.ContainsAny(got, "\x1b") {
+			t.Errorf("form %q: %s, %v\n%s", form, m, err, got)
+		}
+		if got, _, err := ask("tenant-8", form); err != nil || strings.Contains(got, id) {
+			t.Errorf("form %q of another tenant: %v\n%s", form, err, got)
+		}
+	}
+	if got, _, err := ask("tenant-7", "pdf"); err == nil || got != "" {
+		t.Errorf("a form that is none: %q, %v", got, err)
+	}
+}
