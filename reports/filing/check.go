@@ -99,9 +99,6 @@ func (c *checking) conditions(v *values) {
 
 // published tells what the published JSON form has no place for.
 func (c *checking) published() {
-	if c.has("4.12") && !slices.Contains(c.list("2.5"), "economic_impact") {
-		c.add(Warning, "4.12", "the published JSON form has a place for it below the criterion of economic impact alone, which is not met: it stands in the other forms only")
-	}
 	if cur := c.text("1.15"); cur != "" && !slices.Contains(currencies, cur) {
 		c.add(Warning, "1.15", "the published JSON form takes %s alone", strings.Join(currencies, ", "))
 	}

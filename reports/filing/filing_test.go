@@ -278,7 +278,6 @@ func TestChecks(t *testing.T) {
 		"currency":             {`{"reporter": {"currency": "USD"}}`, "1.15", filing.Warning, "EUR, BGN"},
 		"twice an average day": {`{"business": {"transactions": {"share": 230.5}}}`, "3.10", filing.Warning, "230.5"},
 		"no word of 3.17":      {`{"duration": {"minutes": 60, "downtime_minutes": 60, "figures": null}}`, "3.17", filing.Warning, "some authorities"},
-		"no place for 4.12":    {`{"money": {"costs": 5, "likely_above_100000": false}}`, "4.12", filing.Warning, "published JSON form"},
 		"third party":          {`{"nature": {"third_party": {"code": null, "code_type": null}, "third_party_note": null}}`, "2.8", filing.Warning, "semicolons"},
 	} {
 		w := newWorld(t)
