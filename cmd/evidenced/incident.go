@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"os"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/fieldfile"
 	"evidenced/evidence/problem"
-	"evidenced/reports/filing"
 )
 
 func (p *program) incidentCommand() *cobra.Command {
@@ -84,9 +82,6 @@ func readFields(r *api.IncidentParams, file string, records []string) error {
 		if r.Fields, err = fieldfile.Parse(file, data); err != nil {
 			return err
 		}
-		if r.Fields, err = recordOf(r.Fields); err != nil {
-			return err
-		}
 	}
 	for _, text := range records {
 		path, list, ok := strings.Cut(text, "=")
@@ -105,23 +100,6 @@ func readFields(r *api.IncidentParams, file string, records []string) error {
 		}
 	}
 	return nil
-}
-
-// recordOf takes the record out of a notification that incident export --form
-// json wrote, after its SHA-256 was checked; fields of another file stay as
-// they are.
-func recordOf(fields json.RawMessage) (json.RawMessage, error) {
-	var head struct {
-		Format string `json:"format"`
-	}
-	if err := json.Unmarshal(fields, &head); err != nil || head.Format == "" {
-		return fields, nil // what is wrong with fields is said where they are read
-	}
-	f, err := filing.Read(fields)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(f.Record)
 }
 
 // readLimited reads a file, or standard input for "-", that must not be longer.

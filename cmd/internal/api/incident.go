@@ -15,6 +15,7 @@ import (
 	"evidenced/mappings/classify"
 	"evidenced/mappings/deadline"
 	"evidenced/mappings/notice"
+	"evidenced/reports/filing"
 )
 
 // Incidents is what a World does for incidents.
@@ -156,11 +157,32 @@ func (a *acting) patch() (incident.Patch, error) {
 	if len(a.p.Fields) == 0 {
 		return nil, nil
 	}
-	p, err := incident.ParsePatch(a.p.Fields)
+	fields, err := recordOf(a.p.Fields)
+	if err != nil {
+		return nil, err
+	}
+	p, err := incident.ParsePatch(fields)
 	if err != nil {
 		return nil, problem.Wrap(problem.Usage, err, "fields").WithHint("docs/incidents.md lists every field")
 	}
 	return p, nil
+}
+
+// recordOf takes the record out of a notification that incident export --form
+// json wrote, after its SHA-256 was checked; fields of another file stay as
+// they are.
+func recordOf(fields json.RawMessage) (json.RawMessage, error) {
+	var head struct {
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(fields, &head); err != nil || head.Format == "" {
+		return fields, nil // what is wrong with fields is said where they are read
+	}
+	f, err := filing.Read(fields)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(f.Record)
 }
 
 // act loads the incident, lets do make drafts of it, and appends them.
