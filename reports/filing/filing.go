@@ -121,7 +121,7 @@ func Build(r evidence.Reader, inc *incident.Incident, stage deadline.Stage, o Op
 		return nil, err
 	}
 	f := &Filing{
-		Format: Neutral, Tenant: r.Tenant(), Origin: r.Origin(), Size: inc.Size, Incident: inc.ID, Law: law, Stage: stage, Made: o.Now.UTC(), Demo: o.Demo,
+		Format: Neutral, Tenant: r.Tenant(), Origin: r.Origin(), Size: inc.Size, Incident: inc.ID, Law: law, Stage: stage, Made: o.Now.UTC().Truncate(time.Second), Demo: o.Demo,
 		Copy: copied, Record: inc.Fields, Open: notice.OpenItems(inc, stage), Checks: []Check{},
 	}
 	f.Article, f.Says = deadline.StageSays(stage)

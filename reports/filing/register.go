@@ -88,7 +88,7 @@ type NoBreach struct {
 // role, unless no personal data are affected, or because somebody declared or
 // decided so; one that nobody decided on is in it until somebody does.
 func NewRegister(r evidence.Reader, incs []*incident.Incident, cals *deadline.Calendars, now time.Time) (*Register, error) {
-	reg := &Register{Format: RegisterFormat, Tenant: r.Tenant(), Origin: r.Origin(), Size: r.Size(), Made: now.UTC(), Demo: r.Simulated(), Breaches: []Breach{}, None: []NoBreach{}}
+	reg := &Register{Format: RegisterFormat, Tenant: r.Tenant(), Origin: r.Origin(), Size: r.Size(), Made: now.UTC().Truncate(time.Second), Demo: r.Simulated(), Breaches: []Breach{}, None: []NoBreach{}}
 	for _, inc := range incs {
 		f := &inc.Fields
 		if !slices.Contains(notice.Laws(inc), deadline.GDPR) && f.Identity.Kind != "breach" {
