@@ -266,6 +266,7 @@ func (a *assessment) load(ctx context.Context, controls []*Control) error {
 	if a.in.Rolling {
 		a.cover.end = a.in.Now.UTC()
 		a.cover.beyond = cov.Latest.After(a.cover.end)
+		a.cover.looked = a.cover.lookedAt()
 	}
 	if a.cover.own, err = ownSpan(ctx, a.in.Reader, cov.Retired); err != nil {
 		return err
@@ -333,28 +334,32 @@ func (a *assessment) view(ctx context.Context, g *group) error {
 
 // run gathers the verdicts of one test.
 type run struct {
-	test       *Test
-	period     evidence.Period
-	spent      time.Duration
-	passed     int
-	unobserved int // undetermined items that nobody saw well enough
-	items      []evidence.Item
-	failed     []evidence.Item
-	unknown    []evidence.Item
-	firstWhy   string // of the first item that could not be decided
+	test    *Test
+	period  evidence.Period
+	spent   time.Duration
+	items   []evidence.Item
+	failed  []evidence.Item
+	unknown []evidence.Item
+	light   bool // keeps of items what a tally has, and no more
+	tally
 
-	// A light run keeps of the items that failed or could not be decided the
-	// records alone, of mostItems each, and counts the others.
-	light       bool
-	counted     int
+	turns  turns // when what it says of an item may change
+	looked turns // when it may, once somebody has looked again
+
+	holes []evidence.Window // what was not seen and should have been, of the last finding
+}
+
+// tally is what a run counted. Of the items that failed or could not be decided
+// a light run keeps the records alone, of mostItems each, and counts the others.
+type tally struct {
+	passed      int
+	unobserved  int    // undetermined items that nobody saw well enough
+	firstWhy    string // of the first item that could not be decided
+	counted     int    // by a light run
 	failedSeqs  seqList
 	unknownSeqs seqList
 	failedCut   int
 	unknownCut  int
-
-	turns turns // when what it says of an item may change
-
-	holes []evidence.Window // what was not seen and should have been, of the last finding
 }
 
 // mostItems is how many failed, and how many undetermined items a light run
@@ -382,7 +387,9 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 		return err
 	}
 	if len(it.moving) > 0 {
-		r.turns.join(it.turns(r.period.To, r.test.filter, r.test.assert))
+		clock, looked := it.turns(r.period.To, r.test.filter, r.test.assert)
+		r.turns.join(clock)
+		r.looked.join(looked)
 	}
 	switch {
 	case !in:
@@ -392,7 +399,10 @@ func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string
 	case ok:
 		verdict, why = evidence.Pass, ""
 	case why == "":
-		verdict, why = evidence.Fail, r.test.assert.because(it)
+		verdict = evidence.Fail
+		if !r.light {
+			why = r.test.assert.because(it)
+		}
 	}
 	r.add(it, verdict, why, unobserved)
 	return nil

@@ -48,7 +48,7 @@ func TestEveryStatus(t *testing.T) {
 		{0, 0, 0, false, false, 2, evidence.Gap, evidence.Satisfied},
 		{0, 0, 0, true, false, 0, evidence.Satisfied, evidence.NotObserved},
 	} {
-		r := &run{test: &Test{Freshness: time.Hour, Empty: tt.empty}, period: evidence.Period{From: evidencetest.Start, To: end}, unobserved: tt.unobserved}
+		r := &run{test: &Test{Freshness: time.Hour, Empty: tt.empty}, period: evidence.Period{From: evidencetest.Start, To: end}, tally: tally{unobserved: tt.unobserved}}
 		for range tt.failed {
 			r.failed = append(r.failed, fail)
 		}

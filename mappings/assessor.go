@@ -1,12 +1,11 @@
 package mappings
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
+	"unique"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -20,6 +19,10 @@ import (
 //     has no new record of the kinds the view was built from, no new word on
 //     who people are, and nothing new was seen of the kinds whose coverage the
 //     view asked for. What a view was built from is noted while it is built.
+//   - That somebody looked again, and nothing else is known of the time before,
+//     is nothing new to a view that asked about the time up to the newest look
+//     alone, or whose items tell what the next look may change: see
+//     item.follows.
 //   - A view whose items change with the clock is built anew each time: see
 //     view.steady. So is one for a rule that looks at to or at.
 //   - What was seen, how fresh it is and what follows from it is worked out
@@ -29,8 +32,9 @@ import (
 //
 // So it gives the findings that Assess gives at the same instant on the same
 // log, with the records of the first thousand failed and undetermined items of a
-// test in place of the items. It keeps a few hundred bytes for each test beside
-// those records. It must not be used by several goroutines at a time.
+// test in place of the items. It keeps some 200 bytes for each test whose view has
+// items beside those records, and less for the others. It must not be used by
+// several goroutines at a time.
 //
 // While nothing is new at all, it can tell until when every verdict stands: see
 // [Assessor.Stands].
@@ -39,9 +43,9 @@ type Assessor struct {
 	from       time.Time
 	size       uint64
 	origin     string
-	configured map[evidence.Kind][]evidence.SourceID
-	views      map[viewOver]*viewBuilt
-	spans      map[evidence.Kind]seenOf
+	configured uint64 // sum
+	views      []viewBuilt
+	seen       *seen
 	coming     []coming
 	stood      standing
 }
@@ -54,16 +58,12 @@ type viewOver struct {
 
 // viewBuilt is what came of a view when it was built last.
 type viewBuilt struct {
-	notes notes
-	turns turns // when a verdict may turn
-	moves bool  // with the clock
-	runs  map[*Test]*run
-}
-
-// seenOf tells whether the coverage of a kind has changed.
-type seenOf struct {
-	sources string
-	state   uint64
+	viewOver
+	basis   unique.Handle[basis] // most tenants have the same
+	turns   turns                // when a verdict may turn
+	looked  turns                // when one may, once somebody has looked again
+	tests   []*Test
+	tallies []tally // of the tests, in their order; nil when there were no items
 }
 
 // coming is a record that lies behind the end of what was judged: a source's
@@ -117,26 +117,24 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 	if err != nil {
 		return fail(err)
 	}
-	spans := as.cover.states()
-	next := map[viewOver]*viewBuilt{}
-	round := &Round{At: in.Now.UTC(), Size: in.Reader.Size()}
-	for _, g := range as.groups(controls) {
-		key := viewOver{g.view, g.period.From}
-		was := a.views[key]
-		round.Views++
-		if was != nil && !news.all && was.stands(g, news.kinds, a.spans, spans) {
-			for _, t := range g.tests {
-				was.runs[t].period = g.period
-				as.runs[t] = was.runs[t]
-			}
-			next[key] = was
+	seen := as.cover.remember()
+	if !news.all {
+		news.looked, news.past, news.givers = seen.news(a.seen, as.cover)
+	}
+	groups := as.groups(controls)
+	next := make([]viewBuilt, 0, len(groups))
+	round := &Round{At: in.Now.UTC(), Size: in.Reader.Size(), Views: len(groups)}
+	for _, g := range groups {
+		if was := a.built(g); was != nil && was.stands(g, &news) {
+			was.recall(as)
+			next = append(next, *was)
 			continue
 		}
 		if err := as.view(ctx, g); err != nil {
 			return fail(fmt.Errorf("view %s: %w", g.view.Name, err))
 		}
 		round.Built++
-		next[key] = as.built(g)
+		next = append(next, as.built(g))
 	}
 	round.Findings, round.Results = as.conclude(controls)
 	for _, c := range controls {
@@ -151,7 +149,7 @@ func (a *Assessor) Assess(ctx context.Context, in Input, days time.Duration) (*R
 		}
 	}
 	a.catalog, a.from, a.size, a.origin = in.Catalog, in.Period.From, round.Size, in.Reader.Origin()
-	a.configured, a.views, a.spans, a.coming = maps.Clone(in.Configured), next, spans, news.coming
+	a.configured, a.views, a.seen, a.coming = sumOfSources(in.Configured), next, seen, news.coming
 	a.stood = as.standing(&asked, next, news.coming)
 	return round, nil
 }
@@ -163,41 +161,61 @@ func RollingPeriod(now time.Time, days time.Duration) evidence.Period {
 	return evidence.Period{From: now.Truncate(24 * time.Hour).Add(-days), To: now}
 }
 
+// built returns what came of the group's view before; nil when it was not built.
+func (a *Assessor) built(g *group) *viewBuilt {
+	over := viewOver{g.view, g.period.From}
+	for i := range a.views {
+		if a.views[i].viewOver == over {
+			return &a.views[i]
+		}
+	}
+	return nil
+}
+
 // built keeps what came of a group.
-func (as *assessment) built(g *group) *viewBuilt {
-	b := &viewBuilt{notes: g.notes, runs: map[*Test]*run{}}
+func (as *assessment) built(g *group) viewBuilt {
+	b := viewBuilt{viewOver: viewOver{g.view, g.period.From}, basis: unique.Make(g.notes.basis), tests: slices.Clone(g.tests)}
 	// A view of which nothing was read and that has no items has none at any
 	// time: the clock alone makes none.
-	b.moves = g.notes.moves || !g.view.steady && (g.items > 0 || g.notes.read > 0)
+	b.turns.open = g.notes.moves || !g.view.steady && (g.items > 0 || g.notes.read > 0)
+	if g.items > 0 {
+		b.tallies = make([]tally, 0, len(g.tests))
+	}
 	for _, t := range g.tests {
 		r := as.runs[t]
-		r.failedSeqs.rest, r.unknownSeqs.rest = bytes.Clone(r.failedSeqs.rest), bytes.Clone(r.unknownSeqs.rest)
-		b.runs[t] = r
+		if g.items > 0 {
+			b.tallies = append(b.tallies, r.tally.clipped())
+		}
 		clock := t.filter.movesWithClock() || t.assert.movesWithClock()
-		b.moves = b.moves || clock && g.items > 0 || r.spent >= as.in.Budget
+		b.turns.open = b.turns.open || clock && g.items > 0 || r.spent >= as.in.Budget
 		b.turns.join(r.turns)
+		b.looked.join(r.looked)
 	}
-	b.turns.open = b.turns.open || b.moves
-	if w := b.notes.wakes; !w.IsZero() {
+	if w := g.notes.wakes; !w.IsZero() {
 		b.turns.after(w)
 	}
 	return b
 }
 
 // stands reports whether the view built again would come to the same.
-func (b *viewBuilt) stands(g *group, fresh kindSet, before, now map[evidence.Kind]seenOf) bool {
-	if b.moves || b.notes.reads.overlaps(fresh) || b.turns.passed(g.period.To) {
+func (b *viewBuilt) stands(g *group, n *news) bool {
+	on := b.basis.Value()
+	if n.all || b.turns.passed(g.period.To) || on.reads.overlaps(n.kinds) || on.gives.overlaps(n.givers) || on.looks.overlaps(n.past) {
 		return false
 	}
-	if slices.ContainsFunc(g.tests, func(t *Test) bool { return b.runs[t] == nil }) {
+	if on.looks.overlaps(n.looked) && (on.ends.overlaps(n.looked) || b.looked.passed(g.period.To)) {
 		return false
 	}
-	for k := range kindBits {
-		if b.notes.looks.has(k) && before[k].state != now[k].state || b.notes.gives.has(k) && before[k].sources != now[k].sources {
-			return false
+	return slices.Equal(b.tests, g.tests)
+}
+
+// recall takes what was counted before.
+func (b *viewBuilt) recall(as *assessment) {
+	for i, t := range b.tests {
+		if b.tallies != nil {
+			as.runs[t].tally = b.tallies[i]
 		}
 	}
-	return true
 }
 
 // news is what the log says that it did not say at the assessment before.
@@ -205,11 +223,15 @@ type news struct {
 	all    bool // everything is judged anew
 	kinds  kindSet
 	coming []coming
+
+	looked kindSet // something is known of what was seen of these
+	past   kindSet // of these, of the time up to the newest look there was
+	givers kindSet // others give these
 }
 
 func (a *Assessor) news(ctx context.Context, in *Input) (news, error) {
 	n := news{all: a.catalog != in.Catalog || !a.from.Equal(in.Period.From) || a.origin != in.Reader.Origin() ||
-		a.size > in.Reader.Size() || !maps.EqualFunc(a.configured, in.Configured, slices.Equal)}
+		a.size > in.Reader.Size() || a.configured != sumOfSources(in.Configured)}
 	if n.all {
 		// What lies ahead is found by time.
 		q := evidence.Query{Period: evidence.Period{From: in.Now, To: farAway}}
@@ -217,18 +239,18 @@ func (a *Assessor) news(ctx context.Context, in *Input) (news, error) {
 			if err != nil {
 				return n, fmt.Errorf("records that lie ahead: %w", err)
 			}
-			n.coming = append(n.coming, coming{r.Kind, r.Occurred})
+			n.comes(coming{r.Kind, r.Occurred})
 		}
 		return n, nil
 	}
 	for _, c := range a.coming {
 		if c.at.After(in.Now) {
-			n.coming = append(n.coming, c)
+			n.comes(c)
 			continue
 		}
 		n.kinds.add(c.kind)
 		if c.at.Equal(in.Now) { // a state of this instant is in force, an event has not happened
-			n.coming = append(n.coming, c)
+			n.comes(c)
 		}
 	}
 	if a.size == in.Reader.Size() {
@@ -243,33 +265,18 @@ func (a *Assessor) news(ctx context.Context, in *Input) (news, error) {
 		case r.Kind == evidence.Erasure, r.Kind == evidence.LogSegment:
 			n.all = true
 		case !r.Occurred.Before(in.Now):
-			n.coming = append(n.coming, coming{r.Kind, r.Occurred})
+			n.comes(coming{r.Kind, r.Occurred})
 		}
 	}
 	return n, nil
 }
 
-// states sums up what is known of every kind's coverage, so that a change is
-// noticed.
-func (c *coverage) states() map[evidence.Kind]seenOf {
-	sums := map[evidence.Kind]seenOf{}
-	for i := range c.all.Spans() {
-		s := &c.all.Spans()[i]
-		h := sumOfSpan(s)
-		for _, k := range s.Kinds {
-			x := sums[k]
-			x.state += h // spans of one begin have no order
-			sums[k] = x
-		}
+// comes notes what lies ahead. Verdicts are recorded many at a time, as of the
+// same instant.
+func (n *news) comes(c coming) {
+	if last := len(n.coming) - 1; last < 0 || n.coming[last] != c {
+		n.coming = append(n.coming, c)
 	}
-	for k := range kindBits {
-		if ids := c.sources(k); len(ids) > 0 && !isOwn(k) {
-			x := sums[k]
-			x.sources = fmt.Sprint(ids)
-			sums[k] = x
-		}
-	}
-	return sums
 }
 
 // FNV-1a, so that a sum is the same in every process.

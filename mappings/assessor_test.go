@@ -61,6 +61,9 @@ type history struct {
 	follow bool   // the clock follows the lines, so that little lies ahead
 	more   int    // steps after the last line
 	asked  int    // how often it was judged anew
+
+	watched []*evidence.Span // what sources were seen of, as the log told last
+	ahead   []evidence.Span  // and since
 }
 
 func newHistory(t testing.TB, seed uint64, cat *Catalog, scenes [][]string) *history {
@@ -94,6 +97,68 @@ func thisMonth(t testing.TB, l string) bool {
 func (h *history) wait() {
 	h.now = h.now.Add([]time.Duration{time.Nanosecond, time.Second, time.Minute, 17 * time.Minute, 50 * time.Minute, 3 * time.Hour, 11 * time.Hour}[h.rnd.IntN(7)])
 	h.in.Now = h.now
+}
+
+// told notes the word of what was seen, so that its source can be looked at again.
+func (h *history) told(t testing.TB, l string) {
+	w := strings.Fields(l)
+	if w[0] != "cover" && w[0] != "looks" || w[2] == string(evidence.Blind) {
+		return
+	}
+	s := &evidence.Span{Source: evidence.SourceID(w[1]), Class: evidence.Class(w[2]), Period: evidence.Period{To: at(t, w[4])}}
+	if w[0] == "looks" {
+		s.Class = evidence.Instants
+	}
+	for k := range strings.SplitSeq(w[5], ",") {
+		s.Kinds = append(s.Kinds, evidence.Kind(k))
+	}
+	same := func(o *evidence.Span) bool { return o.Source == s.Source && slices.Equal(o.Kinds, s.Kinds) }
+	if i := slices.IndexFunc(h.watched, same); i >= 0 {
+		h.watched[i] = s
+		h.ahead = slices.DeleteFunc(h.ahead, func(o evidence.Span) bool { return same(&o) })
+		return
+	}
+	h.watched = append(h.watched, s)
+}
+
+// look has sources looked at again: what was seen last goes on, mostly.
+func (h *history) look() {
+	for _, was := range h.watched {
+		if h.rnd.IntN(4) == 0 || !was.Period.To.Before(h.now) {
+			continue
+		}
+		i := slices.IndexFunc(h.ahead, func(o evidence.Span) bool {
+			return o.Source == was.Source && slices.Equal(o.Kinds, was.Kinds) && o.Class == was.Class
+		})
+		switch blind := h.rnd.IntN(12) == 0; {
+		case blind:
+			from := was.Period.To
+			if i >= 0 {
+				from = h.ahead[i].Period.To
+			}
+			if from.Before(h.now) {
+				s := evidence.Span{Source: was.Source, Kinds: was.Kinds, Class: evidence.Blind, Cause: "timeout", Period: evidence.Period{From: from, To: h.now}}
+				h.ahead = append(slices.Clone(h.ahead), s)
+			}
+		case i < 0:
+			s := evidence.Span{Source: was.Source, Kinds: was.Kinds, Class: was.Class, Period: evidence.Period{From: was.Period.To, To: h.now}}
+			if h.rnd.IntN(4) == 0 {
+				s.Period.From = s.Period.From.Add(h.now.Sub(s.Period.From) / 2)
+			}
+			if s.Class == evidence.Instants {
+				s.Looks = []time.Time{s.Period.From, h.now}
+			}
+			h.ahead = append(slices.Clone(h.ahead), s)
+		default:
+			h.ahead = slices.Clone(h.ahead)
+			s := &h.ahead[i]
+			s.Period.To = h.now
+			if s.Class == evidence.Instants {
+				s.Looks = append(slices.Clone(s.Looks), h.now)
+			}
+		}
+	}
+	h.in.Ahead = h.ahead
 }
 
 // bits cuts the word of what was seen, as it is told day by day.
@@ -149,7 +214,7 @@ func timeIn(l string) string {
 // step lets time pass and adds a batch; it returns false at the end.
 func (h *history) step(t testing.TB) bool {
 	h.now = h.now.Add([]time.Duration{0, time.Minute, 10 * time.Minute, time.Hour, 3 * time.Hour, 31 * time.Hour}[h.rnd.IntN(6)])
-	h.in.Ahead = nil
+	h.in.Ahead = h.ahead
 	switch h.rnd.IntN(14) {
 	case 12:
 		h.in.Tenancy = []*Tenancy{nil, {}, {Tier: "basic"}, {Tier: "premium", Tags: []string{"bank"}}}[h.rnd.IntN(4)]
@@ -165,6 +230,8 @@ func (h *history) step(t testing.TB) bool {
 			Source: "argocd/prod", Kinds: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Class: evidence.Instants,
 			Period: evidence.Period{From: from, To: h.now}, Looks: []time.Time{from, h.now},
 		}}
+	case 4: // a day's word is lost
+		h.ahead, h.in.Ahead = nil, nil
 	}
 	n := min(h.rnd.IntN(6), len(h.lines))
 	for _, l := range h.lines[:n] {
@@ -174,6 +241,7 @@ func (h *history) step(t testing.TB) bool {
 		if err := h.line(t, l); err != nil {
 			t.Fatal(err)
 		}
+		h.told(t, l)
 	}
 	h.lines = h.lines[n:]
 	// A reader may lag behind what is written beside it.
@@ -321,7 +389,7 @@ func TestIncrementalIsFull(t *testing.T) {
 	const days = 14 * 24 * time.Hour
 	const seeds, shares = 60, 4
 	var mu sync.Mutex
-	kept, views, stood, waits := 0, 0, 0, 0
+	kept, views, stood, waits, afterLook, builtAfterLook := 0, 0, 0, 0, 0, 0
 	statuses := map[evidence.Status]bool{}
 	t.Run("histories", func(t *testing.T) {
 		for share := range uint64(shares) {
@@ -332,6 +400,7 @@ func TestIncrementalIsFull(t *testing.T) {
 					p.play(t, seed)
 					mu.Lock()
 					kept, views, stood, waits = kept+p.kept, views+p.views, stood+p.stood, waits+p.waits
+					afterLook, builtAfterLook = afterLook+p.afterLook, builtAfterLook+p.builtAfterLook
 					maps.Copy(statuses, p.statuses)
 					mu.Unlock()
 				}
@@ -343,6 +412,10 @@ func TestIncrementalIsFull(t *testing.T) {
 	}
 	if stood*4 < waits {
 		t.Errorf("everything stood %d of %d times that nothing was new", stood, waits)
+	}
+	t.Logf("after looks %d of %d views were built", builtAfterLook, afterLook)
+	if builtAfterLook*4 > afterLook {
+		t.Errorf("after looks %d of %d views were built: the assessor spares too little", builtAfterLook, afterLook)
 	}
 	if len(statuses) < 5 {
 		t.Errorf("the histories reach %v only", statuses)
@@ -358,6 +431,8 @@ type playing struct {
 	statuses map[evidence.Status]bool
 
 	kept, views, stood, waits int
+
+	afterLook, builtAfterLook int // views then
 }
 
 func (p *playing) play(t *testing.T, seed uint64) {
@@ -372,6 +447,14 @@ func (p *playing) play(t *testing.T, seed uint64) {
 			p.h.wait()
 			p.waits++
 			p.judge(t, fmt.Sprintf("seed %d, step %d, wait %d", seed, step, n))
+		}
+		for n := range p.h.rnd.IntN(4) {
+			p.h.wait()
+			p.h.look()
+			kept, views := p.kept, p.views
+			p.judge(t, fmt.Sprintf("seed %d, step %d, look %d", seed, step, n))
+			p.afterLook += p.views - views
+			p.builtAfterLook += p.views - views - (p.kept - kept)
 		}
 	}
 }
@@ -561,5 +644,80 @@ func TestControlsForOthersAreLeftOut(t *testing.T) {
 	c.in.Controls = []evidence.ControlID{"house-1"}
 	if fs, err := full(t.Context(), c.in, 24*time.Hour); err != nil || len(fs) != 2 {
 		t.Errorf("asked for by name: %d findings, %v", len(fs), err)
+	}
+}
+
+// That somebody looked again, and all is as it was, builds none of the views that
+// tell what was seen up to the newest look: until a verdict may turn by it.
+func TestALookBuildsLittle(t *testing.T) {
+	var a Assessor
+	c := parseCase(t, strings.Join([]string{
+		`cover argocd/prod continuous 01T00:00 10T00:00 deploy.sync,deploy.state`,
+		`looks certs/edge 10m 01T00:00 10T00:00 cert.state`,
+		`deploy.state set 01T00:00 {"app":"argocd/shop","uid":"u1","project":"shop","sync":"Synced","health":"Healthy"}`,
+		`deploy.state set 02T00:00 {"app":"argocd/shop","uid":"u1","project":"shop","sync":"OutOfSync","health":"Healthy"}`,
+		`deploy.state set 02T00:10 {"app":"argocd/shop","uid":"u1","project":"shop","sync":"Synced","health":"Healthy"}`,
+		`deploy.state set 09T23:40 {"app":"argocd/shop","uid":"u1","project":"shop","sync":"OutOfSync","health":"Healthy"}`,
+		`cert.state set 01T00:00 {"endpoint":"a.example:443","sni":"a.example","protocol":"TLS 1.3","serial":"1","not_before":"2026-06-01T00:00:00Z","not_after":"2026-12-01T00:45:00Z","name_matches":true,"trusted":"yes"}`,
+	}, "\n"), mustLoad(t))
+	looked := func(from, until string, ahead bool) (built []string, by map[string]evidence.Status) {
+		t.Helper()
+		c.in.Now, c.in.Reader, c.in.Ahead = at(t, until), c.log, nil
+		if ahead {
+			p := evidence.Period{From: at(t, from), To: at(t, until)}
+			c.in.Ahead = []evidence.Span{
+				{Source: "argocd/prod", Kinds: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Class: evidence.Continuous, Period: p},
+				{Source: "certs/edge", Kinds: []evidence.Kind{evidence.CertState}, Class: evidence.Instants, Period: p},
+			}
+			for x := p.From; !x.After(p.To); x = x.Add(10 * time.Minute) {
+				c.in.Ahead[1].Looks = append(c.in.Ahead[1].Looks, x)
+			}
+		}
+		was := a.views
+		round, err := a.Assess(t.Context(), c.in, 30*24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range a.views {
+			stood := slices.ContainsFunc(was, func(v viewBuilt) bool {
+				return v.viewOver == a.views[i].viewOver && (v.tallies == nil) == (a.views[i].tallies == nil) && (v.tallies == nil || &v.tallies[0] == &a.views[i].tallies[0])
+			})
+			if !stood {
+				built = append(built, a.views[i].view.Name)
+			}
+		}
+		by = map[string]evidence.Status{}
+		for _, f := range round.Findings {
+			by[f.Test] = f.Status
+		}
+		if want := anew(t, &history{testCase: c}, 30*24*time.Hour); !reflect.DeepEqual(want, saidBy(round)) {
+			t.Errorf("looked until %s: (-full +incremental):\n%s", until, cmp.Diff(asText(t, want.Findings), asText(t, round.Findings)))
+		}
+		return built, by
+	}
+	looked("", "10T00:00", false)
+	_, by := looked("10T00:00", "10T00:10", true)
+	for test, want := range map[string]evidence.Status{"chg-drift": evidence.Satisfied, "cert-renewed": evidence.Satisfied} {
+		if by[test] != want {
+			t.Errorf("%s is %s at the begin, want %s", test, by[test], want)
+		}
+	}
+	for _, until := range []string{"10T00:20", "10T00:30"} {
+		if built, _ := looked("10T00:00", until, true); !slices.Equal(built, []string{"sources"}) {
+			t.Errorf("looked until %s: built %v, want sources alone", until, built)
+		}
+	}
+	// The drift has lasted an hour at 00:40, 21 days are left to the
+	// certificate at 00:45.
+	built, by := looked("10T00:00", "10T00:50", true)
+	if !slices.Contains(built, "running") || !slices.Contains(built, "certificates") || by["chg-drift"] != evidence.NotSatisfied || by["cert-renewed"] != evidence.NotSatisfied {
+		t.Errorf("an hour on, %v were built: chg-drift is %s, cert-renewed %s", built, by["chg-drift"], by["cert-renewed"])
+	}
+	// What is said of the time before is another thing.
+	if err := c.line(t, `cover argocd/prod blind 03T00:00 03T01:00 deploy.state timeout`); err != nil {
+		t.Fatal(err)
+	}
+	if built, _ := looked("10T00:00", "10T00:50", true); !slices.Contains(built, "running") {
+		t.Errorf("a word on last week came, and %v were built", built)
 	}
 }

@@ -84,7 +84,7 @@ func (s *scene) certItem(st *stretch[evidence.CertFacts]) *item {
 func (s *scene) expiry(it *item, st *stretch[evidence.CertFacts]) {
 	sure := st.lastLook
 	if st.until.IsZero() {
-		sure = s.cover.lastLook(st.source, evidence.CertState, s.period.To)
+		sure = s.cover.lastLookAsYet(st.source, evidence.CertState, s.period.To)
 	}
 	if sure.Before(st.from) {
 		sure = st.from
@@ -95,6 +95,9 @@ func (s *scene) expiry(it *item, st *stretch[evidence.CertFacts]) {
 	}
 	after := st.facts.NotAfter
 	it.set("left", after.Sub(sure).Truncate(time.Second))
+	if st.until.IsZero() {
+		it.falls("left", end.Sub(sure))
+	}
 	it.why["left"] = "valid until " + evidence.FormatTime(after) + ", in use until " + evidence.FormatTime(sure)
 	switch {
 	case after.Before(sure):
@@ -106,6 +109,9 @@ func (s *scene) expiry(it *item, st *stretch[evidence.CertFacts]) {
 			s.later(after)
 		}
 	default:
+		if st.until.IsZero() {
+			s.book.ends(evidence.CertState) // the next look tells
+		}
 		it.lacks("expired_in_use", "it expired between two looks, at "+evidence.FormatTime(after))
 	}
 }

@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -21,12 +22,28 @@ type motion struct {
 	// fast as the clock; the field is the larger of it and of what stopped growing.
 	grown time.Duration
 	other bool // it changes in another way
+	looks bool // it changes only when somebody looks again; grown is what a look could show now
+	falls bool // it shrinks instead; grown is what a look could take away now
+	older bool // it is of something else, which a look may show to be the shorter one
 }
 
 // grows notes that a duration of the item goes on growing. grown is the part
 // that does, the whole of it or a shorter one that will be the longest one day.
 func (it *item) grows(field string, grown time.Duration) *item {
 	return it.moves(field, motion{grown: grown})
+}
+
+// follows notes that a duration of the item grows when the next look shows that
+// what was seen last went on. grown is the most that a look could show now; older
+// says that the field is not about that, but about something longer before it.
+func (it *item) follows(field string, grown time.Duration, older bool) *item {
+	return it.moves(field, motion{grown: grown, looks: true, older: older})
+}
+
+// falls notes that a duration of the item shrinks when the next look shows that
+// what was seen last went on. by is the most that a look could take away now.
+func (it *item) falls(field string, by time.Duration) *item {
+	return it.moves(field, motion{grown: by, looks: true, falls: true})
 }
 
 // drifts notes that a field changes with the clock in a way that cannot be told
@@ -65,10 +82,14 @@ func (t turns) passed(now time.Time) bool {
 	return t.open || !t.first.IsZero() && t.first.Before(now)
 }
 
-// turns tells when the answers of the rules about the item may turn. end is the
-// end of what is judged.
-func (it *item) turns(end time.Time, rules ...*rule) (t turns) {
+// turns tells when the answers of the rules about the item may turn: by the clock
+// alone, and once somebody has looked again. end is the end of what is judged.
+func (it *item) turns(end time.Time, rules ...*rule) (clock, looked turns) {
 	for f, m := range it.moving {
+		t := &clock
+		if m.looks {
+			t = &looked
+		}
 		value, isLong := it.fields[f].(time.Duration)
 		for _, r := range rules {
 			switch limits, fixed := r.limits[f]; {
@@ -77,28 +98,59 @@ func (it *item) turns(end time.Time, rules ...*rule) (t turns) {
 			case m.other || !fixed || !isLong:
 				t.open = true
 			default:
-				for _, limit := range limits {
-					if limit >= value { // at the limit and past it may differ
-						t.after(end.Add(limit - m.grown - time.Nanosecond))
+				for _, l := range limits {
+					least, most, known := l.of(it)
+					switch {
+					case !known:
+						t.open = true
+					case m.falls && least <= value: // a field may be cut to whole seconds
+						t.after(end.Add(value - most - m.grown - time.Second))
+					case !m.falls && most >= value: // at the limit and past it may differ
+						t.after(end.Add(least - m.grown - time.Nanosecond))
 					}
 				}
 			}
 		}
-		if isLong && !m.other && m.grown < value {
+		if isLong && !m.other && (m.older || !m.looks && m.grown < value) {
 			t.after(end.Add(value - m.grown - time.Nanosecond)) // another part is the longest then
 		}
 	}
-	return t
+	return clock, looked
 }
 
 // comparing are CEL's comparisons.
 var comparing = []string{"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
 
-// limitsOf lists the fixed durations that the expression holds each field of
-// item against. A field that it uses in any other way is not in it; whether it
-// is there at all does not count as a use.
-func limitsOf(ast *cel.Ast) map[string][]time.Duration {
-	limits := map[string][]time.Duration{}
+// limit is what a rule holds a field against: a fixed duration, or a share of
+// another field where both are counted in seconds.
+type limit struct {
+	fixed time.Duration
+	field string // the other one; "" for a fixed duration
+	share float64
+}
+
+// inSeconds is how far a comparison of whole seconds may be off.
+const inSeconds = 2 * time.Second
+
+// of returns between what the limit lies for the item; false when that changes
+// too, or cannot be told.
+func (l limit) of(it *item) (least, most time.Duration, known bool) {
+	if l.field == "" {
+		return l.fixed, l.fixed, true
+	}
+	other, isLong := it.fields[l.field].(time.Duration)
+	at := l.share * float64(other)
+	if _, moves := it.moving[l.field]; moves || !isLong || !(math.Abs(at) < math.MaxInt64/2) {
+		return 0, 0, false
+	}
+	return time.Duration(at) - inSeconds, time.Duration(at) + inSeconds, true
+}
+
+// limitsOf lists what the expression holds each field of item against. A field
+// that it uses in any other way is not in it; whether it is there at all does not
+// count as a use.
+func limitsOf(ast *cel.Ast) map[string][]limit {
+	limits := map[string][]limit{}
 	held := map[int64]bool{} // uses of fields that are comparisons
 	celast.PostOrderVisit(ast.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
 		if e.Kind() != celast.CallKind || !slices.Contains(comparing, e.AsCall().FunctionName()) {
@@ -107,9 +159,15 @@ func limitsOf(ast *cel.Ast) map[string][]time.Duration {
 		args := e.AsCall().Args()
 		for i, a := range args {
 			if d, ok := fixedDuration(args[1-i]); ok && itemField(a) != "" {
-				limits[itemField(a)] = append(limits[itemField(a)], d)
+				limits[itemField(a)] = append(limits[itemField(a)], limit{fixed: d})
 				held[a.ID()] = true
 			}
+		}
+		x, y := secondsOf(args[0]), secondsOf(args[1])
+		if x.field != "" && y.field != "" && x.field != y.field {
+			limits[x.field] = append(limits[x.field], limit{field: y.field, share: y.times / x.times})
+			limits[y.field] = append(limits[y.field], limit{field: x.field, share: x.times / y.times})
+			held[x.use], held[y.use] = true, true
 		}
 	}))
 	otherwise := map[string]bool{}
@@ -124,8 +182,44 @@ func limitsOf(ast *cel.Ast) map[string][]time.Duration {
 			otherwise[f] = true
 		}
 	}))
-	maps.DeleteFunc(limits, func(f string, _ []time.Duration) bool { return otherwise[f] })
+	maps.DeleteFunc(limits, func(f string, _ []limit) bool { return otherwise[f] })
 	return limits
+}
+
+// seconds is a field of item counted in whole seconds, some times over.
+type seconds struct {
+	field string // "" when an expression is something else
+	use   int64  // where it stands
+	times float64
+}
+
+// secondsOf reads item.f.getSeconds(), or that times a number above zero.
+func secondsOf(e celast.Expr) seconds {
+	if e.Kind() != celast.CallKind {
+		return seconds{}
+	}
+	c := e.AsCall()
+	switch {
+	case c.FunctionName() == "getSeconds" && c.IsMemberFunction():
+		return seconds{itemField(c.Target()), c.Target().ID(), 1}
+	case c.FunctionName() == "_*_":
+		for i, a := range c.Args() {
+			n, ok := wholeNumber(c.Args()[1-i])
+			if s := secondsOf(a); ok && n > 0 && s.field != "" {
+				s.times *= float64(n)
+				return s
+			}
+		}
+	}
+	return seconds{}
+}
+
+func wholeNumber(e celast.Expr) (int64, bool) {
+	if e.Kind() != celast.LiteralKind {
+		return 0, false
+	}
+	n, ok := e.AsLiteral().Value().(int64)
+	return n, ok
 }
 
 // itemField returns the field of item that the expression is, "" when it is

@@ -22,6 +22,7 @@ type coverage struct {
 	ahead      []evidence.Span // what of all is not in the log yet
 	end        time.Time       // of what is judged, when it moves with the clock; else zero
 	beyond     bool            // something was seen behind it, by a source whose clock goes ahead
+	looked     map[sourceKind]*seenSums
 	laid       map[laidKey][]evidence.Strip
 	givers     map[evidence.Kind][]evidence.SourceID
 }
@@ -61,11 +62,17 @@ const margin = 48 * time.Hour
 // of one source lies no blindness as long as the pause is no longer than its
 // usual one (a roll-up at midnight cuts a row of looks in two).
 func (c *coverage) strips(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
+	if !isOwn(kind) {
+		c.asked(id, kind, p.To)
+	}
+	return c.layOut(id, kind, p)
+}
+
+func (c *coverage) layOut(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
 	c.upTo(p.To, isOwn(kind))
 	if isOwn(kind) {
 		return c.ownStrips(p)
 	}
-	c.book.looks(kind)
 	wide := evidence.Period{From: p.From.Add(-margin), To: p.To.Add(margin)}
 	ss := c.all.Strips(id, kind, wide)
 	for i := 1; i+1 < len(ss); i++ {
@@ -156,8 +163,20 @@ func (c *coverage) seen(kind evidence.Kind, t time.Time) bool {
 // blind returns the stretches of the period in which the source saw nothing of
 // the kind.
 func (c *coverage) blind(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Period {
+	if !isOwn(kind) {
+		c.asked(id, kind, p.To)
+	}
+	return c.blindAsYet(id, kind, p)
+}
+
+// blindAsYet is blind for an item that tells by follows what the next look may
+// change of it.
+func (c *coverage) blindAsYet(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Period {
+	if !isOwn(kind) {
+		c.book.looks(kind)
+	}
 	var ps []evidence.Period
-	for _, s := range c.strips(id, kind, p) {
+	for _, s := range c.layOut(id, kind, p) {
 		if s.Class.Rank() == 0 {
 			ps = append(ps, s.Period)
 		}
@@ -168,6 +187,15 @@ func (c *coverage) blind(id evidence.SourceID, kind evidence.Kind, p evidence.Pe
 // lastLook returns the last time before t at which the source was looking at
 // the kind; zero when it never was.
 func (c *coverage) lastLook(id evidence.SourceID, kind evidence.Kind, t time.Time) time.Time {
+	if !isOwn(kind) {
+		c.asked(id, kind, t)
+	}
+	return c.lastLookAsYet(id, kind, t)
+}
+
+// lastLookAsYet is lastLook for an item that tells by follows what the next look
+// may change of it.
+func (c *coverage) lastLookAsYet(id evidence.SourceID, kind evidence.Kind, t time.Time) time.Time {
 	c.upTo(t, isOwn(kind))
 	if isOwn(kind) {
 		return c.ownLook(t)

@@ -18,6 +18,9 @@ func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 	if fresh := sight.newest.Add(t.Freshness); !fresh.Before(r.period.To) {
 		a.turns.after(fresh)
 	}
+	if slices.ContainsFunc(sight.holes, func(w evidence.Window) bool { return w.Class != "" && w.Period.To.Equal(r.period.To) }) {
+		a.turns.after(r.period.To) // it ends there, unless somebody looks: nobody says yet that it lasts
+	}
 	f := evidence.Finding{
 		Tenant: a.in.Reader.Tenant(), Control: c.ID, Article: c.Reference(), Title: c.Title,
 		Test: t.ID, RuleHash: t.hash, Period: r.period, Size: a.in.Reader.Size(),

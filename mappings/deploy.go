@@ -397,7 +397,7 @@ func (s *scene) runningItem(sts []stretch[evidence.DeployFacts]) *item {
 func (s *scene) drift(it *item, sts []stretch[evidence.DeployFacts]) {
 	var sure, possible, open time.Duration
 	var seqs, openSeqs []uint64
-	var began, sureBegan time.Time
+	var began, sureBegan, mostBegan time.Time
 	for i := range sts {
 		st := &sts[i]
 		p := evidence.Period{From: st.from, To: st.end(s.period)} // a drift keeps its begin before the period
@@ -415,10 +415,12 @@ func (s *scene) drift(it *item, sts []stretch[evidence.DeployFacts]) {
 			continue
 		}
 		openSeqs = append(openSeqs, st.seq)
-		for _, seen := range p.Subtract(s.cover.blind(st.source, evidence.DeployState, p)) {
+		mostBegan = firstTime(began, p.From)
+		for _, seen := range p.Subtract(s.blindIn(st, p)) {
 			if began.IsZero() || !seen.From.Equal(p.From) {
 				began = seen.From
 			}
+			mostBegan = began
 			if d := seen.To.Sub(began); d > sure {
 				sure, seqs, sureBegan = d, slices.Clone(openSeqs), began
 			}
@@ -429,10 +431,22 @@ func (s *scene) drift(it *item, sts []stretch[evidence.DeployFacts]) {
 	}
 	it.set("longest_drift", sure).set("longest_possible_drift", possible)
 	if last := &sts[len(sts)-1]; last.until.IsZero() && last.facts.Sync != "Synced" { // it goes on
-		it.grows("longest_possible_drift", open) // the other one up to the newest look alone
+		it.grows("longest_possible_drift", open)
+		if last.facts.Sync == "OutOfSync" { // up to the newest look alone
+			it.follows("longest_drift", s.period.To.Sub(mostBegan), !sureBegan.Equal(mostBegan))
+		}
 	}
 	if sure > 0 {
 		it.why["longest_drift"] = fmt.Sprintf("out of sync for %s from %s", sure, evidence.FormatTime(sureBegan))
 		it.seqs = append(seqs, slices.DeleteFunc(it.seqs, func(q uint64) bool { return slices.Contains(seqs, q) })...)
 	}
+}
+
+// blindIn returns when nobody saw the application in a stretch in which it was
+// out of sync. Of one that goes on the next look tells more, see drift.
+func (s *scene) blindIn(st *stretch[evidence.DeployFacts], p evidence.Period) []evidence.Period {
+	if st.until.IsZero() {
+		return s.cover.blindAsYet(st.source, evidence.DeployState, p)
+	}
+	return s.cover.blind(st.source, evidence.DeployState, p)
 }

@@ -40,6 +40,7 @@ func buildSources(ctx context.Context, s *scene, yield func(*item) error) error 
 	seqs := map[evidence.SourceID]uint64{}
 	for _, sp := range s.cover.all.Spans() {
 		if !sp.Period.Overlaps(s.period) && !(sp.Period.To.Equal(sp.Period.From) && s.period.Contains(sp.Period.From)) {
+			s.later(sp.Period.From) // a first look at the very end lies behind it
 			continue
 		}
 		seqs[sp.Source] = max(seqs[sp.Source], sp.Seq)

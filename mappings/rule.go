@@ -26,9 +26,9 @@ type rule struct {
 	prog   cel.Program
 	fields []string // of the item, that the expression looks at, sorted
 	vars   []string // variables it looks at, sorted
-	// limits are the durations that a field is held against, of those fields
-	// that it uses in no other way.
-	limits map[string][]time.Duration
+	// limits are what a field is held against, of those fields that it uses in
+	// no other way.
+	limits map[string][]limit
 }
 
 // itemType is the CEL type of the variable item. Its fields are those of the

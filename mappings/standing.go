@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"evidenced/evidence"
 )
@@ -70,14 +71,51 @@ func recordsOf(seqs []uint64) []uint64 {
 }
 
 // Verdict sums up what of a finding makes its state: everything but its
-// volatile facts. Two findings with one sum are the same state.
+// volatile facts. Two findings with one sum are the same state. The sum is for
+// comparing within one program and is kept nowhere.
 func Verdict(f evidence.FindingFacts) evidence.Hash {
-	f.Summary, f.Period, f.Size, f.Population, f.Passed, f.Class, f.Newest, f.NewestOf = "", evidence.Period{}, 0, 0, 0, "", time.Time{}, ""
-	b, err := json.Marshal(f)
-	if err != nil {
-		panic(fmt.Sprintf("mappings: facts of a finding: %v", err)) // plain values always marshal
+	s := summer{make([]byte, 0, 1024)}
+	s.texts(string(f.Control), f.Article, f.Title, f.Test, f.Severity, f.Strength, string(f.Status), string(f.Reason), f.Preparing)
+	s.b = append(s.b, f.Rule[:]...)
+	for _, seqs := range [][]uint64{f.Failed, f.Unknown} {
+		s.number(uint64(len(seqs)))
+		for _, seq := range seqs {
+			s.number(seq)
+		}
 	}
-	return sha256.Sum256(b)
+	s.number(uint64(f.FailedCut))
+	s.number(uint64(f.UnknownCut))
+	s.number(uint64(len(f.Uncovered)))
+	for _, u := range f.Uncovered {
+		s.texts(string(u.Source), string(u.Kind), string(u.Class), u.Cause)
+		s.time(u.From)
+		s.time(u.To)
+	}
+	s.number(uint64(f.UncoveredCut))
+	return sha256.Sum256(s.b)
+}
+
+// summer writes values one behind the other so that each can be told from the
+// next.
+type summer struct{ b []byte }
+
+func (s *summer) number(n uint64) { s.b = binary.AppendUvarint(s.b, n) }
+
+// texts writes texts as they are read again from a record, in which what is no
+// UTF-8 is replaced.
+func (s *summer) texts(texts ...string) {
+	for _, t := range texts {
+		if !utf8.ValidString(t) {
+			t = string([]rune(t))
+		}
+		s.number(uint64(len(t)))
+		s.b = append(s.b, t...)
+	}
+}
+
+func (s *summer) time(t time.Time) {
+	s.b = binary.BigEndian.AppendUint64(s.b, uint64(t.Unix()))
+	s.number(uint64(t.Nanosecond()))
 }
 
 // Standing is a finding in force by the records of a log.

@@ -127,3 +127,27 @@ func TestStandings(t *testing.T) {
 		t.Errorf("turns (-want +got):\n%s", d)
 	}
 }
+
+// What a record holds is summed up as what it was made of, whatever stands in
+// it: else a restart would record everything again.
+func TestVerdictOfARecord(t *testing.T) {
+	f := evidence.FindingFacts{
+		Control: "x-1", Test: "x-y", Status: evidence.NotObserved, Title: "a \xff\xfe title <&>\u2028", Failed: []uint64{}, Unknown: []uint64{1, 300},
+		Uncovered: []evidence.Unseen{{Source: "a/b", Kind: evidence.CertState, Cause: "503 \xc3(", From: time.Date(2026, 11, 5, 12, 0, 0, 7, time.FixedZone("", 3600))}},
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read evidence.FindingFacts
+	if err := json.Unmarshal(b, &read); err != nil {
+		t.Fatal(err)
+	}
+	if Verdict(read) != Verdict(f) {
+		t.Errorf("read again it is another verdict: %s", b)
+	}
+	read.Uncovered[0].Cause, read.Uncovered[0].Class = "", evidence.Class(read.Uncovered[0].Cause)
+	if Verdict(read) == Verdict(f) {
+		t.Error("a text in another field is the same verdict")
+	}
+}

@@ -21,13 +21,13 @@ type standing struct {
 }
 
 // standing tells what the assessment stands on and how long.
-func (as *assessment) standing(in *Input, views map[viewOver]*viewBuilt, coming []coming) standing {
+func (as *assessment) standing(in *Input, views []viewBuilt, coming []coming) standing {
 	s := standing{
 		turns: as.turns, tenancy: in.Tenancy, entities: slices.Clone(in.Entities), scope: slices.Clone(in.Scope), collectable: in.Collectable,
 		ahead: sumOf(in.Ahead), budget: in.Budget,
 	}
-	for _, v := range views {
-		s.turns.join(v.turns)
+	for i := range views {
+		s.turns.join(views[i].turns)
 	}
 	for i := range in.Scope {
 		if end := in.Scope[i].Until; !end.Before(in.Now) {
@@ -53,7 +53,7 @@ func (a *Assessor) Stands(in Input, size uint64, days time.Duration) bool {
 		!s.turns.passed(in.Now.UTC()) && s.ahead == sumOf(in.Ahead) && sameTenancy(s.tenancy, in.Tenancy) && (s.entities == nil) == (in.Entities == nil) &&
 		slices.Equal(s.entities, in.Entities) && slices.Equal(s.scope, in.Scope) &&
 		(in.Collectable == nil) == (s.collectable == nil) && maps.Equal(s.collectable, in.Collectable) && s.budget == in.Budget &&
-		maps.EqualFunc(a.configured, in.Configured, slices.Equal)
+		a.configured == sumOfSources(in.Configured)
 }
 
 func sameTenancy(a, b *Tenancy) bool {
@@ -61,6 +61,22 @@ func sameTenancy(a, b *Tenancy) bool {
 		return a == b
 	}
 	return a.Tier == b.Tier && slices.Equal(a.Tags, b.Tags)
+}
+
+// sumOfSources sums up which sources are configured, so that a change is
+// noticed.
+func sumOfSources(configured map[evidence.Kind][]evidence.SourceID) (sum uint64) {
+	if configured == nil {
+		return 0
+	}
+	for k, ids := range configured {
+		h := mixText(offset, string(k))
+		for _, id := range ids {
+			h = mixText(h, string(id))
+		}
+		sum += h // kinds have no order
+	}
+	return mix(offset, sum)
 }
 
 // sumOf sums up spans, so that a change is noticed.

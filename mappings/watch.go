@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -38,7 +39,23 @@ var everyKind = func() (s kindSet) {
 func (s *kindSet) add(kinds ...evidence.Kind) {
 	for _, k := range kinds {
 		if i, ok := kindBits[k]; ok {
-			s[i/64] |= 1 << (i % 64)
+			s.set(i)
+		}
+	}
+}
+
+// set puts the kind of a number in.
+func (s *kindSet) set(i int) { s[i/64] |= 1 << (i % 64) }
+
+// all yields the numbers of the kinds that are in.
+func (s kindSet) all() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, word := range s {
+			for ; word != 0; word &= word - 1 {
+				if !yield(64*i + bits.TrailingZeros64(word)) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -63,12 +80,18 @@ func (s kindSet) overlaps(o kindSet) bool {
 	return false
 }
 
+// basis is what was asked for to make a view.
+type basis struct {
+	reads kindSet // records of these kinds
+	looks kindSet // what was seen of these kinds
+	ends  kindSet // of these also what was seen after the newest look
+	gives kindSet // who gives these kinds
+}
+
 // notes is what a view was made from: when none of it changes, the view built
 // again gives the same items.
 type notes struct {
-	reads kindSet // records of these kinds were asked for
-	looks kindSet // what was seen of these kinds was asked for
-	gives kindSet // who gives these kinds was asked for
+	basis
 	wakes time.Time
 	moves bool // it changes with the clock in a way that nothing tells beforehand
 	read  int  // records that were read, but for those that tell what was seen
@@ -77,6 +100,7 @@ type notes struct {
 func (n *notes) join(o *notes) {
 	n.reads.join(o.reads)
 	n.looks.join(o.looks)
+	n.ends.join(o.ends)
 	n.gives.join(o.gives)
 	n.wake(o.wakes)
 	n.moves = n.moves || o.moves
@@ -113,6 +137,12 @@ func (b *notebook) reads(kinds ...evidence.Kind) {
 func (b *notebook) looks(kind evidence.Kind) {
 	if b != nil && b.open != nil {
 		b.open.looks.add(kind)
+	}
+}
+
+func (b *notebook) ends(kind evidence.Kind) {
+	if b != nil && b.open != nil {
+		b.open.ends.add(kind)
 	}
 }
 
@@ -219,6 +249,7 @@ func (s *scene) moves() { s.book.moves() }
 func (s *scene) looksAtAll() {
 	if s.book != nil && s.book.open != nil {
 		s.book.open.looks.join(everyKind)
+		s.book.open.ends.join(everyKind)
 		s.book.open.gives.join(everyKind)
 	}
 	s.cover.upTo(s.period.To, false)

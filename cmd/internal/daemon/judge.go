@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
+	"unique"
 
 	"evidenced/cmd/internal/telemetry"
 	"evidenced/evidence"
@@ -30,11 +32,11 @@ type judge struct {
 type judged struct {
 	busy     sync.Mutex
 	assessor mappings.Assessor
-	known    map[evidence.Ref]evidence.Hash // verdicts in force, as recorded; nil until they are read
-	last     time.Time                      // when it was judged last; zero: not since the start
-	views    int                            // that the tests stand on
-	scope    []mappings.ScopeStatement      // as they were then
-	words    time.Time                      // when a statement begins or ends to have an effect next; zero: none does
+	known    verdicts                  // in force; nil until they are read
+	last     time.Time                 // when it was judged last; zero: not since the start
+	views    int                       // that the tests stand on
+	scope    []mappings.ScopeStatement // as they were then
+	words    time.Time                 // when a statement begins or ends to have an effect next; zero: none does
 }
 
 func newJudge() *judge {
@@ -220,23 +222,6 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	return round.At, nil
 }
 
-// verdictsIn reads the verdicts in force from a log: what was recorded before a
-// restart is not recorded again.
-func verdictsIn(ctx context.Context, r evidence.Reader) (map[evidence.Ref]evidence.Hash, error) {
-	known := map[evidence.Ref]evidence.Hash{}
-	for rec, err := range r.States(ctx, evidence.FindingState, lastInstant) {
-		if err != nil {
-			return nil, fmt.Errorf("findings in force: %w", err)
-		}
-		var f evidence.FindingFacts
-		if err := rec.Decode(&f); err != nil {
-			return nil, err
-		}
-		known[rec.Subject] = mappings.Verdict(f)
-	}
-	return known, nil
-}
-
 // lastInstant is behind everything that an index can hold.
 var lastInstant = time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -260,7 +245,8 @@ func (e *Engine) ahead(t evidence.Tenant) ([]evidence.Span, error) {
 func (e *Engine) record(ctx context.Context, log *store.Log, d *judged, round *mappings.Round) ([]evidence.FindingFacts, error) {
 	var items []store.Item
 	var facts []evidence.FindingFacts
-	now := map[evidence.Ref]evidence.Hash{}
+	was := d.known.byFinding()
+	now := make(verdicts, 0, len(round.Findings))
 	for i := range round.Findings {
 		f, ok := round.Facts(i)
 		if !ok {
@@ -268,8 +254,11 @@ func (e *Engine) record(ctx context.Context, log *store.Log, d *judged, round *m
 		}
 		facts = append(facts, f)
 		ref := mappings.FindingRef(f.Control, f.Test)
-		now[ref] = mappings.Verdict(f)
-		if was, ok := d.known[ref]; ok && was == now[ref] {
+		v := verdict{unique.Make(ref), mappings.Verdict(f)}
+		now = append(now, v)
+		before, known := was[v.finding]
+		delete(was, v.finding) // what is left has ended
+		if known && before == v.is {
 			continue
 		}
 		content, err := json.Marshal(f)
@@ -278,17 +267,15 @@ func (e *Engine) record(ctx context.Context, log *store.Log, d *judged, round *m
 		}
 		items = append(items, d.item(evidence.OpSet, ref, round.At, content))
 	}
-	for ref := range d.known {
-		if _, ok := now[ref]; !ok {
-			items = append(items, d.item(evidence.OpEnd, ref, round.At, []byte(`{"reason":"no test of the catalog gives it any more"}`)))
-		}
+	for finding := range was {
+		items = append(items, d.item(evidence.OpEnd, finding.Value(), round.At, []byte(`{"reason":"no test of the catalog gives it any more"}`)))
 	}
 	if len(items) > 0 {
 		if _, err := log.Append(ctx, items); err != nil {
 			return nil, fmt.Errorf("record findings: %w", err)
 		}
 	}
-	d.known = now
+	d.known = slices.Clone(now) // of tests that no collector answers nothing is kept
 	return facts, nil
 }
 

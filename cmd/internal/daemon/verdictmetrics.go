@@ -14,9 +14,10 @@ import (
 type verdictMetrics struct {
 	m *telemetry.Metrics
 
-	mu   sync.Mutex
-	open map[telemetry.Labels]bool
-	cut  map[evidence.Tenant]int // not shown, because there are too many
+	mu    sync.Mutex
+	open  map[evidence.Tenant]map[telemetry.Labels]bool
+	shown int                     // of all tenants
+	cut   map[evidence.Tenant]int // not shown, because there are too many
 }
 
 // maxOpenSeries bounds the series that name a tenant and a control.
@@ -26,7 +27,7 @@ const maxOpenSeries = 5000
 var statuses = []evidence.Status{evidence.NotSatisfied, evidence.Undetermined, evidence.NotObserved, evidence.Stale, evidence.Gap, evidence.NotApplicable, evidence.Satisfied}
 
 func newVerdictMetrics(m *telemetry.Metrics) *verdictMetrics {
-	return &verdictMetrics{m: m, open: map[telemetry.Labels]bool{}, cut: map[evidence.Tenant]int{}}
+	return &verdictMetrics{m: m, open: map[evidence.Tenant]map[telemetry.Labels]bool{}, cut: map[evidence.Tenant]int{}}
 }
 
 // judged shows the verdicts of a tenant, all as they are now. Tests that no
@@ -49,20 +50,27 @@ func (v *verdictMetrics) judged(t evidence.Tenant, fs []evidence.FindingFacts) {
 	for _, s := range statuses {
 		v.m.Set("evidenced_findings", telemetry.Labels{Tenant: t, Outcome: string(s)}, float64(counts[s]))
 	}
-	for l := range v.open {
-		if l.Tenant == t && !now[l] {
-			delete(v.open, l)
+	open := v.open[t]
+	if open == nil {
+		open = map[telemetry.Labels]bool{}
+		v.open[t] = open
+	}
+	for l := range open {
+		if !now[l] {
+			delete(open, l)
+			v.shown--
 			v.m.Drop("evidenced_finding_open", l)
 		}
 	}
 	v.cut[t] = 0
 	for _, l := range sortedLabels(now) {
 		switch {
-		case v.open[l]:
-		case len(v.open) >= maxOpenSeries:
+		case open[l]:
+		case v.shown >= maxOpenSeries:
 			v.cut[t]++
 		default:
-			v.open[l] = true
+			open[l] = true
+			v.shown++
 			v.m.Set("evidenced_finding_open", l, 1)
 		}
 	}
