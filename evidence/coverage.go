@@ -192,12 +192,13 @@ type Strip struct {
 // kind. Together they fill the period; where no span reaches the class is ""
 // and the cause says that nobody looked.
 func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
-	var in []Span
+	var in []*Span
 	cuts := []time.Time{p.From, p.To}
 	if c.Retired.After(p.From) && c.Retired.Before(p.To) {
 		cuts = append(cuts, c.Retired)
 	}
-	for _, s := range c.spans {
+	for i := range c.spans {
+		s := &c.spans[i]
 		if source != "" && s.Source != source || kind != "" && !slices.Contains(s.Kinds, kind) {
 			continue
 		}
@@ -208,7 +209,8 @@ func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 	}
 	slices.SortFunc(cuts, time.Time.Compare)
 	var strips []Strip
-	for i := 0; i+1 < len(cuts); i++ {
+	var over []*Span // those that reach over the cell, in order of their begin
+	for i, next := 0, 0; i+1 < len(cuts); i++ {
 		cell := Period{cuts[i], cuts[i+1]}
 		if cell.Duration() == 0 {
 			continue
@@ -218,10 +220,11 @@ func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 			best.Cause = CauseRetired
 		}
 		found := false
-		for _, s := range in {
-			if s.Period.From.After(cell.From) || s.Period.To.Before(cell.To) {
-				continue
-			}
+		for ; next < len(in) && !in[next].Period.From.After(cell.From); next++ {
+			over = append(over, in[next])
+		}
+		over = slices.DeleteFunc(over, func(s *Span) bool { return s.Period.To.Before(cell.To) })
+		for _, s := range over {
 			if !found || s.Class.Rank() > best.Class.Rank() {
 				best.Class, best.Cause, best.Seq, found = s.Class, s.Cause, s.Seq, true
 			}

@@ -23,7 +23,7 @@ type coverage struct {
 	end        time.Time       // of what is judged, when it moves with the clock; else zero
 	beyond     bool            // something was seen behind it, by a source whose clock goes ahead
 	looked     map[sourceKind]*seenSums
-	laid       map[laidKey][]evidence.Strip
+	laid       map[laidKey]laidOut
 	givers     map[evidence.Kind][]evidence.SourceID
 }
 
@@ -32,6 +32,13 @@ type laidKey struct {
 	source evidence.SourceID
 	kind   evidence.Kind
 	period evidence.Period
+}
+
+// laidOut is what one source saw of a kind in a period, and when it was looked at
+// last before its end.
+type laidOut struct {
+	strips []evidence.Strip
+	last   time.Time
 }
 
 // sources lists who gives a kind: those that ever claimed it and those that
@@ -102,18 +109,18 @@ func (c *coverage) upTo(t time.Time, own bool) {
 	}
 }
 
-// lay is strips for a period that many tests share.
-func (c *coverage) lay(id evidence.SourceID, kind evidence.Kind, p evidence.Period) []evidence.Strip {
+// lay is strips and lastLook for a period that many tests share.
+func (c *coverage) lay(id evidence.SourceID, kind evidence.Kind, p evidence.Period) laidOut {
 	k := laidKey{id, kind, p}
-	ss, ok := c.laid[k]
+	out, ok := c.laid[k]
 	if !ok {
 		if c.laid == nil {
-			c.laid = map[laidKey][]evidence.Strip{}
+			c.laid = map[laidKey]laidOut{}
 		}
-		ss = c.strips(id, kind, p)
-		c.laid[k] = ss
+		out = laidOut{c.strips(id, kind, p), c.lastLook(id, kind, p.To)}
+		c.laid[k] = out
 	}
-	return ss
+	return out
 }
 
 // began returns when all sources of the kinds had been looked at well enough
@@ -241,8 +248,9 @@ func (c *coverage) look(kinds []evidence.Kind, least evidence.Class, p evidence.
 
 // source adds what one source did not see, and returns its newest look.
 func (c *coverage) source(s *sight, id evidence.SourceID, kind evidence.Kind, least evidence.Class, p evidence.Period, running bool) time.Time {
-	newest := c.lastLook(id, kind, p.To)
-	for _, strip := range c.lay(id, kind, p) {
+	laid := c.lay(id, kind, p)
+	newest := laid.last
+	for _, strip := range laid.strips {
 		tail := running && strip.Class == "" && strip.Period.To.Equal(p.To) && newest.After(p.From)
 		if !tail && strip.Class.Rank() < s.weakest.Rank() {
 			s.weakest = cmp.Or(strip.Class, evidence.Blind)
@@ -269,12 +277,17 @@ func (c *coverage) tooWeak(s *sight, kind evidence.Kind, least evidence.Class, p
 	var cells []evidence.Period
 	var strips [][]evidence.Strip
 	cuts := []time.Time{}
+	weak := false
 	for _, id := range c.sources(kind) {
-		ss := c.lay(id, kind, p)
+		ss := c.lay(id, kind, p).strips
 		strips = append(strips, ss)
 		for _, x := range ss {
 			cuts = append(cuts, x.Period.From, x.Period.To)
+			weak = weak || x.Class.Rank() > 0 && x.Class.Rank() < least.Rank()
 		}
+	}
+	if !weak {
+		return // what was seen at all was seen well enough
 	}
 	slices.SortFunc(cuts, time.Time.Compare)
 	for i := 0; i+1 < len(cuts); i++ {

@@ -60,9 +60,13 @@ func (s *Snapshot) opened(e Entry, text, raw bool) (evidence.Record, error) {
 
 // openedFor opens a stored record unless the query does not ask for it.
 func (s *Snapshot) openedFor(e Entry, q *evidence.Query) (r evidence.Record, want bool, err error) {
-	lf, r, err := s.leaf(e)
-	if err != nil || !leafMatches(&r, q) {
-		return r, false, err
+	var v chain.View
+	if err := s.read(&v, e); err != nil || q.Op != "" && string(v.Op) != string(q.Op) {
+		return r, false, err // most leaves are none that somebody asks for by what was done
+	}
+	lf, r := recordOf(&v, e)
+	if !leafMatches(&r, q) {
+		return r, false, nil
 	}
 	if err := s.open(&r, lf, e, q.WithText, q.WithRaw); err != nil {
 		return r, false, err
@@ -72,15 +76,29 @@ func (s *Snapshot) openedFor(e Entry, q *evidence.Query) (r evidence.Record, wan
 
 // leaf reads what the leaf of a stored record says.
 func (s *Snapshot) leaf(e Entry) (*chain.Leaf, evidence.Record, error) {
-	lf, err := chain.Decode(e.Leaf)
-	if err != nil {
-		return nil, evidence.Record{}, problem.Wrap(problem.Corrupt, err, "record %d of %s", e.Seq, s.l.tenant)
+	var v chain.View
+	if err := s.read(&v, e); err != nil {
+		return nil, evidence.Record{}, err
 	}
+	lf, r := recordOf(&v, e)
+	return lf, r, nil
+}
+
+func (s *Snapshot) read(v *chain.View, e Entry) error {
+	if err := v.Read(e.Leaf); err != nil {
+		return problem.Wrap(problem.Corrupt, err, "record %d of %s", e.Seq, s.l.tenant)
+	}
+	return nil
+}
+
+// recordOf copies what a leaf says.
+func recordOf(v *chain.View, e Entry) (*chain.Leaf, evidence.Record) {
+	lf := v.Leaf()
 	return lf, evidence.Record{
 		Seq: lf.Seq, Leaf: chain.LeafHash(e.Leaf), ID: lf.ID, Kind: lf.Kind, Version: lf.Version, Op: lf.Op,
 		Source: lf.Source, Run: lf.Run, Occurred: lf.Occurred, Basis: lf.Basis, NotBefore: lf.NotBefore,
 		Observed: lf.Observed, Recorded: lf.Recorded, People: lf.People, Amends: lf.Amends, Carries: lf.Carries, From: lf.From,
-	}, nil
+	}
 }
 
 // open opens the content of a record, and text and raw when asked.
