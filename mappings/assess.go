@@ -198,6 +198,7 @@ type assessment struct {
 	runs   map[*Test]*run
 	sights map[*Test]*sight
 	scenes map[evidence.Period]*scene
+	over   map[evidence.Period][]*view
 	joins  joins
 	book   notebook
 	light  bool // of items their records are kept at most
@@ -205,7 +206,7 @@ type assessment struct {
 }
 
 func newAssessment(in Input) *assessment {
-	a := &assessment{in: in, runs: map[*Test]*run{}, sights: map[*Test]*sight{}, scenes: map[evidence.Period]*scene{}}
+	a := &assessment{in: in, runs: map[*Test]*run{}, sights: map[*Test]*sight{}, scenes: map[evidence.Period]*scene{}, over: map[evidence.Period][]*view{}}
 	a.in.Reader = watched{in.Reader, &a.book}
 	a.people = newPeople(a.in.Reader)
 	a.people.book = &a.book
@@ -305,6 +306,7 @@ func (a *assessment) groups(controls []*Control) []*group {
 			i := slices.IndexFunc(gs, func(g *group) bool { return g.view == t.view && g.period == p })
 			if i < 0 {
 				i, gs = len(gs), append(gs, &group{view: t.view, period: p})
+				a.over[p] = append(a.over[p], t.view)
 			}
 			gs[i].tests = append(gs[i].tests, t)
 		}
@@ -316,7 +318,7 @@ func (a *assessment) groups(controls []*Control) []*group {
 func (a *assessment) view(ctx context.Context, g *group) error {
 	s := a.scenes[g.period]
 	if s == nil {
-		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins}
+		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins, together: a.over[g.period]}
 		a.scenes[g.period] = s
 	}
 	defer a.book.into(&g.notes)()

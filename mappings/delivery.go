@@ -1,6 +1,7 @@
 package mappings
 
-// delivery is what the views of the delivery chain share over one period. Each
+// delivery is what the views of the delivery chain, and those of secrets, share
+// over one period. Each
 // part is built by the first view that asks for it, through the scene's method
 // of the same name.
 type delivery struct {
@@ -9,4 +10,6 @@ type delivery struct {
 	scans shared[scans] // how it was scanned
 	bound shared[bound] // what is attached to it
 	built shared[built] // where it comes from
+
+	tokens shared[tokenLog] // what secret engines were asked with
 }

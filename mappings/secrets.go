@@ -55,10 +55,15 @@ var loginsView = &view{
 }
 
 func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*item) error) error {
-	return events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
+	var used tokenLog
+	noted := s.notesTokens(kind)
+	err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
 		var f evidence.AccessFacts
 		if err := r.Decode(&f); err != nil {
 			return err
+		}
+		if noted {
+			used.take(r, tokenOf(&f), seqs)
 		}
 		what := f.Path
 		if f.Secret != "" {
@@ -93,6 +98,10 @@ func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*it
 		}
 		return yield(it)
 	}, kind)
+	if noted && err == nil {
+		s.offerTokens(&used)
+	}
+	return err
 }
 
 func orEmpty(ss []string) []string {

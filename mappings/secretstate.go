@@ -1,7 +1,6 @@
 package mappings
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -104,22 +103,6 @@ var credentialsView = &view{
 	steady: true,
 }
 
-// usedToken is one token over all its requests of the period.
-type usedToken struct {
-	first, last uint64
-	kind        evidence.Kind // of the first request
-	source      evidence.SourceID
-	at          time.Time
-	method      string
-	requests    int
-	root        bool
-	endless     bool
-	life        time.Duration
-	socket      bool // every request of it came over a socket
-	endlessSeq  uint64
-	endlessKind evidence.Kind
-}
-
 func buildCredentials(ctx context.Context, s *scene, yield func(*item) error) error {
 	flat, err := stretches[evidence.RoleFacts](ctx, s, evidence.SecretRole)
 	if err != nil {
@@ -129,28 +112,7 @@ func buildCredentials(ctx context.Context, s *scene, yield func(*item) error) er
 	for i := range flat {
 		its = append(its, roleCredential(&flat[i]))
 	}
-	type id struct {
-		source   evidence.SourceID
-		accessor string
-	}
-	tokens := map[id]*usedToken{}
-	err = events(ctx, s, func(r *evidence.Record, seqs []uint64) error {
-		var f tokenFacts
-		if err := r.Decode(&f); err != nil {
-			return err
-		}
-		if f.Accessor == "" {
-			return nil // nobody was logged in
-		}
-		k := id{r.Source, f.Accessor}
-		t := tokens[k]
-		if t == nil {
-			t = &usedToken{first: seqs[0], kind: r.Kind, source: r.Source, at: r.Occurred, socket: true}
-			tokens[k] = t
-		}
-		t.take(&f, seqs[0], r.Kind)
-		return nil
-	}, evidence.SecretAccess, evidence.SecretAuth)
+	tokens, err := s.tokens(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,36 +122,13 @@ func buildCredentials(ctx context.Context, s *scene, yield func(*item) error) er
 	return yieldSorted(its, yield)
 }
 
-// tokenFacts is what of [evidence.AccessFacts] tells of the caller's token: of
-// hundreds of thousands of requests nothing else is decoded.
-type tokenFacts struct {
-	Accessor   string `json:"accessor"`
-	AuthMethod string `json:"auth_method"`
-	Root       bool   `json:"root"`
-	Transport  string `json:"transport"`
-	TokenTTL   int64  `json:"token_ttl"`
-	NoExpiry   bool   `json:"no_expiry"`
-}
-
-func (t *usedToken) take(f *tokenFacts, seq uint64, kind evidence.Kind) {
-	t.last = seq
-	t.requests++
-	t.method = cmp.Or(t.method, f.AuthMethod)
-	t.root = t.root || f.Root
-	t.socket = t.socket && f.Transport == "socket"
-	t.life = max(t.life, time.Duration(f.TokenTTL)*time.Second)
-	if f.NoExpiry && !t.endless {
-		t.endless, t.endlessSeq, t.endlessKind = true, seq, kind
-	}
-}
-
 func (t *usedToken) item() *item {
 	it := &item{
-		seqs: []uint64{t.first}, kind: t.kind, at: t.at, label: "token of a login by " + firstNonEmpty(t.method, "an unknown method"),
+		seqs: []uint64{t.first}, kind: t.kind, at: t.began.at, label: "token of a login by " + firstNonEmpty(t.method, "an unknown method"),
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
 	it.also(t.last)
-	it.set("source", string(t.source)).set("happened", t.at).set("type", "token").set("name", t.method)
+	it.set("source", string(t.source)).set("happened", t.began.at).set("type", "token").set("name", t.method)
 	it.set("root", t.root).set("renewed_for_ever", false).set("requests", t.requests)
 	if t.socket {
 		it.weak = "it came over a socket alone, where nobody proves who writes"

@@ -129,6 +129,8 @@ type scene struct {
 	people *people
 	book   *notebook // what the view is made from
 
+	together []*view // all that are judged over the period
+
 	joins *joins
 
 	delivery delivery

@@ -224,13 +224,18 @@ func (j *shared[T]) get(s *scene, build func() (*T, error)) (*T, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.reads.add(whoKinds...)
-		j.made, j.notes = made, n
+		j.offer(made, n)
 	}
 	if s.book != nil && s.book.open != nil {
 		s.book.open.join(&j.notes)
 	}
 	return j.made, nil
+}
+
+// offer keeps what another view has made on its way, and what from.
+func (j *shared[T]) offer(made *T, n notes) {
+	n.reads.add(whoKinds...)
+	j.made, j.notes = made, n
 }
 
 // later notes that something of the view lies at or behind the end of what is
