@@ -51,7 +51,7 @@ type Board struct {
 	o Options
 
 	mu     sync.Mutex
-	found  map[evidence.Tenant][]evidence.FindingFacts
+	found  map[evidence.Tenant][]verdict
 	dates  map[evidence.Tenant][]Deadline
 	alerts map[string]*Alert
 	told   map[string]map[string]int // destination -> alert -> turn
@@ -72,7 +72,7 @@ const maxFile = 256 << 20
 // from nothing would tell everything again.
 func Open(o Options) (*Board, error) {
 	b := &Board{
-		o: o, found: map[evidence.Tenant][]evidence.FindingFacts{}, dates: map[evidence.Tenant][]Deadline{},
+		o: o, found: map[evidence.Tenant][]verdict{}, dates: map[evidence.Tenant][]Deadline{},
 		alerts: map[string]*Alert{}, told: map[string]map[string]int{},
 	}
 	for _, d := range o.Destinations {
@@ -121,7 +121,7 @@ func unreadable(file string, err error) error {
 func (b *Board) Findings(t evidence.Tenant, fs []evidence.FindingFacts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.found[t] = slices.Clone(fs)
+	b.found[t] = verdictsOf(fs)
 }
 
 // Deadlines takes the moments of a tenant that somebody must act before.

@@ -143,7 +143,11 @@ func TestCauses(t *testing.T) {
 		"two kinds of one source": {finding(evidence.NotObserved, because(evidence.ReasonSourceDown, append(down, window("vault/prod", "secret.auth", evidence.Blind, -30*time.Minute, 0))...)),
 			[]Cause{{Name: SourceUnseen, Source: "vault/prod", Reason: evidence.ReasonSourceDown}}},
 	} {
-		if diff := cmp.Diff(c.want, causes(tenant(t, "tenant-7"), &c.f, time.Hour, t0), cmp.Comparer(func(a, b evidence.Tenant) bool { return a == b })); diff != "" {
+		var got []Cause
+		for _, v := range verdictsOf([]evidence.FindingFacts{c.f}) {
+			got = causes(tenant(t, "tenant-7"), &v, time.Hour, t0)
+		}
+		if diff := cmp.Diff(c.want, got, cmp.Comparer(func(a, b evidence.Tenant) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -27,10 +27,7 @@ const lately = time.Minute
 type Freshness func(test string) time.Duration
 
 // causes says what of a finding somebody must be told, as of now.
-func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, now time.Time) []Cause {
-	if f.Preparing != "" {
-		return nil // nobody is late with what no law asks for yet
-	}
+func causes(t evidence.Tenant, f *verdict, fresh time.Duration, now time.Time) []Cause {
 	own := func(name string) []Cause { return []Cause{{Name: name, Tenant: t, Test: f.Test}} }
 	switch f.Status {
 	case evidence.NotSatisfied:
@@ -54,7 +51,7 @@ func causes(t evidence.Tenant, f *evidence.FindingFacts, fresh time.Duration, no
 func soon(fresh time.Duration) time.Duration { return time.Duration(float64(fresh) * staleSoon) }
 
 // unobserved tells the reasons of a not-observed finding apart.
-func unobserved(t evidence.Tenant, f *evidence.FindingFacts, now time.Time) []Cause {
+func unobserved(t evidence.Tenant, f *verdict, now time.Time) []Cause {
 	var cs []Cause
 	add := func(c Cause) {
 		if !slices.Contains(cs, c) {
@@ -62,8 +59,6 @@ func unobserved(t evidence.Tenant, f *evidence.FindingFacts, now time.Time) []Ca
 		}
 	}
 	switch f.Reason {
-	case evidence.ReasonNoCollector:
-		return nil // nothing that anybody here could mend
 	case evidence.ReasonNotConfigured:
 		for _, w := range f.Uncovered {
 			if w.Source == "" {
@@ -101,7 +96,7 @@ func unobserved(t evidence.Tenant, f *evidence.FindingFacts, now time.Time) []Ca
 
 // bySource names the source that was looked at longest ago; when the finding
 // names none, the test itself.
-func bySource(t evidence.Tenant, f *evidence.FindingFacts, name string) []Cause {
+func bySource(t evidence.Tenant, f *verdict, name string) []Cause {
 	if f.NewestOf != "" {
 		return []Cause{{Name: name, Source: f.NewestOf}}
 	}
