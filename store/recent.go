@@ -51,6 +51,7 @@ const perGeneration = 16 << 10
 func (r *recents) forget(indexed uint64) {
 	for len(r.gens) > 0 && r.gens[0].before <= indexed {
 		r.events, r.states = len(r.gens[0].events), len(r.gens[0].states)
+		r.gens[0] = nil // must not be kept alive by the array
 		r.gens = r.gens[1:]
 	}
 }
