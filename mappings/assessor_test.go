@@ -387,7 +387,7 @@ func asFull(t testing.TB, h *history, days time.Duration, round *Round) {
 func TestIncrementalIsFull(t *testing.T) {
 	cat, all := mustLoad(t), sceneLines(t)
 	const days = 14 * 24 * time.Hour
-	const seeds, shares = 60, 4
+	const seeds, shares = 36, 4
 	var mu sync.Mutex
 	kept, views, stood, waits, afterLook, builtAfterLook := 0, 0, 0, 0, 0, 0
 	statuses := map[evidence.Status]bool{}
@@ -548,6 +548,40 @@ func TestOnlyWhatChangedIsBuilt(t *testing.T) {
 	}
 	if next, _ := built("11T00:00"); next != first {
 		t.Errorf("with a new day %d views were built, want all %d", next, first)
+	}
+}
+
+// What ends at the very instant that is judged is another thing a moment later:
+// a source is there that was looked at then for the first time, and of a blind
+// window nobody says that it lasts.
+func TestWhatEndsAtTheInstant(t *testing.T) {
+	now := at(t, "10T00:00")
+	look := evidence.Span{Source: "certs/edge", Kinds: []evidence.Kind{evidence.CertState}, Class: evidence.Instants, Period: evidence.Period{From: now, To: now}, Looks: []time.Time{now}}
+	blind := evidence.Span{Source: "argocd/prod", Kinds: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Class: evidence.Blind, Cause: "timeout", Period: evidence.Period{From: at(t, "01T00:00"), To: now}}
+	for name, ahead := range map[string]evidence.Span{"a first look": look, "a blind window": blind} {
+		c := parseCase(t, `cover github/acme continuous 01T00:00 10T00:00 change.commit,change.merge`, mustLoad(t))
+		c.in.Now, c.in.Reader, c.in.Ahead = now, c.log, []evidence.Span{ahead}
+		const days = 5 * 24 * time.Hour
+		var a Assessor
+		if _, err := a.Assess(t.Context(), c.in, days); err != nil {
+			t.Fatal(err)
+		}
+		was := anew(t, &history{testCase: c}, days)
+		c.in.Now = now.Add(time.Minute)
+		want := anew(t, &history{testCase: c}, days)
+		if maps.Equal(was.verdicts(), want.verdicts()) {
+			t.Errorf("%s: a minute later all verdicts are the same: the case tests nothing", name)
+		}
+		if a.Stands(c.in, c.log.Size(), days) {
+			t.Errorf("%s: a minute later all verdicts stand", name)
+		}
+		round, err := a.Assess(t.Context(), c.in, days)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := saidBy(round); !reflect.DeepEqual(want, got) {
+			t.Errorf("%s, a minute later (-full +incremental):\n%s", name, cmp.Diff(asText(t, want.Findings), asText(t, got.Findings)))
+		}
 	}
 }
 
