@@ -559,7 +559,7 @@ func TestWhatEndsAtTheInstant(t *testing.T) {
 	look := evidence.Span{Source: "certs/edge", Kinds: []evidence.Kind{evidence.CertState}, Class: evidence.Instants, Period: evidence.Period{From: now, To: now}, Looks: []time.Time{now}}
 	blind := evidence.Span{Source: "argocd/prod", Kinds: []evidence.Kind{evidence.DeploySync, evidence.DeployState}, Class: evidence.Blind, Cause: "timeout", Period: evidence.Period{From: at(t, "01T00:00"), To: now}}
 	for name, ahead := range map[string]evidence.Span{"a first look": look, "a blind window": blind} {
-		c := parseCase(t, `cover github/acme continuous 01T00:00 10T00:00 change.commit,change.merge`, mustLoad(t))
+		c := parseCase(t, `cover github/acme continuous 01T00:00 09T23:50 change.commit,change.merge`, mustLoad(t))
 		c.in.Now, c.in.Reader, c.in.Ahead = now, c.log, []evidence.Span{ahead}
 		const days = 5 * 24 * time.Hour
 		var a Assessor
