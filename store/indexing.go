@@ -56,7 +56,7 @@ func (l *Log) indexLoop() {
 func (l *Log) forgetIndexed() {
 	rq := newRequest(nil)
 	rq.work = func() error {
-		l.recent.forget(l.flushed.Load())
+		l.recent.rest(l.flushed.Load())
 		return nil
 	}
 	l.queue.push(rq) // nobody waits for it

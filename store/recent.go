@@ -56,6 +56,14 @@ func (r *recents) forget(indexed uint64) {
 	}
 }
 
+// rest is forget for a log to which nothing comes any more: what comes next
+// needs no room for as many.
+func (r *recents) rest(indexed uint64) {
+	if r.forget(indexed); len(r.gens) == 0 {
+		*r = recents{}
+	}
+}
+
 // add remembers a record.
 func (r *recents) add(d *draftState, at [8]byte) {
 	var g *generation

@@ -44,9 +44,9 @@ func TestRecentsAreForgotten(t *testing.T) {
 	if n := alive(); n != 2 {
 		t.Errorf("%d generations are in memory, want 2", n)
 	}
-	r.forget(2*perGeneration + 10)
-	if n := alive(); n != 0 {
-		t.Errorf("%d generations are in memory when all is indexed", n)
+	r.rest(2*perGeneration + 10)
+	if n := alive(); n != 0 || r.events != 0 || r.states != 0 {
+		t.Errorf("%d generations are in memory when all is indexed, and room is made for %d and %d", n, r.events, r.states)
 	}
 	runtime.KeepAlive(&r)
 }
