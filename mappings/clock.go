@@ -129,7 +129,8 @@ type limit struct {
 	share float64
 }
 
-// inSeconds is how far a comparison of whole seconds may be off.
+// inSeconds is how far a field may be from a limit in whole seconds, and be held
+// to have reached it.
 const inSeconds = 2 * time.Second
 
 // of returns between what the limit lies for the item; false when that changes
@@ -139,7 +140,7 @@ func (l limit) of(it *item) (least, most time.Duration, known bool) {
 		return l.fixed, l.fixed, true
 	}
 	other, isLong := it.fields[l.field].(time.Duration)
-	at := l.share * float64(other)
+	at := l.share * float64(other.Truncate(time.Second))
 	if _, moves := it.moving[l.field]; moves || !isLong || !(math.Abs(at) < math.MaxInt64/2) {
 		return 0, 0, false
 	}

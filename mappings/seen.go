@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -40,6 +41,17 @@ type sourceKind struct {
 	kind   int
 }
 
+// sourceKinds yields the kinds of a span, but for those that nobody knows.
+func sourceKinds(s *evidence.Span) iter.Seq[sourceKind] {
+	return func(yield func(sourceKind) bool) {
+		for _, k := range s.Kinds {
+			if i, known := kindBits[k]; known && !yield(sourceKind{s.Source, i}) {
+				return
+			}
+		}
+	}
+}
+
 // lookedAt sums up what was seen of every kind by every source.
 func (c *coverage) lookedAt() map[sourceKind]*seenSums {
 	sums := map[sourceKind]*seenSums{}
@@ -48,8 +60,7 @@ func (c *coverage) lookedAt() map[sourceKind]*seenSums {
 	for i := range spans {
 		s := &spans[i]
 		whole[i] = sumOfSpan(s)
-		for _, k := range s.Kinds {
-			key := sourceKind{s.Source, kindBits[k]}
+		for key := range sourceKinds(s) {
 			x := sums[key]
 			if x == nil {
 				x = &seenSums{}
@@ -68,8 +79,8 @@ func (c *coverage) lookedAt() map[sourceKind]*seenSums {
 		}
 	}
 	for i := range spans {
-		for _, k := range spans[i].Kinds {
-			x := sums[sourceKind{spans[i].Source, kindBits[k]}]
+		for key := range sourceKinds(&spans[i]) {
+			x := sums[key]
 			x.before += sumUpTo(&spans[i], whole[i], x.until)
 		}
 	}
@@ -189,8 +200,7 @@ func (c *coverage) otherBefore(were map[sourceKind]*seenSums) map[sourceKind]boo
 	for i := range spans {
 		s := &spans[i]
 		whole := sumOfSpan(s)
-		for _, k := range s.Kinds {
-			key := sourceKind{s.Source, kindBits[k]}
+		for key := range sourceKinds(s) {
 			was := were[key]
 			if was == nil {
 				continue
