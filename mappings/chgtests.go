@@ -220,10 +220,11 @@ func (t *tested) none(q *request) answer {
 	if givers := t.s.cover.sources(evidence.PipelineRun); !slices.Contains(givers, q.source) && !t.ps.repos[q.repo] {
 		return answer{is: unknown, why: "no source shows the pipelines of " + q.repo, unobserved: true}
 	}
-	// Runs belong to whom their commit belongs to. The last commit of a request
-	// may have touched nothing of the tenant's, though others of it did.
+	// Runs belong to whom any commit of their request belongs to. Where a source
+	// did not say which request that was, they belong to their own commit's
+	// alone, which may have touched nothing of the tenant's.
 	if i, named := t.x.bySHA[q.facts.HeadSHA]; named && t.x.commits[i].seq == 0 {
-		return answer{is: unknown, why: "the merged head touched nothing of this log's, so what ran on it stands in another one", unobserved: true}
+		return answer{is: unknown, why: "the merged head touched nothing of this log's, so what ran on it may stand in another one", unobserved: true}
 	}
 	return answer{is: no, why: "no pipeline or check ran on the merged head before the merge"}
 }

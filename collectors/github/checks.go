@@ -111,7 +111,7 @@ func (r *repoLook) commitGone(sha string) (bool, error) {
 
 func (r *repoLook) checksOf(sha string) (over bool, err error) {
 	over = true
-	scope, err := r.scopeAt(sha)
+	scope, err := r.scopeAt(sha, 0)
 	if err != nil {
 		return false, err
 	}

@@ -149,6 +149,9 @@ func (r *repoLook) advance(name string, st *forge.BranchState, head string) erro
 			st.Class, st.Cause = evidence.Reconstructed, "a branch was rewritten: what was pushed and dropped between the looks was not seen"
 		}
 	}
+	if w.Base != "" && st.Head != "" {
+		r.st.Origins.Since(w.Base, head, r.started)
+	}
 	st.Walk = w
 	return r.walk(name, st)
 }
@@ -480,8 +483,9 @@ func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
 // fileList is the changed files of a commit or request. The source lists 3,000
 // at most.
 type fileList struct {
-	files []*gh.CommitFile
-	whole bool
+	files  []*gh.CommitFile
+	whole  bool
+	parent string // of a commit, the first one
 }
 
 const apiFiles = 3000
@@ -497,6 +501,9 @@ func (r *repoLook) commitFiles(sha string) (fileList, error) {
 			return false, odd(p, "another commit than was asked for")
 		}
 		l.files = append(l.files, c.Files...)
+		if len(c.Parents) > 0 {
+			l.parent = c.Parents[0].GetSHA()
+		}
 		return true, nil
 	})
 	l.whole = len(l.files) < apiFiles
@@ -552,8 +559,8 @@ func (r *repoLook) commitDraft(branch string, st *forge.BranchState, p *page, it
 	d.Key = r.key("@%s", it.GetSHA())
 	d.Subject = forge.Commit(it.GetSHA())
 	d.People = who.List
-	d.Scope = r.scopeOf(r.name, fl.files, fl.whole, mask)
-	r.remember(f.SHA, d.Scope)
+	d.Scope = changed(fl, mask).Scope(r.authority, r.name)
+	r.keep(f.SHA, commitRead{changed(fl, forge.CleanPath), fl.parent})
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
 	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it

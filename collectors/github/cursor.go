@@ -36,6 +36,7 @@ type repoState struct {
 	Deployments deploymentsState `json:"deployments,omitzero"`
 	Pushes      pushesState      `json:"pushes,omitzero"`
 	Members     time.Time        `json:"members,omitzero"` // the last look at who has access
+	Origins     forge.Origins    `json:"origins,omitempty"`
 }
 
 // readCursor refuses what it does not know: a silent fresh start would read as

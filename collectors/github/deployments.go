@@ -183,7 +183,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 			return err
 		}
 	}
-	scope, err := r.scopeAt(f.SHA)
+	scope, err := r.scopeAt(f.SHA, 0)
 	if err != nil {
 		return err
 	}

@@ -194,7 +194,6 @@ func TestBypass(t *testing.T) {
 }
 
 func TestScope(t *testing.T) {
-	c := &Collector{authority: "acme"}
 	name := func(s string) *gh.CommitFile { return &gh.CommitFile{Filename: &s} }
 	var many, flat []*gh.CommitFile
 	for i := range 300 {
@@ -218,7 +217,7 @@ func TestScope(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got []string
-		refs := c.scopeOf("acme/app", tt.files, tt.whole, forge.Clean)
+		refs := changed(fileList{files: tt.files, whole: tt.whole}, forge.Clean).Scope("acme", "acme/app")
 		for _, r := range refs[1:] {
 			got = append(got, r.Name)
 			if len(r.String()) > evidence.MaxRef || r.Authority != "acme/acme/app" {

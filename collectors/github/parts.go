@@ -3,13 +3,10 @@ package github
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/collectors/fetch"
-	"evidenced/collectors/forge"
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 )
 
 // The parts of a look that can be left out, and how often each is read when
@@ -174,42 +171,4 @@ func word(s string) string {
 		}
 	}
 	return s
-}
-
-// scopeAt is whose business a commit is: the repository, and the paths that the
-// commit changed, so that a run, a check or a push in a mono-repository belongs
-// to the tenants of what it was about. Answers are kept for the look; a commit
-// that is gone belongs to the repository alone.
-func (r *repoLook) scopeAt(sha string) ([]evidence.Ref, error) {
-	if !forge.ObjectID.MatchString(sha) || strings.Trim(sha, "0") == "" {
-		return []evidence.Ref{r.project(r.name)}, nil
-	}
-	if refs, ok := r.scopes[sha]; ok {
-		return refs, nil
-	}
-	refs := []evidence.Ref{r.project(r.name)}
-	fs, err := r.commitFiles(sha)
-	switch s := fetch.Status(err); {
-	case err == nil:
-		refs = r.scopeOf(r.name, fs.files, fs.whole, forge.Clean)
-	case s == http.StatusForbidden || s == http.StatusGone:
-		// Not the part is hidden, but this commit.
-		return nil, problem.New(problem.Source, "commit %s, which says whose a run or a push is, was refused with %d", sha[:12], s)
-	case s != http.StatusNotFound && s != http.StatusUnprocessableEntity && s != http.StatusConflict:
-		return nil, err
-	}
-	r.remember(sha, refs)
-	return refs, nil
-}
-
-// maxScopes bounds the scopes kept for one look at a repository.
-const maxScopes = 20000
-
-func (r *repoLook) remember(sha string, refs []evidence.Ref) {
-	if r.scopes == nil {
-		r.scopes = map[string][]evidence.Ref{}
-	}
-	if len(r.scopes) < maxScopes {
-		r.scopes[sha] = refs
-	}
 }

@@ -160,23 +160,15 @@ func (r *repoLook) pull(number int) error {
 	if err != nil {
 		return err
 	}
-	err = r.pages(r.ctx, base+"/files?per_page=100", func(p *page) (bool, error) {
-		var fs []*gh.CommitFile
-		if err := decode(p, &fs); err != nil {
-			return false, err
-		}
-		q.fl.files = append(q.fl.files, fs...)
-		return true, nil
-	})
-	if means(err, tooMuch) {
-		r.note("repository %s: GitHub does not list the files of request %d: too much changed", r.name, number)
-	} else if err != nil {
+	if err := r.requestFiles(number, &q.fl); err != nil {
 		return err
 	}
-	q.fl.whole = err == nil && len(q.fl.files) >= q.pr.GetChangedFiles()
+	q.fl.whole = q.fl.whole && len(q.fl.files) >= q.pr.GetChangedFiles()
+	r.st.Origins.Offered(q.pr.GetHead().GetSHA(), number, when(q.pr.GetUpdatedAt()))
 	r.want(q.pr.GetHead().GetSHA(), when(q.pr.GetUpdatedAt()))
 	if q.pr.GetMerged() {
 		r.want(q.pr.GetMergeCommitSHA(), when(q.pr.GetMergedAt()))
+		r.st.Origins.Offered(q.pr.GetMergeCommitSHA(), number, when(q.pr.GetUpdatedAt()))
 	}
 	return r.emitPull(q)
 }
@@ -320,7 +312,8 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	d.Subject = r.changeRef(r.name, f.Number)
 	d.People = who.List
 	d.Links = commitLinks(append([]string{f.MergeSHA, f.HeadSHA}, f.Commits...)...)
-	d.Scope = r.scopeOf(r.name, q.fl.files, q.fl.whole, mask)
+	d.Scope = changed(q.fl, mask).Scope(r.authority, r.name)
+	r.keepRequest(f.Number, changed(q.fl, forge.CleanPath))
 	d.Text = forge.Text(pr.GetTitle(), pr.GetBody())
 	d.Raw = q.page.body
 	if !whole {

@@ -201,7 +201,10 @@ func (r *repoLook) pushDraft(p *page, raw []byte, f evidence.AuditFacts, form st
 		return d, nil // it is not kept
 	}
 	var err error
-	d.Scope, err = r.scopeAt(after)
+	if isBranch {
+		r.st.Origins.Moved(before, after, at)
+	}
+	d.Scope, err = r.scopeAt(after, 0)
 	return d, err
 }
 

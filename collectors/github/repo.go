@@ -35,10 +35,12 @@ type repoLook struct {
 	heads    map[string]*page // the watched branches as this look found them
 	fresh    bool             // one of them was never read before
 	done     map[string]bool  // commits emitted in this look
-	scopes   map[string][]evidence.Ref
 	seen     []evidence.Seen
 	after    []func()  // of this repository: a failed one moves no position in time
 	oldest   time.Time // of the commits emitted in this look
+
+	commitsRead  map[string]commitRead
+	requestsRead map[int]forge.Changed
 }
 
 // whoami finds out whose credential is used. An installation token has no
@@ -90,7 +92,8 @@ func (l *look) repo(name string) error {
 	if err := r.pulls(); err != nil {
 		return err
 	}
-	for _, part := range []func() error{r.protections, r.pipelines, r.checks, r.deployments, r.pushes, r.members} {
+	// Pushes go before what ran for them: they say which commits it was about.
+	for _, part := range []func() error{r.protections, r.pushes, r.pipelines, r.checks, r.deployments, r.members} {
 		if err := part(); err != nil {
 			return err
 		}

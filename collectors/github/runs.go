@@ -367,7 +367,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 			return err
 		}
 	}
-	scope, err := r.scopeAt(f.SHA)
+	scope, err := r.scopeAt(f.SHA, f.Change)
 	if err != nil {
 		return err
 	}

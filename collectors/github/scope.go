@@ -42,16 +42,6 @@ func fileStatus(s string) string {
 	return "modified"
 }
 
-// scopeOf gives what tenancy rules look at: the repository, and the changed
-// paths.
-func (c *Collector) scopeOf(repo string, list []*gh.CommitFile, whole bool, mask func(string) string) []evidence.Ref {
-	var paths []string
-	for _, f := range list {
-		paths = append(paths, f.GetFilename(), f.GetPreviousFilename())
-	}
-	return forge.Scope(c.authority, repo, paths, whole, mask)
-}
-
 func (c *Collector) project(path string) evidence.Ref { return forge.Project(c.authority, path) }
 
 func (c *Collector) branchRef(repo, branch string) evidence.Ref {

@@ -340,11 +340,10 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 		if !at.IsZero() && (r.oldest.IsZero() || at.Before(r.oldest)) {
 			r.oldest = at
 		}
-		files, err := r.files(r.api+"/repository/commits/"+it.ID+"/diff", &gl.GetCommitDiffOptions{ListOptions: gl.ListOptions{PerPage: perPage}})
+		files, err := r.commitFiles(it.ID)
 		if err != nil {
 			return false, err
 		}
-		files.whole = len(files.files) < maxDiff
 		sig, err := r.signature(it.ID)
 		if err != nil {
 			return false, err
@@ -471,7 +470,12 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 	d.Key = r.key("@%s", it.ID)
 	d.Subject = forge.Commit(it.ID)
 	d.People = who.List
-	d.Scope = r.scopeOfFiles(fl, mask)
+	kept := commitRead{Changed: pathsOf(fl, forge.CleanPath)}
+	if len(it.ParentIDs) > 0 {
+		kept.parent = it.ParentIDs[0]
+	}
+	r.keep(it.ID, kept)
+	d.Scope = r.scopeOf(pathsOf(fl, mask))
 	d.Links = commitLinks(f.Parents...)
 	for _, ref := range d.Scope {
 		if ref.Scheme == "path" && len(d.Links) < evidence.MaxLinks {

@@ -225,7 +225,7 @@ func (r *projectLook) merge(iid int) error {
 	if err != nil {
 		return err
 	}
-	q.files, err = r.files(base+"/diffs", &gl.ListMergeRequestDiffsOptions{ListOptions: gl.ListOptions{PerPage: perPage}})
+	q.files, err = r.requestFiles(base)
 	if err != nil {
 		return err
 	}
@@ -410,7 +410,8 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	if p := mr.HeadPipeline; p != nil && p.ID > 0 && (p.ProjectID == r.id || p.ProjectID == 0) {
 		d.Links = append(d.Links, r.pipelineRef(r.path, p.ID))
 	}
-	d.Scope = r.scopeOfFiles(q.files, mask)
+	r.keepRequest(f.Number, pathsOf(q.files, forge.CleanPath))
+	d.Scope = r.scopeOf(pathsOf(q.files, mask))
 	d.ActorScope = r.actor(q.actor(), d.OccurredAt)
 	d.Text = forge.Text(mr.Title, mr.Description)
 	d.Raw = q.page.body

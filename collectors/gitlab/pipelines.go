@@ -150,6 +150,7 @@ type run struct {
 	jobs    []*gl.Job
 	bridges []*gl.Bridge
 	unseen  bool // its jobs, or what stands for them, were hidden
+	scope   []evidence.Ref
 }
 
 // pipeline reads one pipeline with its jobs, the reports they left, and its
@@ -197,6 +198,9 @@ func (r *projectLook) pipeline(reports *reportLook, id, parent, depth int) error
 		return err
 	}
 	if err := r.statuses(q); err != nil {
+		return err
+	}
+	if q.scope, err = r.scopeOfRun(q); err != nil {
 		return err
 	}
 	if err := r.emit(r.pipelineDraft(q)); err != nil {
@@ -357,6 +361,7 @@ func (r *projectLook) pipelineDraft(q *run) evidence.Draft {
 	if at := newer(f.CreatedAt, f.FinishedAt); !at.IsZero() {
 		d.OccurredAt, d.Basis = at, evidence.BasisSource
 	}
+	d.Scope = q.scope
 	d.Key = r.key("/%d", q.ID)
 	d.Subject = r.pipelineRef(r.path, q.ID)
 	d.People = who.List

@@ -25,6 +25,10 @@ type projectLook struct {
 	envs    *environments
 	oldest  time.Time // of the commits emitted in this look
 	found   bool      // something new came that the activity date did not tell of
+
+	commitsRead  map[string]commitRead
+	requestsRead map[int]forge.Changed
+	runScopes    map[int][]evidence.Ref // whose pipelines are
 }
 
 // activityLag is how far an event may lie behind the activity date that the
@@ -202,9 +206,9 @@ func (r *projectLook) scope() []evidence.Ref {
 	return refs
 }
 
-// scopeOfFiles is scope with the changed paths.
-func (r *projectLook) scopeOfFiles(l fileList, mask func(string) string) []evidence.Ref {
-	return append(r.scope(), r.scopeOf(r.path, l, mask)[1:]...)
+// scopeOf is scope with the changed paths.
+func (r *projectLook) scopeOf(c forge.Changed) []evidence.Ref {
+	return append(r.scope(), c.Scope(r.authority, r.path)[1:]...)
 }
 
 func (l *look) draft(kind evidence.Kind, op evidence.Op, req evidence.Request, facts any) evidence.Draft {

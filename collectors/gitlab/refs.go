@@ -47,15 +47,6 @@ func (l fileList) facts(mask func(string) string) (fs []evidence.FileChange, cut
 	return fs, 0
 }
 
-// scopeOf gives what tenancy rules look at: the project, and the changed paths.
-func (c *Collector) scopeOf(repo string, l fileList, mask func(string) string) []evidence.Ref {
-	var paths []string
-	for _, f := range l.files {
-		paths = append(paths, f.NewPath, f.OldPath)
-	}
-	return forge.Scope(c.authority, repo, paths, l.whole, mask)
-}
-
 func (c *Collector) project(path string) evidence.Ref { return forge.Project(c.authority, path) }
 
 func (c *Collector) branchRef(repo, branch string) evidence.Ref {

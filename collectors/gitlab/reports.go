@@ -316,6 +316,7 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 		f.Findings = f.Findings[:half]
 	}
 	d := r.draft(evidence.PipelineReport, evidence.OpEvent, rep.page.req, f)
+	d.Scope = q.scope
 	if at := newer(f.FinishedAt, when(j.FinishedAt)); !at.IsZero() {
 		d.OccurredAt, d.Basis = at, evidence.BasisSource
 	}
