@@ -267,6 +267,8 @@ type Threat struct {
 	Impact   string   `json:"impact,omitempty" text:"yes"`      // potential, on the entity, its clients and counterparts
 	Criteria []string `json:"criteria,omitempty"`               // list B, that could have been triggered
 	Status   string   `json:"status,omitempty"`                 // active, inactive
+	May      *bool    `json:"may_affect,omitempty"`             // critical or important functions, other entities, providers, clients or counterparts
+	Likely   *bool    `json:"likely,omitempty"`                 // highly probable that it materialises
 	Actions  string   `json:"actions,omitempty" text:"yes"`     // to prevent that it materialises
 	Told     *bool    `json:"others_told,omitempty"`            // other stakeholders
 	ToldText string   `json:"others,omitempty" text:"yes"`      // whom, and of what

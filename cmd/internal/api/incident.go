@@ -336,12 +336,8 @@ type Working struct {
 }
 
 func (a *acting) classify(ctx context.Context) (*Acted, error) {
-	allowed, ok := classify.Decisions[a.p.Law]
-	switch {
-	case !ok:
+	if _, ok := classify.Decisions[a.p.Law]; !ok {
 		return nil, problem.New(problem.Usage, "--law %.20q", a.p.Law).WithHint("give --law dora, nis2, gdpr or cra")
-	case a.p.Decide != "" && !slices.Contains(allowed, a.p.Decide):
-		return nil, problem.New(problem.Usage, "--decide %.40q is none of %s", a.p.Decide, strings.Join(allowed, ", "))
 	}
 	at, err := a.at("--at", a.p.At, a.q.now)
 	if err != nil {
@@ -349,6 +345,9 @@ func (a *acting) classify(ctx context.Context) (*Acted, error) {
 	}
 	var work Working
 	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
+		if err := a.mayDecide(inc); err != nil {
+			return nil, err
+		}
 		f, err := a.decision(ctx, r, inc)
 		if err != nil {
 			return nil, err
@@ -376,6 +375,27 @@ func (a *acting) classify(ctx context.Context) (*Acted, error) {
 	return res, nil
 }
 
+// mayDecide refuses a decision that the law does not know, and one on a threat
+// that has become an incident.
+func (a *acting) mayDecide(inc *incident.Incident) error {
+	allowed := classify.Allowed(a.p.Law, &inc.Fields)
+	if a.p.Decide != "" && !slices.Contains(allowed, a.p.Decide) {
+		return problem.New(problem.Usage, "--decide %.40q is none of %s", a.p.Decide, strings.Join(allowed, ", "))
+	}
+	if major, ok := inc.Major(); ok && a.ofThreat(inc) && a.p.Decide != "" {
+		return problem.New(problem.Refused, "the threat was classified as major (record %d): it has become an incident", major.Seq).
+			WithHint("decide major or not-major")
+	}
+	return nil
+}
+
+// ofThreat reports whether a look is one at a cyber threat: DORA asks of it
+// whether it is significant, and once somebody says that it happened whether it
+// is major.
+func (a *acting) ofThreat(inc *incident.Incident) bool {
+	return a.p.Law == "dora" && classify.IsThreat(&inc.Fields) && a.p.Decide != classify.Major && a.p.Decide != classify.NotMajor
+}
+
 // decision runs the procedure on the incident as it stands.
 func (a *acting) decision(ctx context.Context, r evidence.Reader, inc *incident.Incident) (evidence.IncidentDecisionFacts, error) {
 	f := evidence.IncidentDecisionFacts{Law: a.p.Law, Version: classify.Version, Records: inc.Filled}
@@ -390,7 +410,7 @@ func (a *acting) decision(ctx context.Context, r evidence.Reader, inc *incident.
 		}
 		others, f.Recurring = append(others, &o.Fields), append(f.Recurring, o.ID)
 	}
-	res, err := classify.Run(a.p.Law, &inc.Fields, others)
+	res, err := a.procedure(inc, others)
 	if err != nil {
 		return f, err
 	}
@@ -400,6 +420,13 @@ func (a *acting) decision(ctx context.Context, r evidence.Reader, inc *incident.
 	}
 	f.Inputs, err = inc.Inputs()
 	return f, err
+}
+
+func (a *acting) procedure(inc *incident.Incident, others []*incident.Fields) (classify.Result, error) {
+	if a.ofThreat(inc) {
+		return classify.Threat(&inc.Fields), nil
+	}
+	return classify.Run(a.p.Law, &inc.Fields, others)
 }
 
 func (a *acting) notify(ctx context.Context) (*Acted, error) {

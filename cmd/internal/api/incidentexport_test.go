@@ -70,6 +70,50 @@ func TestIncidentExport(t *testing.T) {
 	}
 }
 
+// Of a cyber threat DORA asks whether it is significant, and once it happened
+// whether it is major.
+func TestThreatClassified(t *testing.T) {
+	d := desk{t, apitest.New()}
+	p := in("tenant-7", "declare")
+	p.Fields = json.RawMessage(`{"identity": {"kind": "threat"}, "threat": {"description": "letters ask for codes", "may_affect": true, "criteria": ["geographical_spread"]}}`)
+	id, _ := d.declared(p)
+	look := in("tenant-7", "classify")
+	look.ID, look.Law = id, "dora"
+	if got := d.must(look); !strings.Contains(got, "threat.likely") || !strings.Contains(got, "2024/1772 Art 10") {
+		t.Errorf("what is missing:\n%s", got)
+	}
+	more := in("tenant-7", "update")
+	more.ID, more.Fields = id, json.RawMessage(`{"threat": {"likely": true}}`)
+	d.must(more)
+	look.Decide = "significant-threat"
+	if got := d.must(look); !strings.Contains(got, "decided: significant-threat") {
+		t.Errorf("decided:\n%s", got)
+	}
+	show := in("tenant-7", "show")
+	show.ID = id
+	if got := d.must(show); !strings.Contains(got, "dora: significant-threat") || strings.Contains(got, "dora.initial") {
+		t.Errorf("show says\n%s", got)
+	}
+	major := look
+	major.Decide, major.Reason = "major", "the letters worked"
+	d.must(major)
+	after := look
+	after.Decide = "not-significant-threat"
+	other := look
+	other.Law = "nis2"
+	ofIncident := look
+	ofIncident.ID, _ = d.declared(in("tenant-7", "declare"))
+	for want, p := range map[string]api.IncidentParams{
+		"it has become an incident":            after,
+		"none of significant, not-significant": other,
+		"none of major, not-major":             ofIncident,
+	} {
+		if _, err := d.ask(p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s of %s by %s: %v, want an error with %q", p.Decide, p.ID, p.Law, err, want)
+		}
+	}
+}
+
 // A cyber threat is declared like an incident and filed by its own template.
 func TestThreatExport(t *testing.T) {
 	w := apitest.New()
