@@ -183,4 +183,7 @@ func (l *loosener) alerts() {
 	if o, y := slices.Index(ranks, l.old.Alerts.Least), slices.Index(ranks, l.young.Alerts.Least); o >= 0 && y > o {
 		l.all("nobody is alerted any more of controls of severity below %s", l.young.Alerts.Least)
 	}
+	if o, y := l.old.Alerts.Hold, l.young.Alerts.Hold; longer(o, y) {
+		l.all("what is not seen is told after %s instead of %s", y, o)
+	}
 }

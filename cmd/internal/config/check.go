@@ -150,7 +150,7 @@ func (k *checker) tenants() {
 			seen[t.Name] = i
 		}
 		if t.Tier != "" {
-			k.oneOf(append(at, "tier"), fmt.Sprintf("tenants[%d].tier", i), t.Tier, "basic", "advanced", "premium")
+			k.oneOf(append(at, "tier"), fmt.Sprintf("tenants[%d].tier", i), t.Tier, tiers...)
 		}
 		for j, tag := range t.Tags {
 			if !tagForm.MatchString(tag) {

@@ -119,7 +119,18 @@ func TestLoosens(t *testing.T) {
 		{"platform pattern", []string{"[argocd]", "[argo]"}, evidence.Platform, []string{`tenant _platform no longer owns namespaces "argocd"`}},
 		{"bot unmarked", []string{`ids: ["17"], `, ""}, seven, []string{"account forge:* e46f8565a9e0ba24 is no longer marked as a bot"}},
 		{"verify", []string{"time_zone", "verify: {scrub_every: 48h, bytes_per_second: 1000000}\ntime_zone"}, seven,
-			[]string{"logs are verified in full every 48h0m0s instead of 24h0m0s"}},
+			[]string{"logs are verified in full every 48h0m0s instead of 24h0m0s", "logs are verified with up to 1000000 bytes a second instead of 33554432"}},
+		{"assess", []string{"time_zone", "assess: {period: 240h, every: 1h, delay: 1m}\ntime_zone"}, seven,
+			[]string{"tenants are judged over the last 240h0m0s instead of 720h0m0s", "tenants are judged every 1h0m0s instead of every 15m0s",
+				"tenants are judged up to 1m0s after new records came instead of 15s"}},
+		{"tier", []string{"tier: premium", "tier: basic"}, seven, []string{`tenant tenant-7 is of tier "basic" instead of "premium": controls that are meant for that tier are not judged any more`}},
+		{"tier gone", []string{"    tier: premium\n", ""}, seven, []string{`tenant tenant-7 is of tier "" instead of "premium": controls that are meant for that tier are not judged any more`}},
+		{"tags", []string{"tags: [pci]", "tags: [web]"}, seven, []string{`tenant tenant-7 has no tag "pci" any more: controls that are meant for it are not judged any more`}},
+		{"tags, others are not told", []string{"tags: [pci]", "tags: [web]"}, evidence.Unassigned, nil},
+		{"signer", []string{"time_zone", "statements: {signers: [{account: 'github:prod|8231', signer_file: a.asc}]}\ntime_zone"}, seven,
+			[]string{"account github:prod 47a8534c54b424cc may make and approve waivers, scope statements and attestations"}},
+		{"days off", []string{"time_zone", "incidents: {holidays: days.yaml}\ntime_zone"}, seven, []string{"days off are read from another file: limits of notifications may be later"}},
+		{"alerts held", []string{"time_zone", "alerts: {hold: 1h}\ntime_zone"}, seven, []string{"what is not seen is told after 1h0m0s instead of 5m0s"}},
 		{"checkpoint", []string{"time_zone", "checkpoint: {every: 5m, records: 20000}\ntime_zone"}, seven,
 			[]string{"checkpoints are up to 5m0s apart instead of 1m0s", "a checkpoint covers up to 20000 new records instead of 10000"}},
 		{"pack", []string{"time_zone", "pack: {raw: none, pseudonymous: true}\ntime_zone"}, seven,
@@ -213,6 +224,29 @@ func TestLoosensAnchorsRequired(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"logs are signed after a start although no anchor answers"}, Sentences(ls, seven)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestLoosensWrapping(t *testing.T) {
+	with := func(text string) []byte { return parse(t, good+text).Effective() }
+	transit := with("keys: {wrapping: {transit: {address: 'https://vault.example:8200', key: k, token_file: t, destroy: true}}}\n")
+	kept := with("keys: {wrapping: {transit: {address: 'https://vault.example:8200', key: k, token_file: t}}}\n")
+	for _, tc := range []struct {
+		name          string
+		before, after []byte
+		want          []string
+	}{
+		{"to a file", transit, with(""), []string{"the keyring is sealed by a key in a local file instead of one that transit keeps", "old versions of the key that seals the keyring are kept when somebody is erased"}},
+		{"old keys stay", transit, kept, []string{"old versions of the key that seals the keyring are kept when somebody is erased"}},
+		{"to transit", with(""), transit, nil},
+	} {
+		ls, err := Loosens(tc.before, tc.after, specs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tc.want, Sentences(ls, seven)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, d)
+		}
 	}
 }
 

@@ -170,6 +170,7 @@ func (l *loosener) tenants() {
 			continue
 		}
 		l.are(name, old.Are, young.Are)
+		l.stands(name, old, young)
 		l.owns(name, old.Owns, young.Owns)
 	}
 	if lost := lostWords(l.old.Operator, l.young.Operator); len(lost) > 0 {
@@ -178,6 +179,22 @@ func (l *loosener) tenants() {
 		l.are(evidence.Platform.String(), l.old.Operator, l.young.Operator)
 	}
 	l.owns(evidence.Platform.String(), l.old.Platform, l.young.Platform)
+}
+
+// tiers are the tiers of tenants, the one that is owed least first.
+var tiers = []string{"basic", "advanced", "premium"}
+
+// stands compares the tier and the tags of a tenant: controls are meant for
+// some of them.
+func (l *loosener) stands(name string, old, young effectiveTenant) {
+	if o, y := slices.Index(tiers, old.Tier), slices.Index(tiers, young.Tier); o > y {
+		l.one(name, "tenant %s is of tier %q instead of %q: controls that are meant for that tier are not judged any more", name, young.Tier, old.Tier)
+	}
+	for _, tag := range old.Tags {
+		if !slices.Contains(young.Tags, tag) {
+			l.one(name, "tenant %s has no tag %q any more: controls that are meant for it are not judged any more", name, tag)
+		}
+	}
 }
 
 // are compares what a tenant is said to be: saying it for the first time puts
@@ -263,7 +280,12 @@ func (l *loosener) general() {
 	if err1 == nil && err2 == nil && yd > od {
 		l.all("logs are verified in full every %s instead of %s", yd, od)
 	}
+	if o, y := l.old.Verify.BytesPerSecond, l.young.Verify.BytesPerSecond; y < o {
+		l.all("logs are verified with up to %d bytes a second instead of %d", y, o)
+	}
 	l.assess()
+	l.wrapping()
+	l.speakers()
 	for _, m := range []struct {
 		what       string
 		old, young []string
@@ -287,17 +309,47 @@ func (l *loosener) general() {
 // assess compares how tenants are judged. A form of before this could be
 // configured says nothing.
 func (l *loosener) assess() {
-	longer := func(before, after string) bool {
-		o, err1 := time.ParseDuration(before)
-		y, err2 := time.ParseDuration(after)
-		return err1 == nil && err2 == nil && y > o
-	}
 	o, y := l.old.Assess, l.young.Assess
 	if longer(y.Period, o.Period) {
 		l.all("tenants are judged over the last %s instead of %s", y.Period, o.Period)
 	}
 	if longer(o.Every, y.Every) {
 		l.all("tenants are judged every %s instead of every %s", y.Every, o.Every)
+	}
+	if longer(o.Delay, y.Delay) {
+		l.all("tenants are judged up to %s after new records came instead of %s", y.Delay, o.Delay)
+	}
+}
+
+// longer reports whether a time is longer than it was.
+func longer(before, after string) bool {
+	o, err1 := time.ParseDuration(before)
+	y, err2 := time.ParseDuration(after)
+	return err1 == nil && err2 == nil && y > o
+}
+
+// wrapping compares how the key that seals the keyring is kept: an erasure is worth
+// what becomes of it.
+func (l *loosener) wrapping() {
+	o, y := l.old.Wrapping, l.young.Wrapping
+	if o.Kind == "transit" && y.Kind == "file" {
+		l.all("the keyring is sealed by a key in a local file instead of one that transit keeps")
+	}
+	if o.Destroy && !y.Destroy {
+		l.all("old versions of the key that seals the keyring are kept when somebody is erased")
+	}
+}
+
+// speakers compares who may speak for the entity and by which days limits are
+// counted.
+func (l *loosener) speakers() {
+	for _, a := range l.young.Signers {
+		if !slices.Contains(l.old.Signers, a) {
+			l.all("account %s may make and approve waivers, scope statements and attestations", a)
+		}
+	}
+	if l.old.Holidays != l.young.Holidays {
+		l.all("days off are read from another file: limits of notifications may be later")
 	}
 }
 
