@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,43 @@ func (c *Changed) Join(o Changed) {
 func (c Changed) Scope(authority, repo string) []evidence.Ref {
 	return Scope(authority, repo, c.Paths, c.Whole, func(p string) string { return p })
 }
+
+// Read is what a look read of a commit or request.
+type Read struct {
+	Changed
+	Parent string // of a commit, the first one; what is changed is against it; "" where that was not read
+	Gone   bool   // it is not there any more
+}
+
+// Memory keeps what one look read. The zero value is empty.
+type Memory struct {
+	reads map[string]Read
+	paths int
+}
+
+// MaxMemory bounds the paths that are kept in one look; what goes beyond is
+// asked for again.
+const MaxMemory = 500_000
+
+// Get returns what was read of a commit, by its object id, or of a request.
+func (m *Memory) Get(key string) (Read, bool) {
+	r, ok := m.reads[key]
+	return r, ok
+}
+
+// Keep keeps what was read.
+func (m *Memory) Keep(key string, r Read) {
+	if m.paths += len(r.Paths) + 1; m.paths > MaxMemory {
+		return
+	}
+	if m.reads == nil {
+		m.reads = map[string]Read{}
+	}
+	m.reads[key] = r
+}
+
+// RequestKey is the key of a request in a Memory.
+func RequestKey(number int) string { return "!" + strconv.Itoa(number) }
 
 // mailIn is a mail address in one part of a path.
 var mailIn = regexp.MustCompile(`[^\s/@]+@[^\s/@]+\.[^\s/@]+`)

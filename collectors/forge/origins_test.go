@@ -25,6 +25,25 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+func TestMemory(t *testing.T) {
+	var m Memory
+	if _, ok := m.Get("a"); ok {
+		t.Error("an empty one knows something")
+	}
+	m.Keep("a", Read{Changed: Changed{Paths: []string{"x"}, Whole: true}, Parent: "b"})
+	m.Keep(RequestKey(7), Read{Gone: true})
+	m.Keep("large", Read{Changed: Changed{Paths: make([]string, MaxMemory)}})
+	if r, ok := m.Get("a"); !ok || r.Parent != "b" || len(r.Paths) != 1 {
+		t.Errorf("of a is kept %v, %v", r, ok)
+	}
+	if r, ok := m.Get("!7"); !ok || !r.Gone {
+		t.Errorf("of request 7 is kept %v, %v", r, ok)
+	}
+	if _, ok := m.Get("large"); ok {
+		t.Error("more is kept than may be")
+	}
+}
+
 func TestCleanPath(t *testing.T) {
 	for in, want := range map[string]string{
 		"tenants/a/app.yaml": "tenants/a/app.yaml", "keys/mira@planted.example.pub": "keys/{mail}", "@scope/x": "@scope/x", "a@b/c.d": "a@b/c.d", "x\x00": "x\uFFFD",

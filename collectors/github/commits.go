@@ -560,7 +560,7 @@ func (r *repoLook) commitDraft(branch string, st *forge.BranchState, p *page, it
 	d.Subject = forge.Commit(it.GetSHA())
 	d.People = who.List
 	d.Scope = changed(fl, mask).Scope(r.authority, r.name)
-	r.keep(f.SHA, commitRead{changed(fl, forge.CleanPath), fl.parent})
+	r.memory.Keep(f.SHA, forge.Read{Changed: changed(fl, forge.CleanPath), Parent: fl.parent})
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]
 	d.ActorScope = r.actor(nil, d.OccurredAt) // a header only claims who wrote it

@@ -13,18 +13,9 @@ import (
 	"evidenced/evidence/problem"
 )
 
-// commitRead is what a look keeps of a commit that it read.
-type commitRead struct {
-	forge.Changed
-	parent string // the first one; what is changed is against it
-}
-
-// Bounds of what is kept for one look at a repository, and of the commits of
-// one push that are asked for one by one: a larger push may be everybody's.
-const (
-	maxKept    = 20000
-	maxBrought = 250
-)
+// maxBrought bounds the commits of one push that are asked for one by one: a
+// larger push may be everybody's.
+const maxBrought = 250
 
 // scopeAt is whose business a commit is for which something ran: the
 // repository, and the paths that were changed by it, by the other commits of
@@ -51,7 +42,7 @@ func (r *repoLook) scopeAt(sha string, change int) ([]evidence.Ref, error) {
 		}
 		all.Join(c)
 	}
-	if o.Before != "" && o.Before != own.parent {
+	if o.Before != "" && o.Before != own.Parent && !own.Gone {
 		c, err := r.brought(o.Before, sha)
 		if err != nil {
 			return nil, err
@@ -68,31 +59,22 @@ func refused(status int, what string) error {
 }
 
 // changedBy is what a commit changed; nothing for one that is gone.
-func (r *repoLook) changedBy(sha string) (commitRead, error) {
-	if c, ok := r.commitsRead[sha]; ok {
+func (r *repoLook) changedBy(sha string) (forge.Read, error) {
+	if c, ok := r.memory.Get(sha); ok {
 		return c, nil
 	}
 	fs, err := r.commitFiles(sha)
-	c := commitRead{forge.Changed{Whole: true}, ""}
+	c := forge.Read{Changed: forge.Changed{Whole: true}, Gone: true}
 	switch s := fetch.Status(err); {
 	case err == nil:
-		c = commitRead{changed(fs, forge.CleanPath), fs.parent}
+		c = forge.Read{Changed: changed(fs, forge.CleanPath), Parent: fs.parent}
 	case s == http.StatusForbidden || s == http.StatusGone:
 		return c, refused(s, "commit "+sha[:12])
 	case s != http.StatusNotFound && s != http.StatusUnprocessableEntity && s != http.StatusConflict:
 		return c, err
 	}
-	r.keep(sha, c)
+	r.memory.Keep(sha, c)
 	return c, nil
-}
-
-func (r *repoLook) keep(sha string, c commitRead) {
-	if r.commitsRead == nil {
-		r.commitsRead = map[string]commitRead{}
-	}
-	if len(r.commitsRead) < maxKept {
-		r.commitsRead[sha] = c
-	}
 }
 
 // changed is what a list of files says was changed.
@@ -110,8 +92,8 @@ func changed(l fileList, mask func(string) string) forge.Changed {
 
 // offered is what a request changes; nothing for one that is not there.
 func (r *repoLook) offered(number int) (forge.Changed, error) {
-	if c, ok := r.requestsRead[number]; ok {
-		return c, nil
+	if c, ok := r.memory.Get(forge.RequestKey(number)); ok {
+		return c.Changed, nil
 	}
 	var l fileList
 	err := r.requestFiles(number, &l)
@@ -125,17 +107,8 @@ func (r *repoLook) offered(number int) (forge.Changed, error) {
 	}
 	l.whole = l.whole && len(l.files) < apiFiles
 	c := changed(l, forge.CleanPath)
-	r.keepRequest(number, c)
+	r.memory.Keep(forge.RequestKey(number), forge.Read{Changed: c})
 	return c, nil
-}
-
-func (r *repoLook) keepRequest(number int, c forge.Changed) {
-	if r.requestsRead == nil {
-		r.requestsRead = map[int]forge.Changed{}
-	}
-	if len(r.requestsRead) < maxKept {
-		r.requestsRead[number] = c
-	}
 }
 
 // requestFiles reads the files of a request. The list is not whole when GitHub

@@ -592,7 +592,7 @@ func FuzzParts(f *testing.F) {
 		rec := &collectortest.Recorder{}
 		l := &look{Collector: c, ctx: t.Context(), sink: rec, cur: &cursor{V: cursorVersion, Repos: map[string]*repoState{}}, started: now}
 		r := &repoLook{look: l, name: "acme/tools", id: 1, path: "repos/acme/tools", st: &repoState{}, fallback: "main", done: map[string]bool{}}
-		r.keep("e5353879bd69bfddcb465dad176ff52db8319d6f", commitRead{forge.Changed{Whole: true}, strings.Repeat("0", 40)})
+		r.memory.Keep("e5353879bd69bfddcb465dad176ff52db8319d6f", forge.Read{Changed: forge.Changed{Whole: true}, Gone: true})
 		c.cfg.History = time.Nanosecond // what is old asks for no commit
 		p := &page{body: body}
 		for _, take := range []func(*page, json.RawMessage) (evidence.Draft, error){r.activity, r.suite, r.collaborator, r.team, r.deployKey,

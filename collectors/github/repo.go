@@ -38,9 +38,7 @@ type repoLook struct {
 	seen     []evidence.Seen
 	after    []func()  // of this repository: a failed one moves no position in time
 	oldest   time.Time // of the commits emitted in this look
-
-	commitsRead  map[string]commitRead
-	requestsRead map[int]forge.Changed
+	memory   forge.Memory
 }
 
 // whoami finds out whose credential is used. An installation token has no

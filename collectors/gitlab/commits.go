@@ -470,11 +470,11 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 	d.Key = r.key("@%s", it.ID)
 	d.Subject = forge.Commit(it.ID)
 	d.People = who.List
-	kept := commitRead{Changed: pathsOf(fl, forge.CleanPath)}
+	kept := forge.Read{Changed: pathsOf(fl, forge.CleanPath)}
 	if len(it.ParentIDs) > 0 {
-		kept.parent = it.ParentIDs[0]
+		kept.Parent = it.ParentIDs[0]
 	}
-	r.keep(it.ID, kept)
+	r.memory.Keep(it.ID, kept)
 	d.Scope = r.scopeOf(pathsOf(fl, mask))
 	d.Links = commitLinks(f.Parents...)
 	for _, ref := range d.Scope {

@@ -410,7 +410,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	if p := mr.HeadPipeline; p != nil && p.ID > 0 && (p.ProjectID == r.id || p.ProjectID == 0) {
 		d.Links = append(d.Links, r.pipelineRef(r.path, p.ID))
 	}
-	r.keepRequest(f.Number, pathsOf(q.files, forge.CleanPath))
+	r.memory.Keep(forge.RequestKey(f.Number), forge.Read{Changed: pathsOf(q.files, forge.CleanPath)})
 	d.Scope = r.scopeOf(pathsOf(q.files, mask))
 	d.ActorScope = r.actor(q.actor(), d.OccurredAt)
 	d.Text = forge.Text(mr.Title, mr.Description)

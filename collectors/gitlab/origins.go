@@ -12,16 +12,11 @@ import (
 	"evidenced/evidence"
 )
 
-// commitRead is what a look keeps of a commit that it read.
-type commitRead struct {
-	forge.Changed
-	parent string // the first one; what is changed is against it; "" where that was not read
-}
-
-// Bounds of what is kept for one look at a project, and of the commits of one
-// push that are asked for one by one: a larger push may be everybody's.
+// Bounds of the pipelines whose scope is kept for one look at a project, and of
+// the commits of one push that are asked for one by one: a larger push may be
+// everybody's.
 const (
-	maxKept    = 20000
+	maxScopes  = 20000
 	maxBrought = 250
 )
 
@@ -47,7 +42,7 @@ func (r *projectLook) scopeOfRun(q *run) ([]evidence.Ref, error) {
 	if r.runScopes == nil {
 		r.runScopes = map[int][]evidence.Ref{}
 	}
-	if len(r.runScopes) < maxKept {
+	if len(r.runScopes) < maxScopes {
 		r.runScopes[q.ID] = refs
 	}
 	return refs, nil
@@ -90,7 +85,7 @@ func (r *projectLook) changedFor(q *run) (forge.Changed, error) {
 		return forge.Changed{}, err
 	}
 	before := q.BeforeSHA
-	if q.Tag || before == "" || before == q.SHA || before == own.parent || forge.IsNone(before) && q.Ref == r.fallback {
+	if own.Gone || q.Tag || before == "" || before == q.SHA || before == own.Parent || forge.IsNone(before) && q.Ref == r.fallback {
 		return own.Changed, nil
 	}
 	all, err := r.brought(before, q.SHA)
@@ -99,19 +94,17 @@ func (r *projectLook) changedFor(q *run) (forge.Changed, error) {
 }
 
 // changedBy is what a commit changed; nothing for one that is gone.
-func (r *projectLook) changedBy(sha string) (commitRead, error) {
-	if c, ok := r.commitsRead[sha]; ok {
+func (r *projectLook) changedBy(sha string) (forge.Read, error) {
+	if c, ok := r.memory.Get(sha); ok {
 		return c, nil
 	}
 	files, err := r.commitFiles(sha)
-	if fetch.Status(err) == http.StatusNotFound {
-		files, err = fileList{whole: true}, nil
+	gone := fetch.Status(err) == http.StatusNotFound
+	if err != nil && !gone {
+		return forge.Read{}, err
 	}
-	if err != nil {
-		return commitRead{}, err
-	}
-	c := commitRead{Changed: pathsOf(files, forge.CleanPath)}
-	r.keep(sha, c)
+	c := forge.Read{Changed: pathsOf(files, forge.CleanPath), Gone: gone}
+	r.memory.Keep(sha, c)
 	return c, nil
 }
 
@@ -119,15 +112,6 @@ func (r *projectLook) commitFiles(sha string) (fileList, error) {
 	l, err := r.files(r.api+"/repository/commits/"+sha+"/diff", &gl.GetCommitDiffOptions{ListOptions: gl.ListOptions{PerPage: perPage}})
 	l.whole = len(l.files) < maxDiff
 	return l, err
-}
-
-func (r *projectLook) keep(sha string, c commitRead) {
-	if r.commitsRead == nil {
-		r.commitsRead = map[string]commitRead{}
-	}
-	if len(r.commitsRead) < maxKept {
-		r.commitsRead[sha] = c
-	}
 }
 
 // pathsOf is what a list of files says was changed.
@@ -143,32 +127,27 @@ func pathsOf(l fileList, mask func(string) string) forge.Changed {
 	return c
 }
 
-// offered is what a request changes.
+// offered is what a request changes; nothing for one that was deleted.
 func (r *projectLook) offered(iid int) (forge.Changed, error) {
-	if c, ok := r.requestsRead[iid]; ok {
-		return c, nil
+	if c, ok := r.memory.Get(forge.RequestKey(iid)); ok {
+		return c.Changed, nil
 	}
 	l, err := r.requestFiles(r.api + "/merge_requests/" + strconv.Itoa(iid))
+	if fetch.Status(err) == http.StatusNotFound {
+		r.note("project %d: a pipeline ran for request %d, which is not there any more", r.id, iid)
+		err = nil
+	}
 	if err != nil {
 		return forge.Changed{}, err
 	}
 	l.whole = len(l.files) < maxDiff
 	c := pathsOf(l, forge.CleanPath)
-	r.keepRequest(iid, c)
+	r.memory.Keep(forge.RequestKey(iid), forge.Read{Changed: c})
 	return c, nil
 }
 
 func (r *projectLook) requestFiles(base string) (fileList, error) {
 	return r.files(base+"/diffs", &gl.ListMergeRequestDiffsOptions{ListOptions: gl.ListOptions{PerPage: perPage}})
-}
-
-func (r *projectLook) keepRequest(iid int, c forge.Changed) {
-	if r.requestsRead == nil {
-		r.requestsRead = map[int]forge.Changed{}
-	}
-	if len(r.requestsRead) < maxKept {
-		r.requestsRead[iid] = c
-	}
 }
 
 // brought is what the commits of a push changed: those that its head reaches

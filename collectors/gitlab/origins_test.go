@@ -90,10 +90,12 @@ func TestWhosePipelinesAre(t *testing.T) {
 		"a tag":                   {obj{"ref": "v1", "tag": true, "sha": sha3, "before_sha": sha1}, three},
 		"from where nothing is":   {obj{"ref": "main", "sha": sha3, "before_sha": strings.Repeat("9", 40)}, "*"},
 		"a request":               {obj{"ref": "refs/merge-requests/7/merge", "sha": strings.Repeat("e", 40), "before_sha": none}, "tenants/five/a tenants/four/a"},
+		"a request that is gone":  {obj{"ref": "refs/merge-requests/8/head", "sha": sha3, "before_sha": none}, ""},
 		"a commit that is gone":   {obj{"ref": "main", "sha": strings.Repeat("8", 40), "before_sha": none}, ""},
 	} {
 		tc.run["id"] = 2
 		f := origins(t, tc.run)
+		f.set("projects/5/merge_requests/8/diffs", refusal{status: 404, body: `{"message":"404 Not found"}`})
 		if tc.want == "" {
 			f.set("projects/5/repository/commits/"+strings.Repeat("8", 40)+"/diff", refusal{status: 404, body: `{"message":"404 Commit Not Found"}`})
 		}

@@ -26,9 +26,8 @@ type projectLook struct {
 	oldest  time.Time // of the commits emitted in this look
 	found   bool      // something new came that the activity date did not tell of
 
-	commitsRead  map[string]commitRead
-	requestsRead map[int]forge.Changed
-	runScopes    map[int][]evidence.Ref // whose pipelines are
+	memory    forge.Memory
+	runScopes map[int][]evidence.Ref // whose pipelines are
 }
 
 // activityLag is how far an event may lie behind the activity date that the
