@@ -44,7 +44,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/timestamp/timestamptest": {"", "github.com/digitorus/timestamp github.com/digitorus/pkcs7"},
 
 	"store":           {"evidence evidence/chain evidence/claim evidence/problem store/durable", "golang.org/x/mod github.com/tidwall/btree"},
-	"store/anchor":    {"evidence evidence/address evidence/chain evidence/problem evidence/timestamp evidence/witness store/mapped", "github.com/go-git/go-git/v5 go.etcd.io/bbolt golang.org/x/mod"},
+	"store/anchor":    {"evidence evidence/address evidence/chain evidence/problem evidence/timestamp evidence/witness store/durable store/mapped", "github.com/go-git/go-git/v5 go.etcd.io/bbolt golang.org/x/mod"},
 	"store/backup":    {"evidence evidence/chain evidence/claim evidence/problem store store/bolt store/durable", "golang.org/x/mod"},
 	"store/bolt":      {"evidence evidence/chain evidence/problem store store/durable store/index store/mapped", "go.etcd.io/bbolt golang.org/x/sys"},
 	"store/cosigner":  {"evidence/chain evidence/problem evidence/witness", "go.etcd.io/bbolt golang.org/x/mod golang.org/x/time"},

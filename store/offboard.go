@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 )
 
@@ -93,6 +94,56 @@ func (s *Store) Ended(origin string) (Head, []byte, bool, error) {
 	}
 	h, n, ok, err := s.o.Backend.Ended(id)
 	return h, n.Signed, ok, err
+}
+
+// CheckEnded verifies what is left of a log that was ended: its last checkpoint
+// is signed by one of the keys and over the tree that its hashes make, and last,
+// what is known of its end from elsewhere, is that checkpoint; nil when nothing
+// is. False when the log was not ended.
+func (s *Store) CheckEnded(origin string, keys []string, last *evidence.LogHead) (*Report, bool, error) {
+	head, signed, ended, err := s.Ended(origin)
+	if err != nil || !ended {
+		return nil, false, err
+	}
+	r := &Report{Origin: origin, Size: head.Size, From: head.Size, Clock: "real"}
+	if s.o.Simulated {
+		r.Clock = "simulated"
+	}
+	f, err := chain.NewFrontier(head.Size, head.Frontier)
+	if err != nil {
+		r.fail(ofIntegrity, "its tree is damaged: %v", err)
+		return r, true, nil
+	}
+	r.Root = f.Root()
+	if last != nil && (last.Size != r.Size || last.Root != r.Root) {
+		r.fail(ofIntegrity, "it ended at size %d with root %s, here is size %d, root %s", last.Size, last.Root, r.Size, r.Root)
+	}
+	c, err := openBy(keys, signed)
+	switch {
+	case err != nil:
+		r.fail(ofSignatures, "its last checkpoint: %v", err)
+	case c.Origin != origin || c.Size != r.Size || c.Root != r.Root:
+		r.fail(ofIntegrity, "its last checkpoint is of log %s, size %d, root %s; here is size %d, root %s", c.Origin, c.Size, c.Root, r.Size, r.Root)
+	default:
+		r.Checkpoints, r.Signed = 1, c.Size
+	}
+	return r, true, nil
+}
+
+// openBy opens a checkpoint that one of the keys must have signed: which of them
+// signed at its size only the records told.
+func openBy(keys []string, signed []byte) (c chain.Checkpoint, err error) {
+	err = errors.New("no log key is known")
+	for _, key := range keys {
+		var ks chain.LogKeys
+		if ks, err = chain.NewLogKeys(key); err == nil {
+			c, err = ks.Open(signed)
+		}
+		if err == nil {
+			return c, nil
+		}
+	}
+	return c, err
 }
 
 // logID returns the log id in an origin of this installation.

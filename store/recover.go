@@ -466,9 +466,10 @@ func (l *Log) recovered(f evidence.RecoveredFacts) (Item, error) {
 	}}, err
 }
 
-// VerifyEnded verifies a log that another one continues. That it takes nothing
-// more is no failure of it; that it lacks what was signed was told by the log
-// that continues it.
-func (l *Log) VerifyEnded(ctx context.Context) (*Report, error) {
-	return l.Verify(ctx, VerifyOptions{ended: true})
+// VerifyEnded verifies a log that another one continues, and holds it against
+// the checkpoints of it that somebody kept. That it takes nothing more is no
+// failure of it; that it lacks what was signed was told by the log that continues
+// it.
+func (l *Log) VerifyEnded(ctx context.Context, kept ...Kept) (*Report, error) {
+	return l.Verify(ctx, VerifyOptions{Kept: kept, ended: true})
 }

@@ -103,7 +103,7 @@ func (s *Store) refuseSecond(t evidence.Tenant) error {
 // chain, tree, ciphertexts, checkpoints and sign-state. Which tenant's it is
 // and whether claims are erased or missing stays unknown.
 func (s *Store) VerifySealed(ctx context.Context, id string, o VerifyOptions) (*Report, error) {
-	l := &Log{st: s, keys: lostKeys{id: id}, origin: s.o.Installation + "/" + id, simulated: s.o.Simulated, names: names{newMACPool(nil), newMACPool(nil)}}
+	l := &Log{st: s, keys: lostKeys{id: id}, origin: s.Origin(id), simulated: s.o.Simulated, names: names{newMACPool(nil), newMACPool(nil)}}
 	l.lifeChanged.L = &l.life
 	l.ciphers, l.resident, l.opened, l.users = map[string]*claim.Cipher{}, true, true, 1
 	var err error
@@ -134,6 +134,9 @@ func (s *Store) VerifySealed(ctx context.Context, id string, o VerifyOptions) (*
 	}
 	return rep, nil
 }
+
+// Origin is the origin of the log with the id.
+func (s *Store) Origin(id string) string { return s.o.Installation + "/" + id }
 
 // LogID is the opaque name of the tenant's log, the second part of its origin.
 func (l *Log) LogID() string { return l.keys.LogID() }

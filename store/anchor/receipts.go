@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,26 +14,68 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"evidenced/evidence/problem"
+	"evidenced/store/durable"
 	"evidenced/store/mapped"
 )
 
-// Receipts keeps receipts in a file of its own, receipts.db in the given
+// Receipts keeps receipts in a file of its own, anchors/receipts.db in the data
 // directory, mode 0600. It holds what is public to whoever holds a checkpoint:
 // no key and no name of a tenant. It may be used by several goroutines.
 type Receipts struct{ db *mapped.DB }
 
 var receiptBucket = []byte("receipts")
 
-// OpenReceipts opens the file, made when it is missing.
-func OpenReceipts(dir string) (*Receipts, error) {
+// receiptsFile is its name below the directory.
+const receiptsFile = "receipts.db"
+
+// damagedSuffix ends the name of the file when it was moved aside because it
+// cannot be read. It is kept for a look; the next damaged one replaces it.
+const damagedSuffix = ".damaged"
+
+// receiptsDir is where the receipts of a data directory are.
+func receiptsDir(data string) string { return filepath.Join(data, "anchors") }
+
+// DamagedReceipts names, below the data directory, the file of receipts that was
+// moved aside; none when none was.
+func DamagedReceipts(data string) []string {
+	name := filepath.Join(receiptsDir(data), receiptsFile+damagedSuffix)
+	if _, err := os.Stat(name); err != nil {
+		return nil
+	}
+	rel, err := filepath.Rel(data, name)
+	if err != nil {
+		return nil
+	}
+	return []string{rel}
+}
+
+// OpenReceipts opens the file of the data directory, made when it is missing. A
+// damaged one is moved aside: what it held is lost, and all that is evidence
+// goes on.
+func OpenReceipts(data string) (*Receipts, error) {
+	dir := receiptsDir(data)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, problem.Wrap(problem.Storage, err, "make the directory of receipts")
 	}
-	path := filepath.Join(dir, "receipts.db")
+	path := filepath.Join(dir, receiptsFile)
+	r, err := openReceipts(path)
+	if !errors.Is(err, mapped.ErrDamaged) {
+		return r, err
+	}
+	err = os.Rename(path, path+damagedSuffix)
+	if err == nil {
+		err = durable.SyncDir(dir)
+	}
+	if err != nil {
+		return nil, problem.Wrap(problem.Storage, err, "move damaged %s aside", path)
+	}
+	return openReceipts(path)
+}
+
+func openReceipts(path string) (*Receipts, error) {
 	db, err := mapped.Open(path, &bolt.Options{Timeout: 2 * time.Second, FreelistType: bolt.FreelistMapType})
 	if err != nil {
-		return nil, problem.Wrap(problem.Corrupt, err, "open %s", path).
-			WithHint("move the file away: receipts are gathered anew, those in it no longer count for what was anchored before")
+		return nil, problem.Wrap(problem.Corrupt, err, "open %s", path)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(receiptBucket)

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestReceipts(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "anchors")
+	dir := t.TempDir()
 	rs, err := OpenReceipts(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestReceipts(t *testing.T) {
 		t.Errorf("receipts of size 256: %+v, %v", of, err)
 	}
 
-	st, err := os.Stat(filepath.Join(dir, "receipts.db"))
+	st, err := os.Stat(filepath.Join(dir, "anchors", "receipts.db"))
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", st.Mode(), err)
 	}
@@ -88,5 +89,50 @@ func TestReceipts(t *testing.T) {
 	defer rs.Close()
 	if got := newest("a", origin); got != 1<<40 {
 		t.Errorf("after opening again: %d", got)
+	}
+}
+
+// A damaged file of receipts is moved aside: it keeps nothing that is evidence
+// from going on, and it is named.
+func TestDamagedReceipts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "anchors", "receipts.db")
+	for name, damage := range map[string]func([]byte) []byte{
+		"zeros": func(b []byte) []byte { return make([]byte, len(b)) },
+		"half":  func(b []byte) []byte { return b[:len(b)/3] },
+		"noise": func(b []byte) []byte { return []byte(strings.Repeat("noise", len(b)/5)) },
+	} {
+		rs, err := OpenReceipts(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rs.Put(Receipt{Anchor: "a", Origin: origin, Size: 7, Sent: noon, Done: noon}); err != nil {
+			t.Fatal(err)
+		}
+		if err := rs.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, damage(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if rs, err = OpenReceipts(dir); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, ok, err := rs.Newest("a", origin); ok || err != nil {
+			t.Errorf("%s: a receipt is there, or %v", name, err)
+		}
+		if got := DamagedReceipts(dir); len(got) != 1 || got[0] != "anchors/receipts.db.damaged" {
+			t.Errorf("%s: moved aside: %q", name, got)
+		}
+		if err := errors.Join(rs.Close(), os.Remove(path+damagedSuffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := DamagedReceipts(dir); len(got) != 0 {
+		t.Errorf("nothing is moved aside, and %q is named", got)
 	}
 }

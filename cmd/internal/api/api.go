@@ -69,6 +69,9 @@ type World interface {
 	// Verify verifies the tenant's log. An error means that it could not be
 	// read; what is wrong stands in the report.
 	Verify(ctx context.Context, t evidence.Tenant, r VerifyRequest) (*store.Report, error)
+	// VerifyEarlier verifies those of the logs that the tenant's log continues of
+	// which a checkpoint is given, by origin.
+	VerifyEarlier(ctx context.Context, t evidence.Tenant, kept map[string][]store.Kept) ([]*store.Report, error)
 	// Fsck looks at everything around the logs: installation, keys, sign-state,
 	// index, cursors. RepairIndex allows it to derive an index again from the
 	// records; nothing else is ever repaired.

@@ -34,7 +34,8 @@ type Privacy interface {
 
 // SealedLog is the verdict on a log that nobody has keys for.
 type SealedLog struct {
-	Log    string        `json:"log"` // id: the second part of the origin
+	Log    string        `json:"log"`             // id: the second part of the origin
+	Ended  bool          `json:"ended,omitempty"` // its tenant was taken off: hashes and checkpoints are left
 	Says   string        `json:"says"`
 	Report *store.Report `json:"report"`
 }
@@ -285,18 +286,20 @@ func (c *call) sealed(ctx context.Context, v *Verified) error {
 // sealedLogs writes the verdicts on logs without keys.
 func (p *page) sealedLogs(list []SealedLog, style reports.Style) {
 	for _, s := range list {
-		word := style.Warn("NO KEYS ")
+		word, counts := style.Warn("NO KEYS "), fmt.Sprintf("%s verified, %s; ", reports.Count(int(s.Report.Records), "record"), reports.Count(int(s.Report.Claims), "sealed claim"))
+		if s.Ended {
+			word, counts = style.Bold("ENDED   "), ""
+		}
 		if !s.Report.OK() {
 			word = style.Bad("FAILED  ")
 		}
-		p.line(fmt.Sprintf("%s  log %s: %s verified, %s; %s", word, reports.Terminal(s.Log), reports.Count(int(s.Report.Records), "record"),
-			reports.Count(int(s.Report.Claims), "sealed claim"), reports.Terminal(s.Says)))
+		p.line(fmt.Sprintf("%s  log %s: %s%s", word, reports.Terminal(s.Log), counts, reports.Terminal(s.Says)))
 		for _, f := range s.Report.Failures {
 			p.line("          " + style.Bad(reports.Terminal(f)))
 		}
 		for _, v := range s.Report.Verdicts() {
 			// Completeness and claims are what nobody can tell without keys.
-			if v.About == "integrity" || v.About == "signatures" {
+			if !s.Ended && (v.About == "integrity" || v.About == "signatures") {
 				p.verdict(v, style)
 			}
 		}

@@ -42,6 +42,8 @@ type Verified struct {
 	Logs   []Verdict   `json:"logs"`
 	Sealed []SealedLog `json:"sealed,omitempty"` // logs that there are no keys for
 	Checks []Check     `json:"checks,omitempty"`
+
+	unread int // logs that could not be verified; each is one of Checks
 }
 
 // Verdict is the report on one log, with its answers in words.
@@ -91,12 +93,14 @@ func fsck(ctx context.Context, c *call) error {
 	return c.verified(v, p.JSON, reports.Style{Width: p.Width, Colour: p.Colour})
 }
 
-// logs verifies the logs of the tenants, all when there are none given. A kept
-// checkpoint goes to the log that it names; one that no log has for its own is
+// logs verifies the logs of the tenants, all when there are none given: then one
+// that cannot be read keeps no other from its verdict. A
+// kept checkpoint goes to the log that it names; one that no log has for its own is
 // a failure: the log that it was made of is not here any more.
 func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) (*Verified, error) {
 	v := &Verified{OK: true, Logs: []Verdict{}}
-	if ts == nil {
+	all := ts == nil
+	if all {
 		var err error
 		if ts, err = c.Tenants(ctx); err != nil {
 			return nil, err
@@ -114,18 +118,15 @@ func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) 
 		r.Progress = func(done, total uint64) {
 			c.progress(uint64(i)*share+done*share/max(total, 1), uint64(len(ts))*share)
 		}
-		reader, err := c.Reader(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		r.Kept = kept[reader.Origin()]
-		delete(kept, reader.Origin())
-		rep, err := c.Verify(ctx, t, r)
-		if err != nil {
+		err := c.logsOf(ctx, t, r, kept, v)
+		if err != nil && (!all || ctx.Err() != nil) {
 			return nil, fmt.Errorf("verify the log of %s: %w", t, err)
 		}
-		v.Logs = append(v.Logs, Verdict{rep.OK(), rep.Verdicts(), rep})
-		v.OK = v.OK && rep.OK()
+		if err != nil {
+			v.OK = false
+			v.unread++
+			v.Checks = append(v.Checks, Check{What: "log of " + t.String(), Says: fmt.Sprintf("cannot be verified: %v", err)})
+		}
 	}
 	for _, origin := range slices.Sorted(maps.Keys(kept)) {
 		for _, k := range kept[origin] {
@@ -134,6 +135,35 @@ func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) 
 		}
 	}
 	return v, nil
+}
+
+// logsOf verifies the tenant's log, and those before it of which a checkpoint
+// was kept. What of kept is theirs is taken out.
+func (c *call) logsOf(ctx context.Context, t evidence.Tenant, r VerifyRequest, kept map[string][]store.Kept, v *Verified) error {
+	reader, err := c.Reader(ctx, t)
+	if err != nil {
+		return err
+	}
+	r.Kept = kept[reader.Origin()]
+	delete(kept, reader.Origin())
+	rep, err := c.Verify(ctx, t, r)
+	if err != nil {
+		return err
+	}
+	done := []*store.Report{rep}
+	if len(kept) > 0 {
+		earlier, err := c.VerifyEarlier(ctx, t, kept)
+		if err != nil {
+			return err
+		}
+		done = append(done, earlier...)
+	}
+	for _, rep := range done {
+		delete(kept, rep.Origin)
+		v.Logs = append(v.Logs, Verdict{rep.OK(), rep.Verdicts(), rep})
+		v.OK = v.OK && rep.OK()
+	}
+	return nil
 }
 
 // verified writes the verdicts; the error is a problem of code corrupt when
@@ -148,7 +178,7 @@ func (c *call) verified(v *Verified, asJSON bool, style reports.Style) error {
 	if err != nil || v.OK {
 		return err
 	}
-	bad := 0
+	bad := v.unread
 	for _, l := range v.Logs {
 		if !l.OK {
 			bad++

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -70,8 +69,11 @@ func (e *Engine) openAnchors() error {
 			s.places = append(s.places, p)
 		}
 		var err error
-		if s.receipts, err = anchor.OpenReceipts(filepath.Join(e.local.Dir, "anchors")); err != nil {
+		if s.receipts, err = anchor.OpenReceipts(e.local.Dir); err != nil {
 			return err
+		}
+		for _, f := range anchor.DamagedReceipts(e.local.Dir) {
+			e.o.Log.Error("damaged file moved aside", "file", f)
 		}
 	}
 	handle := e.local.Store.Create

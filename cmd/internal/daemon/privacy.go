@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -128,19 +129,76 @@ func (e *Engine) VerifySealed(ctx context.Context) ([]api.SealedLog, error) {
 		return nil, err
 	}
 	slices.Sort(ids)
-	says := "the keyring has no keys of it: verified, not read"
-	if e.local.Keys == nil {
-		says = "there is no keyring: verified, not read"
-	}
 	var out []api.SealedLog
 	for _, id := range ids {
-		rep, err := e.local.Store.VerifySealed(ctx, id, store.VerifyOptions{})
-		if err != nil {
-			return nil, err
+		sealed, err := e.verifySealed(ctx, id)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		out = append(out, api.SealedLog{Log: id, Says: says, Report: rep})
+		if err != nil {
+			// One that cannot be read keeps no other from being verified.
+			sealed.Report = &store.Report{Failures: []string{err.Error()}}
+		}
+		out = append(out, sealed)
 	}
 	return out, nil
+}
+
+// verifySealed verifies one of them. With a keyring, a log that it has no keys for
+// is one whose tenant was taken off; any other has lost them, which is a failure.
+func (e *Engine) verifySealed(ctx context.Context, id string) (api.SealedLog, error) {
+	s := api.SealedLog{Log: id, Says: "there is no keyring: verified, not read"}
+	origin := e.local.Store.Origin(id)
+	keys, o, err := e.endOf(ctx, origin)
+	if err != nil {
+		return s, err
+	}
+	var last *evidence.LogHead
+	if o != nil && o.origin == origin {
+		last = o.facts[evidence.OffboardClosed].Checkpoint
+	}
+	if s.Report, s.Ended, err = e.local.Store.CheckEnded(origin, keys, last); err == nil && !s.Ended {
+		s.Report, err = e.local.Store.VerifySealed(ctx, id, store.VerifyOptions{})
+	}
+	switch {
+	case err != nil:
+	case o != nil && s.Ended:
+		s.Says = fmt.Sprintf("the log of %s, which was taken off: its %d records are gone, its last checkpoint is here", o.tenant, s.Report.Size)
+	case o != nil:
+		s.Says = fmt.Sprintf("the log of %s, which is being taken off: its keys are gone, its records go at the next start", o.tenant)
+	case e.local.Keys == nil && s.Ended:
+		s.Says = fmt.Sprintf("its %d records are gone, its last checkpoint is here; why, only the keyring shows", s.Report.Size)
+	case e.local.Keys != nil:
+		s.Says = "verified, not read"
+		s.Report.Failures = append(s.Report.Failures, "the keyring has no keys of it, and no record of _platform says that its tenant was taken off")
+	}
+	return s, err
+}
+
+// endOf returns the log keys that this installation has had, as far as they can
+// be known, and the offboarding that ended the log; nil for none.
+func (e *Engine) endOf(ctx context.Context, origin string) (keys []string, o *offboarded, err error) {
+	keys = []string{e.local.LogKey.Verifier}
+	if e.local.Keys == nil {
+		return keys, nil, nil
+	}
+	all, err := e.offboardings(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, told := range all {
+		if told.done(evidence.OffboardClosed) && (told.origin == origin || slices.Contains(told.facts[evidence.OffboardClosed].Earlier, origin)) {
+			o = told
+		}
+	}
+	log, err := e.local.Store.Log(evidence.Platform)
+	if err != nil {
+		return keys, o, nil // told where _platform is verified
+	}
+	for _, k := range log.LogKeys() {
+		keys = append(keys, k.Key)
+	}
+	return keys, o, nil
 }
 
 // verifyOld verifies a log that cannot be opened because the keyring is older

@@ -13,6 +13,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/store"
+	"evidenced/store/anchor"
 )
 
 // tellLost makes the sources begin anew when what was kept of them, or records
@@ -237,11 +238,31 @@ func (e *Engine) checkPrior(ctx context.Context, t evidence.Tenant) ([]api.Check
 	return out, nil
 }
 
+// VerifyEarlier implements api.World.
+func (e *Engine) VerifyEarlier(ctx context.Context, t evidence.Tenant, kept map[string][]store.Kept) ([]*store.Report, error) {
+	logs, err := e.local.Store.Prior(t)
+	if err != nil {
+		return nil, err
+	}
+	var out []*store.Report
+	for _, l := range logs {
+		if len(kept[l.Origin()]) == 0 {
+			continue
+		}
+		rep, err := l.VerifyEnded(ctx, kept[l.Origin()]...)
+		if err != nil {
+			return nil, fmt.Errorf("earlier log %s: %w", l.Origin(), err)
+		}
+		out = append(out, rep)
+	}
+	return out, nil
+}
+
 // checkDamaged names files that were moved aside: what they held was made
 // again, and somebody should know why it was needed.
 func (e *Engine) checkDamaged() []api.Check {
 	var out []api.Check
-	for _, f := range e.local.Damaged() {
+	for _, f := range append(e.local.Damaged(), anchor.DamagedReceipts(e.local.Dir)...) {
 		out = append(out, api.Check{What: f, OK: true, Says: "a damaged file moved aside; what it held was begun anew. Remove it once you know why"})
 	}
 	return out
