@@ -32,6 +32,11 @@ type Erased struct {
 	Level      evidence.ErasureLevel `json:"level,omitempty"`
 	Why        string                `json:"why,omitempty"` // why the level is not cryptographic
 	Logs       []ErasedLog           `json:"logs"`
+	// Elsewhere are logs that never knew the person and have claims that name
+	// them all the same: a colleague's text, an address. Unsearched are the
+	// tenants of logs that could not be read to find out.
+	Elsewhere  []ErasedLog       `json:"elsewhere,omitempty"`
+	Unsearched []evidence.Tenant `json:"unsearched,omitempty"`
 }
 
 // ErasedLog is what an erasure did in one tenant's log.
@@ -43,10 +48,12 @@ type ErasedLog struct {
 	Record  uint64          `json:"record,omitempty"` // the erasure record
 	Packs   []PackNaming    `json:"packs,omitempty"`  // issued before, with the person in them
 	// Searched counts the claims that open still. Still are those that name the
-	// person all the same, at most maxNamings; More counts the others.
+	// person all the same, at most maxNamings; More counts the others. Damaged
+	// counts claims and records that could not be read, and so not searched.
 	Searched uint64   `json:"searched"`
 	Still    []Naming `json:"still,omitempty"`
 	More     uint64   `json:"more,omitempty"`
+	Damaged  uint64   `json:"damaged,omitempty"`
 }
 
 // PackNaming is a pack that discloses the person. It is out of reach: whoever
@@ -111,37 +118,80 @@ func (s *Store) Erase(ctx context.Context, rq EraseRequest) (*Erased, error) {
 			t.out.Record = records[t.log.tenant]
 		}
 	}
-	for i, t := range traces {
-		if err := t.search(ctx, func(done, total uint64) {
-			if rq.Progress != nil {
-				rq.Progress(uint64(i)*1000+done*1000/max(total, 1), uint64(len(traces))*1000)
-			}
-		}); err != nil {
-			return nil, fmt.Errorf("search the log of %s: %w", t.log.tenant, err)
-		}
-		out.Logs = append(out.Logs, t.out)
-	}
-	return out, nil
+	return out, s.searchAll(ctx, rq, traces, out)
 }
 
-// trace finds the person's tokens in every tenant. Links found in one tenant
-// lead to identities that are looked for in all.
-func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, error) {
+// searchAll looks for the person's names in what opens still, in every log.
+func (s *Store) searchAll(ctx context.Context, rq EraseRequest, traces []*trace, out *Erased) error {
+	logs, err := s.everyLog()
+	if err != nil {
+		return err
+	}
+	all := slices.Clone(traces)
+	for _, l := range logs {
+		if !slices.ContainsFunc(traces, func(t *trace) bool { return t.log == l }) {
+			all = append(all, &trace{log: l, names: traces[0].names, out: ErasedLog{Tenant: l.tenant, Former: l.former()}})
+		}
+	}
+	for i, t := range all {
+		err := t.search(ctx, func(done, total uint64) {
+			if rq.Progress != nil {
+				rq.Progress(uint64(i)*1000+done*1000/max(total, 1), uint64(len(all))*1000)
+			}
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			// What was erased is erased: what cannot be searched is told beside it.
+			s.o.Log.Error("log not searched", "tenant", t.log.tenant.String(), "err", err)
+			if !slices.Contains(out.Unsearched, t.log.tenant) {
+				out.Unsearched = append(out.Unsearched, t.log.tenant)
+			}
+		}
+		switch {
+		case i < len(traces):
+			out.Logs = append(out.Logs, t.out)
+		case len(t.out.Still) > 0:
+			out.Elsewhere = append(out.Elsewhere, t.out)
+		}
+	}
+	return nil
+}
+
+// everyLog returns the logs of all tenants, those too that others continue.
+func (s *Store) everyLog() ([]*Log, error) {
 	ts, err := s.Tenants()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	var logs []*Log
 	for _, t := range ts {
 		l, err := s.Log(t)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		prior, err := s.Prior(t)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		logs = append(append(logs, l), prior...)
+	}
+	return logs, nil
+}
+
+// former reports whether another log continues this one.
+func (l *Log) former() bool {
+	k, ok := l.keys.(lineage)
+	return ok && k.Ended()
+}
+
+// trace finds the person's tokens in every tenant. Links found in one tenant
+// lead to identities that are looked for in all.
+func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, error) {
+	logs, err := s.everyLog()
+	if err != nil {
+		return nil, 0, err
 	}
 	found := map[*Log]*trace{}
 	known := []Identity{subject}
@@ -155,8 +205,7 @@ func (s *Store) trace(ctx context.Context, subject Identity) ([]*trace, int, err
 				continue
 			}
 			if found[l] == nil {
-				k, ok := l.keys.(lineage)
-				found[l] = &trace{log: l, out: ErasedLog{Tenant: l.tenant, Former: ok && k.Ended()}}
+				found[l] = &trace{log: l, out: ErasedLog{Tenant: l.tenant, Former: l.former()}}
 			}
 			found[l].people = append(found[l].people, keys[0])
 			found[l].out.Tokens = append(found[l].out.Tokens, keys[0].Token)
@@ -554,7 +603,8 @@ func (t *trace) search(ctx context.Context, progress func(done, total uint64)) e
 func (t *trace) searchOne(e Entry, own map[string]bool) error {
 	lf, err := chain.Decode(e.Leaf)
 	if err != nil {
-		return fmt.Errorf("record %d: %w", e.Seq, err)
+		t.out.Damaged++
+		return nil
 	}
 	for i, c := range lf.Claims {
 		if t.log.leafOnly(e) || slices.ContainsFunc(c.Keys, func(id string) bool { return own[id] }) {
@@ -565,7 +615,8 @@ func (t *trace) searchOne(e Entry, own map[string]bool) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("record %d: %w", e.Seq, err)
+			t.out.Damaged++
+			continue
 		}
 		t.out.Searched++
 		if what := t.names.find(o.Plain); len(what) > 0 {
@@ -586,7 +637,7 @@ func (t *trace) still(n Naming) {
 // erasedLater reports whether a log that continues this one says that the key
 // is erased: nothing is appended to a log that was given up.
 func (l *Log) erasedLater(id string) bool {
-	if k, ok := l.keys.(lineage); !ok || !k.Ended() {
+	if !l.former() {
 		return false
 	}
 	now, err := l.st.Log(l.tenant)

@@ -49,7 +49,7 @@ const acceptHint = "stop the daemon, then evidenced restore --accept compares it
 // checkSignState compares the log with what was signed of it. A log that has
 // less, or another tree, or of which that is not known, must not grow or sign.
 func (l *Log) checkSignState() error {
-	if k, ok := l.keys.(lineage); ok && k.Ended() {
+	if l.former() {
 		return problem.New(problem.Refused, "log %s of %s is continued by another log", l.origin, l.tenant).
 			WithHint("it can be read and verified; nothing is appended to it")
 	}

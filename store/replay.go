@@ -23,7 +23,7 @@ var ErrOldKeyring = errors.New("the keyring is older than the log")
 // and the keyring has again (an old copy was brought back) is destroyed anew,
 // before anybody reads. It runs while the log is opened.
 func (l *Log) checkKeyring() error {
-	if k, ok := l.keys.(lineage); ok && k.Ended() {
+	if l.former() {
 		return nil // the log that continues it has the erasures
 	}
 	if err := l.hasNewestKey(); err != nil {

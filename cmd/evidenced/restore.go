@@ -172,6 +172,7 @@ func (p *program) accept(cmd *cobra.Command, r restoreFlags, notes map[string][]
 
 func tellAccepted(w io.Writer, got []daemon.Accepted) error {
 	var b strings.Builder
+	begun := false
 	for _, a := range got {
 		fmt.Fprintf(&b, "%-13s  %s: %s", a.Outcome, a.Tenant, reports.Count(int(a.Size), "record"))
 		for _, k := range a.Known {
@@ -185,8 +186,12 @@ func tellAccepted(w io.Writer, got []daemon.Accepted) error {
 			fmt.Fprintf(&b, "               hint: %s\n", reports.Terminal(a.Hint))
 		}
 		if a.Log != "" && a.Log != a.Origin {
+			begun = true
 			fmt.Fprintf(&b, "               goes on in log %s; log %s stays for reading and is never signed again\n", reports.Terminal(a.Log), reports.Terminal(a.Origin))
 		}
+	}
+	if begun {
+		b.WriteString("A new log reads its sources from the start: whoever was erased and still stands in one is known again. Go through your requests for erasure.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

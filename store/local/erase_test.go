@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	bbolt "go.etcd.io/bbolt"
+
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
@@ -749,5 +751,55 @@ func TestEraseWhileAppending(t *testing.T) {
 	}
 	if rep, err := one.Verify(t.Context(), store.VerifyOptions{Deep: true}); err != nil || !rep.OK() || rep.Missing > 0 || rep.Erased == 0 {
 		t.Errorf("verified: %+v, %v", rep, err)
+	}
+}
+
+// A log that never knew the person is searched too, and one in which something
+// is damaged: what was erased is told all the same.
+func TestEraseSearchesEveryLog(t *testing.T) {
+	c := &clock{start}
+	dir := filepath.Join(t.TempDir(), "data")
+	loc := openDir(t, dir, c)
+	plant(t, loc, c)
+	never := logOf(t, loc, "tenant-3")
+	it := event("5", c.t, map[string]any{"v": "fix/mira-kessler"}, colleague)
+	it.Draft.Text = []byte("asked Mira Kessler-Øst")
+	r := mustAppend(t, never, it)
+	damaged := logOf(t, loc, "tenant-2")
+	mustAppend(t, damaged, event("6", c.t, map[string]any{"v": 1}, colleague))
+	if err := loc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, filepath.Join(dir, "tenants", damaged.LogID(), "log", "0001.db"), func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("r"))
+		k, v := b.Cursor().Last()
+		v = bytes.Clone(v)
+		v[len(v)-1] ^= 1
+		return b.Put(bytes.Clone(k), v)
+	})
+	loc = openDir(t, dir, c)
+	done, err := loc.Store.Erase(t.Context(), store.EraseRequest{Subject: identityOf(atForge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The other tenant knows an account that nobody linked with this one.
+	at := slices.IndexFunc(done.Elsewhere, func(l store.ErasedLog) bool { return l.Tenant == never.Tenant() })
+	if at < 0 || len(done.Elsewhere[at].Tokens) != 0 || len(done.Elsewhere[at].Still) != 2 {
+		t.Fatalf("elsewhere, want content and text of one record: %+v", done.Elsewhere)
+	}
+	for _, n := range done.Elsewhere[at].Still {
+		if n.Seq != r.Seqs[0] {
+			t.Errorf("record %d is said to name the person, want %d alone", n.Seq, r.Seqs[0])
+		}
+	}
+	if done, err = loc.Store.Erase(t.Context(), store.EraseRequest{Subject: identityOf(atVault)}); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, l := range done.Logs {
+		found = found || l.Tenant == damaged.Tenant() && l.Damaged == 1 && l.Record > 0
+	}
+	if !found {
+		t.Errorf("beside damage: %+v", done.Logs)
 	}
 }

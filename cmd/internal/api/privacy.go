@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,7 +85,7 @@ func erase(ctx context.Context, c *call) error {
 		return err
 	}
 	if p.DryRun {
-		for _, l := range res.Logs {
+		for _, l := range slices.Concat(res.Logs, res.Elsewhere) {
 			if err := c.sealRead(ctx, l.Tenant); err != nil {
 				return err
 			}
@@ -179,14 +180,29 @@ func tellErased(w io.Writer, e *store.Erased, style reports.Style) error {
 		if len(l.Still) == 0 {
 			p.line(fmt.Sprintf("    %s opened and searched: none names the person", reports.Count(int(l.Searched), "claim")))
 		}
-		for _, n := range l.Still {
-			p.line(style.Bad(fmt.Sprintf("    still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", "))))
-		}
-		if l.More > 0 {
-			p.line(fmt.Sprintf("    and %s more", reports.Count(int(l.More), "claim")))
-		}
+		p.naming(l, style)
+	}
+	for _, l := range e.Elsewhere {
+		p.line(fmt.Sprintf("  %s: its log never knew the person", l.Tenant))
+		p.naming(l, style)
+	}
+	for _, t := range e.Unsearched {
+		p.line(style.Bad(fmt.Sprintf("  %s: its log could not be read to its end, so it is not known whether it names the person", t)))
 	}
 	return p.err
+}
+
+// naming tells the claims of a log that name an erased person.
+func (p *page) naming(l store.ErasedLog, style reports.Style) {
+	for _, n := range l.Still {
+		p.line(style.Bad(fmt.Sprintf("    still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", "))))
+	}
+	if l.More > 0 {
+		p.line(fmt.Sprintf("    and %s more", reports.Count(int(l.More), "claim")))
+	}
+	if l.Damaged > 0 {
+		p.line(style.Bad(fmt.Sprintf("    %s could not be read, and so not searched", reports.Count(int(l.Damaged), "damaged claim"))))
+	}
 }
 
 // LinkParams ask for a link between two persons of a tenant.

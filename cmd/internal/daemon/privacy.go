@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -73,16 +74,17 @@ func (e *Engine) FindPeople(ctx context.Context, text string) ([]store.Candidate
 // Erase implements api.Privacy.
 func (e *Engine) Erase(ctx context.Context, rq store.EraseRequest) (*store.Erased, error) {
 	res, err := e.local.Store.Erase(ctx, rq)
-	if err != nil || rq.DryRun {
+	if res == nil || rq.DryRun {
 		return res, err
 	}
+	// The keys are gone, also when the search for what is left was broken off.
 	still := 0
-	for _, l := range res.Logs {
+	for _, l := range slices.Concat(res.Logs, res.Elsewhere) {
 		still += len(l.Still) + int(l.More)
 	}
-	return res, e.admin(context.WithoutCancel(ctx), "erase", map[string]string{
+	return res, errors.Join(err, e.admin(context.WithoutCancel(ctx), "erase", map[string]string{
 		"tenants": strconv.Itoa(len(res.Logs)), "level": string(res.Level), "by": rq.By, "claims_still_naming": strconv.Itoa(still),
-	})
+	}))
 }
 
 // Link implements api.Privacy.
