@@ -25,7 +25,11 @@ type VerifyOptions struct {
 	Since   *Since     // read only what came after; nil reads the whole log
 	Anchors []Anchored // what others hold of this log
 	Kept    []Kept     // checkpoints of this log that somebody kept
-	Workers int        // ranges verified at a time; 0 for one on each core
+	// Known are signed checkpoints of this log that are known of beside it. They
+	// show no completeness: whoever brings the log back from an older copy may
+	// bring them back too. What they contradict is a failure.
+	Known   []Known
+	Workers int // ranges verified at a time; 0 for one on each core
 	// Pace is called by a worker after each range with the bytes it has read,
 	// and may wait; an error ends the verification. Nil never waits.
 	Pace     func(ctx context.Context, bytes int) error
@@ -150,6 +154,9 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	v.r.Signed, v.r.Unsigned = newest.Size, head.Size-newest.Size
 	if signed.size > 0 && !(o.ended && signed.size > head.Size) {
 		v.expect(signed)
+	}
+	for _, k := range o.Known {
+		v.expect(mark{size: k.Size, root: k.Root, about: ofIntegrity, what: k.From})
 	}
 	if _, err := l.KeyChanges(head.Size); err != nil {
 		v.r.fail(ofSignatures, "%v", err)

@@ -61,7 +61,8 @@ type Engine struct {
 	mu       sync.Mutex  // one pack at a time
 	receipts receiptsFor // for packs; nil: none
 	began    bool        // what a crash lost was looked for
-	keeping  sync.Mutex  // one backup, rotation, retention or offboarding at a time
+	heads    recordedHeads
+	keeping  sync.Mutex // one backup, rotation, retention or offboarding at a time
 
 	acting    sync.Mutex // one act on an incident or a statement at a time
 	calendars *deadline.Calendars

@@ -175,3 +175,79 @@ func TestCheckpointOfAnEarlierLog(t *testing.T) {
 		t.Errorf("%v\n%s", err, got)
 	}
 }
+
+// One log that is brought back from an older copy together with its sign-state
+// agrees with itself: what _platform recorded of it does not. The scrubber finds
+// it as well.
+func TestLogBroughtBackAlone(t *testing.T) {
+	clock, dir := &testClock{begin}, t.TempDir()
+	e, src := mustEngine(t, dir, clock, "tenant-1 tenant-2", "", nil)
+	collect := func(n int) {
+		t.Helper()
+		clock.t = clock.t.Add(time.Hour)
+		src.emit = []evidence.Draft{mergeDraft("acme/1", n, clock.t.Add(-time.Minute), true), mergeDraft("acme/2", n, clock.t.Add(-time.Minute), true)}
+		if _, err := e.Collect(t.Context(), "", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	collect(1)
+	log, err := e.local.Store.Log(mustTenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := e.o.Config.DataDir
+	paths := []string{filepath.Join(data, "tenants", log.ID()), filepath.Join(data, "sign-state", log.ID())}
+	e.Close()
+	old := t.TempDir()
+	for i, path := range paths {
+		if err := copyOf(path, filepath.Join(old, string(rune('a'+i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, src = mustEngine(t, dir, clock, "tenant-1 tenant-2", "", nil)
+	collect(2)
+	if got, err := printed(t, e, "verify", struct{}{}); err != nil {
+		t.Fatalf("before: %v\n%s", err, got)
+	}
+	e.Close()
+	for i, path := range paths {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := copyOf(filepath.Join(old, string(rune('a'+i))), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err = Open(t.Context(), Options{Config: e.o.Config, Clock: clock.now, Program: "evidenced test", ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	got, err := printed(t, e, "verify", struct{}{})
+	if !problem.Is(err, problem.Corrupt) || !strings.Contains(got, "the record of its checkpoints in _platform knows size ") || !strings.Contains(got, ": the end is lost") ||
+		strings.Count(got, "FAILED") != 1 || !strings.Contains(got, "FAILED    tenant-1: ") {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if log, err = e.local.Store.Log(mustTenant(t, "tenant-1")); err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := e.verify(t.Context(), log, store.VerifyOptions{}, false); err != nil || rep.OK() {
+		t.Errorf("as the scrubber does: %+v, %v", rep, err)
+	}
+}
+
+// copyOf copies a file or a directory.
+func copyOf(from, to string) error {
+	st, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o600)
+}

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"sync"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 	"evidenced/store"
 )
 
@@ -45,6 +47,9 @@ func (e *Engine) verify(ctx context.Context, log *store.Log, o store.VerifyOptio
 	if sinceLast && last != nil {
 		o.Since = &last.Since
 	}
+	if o.Known, err = e.recorded(ctx, log); err != nil {
+		return nil, err
+	}
 	rep, err := log.Verify(ctx, o)
 	if err != nil || !rep.OK() {
 		return rep, err
@@ -63,6 +68,57 @@ func (e *Engine) verify(ctx context.Context, log *store.Log, o store.VerifyOptio
 		e.o.Log.Warn("verified point not kept", "tenant", log.Tenant().String(), "code", codeOf(err))
 	}
 	return rep, nil
+}
+
+// recorded is what _platform recorded of the log: one that was brought back alone
+// from an older copy, sign-state and all, agrees with itself and not with that.
+// When _platform cannot be read nothing is known, which its own verification tells.
+func (e *Engine) recorded(ctx context.Context, log *store.Log) ([]store.Known, error) {
+	if log.Tenant() == evidence.Platform {
+		return nil, nil
+	}
+	heads, err := e.heads.get(ctx, e)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		e.o.Log.Error("recorded checkpoints not read", "tenant", evidence.Platform.String(), "code", codeOf(err))
+		return nil, nil
+	}
+	h, ok := heads[log.Origin()]
+	if !ok {
+		return nil, nil
+	}
+	return []store.Known{{From: "the record of its checkpoints in " + evidence.Platform.String(), Size: h.Size, Root: h.Root}}, nil
+}
+
+// recordedHeads remembers what _platform recorded of all logs until it grows: to
+// verify a thousand logs it is read once.
+type recordedHeads struct {
+	mu    sync.Mutex
+	size  uint64 // of _platform, when it was read
+	heads map[string]evidence.LogHead
+}
+
+func (r *recordedHeads) get(ctx context.Context, e *Engine) (map[string]evidence.LogHead, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := uint64(0)
+	switch l, err := e.local.Store.Log(evidence.Platform); {
+	case err == nil:
+		size = l.Size()
+	case !problem.Is(err, problem.NotFound):
+		return nil, err
+	}
+	if r.heads != nil && size == r.size {
+		return r.heads, nil
+	}
+	heads, err := e.knownHeads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.heads, r.size = heads, size
+	return heads, nil
 }
 
 // sealDamage records in _platform that a log does not verify. The same damage
