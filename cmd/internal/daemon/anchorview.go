@@ -71,6 +71,7 @@ func (s *anchors) holding(ctx context.Context, p *place, l *store.Log) (holding,
 		if own.size > 0 {
 			return own, nil
 		}
+		h.other = store.Anchored{} // that is of the other log, and not to be held against this one
 		return h, nil
 	}
 	head, err := s.listed(ctx, platform, h, l.Origin())

@@ -177,9 +177,16 @@ func TestCheckpointOfAnEarlierLog(t *testing.T) {
 }
 
 // One log that is brought back from an older copy together with its sign-state
-// agrees with itself: what _platform recorded of it does not. The scrubber finds
-// it as well.
+// agrees with itself: what _platform recorded of it, and what an earlier
+// verification found, do not. The scrubber finds it as well.
 func TestLogBroughtBackAlone(t *testing.T) {
+	const recorded, verified = "the record of its checkpoints in _platform", "an earlier verification"
+	t.Run("a tenant's", func(t *testing.T) { bringBackAlone(t, "tenant-1", recorded, verified) })
+	t.Run("_platform's", func(t *testing.T) { bringBackAlone(t, "_platform", verified) })
+}
+
+func bringBackAlone(t *testing.T, name string, says ...string) {
+	t.Helper()
 	clock, dir := &testClock{begin}, t.TempDir()
 	e, src := mustEngine(t, dir, clock, "tenant-1 tenant-2", "", nil)
 	collect := func(n int) {
@@ -191,7 +198,7 @@ func TestLogBroughtBackAlone(t *testing.T) {
 		}
 	}
 	collect(1)
-	log, err := e.local.Store.Log(mustTenant(t, "tenant-1"))
+	log, err := e.local.Store.Log(mustTenant(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +231,15 @@ func TestLogBroughtBackAlone(t *testing.T) {
 	}
 	defer e.Close()
 	got, err := printed(t, e, "verify", struct{}{})
-	if !problem.Is(err, problem.Corrupt) || !strings.Contains(got, "the record of its checkpoints in _platform knows size ") || !strings.Contains(got, ": the end is lost") ||
-		strings.Count(got, "FAILED") != 1 || !strings.Contains(got, "FAILED    tenant-1: ") {
+	if !problem.Is(err, problem.Corrupt) || strings.Count(got, "FAILED") != 1 || !strings.Contains(got, "FAILED    "+name+": ") {
 		t.Errorf("%v\n%s", err, got)
 	}
-	if log, err = e.local.Store.Log(mustTenant(t, "tenant-1")); err != nil {
+	for _, want := range says {
+		if !strings.Contains(got, want+" knows size ") || !strings.Contains(got, ": the end is lost") {
+			t.Errorf("want %q:\n%s", want, got)
+		}
+	}
+	if log, err = e.local.Store.Log(mustTenant(t, name)); err != nil {
 		t.Fatal(err)
 	}
 	if rep, err := e.verify(t.Context(), log, store.VerifyOptions{}, false); err != nil || rep.OK() {

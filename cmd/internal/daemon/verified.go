@@ -17,8 +17,11 @@ import (
 // among the cursors, so that whoever can write the log alone cannot move it.
 type verified struct {
 	store.Since
-	At   time.Time `json:"at"`   // of the verification that ended there
-	Full time.Time `json:"full"` // of the newest one that read the whole log
+	// Signed is the newest checkpoint that it found: records after it may be lost
+	// with a disk that lied, those before it may not.
+	Signed store.Since `json:"signed,omitzero"`
+	At     time.Time   `json:"at"`   // of the verification that ended there
+	Full   time.Time   `json:"full"` // of the newest one that read the whole log
 }
 
 // verifiedName is the cursor of a log's point.
@@ -50,6 +53,9 @@ func (e *Engine) verify(ctx context.Context, log *store.Log, o store.VerifyOptio
 	if o.Known, err = e.recorded(ctx, log); err != nil {
 		return nil, err
 	}
+	if last != nil && last.Signed.Size > 0 {
+		o.Known = append(o.Known, store.Known{From: "an earlier verification", Size: last.Signed.Size, Root: last.Signed.Root})
+	}
 	rep, err := log.Verify(ctx, o)
 	if err != nil || !rep.OK() {
 		return rep, err
@@ -58,6 +64,11 @@ func (e *Engine) verify(ctx context.Context, log *store.Log, o store.VerifyOptio
 	point := verified{Since: store.Since{Size: rep.Size, Root: rep.Root}, At: now, Full: now}
 	if rep.Since != nil {
 		point.Full = last.Full
+	}
+	if point.Signed.Size = rep.Signed; rep.Signed > 0 {
+		if point.Signed.Root, err = log.RootAt(rep.Signed); err != nil {
+			return rep, err
+		}
 	}
 	b, err := json.Marshal(point)
 	if err != nil {
