@@ -170,7 +170,11 @@ func (b *Backend) Open(logID string, create bool) (store.LogFile, store.Index, e
 		return nil, nil, problem.New(problem.NotFound, "no log in %s", dir)
 	}
 	if len(f.segments) == 0 && len(f.retired) > 0 {
+		_, err := f.endedHead()
 		f.Close()
+		if err != nil {
+			return nil, nil, err
+		}
 		return nil, nil, problem.New(problem.Refused, "the log in %s was ended: only its hashes and checkpoints are left", dir)
 	}
 	ix, err := b.indexes.Open(filepath.Join(dir, "index"))

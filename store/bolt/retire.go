@@ -410,15 +410,26 @@ func (b *Backend) Ended(logID string) (head store.Head, n store.Note, ended bool
 	if len(f.segments) > 0 || f.outlived == nil {
 		return head, n, false, nil
 	}
-	if err := f.outlivedView(func(tx *bolt.Tx) error {
-		hb := tx.Bucket(heads)
-		if hb == nil || hb.Get(headKey) == nil {
-			return problem.New(problem.Corrupt, "the ended log %s has no head", logID)
-		}
-		return json.Unmarshal(hb.Get(headKey), &head)
-	}); err != nil {
+	if head, err = f.endedHead(); err != nil {
 		return head, n, false, err
 	}
 	n, err = f.NoteAt(head.Size)
 	return head, n, err == nil, err
+}
+
+// endedHead reads the head of a log that was ended. One that has no segments and
+// no such head was not ended: its segments are missing.
+func (f *logFile) endedHead() (head store.Head, err error) {
+	err = f.outlivedView(func(tx *bolt.Tx) error {
+		b := tx.Bucket(heads)
+		if b == nil || b.Get(headKey) == nil {
+			newest := 0
+			for _, s := range f.retired {
+				newest = max(newest, s.Number)
+			}
+			return problem.New(problem.Corrupt, "the segments after %d, the newest that was retired, are missing in %s", newest, f.dir)
+		}
+		return json.Unmarshal(b.Get(headKey), &head)
+	})
+	return head, err
 }

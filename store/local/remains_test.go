@@ -375,3 +375,19 @@ func TestUnopenedLogIsAFailure(t *testing.T) {
 		t.Error("it does not count as failed")
 	}
 }
+
+// A log of which only retired segments are left was not ended, and is not said
+// to be.
+func TestMissingSegmentsAreNoEnd(t *testing.T) {
+	c := &clock{start}
+	dir, files := aged(t, c, true)
+	for _, name := range []string{"0003.db", "0004.db"} {
+		if err := os.Remove(filepath.Join(dir, files, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := logOf(t, months(t, dir, c, nil), "tenant-1")
+	if _, err := log.Verify(t.Context(), store.VerifyOptions{}); err == nil || !strings.Contains(err.Error(), "the segments after 2, the newest that was retired, are missing") {
+		t.Errorf("got %v", err)
+	}
+}
