@@ -94,9 +94,9 @@ func fsck(ctx context.Context, c *call) error {
 }
 
 // logs verifies the logs of the tenants, all when there are none given: then one
-// that cannot be read keeps no other from its verdict. A
-// kept checkpoint goes to the log that it names; one that no log has for its own is
-// a failure: the log that it was made of is not here any more.
+// that cannot be read keeps no other from its verdict. A kept checkpoint goes to
+// the log that it names; one that no log has for its own is a failure: the log
+// that it was made of is not here any more.
 func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) (*Verified, error) {
 	v := &Verified{OK: true, Logs: []Verdict{}}
 	all := ts == nil

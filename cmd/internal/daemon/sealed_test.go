@@ -68,7 +68,7 @@ func TestVerifyAfterOffboarding(t *testing.T) {
 	}
 	defer e.Close()
 	got, err := printed(t, e, "verify", struct{}{})
-	if !strings.Contains(got, "its last checkpoint is here; why, only the keyring shows") {
+	if err != nil || !strings.Contains(got, "its last checkpoint is here; why, only the keyring shows") {
 		t.Errorf("%v\n%s", err, got)
 	}
 }
