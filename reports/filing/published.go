@@ -168,10 +168,18 @@ func (f *Filing) Published(w io.Writer, p Profile) error {
 			f.classification(root)
 		}
 	}
+	return writeDocument(w, root)
+}
+
+// writeDocument writes a filing as JSON that people can read too.
+func writeDocument(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(root)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write filing: %w", err)
+	}
+	return nil
 }
 
 func (f *Filing) place(root *object, x *Field, p Profile) {
@@ -272,12 +280,4 @@ func Read(b []byte) (*Filing, error) {
 }
 
 // WriteJSON writes the filing with the whole record behind it.
-func (f *Filing) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(f); err != nil {
-		return fmt.Errorf("write filing: %w", err)
-	}
-	return nil
-}
+func (f *Filing) WriteJSON(w io.Writer) error { return writeDocument(w, f) }

@@ -1,7 +1,6 @@
 package filing
 
 import (
-	"encoding/json"
 	"io"
 	"slices"
 	"strings"
@@ -140,10 +139,7 @@ func (f *Filing) publishThreat(w io.Writer, p Profile) error {
 			f.place(root, x, p)
 		}
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(root)
+	return writeDocument(w, root)
 }
 
 // profilesOf are the versions of the form of a stage.
