@@ -129,9 +129,9 @@ type limit struct {
 	share float64
 }
 
-// inSeconds is how far a field may be from a limit in whole seconds, and be held
+// truncated is how far a field may be from a limit in whole seconds, and be held
 // to have reached it.
-const inSeconds = 2 * time.Second
+const truncated = 2 * time.Second
 
 // of returns between what the limit lies for the item; false when that changes
 // too, or cannot be told.
@@ -144,7 +144,7 @@ func (l limit) of(it *item) (least, most time.Duration, known bool) {
 	if _, moves := it.moving[l.field]; moves || !isLong || !(math.Abs(at) < math.MaxInt64/2) {
 		return 0, 0, false
 	}
-	return time.Duration(at) - inSeconds, time.Duration(at) + inSeconds, true
+	return time.Duration(at) - truncated, time.Duration(at) + truncated, true
 }
 
 // limitsOf lists what the expression holds each field of item against. A field

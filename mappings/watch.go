@@ -66,11 +66,6 @@ func (s *kindSet) join(o kindSet) {
 	}
 }
 
-func (s kindSet) has(k evidence.Kind) bool {
-	i, ok := kindBits[k]
-	return ok && s[i/64]&(1<<(i%64)) != 0
-}
-
 func (s kindSet) overlaps(o kindSet) bool {
 	for i := range s {
 		if s[i]&o[i] != 0 {
