@@ -95,13 +95,9 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 		}
 		for _, s := range f.Spans {
 			c.begin(f.Source, s.Kinds, s.Class, Period{s.From, s.To})
-			if !near(&s, p) {
-				continue
+			if near(&s, p) {
+				c.spans = append(c.spans, f.Span(s, rec.Seq))
 			}
-			c.spans = append(c.spans, Span{
-				Source: f.Source, Kinds: s.Kinds, Period: Period{s.From.UTC(), s.To.UTC()},
-				Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(), Seq: rec.Seq,
-			})
 		}
 	}
 	var err error
@@ -110,6 +106,37 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 	}
 	sort.SliceStable(c.spans, func(i, j int) bool { return c.spans[i].Period.From.Before(c.spans[j].Period.From) })
 	return c, nil
+}
+
+// Span is a stretch that the record with the seq claims for its source.
+func (f *CoverageFacts) Span(s CoverageSpan, seq uint64) Span {
+	return Span{
+		Source: f.Source, Kinds: s.Kinds, Period: Period{s.From.UTC(), s.To.UTC()},
+		Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(), Seq: seq,
+	}
+}
+
+// UsualInterval returns how far apart the looks at a polled source usually
+// lie: the median of its looks for the kind. 0 when it has no two looks.
+func (c *Coverage) UsualInterval(source SourceID, kind Kind) time.Duration {
+	var looks []time.Time
+	for _, s := range c.spans {
+		if s.Source == source && slices.Contains(s.Kinds, kind) {
+			looks = append(looks, s.Looks...)
+		}
+	}
+	slices.SortFunc(looks, time.Time.Compare)
+	var gaps []time.Duration
+	for i := 1; i < len(looks); i++ {
+		if d := looks[i].Sub(looks[i-1]); d > 0 {
+			gaps = append(gaps, d)
+		}
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
 }
 
 // CauseRetired is the cause of a stretch of which nothing is known any more:

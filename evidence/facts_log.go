@@ -59,6 +59,7 @@ type LogKnown struct {
 // PackFacts are the facts of pack.issued.
 type PackFacts struct {
 	Manifest  Hash      `json:"manifest"` // SHA-256 of the signed manifest
+	Number    uint64    `json:"number"`   // of the packs of its log, counted from 1
 	Period    Period    `json:"period"`
 	Size      uint64    `json:"size"`
 	Root      Hash      `json:"root"`

@@ -81,7 +81,9 @@ type RuleTable struct {
 // TableControl is a control of a table.
 type TableControl struct {
 	Control  ControlID `json:"control"`
+	Article  string    `json:"article"` // regulation and article, "DORA Art. 9(4)(e)"
 	Severity string    `json:"severity"`
+	InForce  string    `json:"in_force_since"` // date from which the law applies
 	Applicability
 	Tests []TableRef `json:"tests,omitempty"` // sorted by test
 }
@@ -144,7 +146,7 @@ func (t *RuleTable) Check() error {
 				return fmt.Errorf("control %s has test %s, which is not in the list of tests", c.Control, test)
 			}
 		}
-		for _, day := range []string{c.ValidFrom, c.ValidTo} {
+		for _, day := range []string{c.InForce, c.ValidFrom, c.ValidTo} {
 			if day != "" && Day(day).IsZero() {
 				return fmt.Errorf("control %s: %q is no date", c.Control, day)
 			}

@@ -8,7 +8,7 @@ import (
 func aTable() *RuleTable {
 	return &RuleTable{
 		Controls: []TableControl{
-			{Control: "act-1", Severity: "high", Tests: []TableRef{{"seen-all", "direct"}, {"told-all", "partial"}}},
+			{Control: "act-1", Article: "Act Art. 1", Severity: "high", InForce: "2025-01-17", Tests: []TableRef{{"seen-all", "direct"}, {"told-all", "partial"}}},
 			{Control: "act-2", Severity: "low", Applicability: Applicability{Tiers: []string{"premium"}, ValidFrom: "2026-09-11"}},
 		},
 		Tests: []TableTest{{"seen-all", Hash{1}}, {"told-all", Hash{2}}},
@@ -31,6 +31,7 @@ func TestRuleTableCheck(t *testing.T) {
 		{"tests unsorted", func(x *RuleTable) { x.Tests[0].Test = "zz-all" }, "must be sorted"},
 		{"test of a control twice", func(x *RuleTable) { x.Controls[0].Tests[1].Test = "seen-all" }, "control act-1: test seen-all stands there twice"},
 		{"test that is not listed", func(x *RuleTable) { x.Controls[0].Tests[1].Test = "zz-all" }, "which is not in the list"},
+		{"force from no day", func(x *RuleTable) { x.Controls[0].InForce = "soon" }, "is no date"},
 		{"day that is none", func(x *RuleTable) { x.Controls[1].ValidTo = "2026-02-30" }, "is no date"},
 	} {
 		x := aTable()
@@ -47,6 +48,8 @@ func TestRuleTableHash(t *testing.T) {
 	want := aTable().Hash()
 	for name, change := range map[string]func(*RuleTable){
 		"severity":  func(x *RuleTable) { x.Controls[0].Severity = "low" },
+		"article":   func(x *RuleTable) { x.Controls[0].Article = "Act Art. 2" },
+		"force":     func(x *RuleTable) { x.Controls[0].InForce = "2026-01-17" },
 		"tiers":     func(x *RuleTable) { x.Controls[1].Tiers = nil },
 		"tags":      func(x *RuleTable) { x.Controls[1].Tags = []string{"x"} },
 		"entities":  func(x *RuleTable) { x.Controls[1].Entities = []string{"x"} },

@@ -7,7 +7,7 @@ import "evidenced/evidence"
 func (c *Catalog) Table() *evidence.RuleTable {
 	t := &evidence.RuleTable{Controls: []evidence.TableControl{}, Tests: []evidence.TableTest{}}
 	for _, x := range c.controls {
-		row := evidence.TableControl{Control: x.ID, Severity: x.Severity, Applicability: x.applicability()}
+		row := evidence.TableControl{Control: x.ID, Article: x.Reference(), Severity: x.Severity, InForce: x.InForceSince, Applicability: x.applicability()}
 		for _, r := range x.Tests {
 			row.Tests = append(row.Tests, evidence.TableRef{Test: r.Test.ID, Strength: r.Strength})
 		}

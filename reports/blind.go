@@ -10,24 +10,7 @@ import (
 // UsualInterval returns how far apart the looks at a polled source usually
 // lie: the median of its looks for the kind. 0 when it has no two looks.
 func UsualInterval(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind) time.Duration {
-	var looks []time.Time
-	for _, s := range cov.Spans() {
-		if s.Source == source && slices.Contains(s.Kinds, kind) {
-			looks = append(looks, s.Looks...)
-		}
-	}
-	slices.SortFunc(looks, time.Time.Compare)
-	var gaps []time.Duration
-	for i := 1; i < len(looks); i++ {
-		if d := looks[i].Sub(looks[i-1]); d > 0 {
-			gaps = append(gaps, d)
-		}
-	}
-	if len(gaps) == 0 {
-		return 0
-	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
+	return cov.UsualInterval(source, kind)
 }
 
 // Strips lays the period out for one source and kind, like

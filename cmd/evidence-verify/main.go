@@ -245,19 +245,47 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 		line("remedies", "%s", remedies(x))
 	}
 	for i, l := range r.Loosened {
-		name := "loosened"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s, record %s: %s", evidence.FormatTime(l.At), group(l.Seq), strings.Join(append(slices.Clone(l.Says), l.Rewritten...), "; "))
+		line(nth("loosened", i), "%s, record %s: %s", evidence.FormatTime(l.At), group(l.Seq), strings.Join(append(slices.Clone(l.Says), l.Rewritten...), "; "))
+	}
+	for i, d := range r.Differs {
+		line(nth("differs", i), "%s/%s: by record %s, the log's own verdict, %s failed; the finding does not count that as failed: healed since, or left away", d.Control, d.Test, group(d.Record), records(d.Failed))
+	}
+	for i, x := range r.Incidents {
+		line(nth("incident", i), "%s", incident(x))
 	}
 	if r.Sampled > 0 {
 		line("sampled", "%s in the samples of findings, all drawn again; %s", group(uint64(r.Sampled)), r.SampleSeed)
 	}
-	line("issued", "record %s seals this pack's manifest, %s records after the range", group(r.Issued), group(r.Between))
+	line("issued", "record %s seals this pack's manifest, %s records after the range, as pack number %s of the log", group(r.Issued), group(r.Between), group(r.Number))
+	if r.Unshown > 0 {
+		line("", "of the first %s packs it shows no record: dropped under retention, or left out", group(r.Unshown))
+	}
 	line("data", "digest %s", r.Data)
-	line("coverage", "as issued, of this tenant and period; not made again from the records")
+	line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued")
 	line("PDF", "bytes as issued; its wording is not checked")
+}
+
+// nth names the first line of a list alone.
+func nth(name string, i int) string {
+	if i > 0 {
+		return ""
+	}
+	return name
+}
+
+// incident tells what the records say of an incident.
+func incident(x pack.IncidentSeen) string {
+	s := x.Incident + ", declared before the range"
+	if !x.Declared.IsZero() {
+		s = x.Incident + ", declared " + evidence.FormatTime(x.Declared)
+	}
+	for _, n := range x.Notices {
+		s += fmt.Sprintf("; %s %s %s (record %s)", n.Stage, n.Act, evidence.FormatTime(n.At), group(n.Record))
+	}
+	if x.Closed.IsZero() {
+		return s + "; open at the end of the range"
+	}
+	return s + "; closed " + evidence.FormatTime(x.Closed)
 }
 
 // short is enough of a hash to tell two apart by eye.

@@ -348,6 +348,13 @@ func checkAsMaker(t *testing.T, u *unpacked) error {
 
 func checkAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) error {
 	t.Helper()
+	_, err := reportAs(t, u, o, edit)
+	return err
+}
+
+// reportAs is checkAs with what was found.
+func reportAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) (*Report, error) {
+	t.Helper()
 	key, vkey := attacker(t)
 	b := u.pack(t, key, func(m *Manifest) {
 		m.PackKey = vkey
@@ -357,7 +364,7 @@ func checkAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) error {
 	})
 	v, err := open(bytes.NewReader(b), int64(len(b)), o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	steps := v.steps()
 	for _, step := range steps[:len(steps)-2] { // all but the record that seals the pack, and what is asked for
@@ -365,10 +372,10 @@ func checkAs(t *testing.T, u *unpacked, o Options, edit func(*Manifest)) error {
 			if strings.Contains(err.Error(), "keys are not those the log began with") {
 				continue // the one thing the maker himself would have right
 			}
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return v.rep, nil
 }
 
 // Each hostile container is refused.

@@ -73,9 +73,10 @@ func (l *learned) rulesGoOn(known uint64) error {
 
 // ruled is what the catalog in force says of a pair of control and test.
 type ruled struct {
-	severity, strength string
-	out                string // why it is left out, "" when it is judged
-	binds              bool   // the tenant is one of those whose duty it is
+	*evidence.TableControl
+	strength string
+	out      string // why it is left out, "" when it is judged
+	binds    bool   // the tenant is one of those whose duty it is
 }
 
 // ruling is what the catalog in force says, for the tenant and the period.
@@ -93,13 +94,14 @@ func rule(t *evidence.RuleTable, s *stated, period evidence.Period) ruling {
 	for _, x := range t.Tests {
 		r.rules[x.Test], by[x.Test] = x.Rule, &Judged{Test: x.Test, Controls: []evidence.ControlID{}}
 	}
-	for _, c := range t.Controls {
+	for i := range t.Controls {
+		c := &t.Controls[i]
 		out := c.Out(s.Tenancy)
 		if out == "" && !c.StandsOver(period) {
 			out = evidence.OutByWording
 		}
 		for _, ref := range c.Tests {
-			r.pairs[pair{c.Control, ref.Test}] = ruled{c.Severity, ref.Strength, out, c.Binds(s.Entities)}
+			r.pairs[pair{c.Control, ref.Test}] = ruled{c, ref.Strength, out, c.Binds(s.Entities)}
 			if j := by[ref.Test]; out == "" {
 				j.Controls = append(j.Controls, c.Control)
 			} else {

@@ -52,16 +52,24 @@ type learned struct {
 	names    labels
 	sealed   map[uint64]evidence.PackFacts // of pack.issued records
 	waivers  map[uint64]waiver
-	ends     map[evidence.Ref][]waiverEnd // of waivers
+	ends     map[evidence.Ref][]statementEnd // of waivers and scope statements
+	scopes   []scope
 	rules    []stated
-	loosened []Loosened // in the range
-	plans    plans      // remedies
+	plans    plans                          // remedies
+	loosened []Loosened                     // in the range
+	spans    map[seen][]evidence.Span       // what was seen, by coverage records
+	laid     int                            // looks in them, of all kinds
+	runs     []evidence.CoverageFacts       // without spans
+	erased   map[string]bool                // ids of keys that were destroyed
+	stories  map[evidence.Ref]*IncidentSeen // of incidents
 }
 
 func newLearned(start uint64) learned {
 	return learned{
 		start: start, names: labels{}, sealed: map[uint64]evidence.PackFacts{},
-		waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]waiverEnd{}, plans: newPlans(),
+		spans: map[seen][]evidence.Span{}, waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]statementEnd{},
+		erased: map[string]bool{}, stories: map[evidence.Ref]*IncidentSeen{},
+		plans: newPlans(),
 	}
 }
 
@@ -82,8 +90,16 @@ func (l *learned) read(lf *chain.Leaf, d disclosed) error {
 		err = l.readWaiver(lf, d.Plain)
 	case evidence.RemedyPlan:
 		err = l.plans.read(lf, d.Plain)
+	case evidence.ScopeStatement:
+		err = l.readScope(lf, d.Plain)
+	case evidence.Erasure:
+		err = l.readErasure(d.Plain)
 	case evidence.FindingState:
 		err = l.plans.readVerdict(lf, d.Plain)
+	case evidence.IncidentDeclared, evidence.IncidentMoment, evidence.IncidentNotice, evidence.IncidentClosed:
+		err = l.readIncident(lf, d.Plain)
+	case evidence.CollectionCoverage:
+		err = l.readCoverage(lf, d.Plain)
 	case evidence.PlatformConfig:
 		err = l.readLoosened(lf, d.Plain)
 	case evidence.PlatformCatalog:

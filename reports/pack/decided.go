@@ -11,8 +11,17 @@ import (
 // stands on items. Whether there was coverage enough, and of late, is as issued.
 func (v *verifier) decided(f *Finding, r *testRule) error {
 	p := v.catalog.pairs[f.pair()]
-	if f.Severity != p.severity || f.Strength != p.strength {
-		return fmt.Errorf("finding %s: severity %q and strength %q, the catalog in force has %q and %q", f.name(), f.Severity, f.Strength, p.severity, p.strength)
+	preparing := ""
+	if evidence.Day(p.InForce).Compare(v.judgedTo()) >= 0 {
+		preparing = p.InForce
+	}
+	switch {
+	case f.Severity != p.Severity || f.Strength != p.strength:
+		return fmt.Errorf("finding %s: severity %q and strength %q, the catalog in force has %q and %q", f.name(), f.Severity, f.Strength, p.Severity, p.strength)
+	case f.Article != p.Article:
+		return fmt.Errorf("finding %s: said to be of %q, the catalog in force has %q", f.name(), f.Article, p.Article)
+	case f.Preparing != preparing:
+		return fmt.Errorf("finding %s: said to be of a law that applies from %q on, the catalog in force has %q", f.name(), f.Preparing, p.InForce)
 	}
 	aside := f.Status == evidence.NotApplicable && f.Reason == evidence.ReasonEntity
 	switch {
@@ -23,13 +32,16 @@ func (v *verifier) decided(f *Finding, r *testRule) error {
 	case aside:
 		return fmt.Errorf("finding %s: put aside as the duty of other sorts of entities, but by the catalog in force it binds the tenant", f.name())
 	}
-	known, allowed := f.allowed(r, r.Shared && v.m.Tenant != evidence.Platform)
+	elsewhere := r.Shared && v.m.Tenant != evidence.Platform
+	known, allowed := f.allowed(r, elsewhere)
 	switch {
 	case !known:
 		return fmt.Errorf("finding %s: status %q is none there is", f.name(), f.Status)
 	case !allowed:
 		return fmt.Errorf("finding %s: status %s with a population of %d, %d failed and %d undetermined, which the decision table does not give",
 			f.name(), f.Status, len(f.Items), len(f.Failed), len(f.Unknown))
+	case f.Status == evidence.NotApplicable && !elsewhere:
+		return v.scoped(f)
 	}
 	return nil
 }

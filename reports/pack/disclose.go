@@ -88,29 +88,29 @@ func (w *writer) single(ctx context.Context, seq uint64, claims []string) (singl
 	return s, err
 }
 
-// saidBefore asks for the waivers and the remedies from before the range that
-// findings rest on or name, and for the people in them.
+// saidBefore asks for the waivers, the scope statements and the remedies from
+// before the range that findings rest on or name, and for the people in them.
 func (w *writer) saidBefore(ctx context.Context, need map[uint64]bool) error {
+	said := slices.Clone(w.in.Scopes)
 	for _, f := range w.in.Findings {
-		var said []uint64
 		if f.Waived != nil {
 			said = append(said, f.Waived.Waivers...)
 		}
 		for _, x := range f.Remedies {
 			said = append(said, x.Record)
 		}
-		for _, seq := range said {
-			if seq >= w.m.Start.Size || need[seq] {
-				continue
-			}
-			need[seq] = true
-			rec, err := w.in.Log.Record(ctx, seq)
-			if err != nil {
-				return err
-			}
-			for _, p := range rec.People {
-				w.tokens[p.Token] = true
-			}
+	}
+	for _, seq := range said {
+		if seq >= w.m.Start.Size || need[seq] {
+			continue
+		}
+		need[seq] = true
+		rec, err := w.in.Log.Record(ctx, seq)
+		if err != nil {
+			return err
+		}
+		for _, p := range rec.People {
+			w.tokens[p.Token] = true
 		}
 	}
 	return nil
@@ -137,9 +137,9 @@ func (w *writer) rulesRecordBefore(ctx context.Context, need map[uint64]bool) er
 }
 
 // earlier discloses leaves before the range that the pack needs: records that
-// findings cite, waivers they rest on, remedies they name, the rules that were in
-// force, records that sealed earlier packs, and person records of people in the
-// range.
+// findings cite, statements they rest on, remedies they name, the rules that were
+// in force, records that sealed earlier packs, and person records of people in
+// the range.
 func (w *writer) earlier(ctx context.Context) error {
 	need := map[uint64]bool{}
 	closed := map[uint64]bool{} // leaf alone: what an earlier pack of another period was for concerns nobody here
@@ -155,7 +155,7 @@ func (w *writer) earlier(ctx context.Context) error {
 		for _, it := range f.Items {
 			for _, seq := range append([]uint64{it.Seq}, it.Also...) {
 				if seq < w.m.Start.Size {
-					need[seq] = true
+					need[seq], closed[seq] = true, false
 				}
 			}
 		}

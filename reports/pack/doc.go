@@ -77,6 +77,7 @@ type Manifest struct {
 	Tenant    evidence.Tenant `json:"tenant"`
 	Origin    string          `json:"origin"`
 	Simulated bool            `json:"simulated"`
+	Number    uint64          `json:"number"` // of the packs of the log, counted from 1
 	Period    evidence.Period `json:"period"`
 	Start     Tree            `json:"start"`   // before the range
 	Closing   Tree            `json:"closing"` // after it

@@ -145,7 +145,43 @@ func (v *verifier) earlierPacks() error {
 			return err
 		}
 	}
-	return nil
+	return v.numbered()
+}
+
+// numbered holds the numbers that packs of one log count themselves by against the
+// records that sealed them: none is missing between two that are known, and
+// this one is the next. Those before the first are told; retention may have
+// dropped them.
+func (v *verifier) numbered() error {
+	var missing uint64
+	known, n := false, uint64(0)
+	check := func(what string, number uint64) error {
+		n++
+		switch {
+		case number < n || known && number-n != missing:
+			return fmt.Errorf("%s is number %d of its log, the pack holds the records of %d packs up to it: one is missing or numbered falsely", what, number, n)
+		case !known:
+			known, missing = true, number-n
+		}
+		return nil
+	}
+	for _, seq := range slices.Sorted(maps.Keys(v.seqs)) {
+		if v.seqs[seq] != evidence.PackIssued {
+			continue
+		}
+		f, open := v.sealed[seq]
+		if !open {
+			n++ // of a period that concerns nobody here
+			continue
+		}
+		if err := check(fmt.Sprintf("the pack that record %d sealed", seq), f.Number); err != nil {
+			return err
+		}
+	}
+	v.rep.Number = v.m.Number
+	err := check("this pack", v.m.Number)
+	v.rep.Unshown = missing
+	return err
 }
 
 func (v *verifier) provedFrom(seq uint64, f evidence.PackFacts) error {

@@ -81,6 +81,7 @@ func (v *verifier) claimsAndRegisters() error {
 			}
 		}
 		v.countWithheld(lf, ds)
+		v.shuts(lf, ds)
 		return toldOpenly(lf, ds)
 	}); err != nil {
 		return err
@@ -92,7 +93,10 @@ func (v *verifier) claimsAndRegisters() error {
 		return err
 	}
 	v.rep.Withheld, v.rep.Erased = v.m.Withheld, v.m.Erased
-	return v.checkRegisters()
+	if err := v.checkRegisters(); err != nil {
+		return err
+	}
+	return v.compareErased()
 }
 
 // compareWithheld holds the manifest's counts against the claims that are not
@@ -121,7 +125,7 @@ func (v *verifier) compareWithheld() error {
 // was loosened, what failed, what was accepted. All but person records name
 // nobody, so that nothing keeps a maker from disclosing them.
 func toldOpenly(lf *chain.Leaf, ds []disclosed) error {
-	if registerKind(lf.Kind) || lf.Kind == evidence.PersonKnown || slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == "content" }) {
+	if registerKind(lf.Kind) || lf.Kind == evidence.PersonKnown || opened("content", ds) {
 		return nil
 	}
 	return fmt.Errorf("record %d is a %s whose content is withheld: what it says of the evidence cannot be told", lf.Seq, lf.Kind)
@@ -129,7 +133,7 @@ func toldOpenly(lf *chain.Leaf, ds []disclosed) error {
 
 func (v *verifier) countWithheld(lf *chain.Leaf, ds []disclosed) {
 	for _, c := range lf.Claims {
-		if !slices.ContainsFunc(ds, func(d disclosed) bool { return d.Name == c.Name }) {
+		if !opened(c.Name, ds) {
 			v.rep.Withheld[c.Name]++
 		}
 	}
@@ -192,6 +196,7 @@ func (v *verifier) earlier() error {
 				return err
 			}
 		}
+		v.shuts(lf, s.Claims)
 		return nil
 	}); err != nil {
 		return err
@@ -208,10 +213,12 @@ type check struct {
 	n   *countWriter
 }
 
-// checkRegisters makes the register of every kind again, all in one walk.
+// checkRegisters makes the register of every kind again, all in one walk, which
+// knows by now what was erased.
 func (v *verifier) checkRegisters() error {
 	regs := map[evidence.Kind]*check{}
 	if err := v.walk(func(lf *chain.Leaf, line []byte, ds []disclosed) error {
+		v.countErased(lf, ds)
 		if !registerKind(lf.Kind) || !v.m.Period.Contains(lf.Occurred) {
 			return nil
 		}

@@ -50,10 +50,15 @@ type plans struct {
 	counted map[string]bool   // tests whose failures are counted
 }
 
+// verdict is what the newest finding.state record of a finding says, as far as a
+// verifier reads it.
 type verdict struct {
-	seq    uint64
-	Failed []uint64        `json:"failed"`
-	Status evidence.Status `json:"status"`
+	seq     uint64
+	Control evidence.ControlID `json:"control"`
+	Test    string             `json:"test"`
+	Rule    evidence.Hash      `json:"rule"`
+	Failed  []uint64           `json:"failed"`
+	Status  evidence.Status    `json:"status"`
 }
 
 // failure is an item that fails a test; with record 0, which is a log's genesis

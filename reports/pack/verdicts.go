@@ -28,7 +28,7 @@ func (v *verifier) findings() error {
 	if err := v.everyPair(fs); err != nil {
 		return err
 	}
-	if err := v.coverageIsOurs(); err != nil {
+	if err := v.covered(); err != nil {
 		return err
 	}
 	cited := map[uint64]bool{}
@@ -61,7 +61,7 @@ func (v *verifier) findings() error {
 	if err := v.oneJudgement(fs); err != nil {
 		return err
 	}
-	v.rep.Cited = len(cited)
+	v.rep.Cited, v.rep.Differs, v.rep.Incidents = len(cited), v.differing(fs), v.incidents()
 	return v.samples(fs)
 }
 
@@ -76,6 +76,9 @@ func (v *verifier) citations(f *Finding, cited map[uint64]bool) error {
 		for _, seq := range append([]uint64{it.Seq}, it.Also...) {
 			if _, ok := v.seqs[seq]; !ok {
 				return fmt.Errorf("finding %s cites record %d, which the pack does not hold", f.name(), seq)
+			}
+			if v.shut[seq] {
+				return fmt.Errorf("finding %s counts record %d, whose content is withheld: nobody could look at it", f.name(), seq)
 			}
 			cited[seq] = true
 		}
@@ -125,13 +128,17 @@ func sameItems(part, all []evidence.Item, verdict evidence.Verdict) bool {
 func (v *verifier) judged(window time.Duration) evidence.Period {
 	p := v.m.Period
 	if window > 0 {
-		end := p.To
-		if v.m.Made.Before(end) {
-			end = v.m.Made
-		}
-		p.From = end.Add(-window)
+		p.From = v.judgedTo().Add(-window)
 	}
 	return p
+}
+
+// judgedTo is the end of what was over when the pack was made.
+func (v *verifier) judgedTo() time.Time {
+	if v.m.Made.Before(v.m.Period.To) {
+		return v.m.Made
+	}
+	return v.m.Period.To
 }
 
 // testRule is a test of rules.json, as far as a verifier reads it.
@@ -194,24 +201,6 @@ func (v *verifier) oneJudgement(fs []Finding) error {
 
 func sameVerdict(a, b evidence.Item) bool {
 	return a.Seq == b.Seq && a.Verdict == b.Verdict && slices.Equal(a.Also, b.Also)
-}
-
-// coverageIsOurs requires that coverage.json is of this tenant, log, size and
-// period. Its rows are as issued.
-func (v *verifier) coverageIsOurs() error {
-	var c struct {
-		Tenant evidence.Tenant `json:"tenant"`
-		Origin string          `json:"origin"`
-		Size   uint64          `json:"size"`
-		Period evidence.Period `json:"period"`
-	}
-	if err := v.readLoose(memberCoverage, &c); err != nil {
-		return err
-	}
-	if c.Tenant != v.m.Tenant || c.Origin != v.m.Origin || c.Size != v.m.Closing.Size || c.Period != v.m.Period {
-		return fmt.Errorf("member %s is of another tenant, log, size or period", memberCoverage)
-	}
-	return nil
 }
 
 // longestWindow is the longest a catalog takes.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -47,13 +48,17 @@ type Report struct {
 	Waived    *WaivedCount    `json:"waived,omitempty"`
 	Remedies  *RemedyCount    `json:"remedies,omitempty"`
 	Loosened  []Loosened      `json:"loosened,omitempty"` // in the range, by its own records
-	Cited     int             `json:"cited"`              // records cited in findings, all present
-	Sampled   int             `json:"sampled"`            // items in the samples of findings, all drawn again
+	Differs   []Differs       `json:"differs,omitempty"`  // from what the log recorded of its findings
+	Incidents []IncidentSeen  `json:"incidents,omitempty"`
+	Cited     int             `json:"cited"`   // records cited in findings, all present
+	Sampled   int             `json:"sampled"` // items in the samples of findings, all drawn again
 	// SampleSeed says what their seed is worth; Sample is the one asked for.
 	SampleSeed string        `json:"sample_seed,omitempty"`
 	Sample     *DrawnSample  `json:"sample,omitempty"`
 	Issued     uint64        `json:"issued"`
-	Between    uint64        `json:"between"` // records between the range and the issue, which the pack does not hold
+	Number     uint64        `json:"number"`            // of the packs of the log, as the records that sealed them count
+	Unshown    uint64        `json:"unshown,omitempty"` // of the first of them, no record is in the pack
+	Between    uint64        `json:"between"`           // records between the range and the issue, which the pack does not hold
 	Data       evidence.Hash `json:"data"`
 }
 
@@ -100,7 +105,7 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 		return nil, err
 	}
 	return &verifier{
-		c: c, o: o, seqs: map[uint64]evidence.Kind{}, proved: map[uint64]evidence.Hash{},
+		c: c, o: o, seqs: map[uint64]evidence.Kind{}, shut: map[uint64]bool{}, occurred: map[uint64]time.Time{}, proved: map[uint64]evidence.Hash{},
 		want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
 	}, nil
 }
@@ -133,20 +138,23 @@ func VerifyFile(path string, o Options) (*Report, error) {
 }
 
 type verifier struct {
-	c       *container
-	o       Options
-	m       *Manifest
-	rep     *Report
-	hash    evidence.Hash // of the manifest
-	logKey  note.Verifier
-	keys    chain.LogKeys
-	trusted *trusted // what the auditor knows; nil without a trust file
-	closing chain.Checkpoint
-	seqs    map[uint64]evidence.Kind // records present
-	learned                          // from what is disclosed
-	genesis evidence.GenesisFacts
-	proved  map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
-	catalog ruling                   // what the catalog in force says
+	c        *container
+	o        Options
+	m        *Manifest
+	rep      *Report
+	hash     evidence.Hash // of the manifest
+	logKey   note.Verifier
+	keys     chain.LogKeys
+	trusted  *trusted // what the auditor knows; nil without a trust file
+	closing  chain.Checkpoint
+	seqs     map[uint64]evidence.Kind // records present
+	learned                           // from what is disclosed
+	shut     map[uint64]bool          // records present whose content is not disclosed
+	occurred map[uint64]time.Time     // of the records of the range
+	gone     int                      // claims whose keys were destroyed
+	genesis  evidence.GenesisFacts
+	proved   map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
+	catalog  ruling                   // what the catalog in force says
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash
@@ -422,7 +430,7 @@ func (v *verifier) leaves() error {
 		if _, wanted := v.want[seq]; wanted {
 			v.want[seq] = prev
 		}
-		v.seqs[seq] = lf.Kind
+		v.seqs[seq], v.occurred[seq] = lf.Kind, lf.Occurred
 		if v.m.Period.Contains(lf.Occurred) {
 			v.rep.Counts[string(lf.Kind)]++
 		}
@@ -436,8 +444,11 @@ func (v *verifier) leaves() error {
 		return fmt.Errorf("the %d records do not make the tree that the closing checkpoint signs", seq-v.m.Start.Size)
 	}
 	v.rep.First, v.rep.Last, v.rep.Records = v.m.Start.Size, seq-1, seq-v.m.Start.Size
-	if last.Recorded.Before(v.m.Period.To) && !v.m.Interim {
-		return fmt.Errorf("the pack claims to be final, but its newest record is of %s: records of the period could still come in", evidence.FormatTime(last.Recorded))
+	if last.Recorded.Before(final(v.m.Period)) && !v.m.Interim {
+		return fmt.Errorf("the pack claims to be final, but its newest record is of %s: records of the period could still come in until %s", evidence.FormatTime(last.Recorded), evidence.FormatTime(final(v.m.Period)))
+	}
+	if v.m.Made.Before(last.Recorded) {
+		return fmt.Errorf("the pack says that it was made at %s, but its newest record is of %s", evidence.FormatTime(v.m.Made), evidence.FormatTime(last.Recorded))
 	}
 	if v.rep.Records != v.m.Records || !sameCounts(v.rep.Counts, v.m.Counts) {
 		return fmt.Errorf("the manifest counts other records than there are")
@@ -579,6 +590,10 @@ func (v *verifier) issued() error {
 	}
 	if f.Manifest != v.hash {
 		return fmt.Errorf("%s: another manifest was sealed", memberIssued)
+	}
+	f.Disclosed = nil // tokens: who is named shows in the pack
+	if want := v.m.facts(v.hash); !sameFacts(f, want) {
+		return fmt.Errorf("%s: what was sealed says otherwise of the pack than its manifest: later packs would not know it again", memberIssued)
 	}
 	v.rep.Issued, v.rep.Between = index, index-v.closing.Size
 	v.index, v.indexLeaf = index, chain.LeafHash([]byte(x.Leaf))

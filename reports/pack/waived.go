@@ -29,8 +29,8 @@ type waiver struct {
 	recorded time.Time
 }
 
-// waiverEnd is the end of a waiver before its time.
-type waiverEnd struct {
+// statementEnd is the end of a waiver or scope statement before its time.
+type statementEnd struct {
 	seq uint64
 	at  time.Time
 }
@@ -42,7 +42,7 @@ func (l *learned) readWaiver(lf *chain.Leaf, plain []byte) error {
 		return err
 	}
 	if lf.Op == evidence.OpEnd {
-		l.ends[c.Subject] = append(l.ends[c.Subject], waiverEnd{lf.Seq, lf.Recorded})
+		l.ends[c.Subject] = append(l.ends[c.Subject], statementEnd{lf.Seq, lf.Recorded})
 		return nil
 	}
 	w := waiver{subject: c.Subject, people: lf.People, recorded: lf.Recorded}
@@ -76,10 +76,7 @@ func (v *verifier) waived(f *Finding) error {
 	if w.Whole != (w.Items == w.Of) {
 		return fmt.Errorf("finding %s: %d of %d failures waived is not what it says", name, w.Items, w.Of)
 	}
-	end := f.Period.To
-	if v.m.Made.Before(end) {
-		end = v.m.Made
-	}
+	end := v.judgedTo()
 	most := map[uint64]bool{}
 	named := map[uint64]bool{} // a list that repeats itself could go on for hours
 	for _, seq := range w.Waivers {
@@ -127,23 +124,28 @@ func (v *verifier) waived(f *Finding) error {
 	return nil
 }
 
+// approved reports whether two different parties, each proven, made and approved
+// what a record of theirs states.
+func approved(people []evidence.Party, a evidence.Approval) bool {
+	party := func(i int) (evidence.Party, bool) {
+		if i < 0 || i >= len(people) {
+			return evidence.Party{}, false
+		}
+		p := people[i]
+		return p, p.Proof == evidence.ProofSigned || p.Proof == evidence.ProofAuthenticated
+	}
+	maker, known := party(a.Maker)
+	approver, proven := party(a.Approver)
+	return known && proven && maker.Token != approver.Token
+}
+
 // waiver returns a waiver that counted at an instant.
 func (v *verifier) waiver(name string, seq uint64, at time.Time) (waiver, error) {
 	x, ok := v.waivers[seq]
 	if !ok {
 		return x, fmt.Errorf("finding %s: record %d is no waiver whose content is in the pack", name, seq)
 	}
-	a := x.Approval
-	party := func(i int) (evidence.Party, bool) {
-		if i < 0 || i >= len(x.people) {
-			return evidence.Party{}, false
-		}
-		p := x.people[i]
-		return p, p.Proof == evidence.ProofSigned || p.Proof == evidence.ProofAuthenticated
-	}
-	maker, known := party(a.Maker)
-	approver, approved := party(a.Approver)
-	if !known || !approved || maker.Token == approver.Token {
+	if !approved(x.people, x.Approval) {
 		return x, fmt.Errorf("finding %s: nobody but its maker approved the waiver of record %d", name, seq)
 	}
 	over := !x.Until.After(at)

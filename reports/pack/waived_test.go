@@ -72,7 +72,7 @@ func TestWaivedIsChecked(t *testing.T) {
 		if tc.with != nil {
 			tc.with(s)
 		}
-		v := &verifier{m: &Manifest{Made: s.made}, rep: &Report{}, learned: newLearned(0)}
+		v := &verifier{m: &Manifest{Made: s.made, Period: s.f.Period}, rep: &Report{}, learned: newLearned(0)}
 		learn := func(lf chain.Leaf, facts any) {
 			t.Helper()
 			text, err := json.Marshal(facts)

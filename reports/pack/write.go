@@ -47,13 +47,19 @@ type Log interface {
 	Seal(ctx context.Context, f evidence.PackFacts) (seq uint64, size uint64, signed []byte, err error)
 }
 
+// Lag is how long after the end of a period a record of it may still come in:
+// until then a pack of it is interim.
+const Lag = 24 * time.Hour
+
+// final is when no record of the period comes in any more.
+func final(p evidence.Period) time.Time { return p.To.Add(Lag) }
+
 // Input is what a pack is made of.
 type Input struct {
 	Log     Log
 	Closing []byte // signed checkpoint of Log.Size()
 	Period  evidence.Period
 	Now     time.Time
-	Lag     time.Duration // longest lag of a source: before period end + lag the pack is interim
 	Program string
 	LogKey  string // note verifier keys; of the log the one for the closing size
 	PackKey note.Signer
@@ -68,6 +74,8 @@ type Input struct {
 	// that applies to the tenant.
 	Findings []Finding
 	Rules    any // written as rules.json
+	// Scopes are the records of scope statements that findings rest on.
+	Scopes []uint64
 	// Catalog is the table of the catalog in force, as the newest
 	// platform.catalog record of the range has it.
 	Catalog  *evidence.RuleTable
@@ -149,8 +157,8 @@ type writer struct {
 	learned   // from what is disclosed
 	tokens    map[evidence.ID]bool
 	receipts  []listed
-	// lastRecorded is when the newest record of the range was recorded. While
-	// it lies in the period, nothing shows that the period is over.
+	// lastRecorded is when the newest record of the range was recorded: nothing
+	// shows that the log was there any later.
 	lastRecorded time.Time
 }
 
@@ -191,11 +199,14 @@ func (w *writer) prepare() error {
 	w.in.Earlier = slices.Clone(w.in.Earlier)
 	slices.SortFunc(w.in.Earlier, func(a, b Earlier) int { return cmp.Compare(a.Seq, b.Seq) })
 	w.m = Manifest{
-		Tenant: w.in.Log.Tenant(), Origin: w.in.Log.Origin(), Simulated: w.in.Log.Simulated(), Period: w.in.Period,
+		Tenant: w.in.Log.Tenant(), Origin: w.in.Log.Origin(), Simulated: w.in.Log.Simulated(), Number: 1, Period: w.in.Period,
 		Start: Tree{w.start.Size, fr.Root()}, Closing: Tree{closing.Size, closing.Root}, Complete: true,
-		Interim: w.in.Now.Before(w.in.Period.To.Add(w.in.Lag)) || w.lastRecorded.Before(w.in.Period.To), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
+		Interim: w.in.Now.Before(final(w.in.Period)) || w.lastRecorded.Before(final(w.in.Period)), Purpose: w.in.Purpose, Recipient: w.in.Recipient,
 		Made: w.in.Now.UTC(), Program: w.in.Program, LogKey: w.in.LogKey, PackKey: w.in.PackPub, Anchor: w.in.Anchor,
 		Withheld: map[string]int{}, Counts: map[string]int{}, Records: closing.Size - w.start.Size, Config: w.in.Config,
+	}
+	if n := len(w.in.Earlier); n > 0 {
+		w.m.Number = w.in.Earlier[n-1].Facts.Number + 1
 	}
 	if err := w.prepareReceipts(); err != nil {
 		return err
@@ -365,16 +376,22 @@ func (w *writer) finish(ctx context.Context) (*Result, error) {
 	return res, w.issue(ctx, res)
 }
 
-// issue seals the manifest's hash in the log and adds the proof.
-func (w *writer) issue(ctx context.Context, res *Result) error {
-	withheld := w.m.Erased
-	for _, n := range w.m.Withheld {
+// facts are what the record that seals a pack says of it, but for the people it
+// names.
+func (m *Manifest) facts(hash evidence.Hash) evidence.PackFacts {
+	withheld := m.Erased
+	for _, n := range m.Withheld {
 		withheld += n
 	}
-	f := evidence.PackFacts{
-		Manifest: res.Hash, Period: w.m.Period, Size: w.m.Closing.Size, Root: w.m.Closing.Root, Records: w.m.Records,
-		Complete: true, Interim: w.m.Interim, Purpose: w.m.Purpose, Recipient: w.m.Recipient, Withheld: withheld, Issued: w.m.Made,
+	return evidence.PackFacts{
+		Manifest: hash, Number: m.Number, Period: m.Period, Size: m.Closing.Size, Root: m.Closing.Root, Records: m.Records,
+		Complete: m.Complete, Interim: m.Interim, Purpose: m.Purpose, Recipient: m.Recipient, Withheld: withheld, Issued: m.Made,
 	}
+}
+
+// issue seals the manifest's hash in the log and adds the proof.
+func (w *writer) issue(ctx context.Context, res *Result) error {
+	f := w.m.facts(res.Hash)
 	if !w.in.Pseudonymous {
 		for t := range w.names {
 			f.Disclosed = append(f.Disclosed, t)

@@ -813,6 +813,10 @@ OWN = ("log.genesis", "log.key", "log.checkpoints", "log.damage", "log.recovered
        "incident.moment", "incident.decision", "incident.notice", "incident.contact", "incident.closed", "identity.link")
 
 
+def seconds(t):
+    return calendar.timegm(t[:6] + (0, 0, 0))
+
+
 def check_range(z, m):
     start = json.loads(z.plain["frontier.json"])
     f = Frontier(start["size"], hashes(start["hashes"]))
@@ -829,6 +833,9 @@ def check_range(z, m):
                 kinds.setdefault(leaf["kind"], []).append((str(leaf["seq"]), leaf_hash(raw).hex()))
     check_leaves(lines_of(z.plain["leaves.jsonl"], "leaves.jsonl"), m["origin"], f, each)
     need((f.size, f.root().hex()) == (m["closing"]["size"], m["closing"]["root"]), "the leaves do not make the closing root")
+    last = instant(leaves[max(leaves)]["recorded"])
+    need(m["interim"] or seconds(last) >= seconds(high) + 86400, "the pack claims to be final, but records of the period could still come in")
+    need(instant(m["made"]) >= last, "the pack was made before its newest record")
     need(len(leaves) == m["records"] and counts == m["counts"], "the manifest counts other records")
     check_registers(z, kinds)
     return leaves, hashed, roots
@@ -876,6 +883,9 @@ def check_earlier_packs(z, m, proved, kinds, sealed):
         need(proved.get(f["size"]) == f["root"], "no proof from the earlier pack that record %d sealed" % seq)
         overlaps = instant(f["period"]["from"]) < high and low < instant(f["period"]["to"])
         need(seq in listed or not overlaps, "the earlier pack that record %d sealed is not listed" % seq)
+    order = sorted(seq for seq, kind in kinds.items() if kind == "pack.issued")
+    counted = [(i + 1, sealed[seq]["number"]) for i, seq in enumerate(order) if seq in sealed] + [(len(order) + 1, m["number"])]
+    need(all(n - i == counted[0][1] - counted[0][0] >= 0 for i, n in counted), "an earlier pack is missing or numbered falsely")
 
 
 def rules_in_force(m, stated):
@@ -1006,8 +1016,11 @@ def check_issued(z, m):
     need(leaf["kind"] == "pack.issued" and leaf["seq"] == index >= m["closing"]["size"] and leaf["origin"] == m["origin"], "issued.tlog-proof is of another record")
     check_inclusion(index, size, leaf_hash(raw), root, [unb64std(t) for t in lines[3:]])
     check_consistency(m["closing"]["size"], bytes.fromhex(m["closing"]["root"]), size, root, hashes(x["consistency"]))
-    sealed = facts_of(check_claim(leaf, x["claim"]))["manifest"]
-    need(sealed == hashlib.sha256(z.plain["manifest"]).hexdigest(), "another manifest was sealed")
+    sealed = facts_of(check_claim(leaf, x["claim"]))
+    need(sealed["manifest"] == hashlib.sha256(z.plain["manifest"]).hexdigest(), "another manifest was sealed")
+    want = {k: m[k] for k in ("number", "period", "records", "complete", "interim", "purpose", "recipient") if k in m}
+    want.update(size=m["closing"]["size"], root=m["closing"]["root"], withheld=sum(m["withheld"].values()) + m["erased"], issued=m["made"])
+    need({k: v for k, v in sealed.items() if k not in ("manifest", "disclosed")} == want, "what was sealed says otherwise than the manifest")
     return index, leaf_hash(raw)
 
 

@@ -12,6 +12,7 @@ import (
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/mappings"
+	"evidenced/reports/pack"
 	"evidenced/store"
 )
 
@@ -203,13 +204,23 @@ func sameTenancy(a, b *evidence.CatalogFacts) bool {
 
 // restateRules makes sure that what a pack of the period holds says by which
 // rules it is judged: nothing could show that a record of before its range is
-// still the newest. It returns the newest checkpoint, which covers that record.
+// still the newest. When the period is over and nothing was recorded since, the
+// record shows that too. It returns the newest checkpoint, which covers it.
 func (e *Engine) restateRules(ctx context.Context, log *store.Log, p evidence.Period) (chain.Checkpoint, []byte, error) {
-	start, _, err := log.Snapshot().CheckpointBefore(p.From)
+	snap := log.Snapshot()
+	start, _, err := snap.CheckpointBefore(p.From)
 	if err != nil {
 		return chain.Checkpoint{}, nil, err
 	}
-	if err := newRuleSeal(e).seal(ctx, log, start.Size); err != nil {
+	last, err := snap.Record(ctx, snap.Size()-1)
+	if err != nil {
+		return chain.Checkpoint{}, nil, err
+	}
+	from := start.Size
+	if over := p.To.Add(pack.Lag); last.Recorded.Before(over) && !e.Now().Before(over) {
+		from = snap.Size()
+	}
+	if err := newRuleSeal(e).seal(ctx, log, from); err != nil {
 		return chain.Checkpoint{}, nil, err
 	}
 	return log.Checkpoint()

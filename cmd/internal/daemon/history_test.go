@@ -311,7 +311,7 @@ func TestTwoHistories(t *testing.T) {
 			a := newMachine(t)
 			a.hours(10, 0)
 			b := a.image()
-			older := a.pack("tenant-1", 2, 8)
+			older := a.pack("tenant-1", -1, 8) // from where the rules stand, so that its making records nothing but its issue
 			b.hours(6, 10)
 			newer := b.pack("tenant-1", 2, 14)
 			return newer, older, fmt.Sprintf("FAILED    two histories: record %d, which sealed the earlier pack, is another one here; the log was taken back behind it\n", report(t, older).Issued)
@@ -631,7 +631,14 @@ func TestWriteSample(t *testing.T) {
 	m.pack("tenant-1", 1, 5)
 	m.hours(6, 8)
 	m.pack("tenant-1", 5, 11)
-	m.hours(6, 14)
+	m.hours(1, 14)
+	m.src.fail = true // an hour in which nobody could look
+	m.hours(1, 15)
+	m.src.fail = false
+	m.hours(4, 15)
+	if err := m.e.Judge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	out := newOutside(t, m.clock, hour(11))
 	key, err := note.NewVerifier(m.e.Local().LogKey.Verifier)
 	if err != nil {

@@ -24,10 +24,6 @@ import (
 	"evidenced/store"
 )
 
-// sourceLag is how long after the end of a period a record of it may still
-// come in; a pack made earlier is interim.
-const sourceLag = 24 * time.Hour
-
 // receiptsFor gathers what others gave for checkpoints of a log: for the closing
 // one of a pack, and perhaps for earlier ones, above all for the newest at or
 // before start, the size at the range's begin. What it cannot have soon it
@@ -122,6 +118,7 @@ type packBuild struct {
 	in       pack.Input
 	controls []mappings.ControlResult
 	findings []evidence.Finding
+	scopes   []mappings.ScopeStatement          // that were ever in force
 	book     *statement.Book                    // what people said, as of the end of what is judged
 	waived   map[evidence.Ref]*statement.Waived // by finding
 	plans    *remedy.Book                       // remedies, as of now: what failed in the period may have been planned since
@@ -156,8 +153,15 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if b.snap, err = log.SnapshotAt(cp.Size); err != nil {
 		return nil, err
 	}
+	last, err := b.snap.Record(ctx, cp.Size-1)
+	if err != nil {
+		return nil, err
+	}
+	if last.Recorded.After(b.now) { // a clock that was put back since
+		b.now = last.Recorded
+	}
 	b.people = reports.NewPeople(b.snap)
-	if b.now.Before(q.Period.To.Add(sourceLag)) {
+	if b.now.Before(q.Period.To.Add(pack.Lag)) {
 		b.interim = "the period ends " + evidence.FormatTime(q.Period.To) + "; records of it may come in until a day later"
 	}
 	if err := b.judge(ctx); err != nil {
@@ -177,9 +181,9 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 		return nil, err
 	}
 	b.in = pack.Input{
-		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Lag: sourceLag, Program: e.o.Program,
+		Log: packLog{b.snap, e.Now}, Closing: signed, Period: q.Period, Now: b.now, Program: e.o.Program,
 		LogKey: keys.At(cp.Size).Key, Keys: keys, KeyChanges: changes, PackKey: e.local.PackKey, PackPub: e.local.PackKey.Verifier,
-		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings), Catalog: e.catalog.Table(),
+		Coverage: b.chart, Config: e.o.Config.Hash().String(), Rules: judgedBy(e.catalog, b.findings), Catalog: e.catalog.Table(), Scopes: b.packScopes(),
 		Purpose: q.Purpose, Recipient: q.Recipient, Pseudonymous: q.Pseudonymous, Raw: q.Raw, PDF: b.pdf(ctx),
 	}
 	for _, f := range b.findings {
@@ -247,6 +251,7 @@ func (b *packBuild) judge(ctx context.Context) error {
 	}
 	in.Reader, in.Period, in.Now = b.snap, b.q.Period, b.now
 	b.findings, b.controls, err = mappings.Assess(ctx, in)
+	b.scopes = in.Scope
 	return err
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"evidenced/evidence"
 	"evidenced/mappings"
@@ -30,6 +31,18 @@ func (b *packBuild) hear(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// packScopes are the records of the statements that findings may rest on which
+// are not applicable.
+func (b *packBuild) packScopes() []uint64 {
+	var seqs []uint64
+	for _, s := range b.scopes {
+		if slices.ContainsFunc(b.findings, func(f evidence.Finding) bool { return f.Control == s.Control && f.Status == evidence.NotApplicable }) {
+			seqs = append(seqs, s.Seq)
+		}
+	}
+	return seqs
 }
 
 // packWaived is what findings.json says of a finding's waivers; nil for none.

@@ -1,0 +1,290 @@
+package pack
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// readCoverage keeps what a record says was seen of a source.
+func (l *learned) readCoverage(lf *chain.Leaf, plain []byte) error {
+	var f evidence.CoverageFacts
+	if err := openFacts(plain, &f); err != nil {
+		return err
+	}
+	for _, s := range f.Spans {
+		span := f.Span(s, lf.Seq)
+		for _, k := range s.Kinds {
+			key := seen{f.Source, k}
+			l.spans[key] = append(l.spans[key], span)
+		}
+		if l.laid += len(s.Kinds) * (1 + len(span.Looks)); l.laid > mostLaid {
+			return fmt.Errorf("the coverage records up to here tell of more than %d looks, which is more than a pack is checked for", mostLaid)
+		}
+	}
+	l.runs = append(l.runs, evidence.CoverageFacts{Source: f.Source, Period: f.Period, Runs: f.Runs})
+	return nil
+}
+
+// mostLaid bounds the looks of all kinds that are laid out again: a little more
+// than two hundred sources of four kinds that are looked at each minute of half
+// a year.
+const mostLaid = 1 << 28
+
+// chart is coverage.json, as far as a verifier reads it.
+type chart struct {
+	Tenant  evidence.Tenant                          `json:"tenant"`
+	Origin  string                                   `json:"origin"`
+	Size    uint64                                   `json:"size"`
+	Period  evidence.Period                          `json:"period"`
+	Rows    []chartRow                               `json:"rows"`
+	Runs    evidence.RunCounts                       `json:"runs"`
+	Sources map[evidence.SourceID]evidence.RunCounts `json:"runs_by_source"`
+	Blind   []chartBlind                             `json:"blind"`
+}
+
+type chartRow struct {
+	Source evidence.SourceID `json:"source"`
+	Kinds  []evidence.Kind   `json:"kinds"`
+	Strips []chartStrip      `json:"strips"`
+}
+
+type chartStrip struct {
+	From  time.Time      `json:"from"`
+	To    time.Time      `json:"to"`
+	Class evidence.Class `json:"class"`
+	Cause string         `json:"cause"`
+}
+
+type chartBlind struct {
+	Source evidence.SourceID `json:"source"`
+	Kinds  []evidence.Kind   `json:"kinds"`
+	From   time.Time         `json:"from"`
+	To     time.Time         `json:"to"`
+	Cause  string            `json:"cause"`
+	Looked bool              `json:"looked"`
+}
+
+// covered holds coverage.json against the coverage records of the pack. What
+// was seen of the period was recorded after the period's begin, and so in the
+// range.
+func (v *verifier) covered() error {
+	var c chart
+	if err := v.readLoose(memberCoverage, &c); err != nil {
+		return err
+	}
+	if c.Tenant != v.m.Tenant || c.Origin != v.m.Origin || c.Size != v.m.Closing.Size || c.Period != v.m.Period {
+		return fmt.Errorf("member %s is of another tenant, log, size or period", memberCoverage)
+	}
+	said, err := c.rows()
+	if err != nil {
+		return err
+	}
+	for key, spans := range v.spans {
+		if said[key] == nil && slices.ContainsFunc(spans, func(s evidence.Span) bool { return s.Period.Overlaps(c.Period) }) {
+			return fmt.Errorf("%s has no row of %s, of which records of the pack tell", memberCoverage, key)
+		}
+	}
+	for key, row := range said {
+		if err := row.holds(key, v.spans[key], c.Period); err != nil {
+			return err
+		}
+	}
+	if err := c.blindAsRows(); err != nil {
+		return err
+	}
+	return c.runsAs(v.runs)
+}
+
+// seen is what is said of a kind of a source.
+type seen struct {
+	source evidence.SourceID
+	kind   evidence.Kind
+}
+
+func (s seen) String() string { return string(s.source) + ", " + string(s.kind) }
+
+// rows returns the rows by what they are of. The stretches of each fill the
+// period in order.
+func (c *chart) rows() (map[seen]*chartRow, error) {
+	said := map[seen]*chartRow{}
+	for i := range c.Rows {
+		row := &c.Rows[i]
+		at := c.Period.From
+		for _, s := range row.Strips {
+			if !s.From.Equal(at) || !s.From.Before(s.To) {
+				return nil, fmt.Errorf("%s: stretches of %s do not follow one another at %s", memberCoverage, row.Source, evidence.FormatTime(s.From))
+			}
+			at = s.To
+		}
+		if !at.Equal(c.Period.To) {
+			return nil, fmt.Errorf("%s: stretches of %s end at %s", memberCoverage, row.Source, evidence.FormatTime(at))
+		}
+		for _, k := range row.Kinds {
+			key := seen{row.Source, k}
+			if said[key] != nil {
+				return nil, fmt.Errorf("%s has two rows of %s", memberCoverage, key)
+			}
+			said[key] = row
+		}
+	}
+	return said, nil
+}
+
+// leastSeam is how far apart two looks may lie without being told as a hole,
+// however often the source was looked at in what the pack holds.
+const leastSeam = 15 * time.Minute
+
+// holds compares a row with what records say, stretch by stretch.
+func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period) error {
+	told := &evidence.Coverage{}
+	told.Add(spans...)
+	told = told.Within(period)
+	// Between two looks at a polled source nothing is claimed, and the writer,
+	// who knows the looks just outside of the pack too, joins looks that lie
+	// as far apart as usual and half as much again. Twice that is no seam.
+	seam := max(leastSeam, 3*told.UsualInterval(key.source, key.kind))
+	causes := causesOf(told.Spans())
+	next := 0
+	for _, is := range layOut(told.Spans(), period) {
+		for next < len(r.Strips) && !r.Strips[next].To.After(is.Period.From) {
+			next++
+		}
+		for _, s := range r.Strips[next:] {
+			if !s.From.Before(is.Period.To) {
+				break
+			}
+			joined := is.Class == "" && s.Class == evidence.Instants && is.Period.Duration() <= seam
+			if s.Class != is.Class && !joined {
+				return fmt.Errorf("%s says that %s was seen as %q at %s, the records of the pack say %q", memberCoverage, key, s.Class, evidence.FormatTime(is.Period.From), is.Class)
+			}
+		}
+	}
+	for _, s := range r.Strips {
+		if s.Class == evidence.Blind && !causes.tell(s) {
+			return fmt.Errorf("%s says that %s was not seen at %s because of %q, which no record of the pack tells", memberCoverage, key, evidence.FormatTime(s.From), s.Cause)
+		}
+	}
+	return nil
+}
+
+// classes are those of coverage by their rank.
+var classes = [4]evidence.Class{evidence.Blind, evidence.Reconstructed, evidence.Instants, evidence.Continuous}
+
+// layOut gives the best class that spans claim, stretch by stretch; neighbours
+// differ, and together they fill the period.
+func layOut(spans []evidence.Span, period evidence.Period) []evidence.Strip {
+	type edge struct {
+		at   time.Time
+		rank int
+		by   int // spans more, or fewer
+	}
+	var edges []edge
+	for _, s := range spans {
+		if in, ok := s.Period.Intersect(period); ok {
+			edges = append(edges, edge{in.From, s.Class.Rank(), 1}, edge{in.To, s.Class.Rank(), -1})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return a.at.Compare(b.at) })
+	edges = append(edges, edge{at: period.To})
+	var strips []evidence.Strip
+	var open [len(classes)]int
+	at := period.From
+	for _, e := range edges {
+		if at.Before(e.at) {
+			class := evidence.Class("")
+			for rank, n := range open {
+				if n > 0 {
+					class = classes[rank]
+				}
+			}
+			if n := len(strips); n > 0 && strips[n-1].Class == class {
+				strips[n-1].Period.To = e.at
+			} else {
+				strips = append(strips, evidence.Strip{Period: evidence.Period{From: at, To: e.at}, Class: class})
+			}
+			at = e.at
+		}
+		open[e.rank] += e.by
+	}
+	return strips
+}
+
+// causes are the blind spans of each cause in order of their begin, each with the
+// latest end up to it.
+type causes map[string][]evidence.Period
+
+func causesOf(spans []evidence.Span) causes {
+	cs := causes{}
+	for _, s := range spans { // in order of their begin
+		if s.Class != evidence.Blind {
+			continue
+		}
+		p := s.Period
+		if n := len(cs[s.Cause]); n > 0 && cs[s.Cause][n-1].To.After(p.To) {
+			p.To = cs[s.Cause][n-1].To
+		}
+		cs[s.Cause] = append(cs[s.Cause], p)
+	}
+	return cs
+}
+
+// tell reports whether a record tells the cause of a blind stretch.
+func (cs causes) tell(s chartStrip) bool {
+	list := cs[s.Cause]
+	n, _ := slices.BinarySearchFunc(list, s.To, func(p evidence.Period, to time.Time) int { return p.From.Compare(to) })
+	return n > 0 && list[n-1].To.After(s.From)
+}
+
+// blindAsRows requires that the list of blind windows is what the rows say.
+func (c *chart) blindAsRows() error {
+	var want []chartBlind
+	for _, row := range c.Rows {
+		for _, s := range row.Strips {
+			if s.Class.Rank() == 0 {
+				want = append(want, chartBlind{row.Source, row.Kinds, s.From, s.To, s.Cause, s.Class == evidence.Blind})
+			}
+		}
+	}
+	order := func(x, y chartBlind) int { return cmp.Or(x.From.Compare(y.From), cmp.Compare(x.Source, y.Source)) }
+	slices.SortStableFunc(want, order)
+	same := func(x, y chartBlind) bool {
+		return x.Source == y.Source && x.From.Equal(y.From) && x.To.Equal(y.To) && x.Cause == y.Cause && x.Looked == y.Looked && slices.Equal(x.Kinds, y.Kinds)
+	}
+	if !slices.EqualFunc(want, c.Blind, same) {
+		return fmt.Errorf("%s: its blind windows are not those of its rows", memberCoverage)
+	}
+	return nil
+}
+
+// runsAs requires that runs are counted as the records do.
+func (c *chart) runsAs(told []evidence.CoverageFacts) error {
+	by := map[evidence.SourceID]evidence.RunCounts{}
+	for _, f := range told {
+		if c.Period.Overlaps(f.Period) {
+			n := by[f.Source]
+			n.Add(f.Runs)
+			by[f.Source] = n
+		}
+	}
+	for _, row := range c.Rows {
+		if _, ok := c.Sources[row.Source]; !ok {
+			return fmt.Errorf("%s counts no runs of %s", memberCoverage, row.Source)
+		}
+	}
+	var all evidence.RunCounts
+	for id, n := range c.Sources {
+		if by[id] != n {
+			return fmt.Errorf("%s counts other runs of %s than the records of the pack", memberCoverage, id)
+		}
+		all.Add(n)
+	}
+	if all != c.Runs {
+		return fmt.Errorf("%s: the runs of all sources are not those of each", memberCoverage)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
+)
+
+// scope is a scope.statement record whose content the pack discloses.
+type scope struct {
+	evidence.ScopeFacts
+	seq     uint64
+	subject evidence.Ref
+	people  []evidence.Party
+}
+
+// readScope keeps what a scope statement says.
+func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
+	c, err := openContent(plain)
+	if err != nil {
+		return err
+	}
+	if lf.Op == evidence.OpEnd {
+		l.ends[c.Subject] = append(l.ends[c.Subject], statementEnd{lf.Seq, lf.Recorded})
+		return nil
+	}
+	s := scope{seq: lf.Seq, subject: c.Subject, people: lf.People}
+	if err := json.Unmarshal(c.Facts, &s.ScopeFacts); err != nil {
+		return err
+	}
+	l.scopes = append(l.scopes, s)
+	return nil
+}
+
+// scoped requires that a finding which is not applicable because nothing was
+// found, and somebody said in due form that nothing has to be, stands on such a
+// statement in the pack: approved by another, and in force over all that is
+// judged.
+func (v *verifier) scoped(f *Finding) error {
+	end := v.judgedTo()
+	if slices.ContainsFunc(v.scopes, func(s scope) bool {
+		over := !s.Until.IsZero() && s.Until.Before(end)
+		for _, e := range v.ends[s.subject] {
+			over = over || e.seq > s.seq && e.at.Before(end)
+		}
+		return s.Control == f.Control && !over && !s.From.IsZero() && !s.From.After(f.Period.From) && approved(s.people, s.Approval)
+	}) {
+		return nil
+	}
+	return fmt.Errorf("finding %s: not applicable, but no approved statement in the pack says so of %s over %s", f.name(), f.Control, f.Period)
+}
