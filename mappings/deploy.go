@@ -311,7 +311,10 @@ func (d *deployLog) between(it *item, prev, rev string, reads reading) (brought 
 		}
 		var end int
 		if brought, end, ok = d.x.newestTouching(head, reads); !ok {
-			hole = answer{is: unknown, why: "no commit up to " + shortSHA(d.x.commits[end].sha) + " is known to have changed " + reads.String()}
+			hole = answer{
+				is: unknown, why: "no commit up to " + shortSHA(d.x.commits[end].sha) + " is known to have changed " + reads.String(),
+				unobserved: d.x.commits[end].seq == 0, // what lies behind it is out of this log's sight
+			}
 		}
 	}
 	for _, b := range brought {
