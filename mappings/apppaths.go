@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"container/heap"
 	"path"
 	"slices"
@@ -244,4 +245,48 @@ func (x *changeIndex) newestTouching(head int, r reading) (found []bringing, hol
 		}
 	}
 	return found, head, len(found) > 0
+}
+
+// newestLanded lists what newestTouching does by the order in which commits came
+// to the head's branch: a tenant's log lacks the commits of others, behind which
+// its own cannot be reached. What changed the application last is the newest one
+// that did and was seen to come, when the branch was watched from then on: of what
+// came since, the log has all that is the tenant's.
+func (d *deployLog) newestLanded(head int, r reading) (found []bringing, ok bool) {
+	h := &d.x.commits[head]
+	if h.landed.branch == "" {
+		return nil, false
+	}
+	var known []int
+	for i := range d.x.commits {
+		c := &d.x.commits[i]
+		behind := cmp.Or(c.landed.at.Compare(h.landed.at), cmp.Compare(c.order, h.order)) <= 0
+		if c.seq > 0 && c.repo == h.repo && c.landed.branch == h.landed.branch && behind {
+			known = append(known, i)
+		}
+	}
+	slices.SortFunc(known, func(a, b int) int {
+		x, y := &d.x.commits[a], &d.x.commits[b]
+		return cmp.Or(y.landed.at.Compare(x.landed.at), cmp.Compare(y.order, x.order))
+	})
+	for _, i := range known {
+		c := &d.x.commits[i]
+		is, why := d.x.touches(c, r)
+		if is != no {
+			found = append(found, bringing{i, why})
+		}
+		if is == yes && !c.landed.claimed {
+			return found, d.watchedSince(c.landed.at, h)
+		}
+	}
+	return nil, false
+}
+
+// watchedSince reports whether some source of the commit saw all commits from
+// the time on until it came.
+func (d *deployLog) watchedSince(t time.Time, c *commit) bool {
+	p := evidence.Period{From: t, To: c.landed.at}
+	return p.Duration() == 0 || slices.ContainsFunc(c.sources, func(id evidence.SourceID) bool {
+		return len(d.s.cover.blind(id, evidence.ChangeCommit, p)) == 0
+	})
 }

@@ -17,7 +17,7 @@ var deploymentsView = &view{
 		Name: "deployments",
 		Doc: "Deployments: every sync operation, and every change of what an application runs that no observed sync explains. " +
 			"The changes of a deployment are the commits between the revision before it and its own that changed what the application reads, as far as this log knows them; " +
-			"for the first deployment of an application, the commit that changed it last. " +
+			"for the first deployment of an application, the commit that changed it last (where that lies behind commits of others, the newest that was seen to come to the branch, if the branch was watched from then on). " +
 			"An application reads its own path, and what it says itself that its manifests are made from beside it (value files, components, manifest-generate-paths); " +
 			"what a file in its path refers to beyond that is not known. " +
 			"A commit of which it is not known whether it changed any of this can leave a deployment undecided, and never passes for a change that was not there.",
@@ -310,11 +310,14 @@ func (d *deployLog) between(it *item, prev, rev string, reads reading) (brought 
 			it.set("history_known", false)
 		}
 		var end int
-		if brought, end, ok = d.x.newestTouching(head, reads); !ok {
-			hole = answer{
-				is: unknown, why: "no commit up to " + shortSHA(d.x.commits[end].sha) + " is known to have changed " + reads.String(),
-				unobserved: d.x.commits[end].seq == 0, // what lies behind it is out of this log's sight
-			}
+		brought, end, ok = d.x.newestTouching(head, reads)
+		unseen := d.x.commits[end].seq == 0 // what lies behind it is out of this log's sight
+		if !ok && unseen {
+			it.set("history_known", false)
+			brought, ok = d.newestLanded(head, reads)
+		}
+		if !ok {
+			hole = answer{is: unknown, why: "no commit up to " + shortSHA(d.x.commits[end].sha) + " is known to have changed " + reads.String(), unobserved: unseen}
 		}
 	}
 	for _, b := range brought {

@@ -77,7 +77,7 @@ func TestVerifyAfterOffboarding(t *testing.T) {
 // tenant gets no second log.
 func TestLogWithoutKeysIsAFailure(t *testing.T) {
 	clock, dir := &testClock{begin}, t.TempDir()
-	e, src := mustEngine(t, dir, clock, "tenant-1", "", nil)
+	e, _ := mustEngine(t, dir, clock, "tenant-1", "", nil)
 	if _, err := e.Collect(t.Context(), "", false); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLogWithoutKeysIsAFailure(t *testing.T) {
 	if err := os.WriteFile(path, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e, src = mustEngine(t, dir, clock, "tenant-1 tenant-2", "", nil)
+	e, src := mustEngine(t, dir, clock, "tenant-1 tenant-2", "", nil)
 	src.emit = []evidence.Draft{mergeDraft("acme/1", 1, clock.t.Add(-time.Minute), true), mergeDraft("acme/2", 2, clock.t.Add(-time.Minute), true)}
 	runs, err := e.Collect(t.Context(), "", false)
 	if err == nil || len(runs) != 1 || runs[0].Outcome != evidence.RunDone || runs[0].Refused == 0 {

@@ -362,7 +362,7 @@ func (d *desk) checkNobodyElse(s *demo.Summary) {
 	}
 	// What each says of itself, and the others must not.
 	own := map[string][]string{
-		"tenant-7": {"Tenant Seven", "EXAM00TENANTSEVEN", "T7-", "mira.sandvoss"}, "tenant-8": {"Tenant Eight", "EXAM00TENANTEIGHT", "T8-"}, "_platform": {"PLAT-2026"},
+		"tenant-7": {"Tenant Seven", "EXAM00TENANTSEVEN", "T7-INC", "mira.sandvoss"}, "tenant-8": {"Tenant Eight", "EXAM00TENANTEIGHT", "T8-INC"}, "_platform": {"PLAT-2026"},
 	}
 	for _, t := range w.Tenants {
 		own[t.Name] = append(own[t.Name], t.Name)
