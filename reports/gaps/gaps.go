@@ -241,13 +241,21 @@ func Why(cat *mappings.Catalog, s mappings.Standing) string {
 	case evidence.Stale:
 		return about + ": not looked at since " + evidence.FormatTime(s.Newest.Truncate(time.Second))
 	case evidence.NotObserved:
-		if len(s.Uncovered) == 0 {
-			return about
+		switch {
+		case len(s.Uncovered) > 0:
+			return unseen(s) + " (" + about + ")"
+		case unknown > 0:
+			return fmt.Sprintf("%s of %s not seen in full: %s%s", reports.Number(int64(unknown)), reports.Number(int64(s.Population)), about, inRecords(s.Unknown))
 		}
-		w := s.Uncovered[0]
-		return fmt.Sprintf("%s: %s (%s)", cmp.Or(string(w.Source), string(w.Kind)), w.Cause, about)
 	}
 	return about
+}
+
+// unseen says which source was not seen, and why, of the first window that is
+// not covered.
+func unseen(s mappings.Standing) string {
+	w := s.Uncovered[0]
+	return cmp.Or(string(w.Source), string(w.Kind)) + ": " + w.Cause
 }
 
 func inRecords(seqs []uint64) string {

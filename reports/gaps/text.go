@@ -176,10 +176,7 @@ func (r *Report) apart(p *page, style reports.Style) {
 	for _, x := range r.Tenants {
 		groups := map[string][]string{}
 		for _, g := range x.Untold {
-			name := string(g.Status)
-			if g.Reason != "" {
-				name += ": " + string(g.Reason)
-			}
+			name := g.cannotTell()
 			groups[name] = append(groups[name], string(g.Control))
 		}
 		if len(groups) == 0 {
@@ -189,7 +186,7 @@ func (r *Report) apart(p *page, style reports.Style) {
 		p.line(style.Bold("TOLD APART  " + x.Tenant.String()))
 		for _, name := range slices.Sorted(maps.Keys(groups)) {
 			p.para("  ", fmt.Sprintf("%s (%s): %s", name, reports.Count(len(groups[name]), "control"), strings.Join(groups[name], ", ")), style)
-			if w := longest(x.Untold, name); w != "" {
+			for _, w := range causes(x.Untold, name) {
 				p.para("    ", w, style)
 			}
 		}
@@ -234,19 +231,48 @@ func verb(n int) string {
 	return "do"
 }
 
-// longest says what is behind a group: what the first of its findings says.
-func longest(gs []Gap, group string) string {
+// mostCauses is how many causes of a group are told apart; --json has all.
+const mostCauses = 4
+
+// causes says what is behind the controls of a group, what most of them share
+// first. One cause is told once, with one of the tests it leaves open.
+func causes(gs []Gap, group string) []string {
+	var all []string
+	says, count := map[string]string{}, map[string]int{}
 	for _, g := range gs {
-		name := string(g.Status)
-		if g.Reason != "" {
-			name += ": " + string(g.Reason)
-		}
-		if name != group {
+		if g.cannotTell() != group {
 			continue
 		}
-		return g.Why
+		key := g.Why
+		if len(g.Findings) > 0 && len(g.Findings[0].Uncovered) > 0 {
+			key = unseen(g.Findings[0].Standing)
+		}
+		if count[key] == 0 {
+			all, says[key] = append(all, key), g.Why
+		}
+		count[key]++
 	}
-	return ""
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(count[b], count[a]) })
+	var out []string
+	for i, key := range all {
+		if i == mostCauses {
+			return append(out, fmt.Sprintf("and %s; --json names them", reports.Count(len(all)-i, "cause")))
+		}
+		text := says[key]
+		if len(all) > 1 {
+			text = reports.Count(count[key], "control") + ": " + text
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// cannotTell names the group of a control that cannot be told.
+func (g *Gap) cannotTell() string {
+	if g.Reason == "" {
+		return string(g.Status)
+	}
+	return string(g.Status) + ": " + string(g.Reason)
 }
 
 // sources says what the answer stands on.
