@@ -17,6 +17,14 @@ type Tenancy struct {
 	Tags []string `json:"tags,omitempty"`
 }
 
+// Equal reports whether both say the same of a tenant. Nil is equal to nil alone.
+func (t *Tenancy) Equal(u *Tenancy) bool {
+	if t == nil || u == nil {
+		return t == u
+	}
+	return t.Tier == u.Tier && slices.Equal(t.Tags, u.Tags)
+}
+
 // Applicability says to whom a control applies, and when its wording stands.
 // Empty lists and days limit nothing.
 type Applicability struct {

@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ type Input struct {
 	Scope []ScopeStatement
 	// Tenancy is what the tenant is: controls for others are left out. Nil:
 	// every control applies. Controls asked for by name always do.
-	Tenancy *Tenancy
+	Tenancy *evidence.Tenancy
 	// Entities are the sorts of entities that the tenant, and the platform that
 	// serves it, are. Controls that bind others are not applicable; nil: not
 	// known, so that every control is judged. Controls asked for by name are.
@@ -49,13 +50,6 @@ type Input struct {
 	// Clock measures the budget. Nil: time.Now.
 	Clock func() time.Time
 }
-
-// Tenancy is what applicability is told by.
-type Tenancy = evidence.Tenancy
-
-// AppliesTo reports whether the control is for such a tenant: of one of its
-// tiers, and with one of its tags, where it names any.
-func (c *Control) AppliesTo(t Tenancy) bool { return c.applicability().Out(&t) == "" }
 
 // ScopeStatement is the dated, approved word of a person that a control does
 // not apply. It acts from its date on, until it expires.
@@ -175,7 +169,7 @@ func (in *Input) controls() ([]*Control, error) {
 	for _, c := range in.Catalog.controls {
 		asked := slices.Contains(in.Controls, c.ID)
 		if len(in.Controls) == 0 {
-			asked = in.Tenancy == nil || c.AppliesTo(*in.Tenancy)
+			asked = c.applicability().Out(in.Tenancy) == ""
 		}
 		if asked && c.StandsOver(in.Period) {
 			cs = append(cs, c)
@@ -463,6 +457,12 @@ func (r *run) add(it *item, v evidence.Verdict, why string, unobserved bool) {
 	default:
 		keepSeq(&r.unknownSeqs, x.Seq, &r.unknownCut)
 	}
+}
+
+// clipped returns the tally with lists that take no more memory than they need.
+func (t tally) clipped() tally {
+	t.failedSeqs.rest, t.unknownSeqs.rest = bytes.Clone(t.failedSeqs.rest), bytes.Clone(t.unknownSeqs.rest)
+	return t
 }
 
 func keepSeq(list *seqList, seq uint64, cut *int) {

@@ -217,7 +217,7 @@ func (h *history) step(t testing.TB) bool {
 	h.in.Ahead = h.ahead
 	switch h.rnd.IntN(14) {
 	case 12:
-		h.in.Tenancy = []*Tenancy{nil, {}, {Tier: "basic"}, {Tier: "premium", Tags: []string{"bank"}}}[h.rnd.IntN(4)]
+		h.in.Tenancy = []*evidence.Tenancy{nil, {}, {Tier: "basic"}, {Tier: "premium", Tags: []string{"bank"}}}[h.rnd.IntN(4)]
 	case 13: // the same rules, loaded anew
 		h.in.Catalog = secondCatalog(t)
 	case 0:
@@ -660,11 +660,11 @@ func TestControlsForOthersAreLeftOut(t *testing.T) {
 	c := parseCase(t, "", cat)
 	c.in.Now = at(t, "10T00:00")
 	for _, tc := range []struct {
-		is   *Tenancy
+		is   *evidence.Tenancy
 		want int
 	}{
-		{nil, 2}, {&Tenancy{}, 0}, {&Tenancy{Tags: []string{"bank"}}, 2}, {&Tenancy{Tier: "premium", Tags: []string{"insurer", "eu"}}, 2},
-		{&Tenancy{Tier: "basic", Tags: []string{"bank"}}, 0}, {&Tenancy{Tier: "premium"}, 0},
+		{nil, 2}, {&evidence.Tenancy{}, 0}, {&evidence.Tenancy{Tags: []string{"bank"}}, 2}, {&evidence.Tenancy{Tier: "premium", Tags: []string{"insurer", "eu"}}, 2},
+		{&evidence.Tenancy{Tier: "basic", Tags: []string{"bank"}}, 0}, {&evidence.Tenancy{Tier: "premium"}, 0},
 	} {
 		c.in.Tenancy = tc.is
 		fs, err := full(t.Context(), c.in, 24*time.Hour)

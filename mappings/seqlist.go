@@ -1,9 +1,6 @@
 package mappings
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // seqList is a list of sequence numbers, mostly ascending, in one or two bytes
 // each: some are kept for every test of every tenant.
@@ -34,10 +31,4 @@ func (l *seqList) all() []uint64 {
 		rest = rest[size:]
 	}
 	return seqs
-}
-
-// clipped returns the tally with lists that take no more memory than they need.
-func (t tally) clipped() tally {
-	t.failedSeqs.rest, t.unknownSeqs.rest = bytes.Clone(t.failedSeqs.rest), bytes.Clone(t.unknownSeqs.rest)
-	return t
 }

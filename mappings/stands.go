@@ -12,7 +12,7 @@ import (
 // verdicts stand while none of it changes.
 type standing struct {
 	turns       turns
-	tenancy     *Tenancy
+	tenancy     *evidence.Tenancy
 	entities    []string
 	scope       []ScopeStatement
 	collectable map[evidence.Kind]bool
@@ -50,17 +50,10 @@ func (as *assessment) standing(in *Input, views []viewBuilt, coming []coming) st
 func (a *Assessor) Stands(in Input, size uint64, days time.Duration) bool {
 	s := &a.stood
 	return a.views != nil && a.size == size && a.catalog == in.Catalog && a.from.Equal(RollingPeriod(in.Now, days).From) &&
-		!s.turns.passed(in.Now.UTC()) && s.ahead == sumOf(in.Ahead) && sameTenancy(s.tenancy, in.Tenancy) && (s.entities == nil) == (in.Entities == nil) &&
+		!s.turns.passed(in.Now.UTC()) && s.ahead == sumOf(in.Ahead) && s.tenancy.Equal(in.Tenancy) && (s.entities == nil) == (in.Entities == nil) &&
 		slices.Equal(s.entities, in.Entities) && slices.Equal(s.scope, in.Scope) &&
 		(in.Collectable == nil) == (s.collectable == nil) && maps.Equal(s.collectable, in.Collectable) && s.budget == in.Budget &&
 		a.configured == sumOfSources(in.Configured)
-}
-
-func sameTenancy(a, b *Tenancy) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Tier == b.Tier && slices.Equal(a.Tags, b.Tags)
 }
 
 // sumOfSources sums up which sources are configured, so that a change is

@@ -53,10 +53,20 @@ var lists = map[string]ClosedList{
 	"causes.additional": {"list K of 2025/302", additional()},
 }
 
+// The criteria of list B of 2025/302, as reports name them.
+const (
+	CriterionClients    = "clients_financial_counterparts_and_transactions_affected"
+	CriterionReputation = "reputational_impact"
+	CriterionDuration   = "duration_and_service_downtime"
+	CriterionSpread     = "geographical_spread"
+	CriterionLosses     = "data_losses"
+	CriterionCritical   = "critical_services_affected"
+	CriterionEconomic   = "economic_impact"
+)
+
 // ListB are the criteria that make an incident major.
 var ListB = []string{
-	"clients_financial_counterparts_and_transactions_affected", "reputational_impact", "duration_and_service_downtime", "geographical_spread",
-	"data_losses", "critical_services_affected", "economic_impact",
+	CriterionClients, CriterionReputation, CriterionDuration, CriterionSpread, CriterionLosses, CriterionCritical, CriterionEconomic,
 }
 
 var threeWay = ClosedList{"yes, no or unknown", []string{"yes", "no", "unknown"}}

@@ -292,21 +292,21 @@ func largest(a, b *float64) *float64 {
 // Criteria answers each criterion of list B of 2025/302 for one incident.
 func Criteria(f *incident.Fields) map[string]Answer {
 	return map[string]Answer{
-		"clients_financial_counterparts_and_transactions_affected": clients(f).answer,
-		"reputational_impact":           reputation(f).answer,
-		"duration_and_service_downtime": duration(f).answer,
-		"geographical_spread":           spread(f).answer,
-		"data_losses":                   or3(dataLosses(f).answer, accessLoss(f).answer),
-		"critical_services_affected":    criticalServices(f).answer,
-		"economic_impact":               economic(f).answer,
+		incident.CriterionClients:    clients(f).answer,
+		incident.CriterionReputation: reputation(f).answer,
+		incident.CriterionDuration:   duration(f).answer,
+		incident.CriterionSpread:     spread(f).answer,
+		incident.CriterionLosses:     or3(dataLosses(f).answer, accessLoss(f).answer),
+		incident.CriterionCritical:   criticalServices(f).answer,
+		incident.CriterionEconomic:   economic(f).answer,
 	}
 }
 
 // found says which criterion of list B an answer is of.
 var found = map[string]string{
-	ruleCritical: "critical_services_affected", ruleClients: "clients_financial_counterparts_and_transactions_affected",
-	ruleReputation: "reputational_impact", ruleDuration: "duration_and_service_downtime", ruleSpread: "geographical_spread",
-	ruleLosses: "data_losses", ruleAccess: "data_losses", ruleEconomic: "economic_impact",
+	ruleCritical: incident.CriterionCritical, ruleClients: incident.CriterionClients,
+	ruleReputation: incident.CriterionReputation, ruleDuration: incident.CriterionDuration, ruleSpread: incident.CriterionSpread,
+	ruleLosses: incident.CriterionLosses, ruleAccess: incident.CriterionLosses, ruleEconomic: incident.CriterionEconomic,
 }
 
 // Found answers each criterion of list B as the working of an earlier look did:

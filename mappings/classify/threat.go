@@ -30,9 +30,9 @@ func Allowed(law string, f *incident.Fields) []string {
 // wouldMeet are the values of list B (threat.criteria) that Article 10 asks
 // for, by what they stand for. The others may be considered and do not decide.
 var wouldMeet = []struct{ value, rule string }{
-	{"critical_services_affected", "Art 6"},
-	{"clients_financial_counterparts_and_transactions_affected", "Art 9(1)"},
-	{"geographical_spread", "Art 9(4)"},
+	{incident.CriterionCritical, "Art 6"},
+	{incident.CriterionClients, "Art 9(1)"},
+	{incident.CriterionSpread, "Art 9(4)"},
 }
 
 // Threat decides by Article 10 of 2024/1772 whether a cyber threat is

@@ -120,20 +120,11 @@ func (w *writer) saidBefore(ctx context.Context, need map[uint64]bool) error {
 // the rules: what those of the range say was in force before them. A log whose
 // old segments were dropped may have it no more.
 func (w *writer) rulesRecordBefore(ctx context.Context, need map[uint64]bool) error {
-	newest, any := uint64(0), false
-	for rec, err := range w.in.Log.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PlatformCatalog}, BySeq: true}) {
-		if err != nil {
-			return err
-		}
-		if rec.Seq >= w.m.Start.Size {
-			break
-		}
-		newest, any = rec.Seq, true
+	rec, ok, err := evidence.Newest(ctx, w.in.Log, evidence.PlatformCatalog, w.m.Start.Size)
+	if ok {
+		need[rec.Seq] = true
 	}
-	if any {
-		need[newest] = true
-	}
-	return nil
+	return err
 }
 
 // earlier discloses leaves before the range that the pack needs: records that

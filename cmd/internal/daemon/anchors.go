@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/json"
@@ -408,16 +407,5 @@ func (e *Engine) admin(ctx context.Context, act string, detail map[string]string
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(evidence.AdminFacts{Act: act, Detail: detail})
-	if err != nil {
-		return err
-	}
-	now := e.Now().UTC()
-	var id evidence.ID
-	rand.Read(id[:])
-	_, err = l.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.PlatformAdmin, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: id.String(),
-		Subject: evidence.NewRef("log", "", l.Origin()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}})
-	return err
+	return tell(ctx, l, evidence.PlatformAdmin, newID().String(), evidence.NewRef("log", "", l.Origin()), evidence.AdminFacts{Act: act, Detail: detail}, e.Now().UTC())
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -15,38 +14,6 @@ import (
 	"evidenced/reports/pack"
 	"evidenced/store"
 )
-
-// sealCatalog records the rules that tenants are judged by when they are others
-// than those recorded last, so that a past period can be judged by the rules of
-// then: in _platform with all their files, in the tenants' logs what changed.
-// After a change of the configuration it looks at each log, since what a tenant
-// is decides which controls apply to it.
-func (e *Engine) sealCatalog(ctx context.Context, reconfigured bool) error {
-	_, before, err := e.recordedRules(ctx, lastInstant)
-	if err != nil {
-		return err
-	}
-	if before.Catalog == e.catalog.Hash() && !reconfigured {
-		return nil
-	}
-	s := newRuleSeal(e)
-	for _, t := range e.ledgerTenants() {
-		log, err := e.local.Store.Create(t)
-		if err != nil && e.openRefused(t, err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if log.Stopped() != nil && t != evidence.Platform {
-			continue
-		}
-		if err := s.seal(ctx, log, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // ruleSeal records the rules in force in logs, each with what is other for it.
 type ruleSeal struct {
@@ -63,7 +30,7 @@ func newRuleSeal(e *Engine) *ruleSeal {
 // seal records the rules that the log's tenant is judged by, unless the log says
 // just that in a record at or after from.
 func (s *ruleSeal) seal(ctx context.Context, log *store.Log, from uint64) error {
-	last, seq, err := statedRules(ctx, log.Snapshot())
+	last, seq, said, err := statedRules(ctx, log.Snapshot())
 	if err != nil {
 		return err
 	}
@@ -71,8 +38,7 @@ func (s *ruleSeal) seal(ctx context.Context, log *store.Log, from uint64) error 
 	if err != nil {
 		return err
 	}
-	said := !last.Catalog.IsZero()
-	if said && seq >= from && last.Catalog == f.Catalog && last.Table == f.Table && sameTenancy(&last, &f) {
+	if said && seq >= from && last.Catalog == f.Catalog && last.Table == f.Table && last.Tenancy.Equal(f.Tenancy) && slices.Equal(last.Entities, f.Entities) {
 		return nil
 	}
 	if f.Before = last.Catalog; !said {
@@ -85,15 +51,11 @@ func (s *ruleSeal) seal(ctx context.Context, log *store.Log, from uint64) error 
 	if err := s.compare(ctx, &f, &last, said); err != nil {
 		return err
 	}
-	content, err := json.Marshal(f)
+	// With the size, since a tenant can become something else within a moment.
+	key := fmt.Sprintf("%s/%s/%d", f.Catalog, evidence.FormatTime(s.now), log.Size())
+	d, err := ownEvent(evidence.PlatformCatalog, key, evidence.NewRef("config", "", f.Catalog.String()), f, s.now)
 	if err != nil {
 		return err
-	}
-	d := evidence.Draft{
-		Kind: evidence.PlatformCatalog, Op: evidence.OpEvent, Source: evidence.SelfSource,
-		// With the size, since a tenant can become something else within a moment.
-		Key: fmt.Sprintf("%s/%s/%d", f.Catalog, evidence.FormatTime(s.now), log.Size()), Subject: evidence.NewRef("config", "", f.Catalog.String()),
-		OccurredAt: s.now, Basis: evidence.BasisSource, ObservedAt: s.now, Content: content,
 	}
 	if log.Tenant() == evidence.Platform {
 		if d.Raw, err = s.e.catalog.Bundle(); err != nil {
@@ -178,28 +140,16 @@ func (s *ruleSeal) rulesOf(ctx context.Context, hash evidence.Hash) (*mappings.C
 }
 
 // statedRules returns what a log's newest record of the rules says, and its
-// seq; zero facts when it has none.
-func statedRules(ctx context.Context, r evidence.Reader) (evidence.CatalogFacts, uint64, error) {
-	var f evidence.CatalogFacts
-	var seq uint64
-	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.PlatformCatalog}, BySeq: true}) {
-		if err != nil {
-			return f, 0, fmt.Errorf("rules that %s was judged by: %w", r.Tenant(), err)
-		}
-		f, seq = evidence.CatalogFacts{}, rec.Seq
-		if err := rec.Decode(&f); err != nil {
-			return f, 0, err
-		}
+// seq; said is false when it has none.
+func statedRules(ctx context.Context, r evidence.Reader) (f evidence.CatalogFacts, seq uint64, said bool, err error) {
+	rec, said, err := evidence.Newest(ctx, r, evidence.PlatformCatalog, r.Size())
+	if err != nil {
+		return f, 0, false, fmt.Errorf("rules that %s was judged by: %w", r.Tenant(), err)
 	}
-	return f, seq, nil
-}
-
-// sameTenancy reports whether two records say the same of what the tenant is.
-func sameTenancy(a, b *evidence.CatalogFacts) bool {
-	if (a.Tenancy == nil) != (b.Tenancy == nil) || !slices.Equal(a.Entities, b.Entities) {
-		return false
+	if said {
+		err = rec.Decode(&f)
 	}
-	return a.Tenancy == nil || a.Tenancy.Tier == b.Tenancy.Tier && slices.Equal(a.Tenancy.Tags, b.Tenancy.Tags)
+	return f, rec.Seq, said, err
 }
 
 // restateRules makes sure that what a pack of the period holds says by which

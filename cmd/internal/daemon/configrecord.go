@@ -1,8 +1,8 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -12,6 +12,9 @@ import (
 	"evidenced/store"
 )
 
+// configCursor keeps the configuration that the logs know.
+const configCursor = "config"
+
 // untold is the cursor that keeps, for a tenant whose log is stopped, the
 // configuration its log knows: what changed since is told when it goes on.
 func untold(t evidence.Tenant) string { return "config/untold/" + t.String() }
@@ -19,94 +22,101 @@ func untold(t evidence.Tenant) string { return "config/untold/" + t.String() }
 // noConfig stands in that cursor for no configuration at all.
 const noConfig = "none"
 
-// sealConfig records the effective configuration in every log it concerns when
-// it differs from the one that log knows, and reports whether it is another than
-// that of before.
-func (e *Engine) sealConfig(ctx context.Context) (changed bool, err error) {
-	effective := e.o.Config.Effective()
-	cursors := e.local.Store.Cursors()
-	before, err := cursors.Cursor("config")
-	if err != nil {
-		return false, fmt.Errorf("read the configuration before: %w", err)
-	}
-	now := e.o.Clock().UTC()
-	for _, t := range e.ledgerTenants() {
-		known, err := cursors.Cursor(untold(t))
-		if err != nil {
-			return false, fmt.Errorf("read the configuration %s knows: %w", t, err)
-		}
-		waiting := len(known) > 0
-		switch {
-		case !waiting:
-			known = before
-		case string(known) == noConfig:
-			known = nil
-		}
-		if string(known) != string(effective) {
-			told, err := e.sealConfigIn(ctx, t, known, effective, now)
-			if err != nil {
-				return false, err
-			}
-			if !told && !waiting {
-				if known == nil {
-					known = []byte(noConfig)
-				}
-				if err := cursors.PutCursor(untold(t), known); err != nil {
-					return false, err
-				}
-			}
-			if !told {
-				continue
-			}
-		}
-		if waiting {
-			if err := cursors.PutCursor(untold(t), nil); err != nil {
-				return false, err
-			}
-		}
-	}
-	if string(before) == string(effective) {
-		return false, nil
-	}
-	return true, cursors.PutCursor("config", effective)
+// configSeal records the effective configuration in logs that know another one.
+type configSeal struct {
+	e         *Engine
+	cursors   store.SealedCursors
+	effective []byte
+	before    []byte // what the logs know; nil for none
+	now       time.Time
 }
 
-// sealConfigIn records the configuration in one tenant's log. It reports false
-// when that log takes nothing; only _platform's must.
-func (e *Engine) sealConfigIn(ctx context.Context, t evidence.Tenant, before, effective []byte, now time.Time) (bool, error) {
-	l, err := e.local.Store.Create(t)
-	if err != nil && e.openRefused(t, err) {
-		return false, nil
+// knownConfig is what one tenant's log knows.
+type knownConfig struct {
+	config  []byte // nil for none
+	now     bool   // it is the effective one
+	waiting bool   // it is kept in a cursor of the tenant's own, since the log took nothing
+}
+
+func newConfigSeal(e *Engine) (*configSeal, error) {
+	s := &configSeal{e: e, cursors: e.local.Store.Cursors(), effective: e.o.Config.Effective(), now: e.Now().UTC()}
+	var err error
+	if s.before, err = s.cursors.Cursor(configCursor); err != nil {
+		return nil, fmt.Errorf("read the configuration before: %w", err)
 	}
+	return s, nil
+}
+
+// changed reports whether the configuration is another than that of before.
+func (s *configSeal) changed() bool { return !bytes.Equal(s.before, s.effective) }
+
+// knownTo returns the configuration that the tenant's log knows.
+func (s *configSeal) knownTo(t evidence.Tenant) (knownConfig, error) {
+	own, err := s.cursors.Cursor(untold(t))
 	if err != nil {
-		return false, err
+		return knownConfig{}, fmt.Errorf("read the configuration %s knows: %w", t, err)
 	}
-	if l.Stopped() != nil && t != evidence.Platform {
-		return false, nil
+	k := knownConfig{config: s.before}
+	if len(own) > 0 {
+		k.config, k.waiting = own, true
 	}
-	f := evidence.ConfigFacts{SHA256: e.o.Config.Hash().String(), By: fmt.Sprintf("uid %d", os.Getuid()), Config: string(effective)}
-	if before != nil {
-		loosenings, err := config.Loosens(before, effective, e.o.Config.Specs())
+	if k.waiting && string(own) == noConfig {
+		k.config = nil
+	}
+	k.now = bytes.Equal(k.config, s.effective)
+	return k, nil
+}
+
+// wait keeps what the tenant's log knows until it takes records again.
+func (s *configSeal) wait(t evidence.Tenant, k knownConfig) error {
+	if k.now || k.waiting {
+		return nil
+	}
+	if k.config == nil {
+		k.config = []byte(noConfig)
+	}
+	return s.cursors.PutCursor(untold(t), k.config)
+}
+
+// told ends the wait: the tenant's log knows the effective configuration.
+func (s *configSeal) told(t evidence.Tenant, k knownConfig) error {
+	if !k.waiting {
+		return nil
+	}
+	return s.cursors.PutCursor(untold(t), nil)
+}
+
+// finish notes that the logs know the effective configuration, but for those
+// that wait.
+func (s *configSeal) finish() error {
+	if !s.changed() {
+		return nil
+	}
+	return s.cursors.PutCursor(configCursor, s.effective)
+}
+
+// seal records the configuration in one tenant's log, unless it knows it.
+func (s *configSeal) seal(ctx context.Context, log *store.Log, known knownConfig) error {
+	if known.now {
+		return nil
+	}
+	c, t := s.e.o.Config, log.Tenant()
+	f := evidence.ConfigFacts{SHA256: c.Hash().String(), By: fmt.Sprintf("uid %d", os.Getuid()), Config: string(s.effective)}
+	if known.config != nil {
+		loosenings, err := config.Loosens(known.config, s.effective, c.Specs())
 		if err != nil {
-			return false, err
+			return err
 		}
-		f.Before, f.Diff, f.Loosen = hashOf(before).String(), config.Diff(before, effective), config.Sentences(loosenings, t)
+		f.Before, f.Diff, f.Loosen = hashOf(known.config).String(), config.Diff(known.config, s.effective), config.Sentences(loosenings, t)
 	}
 	if t != evidence.Platform {
 		// Another tenant's log tells that the configuration changed and what of
 		// it loosens its own evidence, not what it says of others.
 		f.Config, f.Diff = "", nil
 	}
-	content, err := json.Marshal(f)
-	if err != nil {
-		return false, err
+	key := f.SHA256 + "/" + evidence.FormatTime(s.now)
+	if err := tell(ctx, log, evidence.PlatformConfig, key, evidence.NewRef("config", "", f.SHA256), f, s.now); err != nil {
+		return fmt.Errorf("seal the configuration: %w", err)
 	}
-	if _, err := l.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.PlatformConfig, Op: evidence.OpEvent, Source: evidence.SelfSource,
-		Key: f.SHA256 + "/" + evidence.FormatTime(now), Subject: evidence.NewRef("config", "", f.SHA256),
-		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}}); err != nil {
-		return false, fmt.Errorf("seal the configuration: %w", err)
-	}
-	return true, nil
+	return nil
 }

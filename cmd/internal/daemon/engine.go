@@ -174,11 +174,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.began = true
-	changed, err := e.sealConfig(ctx)
-	if err != nil {
-		return e, err
-	}
-	return e, e.sealCatalog(ctx, changed)
+	return e, e.sealInForce(ctx)
 }
 
 // Close signs what has grown and closes the directory.

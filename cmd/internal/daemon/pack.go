@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,15 +65,12 @@ func (l packLog) ProveConsistency(oldSize, newSize uint64) ([]evidence.Hash, err
 func (l packLog) Frontier(size uint64) (*chain.Frontier, error) { return l.Log().Frontier(size) }
 
 func (l packLog) Seal(ctx context.Context, f evidence.PackFacts) (uint64, uint64, []byte, error) {
-	content, err := json.Marshal(f)
+	manifest := f.Manifest.String()
+	d, err := ownEvent(evidence.PackIssued, manifest, evidence.NewRef("pack", "", manifest), f, l.clock().UTC())
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	now := l.clock().UTC()
-	seq, c, signed, err := l.Log().AppendAt(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.PackIssued, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: f.Manifest.String(),
-		Subject: evidence.NewRef("pack", "", f.Manifest.String()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}})
+	seq, c, signed, err := l.Log().AppendAt(ctx, []store.Item{{Draft: d}})
 	return seq, c.Size, signed, err
 }
 

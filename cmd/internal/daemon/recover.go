@@ -22,7 +22,7 @@ import (
 // the cursors, so a crash on the way repeats it.
 func (e *Engine) tellLost(ctx context.Context) error {
 	cursors := e.local.Store.Cursors()
-	config, err := cursors.Cursor("config")
+	config, err := cursors.Cursor(configCursor)
 	if err != nil {
 		return fmt.Errorf("read the configuration before: %w", err)
 	}

@@ -41,15 +41,15 @@ func (d *remedyDays) deadlines(ctx context.Context, e *Engine, t evidence.Tenant
 	if err != nil {
 		return nil, err
 	}
-	newest, err := newestOf(ctx, r, evidence.RemedyPlan)
-	if err != nil || newest == 0 {
-		return nil, err // the first record of a log is its genesis
+	plan, planned, err := evidence.Newest(ctx, r, evidence.RemedyPlan, r.Size())
+	if err != nil || !planned {
+		return nil, err
 	}
-	judged, err := newestOf(ctx, r, evidence.FindingState)
+	judged, _, err := evidence.Newest(ctx, r, evidence.FindingState, r.Size())
 	if err != nil {
 		return nil, err
 	}
-	newest = max(newest, judged)
+	newest := max(plan.Seq, judged.Seq)
 	if was, ok := d.known[t]; ok && was.newest == newest {
 		return was.dues, nil
 	}
@@ -68,15 +68,6 @@ func (d *remedyDays) deadlines(ctx context.Context, e *Engine, t evidence.Tenant
 	}
 	d.known[t] = is
 	return is.dues, nil
-}
-
-// newestOf returns the newest record of a kind; 0 for none.
-func newestOf(ctx context.Context, r evidence.Reader, k evidence.Kind) (uint64, error) {
-	q := evidence.Query{Kinds: []evidence.Kind{k}, BySeq: true, Backward: true, Limit: 1}
-	for rec, err := range r.Records(ctx, q) {
-		return rec.Seq, err
-	}
-	return 0, nil
 }
 
 // remedyDeadline makes a deadline of a plan. It is named by the first record of

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -148,17 +147,4 @@ func (e *Engine) countExpired(t evidence.Tenant) {
 		return
 	}
 	e.o.Metrics.Func("evidenced_drafts_expired", telemetry.Labels{Tenant: t}, func() float64 { return float64(log.Expired()) })
-}
-
-// tell appends a record that evidenced makes about itself, once for its key.
-func tell(ctx context.Context, log *store.Log, kind evidence.Kind, key string, subject evidence.Ref, facts any, now time.Time) error {
-	content, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
-	_, err = log.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: kind, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: key, Subject: subject,
-		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}})
-	return err
 }

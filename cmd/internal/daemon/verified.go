@@ -143,18 +143,9 @@ func (e *Engine) sealDamage(ctx context.Context, rep *store.Report) error {
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
 	log, err := e.local.Store.Create(evidence.Platform)
 	if err != nil {
 		return err
 	}
-	now := e.o.Clock().UTC()
-	_, err = log.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.LogDamage, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: hashOf(same).String(),
-		Subject: evidence.NewRef("log", "", rep.Origin), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}})
-	return err
+	return tell(ctx, log, evidence.LogDamage, hashOf(same).String(), evidence.NewRef("log", "", rep.Origin), facts, e.Now().UTC())
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,18 +50,7 @@ func (e *Engine) Read(ctx context.Context, t evidence.Tenant, f evidence.ReadFac
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	now := e.Now().UTC()
-	var id evidence.ID
-	rand.Read(id[:])
-	_, err = log.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.AccessRead, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: id.String(),
-		Subject: evidence.NewRef("log", "", log.Origin()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}})
-	return err
+	return tell(ctx, log, evidence.AccessRead, newID().String(), evidence.NewRef("log", "", log.Origin()), f, e.Now().UTC())
 }
 
 // Judging implements api.World.
@@ -85,7 +73,7 @@ func (e *Engine) judging(t evidence.Tenant) (mappings.Input, error) {
 	in := mappings.Input{Catalog: e.catalog, Entities: e.o.Config.EntityTypesOf(t)}
 	for _, c := range e.o.Config.Tenants {
 		if c.Name == t {
-			in.Tenancy = &mappings.Tenancy{Tier: c.Tier, Tags: c.Tags}
+			in.Tenancy = &evidence.Tenancy{Tier: c.Tier, Tags: c.Tags}
 		}
 	}
 	if e.o.ReadOnly && len(e.o.Config.Sources) == 0 {
@@ -285,19 +273,16 @@ func (e *Engine) sealHeads(ctx context.Context, heads []evidence.LogHead) error 
 	if len(heads) == 0 {
 		return nil
 	}
-	content, err := json.Marshal(evidence.CheckpointsFacts{Logs: heads})
-	if err != nil {
-		return err
-	}
 	log, err := e.local.Store.Create(evidence.Platform)
 	if err != nil {
 		return err
 	}
-	now := e.o.Clock().UTC()
-	if _, err := log.Append(ctx, []store.Item{{Draft: evidence.Draft{
-		Kind: evidence.LogCheckpoints, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: hashOf(content).String(),
-		Subject: evidence.NewRef("log", "", log.Origin()), OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
-	}}}); err != nil {
+	d, err := ownEvent(evidence.LogCheckpoints, "", evidence.NewRef("log", "", log.Origin()), evidence.CheckpointsFacts{Logs: heads}, e.Now().UTC())
+	if err != nil {
+		return err
+	}
+	d.Key = hashOf(d.Content).String()
+	if _, err := log.Append(ctx, []store.Item{{Draft: d}}); err != nil {
 		return fmt.Errorf("seal checkpoints: %w", err)
 	}
 	_, _, err = log.Checkpoint()
