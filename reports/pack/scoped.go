@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -19,18 +18,12 @@ type scope struct {
 
 // readScope keeps what a scope statement says.
 func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
-	c, err := openContent(plain)
-	if err != nil {
+	s := scope{seq: lf.Seq, people: lf.People}
+	subject, said, err := l.readStatement(lf, plain, &s.ScopeFacts)
+	if err != nil || !said {
 		return err
 	}
-	if lf.Op == evidence.OpEnd {
-		l.ends[c.Subject] = append(l.ends[c.Subject], statementEnd{lf.Seq, lf.Recorded})
-		return nil
-	}
-	s := scope{seq: lf.Seq, subject: c.Subject, people: lf.People}
-	if err := json.Unmarshal(c.Facts, &s.ScopeFacts); err != nil {
-		return err
-	}
+	s.subject = subject
 	l.scopes = append(l.scopes, s)
 	return nil
 }
@@ -42,10 +35,8 @@ func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
 func (v *verifier) scoped(f *Finding) error {
 	end := v.judgedTo()
 	if slices.ContainsFunc(v.scopes, func(s scope) bool {
-		over := !s.Until.IsZero() && s.Until.Before(end)
-		for _, e := range v.ends[s.subject] {
-			over = over || e.seq > s.seq && e.at.Before(end)
-		}
+		ended, early := v.endedAt(s.subject, s.seq)
+		over := !s.Until.IsZero() && s.Until.Before(end) || early && ended.Before(end)
 		return s.Control == f.Control && !over && !s.From.IsZero() && !s.From.After(f.Period.From) && approved(s.people, s.Approval)
 	}) {
 		return nil

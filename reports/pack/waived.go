@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -29,26 +28,14 @@ type waiver struct {
 	recorded time.Time
 }
 
-// statementEnd is the end of a waiver or scope statement before its time.
-type statementEnd struct {
-	seq uint64
-	at  time.Time
-}
-
 // readWaiver keeps what a waiver says.
 func (l *learned) readWaiver(lf *chain.Leaf, plain []byte) error {
-	c, err := openContent(plain)
-	if err != nil {
+	w := waiver{people: lf.People, recorded: lf.Recorded}
+	subject, said, err := l.readStatement(lf, plain, &w.WaiverFacts)
+	if err != nil || !said {
 		return err
 	}
-	if lf.Op == evidence.OpEnd {
-		l.ends[c.Subject] = append(l.ends[c.Subject], statementEnd{lf.Seq, lf.Recorded})
-		return nil
-	}
-	w := waiver{subject: c.Subject, people: lf.People, recorded: lf.Recorded}
-	if err := json.Unmarshal(c.Facts, &w.WaiverFacts); err != nil {
-		return err
-	}
+	w.subject = subject
 	l.waivers[lf.Seq] = w
 	return nil
 }
@@ -148,11 +135,8 @@ func (v *verifier) waiver(name string, seq uint64, at time.Time) (waiver, error)
 	if !approved(x.people, x.Approval) {
 		return x, fmt.Errorf("finding %s: nobody but its maker approved the waiver of record %d", name, seq)
 	}
-	over := !x.Until.After(at)
-	for _, e := range v.ends[x.subject] {
-		over = over || e.seq > seq && !e.at.After(at)
-	}
-	if x.recorded.After(at) || x.From.After(at) || over {
+	ended, early := v.endedAt(x.subject, seq)
+	if x.recorded.After(at) || x.From.After(at) || !x.Until.After(at) || early && !ended.After(at) {
 		return x, fmt.Errorf("finding %s: the waiver of record %d was not in force at %s", name, seq, evidence.FormatTime(at))
 	}
 	return x, nil
