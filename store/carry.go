@@ -89,7 +89,9 @@ func (l *Log) statesToCarry(ctx context.Context, s SegmentInfo, fn func(seq uint
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			seqs, after, err := l.carryPage(prefix, next, s)
+			seqs, after, err := l.Snapshot().subjectPage(prefix, next, func(seqs []uint64, ls layers, subject []byte) []uint64 {
+				return append(seqs, carryOf(ls, subject, s)...)
+			})
 			if err != nil {
 				return err
 			}
@@ -102,27 +104,6 @@ func (l *Log) statesToCarry(ctx context.Context, s SegmentInfo, fn func(seq uint
 		}
 	}
 	return nil
-}
-
-// carryPage looks at up to pageSize subjects from the key next on; it returns
-// the key to go on from, nil at the end.
-func (l *Log) carryPage(prefix, next []byte, s SegmentInfo) (seqs []uint64, after []byte, err error) {
-	snap := l.Snapshot()
-	ls, err := snap.view()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, snap.close(ls)) }()
-	for range pageSize {
-		k, _ := ls.seekGE(BucketState, next)
-		if len(k) != len(prefix)+32 || !bytes.HasPrefix(k, prefix) {
-			return seqs, nil, nil
-		}
-		subject := slices.Clone(k[:len(prefix)+16])
-		seqs = append(seqs, carryOf(ls, subject, s)...)
-		next = append(subject, bytes.Repeat([]byte{0xff}, 17)...)
-	}
-	return seqs, next, nil
 }
 
 // carryOf returns the records of one subject that are carried.

@@ -82,10 +82,13 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	return res, m, nil
 }
 
-// identifyChunk is how many drafts one core identifies before it looks for
-// more.
+// identifyChunk is how many drafts one core takes at a time to identify, at most:
+// enough that taking them costs little beside, few enough that no core waits long
+// for another's last.
 const identifyChunk = 16
 
+// identify works out what tells the draft apart from others, and reads from the
+// stored index what the log has of it. The cores do it for a batch together.
 func (l *Log) identify(d *draftState) error {
 	draft := &d.item.Draft
 	d.info, _ = evidence.KindInfo(draft.Kind)

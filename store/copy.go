@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"evidenced/evidence/chain"
 )
 
@@ -66,16 +64,5 @@ func Hashes(f LogFile) (chain.HashReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		cache := map[[2]uint64][]byte{}
-		for i, x := range indexes {
-			h, err := e.hash(f, x, cache)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = h
-		}
-		return out, nil
-	}), nil
+	return e.hashes(f), nil
 }

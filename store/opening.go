@@ -256,3 +256,20 @@ func (l *Log) erasureNames(key evidence.Ref) (bool, error) {
 	}
 	return false, nil
 }
+
+// erasedLater reports whether a log that continues this one says that the key
+// is erased: nothing is appended to a log that was given up.
+func (l *Log) erasedLater(id string) bool {
+	if !l.former() {
+		return false
+	}
+	now, err := l.st.Log(l.tenant)
+	if err != nil || now == l || now.use() != nil {
+		return false
+	}
+	defer now.release()
+	if _, err := l.keys.Key(id); !errors.Is(err, ErrKeyMissing) {
+		return false
+	}
+	return id[0] == 'p' && now.whyClosed([]string{id}) == closedErased
+}

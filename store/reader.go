@@ -111,7 +111,12 @@ func (s *Snapshot) States(ctx context.Context, kind evidence.Kind, at time.Time)
 				yield(evidence.Record{}, err)
 				return
 			}
-			seqs, after, err := s.statePage(prefix, next, limit)
+			seqs, after, err := s.subjectPage(prefix, next, func(seqs []uint64, ls layers, subject []byte) []uint64 {
+				if seq, ok := s.stateOf(ls, subject, limit); ok {
+					seqs = append(seqs, seq)
+				}
+				return seqs
+			})
 			if err != nil {
 				yield(evidence.Record{}, err)
 				return
@@ -172,9 +177,9 @@ func (s *Snapshot) eachEntry(seqs []uint64, fn func(i int, e Entry) error) error
 	})(chunks - 1)
 }
 
-// statePage finds the states in force of up to pageSize subjects from the key
-// next on, and the key to go on from; nil at the end.
-func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) (seqs []uint64, after []byte, err error) {
+// subjectPage gathers records of up to pageSize subjects from the key next on: add
+// appends those of one. It returns the key to go on from, nil at the end.
+func (s *Snapshot) subjectPage(prefix, next []byte, add func(seqs []uint64, ls layers, subject []byte) []uint64) (seqs []uint64, after []byte, err error) {
 	ls, err := s.view()
 	if err != nil {
 		return nil, nil, err
@@ -186,9 +191,7 @@ func (s *Snapshot) statePage(prefix, next []byte, limit [8]byte) (seqs []uint64,
 			return seqs, nil, nil
 		}
 		subject := slices.Clone(k[:len(prefix)+16])
-		if seq, ok := s.stateOf(ls, subject, limit); ok {
-			seqs = append(seqs, seq)
-		}
+		seqs = add(seqs, ls, subject)
 		next = append(subject, bytes.Repeat([]byte{0xff}, 17)...)
 	}
 	return seqs, next, nil

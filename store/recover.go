@@ -44,6 +44,12 @@ func (l *Log) begins() bool {
 	return errors.Is(err, ErrKeyMissing)
 }
 
+// former reports whether another log continues this one.
+func (l *Log) former() bool {
+	k, ok := l.keys.(lineage)
+	return ok && k.Ended()
+}
+
 const acceptHint = "stop the daemon, then evidenced restore --accept compares it with what is known elsewhere; until then it can be verified"
 
 // checkSignState compares the log with what was signed of it. A log that has

@@ -53,22 +53,12 @@ func (s *Store) SealedLogs() ([]string, error) {
 	if _, none := s.o.Keys.(NoKeys); none {
 		return ids, nil
 	}
-	ts, err := s.Tenants()
+	logs, err := s.everyLog()
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range ts {
-		l, err := s.Log(t)
-		if err != nil {
-			return nil, err
-		}
-		prior, err := s.Prior(t)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range append(prior, l) {
-			ids = slices.DeleteFunc(ids, func(id string) bool { return id == l.keys.LogID() })
-		}
+	for _, l := range logs {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == l.keys.LogID() })
 	}
 	return ids, nil
 }

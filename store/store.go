@@ -174,6 +174,27 @@ func (s *Store) Tenants() ([]evidence.Tenant, error) {
 	return ts, nil
 }
 
+// everyLog returns the logs of all tenants, those too that others continue.
+func (s *Store) everyLog() ([]*Log, error) {
+	ts, err := s.Tenants()
+	if err != nil {
+		return nil, err
+	}
+	var logs []*Log
+	for _, t := range ts {
+		l, err := s.Log(t)
+		if err != nil {
+			return nil, err
+		}
+		prior, err := s.Prior(t)
+		if err != nil {
+			return nil, err
+		}
+		logs = append(append(logs, l), prior...)
+	}
+	return logs, nil
+}
+
 // Log returns the log of a tenant that has one; an unknown tenant is a
 // problem of code not-found.
 func (s *Store) Log(t evidence.Tenant) (*Log, error) { return s.log(t, false) }

@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
@@ -18,50 +17,6 @@ import (
 	"evidenced/evidence/claim"
 )
 
-// Report is what a verification found. Each field answers one question.
-type Report struct {
-	Tenant    evidence.Tenant `json:"tenant"`
-	Origin    string          `json:"origin"`
-	Simulated bool            `json:"simulated"`
-	Period    evidence.Period `json:"period"`
-	First     uint64          `json:"first"` // seq
-	Last      uint64          `json:"last"`
-	Records   uint64          `json:"records"`
-	Complete  bool            `json:"complete"`
-	Interim   bool            `json:"interim"`
-	Maker     string          `json:"maker"` // what the trust file says of the maker
-	Known     bool            `json:"maker_known"`
-	LogKey    string          `json:"log_key"`
-	PackKey   string          `json:"pack_key"`
-	Anchor    Anchor          `json:"anchor"`   // the rung that was verified here
-	Claimed   int             `json:"claimed"`  // the rung that the maker says
-	Receipts  []Vouched       `json:"receipts"` // of somebody outside
-	Bracket   Bracket         `json:"bracket"`
-	Extends   *Extension      `json:"extends,omitempty"`
-	Disclosed int             `json:"disclosed"` // claims checked against their commitment
-	Withheld  map[string]int  `json:"withheld"`
-	Erased    int             `json:"erased"`
-	Counts    map[string]int  `json:"counts"`   // records in the period, recounted
-	Findings  map[string]int  `json:"findings"` // by status, recounted
-	Rules     RulesInForce    `json:"rules"`
-	Judged    JudgedCount     `json:"judged"` // of the rules in force, a finding for each pair
-	Waived    *WaivedCount    `json:"waived,omitempty"`
-	Remedies  *RemedyCount    `json:"remedies,omitempty"`
-	Loosened  []Loosened      `json:"loosened,omitempty"` // in the range, by its own records
-	Differs   []Differs       `json:"differs,omitempty"`  // from what the log recorded of its findings
-	Incidents []IncidentSeen  `json:"incidents,omitempty"`
-	Cited     int             `json:"cited"`   // records cited in findings, all present
-	Sampled   int             `json:"sampled"` // items in the samples of findings, all drawn again
-	// SampleSeed says what their seed is worth; Sample is the one asked for.
-	SampleSeed string        `json:"sample_seed,omitempty"`
-	Sample     *DrawnSample  `json:"sample,omitempty"`
-	Issued     uint64        `json:"issued"`
-	Number     uint64        `json:"number"`            // of the packs of the log, as the records that sealed them count
-	Unshown    uint64        `json:"unshown,omitempty"` // of the first of them, no record is in the pack
-	Between    uint64        `json:"between"`           // records between the range and the issue, which the pack does not hold
-	Data       evidence.Hash `json:"data"`
-}
-
 // Options is what the auditor brings.
 type Options struct {
 	Trust  *Trust  // nil: the maker's identity is not established
@@ -76,11 +31,6 @@ type Options struct {
 
 // ErrSelection says that a pack does not claim to be complete.
 var ErrSelection = errors.New("the pack is a selection, not complete")
-
-const (
-	maxSmall = 64 << 20 // largest JSON member held in memory, bytes
-	maxNote  = 8 << 20  // largest manifest and proof of issue, bytes: both are read before anything is known of their maker
-)
 
 // Verify checks a pack. The error names the first thing that is wrong; with
 // ErrSelection alone the report is good for what the pack holds.
@@ -163,64 +113,6 @@ type verifier struct {
 	indexLeaf evidence.Hash // and the hash of its leaf
 }
 
-// small reads a member whole.
-func (v *verifier) small(name string) ([]byte, error) {
-	most := uint64(maxSmall)
-	if plain(name) {
-		most = maxNote
-	}
-	if v.c.members[name].size > most {
-		return nil, fmt.Errorf("member %s is too large", name)
-	}
-	r, err := v.c.open(name)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
-}
-
-// strict decodes JSON, refusing unknown names, names that stand twice or in
-// another case, and anything after the value.
-func strict(name string, b []byte, dst any) error {
-	if err := checkNames(b, true); err != nil {
-		return fmt.Errorf("member %s: %w", name, err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(dst); err != nil {
-		return fmt.Errorf("member %s: %w", name, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("member %s: bytes after its end", name)
-	}
-	return nil
-}
-
-// readMember reads a member that is one JSON value, strictly.
-func (v *verifier) readMember(name string, dst any) error {
-	b, err := v.small(name)
-	if err != nil {
-		return err
-	}
-	return strict(name, b, dst)
-}
-
-// readLoose reads a member of which a verifier needs a part alone; no name
-// stands twice in it.
-func (v *verifier) readLoose(name string, dst any) error {
-	b, err := v.small(name)
-	if err != nil {
-		return err
-	}
-	if err = checkNames(b, false); err == nil {
-		err = json.Unmarshal(b, dst)
-	}
-	if err != nil {
-		return fmt.Errorf("member %s: %w", name, err)
-	}
-	return nil
-}
-
 func (v *verifier) manifest() error {
 	signed, err := v.small(memberManifest)
 	if err != nil {
@@ -260,70 +152,6 @@ func (v *verifier) manifest() error {
 	return nil
 }
 
-// digests compares every member with the manifest.
-func (v *verifier) digests() error {
-	listed := map[string]bool{memberManifest: true, memberIssued: true}
-	var lines []string
-	for _, m := range v.m.Members {
-		if listed[m.Name] {
-			return fmt.Errorf("manifest names %s twice", m.Name)
-		}
-		listed[m.Name] = true
-		e, ok := v.c.members[m.Name]
-		if !ok {
-			return fmt.Errorf("member %s is missing", m.Name)
-		}
-		if e.size != m.Size || e.packed != m.Packed {
-			return fmt.Errorf("member %s has %d bytes, the manifest says %d", m.Name, e.size, m.Size)
-		}
-		if err := v.digest(m, e); err != nil {
-			return err
-		}
-		if m.Name != memberPDF {
-			lines = append(lines, digestLine(m))
-		}
-		if m.Name == memberRules && m.SHA256 != v.m.Rules {
-			return fmt.Errorf("the rules are not those the manifest names")
-		}
-	}
-	for _, name := range v.c.order {
-		if !listed[name] {
-			return fmt.Errorf("member %s is not in the manifest", name)
-		}
-	}
-	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCatalog, memberJudged, memberCoverage, memberPacks, memberLoosened, memberConsistency, memberAnchors, memberHowTo} {
-		if !listed[name] {
-			return fmt.Errorf("member %s is missing", name)
-		}
-	}
-	if v.rep.Data = digestLines(lines); v.rep.Data != v.m.Data {
-		return fmt.Errorf("the digest of the data members is not the manifest's")
-	}
-	return nil
-}
-
-func (v *verifier) digest(m Member, e entry) error {
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(v.c.r, int64(e.offset), int64(e.packed))); err != nil {
-		return fmt.Errorf("member %s: %w", m.Name, err)
-	}
-	if evidence.Hash(h.Sum(nil)) != m.PackedSHA256 {
-		return fmt.Errorf("member %s was changed", m.Name)
-	}
-	r, err := v.c.open(m.Name)
-	if err != nil {
-		return err
-	}
-	h.Reset()
-	if _, err := io.Copy(h, r); err != nil {
-		return err
-	}
-	if evidence.Hash(h.Sum(nil)) != m.SHA256 {
-		return fmt.Errorf("member %s was changed", m.Name)
-	}
-	return nil
-}
-
 func (v *verifier) checkpoints() error {
 	b, err := v.small(memberClosing)
 	if err != nil {
@@ -359,37 +187,6 @@ func (v *verifier) checkpoints() error {
 		return fmt.Errorf("starting checkpoint is not the manifest's")
 	}
 	return nil
-}
-
-// lines calls fn for every line of a member.
-func (v *verifier) lines(name string, max int, fn func(line []byte) error) error {
-	r, err := v.c.open(name)
-	if err != nil {
-		return err
-	}
-	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 64<<10), max)
-	sc.Split(wholeLines)
-	for sc.Scan() {
-		if err := fn(sc.Bytes()); err != nil {
-			return err
-		}
-	}
-	if err := sc.Err(); err != nil {
-		return fmt.Errorf("member %s: %w", name, err)
-	}
-	return nil
-}
-
-// wholeLines splits at line feeds and refuses a last line without one.
-func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEOF && len(data) > 0 {
-		return 0, nil, fmt.Errorf("last line has no end")
-	}
-	return 0, nil, nil
 }
 
 // leaves recomputes the range from one root to the other.

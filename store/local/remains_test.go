@@ -253,16 +253,25 @@ func TestOldLogWithoutAKeyring(t *testing.T) {
 	}
 }
 
+// begun is a directory whose only log, of the id, has one record beside its
+// genesis.
+func begun(t *testing.T, c *clock) (dir, id string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "data")
+	l := openDir(t, dir, c)
+	log := theLog(t, l)
+	mustAppend(t, log, event("1", c.t, map[string]int{}))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir, log.LogID()
+}
+
 // A keyring in which nothing is any more is no reason to begin a new one: every
 // tenant would get a second log, in silence.
 func TestEmptiedKeyring(t *testing.T) {
 	c := &clock{start}
-	dir := filepath.Join(t.TempDir(), "data")
-	l := openDir(t, dir, c)
-	mustAppend(t, theLog(t, l), event("1", c.t, map[string]int{}))
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	dir, _ := begun(t, c)
 	path := filepath.Join(dir, "keys", keyring.File)
 	for name, empty := range map[string]func(){
 		"no byte": func() {
@@ -300,18 +309,13 @@ func TestEmptiedKeyring(t *testing.T) {
 // of it is refused, so that it is told as missing.
 func TestNoSecondLogBesideOneWithoutKeys(t *testing.T) {
 	c := &clock{start}
-	dir := filepath.Join(t.TempDir(), "data")
-	l := openDir(t, dir, c)
-	mustAppend(t, theLog(t, l), event("1", c.t, map[string]int{}))
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	dir, _ := begun(t, c)
 	path := filepath.Join(dir, "keys", keyring.File)
 	old, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = openDir(t, dir, c)
+	l := openDir(t, dir, c)
 	two, err := l.Store.Create(tenant(t, "tenant-2"))
 	if err != nil {
 		t.Fatal(err)
@@ -354,20 +358,14 @@ func TestNoSecondLogBesideOneWithoutKeys(t *testing.T) {
 // somebody tried.
 func TestUnopenedLogIsAFailure(t *testing.T) {
 	c := &clock{start}
-	dir := filepath.Join(t.TempDir(), "data")
-	l := openDir(t, dir, c)
-	log := theLog(t, l)
-	mustAppend(t, log, event("1", c.t, map[string]int{}))
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "tenants", log.LogID(), "log", "0001.db")
+	dir, id := begun(t, c)
+	path := filepath.Join(dir, "tenants", id, "log", "0001.db")
 	st, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, path, strings.Repeat("\x00", int(st.Size())))
-	log = logOf(t, openDir(t, dir, c), "tenant-1")
+	log := logOf(t, openDir(t, dir, c), "tenant-1")
 	if _, err := log.Append(t.Context(), []store.Item{event("2", c.t, map[string]int{})}); err == nil {
 		t.Fatal("a file of zeros takes records")
 	}

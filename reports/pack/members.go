@@ -1,0 +1,173 @@
+package pack
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"evidenced/evidence"
+)
+
+// How a verifier reads the members of a pack: whole or by line, strictly, and each
+// against its digest in the manifest.
+
+const (
+	maxSmall = 64 << 20 // largest JSON member held in memory, bytes
+	maxNote  = 8 << 20  // largest manifest and proof of issue, bytes: both are read before anything is known of their maker
+)
+
+// small reads a member whole.
+func (v *verifier) small(name string) ([]byte, error) {
+	most := uint64(maxSmall)
+	if plain(name) {
+		most = maxNote
+	}
+	if v.c.members[name].size > most {
+		return nil, fmt.Errorf("member %s is too large", name)
+	}
+	r, err := v.c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// strict decodes JSON, refusing unknown names, names that stand twice or in
+// another case, and anything after the value.
+func strict(name string, b []byte, dst any) error {
+	if err := checkNames(b, true); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(dst); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("member %s: bytes after its end", name)
+	}
+	return nil
+}
+
+// readMember reads a member that is one JSON value, strictly.
+func (v *verifier) readMember(name string, dst any) error {
+	b, err := v.small(name)
+	if err != nil {
+		return err
+	}
+	return strict(name, b, dst)
+}
+
+// readLoose reads a member of which a verifier needs a part alone; no name
+// stands twice in it.
+func (v *verifier) readLoose(name string, dst any) error {
+	b, err := v.small(name)
+	if err != nil {
+		return err
+	}
+	if err = checkNames(b, false); err == nil {
+		err = json.Unmarshal(b, dst)
+	}
+	if err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	return nil
+}
+
+// lines calls fn for every line of a member.
+func (v *verifier) lines(name string, max int, fn func(line []byte) error) error {
+	r, err := v.c.open(name)
+	if err != nil {
+		return err
+	}
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 64<<10), max)
+	sc.Split(wholeLines)
+	for sc.Scan() {
+		if err := fn(sc.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
+	return nil
+}
+
+// wholeLines splits at line feeds and refuses a last line without one.
+func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, fmt.Errorf("last line has no end")
+	}
+	return 0, nil, nil
+}
+
+// digests compares every member with the manifest.
+func (v *verifier) digests() error {
+	listed := map[string]bool{memberManifest: true, memberIssued: true}
+	var lines []string
+	for _, m := range v.m.Members {
+		if listed[m.Name] {
+			return fmt.Errorf("manifest names %s twice", m.Name)
+		}
+		listed[m.Name] = true
+		e, ok := v.c.members[m.Name]
+		if !ok {
+			return fmt.Errorf("member %s is missing", m.Name)
+		}
+		if e.size != m.Size || e.packed != m.Packed {
+			return fmt.Errorf("member %s has %d bytes, the manifest says %d", m.Name, e.size, m.Size)
+		}
+		if err := v.digest(m, e); err != nil {
+			return err
+		}
+		if m.Name != memberPDF {
+			lines = append(lines, digestLine(m))
+		}
+		if m.Name == memberRules && m.SHA256 != v.m.Rules {
+			return fmt.Errorf("the rules are not those the manifest names")
+		}
+	}
+	for _, name := range v.c.order {
+		if !listed[name] {
+			return fmt.Errorf("member %s is not in the manifest", name)
+		}
+	}
+	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCatalog, memberJudged, memberCoverage, memberPacks, memberLoosened, memberConsistency, memberAnchors, memberHowTo} {
+		if !listed[name] {
+			return fmt.Errorf("member %s is missing", name)
+		}
+	}
+	if v.rep.Data = digestLines(lines); v.rep.Data != v.m.Data {
+		return fmt.Errorf("the digest of the data members is not the manifest's")
+	}
+	return nil
+}
+
+func (v *verifier) digest(m Member, e entry) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(v.c.r, int64(e.offset), int64(e.packed))); err != nil {
+		return fmt.Errorf("member %s: %w", m.Name, err)
+	}
+	if evidence.Hash(h.Sum(nil)) != m.PackedSHA256 {
+		return fmt.Errorf("member %s was changed", m.Name)
+	}
+	r, err := v.c.open(m.Name)
+	if err != nil {
+		return err
+	}
+	h.Reset()
+	if _, err := io.Copy(h, r); err != nil {
+		return err
+	}
+	if evidence.Hash(h.Sum(nil)) != m.SHA256 {
+		return fmt.Errorf("member %s was changed", m.Name)
+	}
+	return nil
+}
