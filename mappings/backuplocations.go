@@ -45,12 +45,8 @@ func buildLocations(ctx context.Context, s *scene, yield func(*item) error) erro
 		return err
 	}
 	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.LocationFacts]) error {
+	for sts := range perSubject(flat) {
 		its = append(its, s.locationItem(sts, nodes))
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	for _, m := range missing {
 		it := m.item()

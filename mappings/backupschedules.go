@@ -64,12 +64,8 @@ func buildSchedules(ctx context.Context, s *scene, yield func(*item) error) erro
 	}
 	plans := map[string]cron.Schedule{}
 	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.ScheduleFacts]) error {
+	for sts := range perSubject(flat) {
 		its = append(its, s.scheduleItem(back, sts, runs, plans))
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	return yieldSorted(its, yield)
 }

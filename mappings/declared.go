@@ -26,23 +26,7 @@ var declaredCertsView = &view{
 			{Name: "key_rotated", Type: "bool", Optional: true, Doc: "a renewal makes a new key; missing where the version's default holds"},
 		},
 	},
-	build: buildDeclaredCerts,
-}
-
-func buildDeclaredCerts(ctx context.Context, s *scene, yield func(*item) error) error {
-	flat, err := stretches[evidence.CertDeclaredFacts](ctx, s, evidence.CertDeclared)
-	if err != nil {
-		return err
-	}
-	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.CertDeclaredFacts]) error {
-		its = append(its, s.declaredCert(sts))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return yieldSorted(its, yield)
+	build: subjectItems(evidence.CertDeclared, (*scene).declaredCert),
 }
 
 func (s *scene) declaredCert(sts []stretch[evidence.CertDeclaredFacts]) *item {

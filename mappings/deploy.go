@@ -117,9 +117,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
 		return nil, err
 	}
-	if err := d.seen(ctx, states); err != nil {
-		return nil, err
-	}
+	d.seen(ctx, states)
 	return d, nil
 }
 
@@ -164,8 +162,8 @@ func revisionLabel(revisions []string) string {
 const around = time.Hour
 
 // seen finds changes of the synced revision that no sync explains.
-func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFacts]) error {
-	return perSubject(states, func(sts []stretch[evidence.DeployFacts]) error {
+func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFacts]) {
+	for sts := range perSubject(states) {
 		for i := range sts {
 			d.wasSynced(sts[i].facts.App, sts[i].facts.SyncedRevisions, sts[i].from)
 		}
@@ -177,8 +175,7 @@ func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFa
 			}
 			d.items = append(d.items, d.unexplained(ctx, was, is))
 		}
-		return nil
-	})
+	}
 }
 
 // wasSynced notes since when an application is known to have been synced.
@@ -348,24 +345,8 @@ var runningView = &view{
 			{Name: "images_pinned", Type: "bool", Optional: true, Doc: "every image that runs is named by digest, at the end"},
 		},
 	},
-	build:  buildRunning,
+	build:  subjectItems(evidence.DeployState, (*scene).runningItem),
 	steady: true,
-}
-
-func buildRunning(ctx context.Context, s *scene, yield func(*item) error) error {
-	flat, err := stretches[evidence.DeployFacts](ctx, s, evidence.DeployState)
-	if err != nil {
-		return err
-	}
-	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.DeployFacts]) error {
-		its = append(its, s.runningItem(sts))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return yieldSorted(its, yield)
 }
 
 func (s *scene) runningItem(sts []stretch[evidence.DeployFacts]) *item {

@@ -63,12 +63,8 @@ func buildRegistryProjects(ctx context.Context, s *scene, yield func(*item) erro
 		return err
 	}
 	var its []*item
-	err = perSubject(projects, func(sts []stretch[evidence.RegistryProjectFacts]) error {
+	for sts := range perSubject(projects) {
 		its = append(its, s.projectItem(sts, rules, released))
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	return yieldSorted(its, yield)
 }

@@ -26,23 +26,7 @@ var rotationsView = &view{
 			{Name: "exportable", Type: "bool", Optional: true, Doc: "a key that may leave the store"},
 		},
 	},
-	build: buildRotations,
-}
-
-func buildRotations(ctx context.Context, s *scene, yield func(*item) error) error {
-	flat, err := stretches[evidence.RotationFacts](ctx, s, evidence.SecretRotation)
-	if err != nil {
-		return err
-	}
-	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.RotationFacts]) error {
-		its = append(its, s.rotationItem(sts))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return yieldSorted(its, yield)
+	build: subjectItems(evidence.SecretRotation, (*scene).rotationItem),
 }
 
 func (s *scene) rotationItem(sts []stretch[evidence.RotationFacts]) *item {
@@ -197,23 +181,7 @@ var syncedView = &view{
 			{Name: "stalest", Type: "duration", Optional: true, Doc: "largest age of its newest refresh at any time that it was recorded; missing where none is named"},
 		},
 	},
-	build: buildSynced,
-}
-
-func buildSynced(ctx context.Context, s *scene, yield func(*item) error) error {
-	flat, err := stretches[evidence.SecretSyncFacts](ctx, s, evidence.SecretSync)
-	if err != nil {
-		return err
-	}
-	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.SecretSyncFacts]) error {
-		its = append(its, s.syncedItem(sts))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return yieldSorted(its, yield)
+	build: subjectItems(evidence.SecretSync, (*scene).syncedItem),
 }
 
 func (s *scene) syncedItem(sts []stretch[evidence.SecretSyncFacts]) *item {
@@ -288,27 +256,11 @@ var serversView = &view{
 			{Name: "clusters", Type: "int", Doc: "clusters that answered in the period: more than one means that another store took its place"},
 		},
 	},
-	build:  buildServers,
+	build:  subjectItems(evidence.SecretServer, (*scene).serverItem),
 	steady: true,
 }
 
-func buildServers(ctx context.Context, s *scene, yield func(*item) error) error {
-	flat, err := stretches[evidence.ServerFacts](ctx, s, evidence.SecretServer)
-	if err != nil {
-		return err
-	}
-	var its []*item
-	err = perSubject(flat, func(sts []stretch[evidence.ServerFacts]) error {
-		its = append(its, serverItem(sts))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return yieldSorted(its, yield)
-}
-
-func serverItem(sts []stretch[evidence.ServerFacts]) *item {
+func (s *scene) serverItem(sts []stretch[evidence.ServerFacts]) *item {
 	last, _ := newestOf(sts)
 	it := subjectItem(sts, evidence.SecretServer, "server of "+string(last.source))
 	sealed, returned := false, false

@@ -3,6 +3,7 @@ package mappings
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"sort"
 	"strings"
@@ -303,19 +304,36 @@ func stretches[T any](ctx context.Context, s *scene, kind evidence.Kind) ([]stre
 	return flat, nil
 }
 
-// perSubject calls f with all stretches of one subject at a time.
-func perSubject[T any](flat []stretch[T], f func([]stretch[T]) error) error {
-	for len(flat) > 0 {
-		n := 1
-		for n < len(flat) && flat[n].subject == flat[0].subject && flat[n].source == flat[0].source {
-			n++
+// perSubject yields all stretches of one subject at a time.
+func perSubject[T any](flat []stretch[T]) iter.Seq[[]stretch[T]] {
+	return func(yield func([]stretch[T]) bool) {
+		for rest := flat; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].subject == rest[0].subject && rest[n].source == rest[0].source {
+				n++
+			}
+			if !yield(rest[:n]) {
+				return
+			}
+			rest = rest[n:]
 		}
-		if err := f(flat[:n]); err != nil {
+	}
+}
+
+// subjectItems builds a view of one item for each subject of a kind of state that
+// was there in the period, of all that it was.
+func subjectItems[T any](kind evidence.Kind, of func(*scene, []stretch[T]) *item) func(context.Context, *scene, func(*item) error) error {
+	return func(ctx context.Context, s *scene, yield func(*item) error) error {
+		flat, err := stretches[T](ctx, s, kind)
+		if err != nil {
 			return err
 		}
-		flat = flat[n:]
+		var its []*item
+		for sts := range perSubject(flat) {
+			its = append(its, of(s, sts))
+		}
+		return yieldSorted(its, yield)
 	}
-	return nil
 }
 
 var farAway = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

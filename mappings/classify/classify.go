@@ -122,43 +122,29 @@ func above[T int64 | float64](n *T, bar T, field, unit string) part {
 }
 
 // either is yes when one is, no when all are.
-func either(parts ...part) part {
-	var out part
-	var nos []string
-	for _, p := range parts {
-		switch p.answer {
-		case Yes:
-			return p
-		case Unknown:
-			out.lacks = append(out.lacks, p.lacks...)
-		case No:
-			nos = append(nos, p.why)
-		}
-	}
-	if len(out.lacks) > 0 {
-		return unknown(out.lacks...)
-	}
-	return no("%s", strings.Join(nos, "; "))
-}
+func either(parts ...part) part { return settle(Yes, no, parts) }
 
 // all is no when one is, yes when all are.
-func all(parts ...part) part {
-	var out part
-	var yess []string
+func all(parts ...part) part { return settle(No, yes, parts) }
+
+// settle returns the first part whose answer settles the whole. Without one the
+// whole is not known while a part is not, and else what all the others say.
+func settle(by Answer, otherwise func(why string, args ...any) part, parts []part) part {
+	var lacks, whys []string
 	for _, p := range parts {
 		switch p.answer {
-		case No:
+		case by:
 			return p
 		case Unknown:
-			out.lacks = append(out.lacks, p.lacks...)
-		case Yes:
-			yess = append(yess, p.why)
+			lacks = append(lacks, p.lacks...)
+		default:
+			whys = append(whys, p.why)
 		}
 	}
-	if len(out.lacks) > 0 {
-		return unknown(out.lacks...)
+	if len(lacks) > 0 {
+		return unknown(lacks...)
 	}
-	return yes("%s", strings.Join(yess, "; "))
+	return otherwise("%s", strings.Join(whys, "; "))
 }
 
 // add adds a step and returns its answer.
