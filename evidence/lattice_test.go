@@ -63,7 +63,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/certs":           {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/collectortest":   {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
 	"collectors/fetch":           {"evidence evidence/address evidence/problem", ""},
-	"collectors/forge":           {"evidence evidence/problem", ""},
+	"collectors/forge":           {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/github":          {"collectors collectors/fetch collectors/forge evidence evidence/problem", "github.com/google/go-github/v60"},
 	"collectors/gitlab":          {"collectors collectors/fetch collectors/forge evidence evidence/problem", "github.com/xanzy/go-gitlab"},
 	"collectors/gitrepo/signed":  {"evidence/problem", "github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto"},

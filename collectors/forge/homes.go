@@ -1,7 +1,7 @@
 // Package forge holds what collectors of code forges have in common, so that
 // GitHub, GitLab, plain git and the registry beside them say the same thing in
 // the same way: who took part, what a thing is called, whose it is, how far a
-// list was read. It knows no forge's API and dials nothing.
+// list was read, what ends a run. It knows no forge's API and dials nothing.
 package forge
 
 import (

@@ -4,39 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"time"
 
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
-
-// BranchState is how far a watched branch was read.
-type BranchState struct {
-	Head   string    `json:"head,omitempty"` // every commit it reaches was read
-	Looked time.Time `json:"looked,omitzero"`
-	Walk   *Walk     `json:"walk,omitempty"` // begun, not finished
-	// Class and Cause are what the next claim may say at best, when something
-	// was lost since Looked.
-	Class evidence.Class `json:"class,omitempty"`
-	Cause string         `json:"cause,omitempty"`
-}
-
-// Walk is a list of commits that pages do not shift in, since both ends are
-// object ids.
-type Walk struct {
-	Base string `json:"base,omitempty"` // commits it reaches are left out; "": from the first commit
-	Head string `json:"head"`
-	Page int    `json:"page"` // pages read
-}
-
-// Valid reports whether s is a position: ids are object ids.
-func (s *BranchState) Valid() bool {
-	if s == nil || s.Head != "" && !ObjectID.MatchString(s.Head) {
-		return false
-	}
-	w := s.Walk
-	return w == nil || ObjectID.MatchString(w.Head) && (w.Base == "" || ObjectID.MatchString(w.Base)) && w.Page >= 0
-}
 
 // ReadPosition reads a stored position into v, and refuses unknown members and
 // whatever follows: a silent fresh start would read as "nothing was lost".

@@ -32,25 +32,13 @@ func (r *repoLook) branches() error {
 	if there == 0 && !r.empty {
 		return problem.New(problem.NotFound, "none of the watched branches exists").WithHint("correct the names under branches")
 	}
-	for _, name := range stale(r.st.Branches, r.watched) {
+	for _, name := range r.st.Branches.Unwatched(r.watched) {
 		if err := r.unwatch(name); err != nil {
 			return err
 		}
 	}
 	r.joinClaims()
 	return nil
-}
-
-// stale lists the branches with a position that are watched no longer.
-func stale(have map[string]*forge.BranchState, watched []string) []string {
-	var names []string
-	for name := range have {
-		if !slices.Contains(watched, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (r *repoLook) unwatch(name string) error {
@@ -74,20 +62,14 @@ func (r *repoLook) joinClaims() {
 	if len(r.seen) == 0 {
 		return
 	}
-	worst := r.seen[0]
-	for _, s := range r.seen[1:] {
-		if s.Class.Rank() < worst.Class.Rank() || s.Class == worst.Class && s.From.After(worst.From) {
-			worst = s
-		}
-	}
-	r.seen = []evidence.Seen{worst}
+	r.seen = []evidence.Seen{forge.Weakest(r.seen)}
 	r.claim(evidence.Instants, r.started, "", evidence.ChangeRef, evidence.ChangeRewrite)
 }
 
 // branch reads the commits between the head of the last look and the head now;
 // false: there is no such branch.
 func (r *repoLook) branch(name string) (bool, error) {
-	st := r.st.branch(name)
+	st := r.st.Branches.Of(name)
 	head, p, err := r.head(name)
 	if fetch.Status(err) == http.StatusNotFound {
 		return r.noBranch(name, st, err)
@@ -126,27 +108,24 @@ func (r *repoLook) looked(st *forge.BranchState) {
 	default:
 		r.claim(evidence.Continuous, st.Looked, "", evidence.ChangeCommit)
 	}
-	r.after = append(r.after, func() { st.Looked, st.Class, st.Cause = r.started, "", "" })
+	r.after = append(r.after, func() { st.Claimed(r.started) })
 }
 
 // advance reads what the new head reaches and the old one did not.
 func (r *repoLook) advance(name string, st *forge.BranchState, head string) error {
 	w := &forge.Walk{Base: st.Head, Head: head}
 	if st.Head == "" {
-		w.Base = r.startBase(name)
+		w.Base = r.st.Branches.Start(name, r.watched)
 	} else {
 		gone, rewritten, apart, err := r.rewritten(name, st, head)
-		if apart { // nothing to compare with: all of the new history is new
-			w.Base = r.startBase(name)
-		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case gone:
-			st.Class, st.Cause = evidence.Blind, "a branch was rewritten and its former head is gone: commits between the looks may be lost"
-			w.Base = r.startBase(name)
-		case rewritten && st.Class != evidence.Blind:
-			st.Class, st.Cause = evidence.Reconstructed, "a branch was rewritten: what was pushed and dropped between the looks was not seen"
+		}
+		if gone || apart { // nothing to compare with: all of the new history is new
+			w.Base = r.st.Branches.Start(name, r.watched)
+		}
+		if rewritten {
+			st.Rewritten(gone)
 		}
 	}
 	if w.Base != "" && st.Head != "" {
@@ -181,20 +160,6 @@ func (r *repoLook) head(name string) (string, *page, error) {
 		return "", nil, odd(p, "no object id of the branch")
 	}
 	return b.Commit.SHA, p, nil
-}
-
-// startBase is where the first walk of a branch may stop: at the head of a
-// branch of the same repository that was walked before it.
-func (r *repoLook) startBase(name string) string {
-	for _, w := range r.watched {
-		if w == name {
-			break
-		}
-		if st := r.st.Branches[w]; st != nil && st.Head != "" && st.Walk == nil {
-			return st.Head
-		}
-	}
-	return ""
 }
 
 // noBranch tells a branch that is gone from one that this credential cannot
@@ -237,7 +202,7 @@ func (r *repoLook) deleted(name string, st *forge.BranchState, p *page) error {
 		}
 	}
 	r.gone = append(r.gone, name)
-	r.claim(evidence.Reconstructed, st.Looked, "a branch was deleted: what was pushed to it before was not seen", evidence.ChangeCommit)
+	r.claim(evidence.Reconstructed, st.Looked, forge.BranchDeleted, evidence.ChangeCommit)
 	r.after = append(r.after, func() { delete(r.st.Branches, name) })
 	return nil
 }

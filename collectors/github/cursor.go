@@ -20,7 +20,7 @@ type cursor struct {
 const cursorVersion = 1
 
 type repoState struct {
-	Branches map[string]*forge.BranchState `json:"branches,omitempty"`
+	Branches forge.Branches `json:"branches,omitempty"`
 	// Pulls is the updated_at up to which every pull request was read; Looked
 	// is the begin of the last look that read them all, zero while the first
 	// one lasts.
@@ -95,16 +95,7 @@ func (c *cursor) repo(name string) *repoState {
 		c.Repos[name] = r
 	}
 	if r.Branches == nil {
-		r.Branches = map[string]*forge.BranchState{}
+		r.Branches = forge.Branches{}
 	}
 	return r
-}
-
-func (r *repoState) branch(name string) *forge.BranchState {
-	b := r.Branches[name]
-	if b == nil {
-		b = &forge.BranchState{}
-		r.Branches[name] = b
-	}
-	return b
 }

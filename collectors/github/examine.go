@@ -59,7 +59,7 @@ func (c *Collector) examined(ctx context.Context, repo string) (string, error) {
 		return c.cfg.Branches[0], nil
 	}
 	_, _, body, err := c.try(ctx, "repos/"+repo)
-	if err != nil && (ctx.Err() != nil || ends(ctx, err)) {
+	if err != nil && (ctx.Err() != nil || forge.Ends(ctx, err)) {
 		return "", err
 	}
 	var it struct {

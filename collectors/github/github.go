@@ -26,10 +26,8 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -247,7 +245,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		if err == nil {
 			continue
 		}
-		if ends(ctx, err) {
+		if forge.Ends(ctx, err) {
 			return fmt.Errorf("repository %s: %w", name, err)
 		}
 		failed = append(failed, fmt.Sprintf("repository %s: %v", name, err))
@@ -264,7 +262,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			continue // a person has no members, no apps and no audit log
 		}
 		if err := l.org(org); err != nil {
-			if ends(ctx, err) {
+			if forge.Ends(ctx, err) {
 				return fmt.Errorf("organisation %s: %w", org, err)
 			}
 			failed = append(failed, fmt.Sprintf("organisation %s: %v", org, err))
@@ -277,20 +275,6 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		move()
 	}
 	return l.commit(l.claims(), strings.Join(failed, "; "))
-}
-
-// sinkError is a failure of the sink: the run is over.
-type sinkError struct{ error }
-
-func (e sinkError) Unwrap() error { return e.error }
-
-// ends reports whether an error is the end of the run and not of one
-// repository: cancelled, the sink stopped, the token is dead, or the source
-// wants to be left alone.
-func ends(ctx context.Context, err error) bool {
-	var se sinkError
-	return ctx.Err() != nil || errors.As(err, &se) || problem.Is(err, problem.Throttled) || problem.Is(err, problem.Config) ||
-		fetch.Status(err) == http.StatusUnauthorized || problem.Is(err, problem.Credential) && fetch.Status(err) == 0
 }
 
 // look is one Poll.
@@ -312,10 +296,7 @@ type look struct {
 }
 
 func (l *look) emit(d evidence.Draft) error {
-	if err := l.sink.Emit(l.ctx, d); err != nil {
-		return sinkError{err}
-	}
-	return nil
+	return collectors.Ending(l.sink.Emit(l.ctx, d))
 }
 
 // commit makes durable what was emitted and where to go on.
@@ -333,10 +314,7 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 		// asked is told once, at its end.
 		o.Sees, o.Requests = nil, 0
 	}
-	if err := l.sink.Commit(l.ctx, l.cur.bytes(), o); err != nil {
-		return sinkError{err}
-	}
-	return nil
+	return collectors.Ending(l.sink.Commit(l.ctx, l.cur.bytes(), o))
 }
 
 // progress commits in the middle of a list: it claims nothing yet.

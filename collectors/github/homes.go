@@ -61,7 +61,7 @@ func (l *look) readHomes() (failed []string, err error) {
 			}
 			return true, nil
 		})
-		if err != nil && ends(l.ctx, err) {
+		if err != nil && forge.Ends(l.ctx, err) {
 			return nil, fmt.Errorf("home %s: %w", home, err)
 		}
 		if err != nil {

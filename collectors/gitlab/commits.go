@@ -33,11 +33,9 @@ func (r *projectLook) branches(full bool) error {
 	if there == 0 && len(r.watched) > 0 && !r.empty {
 		return problem.New(problem.NotFound, "none of the watched branches exists").WithHint("correct the names under branches, or grant the credential a role that reads the repository")
 	}
-	for _, name := range forge.Sorted(r.st.Branches) {
-		if !slices.Contains(r.watched, name) {
-			if err := r.unwatch(name); err != nil {
-				return err
-			}
+	for _, name := range r.st.Branches.Unwatched(r.watched) {
+		if err := r.unwatch(name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -67,20 +65,14 @@ func (r *projectLook) joinClaims(from int) {
 		}
 		return
 	}
-	worst := r.seen[from]
-	for _, s := range r.seen[from+1:] {
-		if s.Class.Rank() < worst.Class.Rank() || s.Class == worst.Class && s.From.After(worst.From) {
-			worst = s
-		}
-	}
-	r.seen = append(r.seen[:from], worst)
+	r.seen = append(r.seen[:from], forge.Weakest(r.seen[from:]))
 	r.claim(r.ref, evidence.Instants, r.started, "", 0, evidence.ChangeRef, evidence.ChangeRewrite)
 }
 
 // branch reads the commits between the head of the last look and the head now;
 // false: there is no such branch.
 func (r *projectLook) branch(name string, full bool) (bool, error) {
-	st := r.st.branch(name)
+	st := r.st.Branches.Of(name)
 	head, p, err := r.head(name)
 	if fetch.Status(err) == http.StatusNotFound {
 		return r.noBranch(name, st, err)
@@ -122,24 +114,24 @@ func (r *projectLook) looked(st *forge.BranchState) {
 	default:
 		r.claim(r.ref, evidence.Continuous, st.Looked, "", 0, evidence.ChangeCommit)
 	}
-	r.after = append(r.after, func() { st.Looked, st.Class, st.Cause = r.started, "", "" })
+	r.after = append(r.after, func() { st.Claimed(r.started) })
 }
 
 // advance reads what the new head reaches and the old one did not.
 func (r *projectLook) advance(name string, st *forge.BranchState, head string) error {
 	w := &forge.Walk{Base: st.Head, Head: head}
 	if st.Head == "" {
-		w.Base = r.startBase(name)
+		w.Base = r.st.Branches.Start(name, r.watched)
 	} else {
 		gone, rewritten, err := r.rewritten(name, st, head)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case gone:
-			st.Class, st.Cause = evidence.Blind, "a branch was rewritten and its former head is gone: commits between the looks may be lost"
-			w.Base = r.startBase(name)
-		case rewritten && st.Class != evidence.Blind:
-			st.Class, st.Cause = evidence.Reconstructed, "a branch was rewritten: what was pushed and dropped between the looks was not seen"
+		}
+		if gone {
+			w.Base = r.st.Branches.Start(name, r.watched)
+		}
+		if rewritten {
+			st.Rewritten(gone)
 		}
 	}
 	st.Walk = w
@@ -160,20 +152,6 @@ func (r *projectLook) head(name string) (string, *page, error) {
 		return "", nil, odd(p, "no object id of the branch")
 	}
 	return b.Commit.ID, p, nil
-}
-
-// startBase is where the first walk of a branch may stop: at the head of a
-// branch of the same project that was walked before it.
-func (r *projectLook) startBase(name string) string {
-	for _, w := range r.watched {
-		if w == name {
-			break
-		}
-		if st := r.st.Branches[w]; st != nil && st.Head != "" && st.Walk == nil {
-			return st.Head
-		}
-	}
-	return ""
 }
 
 // noBranch tells a branch that is gone from one that this credential cannot
@@ -216,7 +194,7 @@ func (r *projectLook) deleted(name string, st *forge.BranchState, p *page) error
 		}
 	}
 	r.gone = append(r.gone, name)
-	r.claim(r.ref, evidence.Reconstructed, st.Looked, "a branch was deleted: what was pushed to it before was not seen", 0, evidence.ChangeCommit)
+	r.claim(r.ref, evidence.Reconstructed, st.Looked, forge.BranchDeleted, 0, evidence.ChangeCommit)
 	r.after = append(r.after, func() { delete(r.st.Branches, name) })
 	return nil
 }

@@ -31,13 +31,13 @@ type position struct {
 }
 
 type projectState struct {
-	Path      string                        `json:"path,omitempty"` // as last seen
-	Branches  map[string]*forge.BranchState `json:"branches,omitempty"`
-	Merges    position                      `json:"merges"`
-	Pipelines position                      `json:"pipelines"`
-	Releases  position                      `json:"releases"`
-	Audit     position                      `json:"audit"`
-	Pushes    position                      `json:"pushes,omitzero"`
+	Path      string         `json:"path,omitempty"` // as last seen
+	Branches  forge.Branches `json:"branches,omitempty"`
+	Merges    position       `json:"merges"`
+	Pipelines position       `json:"pipelines"`
+	Releases  position       `json:"releases"`
+	Audit     position       `json:"audit"`
+	Pushes    position       `json:"pushes,omitzero"`
 	// Read is the last look that really read branches and requests, whatever
 	// the activity date said.
 	Read time.Time `json:"read,omitzero"`
@@ -121,7 +121,7 @@ func (c *cursor) project(id int) *projectState {
 		c.Projects[k] = p
 	}
 	if p.Branches == nil {
-		p.Branches = map[string]*forge.BranchState{}
+		p.Branches = forge.Branches{}
 	}
 	if p.Children == nil {
 		p.Children = map[string]int{}
@@ -138,13 +138,4 @@ func (c *cursor) group(id int) *groupState {
 		c.Groups[k] = &groupState{}
 	}
 	return c.Groups[k]
-}
-
-func (p *projectState) branch(name string) *forge.BranchState {
-	b := p.Branches[name]
-	if b == nil {
-		b = &forge.BranchState{}
-		p.Branches[name] = b
-	}
-	return b
 }

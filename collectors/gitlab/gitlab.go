@@ -32,9 +32,7 @@ package gitlab
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +139,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			return nil
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		if ends(ctx, err) {
+		if forge.Ends(ctx, err) {
 			return err
 		}
 		l.failed = append(l.failed, err.Error())
@@ -173,20 +171,6 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	return l.commit(l.claims(), strings.Join(slices.Concat(l.failed, homeless, l.missing), "; "))
 }
 
-// sinkError is a failure of the sink: the run is over.
-type sinkError struct{ error }
-
-func (e sinkError) Unwrap() error { return e.error }
-
-// ends reports whether an error is the end of the run and not of one project:
-// cancelled, the sink stopped, the token is dead, or the source wants to be
-// left alone.
-func ends(ctx context.Context, err error) bool {
-	var se sinkError
-	return ctx.Err() != nil || errors.As(err, &se) || problem.Is(err, problem.Throttled) || problem.Is(err, problem.Config) ||
-		fetch.Status(err) == http.StatusUnauthorized || problem.Is(err, problem.Credential) && fetch.Status(err) == 0
-}
-
 // look is one Poll.
 type look struct {
 	*Collector
@@ -210,10 +194,7 @@ type look struct {
 }
 
 func (l *look) emit(d evidence.Draft) error {
-	if err := l.sink.Emit(l.ctx, d); err != nil {
-		return sinkError{err}
-	}
-	return nil
+	return collectors.Ending(l.sink.Emit(l.ctx, d))
 }
 
 // commit makes durable what was emitted and where to go on.
@@ -229,10 +210,7 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 		// and what was counted is told once, at its end.
 		o.Sees, o.Requests, o.Counts = nil, 0, nil
 	}
-	if err := l.sink.Commit(l.ctx, l.cur.bytes(), o); err != nil {
-		return sinkError{err}
-	}
-	return nil
+	return collectors.Ending(l.sink.Commit(l.ctx, l.cur.bytes(), o))
 }
 
 // sees names what the credential may see by id, so that a rename is no loss.

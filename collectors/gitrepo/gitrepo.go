@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -78,11 +77,6 @@ type run struct {
 	notes   []string
 }
 
-// sinkError is an error of the sink: the run is over.
-type sinkError struct{ error }
-
-func (e sinkError) Unwrap() error { return e.error }
-
 // outcome is how the look at one repository ended.
 type outcome struct {
 	repo  string
@@ -145,10 +139,10 @@ func (r *run) look(ctx context.Context, t target) (outcome, error) {
 	defer cancel()
 	l := &look{run: r, t: t, old: st, ctx: limited, outer: ctx}
 	err := l.all()
-	var se sinkError
+	end := collectors.EndOf(err)
 	switch {
-	case errors.As(err, &se):
-		return out, se.error
+	case end != nil:
+		return out, end
 	case ctx.Err() != nil:
 		return out, ctx.Err()
 	case err != nil && limited.Err() != nil:
@@ -177,7 +171,7 @@ func (r *run) look(ctx context.Context, t target) (outcome, error) {
 // emit hands one draft to the sink.
 func (r *run) emit(ctx context.Context, d evidence.Draft) error {
 	if err := r.sink.Emit(ctx, d); err != nil {
-		return sinkError{err}
+		return collectors.Ending(err)
 	}
 	r.emitted++
 	return nil
@@ -185,7 +179,7 @@ func (r *run) emit(ctx context.Context, d evidence.Draft) error {
 
 func (r *run) commit(ctx context.Context, o evidence.Observation) error {
 	if err := r.sink.Commit(ctx, r.resume.bytes(), o); err != nil {
-		return sinkError{err}
+		return collectors.Ending(err)
 	}
 	r.emitted = 0
 	return nil

@@ -144,7 +144,7 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 				return false, err
 			}
 			if err := l.scans(p, w, current); err != nil {
-				if ends(l.ctx, err) {
+				if forge.Ends(l.ctx, err) {
 					return false, err
 				}
 				if first == nil {

@@ -63,7 +63,7 @@ func (l *look) bill(p *project, repository string, f *evidence.SBOMFacts) (req e
 		how = "too-large"
 	case errors.Is(err, errShape):
 		how = again(p, about, err)
-	case ends(l.ctx, err):
+	case forge.Ends(l.ctx, err):
 		return req, nil, err
 	default:
 		how = ""
@@ -113,7 +113,7 @@ func (l *look) readBill(path string) (b *bom, req evidence.Request, err error) {
 	}
 	req = evidence.Request{Method: http.MethodGet, URL: fetch.SafeURL(u), Agent: agent}
 	for range brokenReads {
-		if b, req.Response, err = l.readBillOnce(path); err == nil || status(err) != 0 || errors.Is(err, errTooLarge) || ends(l.ctx, err) {
+		if b, req.Response, err = l.readBillOnce(path); err == nil || status(err) != 0 || errors.Is(err, errTooLarge) || forge.Ends(l.ctx, err) {
 			break
 		}
 	}

@@ -3,7 +3,6 @@ package harbor
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 )
 
 // agent names collector and version in each draft's request.
@@ -186,27 +184,13 @@ func (l *look) open() error {
 // whole reports whether the credential lists every project of the registry.
 func (l *look) whole() bool { return l.rights.has("project", "list") }
 
-// sinkError is a failure of the sink: the run is over.
-type sinkError struct{ error }
-
-func (e sinkError) Unwrap() error { return e.error }
-
-// ends reports whether an error is the end of the run and not of one list:
-// cancelled, the sink stopped, the token is dead, or the source wants to be
-// left alone.
-func ends(ctx context.Context, err error) bool {
-	var se sinkError
-	return ctx.Err() != nil || errors.As(err, &se) || problem.Is(err, problem.Throttled) || problem.Is(err, problem.Config) ||
-		fetch.Status(err) == http.StatusUnauthorized || problem.Is(err, problem.Credential) && fetch.Status(err) == 0
-}
-
 // maxMissing is how many causes a partial run spells out.
 const maxMissing = 20
 
 // miss remembers what could not be read; it returns the error when that is the
 // end of the run.
 func (l *look) miss(err error, format string, args ...any) error {
-	if ends(l.ctx, err) {
+	if forge.Ends(l.ctx, err) {
 		return err
 	}
 	what := fmt.Sprintf(format, args...)
@@ -225,10 +209,7 @@ func (l *look) miss(err error, format string, args ...any) error {
 
 func (l *look) emit(d evidence.Draft) error {
 	l.pending++
-	if err := l.sink.Emit(l.ctx, d); err != nil {
-		return sinkError{err}
-	}
-	return nil
+	return collectors.Ending(l.sink.Emit(l.ctx, d))
 }
 
 // commit makes durable what was emitted and where to go on.
@@ -245,7 +226,7 @@ func (l *look) commit(seen []evidence.Seen, incomplete string) error {
 		o.Sees, o.Requests, o.Counts = nil, 0, nil
 	}
 	if err := l.sink.Commit(l.ctx, l.cur.bytes(), o); err != nil {
-		return sinkError{err}
+		return collectors.Ending(err)
 	}
 	l.pending = 0
 	return nil

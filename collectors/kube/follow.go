@@ -161,18 +161,16 @@ func (fw *following) take(ctx context.Context, m message) error {
 		return m.err
 	}
 	err := fw.handle(ctx, m)
-	var own *sinkError
-	if errors.As(err, &own) {
-		return own.error
+	if end := collectors.EndOf(err); end != nil {
+		return end
 	}
 	return err
 }
 
 func (fw *following) keep(ctx context.Context) error {
 	err := fw.commit(ctx, fw.followed(), fw.incomplete(fw.c.env.Clock().UTC(), fw.c.patience))
-	var own *sinkError
-	if errors.As(err, &own) {
-		return own.error
+	if end := collectors.EndOf(err); end != nil {
+		return end
 	}
 	return err
 }

@@ -115,12 +115,11 @@ func (s *session) goOn(ctx context.Context, f *feed) (bool, error) {
 		return false, nil
 	}
 	err := f.catchUp(ctx, s.handle)
-	var own *sinkError
 	switch {
 	case err == nil:
 		st.whole, st.resumed, st.fault = true, true, nil
 		return true, nil
-	case ctx.Err() != nil, errors.As(err, &own), fetch.Status(err) == http.StatusUnauthorized:
+	case ctx.Err() != nil, collectors.EndOf(err) != nil, fetch.Status(err) == http.StatusUnauthorized:
 		return false, err
 	case errors.Is(err, errExpired), errors.Is(err, errNoBookmark):
 		st.Short = gap
@@ -131,14 +130,14 @@ func (s *session) goOn(ctx context.Context, f *feed) (bool, error) {
 // try takes the outcome of a feed's look: a fault of the source is kept with
 // the feed, everything else ends the run.
 func (s *session) try(ctx context.Context, f *feed, err error) error {
-	var own *sinkError
+	end := collectors.EndOf(err)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &own):
-		return own.error
+	case end != nil:
+		return end
 	case fetch.Status(err) == http.StatusUnauthorized:
 		return err
 	}

@@ -396,21 +396,12 @@ func (s *session) bad(m message, scope evidence.Ref, uid string) {
 	}
 }
 
-// sinkError marks what the sink said, which is not the source's fault.
-type sinkError struct{ error }
-
-// Unwrap returns the cause.
-func (e *sinkError) Unwrap() error { return e.error }
-
 func (s *session) emit(ctx context.Context, d evidence.Draft) error {
 	if d.NotBefore.After(d.OccurredAt) {
 		d.NotBefore = time.Time{} // the source's own time says more
 	}
 	s.emitted++
-	if err := s.sink.Emit(ctx, d); err != nil {
-		return &sinkError{err}
-	}
-	return nil
+	return collectors.Ending(s.sink.Emit(ctx, d))
 }
 
 // commit makes everything durable that was emitted. The claims say what may be
@@ -445,7 +436,7 @@ func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete
 		s.c.opts.observe(&o)
 	}
 	if err := s.sink.Commit(ctx, b, o); err != nil {
-		return &sinkError{err}
+		return collectors.Ending(err)
 	}
 	s.emitted, s.kept = 0, true
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -153,12 +154,9 @@ func (w *walk) roles(ctx context.Context, ns *nsState) error {
 				if errors.Is(err, errAbsent) {
 					continue
 				}
-				if err != nil && kind == "users" && ctx.Err() == nil {
-					var sink *sinkError
-					if !errors.As(err, &sink) {
-						// The address in the error holds the login.
-						err = errors.New(hideUser(err.Error(), name, url.PathEscape(name)))
-					}
+				if err != nil && kind == "users" && ctx.Err() == nil && collectors.EndOf(err) == nil {
+					// The address in the error holds the login.
+					err = errors.New(hideUser(err.Error(), name, url.PathEscape(name)))
 				}
 				if err != nil {
 					return err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -58,11 +59,10 @@ func (r *run) rotationIfDue(ctx context.Context) error {
 // part notes that a part of a kind could not be read, and returns what ends
 // the run.
 func (w *walk) part(ctx context.Context, kind evidence.Kind, err error) error {
-	var sink *sinkError
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil || errors.As(err, &sink):
+	case ctx.Err() != nil || collectors.EndOf(err) != nil:
 		return err
 	}
 	w.miss(kind, err)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -144,8 +145,7 @@ func (w *walk) namespace(ctx context.Context, name string) error {
 			err = step.do(ctx, ns)
 		}
 		if err != nil {
-			var sink *sinkError
-			if ctx.Err() != nil || errors.As(err, &sink) {
+			if ctx.Err() != nil || collectors.EndOf(err) != nil {
 				return err
 			}
 			w.miss(step.kind, err)
@@ -173,11 +173,6 @@ func (w *walk) miss(kind evidence.Kind, err error) {
 	w.r.c.notes.Partial("%s: %v", kind, err)
 }
 
-// sinkError is an error of the sink: the run is over.
-type sinkError struct{ error }
-
-func (e *sinkError) Unwrap() error { return e.error }
-
 // pace keeps the walk at a few requests a second and the log read meanwhile.
 func (w *walk) pace(ctx context.Context) error {
 	if w.r.c.interval <= 0 {
@@ -203,10 +198,10 @@ func (w *walk) pace(ctx context.Context) error {
 			w.r.probe(ctx)
 		}
 		if err := w.r.read(ctx); err != nil {
-			return &sinkError{err}
+			return collectors.Ending(err)
 		}
 		if err := w.r.commit(ctx, true); err != nil {
-			return &sinkError{err}
+			return collectors.Ending(err)
 		}
 	}
 	return nil
@@ -252,10 +247,7 @@ func (w *walk) emit(ctx context.Context, kind evidence.Kind, subject evidence.Re
 	if len(d.Links) > evidence.MaxLinks {
 		d.Links = d.Links[:evidence.MaxLinks]
 	}
-	if err := w.r.emit(ctx, d); err != nil {
-		return &sinkError{err}
-	}
-	return nil
+	return collectors.Ending(w.r.emit(ctx, d))
 }
 
 func (w *walk) scope(ns *nsState) []evidence.Ref {
