@@ -21,9 +21,7 @@ func (p *program) anchorsCommand() *cobra.Command {
 	var r api.AnchorsParams
 	f := cmd.Flags()
 	f.StringVarP(&r.Tenant, "tenant", "t", "", "this tenant's log alone (default: all)")
-	f.BoolVar(&r.JSON, "json", false, "write JSON")
-	t := cli.Look(p.stdout, p.getenv)
-	r.Width, r.Colour = t.Width, t.Colour
+	p.form(cmd, &r.JSON, &r.Width, &r.Colour)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.call(cmd.Context(), "anchors", r, nil) }
 	return cmd
 }
@@ -39,13 +37,8 @@ func (p *program) receiptCommand() *cobra.Command {
 		Example: "  evidenced receipt --tenant tenant-7 --record 40188 > 40188.tlog-proof",
 		Args:    cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.ReceiptParams
 	cmd.Flags().Uint64Var(&r.Seq, "record", 0, "number of the record, as answers show it")
 	_ = cmd.MarkFlagRequired("record") // fails only for a flag that is not there
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "receipt", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "receipt", &r, &r.Common, nil)
 }

@@ -20,15 +20,10 @@ func (p *program) assessCommand() *cobra.Command {
 			"  evidenced assess --tenant tenant-7 --control dora-art-9-4-e --json",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.AssessParams
 	span(cmd, &r.Span)
 	cmd.Flags().StringSliceVar(&r.Controls, "control", nil, "these controls alone")
 	cmd.Flags().StringVar(&r.Rules, "rules", "", "now, or then: the rules in force at the end of the period (default now)")
 	cmd.Flags().BoolVar(&r.All, "all", false, "show supported controls too")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "assess", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "assess", &r, &r.Common, nil)
 }

@@ -17,12 +17,7 @@ func (p *program) coverageCommand() *cobra.Command {
 		Example: "  evidenced coverage --tenant tenant-7 --from 2026-11-08 --to 2026-11-14",
 		Args:    cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.CoverageParams
 	span(cmd, &r.Span)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "coverage", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "coverage", &r, &r.Common, nil)
 }

@@ -32,9 +32,7 @@ func (p *program) eraseCommand() *cobra.Command {
 	f.StringVar(&r.Authority, "authority", "", "on what it rests; recorded, so it must not name the person")
 	f.StringVar(&r.Reason, "reason", "", "why; recorded, so it must not name the person")
 	f.BoolVar(&r.DryRun, "dry-run", false, "only say what would be erased, and what would still name the person")
-	f.BoolVar(&r.JSON, "json", false, "write JSON")
-	t := cli.Look(p.stdout, p.getenv)
-	r.Width, r.Colour = t.Width, t.Colour
+	p.form(cmd, &r.JSON, &r.Width, &r.Colour)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if r.Find == "" && r.Subject == "" {
 			return problem.New(problem.Usage, "neither --subject nor --find is given").WithHint("evidenced erase --find NAME lists who is known")

@@ -21,9 +21,7 @@ func (p *program) fsckCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&r.Deep, "deep", false, "open every claim")
 	f.BoolVar(&r.RepairIndex, "repair-index", false, "derive an index again that does not fit the records")
-	f.BoolVar(&r.JSON, "json", false, "write JSON")
-	t := cli.Look(p.stdout, p.getenv)
-	r.Width, r.Colour = t.Width, t.Colour
+	p.form(cmd, &r.JSON, &r.Width, &r.Colour)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.call(cmd.Context(), "fsck", r, nil) }
 	return cmd
 }

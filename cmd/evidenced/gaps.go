@@ -22,15 +22,11 @@ func (p *program) gapsCommand() *cobra.Command {
 			"  evidenced gaps --law dora --json",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.GapsParams
+	p.ask(cmd, "gaps", &r, &r.Common, nil)
 	f := cmd.Flags()
 	f.Lookup("tenant").Usage = "tenant to ask about, or all (default all)"
 	f.StringVar(&r.Law, "law", "", "controls of this law alone, by its id or name: dora, nis2, gdpr")
 	f.StringVar(&r.Severity, "severity", "", "this severity and worse: high, medium or low")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "gaps", r, nil)
-	}
 	return cmd
 }

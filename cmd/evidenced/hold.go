@@ -24,14 +24,8 @@ func (p *program) holdCommand() *cobra.Command {
 }
 
 func (p *program) holdAct(act, short, long, example string) *cobra.Command {
-	cmd := &cobra.Command{Use: act + " NAME", Short: short, Example: example, Args: cobra.ExactArgs(1)}
-	codes := cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused)
-	if long != "" {
-		codes = long + "\n\n" + codes
-	}
-	cmd.Long = codes
+	cmd := &cobra.Command{Use: act + " NAME", Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1)}
 	r := api.HoldParams{Act: act}
-	q := p.question(cmd)
 	if act == "list" {
 		cmd.Use, cmd.Args = act, cobra.NoArgs
 	} else {
@@ -39,12 +33,5 @@ func (p *program) holdAct(act, short, long, example string) *cobra.Command {
 		f.StringVar(&r.Reason, "reason", "", "why; sealed")
 		f.StringVar(&r.Authority, "authority", "", "who orders it: a court, a file number; sealed")
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			r.Name = args[0]
-		}
-		r.Common = *q
-		return p.call(cmd.Context(), "hold", r, nil)
-	}
-	return cmd
+	return p.act(cmd, "hold", &r, &r.Common, &r.Name, nil, cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused)
 }

@@ -30,33 +30,10 @@ func (p *program) incidentCommand() *cobra.Command {
 	return cmd
 }
 
-// incidentAct makes the command of one act. The parameters are filled by the
-// flags that more adds; before, when not nil, reads what is no flag's value.
-func (p *program) incidentAct(cmd *cobra.Command, act string, more func(r *api.IncidentParams), before func(ctx context.Context, r *api.IncidentParams) error) *cobra.Command {
-	codes := cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused)
-	if cmd.Long != "" {
-		codes = cmd.Long + "\n\n" + codes
-	}
-	cmd.Long = codes
-	if cmd.Args == nil {
-		cmd.Args = cobra.ExactArgs(1)
-	}
-	r := &api.IncidentParams{Act: act}
-	q := p.question(cmd)
-	more(r)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			r.ID = args[0]
-		}
-		r.Common = *q
-		if before != nil {
-			if err := before(cmd.Context(), r); err != nil {
-				return err
-			}
-		}
-		return p.call(cmd.Context(), "incident", r, nil)
-	}
-	return cmd
+// incidentAct makes the command of one act; read, when not nil, reads what is no
+// flag's value.
+func (p *program) incidentAct(cmd *cobra.Command, r *api.IncidentParams, read func(context.Context) error) *cobra.Command {
+	return p.act(cmd, "incident", r, &r.Common, &r.ID, read, cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused)
 }
 
 // decided adds the flags of acts that somebody answers for.
@@ -138,14 +115,14 @@ func (p *program) incidentDeclare() *cobra.Command {
 	}
 	var file, resume string
 	var records []string
-	return p.incidentAct(cmd, "declare", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		filled(cmd, &file, &records)
-		f := cmd.Flags()
-		f.StringArrayVar(&r.Affects, "affects", nil, "TENANT or TENANT=ROLE,ROLE: a tenant that is hit; may be repeated; with --tenant _platform")
-		f.StringVar(&r.Aware, "aware", "", "when the provider became aware, which starts the customers' notice (default: now)")
-		f.StringVar(&resume, "resume", "", "declare the parts of this incident that a failure kept from being declared")
-	}, func(_ context.Context, r *api.IncidentParams) error {
+	r := &api.IncidentParams{Act: "declare"}
+	decided(cmd, r)
+	filled(cmd, &file, &records)
+	f := cmd.Flags()
+	f.StringArrayVar(&r.Affects, "affects", nil, "TENANT or TENANT=ROLE,ROLE: a tenant that is hit; may be repeated; with --tenant _platform")
+	f.StringVar(&r.Aware, "aware", "", "when the provider became aware, which starts the customers' notice (default: now)")
+	f.StringVar(&resume, "resume", "", "declare the parts of this incident that a failure kept from being declared")
+	return p.incidentAct(cmd, r, func(context.Context) error {
 		if resume != "" {
 			r.ID, r.Resume = resume, true
 		}
@@ -162,14 +139,15 @@ func (p *program) incidentUpdate() *cobra.Command {
 			"taken for no or zero.",
 		Example: "  evidenced incident update k3jq --tenant tenant-7 --file more.yaml\n" +
 			"  evidenced incident update k3jq --tenant tenant-7 --file down.yaml --from-record duration.downtime_minutes=40213,40220",
+		Args: cobra.ExactArgs(1),
 	}
 	var file string
 	var records []string
-	return p.incidentAct(cmd, "update", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		filled(cmd, &file, &records)
-		cmd.Flags().BoolVar(&r.PassOn, "pass-on", false, "set the fields in the parts of affected tenants too; refused when they name a tenant")
-	}, func(_ context.Context, r *api.IncidentParams) error {
+	r := &api.IncidentParams{Act: "update"}
+	decided(cmd, r)
+	filled(cmd, &file, &records)
+	cmd.Flags().BoolVar(&r.PassOn, "pass-on", false, "set the fields in the parts of affected tenants too; refused when they name a tenant")
+	return p.incidentAct(cmd, r, func(context.Context) error {
 		if file == "" {
 			return problem.New(problem.Usage, "no fields are given").WithHint("give --file FILE, or --file - for standard input")
 		}
@@ -190,16 +168,17 @@ func (p *program) incidentClassify() *cobra.Command {
 			"  cra   exploited-vulnerability, severe-incident, not-severe (Art 14)",
 		Example: "  evidenced incident classify k3jq --tenant tenant-7 --law dora --dry-run\n" +
 			"  evidenced incident classify k3jq --tenant tenant-7 --law dora --decide major --at \"2026-12-19 09:40\" --decider \"oidc:prod|812\"",
+		Args: cobra.ExactArgs(1),
 	}
-	return p.incidentAct(cmd, "classify", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		f := cmd.Flags()
-		f.StringVar(&r.Law, "law", "", "dora, nis2, gdpr or cra")
-		f.StringVar(&r.Decide, "decide", "", "what was decided")
-		f.StringVar(&r.At, "at", "", "when it was decided (default: now)")
-		f.StringArrayVar(&r.Recurring, "recurring", nil, "id of an incident with the same apparent root cause, looked at together; may be repeated")
-		f.BoolVar(&r.DryRun, "dry-run", false, "record nothing")
-	}, nil)
+	r := &api.IncidentParams{Act: "classify"}
+	decided(cmd, r)
+	f := cmd.Flags()
+	f.StringVar(&r.Law, "law", "", "dora, nis2, gdpr or cra")
+	f.StringVar(&r.Decide, "decide", "", "what was decided")
+	f.StringVar(&r.At, "at", "", "when it was decided (default: now)")
+	f.StringArrayVar(&r.Recurring, "recurring", nil, "id of an incident with the same apparent root cause, looked at together; may be repeated")
+	f.BoolVar(&r.DryRun, "dry-run", false, "record nothing")
+	return p.incidentAct(cmd, r, nil)
 }
 
 func (p *program) incidentClock() *cobra.Command {
@@ -213,13 +192,14 @@ func (p *program) incidentClock() *cobra.Command {
 			"the evidence, or one declared before, needs a reason.",
 		Example: "  evidenced incident clock k3jq --tenant tenant-7\n" +
 			"  evidenced incident clock k3jq --tenant tenant-7 --law dora --aware \"2026-12-18 18:20\" --tz Europe/Berlin",
+		Args: cobra.ExactArgs(1),
 	}
-	return p.incidentAct(cmd, "clock", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		f := cmd.Flags()
-		f.StringVar(&r.Law, "law", "", "dora, nis2, gdpr or cra; with --aware")
-		f.StringVar(&r.Aware, "aware", "", "since when the entity is aware")
-	}, nil)
+	r := &api.IncidentParams{Act: "clock"}
+	decided(cmd, r)
+	f := cmd.Flags()
+	f.StringVar(&r.Law, "law", "", "dora, nis2, gdpr or cra; with --aware")
+	f.StringVar(&r.Aware, "aware", "", "since when the entity is aware")
+	return p.incidentAct(cmd, r, nil)
 }
 
 func (p *program) incidentNotify() *cobra.Command {
@@ -231,21 +211,22 @@ func (p *program) incidentNotify() *cobra.Command {
 			"receipt stays open. Of the file its SHA-256 is kept, not the file.",
 		Example: "  evidenced incident notify k3jq --tenant tenant-7 --stage dora.initial --sent \"2026-12-19 13:05\" --channel portal\n" +
 			"  evidenced incident notify k3jq --tenant tenant-7 --stage dora.initial --received \"2026-12-19 13:06\" --reference 2026I0000001",
+		Args: cobra.ExactArgs(1),
 	}
 	var receipt string
-	return p.incidentAct(cmd, "notify", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		f := cmd.Flags()
-		f.StringVar(&r.Stage, "stage", "", "which notification, as evidenced incident clock names it")
-		f.StringVar(&r.Sent, "sent", "", "when it was sent")
-		f.StringVar(&r.Received, "received", "", "when its receipt came")
-		f.StringVar(&r.Delayed, "delayed", "", "when the authority was told that the limit cannot be kept; with --reason")
-		f.StringVar(&r.Requested, "requested", "", "when the authority asked for it")
-		f.StringVar(&r.Channel, "channel", "", "how it was sent: a portal, a mailbox of the authority; recorded, so it must not name a person")
-		f.StringVar(&r.Reference, "reference", "", "what the authority gave as a receipt; recorded, so it must not name a person")
-		f.StringVar(&receipt, "receipt", "", "file of the receipt; its SHA-256 is kept")
-		f.Uint64Var(&r.Of, "of", 0, "record of the sending that the receipt is of (default: the newest)")
-	}, func(ctx context.Context, r *api.IncidentParams) error {
+	r := &api.IncidentParams{Act: "notify"}
+	decided(cmd, r)
+	f := cmd.Flags()
+	f.StringVar(&r.Stage, "stage", "", "which notification, as evidenced incident clock names it")
+	f.StringVar(&r.Sent, "sent", "", "when it was sent")
+	f.StringVar(&r.Received, "received", "", "when its receipt came")
+	f.StringVar(&r.Delayed, "delayed", "", "when the authority was told that the limit cannot be kept; with --reason")
+	f.StringVar(&r.Requested, "requested", "", "when the authority asked for it")
+	f.StringVar(&r.Channel, "channel", "", "how it was sent: a portal, a mailbox of the authority; recorded, so it must not name a person")
+	f.StringVar(&r.Reference, "reference", "", "what the authority gave as a receipt; recorded, so it must not name a person")
+	f.StringVar(&receipt, "receipt", "", "file of the receipt; its SHA-256 is kept")
+	f.Uint64Var(&r.Of, "of", 0, "record of the sending that the receipt is of (default: the newest)")
+	return p.incidentAct(cmd, r, func(ctx context.Context) error {
 		if receipt == "" {
 			return nil
 		}
@@ -262,15 +243,16 @@ func (p *program) incidentContact() *cobra.Command {
 		Long: "The person stands among the log's people and the number in a text, so both can be erased;\n" +
 			"the contact is then named as missing.",
 		Example: "  evidenced incident contact k3jq --tenant tenant-7 --place secondary --team --name \"Incident desk\" --mail desk@bank.example --phone \"+49 30 5550100\"",
+		Args:    cobra.ExactArgs(1),
 	}
-	return p.incidentAct(cmd, "contact", func(r *api.IncidentParams) {
-		f := cmd.Flags()
-		f.StringVar(&r.Place, "place", "", "primary, secondary or dpo")
-		f.StringVar(&r.Name, "name", "", "name of the person or team")
-		f.StringVar(&r.Mail, "mail", "", "mail address")
-		f.StringVar(&r.Phone, "phone", "", "telephone number with the international prefix")
-		f.BoolVar(&r.Team, "team", false, "a team, not one person")
-	}, nil)
+	r := &api.IncidentParams{Act: "contact"}
+	f := cmd.Flags()
+	f.StringVar(&r.Place, "place", "", "primary, secondary or dpo")
+	f.StringVar(&r.Name, "name", "", "name of the person or team")
+	f.StringVar(&r.Mail, "mail", "", "mail address")
+	f.StringVar(&r.Phone, "phone", "", "telephone number with the international prefix")
+	f.BoolVar(&r.Team, "team", false, "a team, not one person")
+	return p.incidentAct(cmd, r, nil)
 }
 
 func (p *program) incidentClose() *cobra.Command {
@@ -280,13 +262,14 @@ func (p *program) incidentClose() *cobra.Command {
 		Long: "Receipts and reports can be recorded on a closed incident; nothing else. Stages that are not\n" +
 			"met need a reason, and are named in the record.",
 		Example: "  evidenced incident close k3jq --tenant tenant-7 --at \"2027-01-25 12:00\"",
+		Args:    cobra.ExactArgs(1),
 	}
-	return p.incidentAct(cmd, "close", func(r *api.IncidentParams) {
-		decided(cmd, r)
-		f := cmd.Flags()
-		f.StringVar(&r.At, "at", "", "when it was closed (default: now)")
-		f.BoolVar(&r.Reopen, "reopen", false, "open it again; with --reason")
-	}, nil)
+	r := &api.IncidentParams{Act: "close"}
+	decided(cmd, r)
+	f := cmd.Flags()
+	f.StringVar(&r.At, "at", "", "when it was closed (default: now)")
+	f.BoolVar(&r.Reopen, "reopen", false, "open it again; with --reason")
+	return p.incidentAct(cmd, r, nil)
 }
 
 func (p *program) incidentList() *cobra.Command {
@@ -296,9 +279,9 @@ func (p *program) incidentList() *cobra.Command {
 		Example: "  evidenced incident list\n  evidenced incident list --tenant tenant-7 --closed --json",
 		Args:    cobra.NoArgs,
 	}
-	return p.incidentAct(cmd, "list", func(r *api.IncidentParams) {
-		cmd.Flags().BoolVar(&r.Closed, "closed", false, "closed ones too")
-	}, nil)
+	r := &api.IncidentParams{Act: "list"}
+	cmd.Flags().BoolVar(&r.Closed, "closed", false, "closed ones too")
+	return p.incidentAct(cmd, r, nil)
 }
 
 func (p *program) incidentShow() *cobra.Command {
@@ -308,6 +291,7 @@ func (p *program) incidentShow() *cobra.Command {
 		Long: "ID may be cut after four characters when that names one incident. Items that a notification\n" +
 			"must have and that nobody gave are listed, never filled in.",
 		Example: "  evidenced incident show k3jq --tenant tenant-7",
+		Args:    cobra.ExactArgs(1),
 	}
-	return p.incidentAct(cmd, "show", func(*api.IncidentParams) {}, nil)
+	return p.incidentAct(cmd, &api.IncidentParams{Act: "show"}, nil)
 }

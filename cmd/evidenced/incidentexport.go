@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"evidenced/cmd/internal/api"
@@ -25,7 +27,6 @@ func (p *program) incidentExport() *cobra.Command {
 			"  evidenced incident export 7kq2 --tenant tenant-7 --stage gdpr.authority --form pdf > notice.pdf",
 		Args: cobra.ExactArgs(1),
 	}
-	q := p.question(cmd)
 	var r api.ExportParams
 	f := cmd.Flags()
 	f.StringVar(&r.Stage, "stage", "", "which notification, as incident clock names it")
@@ -35,9 +36,8 @@ func (p *program) incidentExport() *cobra.Command {
 	f.BoolVar(&r.Early, "early", false, "take along fields that the stage does not ask for yet")
 	f.BoolVar(&r.HomeState, "home-state", false, "list the authority's own state in field 2.6 too")
 	_ = cmd.MarkFlagRequired("stage")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r.Common, r.ID = *q, args[0]
-		return p.call(cmd.Context(), "incident-export", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "incident-export", &r, &r.Common, func(_ context.Context, args []string) error {
+		r.ID = args[0]
+		return nil
+	})
 }

@@ -20,12 +20,7 @@ func (p *program) incidentRegister() *cobra.Command {
 			"  evidenced incident register --tenant tenant-7 --form csv > breaches.csv",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.RegisterParams
 	cmd.Flags().StringVar(&r.Form, "form", "", "text, json or csv (default text)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "incident-register", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "incident-register", &r, &r.Common, nil)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -160,32 +159,13 @@ func readPassphrase(path string) (string, error) {
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
-// writeBackup writes beside the file and renames when it is whole.
-func (p *program) writeBackup(ctx context.Context, file, passphrase string) (err error) {
+func (p *program) writeBackup(ctx context.Context, file, passphrase string) error {
 	if _, err := os.Lstat(file); err == nil {
 		return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name")
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return problem.Wrap(problem.Storage, err, "write the backup")
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
-		}
-	}()
-	out := &api.Out{Header: func(string) error { return nil }, Body: io.Writer(tmp)}
-	if err := p.callTo(ctx, "keyring-backup", api.KeyBackupParams{Passphrase: passphrase}, out, nil); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return problem.Wrap(problem.Storage, err, "write the backup")
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
-		return problem.Wrap(problem.Storage, err, "write the backup")
-	}
-	tmp.Close() // synced and in place
-	return nil
+	return writeWhole(file, "write the backup", "", func(w io.Writer) error {
+		return p.callTo(ctx, "keyring-backup", api.KeyBackupParams{Passphrase: passphrase}, w, nil)
+	})
 }
 
 func (p *program) keyringRestoreCommand() *cobra.Command {

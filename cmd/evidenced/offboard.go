@@ -68,8 +68,8 @@ func (p *program) export(ctx context.Context, r api.OffboardParams, file string)
 	if _, err := os.Lstat(file); err == nil {
 		return evidence.Hash{}, nil
 	}
-	var res api.PackResult
-	if err := p.writeWhole(ctx, "offboard-export", r, file, &res); err != nil {
+	res, err := p.writePack(ctx, "offboard-export", r, file)
+	if err != nil {
 		return evidence.Hash{}, err
 	}
 	d, err := os.Open(filepath.Dir(file))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,8 @@ func (p *program) packCommand() *cobra.Command {
 			"  evidence-verify pack.zip",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.PackParams
+	p.question(cmd, &r.Common)
 	var file string
 	var force bool
 	span(cmd, &r.Span)
@@ -46,10 +47,9 @@ func (p *program) packCommand() *cobra.Command {
 		if _, err := os.Lstat(file); err == nil && !force {
 			return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name, or --force to replace it")
 		}
-		asJSON := q.JSON
-		r.Common = *q
+		asJSON := r.JSON
 		r.JSON = false // the reply is the zip
-		res, err := p.writePack(cmd.Context(), r, file)
+		res, err := p.writePack(cmd.Context(), "pack", r, file)
 		if err != nil {
 			return err
 		}
@@ -58,34 +58,35 @@ func (p *program) packCommand() *cobra.Command {
 	return cmd
 }
 
-// writePack writes beside the file and renames when the pack is whole: an
-// error or a kill leaves no half pack under the name.
-func (p *program) writePack(ctx context.Context, r api.PackParams, file string) (res api.PackResult, err error) {
-	err = p.writeWhole(ctx, "pack", r, file, &res)
+// writePack writes the pack that the operation replies with to the file.
+func (p *program) writePack(ctx context.Context, op string, params any, file string) (res api.PackResult, err error) {
+	err = writeWhole(file, "write the pack", "give -o a file in a directory you may write to", func(w io.Writer) error {
+		return p.callTo(ctx, op, params, w, &res)
+	})
 	return res, err
 }
 
-// writeWhole writes the body of an operation's reply to the file in that way
-// and fills in its result.
-func (p *program) writeWhole(ctx context.Context, op string, params any, file string, res any) (err error) {
+// writeWhole lets write fill a file beside the one that is named, and renames it
+// when it is whole: an error or a kill leaves no half file under the name.
+// Errors say what was being done; hint helps where no file can be made.
+func writeWhole(file, doing, hint string, write func(io.Writer) error) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
-		return problem.Wrap(problem.Storage, err, "write the pack").WithHint("give -o a file in a directory you may write to")
+		return problem.Wrap(problem.Storage, err, "%s", doing).WithHint("%s", hint)
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
 		}
 	}()
-	out := &api.Out{Header: func(string) error { return nil }, Body: tmp}
-	if err := p.callTo(ctx, op, params, out, res); err != nil {
+	if err := write(tmp); err != nil {
 		return err
 	}
 	if err := tmp.Sync(); err != nil {
-		return problem.Wrap(problem.Storage, err, "write the pack")
+		return problem.Wrap(problem.Storage, err, "%s", doing)
 	}
 	if err := os.Rename(tmp.Name(), file); err != nil {
-		return problem.Wrap(problem.Storage, err, "write the pack")
+		return problem.Wrap(problem.Storage, err, "%s", doing)
 	}
 	tmp.Close() // synced and in place
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,10 +24,8 @@ func (p *program) peopleCommand() *cobra.Command {
 		Example: "  evidenced people --tenant tenant-7\n  evidenced people --json",
 		Args:    cobra.NoArgs,
 	}
-	q := p.question(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.call(cmd.Context(), "people", api.PeopleParams{Common: *q}, nil)
-	}
+	var r api.PeopleParams
+	p.ask(cmd, "people", &r, &r.Common, nil)
 	link := p.identityLinkCommand()
 	link.Example = strings.Replace(link.Example, "evidenced identity link", "evidenced people link", 1)
 	cmd.AddCommand(link)
@@ -49,12 +48,10 @@ func (p *program) whoCommand() *cobra.Command {
 			"  evidenced who \"github:prod|8231\" --last 7d --json",
 		Args: cobra.ExactArgs(1),
 	}
-	q := p.question(cmd)
 	var r api.WhoParams
 	span(cmd, &r.Span)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r.Common, r.Person = *q, args[0]
-		return p.call(cmd.Context(), "who", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "who", &r, &r.Common, func(_ context.Context, args []string) error {
+		r.Person = args[0]
+		return nil
+	})
 }

@@ -24,14 +24,9 @@ func (p *program) ranCommand() *cobra.Command {
 			"  evidenced ran --image sha256:9b4c... --at \"2026-11-14 14:00\"",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.RanParams
 	cmd.Flags().StringVar(&r.At, "at", "", "the time: RFC 3339, \"2026-11-14 14:00\", 14:00, \"yesterday 14:00\"")
 	cmd.Flags().StringVar(&r.Window, "window", "", "stretch around the time for secret reads and blind windows (default 1h)")
 	cmd.Flags().StringVar(&r.Image, "image", "", "which tenants ran the image of this digest")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "ran", r, nil)
-	}
-	return cmd
+	return p.ask(cmd, "ran", &r, &r.Common, nil)
 }

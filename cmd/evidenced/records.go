@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,6 @@ func (p *program) recordsCommand() *cobra.Command {
 		Example: "  evidenced records --tenant tenant-7 --kind change.merge --last 7d\n" +
 			"  evidenced records --tenant tenant-7 --json 40188 40213",
 	}
-	q := p.question(cmd)
 	var r api.RecordsParams
 	span(cmd, &r.Span)
 	f := cmd.Flags()
@@ -33,7 +33,7 @@ func (p *program) recordsCommand() *cobra.Command {
 	f.BoolVar(&r.Backward, "newest-first", false, "newest first")
 	f.IntVar(&r.Limit, "limit", 0, "at most so many records; 0 is all")
 	f.BoolVar(&r.Raw, "raw", false, "with the bytes as the source gave them (base64, with --json)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return p.ask(cmd, "records", &r, &r.Common, func(_ context.Context, args []string) error {
 		for _, a := range args {
 			n, err := strconv.ParseUint(a, 10, 64)
 			if err != nil {
@@ -41,8 +41,6 @@ func (p *program) recordsCommand() *cobra.Command {
 			}
 			r.Seqs = append(r.Seqs, n)
 		}
-		r.Common = *q
-		return p.call(cmd.Context(), "records", r, nil)
-	}
-	return cmd
+		return nil
+	})
 }

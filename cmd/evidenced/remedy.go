@@ -1,15 +1,13 @@
 package main
 
 import (
-	"strconv"
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"evidenced/cmd/internal/api"
-	"evidenced/cmd/internal/cli"
 	"evidenced/cmd/internal/fieldfile"
-	"evidenced/evidence/problem"
 	"evidenced/evidence/remedy"
 )
 
@@ -27,32 +25,10 @@ func (p *program) remedyCommand() *cobra.Command {
 	return cmd
 }
 
-// remedyAct makes the command of one act. before, when not nil, reads what is no
+// remedyAct makes the command of one act; read, when not nil, reads what is no
 // flag's value.
-func (p *program) remedyAct(cmd *cobra.Command, act string, more func(r *api.RemedyParams), before func(r *api.RemedyParams) error) *cobra.Command {
-	codes := []int{cli.ExitLocked, cli.ExitNotFound}
-	if act != "list" && act != "show" {
-		codes = append(codes, cli.ExitRefused)
-	}
-	cmd.Long += "\n\n" + cli.ExitHelp(codes...)
-	r := &api.RemedyParams{Act: act}
-	q := p.question(cmd)
-	if more != nil {
-		more(r)
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			r.Name = args[0]
-		}
-		r.Common = *q
-		if before != nil {
-			if err := before(r); err != nil {
-				return err
-			}
-		}
-		return p.call(cmd.Context(), "remedy", r, nil)
-	}
-	return cmd
+func (p *program) remedyAct(cmd *cobra.Command, r *api.RemedyParams, read func(context.Context) error) *cobra.Command {
+	return p.act(cmd, "remedy", r, &r.Common, &r.Name, read, actCodes(r.Act)...)
 }
 
 // remedyFile says what a file of fields may hold.
@@ -79,28 +55,25 @@ func (p *program) remedySet() *cobra.Command {
 	var file string
 	var records []string
 	var fields api.RemedyFields
-	return p.remedyAct(cmd, "set", func(r *api.RemedyParams) {
-		f := cmd.Flags()
-		f.StringVar(&file, "file", "", "fields in YAML or JSON; - for standard input; flags stand above them")
-		f.StringSliceVar(&fields.Controls, "control", nil, "a control, for what fails of its tests; may be repeated")
-		f.StringSliceVar(&fields.Tests, "test", nil, "a test, for what fails it; may be repeated")
-		f.StringSliceVar(&records, "record", nil, "these items alone, such as 40101,40107; may be repeated")
-		f.StringVar(&fields.Owner, "owner", "", "the person who answers for it: REALM|NATIVEID, as evidenced people lists accounts")
-		f.StringVar(&fields.Team, "team", "", "the role or team that answers for it, in place of --owner")
-		f.StringVar(&fields.Cause, "cause", "", "the root cause, one of those above")
-		f.StringVar(&fields.Detail, "cause-detail", "", "more about the cause, in words; sealed as text that can be erased")
-		f.StringVar(&fields.Remedy, "remedy", "", "what is done about it, in words; sealed as text that can be erased")
-		f.StringVar(&fields.Ticket, "ticket", "", "where the work is followed; sealed as text that can be erased")
-		f.StringVar(&fields.Due, "due", "", "the day by which it is to be done; it is overdue when that day is over")
-		f.StringVar(&fields.Reason, "reason", "", "why it is said anew, in words; sealed as text that can be erased")
-		remedyMaker(cmd, r)
-	}, func(r *api.RemedyParams) error {
-		for _, text := range records {
-			n, err := strconv.ParseUint(text, 10, 53)
-			if err != nil {
-				return problem.New(problem.Usage, "--record %.40q is no record's number", text)
-			}
-			fields.Records = append(fields.Records, n)
+	r := &api.RemedyParams{Act: "set"}
+	f := cmd.Flags()
+	f.StringVar(&file, "file", "", "fields in YAML or JSON; - for standard input; flags stand above them")
+	f.StringSliceVar(&fields.Controls, "control", nil, "a control, for what fails of its tests; may be repeated")
+	f.StringSliceVar(&fields.Tests, "test", nil, "a test, for what fails it; may be repeated")
+	f.StringSliceVar(&records, "record", nil, "these items alone, such as 40101,40107; may be repeated")
+	f.StringVar(&fields.Owner, "owner", "", "the person who answers for it: REALM|NATIVEID, as evidenced people lists accounts")
+	f.StringVar(&fields.Team, "team", "", "the role or team that answers for it, in place of --owner")
+	f.StringVar(&fields.Cause, "cause", "", "the root cause, one of those above")
+	f.StringVar(&fields.Detail, "cause-detail", "", "more about the cause, in words; sealed as text that can be erased")
+	f.StringVar(&fields.Remedy, "remedy", "", "what is done about it, in words; sealed as text that can be erased")
+	f.StringVar(&fields.Ticket, "ticket", "", "where the work is followed; sealed as text that can be erased")
+	f.StringVar(&fields.Due, "due", "", "the day by which it is to be done; it is overdue when that day is over")
+	f.StringVar(&fields.Reason, "reason", "", "why it is said anew, in words; sealed as text that can be erased")
+	remedyMaker(cmd, r)
+	return p.remedyAct(cmd, r, func(context.Context) error {
+		var err error
+		if fields.Records, err = recordNumbers(records); err != nil {
+			return err
 		}
 		if file != "" {
 			data, err := readLimited(file, fieldfile.MaxFile)
@@ -129,10 +102,10 @@ func (p *program) remedyDone() *cobra.Command {
 		Example: "  evidenced remedy done guard-admins --tenant tenant-7 --reason \"switched on, merged as !412\"",
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.remedyAct(cmd, "done", func(r *api.RemedyParams) {
-		cmd.Flags().StringVar(&r.Reason, "reason", "", "what was done, in words; sealed as text that can be erased")
-		remedyMaker(cmd, r)
-	}, nil)
+	r := &api.RemedyParams{Act: "done"}
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "what was done, in words; sealed as text that can be erased")
+	remedyMaker(cmd, r)
+	return p.remedyAct(cmd, r, nil)
 }
 
 func (p *program) remedyEnd() *cobra.Command {
@@ -143,10 +116,10 @@ func (p *program) remedyEnd() *cobra.Command {
 		Example: "  evidenced remedy end guard-admins --tenant tenant-7 --reason \"the repository is given up\"",
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.remedyAct(cmd, "end", func(r *api.RemedyParams) {
-		cmd.Flags().StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
-		remedyMaker(cmd, r)
-	}, nil)
+	r := &api.RemedyParams{Act: "end"}
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
+	remedyMaker(cmd, r)
+	return p.remedyAct(cmd, r, nil)
 }
 
 func (p *program) remedyList() *cobra.Command {
@@ -157,9 +130,9 @@ func (p *program) remedyList() *cobra.Command {
 		Example: "  evidenced remedy list --tenant tenant-7\n  evidenced remedy list --all --json",
 		Args:    cobra.NoArgs,
 	}
-	return p.remedyAct(cmd, "list", func(r *api.RemedyParams) {
-		cmd.Flags().BoolVar(&r.All, "all", false, "list those that are over too")
-	}, nil)
+	r := &api.RemedyParams{Act: "list"}
+	cmd.Flags().BoolVar(&r.All, "all", false, "list those that are over too")
+	return p.remedyAct(cmd, r, nil)
 }
 
 func (p *program) remedyShow() *cobra.Command {
@@ -170,5 +143,5 @@ func (p *program) remedyShow() *cobra.Command {
 		Example: "  evidenced remedy show guard-admins --tenant tenant-7",
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.remedyAct(cmd, "show", nil, nil)
+	return p.remedyAct(cmd, &api.RemedyParams{Act: "show"}, nil)
 }

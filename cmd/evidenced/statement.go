@@ -7,13 +7,11 @@ import (
 	"mime"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"evidenced/cmd/internal/api"
-	"evidenced/cmd/internal/cli"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/mappings/statement"
@@ -59,34 +57,10 @@ func (p *program) statementCommands() []*cobra.Command {
 	return out
 }
 
-// statementAct makes the command of one act.
-func (p *program) statementAct(w statementWords, act string, cmd *cobra.Command, more func(r *api.StatementParams, f *cobra.Command), before func(ctx context.Context, r *api.StatementParams) error) *cobra.Command {
-	codes := []int{cli.ExitLocked, cli.ExitNotFound}
-	if act != "list" && act != "show" {
-		codes = append(codes, cli.ExitRefused)
-	}
-	cmd.Long = strings.TrimSpace(cmd.Long + "\n\n" + cli.ExitHelp(codes...))
-	if cmd.Args == nil {
-		cmd.Args = cobra.NoArgs
-	}
-	r := &api.StatementParams{Type: w.typ, Act: act}
-	q := p.question(cmd)
-	if more != nil {
-		more(r, cmd)
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			r.Name = args[0]
-		}
-		r.Common = *q
-		if before != nil {
-			if err := before(cmd.Context(), r); err != nil {
-				return err
-			}
-		}
-		return p.call(cmd.Context(), "statement", r, nil)
-	}
-	return cmd
+// statementAct makes the command of one act; read, when not nil, reads what is no
+// flag's value.
+func (p *program) statementAct(cmd *cobra.Command, r *api.StatementParams, read func(context.Context) error) *cobra.Command {
+	return p.act(cmd, "statement", r, &r.Common, &r.Name, read, actCodes(r.Act)...)
 }
 
 func (p *program) statementDraft(w statementWords) *cobra.Command {
@@ -101,41 +75,35 @@ func (p *program) statementDraft(w statementWords) *cobra.Command {
 			"  gpg --armor --detach-sign FILE                         writes FILE.asc\n\n" +
 			"or the file is merged by a request that its maker opens and another person approves.",
 		Example: "  " + w.draft,
+		Args:    cobra.NoArgs,
 	}
-	return p.statementAct(w, "draft", cmd, func(r *api.StatementParams, cmd *cobra.Command) {
-		f := cmd.Flags()
-		f.StringVar(&r.Name, "name", "", "what it is called: 1 to 63 of a-z, 0-9 and -")
-		f.StringVar(&r.Maker, "maker", "", "who makes it: REALM|NATIVEID, as evidenced people lists accounts")
-		f.StringVar(&r.From, "from", "", "when it begins, never in the past (default: when it is recorded)")
-		f.StringVar(&r.Until, "until", "", map[statement.Type]string{
-			statement.Waiver:      "when it ends, at most 366 days ahead; a date includes that day",
-			statement.Scope:       "when it ends; a date includes that day (default: no end)",
-			statement.Attestation: "when it ends, at most 732 days ahead; a date includes that day",
-		}[w.typ])
-		f.StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
-		switch w.typ {
-		case statement.Waiver:
-			f.StringSliceVar(&r.Controls, "control", nil, "a control whose failures are accepted; may be repeated")
-			f.StringSliceVar(&r.Tests, "test", nil, "these tests alone (default: all of the controls)")
-			f.StringSliceVar(&records, "record", nil, "failures of these records alone, such as 40101,40107; may be repeated")
-			f.StringArrayVar(&r.Subjects, "subject", nil, "failures of things of this reference alone, such as app:prod/argocd/web; may be repeated")
-		case statement.Scope:
-			f.StringSliceVar(&r.Controls, "control", nil, "the control that does not apply")
-		default:
-			f.StringSliceVar(&r.Controls, "control", nil, "a control that no source answers; may be repeated")
-			f.StringVar(&document, "document", "", "file whose SHA-256, size and type go into the statement; of any size")
-			f.StringVar(&media, "type", "", "its media type (default: by the end of its name)")
-		}
-	}, func(ctx context.Context, r *api.StatementParams) (err error) {
-		for _, text := range records {
-			n, err := strconv.ParseUint(text, 10, 53)
-			if err != nil {
-				return problem.New(problem.Usage, "--record %.40q is no record's number", text)
-			}
-			r.Records = append(r.Records, n)
-		}
-		if document == "" {
-			return nil
+	r := &api.StatementParams{Type: w.typ, Act: "draft"}
+	f := cmd.Flags()
+	f.StringVar(&r.Name, "name", "", "what it is called: 1 to 63 of a-z, 0-9 and -")
+	f.StringVar(&r.Maker, "maker", "", "who makes it: REALM|NATIVEID, as evidenced people lists accounts")
+	f.StringVar(&r.From, "from", "", "when it begins, never in the past (default: when it is recorded)")
+	f.StringVar(&r.Until, "until", "", map[statement.Type]string{
+		statement.Waiver:      "when it ends, at most 366 days ahead; a date includes that day",
+		statement.Scope:       "when it ends; a date includes that day (default: no end)",
+		statement.Attestation: "when it ends, at most 732 days ahead; a date includes that day",
+	}[w.typ])
+	f.StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
+	switch w.typ {
+	case statement.Waiver:
+		f.StringSliceVar(&r.Controls, "control", nil, "a control whose failures are accepted; may be repeated")
+		f.StringSliceVar(&r.Tests, "test", nil, "these tests alone (default: all of the controls)")
+		f.StringSliceVar(&records, "record", nil, "failures of these records alone, such as 40101,40107; may be repeated")
+		f.StringArrayVar(&r.Subjects, "subject", nil, "failures of things of this reference alone, such as app:prod/argocd/web; may be repeated")
+	case statement.Scope:
+		f.StringSliceVar(&r.Controls, "control", nil, "the control that does not apply")
+	default:
+		f.StringSliceVar(&r.Controls, "control", nil, "a control that no source answers; may be repeated")
+		f.StringVar(&document, "document", "", "file whose SHA-256, size and type go into the statement; of any size")
+		f.StringVar(&media, "type", "", "its media type (default: by the end of its name)")
+	}
+	return p.statementAct(cmd, r, func(ctx context.Context) (err error) {
+		if r.Records, err = recordNumbers(records); err != nil || document == "" {
+			return err
 		}
 		r.Media = media
 		if media == "" {
@@ -201,17 +169,18 @@ func (p *program) statementAdd(w statementWords) *cobra.Command {
 			"person. It acts from its record on.",
 		Example: "  evidenced " + w.use + " add --tenant tenant-7 --file a.txt --signature maker.sig --signature other.sig\n" +
 			"  evidenced " + w.use + " add --tenant tenant-7 --file a.txt --commit 0123456789abcdef0123456789abcdef01234567 --path statements/a.txt",
+		Args: cobra.NoArgs,
 	}
-	return p.statementAct(w, "add", cmd, func(r *api.StatementParams, cmd *cobra.Command) {
-		f := cmd.Flags()
-		f.StringVar(&file, "file", "", "the text that draft wrote; - for standard input")
-		f.StringArrayVar(&signatures, "signature", nil, "file of a detached signature over it, OpenPGP or SSH, armored; may be repeated")
-		f.StringVar(&r.Commit, "commit", "", "a reviewed commit that holds it, all digits")
-		f.StringVar(&r.Path, "path", "", "where in the commit")
-		if w.typ == statement.Attestation {
-			f.StringVar(&keep, "keep", "", "the document itself, to be kept in the log; at most 1 MiB")
-		}
-	}, func(_ context.Context, r *api.StatementParams) (err error) {
+	r := &api.StatementParams{Type: w.typ, Act: "add"}
+	f := cmd.Flags()
+	f.StringVar(&file, "file", "", "the text that draft wrote; - for standard input")
+	f.StringArrayVar(&signatures, "signature", nil, "file of a detached signature over it, OpenPGP or SSH, armored; may be repeated")
+	f.StringVar(&r.Commit, "commit", "", "a reviewed commit that holds it, all digits")
+	f.StringVar(&r.Path, "path", "", "where in the commit")
+	if w.typ == statement.Attestation {
+		f.StringVar(&keep, "keep", "", "the document itself, to be kept in the log; at most 1 MiB")
+	}
+	return p.statementAct(cmd, r, func(context.Context) (err error) {
 		if file == "" {
 			return problem.New(problem.Usage, "no statement is given").WithHint("give --file with what evidenced %s draft wrote", w.use)
 		}
@@ -254,10 +223,11 @@ func (p *program) statementList(w statementWords) *cobra.Command {
 		Short:   "List those that are in force or to come",
 		Long:    "Lists them by tenant, with those that have no effect and why. Without --tenant every tenant is\nasked.",
 		Example: "  evidenced " + w.use + " list --tenant tenant-7\n  evidenced " + w.use + " list --all --json",
+		Args:    cobra.NoArgs,
 	}
-	return p.statementAct(w, "list", cmd, func(r *api.StatementParams, cmd *cobra.Command) {
-		cmd.Flags().BoolVar(&r.All, "all", false, "list those that are over too")
-	}, nil)
+	r := &api.StatementParams{Type: w.typ, Act: "list"}
+	cmd.Flags().BoolVar(&r.All, "all", false, "list those that are over too")
+	return p.statementAct(cmd, r, nil)
 }
 
 func (p *program) statementShow(w statementWords) *cobra.Command {
@@ -268,7 +238,7 @@ func (p *program) statementShow(w statementWords) *cobra.Command {
 		Example: "  evidenced " + w.use + " show late --tenant tenant-7",
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.statementAct(w, "show", cmd, nil, nil)
+	return p.statementAct(cmd, &api.StatementParams{Type: w.typ, Act: "show"}, nil)
 }
 
 func (p *program) statementEnd(w statementWords) *cobra.Command {
@@ -280,7 +250,7 @@ func (p *program) statementEnd(w statementWords) *cobra.Command {
 		Example: "  evidenced " + w.use + " end late --tenant tenant-7 --reason \"it is done\"",
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.statementAct(w, "end", cmd, func(r *api.StatementParams, cmd *cobra.Command) {
-		cmd.Flags().StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
-	}, nil)
+	r := &api.StatementParams{Type: w.typ, Act: "end"}
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, in words; sealed as text that can be erased")
+	return p.statementAct(cmd, r, nil)
 }

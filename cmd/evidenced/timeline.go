@@ -23,8 +23,8 @@ func (p *program) timelineCommand() *cobra.Command {
 			"  evidenced timeline --tenant tenant-7 --last 7d --pdf > timeline.pdf",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.TimelineParams
+	p.ask(cmd, "timeline", &r, &r.Common, nil)
 	span(cmd, &r.Span)
 	f := cmd.Flags()
 	f.StringSliceVar(&r.Kinds, "kind", nil, "kinds of records alone")
@@ -36,9 +36,5 @@ func (p *program) timelineCommand() *cobra.Command {
 	f.BoolVar(&r.PDF, "pdf", false, "write a document of pages")
 	f.BoolVar(&r.Each, "each", false, "tell every record by itself")
 	cmd.MarkFlagsMutuallyExclusive("csv", "json", "html", "pdf")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "timeline", r, nil)
-	}
 	return cmd
 }

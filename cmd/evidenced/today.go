@@ -21,13 +21,9 @@ func (p *program) todayCommand() *cobra.Command {
 			"  evidenced today --tenant tenant-7 --last 7d --json",
 		Args: cobra.NoArgs,
 	}
-	q := p.question(cmd)
 	var r api.TodayParams
+	p.ask(cmd, "today", &r, &r.Common, nil)
 	cmd.Flags().Lookup("tenant").Usage = "tenant to ask about, or all (default all)"
 	cmd.Flags().StringVar(&r.Last, "last", "", "so far back is new: 24h, 7d, 2w (default 24h)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r.Common = *q
-		return p.call(cmd.Context(), "today", r, nil)
-	}
 	return cmd
 }

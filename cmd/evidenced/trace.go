@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"evidenced/cmd/internal/api"
@@ -30,7 +32,6 @@ func (p *program) traceCommand() *cobra.Command {
 			"  evidenced trace sha256:77e0... --tenant tenant-7 --format svg > trace.svg",
 		Args: cobra.ExactArgs(1),
 	}
-	q := p.question(cmd)
 	var r api.TraceParams
 	var forward, backward bool
 	span(cmd, &r.Span)
@@ -40,18 +41,17 @@ func (p *program) traceCommand() *cobra.Command {
 	f.BoolVar(&forward, "forward", false, "only what came of it")
 	f.BoolVar(&backward, "backward", false, "only where it came from")
 	f.StringVar(&r.Format, "format", "text", "text, json, dot or svg")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return p.ask(cmd, "trace", &r, &r.Common, func(_ context.Context, args []string) error {
 		if r.Around != "" && r.At == "" {
 			return problem.New(problem.Usage, "--around goes with --at").WithHint("give --at TIME, or --from and --to")
 		}
-		r.Common, r.Ref = *q, args[0]
+		r.Ref = args[0]
 		switch {
 		case forward && !backward:
 			r.Direction = "forward"
 		case backward && !forward:
 			r.Direction = "backward"
 		}
-		return p.call(cmd.Context(), "trace", r, nil)
-	}
-	return cmd
+		return nil
+	})
 }

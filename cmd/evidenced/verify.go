@@ -32,9 +32,7 @@ func (p *program) verifyCommand() *cobra.Command {
 	f.BoolVar(&r.Deep, "deep", false, "open every claim")
 	f.BoolVar(&r.SinceLast, "since-last", false, "read only the records after the last verification")
 	f.StringArrayVar(&files, "checkpoint", nil, "compare with the signed checkpoint in this file; may be repeated")
-	f.BoolVar(&r.JSON, "json", false, "write JSON")
-	t := cli.Look(p.stdout, p.getenv)
-	r.Width, r.Colour = t.Width, t.Colour
+	p.form(cmd, &r.JSON, &r.Width, &r.Colour)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, name := range files {
 			kept, err := readKept(name)
