@@ -127,7 +127,7 @@ type Remedy struct {
 	Owner  string
 	Cause  string
 	Remedy string // what is done about it
-	Due    string // 2026-11-30
+	Due    string // 30 Nov 2026
 	Moved  string // the day that was given first, when it is another
 	Stands string // in words: "overdue by 3 days"
 	Over   bool   // overdue

@@ -138,8 +138,8 @@ func TestStatements(t *testing.T) {
 	scope.Name, scope.Covers, scope.To = "no-cards", "", time.Time{}
 	c.Scoped = []reports.Waiver{scope}
 	late := reports.Remedy{Name: "guard-admins", Covers: "chg-approved, 2 of 3 failures", Owner: "person:/" + maker.String(), Cause: "design", Remedy: "=cmd() (x) Tj ET <b> \u05e9\u05dc\u05d5\u05dd",
-		Due: "2026-11-20", Moved: "2026-11-10", Stands: "overdue by 3 days", Over: true, Seq: 40051}
-	c.Remedies, c.Unplanned = []reports.Remedy{late, {Name: "team-plan", Covers: "chg-tested, 1 of 1 failure", Owner: "platform team", Cause: "unknown", Remedy: "look", Due: "2026-12-20", Stands: "due in 20 days", Seq: 40052}}, 1
+		Due: "20 Nov 2026", Moved: "10 Nov 2026", Stands: "overdue by 3 days", Over: true, Seq: 40051}
+	c.Remedies, c.Unplanned = []reports.Remedy{late, {Name: "team-plan", Covers: "chg-tested, 1 of 1 failure", Owner: "platform team", Cause: "unknown", Remedy: "look", Due: "20 Dec 2026", Stands: "due in 20 days", Seq: 40052}}, 1
 	waiting := reports.ControlResult{ID: "dora-art-19-4", Law: "DORA", Article: "Art. 19(4)", Title: "Reports in time", Status: evidence.NotObserved,
 		Reason: evidence.ReasonNoCollector, AnsweredBy: "records of incidents (incident.*)"}
 	word := said
@@ -159,8 +159,8 @@ func TestStatements(t *testing.T) {
 		"The evidence supports 0 of 1 control; 1 needs someone, 0 cannot be told. Of 1 that needs someone people accepted every failure for a while; the failures stand below.",
 		"On 1 control there is a person's word; no verdict stands on it.",
 		"Not satisfied the evidence shows exceptions, waived for a while", "Waivers (they do not change the status)", "by dana, approved by erin <b>", "accepts chg-approved, 3 of 3 failures",
-		"1 remedy is overdue.", "Remedies (they do not change the status)", "guard-admins: OVERDUE BY 3 DAYS, due 2026-11-20 (at first 2026-11-10), owner dana, for chg-approved, 2 of 3 failures; root cause design; =cmd() (x) Tj ET <b>",
-		"record 40051", "team-plan: due in 20 days, due 2026-12-20, owner platform team, for chg-tested", "No remedy is planned for 1 failed item.",
+		"1 remedy is overdue.", "Remedies (they do not change the status)", "guard-admins: OVERDUE BY 3 DAYS, due 20 Nov 2026 (at first 10 Nov 2026), owner dana, for chg-approved, 2 of 3 failures; root cause design; =cmd() (x) Tj ET <b>",
+		"record 40051", "team-plan: due in 20 days, due 20 Dec 2026, owner platform team, for chg-tested", "No remedy is planned for 1 failed item.",
 		"no-cards:", "UTC on, without an end", "A person's word (no verdict stands on it)", "What loosened the evidence", "15 Nov 2026 08:30:00 uid 997 source harbor/prod was paused: moving", "not recorded test cert-valid was dropped",
 		"(whether that asks for less cannot be told)", "50200", "document SHA-256 abcd, 27 bytes, application/pdf, not looked at", "=cmd() (x) Tj ET <script>",
 	} {

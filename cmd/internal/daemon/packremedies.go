@@ -52,10 +52,10 @@ func (b *packBuild) describeRemedies(r *reports.ControlResult) {
 // opens.
 func (b *packBuild) packRemedy(t *remedy.Told, covers string) reports.Remedy {
 	x := reports.Remedy{
-		Name: t.Name, Covers: covers, Owner: t.Owner, Cause: t.Cause, Remedy: reports.FirstLine(t.Remedy, 400), Due: t.Due, Stands: t.Stands(), Over: t.Overdue, Seq: t.Seq,
+		Name: t.Name, Covers: covers, Owner: t.Owner, Cause: t.Cause, Remedy: reports.FirstLine(t.Remedy, 400), Due: t.DueDay(), Stands: t.Stands(), Over: t.Overdue, Seq: t.Seq,
 	}
 	if t.FirstDue != t.Due {
-		x.Moved = t.FirstDue
+		x.Moved = remedy.Day(t.FirstDue)
 	}
 	switch {
 	case b.q.Pseudonymous:
