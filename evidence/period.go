@@ -1,22 +1,11 @@
 package evidence
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Period is a half-open interval of time [From, To), in UTC.
 type Period struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-}
-
-// NewPeriod makes a period in UTC; To must not be before From.
-func NewPeriod(from, to time.Time) (Period, error) {
-	if to.Before(from) {
-		return Period{}, fmt.Errorf("period ends (%s) before it begins (%s)", FormatTime(to), FormatTime(from))
-	}
-	return Period{from.UTC(), to.UTC()}, nil
 }
 
 // IsZero reports whether both ends are unset.

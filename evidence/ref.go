@@ -231,13 +231,3 @@ func (r *Ref) UnmarshalText(b []byte) error {
 	*r = p
 	return nil
 }
-
-// RefSchemes returns the table of schemes with the meaning of each name part.
-// The map is a copy.
-func RefSchemes() map[string]string {
-	m := make(map[string]string, len(schemes))
-	for k, v := range schemes {
-		m[k] = v
-	}
-	return m
-}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -211,13 +210,6 @@ func parse(files []File) (*Catalog, error) {
 	}
 	b.cat.files = files
 	return &b.cat, nil
-}
-
-// FaultsOf returns the faults in err's chain, nil when there are none.
-func FaultsOf(err error) Faults {
-	var fs Faults
-	errors.As(err, &fs)
-	return fs
 }
 
 // Controls returns all controls in the order of their files.

@@ -358,7 +358,7 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %v, want a problem of code config", err)
 			}
 			// Where in a built-in file an id stands is no matter of this test.
-			got := builtinPlace.ReplaceAllString(FaultsOf(err).Error(), "first at $1:LINE:COLUMN") + "\n"
+			got := builtinPlace.ReplaceAllString(faultsOf(err).Error(), "first at $1:LINE:COLUMN") + "\n"
 			if evidencetest.Updating() {
 				n := len(ar.Files)
 				if ar.Files[n-1].Name == "want" {
@@ -477,4 +477,11 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// faultsOf returns the faults in err's chain, nil when there are none.
+func faultsOf(err error) Faults {
+	var fs Faults
+	errors.As(err, &fs)
+	return fs
 }

@@ -44,7 +44,7 @@ func mustParse(t testing.TB, name string) evidence.Tenant {
 func TestSharedIsTrueOrFalse(t *testing.T) {
 	text := strings.Replace(ownRules, "    empty: gap\n", "    empty: gap\n    shared: perhaps\n", 1)
 	_, err := LoadOnly(fstest.MapFS{"own.yaml": {Data: []byte(text)}})
-	if fs := FaultsOf(err); len(fs) != 1 || fs[0].Line != 14 || !strings.Contains(fs[0].Error(), "must be true or false") {
+	if fs := faultsOf(err); len(fs) != 1 || fs[0].Line != 14 || !strings.Contains(fs[0].Error(), "must be true or false") {
 		t.Errorf("got %v, want a fault in line 14", err)
 	}
 }

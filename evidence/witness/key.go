@@ -169,9 +169,6 @@ func NewSigner(skey string) (*Signer, error) {
 	return &Signer{name, hash, key}, nil
 }
 
-// Name returns the witness's name.
-func (s *Signer) Name() string { return s.name }
-
 // Key returns the verifier key.
 func (s *Signer) Key() string { return keyText(s.name, s.hash, s.key.Public().(ed25519.PublicKey)) }
 

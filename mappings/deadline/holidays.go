@@ -66,9 +66,6 @@ var states = map[string]state{
 	"SE": {"Europe/Stockholm", se.Holidays}, "SI": {"Europe/Ljubljana", si.Holidays}, "SK": {"Europe/Bratislava", sk.Holidays},
 }
 
-// States returns the codes of the states that a limit can be computed for.
-func States() []string { return slices.Sorted(maps.Keys(states)) }
-
 // library names the edition of the national holidays. A changed list must
 // change it: answers record it.
 const library = "rickar/cal v2.1.13"

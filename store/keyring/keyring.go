@@ -116,14 +116,8 @@ type Options struct {
 // ErrAbsent says that there is no keyring in the directory.
 var ErrAbsent = errors.New("there is no keyring")
 
-// Open opens the keyring in dir with the wrapping key in a local file, making
-// the directory (0700), the wrapping key (wrapping.key, 0600) and the keyring
-// (keyring.db, 0600) on the first start.
-func Open(dir string) (*Keyring, error) {
-	return OpenWith(context.Background(), Options{Dir: dir, Create: true})
-}
-
-// OpenWith opens a keyring. A wrapping key that others may read, that is
+// OpenWith opens a keyring, making the directory (0700), the wrapping key and the
+// keyring (keyring.db, 0600) on the first start. A wrapping key that others may read, that is
 // missing beside an existing keyring, or that is kept another way than the
 // keyring says, is refused. A replacement that was cut off is completed.
 func OpenWith(ctx context.Context, o Options) (*Keyring, error) {

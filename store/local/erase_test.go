@@ -649,7 +649,7 @@ func TestEraseInFormerLog(t *testing.T) {
 	if err := loc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	k, err := keyring.Open(filepath.Join(dir, "keys"))
+	k, err := keyring.OpenWith(t.Context(), keyring.Options{Dir: filepath.Join(dir, "keys"), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

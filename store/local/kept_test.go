@@ -195,7 +195,7 @@ func TestKeptPartsReachTheNextLog(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Logf("closing: %v", err)
 	}
-	k, err := keyring.Open(filepath.Join(dir, "keys"))
+	k, err := keyring.OpenWith(t.Context(), keyring.Options{Dir: filepath.Join(dir, "keys"), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,17 @@ package alert
 
 import (
 	"context"
+	"crypto/subtle"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,7 @@ import (
 
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 func client(t *testing.T, url string) *fetch.Client {
@@ -133,16 +138,16 @@ func TestWebhook(t *testing.T) {
 	}
 	sum := r.heads[0].Get(SignatureHeader)
 	body := []byte(r.bodies[0])
-	if err := Check(secret, sum, body, at(3*time.Minute), time.Minute); err != nil {
+	if err := check(secret, sum, body, at(3*time.Minute), time.Minute); err != nil {
 		t.Errorf("a good signature: %v", err)
 	}
 	for name, err := range map[string]error{
-		"other secret": Check(evidence.NewSecret("x"), sum, body, at(3*time.Minute), time.Minute),
-		"other body":   Check(secret, sum, append(body, ' '), at(3*time.Minute), time.Minute),
-		"too late":     Check(secret, sum, body, at(10*time.Minute), time.Minute),
-		"other time":   Check(secret, strings.Replace(sum, "t=", "t=1", 1), body, at(3*time.Minute), 1<<62),
-		"no header":    Check(secret, "", body, at(3*time.Minute), time.Minute),
-		"no hex":       Check(secret, "t=1,v1=zz", body, at(3*time.Minute), time.Minute),
+		"other secret": check(evidence.NewSecret("x"), sum, body, at(3*time.Minute), time.Minute),
+		"other body":   check(secret, sum, append(body, ' '), at(3*time.Minute), time.Minute),
+		"too late":     check(secret, sum, body, at(10*time.Minute), time.Minute),
+		"other time":   check(secret, strings.Replace(sum, "t=", "t=1", 1), body, at(3*time.Minute), 1<<62),
+		"no header":    check(secret, "", body, at(3*time.Minute), time.Minute),
+		"no hex":       check(secret, "t=1,v1=zz", body, at(3*time.Minute), time.Minute),
 	} {
 		if err == nil {
 			t.Errorf("%s: the signature was taken", name)
@@ -229,4 +234,23 @@ func TestBeatOverAClockSetBack(t *testing.T) {
 			t.Errorf("at +%s: %q, %v; want it taken", d, o, err)
 		}
 	}
+}
+
+// check verifies the header of a message that arrived at now, as a receiver
+// would. One that is older or newer than tolerance is refused.
+func check(secret evidence.Secret, header string, body []byte, now time.Time, tolerance time.Duration) error {
+	seconds, sum, ok := strings.Cut(header, ",v1=")
+	seconds, prefixed := strings.CutPrefix(seconds, "t=")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	want, herr := hex.DecodeString(sum)
+	if !ok || !prefixed || err != nil || herr != nil {
+		return problem.New(problem.Usage, "%s is not of the form t=SECONDS,v1=HEX", SignatureHeader)
+	}
+	if d := now.Sub(time.Unix(n, 0)).Abs(); d > tolerance {
+		return problem.New(problem.Usage, "the message was signed %s from now, more than %s", d, tolerance)
+	}
+	if subtle.ConstantTimeCompare(mac(secret, seconds, body), want) != 1 {
+		return fmt.Errorf("the signature does not fit the message")
+	}
+	return nil
 }

@@ -4,17 +4,13 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 )
 
 // SignatureHeader holds "t=UNIX,v1=HEX": HEX is the HMAC-SHA-256, under the
@@ -66,23 +62,4 @@ func mac(secret evidence.Secret, seconds string, body []byte) []byte {
 	h.Write([]byte(seconds + "."))
 	h.Write(body)
 	return h.Sum(nil)
-}
-
-// Check verifies the header of a message that arrived at now, as a receiver
-// would. One that is older or newer than tolerance is refused.
-func Check(secret evidence.Secret, header string, body []byte, now time.Time, tolerance time.Duration) error {
-	seconds, sum, ok := strings.Cut(header, ",v1=")
-	seconds, prefixed := strings.CutPrefix(seconds, "t=")
-	n, err := strconv.ParseInt(seconds, 10, 64)
-	want, herr := hex.DecodeString(sum)
-	if !ok || !prefixed || err != nil || herr != nil {
-		return problem.New(problem.Usage, "%s is not of the form t=SECONDS,v1=HEX", SignatureHeader)
-	}
-	if d := now.Sub(time.Unix(n, 0)).Abs(); d > tolerance {
-		return problem.New(problem.Usage, "the message was signed %s from now, more than %s", d, tolerance)
-	}
-	if subtle.ConstantTimeCompare(mac(secret, seconds, body), want) != 1 {
-		return fmt.Errorf("the signature does not fit the message")
-	}
-	return nil
 }

@@ -141,7 +141,3 @@ func plantedCare() []Plant {
 			Hides: []Hide{{everyLog, []string{"secret-access", "secret-attributed", "secret-no-root", "vault-device-always"}, "blind"}}},
 	}
 }
-
-// Unanswered is what nobody planted and still cannot be told here: no source of
-// this platform leaves what would answer it.
-func Unanswered() []Hide { return []Hide{{everyLog, []string{"pipe-reports"}, "not-configured"}} }
