@@ -2,16 +2,9 @@ package reports
 
 import (
 	"slices"
-	"time"
 
 	"evidenced/evidence"
 )
-
-// UsualInterval returns how far apart the looks at a polled source usually
-// lie: the median of its looks for the kind. 0 when it has no two looks.
-func UsualInterval(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind) time.Duration {
-	return cov.UsualInterval(source, kind)
-}
 
 // Strips lays the period out for one source and kind, like
 // evidence.Coverage.Strips, but without the seams between coverage records: a
@@ -20,7 +13,7 @@ func UsualInterval(cov *evidence.Coverage, source evidence.SourceID, kind eviden
 // looks (half as much again), the stretch between counts as polled too.
 func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []Strip {
 	// Seams at the period's edges can only be told with what lies outside.
-	usual := UsualInterval(cov, source, kind)
+	usual := cov.UsualInterval(source, kind)
 	wide := evidence.Period{From: p.From.Add(-2 * usual), To: p.To.Add(2 * usual)}
 	var out []Strip
 	raw := cov.Strips(source, kind, wide)

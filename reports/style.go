@@ -40,6 +40,9 @@ func (s Style) Warn(t string) string { return s.paint("33", t) }
 // Bad is for what is wrong.
 func (s Style) Bad(t string) string { return s.paint("31", t) }
 
+// Plain leaves text as it is, where a colour could be.
+func Plain(t string) string { return t }
+
 func (s Style) paint(code, t string) string {
 	if !s.Colour || t == "" {
 		return t
@@ -149,6 +152,10 @@ func (s Style) Headline(w io.Writer, paint func(string) string, text string) err
 // Paragraph writes escaped text wrapped to the style's width. First begins the
 // first line, and as many columns of space each further one.
 func (s Style) Paragraph(w io.Writer, first, text string) error {
+	return s.paragraph(w, first, Plain, text)
+}
+
+func (s Style) paragraph(w io.Writer, first string, paint func(string) string, text string) error {
 	indent := TextWidth(first)
 	lines := Wrap(text, max(20, s.Columns()-indent))
 	var b strings.Builder
@@ -158,7 +165,7 @@ func (s Style) Paragraph(w io.Writer, first, text string) error {
 		} else {
 			b.WriteString(strings.Repeat(" ", indent))
 		}
-		b.WriteString(l)
+		b.WriteString(paint(l))
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())

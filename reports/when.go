@@ -51,9 +51,6 @@ func clock(t time.Time) string {
 	return t.Format("15:04:05")
 }
 
-// Clock gives the clock of t in UTC, seconds where there are some.
-func Clock(t time.Time) string { return clock(t.UTC()) }
-
 // Spoken gives a time as read aloud: "14:00 (13:00 UTC) on 14 Nov 2026" with
 // a zone, "13:00 UTC on 14 Nov 2026" without.
 func Spoken(t time.Time, zone *time.Location) string {
@@ -117,6 +114,14 @@ func Count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return Number(int64(n)) + " " + plural(noun)
+}
+
+// Are gives the verb for a number of things: "is" for one, else "are".
+func Are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func plural(noun string) string {

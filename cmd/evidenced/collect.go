@@ -70,7 +70,7 @@ func (p *program) tellRuns(runs []evidence.RunFacts, asJSON bool) error {
 	}}
 	style := cli.Look(p.stdout, p.getenv).Style(nil)
 	for _, r := range runs {
-		paint := func(s string) string { return s }
+		paint := reports.Plain
 		if !complete(r.Outcome) {
 			paint = style.Bad
 		}

@@ -171,7 +171,8 @@ func (f *Filing) Published(w io.Writer, p Profile) error {
 	return writeDocument(w, root)
 }
 
-// writeDocument writes a filing as JSON that people can read too.
+// writeDocument writes a filing, or the register, as JSON that people can read
+// too.
 func writeDocument(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

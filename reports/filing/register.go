@@ -2,7 +2,6 @@ package filing
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -156,12 +155,7 @@ func (b *Breach) lacks() []string {
 }
 
 // WriteJSON writes the register for programs.
-func (g *Register) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(g)
-}
+func (g *Register) WriteJSON(w io.Writer) error { return writeDocument(w, g) }
 
 // RegisterHeader names the columns of a register in CSV.
 var RegisterHeader = []string{
@@ -172,20 +166,14 @@ var RegisterHeader = []string{
 // CSV writes a row for each breach, and one for each incident that was decided
 // to be none.
 func (g *Register) CSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	if err := c.Write(RegisterHeader); err != nil {
-		return err
-	}
+	rows := [][]string{RegisterHeader}
 	for i := range g.Breaches {
 		b := &g.Breaches[i]
-		row := []string{
+		rows = append(rows, []string{
 			b.Incident, reports.CSV(b.Reference), strings.Join(b.Roles, ", "), stamp(b.Declared), stamp(b.Closed), stamp(b.Occurred), stamp(b.Detected), stamp(b.Aware),
 			reports.CSV(b.Facts), reports.CSV(b.Categories), figure(b.People), figure(b.Records), Words(yes(b.Special)), Words(yes(b.Encrypted)),
 			reports.CSV(b.Effects), reports.CSV(b.Remedy), b.Decision, stamp(b.Decided), reports.CSV(b.Reason), strings.Join(b.told(), "; "), strings.Join(b.Open, ", "), numbers(b.Acts),
-		}
-		if err := c.Write(row); err != nil {
-			return err
-		}
+		})
 	}
 	for _, n := range g.None {
 		row := make([]string, len(RegisterHeader))
@@ -194,12 +182,9 @@ func (g *Register) CSV(w io.Writer) error {
 		} {
 			row[slices.Index(RegisterHeader, name)] = v
 		}
-		if err := c.Write(row); err != nil {
-			return err
-		}
+		rows = append(rows, row)
 	}
-	c.Flush()
-	return c.Error()
+	return csv.NewWriter(w).WriteAll(rows)
 }
 
 // told says each notification in words.
@@ -235,7 +220,7 @@ func figure(n *int64) string {
 
 // Text writes the register for people at a terminal.
 func (g *Register) Text(w io.Writer, style reports.Style) error {
-	p := &lines{w: w, style: style}
+	p := &lines{reports.NewPage(w, style)}
 	p.head(style.Bold, "%s in the register of breaches of %s (GDPR Art 33(5)); %s decided to be none. As known at log size %d.",
 		reports.Count(len(g.Breaches), "entry"), g.Tenant, reports.Count(len(g.None), "incident"), g.Size)
 	if g.Demo {
@@ -251,8 +236,8 @@ func (g *Register) Text(w io.Writer, style reports.Style) error {
 			{"effects", b.Effects}, {"remedy", b.Remedy}, {"decided", strings.TrimSpace(b.Decision + " " + stamp(b.Decided))}, {"because", b.Reason},
 			{"told", strings.Join(b.told(), "; ")}, {"open", strings.Join(b.Open, ", ")}, {"said in", recordsOf(b.Acts)},
 		} {
-			if x[1] != "" && p.err == nil {
-				p.err = style.Paragraph(w, fmt.Sprintf("  %-10s ", x[0]), reports.Terminal(x[1]))
+			if x[1] != "" {
+				p.Para(fmt.Sprintf("  %-10s ", x[0]), x[1])
 			}
 		}
 	}
@@ -260,9 +245,7 @@ func (g *Register) Text(w io.Writer, style reports.Style) error {
 		p.put("")
 	}
 	for _, n := range g.None {
-		if says := fmt.Sprintf("%s, decided %s (record %d): %s", strings.TrimSpace(n.Incident+" "+n.Reference), stamp(n.Decided), n.Act, n.Reason); p.err == nil {
-			p.err = style.Paragraph(w, "no breach  ", reports.Terminal(says))
-		}
+		p.Para("no breach  ", fmt.Sprintf("%s, decided %s (record %d): %s", strings.TrimSpace(n.Incident+" "+n.Reference), stamp(n.Decided), n.Act, n.Reason))
 	}
-	return p.err
+	return p.Err()
 }

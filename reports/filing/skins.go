@@ -19,19 +19,12 @@ var CSVHeader = []string{"number", "field", "need", "value", "open", "property",
 // CSV writes a row for each field, by its number, for portals and forms that
 // are filled by hand.
 func (f *Filing) CSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	if err := c.Write(CSVHeader); err != nil {
-		return err
-	}
+	rows := [][]string{CSVHeader}
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		row := []string{x.Number, x.Name, x.Need, reports.CSV(Words(x.Value)), f.openBecause(x.Number, x.Name), x.Property, numbers(x.Set), numbers(x.Evidence)}
-		if err := c.Write(row); err != nil {
-			return err
-		}
+		rows = append(rows, []string{x.Number, x.Name, x.Need, reports.CSV(Words(x.Value)), f.openBecause(x.Number, x.Name), x.Property, numbers(x.Set), numbers(x.Evidence)})
 	}
-	c.Flush()
-	return c.Error()
+	return csv.NewWriter(w).WriteAll(rows)
 }
 
 func (f *Filing) openBecause(number, name string) string {
@@ -61,9 +54,9 @@ func numbers(seqs []uint64) string {
 
 // Text writes the filing for people at a terminal.
 func (f *Filing) Text(w io.Writer, style reports.Style) error {
-	p := &lines{w: w, style: style}
+	p := &lines{reports.NewPage(w, style)}
 	p.head(style.Bold, "%s of %s, for %s (%s)", f.Stage, reports.Terminal(f.Incident), f.Tenant, f.Article)
-	p.head(asIs, "%s; as known at log size %d", f.Says, f.Size)
+	p.head(reports.Plain, "%s; as known at log size %d", f.Says, f.Size)
 	if f.Demo {
 		p.head(style.Bad, "%s", reports.Demonstration)
 	}
@@ -71,7 +64,7 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 	group := ""
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		value, mark, paint := reports.Terminal(Words(x.Value)), " ", asIs
+		value, mark, paint := reports.Terminal(Words(x.Value)), " ", reports.Plain
 		if x.Value == nil {
 			why := f.openBecause(x.Number, x.Name)
 			if why == "" {
@@ -96,11 +89,11 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 	}
 	p.put("")
 	for _, c := range f.Checks {
-		p.head(asIs, "%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
+		p.head(reports.Plain, "%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
 	}
-	p.head(asIs, "%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
+	p.head(reports.Plain, "%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
 	p.put("copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
-	return p.err
+	return p.Err()
 }
 
 func checkCount(cs []Check) string {
@@ -113,26 +106,15 @@ func checkCount(cs []Check) string {
 	return fmt.Sprintf("%s, %s", reports.Count(errs, "error"), reports.Count(len(cs)-errs, "warning"))
 }
 
-type lines struct {
-	w     io.Writer
-	style reports.Style
-	err   error
-}
-
-func asIs(s string) string { return s }
+// lines writes a page by formats.
+type lines struct{ *reports.Page }
 
 // head writes a sentence, wrapped to a terminal.
 func (l *lines) head(paint func(string) string, format string, args ...any) {
-	if l.err == nil {
-		l.err = l.style.Headline(l.w, paint, fmt.Sprintf(format, args...))
-	}
+	l.Head(paint, fmt.Sprintf(format, args...))
 }
 
-func (l *lines) put(format string, args ...any) {
-	if l.err == nil {
-		_, l.err = fmt.Fprintf(l.w, format+"\n", args...)
-	}
-}
+func (l *lines) put(format string, args ...any) { l.Line(fmt.Sprintf(format, args...)) }
 
 // groupTitles name the parts of the annexes to 2025/302.
 var groupTitles = map[string]string{

@@ -1,6 +1,7 @@
 package filing
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -44,10 +45,7 @@ func (v *values) threat(number string) any {
 	case "1":
 		return text(rep.Name)
 	case "2":
-		if rep.LEI != "" {
-			return rep.LEI
-		}
-		return text(rep.Code)
+		return text(cmp.Or(rep.LEI, rep.Code))
 	case "3":
 		if len(rep.Affected) == 0 {
 			return nil // it is asked for only when another entity is affected

@@ -1,6 +1,7 @@
 package filing
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,10 +49,7 @@ func (v *values) dora(number string) any {
 	case "1.2":
 		return text(rep.Name)
 	case "1.3":
-		if rep.LEI != "" {
-			return rep.LEI
-		}
-		return text(rep.Code)
+		return text(cmp.Or(rep.LEI, rep.Code))
 	case "1.4":
 		return list(v.entityTypes())
 	case "1.5":

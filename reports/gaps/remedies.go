@@ -58,35 +58,33 @@ func remediesOf(gs []Gap) (Owed, []planned) {
 }
 
 // remedies tells what is planned for what failed.
-func (r *Report) remedies(p *page, style reports.Style) {
+func (r *Report) remedies(p *reports.Page) {
 	for _, x := range r.Tenants {
 		_, plans := remediesOf(x.Needs)
 		if len(plans) == 0 {
 			continue
 		}
-		p.line("")
-		p.line(style.Bold("REMEDIES  " + x.Tenant.String()))
+		p.Line("")
+		p.Line(p.Style.Bold("REMEDIES  " + x.Tenant.String()))
 		t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER", Max: 16}, {Title: "STANDS", Keep: true}, {Title: "FOR"}}}
 		for _, o := range plans {
-			paint := style.Warn
+			paint := p.Style.Warn
 			if o.Overdue {
-				paint = style.Bad
+				paint = p.Style.Bad
 			}
 			t.PaintedRow(paint, o.DueDay(), o.Name, o.Owner, o.Short(), strings.Join(o.tests, ", "))
 		}
-		if p.err == nil {
-			p.err = t.Write(p.w, style)
-		}
+		p.Table(&t)
 	}
 	switch failed, without, _ := r.without(); {
 	case without == 0:
 		return
 	case without == failed:
-		p.line("")
-		p.line(style.Dim(fmt.Sprintf("no remedy is planned for %s; evidenced remedy set plans one", reports.Count(failed, "failed item"))))
+		p.Line("")
+		p.Line(p.Style.Dim(fmt.Sprintf("no remedy is planned for %s; evidenced remedy set plans one", reports.Count(failed, "failed item"))))
 	default:
-		p.line("")
-		p.line(style.Dim(fmt.Sprintf("no remedy is planned for %s of %s", reports.Number(int64(without)), reports.Count(failed, "failed item"))))
+		p.Line("")
+		p.Line(p.Style.Dim(fmt.Sprintf("no remedy is planned for %s of %s", reports.Number(int64(without)), reports.Count(failed, "failed item"))))
 	}
 }
 

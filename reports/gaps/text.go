@@ -14,38 +14,17 @@ import (
 
 // Text writes the answer for people: the first line is the answer.
 func (r *Report) Text(w io.Writer, style reports.Style) error {
-	p := &page{w: w}
-	p.err = style.Headline(w, style.Bold, r.headline())
-	if r.Demo && p.err == nil {
-		p.err = style.Headline(w, style.Bad, reports.Demonstration)
-	}
-	r.table(p, style)
-	r.remedies(p, style)
-	r.waived(p, style)
-	r.apart(p, style)
-	p.line("")
+	p := reports.NewPage(w, style)
+	p.Headline(r.headline(), r.Demo)
+	r.table(p)
+	r.remedies(p)
+	r.waived(p)
+	r.apart(p)
+	p.Line("")
 	for _, s := range r.sources() {
-		p.para("", s, style)
+		p.Para("", s)
 	}
-	return p.err
-}
-
-// page writes lines and remembers the first error.
-type page struct {
-	w   io.Writer
-	err error
-}
-
-func (p *page) line(s string) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintln(p.w, s)
-	}
-}
-
-func (p *page) para(first, text string, style reports.Style) {
-	if p.err == nil {
-		p.err = style.Paragraph(p.w, first, reports.Terminal(text))
-	}
+	return p.Err()
 }
 
 func (r *Report) headline() string {
@@ -68,7 +47,7 @@ func (r *Report) headline() string {
 	of += r.asked()
 	rest := ""
 	if waived > 0 {
-		rest = fmt.Sprintf("; %s more failed and %s waived", reports.Number(int64(waived)), map[bool]string{true: "is", false: "are"}[waived == 1])
+		rest = fmt.Sprintf("; %s more failed and %s waived", reports.Number(int64(waived)), reports.Are(waived))
 	}
 	if untold > 0 {
 		rest += fmt.Sprintf("; %s more cannot be told", reports.Number(int64(untold)))
@@ -108,7 +87,7 @@ func (r *Report) asked() string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
-func (r *Report) table(p *page, style reports.Style) {
+func (r *Report) table(p *reports.Page) {
 	several := len(r.Tenants) > 1
 	t := reports.Table{Columns: []reports.Column{{Title: "SEV", Keep: true}, {Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	if several {
@@ -126,9 +105,9 @@ func (r *Report) table(p *page, style reports.Style) {
 			if several {
 				cells = slices.Insert(cells, 0, x.Tenant.String())
 			}
-			paint := style.Warn
+			paint := p.Style.Warn
 			if g.Severity == "high" {
-				paint = style.Bad
+				paint = p.Style.Bad
 			}
 			t.PaintedRow(paint, cells...)
 		}
@@ -136,28 +115,26 @@ func (r *Report) table(p *page, style reports.Style) {
 	if t.Len() == 0 {
 		return
 	}
-	p.line("")
-	if p.err == nil {
-		p.err = t.Write(p.w, style)
-	}
+	p.Line("")
+	p.Table(&t)
 }
 
 // waived tells what failed and is accepted for a while, and by whom.
-func (r *Report) waived(p *page, style reports.Style) {
+func (r *Report) waived(p *reports.Page) {
 	for _, x := range r.Tenants {
 		if len(x.Waived) == 0 {
 			continue
 		}
-		p.line("")
-		p.line(style.Bold("WAIVED  " + x.Tenant.String()))
+		p.Line("")
+		p.Line(p.Style.Bold("WAIVED  " + x.Tenant.String()))
 		for _, g := range x.Waived {
-			p.para("  ", fmt.Sprintf("%s  %s  %s since %s, %s", g.Severity, g.Control, g.Status, reports.Near(g.Since, r.At), g.Why), style)
+			p.Para("  ", fmt.Sprintf("%s  %s  %s since %s, %s", g.Severity, g.Control, g.Status, reports.Near(g.Since, r.At), g.Why))
 			for _, f := range g.Findings {
 				if !f.accepted() {
 					continue
 				}
 				for _, w := range f.Waived.By {
-					p.para("    ", fmt.Sprintf("%s: waived until %s by %s, approved by %s (record %d)%s", f.Test, reports.Near(w.Until, r.At), w.By, w.Approved, w.Seq, because(w.Reason)), style)
+					p.Para("    ", fmt.Sprintf("%s: waived until %s by %s, approved by %s (record %d)%s", f.Test, reports.Near(w.Until, r.At), w.By, w.Approved, w.Seq, because(w.Reason)))
 				}
 			}
 		}
@@ -172,7 +149,7 @@ func because(reason string) string {
 }
 
 // apart tells what cannot be told, by its cause, and what nobody answers.
-func (r *Report) apart(p *page, style reports.Style) {
+func (r *Report) apart(p *reports.Page) {
 	for _, x := range r.Tenants {
 		groups := map[string][]string{}
 		for _, g := range x.Untold {
@@ -182,12 +159,12 @@ func (r *Report) apart(p *page, style reports.Style) {
 		if len(groups) == 0 {
 			continue
 		}
-		p.line("")
-		p.line(style.Bold("TOLD APART  " + x.Tenant.String()))
+		p.Line("")
+		p.Line(p.Style.Bold("TOLD APART  " + x.Tenant.String()))
 		for _, name := range slices.Sorted(maps.Keys(groups)) {
-			p.para("  ", fmt.Sprintf("%s (%s): %s", name, reports.Count(len(groups[name]), "control"), strings.Join(groups[name], ", ")), style)
+			p.Para("  ", fmt.Sprintf("%s (%s): %s", name, reports.Count(len(groups[name]), "control"), strings.Join(groups[name], ", ")))
 			for _, w := range causes(x.Untold, name) {
-				p.para("    ", w, style)
+				p.Para("    ", w)
 			}
 		}
 	}
@@ -208,19 +185,19 @@ func (r *Report) apart(p *page, style reports.Style) {
 		}
 	}
 	if len(preparing)+len(r.Unanswered)+len(attested)+outside > 0 {
-		p.line("")
+		p.Line("")
 	}
 	if outside > 0 {
-		p.line(style.Dim(fmt.Sprintf("not counted: %s that %s not apply; evidenced assess --all says why", reports.Count(outside, "control"), verb(outside))))
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that %s not apply; evidenced assess --all says why", reports.Count(outside, "control"), verb(outside))))
 	}
 	if n := len(preparing); n > 0 {
-		p.line(style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
 	}
 	if n := len(attested); n > 0 {
-		p.line(style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
 	}
 	if n := len(r.Unanswered); n > 0 {
-		p.line(style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
 	}
 }
 

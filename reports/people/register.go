@@ -284,32 +284,30 @@ func isAre(n int) string {
 
 // Text writes the register for people.
 func (g *Register) Text(w io.Writer, style reports.Style) error {
-	p := &printer{w: w, style: style}
-	p.para("", style.Bold, g.Sentence)
+	p := reports.NewPage(w, style)
+	p.PaintedPara("", style.Bold, g.Sentence)
 	if g.Demo {
-		p.para("", style.Bad, reports.Demonstration)
+		p.PaintedPara("", style.Bad, reports.Demonstration)
 	}
 	if len(g.Accounts) == 0 {
-		return p.err
+		return p.Err()
 	}
-	p.line("")
+	p.Line("")
 	t := &reports.Table{Columns: []reports.Column{{Title: "PERSON", Right: true}, {Title: "NAME"}, {Title: "ACCOUNT", Max: 48}, {Title: "IS"}, {Title: "KNOWN SINCE (UTC)", Keep: true}, {Title: "RECORD", Right: true}}}
 	for i := range g.Accounts {
 		a := &g.Accounts[i]
-		var paint func(string) string
+		paint := reports.Plain
 		if a.Sort == Erased {
 			paint = style.Dim
 		}
 		t.PaintedRow(paint, fmt.Sprint(a.Group), a.Label, a.ID(), string(a.Sort), a.Since.UTC().Format("2 Jan 2006 15:04"), fmt.Sprint(a.Seq))
 	}
-	if p.err == nil {
-		p.err = t.Write(w, style)
-	}
+	p.Table(t)
 	g.textLinks(p)
-	return p.err
+	return p.Err()
 }
 
-func (g *Register) textLinks(p *printer) {
+func (g *Register) textLinks(p *reports.Page) {
 	told := map[uint64]bool{}
 	head := "\nLINKS"
 	for i := range g.Accounts {
@@ -320,7 +318,7 @@ func (g *Register) textLinks(p *printer) {
 			}
 			told[l.Seq] = true
 			if head != "" {
-				p.line(head)
+				p.Line(head)
 				head = ""
 			}
 			what := "is one person with"
@@ -328,7 +326,7 @@ func (g *Register) textLinks(p *printer) {
 				what = "is not one person any more with"
 			}
 			text := fmt.Sprintf("%s %s %s, approved by %s, asked for by user %s, %s UTC, record %d", a.ID(), what, l.With, l.Approver, l.By, l.At.UTC().Format("2 Jan 2006 15:04"), l.Seq)
-			p.para("  ", nil, text)
+			p.Para("  ", text)
 		}
 	}
 	head = "\nNOT LINKED, THOUGH THEY SHARE A NAME"
@@ -339,34 +337,9 @@ func (g *Register) textLinks(p *printer) {
 			continue
 		}
 		if head != "" {
-			p.line(head)
+			p.Line(head)
 			head = ""
 		}
-		p.para("  ", p.style.Warn, a.ID()+" with "+strings.Join(others, ", "))
-	}
-}
-
-// printer writes lines until one fails. What it is given is escaped here.
-type printer struct {
-	w     io.Writer
-	style reports.Style
-	err   error
-}
-
-func (p *printer) line(s string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, s+"\n")
-	}
-}
-
-func (p *printer) para(first string, paint func(string) string, text string) {
-	for i, l := range reports.Wrap(reports.Terminal(text), max(20, p.style.Columns()-len(first))) {
-		if paint != nil {
-			l = paint(l)
-		}
-		if i > 0 {
-			first = strings.Repeat(" ", len(first))
-		}
-		p.line(first + l)
+		p.PaintedPara("  ", p.Style.Warn, a.ID()+" with "+strings.Join(others, ", "))
 	}
 }

@@ -228,12 +228,12 @@ func sortedRoles(m map[evidence.Role]int) []evidence.Role {
 
 // Text writes the answer for people.
 func (w *Who) Text(out io.Writer, style reports.Style) error {
-	p := &printer{w: out, style: style}
-	p.para("", style.Bold, w.Sentence)
+	p := reports.NewPage(out, style)
+	p.PaintedPara("", style.Bold, w.Sentence)
 	if w.Demo {
-		p.para("", style.Bad, reports.Demonstration)
+		p.PaintedPara("", style.Bad, reports.Demonstration)
 	}
-	p.line("")
+	p.Line("")
 	for i := range w.Accounts {
 		a := &w.Accounts[i]
 		text := a.ID() + ", " + a.Label + ", " + string(a.Sort)
@@ -242,15 +242,15 @@ func (w *Who) Text(out io.Writer, style reports.Style) error {
 				text += fmt.Sprintf("; one with %s as %s approved %s UTC, record %d", l.With, l.Approver, l.At.UTC().Format("2 Jan 2006 15:04"), l.Seq)
 			}
 		}
-		p.para("ACCOUNT    ", nil, text)
+		p.Para("ACCOUNT    ", text)
 	}
 	for _, m := range w.Maybe {
-		p.para("UNLINKED   ", style.Warn, m+" shares a name: whether it is the same person is undetermined")
+		p.PaintedPara("UNLINKED   ", style.Warn, m+" shares a name: whether it is the same person is undetermined")
 	}
 	for _, b := range w.Blind {
-		p.para("BLIND      ", style.Warn, reports.Span(b.At, b.Until)+": "+b.Says)
+		p.PaintedPara("BLIND      ", style.Warn, reports.Span(b.At, b.Until)+": "+b.Says)
 	}
-	p.line("")
+	p.Line("")
 	t := &reports.Table{Columns: []reports.Column{{Title: "TIME (UTC)", Keep: true}, {Title: "AS", Keep: true}, {Title: "WHAT"}, {Title: "SOURCE"}, {Title: "RECORD", Right: true, Keep: true}}}
 	for _, d := range w.Deeds {
 		var roles []string
@@ -263,8 +263,8 @@ func (w *Who) Text(out io.Writer, style reports.Style) error {
 		}
 		t.Row(d.At.UTC().Format("2 Jan 2006 15:04:05"), as, d.Says, string(d.Source), fmt.Sprint(d.Seq))
 	}
-	if t.Len() > 0 && p.err == nil {
-		p.err = t.Write(out, style)
+	if t.Len() > 0 {
+		p.Table(t)
 	}
-	return p.err
+	return p.Err()
 }

@@ -270,12 +270,12 @@ func (a *ImageAnswer) Done() {
 
 // Text writes the answer for people.
 func (a *ImageAnswer) Text(w io.Writer, style reports.Style) error {
-	p := &printer{w: w, style: style}
-	p.para("", style.Bold, a.Sentence)
+	p := &printer{reports.NewPage(w, style)}
+	p.PaintedPara("", style.Bold, a.Sentence)
 	if a.Demo {
-		p.para("", style.Bad, reports.Demonstration)
+		p.PaintedPara("", style.Bad, reports.Demonstration)
 	}
-	p.line("")
+	p.Line("")
 	p.block("IMAGE", a.Digest)
 	for _, d := range a.Holds {
 		p.block("", "holds "+d)
@@ -283,16 +283,14 @@ func (a *ImageAnswer) Text(w io.Writer, style reports.Style) error {
 	for _, d := range a.HeldBy {
 		p.block("", "held by "+d+": a pod that reports this may run another image of it")
 	}
-	if err := a.table(p); err != nil {
-		return err
-	}
+	a.table(p)
 	for i := range a.Tenants {
 		a.Tenants[i].notes(p, a.At)
 	}
-	return p.err
+	return p.Err()
 }
 
-func (a *ImageAnswer) table(p *printer) error {
+func (a *ImageAnswer) table(p *printer) {
 	t := &reports.Table{Columns: []reports.Column{
 		{Title: "TENANT"}, {Title: "WORKLOAD"}, {Title: "PODS", Right: true}, {Title: "SINCE (UTC)", Keep: true}, {Title: "WHERE"}, {Title: "REPORTS"},
 	}}
@@ -305,14 +303,11 @@ func (a *ImageAnswer) table(p *printer) error {
 			t.Row(name, w.Cluster+":"+w.Workload, fmt.Sprint(w.Pods), reports.Near(w.Since, a.At), strings.Join(w.Regions, ", "), reports.ShortID(w.Digest))
 		}
 	}
-	p.line("")
-	if t.Len() == 0 || p.err != nil {
-		return p.err
+	p.Line("")
+	if t.Len() > 0 {
+		p.Table(t)
+		p.Line("")
 	}
-	if p.err = t.Write(p.w, p.style); p.err == nil {
-		p.line("")
-	}
-	return p.err
 }
 
 // notes says of a tenant what is no row of the table.
@@ -334,6 +329,6 @@ func (t *ImageRun) notes(p *printer, at time.Time) {
 		says = append(says, reports.Count(len(t.Closed), "record")+" of its clusters cannot be opened")
 	}
 	if len(says) > 0 {
-		p.para(fmt.Sprintf("%-*s ", labelW-1, t.Tenant), nil, strings.Join(says, "; "))
+		p.Para(fmt.Sprintf("%-*s ", labelW-1, t.Tenant), strings.Join(says, "; "))
 	}
 }

@@ -104,7 +104,7 @@ func sighting(cov *evidence.Coverage, id evidence.SourceID, kind evidence.Kind, 
 	if l.Class != "" {
 		return l
 	}
-	usual := reports.UsualInterval(cov, id, kind)
+	usual := cov.UsualInterval(id, kind)
 	after := l.After
 	if after.IsZero() {
 		after = at

@@ -83,7 +83,7 @@ func atMost(texts []string, n int, sep string) string {
 
 // textRunning writes what really ran, one row for each image of a workload.
 func (a *Answer) textRunning(p *printer) {
-	if p.err != nil {
+	if p.Err() != nil {
 		return
 	}
 	if len(a.Running) > 0 {
@@ -103,17 +103,17 @@ func (a *Answer) textRunning(p *printer) {
 	}
 	label := "DIFFERS"
 	for _, d := range a.Differ {
-		paint := p.style.Warn
+		paint := p.Style.Warn
 		word := ""
 		switch {
 		case d.Contradicts():
-			paint = p.style.Bad
+			paint = p.Style.Bad
 		case d.Rolling:
 			word = "rolling out: "
 		case d.Sort == Unjoined:
 			word = "not known: "
 		}
-		p.para(fmt.Sprintf("%-*s", labelW, label), paint, fmt.Sprintf("%s%s  [%s]", word, d.Says, reports.Seqs(d.Seqs, 6)))
+		p.PaintedPara(fmt.Sprintf("%-*s", labelW, label), paint, fmt.Sprintf("%s%s  [%s]", word, d.Says, reports.Seqs(d.Seqs, 6)))
 		label = ""
 	}
 }
@@ -135,12 +135,12 @@ func (a *Answer) runningTable(p *printer) {
 		if len(clusters) > 1 {
 			name = r.Cluster + ":" + name
 		}
-		var paint func(string) string
+		paint := reports.Plain
 		switch r.Fit {
 		case FitDiffers:
-			paint = p.style.Bad
+			paint = p.Style.Bad
 		case FitRolling, FitUnknown:
-			paint = p.style.Warn
+			paint = p.Style.Warn
 		}
 		pods := fmt.Sprint(r.Pods)
 		if r.Waiting > 0 {
@@ -160,8 +160,8 @@ func (a *Answer) runningTable(p *printer) {
 			t.PaintedRow(paint, "", "", shortImage(m.runs()), since)
 		}
 	}
-	p.err = t.Write(p.w, p.style)
-	p.line("")
+	p.Table(t)
+	p.Line("")
 }
 
 // where says in which regions the pods ran; without regions, on how many nodes.

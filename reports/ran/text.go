@@ -14,19 +14,19 @@ import (
 // Text writes the answer for people: the first line is the answer, every line
 // after it can be checked.
 func (a *Answer) Text(w io.Writer, style reports.Style) error {
-	p := &printer{w: w, style: style}
+	p := &printer{reports.NewPage(w, style)}
 	paint := style.Bold
 	if a.Verdict != Known {
 		paint = style.Bad
 	}
-	p.para("", paint, a.Sentence)
+	p.PaintedPara("", paint, a.Sentence)
 	if a.Demo {
-		p.para("", style.Bad, reports.Demonstration)
+		p.PaintedPara("", style.Bad, reports.Demonstration)
 	}
 	if len(a.NotKnown) > 0 {
-		p.para("", style.Warn, "Not known: "+strings.Join(a.NotKnown, "; ")+".")
+		p.PaintedPara("", style.Warn, "Not known: "+strings.Join(a.NotKnown, "; ")+".")
 	}
-	p.line("")
+	p.Line("")
 	a.textWorkloads(p)
 	a.textRunning(p)
 	a.textImages(p)
@@ -37,47 +37,24 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	a.textCerts(p)
 	a.textLooked(p)
 	a.textRecords(p)
-	return p.err
+	return p.Err()
 }
 
-// printer writes lines until one fails. Block text is escaped here.
-type printer struct {
-	w     io.Writer
-	style reports.Style
-	err   error
-}
+// printer writes the answer in blocks.
+type printer struct{ *reports.Page }
 
 const labelW = 11
 
-func (p *printer) line(s string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, s+"\n")
-	}
-}
-
-func (p *printer) para(first string, paint func(string) string, text string) {
-	for i, l := range reports.Wrap(reports.Terminal(text), max(20, p.style.Columns()-len(first))) {
-		if paint != nil {
-			l = paint(l)
-		}
-		if i == 0 {
-			p.line(first + l)
-			continue
-		}
-		p.line(strings.Repeat(" ", len(first)) + l)
-	}
-}
-
 // block writes a labelled line: LABEL, then text wrapped beside it.
-func (p *printer) block(label, text string) { p.para(fmt.Sprintf("%-*s", labelW, label), nil, text) }
+func (p *printer) block(label, text string) { p.Para(fmt.Sprintf("%-*s", labelW, label), text) }
 
 // item writes a named line inside a block.
 func (p *printer) item(label, name, text string) {
-	p.para(fmt.Sprintf("%-*s%-13s", labelW, label, name), nil, text)
+	p.Para(fmt.Sprintf("%-*s%-13s", labelW, label, name), text)
 }
 
 func (a *Answer) textWorkloads(p *printer) {
-	if len(a.Works) == 0 || p.err != nil {
+	if len(a.Works) == 0 || p.Err() != nil {
 		return
 	}
 	t := &reports.Table{Columns: []reports.Column{
@@ -86,7 +63,7 @@ func (a *Answer) textWorkloads(p *printer) {
 	for i := range a.Works {
 		w := &a.Works[i]
 		if w.Closed != "" {
-			t.PaintedRow(p.style.Warn, a.appName(w.App), "(closed)")
+			t.PaintedRow(p.Style.Warn, a.appName(w.App), "(closed)")
 			continue
 		}
 		image := ""
@@ -97,17 +74,17 @@ func (a *Answer) textWorkloads(p *printer) {
 		if w.SinceMore {
 			since += " or earlier"
 		}
-		paint := p.style.Bad
+		paint := p.Style.Bad
 		if w.Sync == "Synced" && w.Health == "Healthy" {
-			paint = nil
+			paint = reports.Plain
 		}
 		t.PaintedRow(paint, a.appName(w.App), shortRevs(w.Revisions), image, since, byWord(w), healthWord(w))
 		for j := 1; j < len(w.Images); j++ {
 			t.Row("", "", shortImage(w.Images[j]))
 		}
 	}
-	p.err = t.Write(p.w, p.style)
-	p.line("")
+	p.Table(t)
+	p.Line("")
 	a.workloadNotes(p)
 }
 
@@ -226,9 +203,9 @@ func (a *Answer) textChange(p *printer, c *Change) {
 			parts = append(parts, "merged "+withProof(c.Merger, at))
 		}
 	}
-	p.para(strings.Repeat(" ", labelW), nil, strings.Join(parts, "; "))
+	p.Para(strings.Repeat(" ", labelW), strings.Join(parts, "; "))
 	for _, n := range c.Notes {
-		p.para(strings.Repeat(" ", labelW), p.style.Warn, n)
+		p.PaintedPara(strings.Repeat(" ", labelW), p.Style.Warn, n)
 	}
 }
 
@@ -385,7 +362,7 @@ func (a *Answer) textLooked(p *printer) {
 	}
 	label = "BLIND"
 	for _, b := range a.Blind {
-		p.para(fmt.Sprintf("%-*s", labelW, label), p.style.Warn, fmt.Sprintf("%s %s to %s UTC: %s  [%s]", b.Source, reports.Near(b.From, a.At), reports.Near(b.To, a.At), b.Cause, kindWords(b.Kinds)))
+		p.PaintedPara(fmt.Sprintf("%-*s", labelW, label), p.Style.Warn, fmt.Sprintf("%s %s to %s UTC: %s  [%s]", b.Source, reports.Near(b.From, a.At), reports.Near(b.To, a.At), b.Cause, kindWords(b.Kinds)))
 		label = ""
 	}
 }

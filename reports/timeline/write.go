@@ -51,7 +51,7 @@ func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.St
 	if day != "" {
 		fmt.Fprintln(b)
 	}
-	wrapped(func(s string) string { return s }, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
+	wrapped(reports.Plain, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
 	return b.Flush()
 }
 
@@ -90,7 +90,7 @@ func textLine(b *bufio.Writer, l Line, style reports.Style) {
 	if l.Source != "" {
 		says += "  [" + string(l.Source) + "]"
 	}
-	paint := func(s string) string { return s }
+	paint := reports.Plain
 	if l.Gap {
 		paint = style.Warn
 	}

@@ -37,24 +37,15 @@ func (s *Several) Text(w io.Writer, style reports.Style) error {
 	}
 	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
 		reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(s.Since, s.At), blind, due, reports.Near(s.Until, s.At))
-	if err := style.Headline(w, style.Bold, head); err != nil {
-		return err
-	}
-	if demo {
-		if err := style.Headline(w, style.Bad, reports.Demonstration); err != nil {
-			return err
-		}
-	}
+	p := reports.NewPage(w, style)
+	p.Headline(head, demo)
 	for _, r := range s.byNeed() {
 		if r.silent() {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "\n%s\n", style.Bold(r.Tenant.String())); err != nil {
-			return err
-		}
-		if err := r.table(w, style); err != nil {
-			return err
-		}
+		p.Line("")
+		p.Line(style.Bold(r.Tenant.String()))
+		r.table(p)
 	}
 	for _, say := range []struct {
 		what  string
@@ -63,14 +54,10 @@ func (s *Several) Text(w io.Writer, style reports.Style) error {
 		if len(say.names) == 0 {
 			continue
 		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-		if err := style.Paragraph(w, "", say.what+": "+strings.Join(say.names, ", ")); err != nil {
-			return err
-		}
+		p.Line("")
+		p.Para("", say.what+": "+strings.Join(say.names, ", "))
 	}
-	return nil
+	return p.Err()
 }
 
 // silent reports whether there is nothing to say.

@@ -14,38 +14,29 @@ import (
 func (r *Report) Text(w io.Writer, style reports.Style) error {
 	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
 		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), len(r.Due), reports.Near(r.Until, r.At))
-	if err := style.Headline(w, style.Bold, head); err != nil {
-		return err
-	}
-	if r.Demo {
-		if err := style.Headline(w, style.Bad, reports.Demonstration); err != nil {
-			return err
-		}
-	}
-	if err := r.table(w, style); err != nil {
-		return err
-	}
+	p := reports.NewPage(w, style)
+	p.Headline(head, r.Demo)
+	r.table(p)
 	says := fmt.Sprintf("as judged %s, at log size %d", reports.Stamp(r.Judged, nil), r.Size)
 	if r.Judged.IsZero() {
 		says = "not judged yet: evidenced serve judges all the time, evidenced collect once"
 	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	return style.Paragraph(w, "", says)
+	p.Line("")
+	p.Para("", says)
+	return p.Err()
 }
 
 // table writes a line for each thing, after an empty one; nothing when there is
 // none.
-func (r *Report) table(w io.Writer, style reports.Style) error {
+func (r *Report) table(p *reports.Page) {
 	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT", Max: 30}, {Title: "WHY"}}}
 	for _, c := range r.New {
-		paint := style.Warn
+		paint := p.Style.Warn
 		if c.Severity == "high" {
-			paint = style.Bad
+			paint = p.Style.Bad
 		}
 		if c.Waived != nil && c.Waived.Whole {
-			paint = style.Dim
+			paint = p.Style.Dim
 		}
 		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("%s%s, %s", accepted(c, r.At), c.Is, c.Why))
 	}
@@ -57,22 +48,20 @@ func (r *Report) table(w io.Writer, style reports.Style) error {
 		if !b.Since.IsZero() {
 			since = reports.Near(b.Since, r.At)
 		}
-		t.PaintedRow(style.Warn, "BLIND", since, string(b.Source), fmt.Sprintf("%s, for %s (%s)", b.Cause, reports.Count(len(b.Controls), "control"), kinds(b.Kinds)))
+		t.PaintedRow(p.Style.Warn, "BLIND", since, string(b.Source), fmt.Sprintf("%s, for %s (%s)", b.Cause, reports.Count(len(b.Controls), "control"), kinds(b.Kinds)))
 	}
 	for _, d := range r.Due {
-		word, paint := "DUE", func(s string) string { return s }
+		word, paint := "DUE", reports.Plain
 		if d.Over {
-			word, paint = "OVERDUE", style.Bad
+			word, paint = "OVERDUE", p.Style.Bad
 		}
 		t.PaintedRow(paint, word, reports.Near(d.At, r.At), d.What, d.Says)
 	}
 	if t.Len() == 0 {
-		return nil
+		return
 	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	return t.Write(w, style)
+	p.Line("")
+	p.Table(&t)
 }
 
 // accepted says until when all of a change is waived.

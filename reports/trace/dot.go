@@ -13,17 +13,17 @@ import (
 // Links that are only claimed or rest on a name are dashed, what stands beside
 // the chain is dotted, a missing link ends in a box that says what it is.
 func (a *Answer) DOT(w io.Writer) error {
-	p := &printer{w: w}
-	p.line("digraph trace {")
-	p.line("  rankdir=LR;")
-	p.line("  node [shape=box, fontname=\"sans-serif\", fontsize=10];")
-	p.line("  edge [fontname=\"sans-serif\", fontsize=9];")
+	p := &printer{reports.NewPage(w, reports.Style{})}
+	p.Line("digraph trace {")
+	p.Line("  rankdir=LR;")
+	p.Line("  node [shape=box, fontname=\"sans-serif\", fontsize=10];")
+	p.Line("  edge [fontname=\"sans-serif\", fontsize=9];")
 	title := a.Sentence
 	if a.Demo {
 		title += " " + reports.Demonstration
 	}
-	p.line("  label=" + reports.DOT(title) + ";")
-	p.line("  labelloc=t;")
+	p.Line("  label=" + reports.DOT(title) + ";")
+	p.Line("  labelloc=t;")
 	number := map[string]int{}
 	for i := range a.Items {
 		it := &a.Items[i]
@@ -35,7 +35,7 @@ func (a *Answer) DOT(w io.Writer) error {
 		if it.Beside {
 			style = append(style, "style=dotted")
 		}
-		p.line(fmt.Sprintf("  n%d [label=%s%s];", i, dotLines(it.lines()), attrs(style)))
+		p.Line(fmt.Sprintf("  n%d [label=%s%s];", i, dotLines(it.lines()), attrs(style)))
 	}
 	for _, l := range a.Links {
 		var style []string
@@ -45,18 +45,18 @@ func (a *Answer) DOT(w io.Writer) error {
 		case l.Proof != lineage.BySource:
 			style = append(style, "style=dashed")
 		}
-		p.line(fmt.Sprintf("  n%d -> n%d [label=%s, tooltip=%s%s];", number[l.From], number[l.To], reports.DOT(string(l.Step)), reports.DOT(because(&l)), attrs(style)))
+		p.Line(fmt.Sprintf("  n%d -> n%d [label=%s, tooltip=%s%s];", number[l.From], number[l.To], reports.DOT(string(l.Step)), reports.DOT(because(&l)), attrs(style)))
 	}
 	for i, m := range a.Missing {
 		n, ok := number[m.Node]
 		if !ok {
 			continue
 		}
-		p.line(fmt.Sprintf("  m%d [label=%s, style=dashed, color=red];", i, dotLines([]string{"missing: " + m.What, whyWords[m.Why] + ": " + m.Says})))
-		p.line(fmt.Sprintf("  n%d -> m%d [style=dashed, color=red, arrowhead=none];", n, i))
+		p.Line(fmt.Sprintf("  m%d [label=%s, style=dashed, color=red];", i, dotLines([]string{"missing: " + m.What, whyWords[m.Why] + ": " + m.Says})))
+		p.Line(fmt.Sprintf("  n%d -> m%d [style=dashed, color=red, arrowhead=none];", n, i))
 	}
-	p.line("}")
-	return p.err
+	p.Line("}")
+	return p.Err()
 }
 
 // dotLines joins escaped lines to one label; \n is DOT's own line break.

@@ -46,24 +46,24 @@ func (a *Answer) SVG(w io.Writer) error {
 	head := reports.Wrap(reports.Terminal(a.heading()), max(40, int(float64(width-2*margin)/headWide)))
 	top := margin + headLine*len(head)
 	height += top
-	p := &printer{w: w}
-	p.line(fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" font-family="sans-serif" font-size="11">`, width, height, width, height))
-	p.line("<title>" + reports.SVG(a.heading()) + "</title>")
-	p.line(`<rect width="100%" height="100%" fill="#fff"/>`)
-	p.line(`<defs><marker id="to" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>`)
+	p := &printer{reports.NewPage(w, reports.Style{})}
+	p.Line(fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" font-family="sans-serif" font-size="11">`, width, height, width, height))
+	p.Line("<title>" + reports.SVG(a.heading()) + "</title>")
+	p.Line(`<rect width="100%" height="100%" fill="#fff"/>`)
+	p.Line(`<defs><marker id="to" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>`)
 	for i, l := range head {
-		p.line(fmt.Sprintf(`<text x="%d" y="%d" font-size="13">%s</text>`, margin, margin+headLine*i, reports.SVGShown(l)))
+		p.Line(fmt.Sprintf(`<text x="%d" y="%d" font-size="13">%s</text>`, margin, margin+headLine*i, reports.SVGShown(l)))
 	}
-	p.line(fmt.Sprintf(`<g transform="translate(0 %d)">`, top))
+	p.Line(fmt.Sprintf(`<g transform="translate(0 %d)">`, top))
 	for _, l := range links {
 		p.edge(l)
 	}
 	for _, b := range boxes {
 		p.box(b)
 	}
-	p.line("</g>")
-	p.line("</svg>")
-	return p.err
+	p.Line("</g>")
+	p.Line("</svg>")
+	return p.Err()
 }
 
 func (a *Answer) heading() string {
@@ -236,7 +236,7 @@ func (p *printer) box(b *box) {
 	default:
 		title = b.item.ID
 	}
-	p.line(fmt.Sprintf(`<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="3" fill="%s" stroke="%s" stroke-width="%d"%s/>`,
+	p.Line(fmt.Sprintf(`<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="3" fill="%s" stroke="%s" stroke-width="%d"%s/>`,
 		reports.SVG(title), b.x, b.y, boxWidth, b.height, fill, stroke, wide, dash))
 	for i, l := range b.lines {
 		weight := ""
@@ -244,9 +244,9 @@ func (p *printer) box(b *box) {
 			weight = ` font-size="9" fill="#555"`
 		}
 		text := reports.CutText(reports.Terminal(l), fits)
-		p.line(fmt.Sprintf(`<text x="%d" y="%d"%s>%s</text>`, b.x+boxPad, b.y+boxPad+lineHeight*(i+1)-3, weight, reports.SVGShown(text)))
+		p.Line(fmt.Sprintf(`<text x="%d" y="%d"%s>%s</text>`, b.x+boxPad, b.y+boxPad+lineHeight*(i+1)-3, weight, reports.SVGShown(text)))
 	}
-	p.line("</g>")
+	p.Line("</g>")
 }
 
 func (p *printer) edge(l drawn) {
@@ -270,10 +270,10 @@ func (p *printer) edge(l drawn) {
 			dash, step = ` stroke-dasharray="6 3"`, step+" ("+string(l.link.Proof)+")"
 		}
 	}
-	p.line(fmt.Sprintf(`<g><title>%s</title><path d="M%d %dC%d %d %d %d %d %d" fill="none" stroke="%s"%s%s/>`,
+	p.Line(fmt.Sprintf(`<g><title>%s</title><path d="M%d %dC%d %d %d %d %d %d" fill="none" stroke="%s"%s%s/>`,
 		reports.SVG(title), x1, y1, x1+bend, y1, x2-bend, y2, x2, y2, stroke, dash, arrow))
 	if step != "" {
-		p.line(fmt.Sprintf(`<text x="%d" y="%d" font-size="9" fill="#555" text-anchor="middle">%s</text>`, (x1+x2)/2, (y1+y2)/2-3, reports.SVG(step)))
+		p.Line(fmt.Sprintf(`<text x="%d" y="%d" font-size="9" fill="#555" text-anchor="middle">%s</text>`, (x1+x2)/2, (y1+y2)/2-3, reports.SVG(step)))
 	}
-	p.line("</g>")
+	p.Line("</g>")
 }

@@ -14,7 +14,7 @@ import (
 // Text writes the answer for people: the first line is the answer, then every
 // thing with what it leads to and the records that say so.
 func (a *Answer) Text(w io.Writer, style reports.Style) error {
-	p := &printer{w: w, style: style}
+	p := &printer{reports.NewPage(w, style)}
 	paint := style.Bold
 	if len(a.Missing) > 0 {
 		paint = style.Warn
@@ -22,11 +22,11 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	if len(a.Links) == 0 {
 		paint = style.Bad
 	}
-	p.para("", paint, a.Sentence)
+	p.PaintedPara("", paint, a.Sentence)
 	if a.Demo {
-		p.para("", style.Bad, reports.Demonstration)
+		p.PaintedPara("", style.Bad, reports.Demonstration)
 	}
-	p.line("")
+	p.Line("")
 	from := map[string][]*lineage.Link{}
 	for i := range a.Links {
 		from[a.Links[i].From] = append(from[a.Links[i].From], &a.Links[i])
@@ -36,55 +36,33 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	}
 	for i := range a.Missing {
 		if i == 0 {
-			p.line("")
+			p.Line("")
 		}
 		p.missing(a, &a.Missing[i])
 	}
-	p.line("")
+	p.Line("")
 	for _, l := range a.Limits {
-		p.para("CUT        ", style.Warn, l)
+		p.PaintedPara("CUT        ", style.Warn, l)
 	}
-	p.para("RECORDS    ", nil, fmt.Sprintf("%s    as known at log size %d", a.cited(), a.Size))
-	return p.err
+	p.Para("RECORDS    ", fmt.Sprintf("%s    as known at log size %d", a.cited(), a.Size))
+	return p.Err()
 }
 
-// printer writes lines until one fails. What it is given is escaped here.
-type printer struct {
-	w     io.Writer
-	style reports.Style
-	err   error
-}
-
-func (p *printer) line(s string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, s+"\n")
-	}
-}
-
-func (p *printer) para(first string, paint func(string) string, text string) {
-	for i, l := range reports.Wrap(reports.Terminal(text), max(20, p.style.Columns()-reports.TextWidth(first))) {
-		if paint != nil {
-			l = paint(l)
-		}
-		if i > 0 {
-			first = strings.Repeat(" ", reports.TextWidth(first))
-		}
-		p.line(first + l)
-	}
-}
+// printer writes the answer in lines.
+type printer struct{ *reports.Page }
 
 const stageWidth = 20
 
 func (p *printer) item(a *Answer, it *Item, links []*lineage.Link) {
 	mark := "  "
-	var paint func(string) string
+	paint := reports.Plain
 	switch {
 	case it.Start:
-		mark, paint = "> ", p.style.Bold
+		mark, paint = "> ", p.Style.Bold
 	case it.Beside:
-		paint = p.style.Dim
+		paint = p.Style.Dim
 	}
-	p.para(fmt.Sprintf("%s%-*s ", mark, stageWidth, strings.ToUpper(string(it.Stage))), paint, a.describe(it))
+	p.PaintedPara(fmt.Sprintf("%s%-*s ", mark, stageWidth, strings.ToUpper(string(it.Stage))), paint, a.describe(it))
 	for _, l := range links {
 		text := string(l.Step) + " " + string(a.item(l.To).Stage) + " " + a.item(l.To).Title
 		switch l.Proof {
@@ -95,7 +73,7 @@ func (p *printer) item(a *Answer, it *Item, links []*lineage.Link) {
 		case lineage.ByOrder:
 			text += " (it landed later on the same branch)"
 		}
-		p.para(strings.Repeat(" ", stageWidth+3)+"- ", p.style.Dim, text+a.spans(l.Spans)+": "+because(l))
+		p.PaintedPara(strings.Repeat(" ", stageWidth+3)+"- ", p.Style.Dim, text+a.spans(l.Spans)+": "+because(l))
 	}
 }
 
@@ -205,7 +183,7 @@ func (p *printer) missing(a *Answer, m *lineage.Missing) {
 		}
 		text += " " + id
 	}
-	p.para("MISSING    ", p.style.Warn, text)
+	p.PaintedPara("MISSING    ", p.Style.Warn, text)
 }
 
 // cited lists the records the answer stands on, by kind.

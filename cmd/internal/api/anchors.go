@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"evidenced/evidence"
@@ -108,15 +109,15 @@ func tellAnchors(ctx context.Context, c *call) error {
 			return err
 		}
 	} else {
-		out := &page{w: c.begin(MediaText)}
+		out := c.page(reports.Style{Width: p.Width, Colour: p.Colour})
 		for i, a := range all {
 			if i > 0 {
-				out.line("")
+				out.Line("")
 			}
-			a.text(out, reports.Style{Width: p.Width, Colour: p.Colour})
+			a.text(out)
 		}
-		if out.err != nil {
-			return out.err
+		if err := out.Err(); err != nil {
+			return err
 		}
 	}
 	for _, a := range all {
@@ -165,26 +166,26 @@ func (a *Anchors) headline() string {
 	return s
 }
 
-func (a *Anchors) text(p *page, style reports.Style) {
-	head := a.headline()
+func (a *Anchors) text(p *page) {
+	style, head := p.Style, a.headline()
 	if a.bad() {
 		head = style.Bad(head)
 	} else {
 		head = style.Bold(head)
 	}
-	p.line(head)
+	p.Line(head)
 	if a.Demo {
-		p.line(style.Bad(reports.Demonstration))
+		p.Line(style.Bad(reports.Demonstration))
 	}
 	if a.Refused != "" {
-		p.line(style.Bad("SIGNS NOTHING  " + reports.Terminal(a.Refused)))
+		p.Line(style.Bad("SIGNS NOTHING  " + reports.Terminal(a.Refused)))
 	}
-	p.line("")
+	p.Line("")
 	reach := reports.Table{Columns: []reports.Column{{Title: "RECORDS", Keep: true}, {Title: "RECORDED (UTC)", Keep: true}, {Title: "RUNG", Right: true, Keep: true}, {Title: "HELD BY"}}}
 	for _, r := range a.Reaches {
 		by := "nobody outside"
 		if len(r.By) > 0 {
-			by = listOf(r.By)
+			by = strings.Join(r.By, ", ")
 		}
 		records := reports.Number(int64(r.From))
 		if r.To > r.From+1 {
@@ -192,19 +193,21 @@ func (a *Anchors) text(p *page, style reports.Style) {
 		}
 		reach.Row(records, reports.Span(r.First, r.Last), fmt.Sprint(r.Rung), by)
 	}
-	p.rows(&reach, style)
-	a.places(p, style)
+	if reach.Len() > 0 {
+		p.Table(&reach)
+	}
+	a.places(p)
 	for _, o := range a.Open {
-		p.line(fmt.Sprintf("RUNG %d  %s", o.Rung, o.What))
-		p.line("        leaves open: " + o.Open)
+		p.Line(fmt.Sprintf("RUNG %d  %s", o.Rung, o.What))
+		p.Line("        leaves open: " + o.Open)
 	}
 }
 
-func (a *Anchors) places(p *page, style reports.Style) {
+func (a *Anchors) places(p *page) {
 	if len(a.Places) == 0 {
 		return
 	}
-	p.line("")
+	p.Line("")
 	t := reports.Table{Columns: []reports.Column{{Title: "ANCHOR", Keep: true}, {Title: "TYPE", Keep: true}, {Title: "RUNG", Right: true, Keep: true},
 		{Title: "RECORDS", Right: true, Keep: true}, {Title: "TAKEN (UTC)", Keep: true}, {Title: "HOW WE KNOW"}}}
 	for _, pl := range a.Places {
@@ -218,36 +221,22 @@ func (a *Anchors) places(p *page, style reports.Style) {
 		}
 		t.Row(pl.Name, pl.Type, fmt.Sprint(pl.Rung), reports.Number(int64(pl.Size)), taken, says)
 	}
-	p.rows(&t, style)
+	p.Table(&t)
 	for _, pl := range a.Places {
 		if pl.Contradicts != "" {
-			p.line(style.Bad(fmt.Sprintf("CONTRADICTS  %s: %s", reports.Terminal(pl.Name), reports.Terminal(pl.Contradicts))))
+			p.Line(p.Style.Bad(fmt.Sprintf("CONTRADICTS  %s: %s", reports.Terminal(pl.Name), reports.Terminal(pl.Contradicts))))
 		}
 		if !pl.Vouched.IsZero() {
-			p.line(fmt.Sprintf("VOUCHED  %s signed that the log stood so by %s", reports.Terminal(pl.Name), pl.Vouched.UTC().Format("2 Jan 2006 15:04:05 UTC")))
+			p.Line(fmt.Sprintf("VOUCHED  %s signed that the log stood so by %s", reports.Terminal(pl.Name), pl.Vouched.UTC().Format("2 Jan 2006 15:04:05 UTC")))
 		}
 		if pl.Failures > 0 {
-			p.line(style.Warn(fmt.Sprintf("FAILING  %s: %s in a row: %s", reports.Terminal(pl.Name), reports.Count(pl.Failures, "failure"), reports.Terminal(pl.Why))))
+			p.Line(p.Style.Warn(fmt.Sprintf("FAILING  %s: %s in a row: %s", reports.Terminal(pl.Name), reports.Count(pl.Failures, "failure"), reports.Terminal(pl.Why))))
 		}
 		for _, g := range pl.Gaps {
-			p.line(fmt.Sprintf("GAP  %s: records waited %s", reports.Terminal(pl.Name), reports.Span(g.From, g.To)))
+			p.Line(fmt.Sprintf("GAP  %s: records waited %s", reports.Terminal(pl.Name), reports.Span(g.From, g.To)))
 		}
 	}
-	p.line("")
-}
-
-func (p *page) rows(t *reports.Table, style reports.Style) {
-	if p.err == nil && t.Len() > 0 {
-		p.err = t.Write(p.w, style)
-	}
-}
-
-func listOf(names []string) string {
-	s := names[0]
-	for _, n := range names[1:] {
-		s += ", " + n
-	}
-	return s
+	p.Line("")
 }
 
 // ReceiptParams ask for a receipt of a record.

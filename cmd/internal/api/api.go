@@ -140,6 +140,9 @@ type Caller struct {
 	Via string `json:"via"` // socket or direct
 }
 
+// by names the caller in a record of an act.
+func (c Caller) by() string { return fmt.Sprintf("uid %d", c.UID) }
+
 // Op is a named operation.
 type Op struct {
 	Name string

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -58,14 +57,7 @@ func assess(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
-	if err != nil {
-		return err
-	}
-	if p.Span.isZero() {
-		p.Last = "30d"
-	}
-	period, err := q.period(p.Span)
+	q, period, err := c.questionOver(ctx, p.Common, p.Span, "30d")
 	if err != nil {
 		return err
 	}
@@ -112,7 +104,7 @@ func assess(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(a)
 	}
-	return a.text(c.begin(MediaText), q.style, p.All)
+	return a.text(c.page(q.style), p.All)
 }
 
 // rules puts the rules in place that are asked for.
@@ -193,28 +185,20 @@ func needs(s evidence.Status) bool {
 func tells(s evidence.Status) bool { return s != evidence.Undetermined && s != evidence.NotObserved }
 
 // text writes the verdicts for people, those that need someone first.
-func (a *Assessment) text(w io.Writer, style reports.Style, all bool) error {
-	p := &page{w: w}
-	p.err = style.Headline(w, style.Bold, a.headline())
-	if a.Demo && p.err == nil {
-		p.err = style.Headline(w, style.Bad, reports.Demonstration)
-	}
-	p.line("")
-	p.table(a, style, all)
+func (a *Assessment) text(p *page, all bool) error {
+	p.Headline(a.headline(), a.Demo)
+	p.Line("")
+	p.table(a, all)
 	told := map[string]evidence.ControlID{}
 	for _, control := range a.inForceFirst() {
 		if needs(control.Status) || !tells(control.Status) {
-			p.stories(a, control, told, style)
+			p.stories(a, control, told)
 		}
 	}
-	p.line("")
-	if p.err == nil {
-		p.err = style.Headline(w, plainly, fmt.Sprintf("as known at log size %d; catalog %s; the evidence supports or does not support, it does not say that anybody complies", a.Size, a.Catalog.String()[:12]))
-	}
-	return p.err
+	p.Line("")
+	p.Head(reports.Plain, fmt.Sprintf("as known at log size %d; catalog %s; the evidence supports or does not support, it does not say that anybody complies", a.Size, a.Catalog.String()[:12]))
+	return p.Err()
 }
-
-func plainly(s string) string { return s }
 
 func (a *Assessment) headline() string {
 	someone, untold, judged, waived := 0, 0, 0, 0
@@ -235,7 +219,7 @@ func (a *Assessment) headline() string {
 	over := " over " + reports.Span(a.Period.From, a.Period.To)
 	rest := "."
 	if waived > 0 {
-		rest = fmt.Sprintf("; %s more failed and %s waived.", reports.Number(int64(waived)), map[bool]string{true: "is", false: "are"}[waived == 1])
+		rest = fmt.Sprintf("; %s more failed and %s waived.", reports.Number(int64(waived)), reports.Are(waived))
 	}
 	switch {
 	case someone == 0 && untold == 0:
@@ -251,23 +235,12 @@ func order(s evidence.Status) int {
 		evidence.NotObserved, evidence.Satisfied, evidence.NotApplicable}, s)
 }
 
-// page writes lines and remembers the first error.
-type page struct {
-	w   io.Writer
-	err error
-}
-
-func (p *page) line(s string) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintln(p.w, s)
-	}
-}
-
-func (p *page) table(a *Assessment, style reports.Style, all bool) {
+func (p *page) table(a *Assessment, all bool) {
+	style := p.Style
 	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: style.Columns() >= wideTable}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	hidden := 0
 	for _, c := range a.inForceFirst() {
-		paint := plainly
+		paint := reports.Plain
 		switch {
 		case needs(c.Status):
 			paint = style.Bad
@@ -293,19 +266,19 @@ func (p *page) table(a *Assessment, style reports.Style, all bool) {
 		}
 		t.PaintedRow(paint, string(c.ID), status, since, reports.OpenNames(core(c.Why), a.Names))
 	}
-	if t.Len() > 0 && p.err == nil {
-		p.err = t.Write(p.w, style)
+	if t.Len() > 0 {
+		p.Table(&t)
 	}
 	if hidden > 0 {
-		p.line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
+		p.Line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
 	}
 	for _, c := range a.Controls {
 		for _, x := range c.Attested {
-			p.line(style.Dim(reports.Terminal(fmt.Sprintf("%s: a person's word, no verdict stands on it: %s by %s, approved by %s, until %s (record %d)", c.ID, x.Name, x.By, x.Approved, reports.Near(x.Until, a.Now), x.Seq))))
+			p.Line(style.Dim(reports.Terminal(fmt.Sprintf("%s: a person's word, no verdict stands on it: %s by %s, approved by %s, until %s (record %d)", c.ID, x.Name, x.By, x.Approved, reports.Near(x.Until, a.Now), x.Seq))))
 		}
 	}
 	for _, l := range a.apart() {
-		p.line(style.Dim(l))
+		p.Line(style.Dim(l))
 	}
 }
 
@@ -322,7 +295,7 @@ func core(why string) string {
 
 // stories tells what failed, a few items of each finding. Controls share
 // tests; each is told once.
-func (p *page) stories(a *Assessment, control AssessedControl, told map[string]evidence.ControlID, style reports.Style) {
+func (p *page) stories(a *Assessment, control AssessedControl, told map[string]evidence.ControlID) {
 	const most = 5
 	for _, i := range control.Findings {
 		f := a.Findings[i]
@@ -330,43 +303,35 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 			continue
 		}
 		if before, ok := told[f.Test]; ok {
-			if p.err == nil {
-				p.err = style.Headline(p.w, plainly, reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
-			}
-			p.waivers(control.Waived[f.Test], a, style)
-			p.remedies(control.Remedies[f.Test], style)
+			p.Head(reports.Plain, reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
+			p.waivers(control.Waived[f.Test], a)
+			p.remedies(control.Remedies[f.Test])
 			continue
 		}
-		p.line("")
+		p.Line("")
 		told[f.Test] = control.ID
-		p.line(style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
-		p.para("  ", reports.OpenNames(f.Summary, a.Names), style)
-		p.waivers(control.Waived[f.Test], a, style)
-		p.remedies(control.Remedies[f.Test], style)
+		p.Line(p.Style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
+		p.Para("  ", reports.OpenNames(f.Summary, a.Names))
+		p.waivers(control.Waived[f.Test], a)
+		p.remedies(control.Remedies[f.Test])
 		items := slices.Concat(f.Failed, f.Unknown)
 		for n, item := range items {
 			if n == most {
-				p.line(fmt.Sprintf("  and %d more; --json has all", len(items)-most))
+				p.Line(fmt.Sprintf("  and %d more; --json has all", len(items)-most))
 				break
 			}
-			text := fmt.Sprintf("record %d, %s: %s", item.Seq, reports.Stamp(item.At, style.Zone), reports.OpenNames(item.Label, a.Names))
+			text := fmt.Sprintf("record %d, %s: %s", item.Seq, reports.Stamp(item.At, p.Style.Zone), reports.OpenNames(item.Label, a.Names))
 			if item.Why != "" {
 				text += ": " + reports.OpenNames(item.Why, a.Names)
 			}
-			p.para("  - ", text, style)
+			p.Para("  - ", text)
 		}
 		for n, u := range f.Uncovered {
 			if n == most {
-				p.line(fmt.Sprintf("  and %d more windows", len(f.Uncovered)-most))
+				p.Line(fmt.Sprintf("  and %d more windows", len(f.Uncovered)-most))
 				break
 			}
-			p.para("  ~ ", fmt.Sprintf("%s %s: %s", u.Kind, reports.Span(u.Period.From, u.Period.To), u.Cause), style)
+			p.Para("  ~ ", fmt.Sprintf("%s %s: %s", u.Kind, reports.Span(u.Period.From, u.Period.To), u.Cause))
 		}
-	}
-}
-
-func (p *page) para(first, text string, style reports.Style) {
-	if p.err == nil {
-		p.err = style.Paragraph(p.w, first, reports.Terminal(text))
 	}
 }

@@ -76,7 +76,7 @@ func said(ctx context.Context, in *mappings.Input, findings []evidence.Finding, 
 }
 
 // waivers tells what is accepted of a test's failures.
-func (p *page) waivers(w *statement.ToldWaived, a *Assessment, style reports.Style) {
+func (p *page) waivers(w *statement.ToldWaived, a *Assessment) {
 	if w == nil {
 		return
 	}
@@ -86,17 +86,17 @@ func (p *page) waivers(w *statement.ToldWaived, a *Assessment, style reports.Sty
 			of = "that nothing was found"
 		}
 		for _, x := range w.By {
-			p.para("  = ", fmt.Sprintf("waived until %s, of %s: %s by %s, approved by %s (record %d)", reports.Near(x.Until, a.Now), of, x.Name, x.By, x.Approved, x.Seq), style)
+			p.Para("  = ", fmt.Sprintf("waived until %s, of %s: %s by %s, approved by %s (record %d)", reports.Near(x.Until, a.Now), of, x.Name, x.By, x.Approved, x.Seq))
 		}
 	}
 	for _, r := range w.Not {
-		p.para("  = ", fmt.Sprintf("not waived by %s (record %d): %s", r.Name, r.Seq, r.Why), style)
+		p.Para("  = ", fmt.Sprintf("not waived by %s (record %d): %s", r.Name, r.Seq, r.Why))
 	}
 }
 
 // remedies tells what is planned for a test's failures, and for how many nothing
 // is.
-func (p *page) remedies(x *remedy.Beside, style reports.Style) {
+func (p *page) remedies(x *remedy.Beside) {
 	if x == nil {
 		return
 	}
@@ -105,9 +105,9 @@ func (p *page) remedies(x *remedy.Beside, style reports.Style) {
 		if len(o.Records) > 0 {
 			what = recordsOf(o.Records)
 		}
-		p.para("  + ", fmt.Sprintf("remedy %s (record %d), %s: owner %s, due %s, for %s: %s%s", o.Name, o.Seq, o.Short(), o.Owner, o.DueDay(), what, o.Cause, because(o.Remedy)), style)
+		p.Para("  + ", fmt.Sprintf("remedy %s (record %d), %s: owner %s, due %s, for %s: %s%s", o.Name, o.Seq, o.Short(), o.Owner, o.DueDay(), what, o.Cause, because(o.Remedy)))
 	}
 	if x.Without > 0 {
-		p.para("  + ", fmt.Sprintf("no remedy is planned for %d of %s", x.Without, reports.Count(x.Of, "failed item")), style)
+		p.Para("  + ", fmt.Sprintf("no remedy is planned for %d of %s", x.Without, reports.Count(x.Of, "failed item")))
 	}
 }

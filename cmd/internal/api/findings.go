@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -125,10 +124,42 @@ func (c *call) standing(ctx context.Context, t evidence.Tenant, purpose string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Read(ctx, t, evidence.ReadFacts{Command: c.op, Via: c.Via, UID: c.UID, Size: r.Size(), Purpose: purpose}); err != nil {
-		return nil, fmt.Errorf("seal who asked, before the answer: %w", err)
+	return c.sealAsked(ctx, r, evidence.Period{}, purpose)
+}
+
+// eachStanding opens the log of the named tenant, or of every one that is judged,
+// for an answer from its findings alone, and has look take that.
+func (c *call) eachStanding(ctx context.Context, p Common, look func(q *question, r evidence.Reader) error) (*question, error) {
+	q, err := c.anyQuestion(p)
+	if err != nil {
+		return nil, err
 	}
-	return r, nil
+	ts, _, err := c.judgedTenants(ctx, p.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range ts {
+		r, err := c.standing(ctx, t, p.Purpose)
+		if err != nil {
+			return nil, err
+		}
+		if err := look(q, r); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+// Listed is the log that a list was read from.
+type Listed struct {
+	Tenant evidence.Tenant `json:"tenant"`
+	At     time.Time       `json:"at"`
+	Size   uint64          `json:"as_known_at_size"`
+	Demo   bool            `json:"demonstration,omitempty"`
+}
+
+func listedOf(r evidence.Reader, at time.Time) Listed {
+	return Listed{Tenant: r.Tenant(), At: at, Size: r.Size(), Demo: r.Simulated()}
 }
 
 func collectable(in mappings.Input) func(evidence.Kind) bool {

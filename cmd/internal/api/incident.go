@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,7 +120,7 @@ func incidents(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(res)
 	}
-	return res.text(&page{w: c.begin(MediaText)}, q)
+	return res.text(c.page(q.style))
 }
 
 // acting is one act at work.
@@ -131,13 +132,8 @@ type acting struct {
 
 // who reads the common parameters of all acts.
 func (a *acting) who() (incident.Who, error) {
-	w := incident.Who{By: fmt.Sprintf("uid %d", a.UID), Reason: a.p.Reason}
-	if a.p.Decider == "" {
-		return w, nil
-	}
-	id, err := parseIdentity("--decider", a.p.Decider)
-	w.Decider = &evidence.Person{Realm: id.Realm, NativeID: id.NativeID}
-	return w, err
+	decider, err := account("--decider", a.p.Decider)
+	return incident.Who{By: a.by(), Reason: a.p.Reason, Decider: decider}, err
 }
 
 // at reads a typed time; def stands for none.
@@ -145,11 +141,7 @@ func (a *acting) at(flag, text string, def time.Time) (time.Time, error) {
 	if text == "" {
 		return def, nil
 	}
-	t, err := cli.ParseTime(text, a.q.now, a.q.zone)
-	if err != nil {
-		return t, problem.Wrap(problem.Usage, err, "%s", flag)
-	}
-	return t, nil
+	return a.q.typed(flag, text)
 }
 
 // patch reads the fields that were given.
@@ -206,6 +198,26 @@ func (a *acting) act(ctx context.Context, do func(r evidence.Reader, inc *incide
 	return res, err
 }
 
+// actOne records the one draft that decide makes of the tenant's log. It returns
+// the log as it stands after it, and the record: the log may have given it a
+// later time than that of the question.
+func (c *call) actOne(ctx context.Context, t evidence.Tenant, decide func(r evidence.Reader) (evidence.Draft, error)) (evidence.Reader, evidence.Record, error) {
+	var none evidence.Record
+	seqs, err := c.Act(ctx, t, func(r evidence.Reader) ([]evidence.Draft, error) {
+		d, err := decide(r)
+		return []evidence.Draft{d}, err
+	})
+	if err != nil {
+		return nil, none, err
+	}
+	r, err := c.Reader(ctx, t)
+	if err != nil {
+		return nil, none, err
+	}
+	rec, err := r.Record(ctx, seqs[0])
+	return r, rec, err
+}
+
 func missingID(t evidence.Tenant) error {
 	return problem.New(problem.Usage, "no incident is given").WithHint("evidenced incident list --tenant %s lists them", t)
 }
@@ -245,15 +257,13 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// passOn sets the fields in the parts too: all but the reporter's own.
+// passOn sets the shared fields in the parts too.
 func (a *acting) passOn(ctx context.Context, res *Acted, parts []evidence.IncidentPart, p incident.Patch) error {
-	p = incident.Patch(cloneMap(p))
-	delete(p, "reporter")
-	delete(p, "identity")
+	p = shared(p)
 	if len(p.Paths()) == 0 {
 		return problem.New(problem.Usage, "none of these fields is passed on: reporter and identity are each entity's own")
 	}
-	w := incident.Who{By: fmt.Sprintf("uid %d", a.UID)}
+	w := incident.Who{By: a.by()}
 	for _, part := range parts {
 		seqs, err := a.Act(ctx, part.Tenant, func(r evidence.Reader) ([]evidence.Draft, error) {
 			inc, err := incident.Load(ctx, r, part.ID)
@@ -270,11 +280,12 @@ func (a *acting) passOn(ctx context.Context, res *Acted, parts []evidence.Incide
 	return nil
 }
 
-func cloneMap(m map[string]any) map[string]any {
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
+// shared are the fields that reach the parts: all but the reporter's own.
+func shared(p incident.Patch) incident.Patch {
+	out := incident.Patch{}
+	maps.Copy(out, p)
+	delete(out, "reporter")
+	delete(out, "identity")
 	return out
 }
 
@@ -285,9 +296,7 @@ func (a *acting) nameless(ctx context.Context, p incident.Patch) error {
 	if err != nil {
 		return err
 	}
-	p = incident.Patch(cloneMap(p))
-	delete(p, "reporter")
-	delete(p, "identity")
+	p = shared(p)
 	for _, t := range all {
 		if !t.IsPseudo() && p.Mentions(t.String()) {
 			return problem.New(problem.Refused, "the fields name %s, and they would reach other tenants' logs", t).

@@ -66,20 +66,20 @@ func (a *acting) clocks(ctx context.Context) error {
 	if a.p.JSON {
 		return a.document(map[string]any{"tenant": a.q.tenant, "id": inc.ID, "now": a.q.now, "calendars": a.Calendars().Version(), "clocks": clocks, "notes": notes})
 	}
-	p := &page{w: a.begin(MediaText)}
+	p := a.page(a.q.style)
 	if r.Simulated() {
-		p.para("", reports.Demonstration, a.q.style)
+		p.Para("", reports.Demonstration)
 	}
-	p.para("", a.clockHead(inc, clocks), a.q.style)
+	p.Para("", a.clockHead(inc, clocks))
 	a.clockTable(p, inc, clocks)
 	a.clockRules(p, clocks)
 	for _, n := range notes {
-		p.para("note: ", n, a.q.style)
+		p.Para("note: ", n)
 	}
 	if len(clocks) > 0 {
-		p.para("", "Calendars: "+a.Calendars().Version()+". Rules marked * were not read at their source. The law's text wins; the entity decides and submits.", a.q.style)
+		p.Para("", "Calendars: "+a.Calendars().Version()+". Rules marked * were not read at their source. The law's text wins; the entity decides and submits.")
 	}
-	return p.err
+	return p.Err()
 }
 
 // clockHead is the first line: what needs somebody first.
@@ -161,7 +161,7 @@ func left(d time.Duration) string {
 }
 
 func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.Clock) {
-	if len(clocks) == 0 || p.err != nil {
+	if len(clocks) == 0 || p.Err() != nil {
 		return
 	}
 	z := a.zoneOf(inc)
@@ -192,9 +192,9 @@ func (a *acting) clockTable(p *page, inc *incident.Incident, clocks []deadline.C
 		paint := map[deadline.State]func(string) string{deadline.Overdue: a.q.style.Bad, deadline.PastSafe: a.q.style.Warn, deadline.NoReceipt: a.q.style.Warn, deadline.Void: a.q.style.Dim}[k.State]
 		t.PaintedRow(paint, string(k.Stage), state, safe, latest, rest, sent)
 	}
-	p.err = t.Write(p.w, a.q.style)
+	p.Table(&t)
 	if date == narrowDate {
-		p.line("Times in the table are those of " + z.String() + ".")
+		p.Line("Times in the table are those of " + z.String() + ".")
 	}
 }
 
@@ -208,7 +208,7 @@ func nextLimit(k *deadline.Clock) time.Time {
 
 // clockRules names the rules of each limit.
 func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
-	p.line("")
+	p.Line("")
 	for _, k := range clocks {
 		if k.State == deadline.Void || k.State == deadline.OnRequest {
 			continue
@@ -233,12 +233,12 @@ func (a *acting) clockRules(p *page, clocks []deadline.Clock) {
 			rules = append(rules, k.Article+" "+k.Says)
 		}
 		rules = slices.DeleteFunc(rules, func(s string) bool { return s == "" })
-		p.para(fmt.Sprintf("%-18s ", k.Stage), strings.Join(rules, "; "), a.q.style)
+		p.Para(fmt.Sprintf("%-18s ", k.Stage), strings.Join(rules, "; "))
 		for _, n := range k.Notes {
-			p.para("                   ", "note: "+n, a.q.style)
+			p.Para("                   ", "note: "+n)
 		}
 		if !k.Delay.IsZero() {
-			p.line("                   the authority was told of the delay " + cli.SayTime(k.Delay, a.q.zone))
+			p.Line("                   the authority was told of the delay " + cli.SayTime(k.Delay, a.q.zone))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -99,11 +98,9 @@ func (a *acting) parts(ctx context.Context) ([]part, error) {
 // declareParts declares the incident in the tenants' logs, with what the home
 // begins with and nothing of another tenant's.
 func (a *acting) declareParts(ctx context.Context, res *Acted, parts []part, p incident.Patch, home time.Time) error {
-	w := incident.Who{By: fmt.Sprintf("uid %d", a.UID)}
+	w := incident.Who{By: a.by()}
 	for _, x := range parts {
-		mine := incident.Patch(cloneMap(p))
-		delete(mine, "reporter")
-		delete(mine, "identity")
+		mine := shared(p)
 		if len(x.roles) > 0 {
 			roles := make([]any, len(x.roles))
 			for i, r := range x.roles {

@@ -15,11 +15,11 @@ import (
 )
 
 func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
-	p := &page{w: a.begin(MediaText)}
+	p := a.page(a.q.style)
 	if v.Demo {
-		p.para("", reports.Demonstration, a.q.style)
+		p.Para("", reports.Demonstration)
 	}
-	p.para("", a.clockHead(inc, v.Clocks), a.q.style)
+	p.Para("", a.clockHead(inc, v.Clocks))
 	state := "open"
 	if !v.Closed.IsZero() {
 		state = "closed " + cli.SayTime(v.Closed, a.q.zone)
@@ -28,32 +28,32 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 	if v.Part {
 		what = ", part of a platform incident"
 	}
-	p.para("", fmt.Sprintf("Incident %s of %s%s: declared %s, %s, as known at log size %d.", v.ID, v.Tenant, what, cli.SayTime(v.Declared, a.q.zone), state, v.Size), a.q.style)
+	p.Para("", fmt.Sprintf("Incident %s of %s%s: declared %s, %s, as known at log size %d.", v.ID, v.Tenant, what, cli.SayTime(v.Declared, a.q.zone), state, v.Size))
 	if s := inc.Fields.Narrative.Summary; s != "" {
-		p.para("", s, a.q.style)
+		p.Para("", s)
 	}
 	a.tellMoments(p, v)
 	for _, x := range v.Affected {
-		p.line(fmt.Sprintf("AFFECTED   %s, its own incident %s", x.Tenant, x.ID))
+		p.Line(fmt.Sprintf("AFFECTED   %s, its own incident %s", x.Tenant, x.ID))
 	}
-	p.line("")
+	p.Line("")
 	a.clockTable(p, inc, v.Clocks)
 	a.tellOpen(p, v)
 	a.tellContacts(p, v)
 	for _, path := range slices.Sorted(maps.Keys(v.Filled)) {
-		p.para("EVIDENCE   ", fmt.Sprintf("%s: records %s", path, numbers(v.Filled[path])), a.q.style)
+		p.Para("EVIDENCE   ", fmt.Sprintf("%s: records %s", path, numbers(v.Filled[path])))
 	}
 	for _, path := range slices.Sorted(maps.Keys(v.Lost)) {
-		p.line(a.q.style.Warn(reports.Terminal(fmt.Sprintf("LOST       %s cannot be opened any more: %s", path, v.Lost[path]))))
+		p.Line(a.q.style.Warn(reports.Terminal(fmt.Sprintf("LOST       %s cannot be opened any more: %s", path, v.Lost[path]))))
 	}
 	for _, n := range v.Notes {
-		p.para("note: ", n, a.q.style)
+		p.Para("note: ", n)
 	}
-	p.line("")
+	p.Line("")
 	for _, x := range v.Acts {
-		p.para(fmt.Sprintf("%-10d %s  %-9s ", x.Record, x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By), x.Says+because(x.Reason), a.q.style)
+		p.Para(fmt.Sprintf("%-10d %s  %-9s ", x.Record, x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By), x.Says+because(x.Reason))
 	}
-	return p.err
+	return p.Err()
 }
 
 func because(reason string) string {
@@ -88,7 +88,7 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 			said = fmt.Sprintf("%s  (record %d)", cli.SayTime(m.at, a.q.zone), v.Set[m.path])
 		}
 		if m.what != "resolved" || !m.at.IsZero() {
-			p.line(fmt.Sprintf("%-10s %s", strings.ToUpper(m.what), said))
+			p.Line(fmt.Sprintf("%-10s %s", strings.ToUpper(m.what), said))
 		}
 	}
 	for _, law := range incident.Laws {
@@ -97,9 +97,9 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 			continue
 		}
 		m := ms[len(ms)-1]
-		p.para("AWARE      ", fmt.Sprintf("%s: %s, recorded %s  (record %d)", law, cli.SayTime(m.At, a.q.zone), cli.SayTime(m.Acted, a.q.zone), m.Record), a.q.style)
+		p.Para("AWARE      ", fmt.Sprintf("%s: %s, recorded %s  (record %d)", law, cli.SayTime(m.At, a.q.zone), cli.SayTime(m.Acted, a.q.zone), m.Record))
 		for _, c := range m.Candidates {
-			p.para("           ", fmt.Sprintf("earlier candidate %s, %s (record %d); reason given: %s", cli.SayTime(c.At, a.q.zone), c.What, c.Seq, m.Reason), a.q.style)
+			p.Para("           ", fmt.Sprintf("earlier candidate %s, %s (record %d); reason given: %s", cli.SayTime(c.At, a.q.zone), c.What, c.Seq, m.Reason))
 		}
 	}
 	for _, d := range v.Decisions {
@@ -111,7 +111,7 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 		if d.Decided != "" {
 			by = " by " + d.Decided
 		}
-		p.para("DECIDED    ", fmt.Sprintf("%s: %s%s, %s, recorded %s; the procedure says %s (record %d)%s", d.Law, said, by, cli.SayTime(d.At, a.q.zone), cli.SayTime(d.Acted, a.q.zone), d.Procedure, d.Record, because(d.Reason)), a.q.style)
+		p.Para("DECIDED    ", fmt.Sprintf("%s: %s%s, %s, recorded %s; the procedure says %s (record %d)%s", d.Law, said, by, cli.SayTime(d.At, a.q.zone), cli.SayTime(d.Acted, a.q.zone), d.Procedure, d.Record, because(d.Reason)))
 	}
 }
 
@@ -135,13 +135,13 @@ func (a *acting) tellOpen(p *page, v *IncidentView) {
 		if len(open) == 0 {
 			continue
 		}
-		p.line("")
+		p.Line("")
 		more, before := newItems(open, told)
 		head := fmt.Sprintf("%s lacks %s", stage, plural(len(open), "item"))
 		if before > 0 {
 			head += fmt.Sprintf(", %d of them told above", before)
 		}
-		p.line(a.q.style.Bold(head))
+		p.Line(a.q.style.Bold(head))
 		if len(more) == 0 {
 			continue
 		}
@@ -153,9 +153,7 @@ func (a *acting) tellOpen(p *page, v *IncidentView) {
 			}
 			t.Row(o.Number, o.Name, set, o.Why)
 		}
-		if p.err == nil {
-			p.err = t.Write(p.w, a.q.style)
-		}
+		p.Table(&t)
 	}
 }
 
@@ -169,25 +167,25 @@ func (a *acting) tellContacts(p *page, v *IncidentView) {
 		if c.Lost {
 			said = c.Name + ": erased, name another contact"
 		}
-		p.para("CONTACT    ", place+": "+said, a.q.style)
+		p.Para("CONTACT    ", place+": "+said)
 	}
 }
 
 // text tells what an act left.
-func (r *Acted) text(p *page, q *question) error {
+func (r *Acted) text(p *page) error {
 	for _, s := range r.Says {
-		p.line(reports.Terminal(s))
+		p.Line(reports.Terminal(s))
 	}
 	if w := r.Working; w != nil {
-		w.text(p, q)
+		w.text(p)
 	}
 	if len(r.Records) > 0 {
-		p.line(fmt.Sprintf("in the log of %s, %s", r.Tenant, recordsOf(r.Records)))
+		p.Line(fmt.Sprintf("in the log of %s, %s", r.Tenant, recordsOf(r.Records)))
 	}
 	for _, x := range r.Parts {
-		p.line(fmt.Sprintf("part in %s: incident %s, %s", x.Tenant, x.ID, recordsOf(x.Records)))
+		p.Line(fmt.Sprintf("part in %s: incident %s, %s", x.Tenant, x.ID, recordsOf(x.Records)))
 	}
-	return p.err
+	return p.Err()
 }
 
 func recordsOf(seqs []uint64) string {
@@ -197,14 +195,14 @@ func recordsOf(seqs []uint64) string {
 	return "records " + numbers(seqs)
 }
 
-func (w *Working) text(p *page, q *question) {
+func (w *Working) text(p *page) {
 	head := "The procedure says " + w.Outcome + "."
 	if len(w.Missing) > 0 {
 		head = "It cannot be decided yet, missing: " + strings.Join(w.Missing, ", ") + "."
 	}
-	p.para("", head, q.style)
+	p.Para("", head)
 	for _, s := range w.Steps {
-		p.para(fmt.Sprintf("%-8s %-27s ", s.Answer, s.Rule), s.Asks+": "+s.Why, q.style)
+		p.Para(fmt.Sprintf("%-8s %-27s ", s.Answer, s.Rule), s.Asks+": "+s.Why)
 	}
 	for _, o := range w.Offered {
 		line := fmt.Sprintf("%s: %s", o.What, o.Value)
@@ -214,7 +212,7 @@ func (w *Working) text(p *page, q *question) {
 		if o.Limits != "" {
 			line += "; " + o.Limits
 		}
-		p.para("EVIDENCE   ", line, q.style)
+		p.Para("EVIDENCE   ", line)
 	}
-	p.line(w.Version + ". The evidence stands beside; a person decides.")
+	p.Line(w.Version + ". The evidence stands beside; a person decides.")
 }

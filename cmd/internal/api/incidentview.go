@@ -118,7 +118,7 @@ func (c *call) listIncidents(ctx context.Context, p IncidentParams) error {
 	if p.JSON {
 		return c.document(map[string]any{"incidents": lines})
 	}
-	return tellIncidents(&page{w: c.begin(MediaText)}, lines, q, p.Closed)
+	return tellIncidents(c.page(q.style), lines, p.Closed)
 }
 
 func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
@@ -158,7 +158,7 @@ func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
 	return out, nil
 }
 
-func tellIncidents(p *page, lines []IncidentLine, q *question, closed bool) error {
+func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 	open := 0
 	for _, l := range lines {
 		if l.Closed.IsZero() {
@@ -172,15 +172,15 @@ func tellIncidents(p *page, lines []IncidentLine, q *question, closed bool) erro
 	if closed {
 		head += fmt.Sprintf(" %d closed.", len(lines)-open)
 	}
-	p.line(head)
+	p.Line(head)
 	if len(lines) == 0 {
-		return p.err
+		return p.Err()
 	}
 	// A narrow terminal shows the begin of an id, which the commands take too,
 	// and days without a year.
-	id, day, declared := func(id string) string { return id }, "2 Jan 2006 15:04", "DECLARED (UTC)"
-	if q.style.Columns() < wideTable {
-		id, day, declared = func(id string) string { return id[:min(len(id), 8)] }, narrowDate, "DECLARED"
+	narrow, day, declared := p.Style.Columns() < wideTable, "2 Jan 2006 15:04", "DECLARED (UTC)"
+	if narrow {
+		day, declared = narrowDate, "DECLARED"
 	}
 	t := reports.Table{Columns: []reports.Column{{Title: "TENANT"}, {Title: "ID", Keep: true}, {Title: declared, Keep: true}, {Title: "NEXT", Keep: true}, {Title: "BY (UTC)", Keep: true}, {Title: "WHAT"}}}
 	for _, l := range lines {
@@ -203,12 +203,14 @@ func tellIncidents(p *page, lines []IncidentLine, q *question, closed bool) erro
 		if l.Part {
 			what = strings.TrimSpace("(part of a platform incident) " + what)
 		}
-		t.Row(l.Tenant.String(), id(l.ID), l.Declared.UTC().Format(day), next, by, reports.FirstLine(what, 80))
+		id := l.ID
+		if narrow {
+			id = id[:min(len(id), 8)]
+		}
+		t.Row(l.Tenant.String(), id, l.Declared.UTC().Format(day), next, by, reports.FirstLine(what, 80))
 	}
-	if p.err == nil {
-		p.err = t.Write(p.w, q.style)
-	}
-	return p.err
+	p.Table(&t)
+	return p.Err()
 }
 
 // load reads the incident for an answer, which is sealed before it is given.
@@ -224,11 +226,8 @@ func (a *acting) load(ctx context.Context) (evidence.Reader, *incident.Incident,
 	if err != nil {
 		return nil, nil, err
 	}
-	read := evidence.ReadFacts{Command: a.op, Via: a.Via, UID: a.UID, Size: r.Size(), Purpose: a.p.Purpose}
-	if err := a.Read(ctx, a.q.tenant, read); err != nil {
-		return nil, nil, fmt.Errorf("seal who asked, before the answer: %w", err)
-	}
-	return r, inc, nil
+	r, err = a.sealAsked(ctx, r, evidence.Period{}, a.p.Purpose)
+	return r, inc, err
 }
 
 // show tells all that is known.

@@ -122,11 +122,7 @@ func tellTimeline(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
-	if err != nil {
-		return err
-	}
-	period, err := q.period(p.Span)
+	q, period, err := c.questionOver(ctx, p.Common, p.Span, "")
 	if err != nil {
 		return err
 	}
@@ -173,14 +169,7 @@ func tellCoverage(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
-	if err != nil {
-		return err
-	}
-	if p.Span.isZero() {
-		p.Last = "7d"
-	}
-	period, err := q.period(p.Span)
+	q, period, err := c.questionOver(ctx, p.Common, p.Span, "7d")
 	if err != nil {
 		return err
 	}
@@ -213,11 +202,7 @@ func makePack(ctx context.Context, c *call) error {
 	if err := c.decode(&p); err != nil {
 		return err
 	}
-	q, err := c.question(ctx, p.Common)
-	if err != nil {
-		return err
-	}
-	period, err := q.period(p.Span)
+	q, period, err := c.questionOver(ctx, p.Common, p.Span, "")
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,20 @@ func (c *call) question(ctx context.Context, p Common) (*question, error) {
 	return q, err
 }
 
+// questionOver is question with its period; last, when not "", stands for one
+// that was not given.
+func (c *call) questionOver(ctx context.Context, p Common, s Span, last string) (*question, evidence.Period, error) {
+	q, err := c.question(ctx, p)
+	if err != nil {
+		return nil, evidence.Period{}, err
+	}
+	if s.isZero() {
+		s.Last = last
+	}
+	period, err := q.period(s)
+	return q, period, err
+}
+
 // anyQuestion is question before its tenant is known.
 func (c *call) anyQuestion(p Common) (*question, error) {
 	q := &question{zone: c.Zone(), now: c.Now().UTC()}
@@ -61,6 +75,15 @@ func (c *call) anyQuestion(p Common) (*question, error) {
 	}
 	q.style = reports.Style{Width: p.Width, Colour: p.Colour, Zone: q.zone}
 	return q, nil
+}
+
+// typed reads a time that was typed behind the flag.
+func (q *question) typed(flag, text string) (time.Time, error) {
+	t, err := cli.ParseTime(text, q.now, q.zone)
+	if err != nil {
+		return t, problem.Wrap(problem.Usage, err, "%s", flag)
+	}
+	return t, nil
 }
 
 // tenantOrAll returns the named tenant alone, and all of them when none is
@@ -127,8 +150,14 @@ func (c *call) open(ctx context.Context, q *question, p evidence.Period, purpose
 	if err := notRetired(ctx, r, p); err != nil {
 		return nil, err
 	}
+	return c.sealAsked(ctx, r, p, purpose)
+}
+
+// sealAsked returns the log when it is sealed that somebody asked: no answer is
+// given before.
+func (c *call) sealAsked(ctx context.Context, r evidence.Reader, p evidence.Period, purpose string) (evidence.Reader, error) {
 	read := evidence.ReadFacts{Command: c.op, Period: p, Via: c.Via, UID: c.UID, Size: r.Size(), Purpose: purpose}
-	if err := c.Read(ctx, q.tenant, read); err != nil {
+	if err := c.Read(ctx, r.Tenant(), read); err != nil {
 		return nil, fmt.Errorf("seal who asked, before the answer: %w", err)
 	}
 	return r, nil

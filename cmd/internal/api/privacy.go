@@ -94,7 +94,7 @@ func erase(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(res)
 	}
-	return tellErased(c.begin(MediaText), res, style)
+	return tellErased(c.page(style), res)
 }
 
 // sealRead seals that the tenant's people were looked at, before the answer.
@@ -151,57 +151,58 @@ func (c *call) find(ctx context.Context, p EraseParams, style reports.Style) err
 }
 
 // tellErased says what was done, and what is out of reach.
-func tellErased(w io.Writer, e *store.Erased, style reports.Style) error {
-	p := &page{w: w}
+func tellErased(p *page, e *store.Erased) error {
+	style := p.Style
 	tenants, accounts := reports.Count(len(e.Logs), "tenant"), reports.Count(e.Identities, "account")
 	switch {
 	case e.DryRun:
-		p.line(fmt.Sprintf("Nothing is erased yet: the person is known in %s, by %s.", tenants, accounts))
+		p.Line(fmt.Sprintf("Nothing is erased yet: the person is known in %s, by %s.", tenants, accounts))
 	case e.Level == evidence.Cryptographic:
-		p.line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed, also for every copy of the keyring.", tenants, accounts))
+		p.Line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed, also for every copy of the keyring.", tenants, accounts))
 	default:
-		p.line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed here.", tenants, accounts))
-		p.line(style.Warn("Logical, not cryptographic: " + reports.Terminal(e.Why) + "."))
+		p.Line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed here.", tenants, accounts))
+		p.Line(style.Warn("Logical, not cryptographic: " + reports.Terminal(e.Why) + "."))
 	}
 	for _, l := range e.Logs {
 		line := fmt.Sprintf("  %s: %s of the person", l.Tenant, reports.Count(int(l.Records), "record"))
 		if l.Record > 0 {
 			line += fmt.Sprintf("; erasure record %d", l.Record)
 		}
-		p.line(line)
+		p.Line(line)
 		for _, k := range l.Packs {
 			to := ""
 			if k.Recipient != "" {
 				to = " to " + reports.Terminal(k.Recipient)
 			}
-			p.line(style.Warn(fmt.Sprintf("    issued before, with the person in it: pack %s%s, %s (record %d); ask who has it to drop it",
+			p.Line(style.Warn(fmt.Sprintf("    issued before, with the person in it: pack %s%s, %s (record %d); ask who has it to drop it",
 				k.Manifest.String()[:12], to, k.Issued.UTC().Format("2 Jan 2006 15:04 UTC"), k.Seq)))
 		}
 		if len(l.Still) == 0 {
-			p.line(fmt.Sprintf("    %s opened and searched: none names the person", reports.Count(int(l.Searched), "claim")))
+			p.Line(fmt.Sprintf("    %s opened and searched: none names the person", reports.Count(int(l.Searched), "claim")))
 		}
-		p.naming(l, style)
+		p.naming(l)
 	}
 	for _, l := range e.Elsewhere {
-		p.line(fmt.Sprintf("  %s: its log never knew the person", l.Tenant))
-		p.naming(l, style)
+		p.Line(fmt.Sprintf("  %s: its log never knew the person", l.Tenant))
+		p.naming(l)
 	}
 	for _, t := range e.Unsearched {
-		p.line(style.Bad(fmt.Sprintf("  %s: its log could not be read to its end, so it is not known whether it names the person", t)))
+		p.Line(style.Bad(fmt.Sprintf("  %s: its log could not be read to its end, so it is not known whether it names the person", t)))
 	}
-	return p.err
+	return p.Err()
 }
 
 // naming tells the claims of a log that name an erased person.
-func (p *page) naming(l store.ErasedLog, style reports.Style) {
+func (p *page) naming(l store.ErasedLog) {
+	style := p.Style
 	for _, n := range l.Still {
-		p.line(style.Bad(fmt.Sprintf("    still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", "))))
+		p.Line(style.Bad(fmt.Sprintf("    still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", "))))
 	}
 	if l.More > 0 {
-		p.line(fmt.Sprintf("    and %s more", reports.Count(int(l.More), "claim")))
+		p.Line(fmt.Sprintf("    and %s more", reports.Count(int(l.More), "claim")))
 	}
 	if l.Damaged > 0 {
-		p.line(style.Bad(fmt.Sprintf("    %s could not be read, and so not searched", reports.Count(int(l.Damaged), "damaged claim"))))
+		p.Line(style.Bad(fmt.Sprintf("    %s could not be read, and so not searched", reports.Count(int(l.Damaged), "damaged claim"))))
 	}
 }
 
@@ -300,7 +301,8 @@ func (c *call) sealed(ctx context.Context, v *Verified) error {
 }
 
 // sealedLogs writes the verdicts on logs without keys.
-func (p *page) sealedLogs(list []SealedLog, style reports.Style) {
+func (p *page) sealedLogs(list []SealedLog) {
+	style := p.Style
 	for _, s := range list {
 		word, counts := style.Warn("NO KEYS "), fmt.Sprintf("%s verified, %s; ", reports.Count(int(s.Report.Records), "record"), reports.Count(int(s.Report.Claims), "sealed claim"))
 		if s.Ended {
@@ -309,14 +311,14 @@ func (p *page) sealedLogs(list []SealedLog, style reports.Style) {
 		if !s.Report.OK() {
 			word = style.Bad("FAILED  ")
 		}
-		p.line(fmt.Sprintf("%s  log %s: %s%s", word, reports.Terminal(s.Log), counts, reports.Terminal(s.Says)))
+		p.Line(fmt.Sprintf("%s  log %s: %s%s", word, reports.Terminal(s.Log), counts, reports.Terminal(s.Says)))
 		for _, f := range s.Report.Failures {
-			p.line("          " + style.Bad(reports.Terminal(f)))
+			p.Line("          " + style.Bad(reports.Terminal(f)))
 		}
 		for _, v := range s.Report.Verdicts() {
 			// Completeness and claims are what nobody can tell without keys.
 			if !s.Ended && (v.About == "integrity" || v.About == "signatures") {
-				p.verdict(v, style)
+				p.verdict(v)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"evidenced/evidence/problem"
@@ -56,15 +55,14 @@ func makeBackup(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(res)
 	}
-	return backupText(c.begin(MediaText), res)
+	return res.text(c.page(reports.Style{}))
 }
 
-func backupText(w io.Writer, r BackupResult) error {
-	p := &page{w: w}
-	p.line(fmt.Sprintf("Backed up %s with %s to %s: %s, %s of it copied now.", reports.Count(r.Logs, "log"),
+func (r *BackupResult) text(p *page) error {
+	p.Line(fmt.Sprintf("Backed up %s with %s to %s: %s, %s of it copied now.", reports.Count(r.Logs, "log"),
 		reports.Count(int(r.Records), "record"), reports.Terminal(r.Dir), reports.Count(int(r.Bytes), "byte"), reports.Count(int(r.Copied), "byte")))
-	p.line("Keys and sign-state are not in it. Check it with: evidenced restore --check " + reports.Terminal(r.Dir))
-	return p.err
+	p.Line("Keys and sign-state are not in it. Check it with: evidenced restore --check " + reports.Terminal(r.Dir))
+	return p.Err()
 }
 
 func rotateLogKey(ctx context.Context, c *call) error {
@@ -82,14 +80,14 @@ func rotateLogKey(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(map[string]any{"log_key": key, "after_compromise": p.Compromised})
 	}
-	page := &page{w: c.begin(MediaText)}
-	page.line("New log key: " + reports.Terminal(key))
+	page := c.page(reports.Style{})
+	page.Line("New log key: " + reports.Terminal(key))
 	if p.Compromised {
-		page.line("The old key vouches for nothing any more. Give auditors the new key yourself, with the log sizes each key signs:")
-		page.line("only their trust file moves their trust.")
+		page.Line("The old key vouches for nothing any more. Give auditors the new key yourself, with the log sizes each key signs:")
+		page.Line("only their trust file moves their trust.")
 	} else {
-		page.line("Every log has recorded it under a checkpoint signed by both keys; verifiers that trust the old key follow.")
+		page.Line("Every log has recorded it under a checkpoint signed by both keys; verifiers that trust the old key follow.")
 	}
-	page.line("The old private key is destroyed.")
-	return page.err
+	page.Line("The old private key is destroyed.")
+	return page.Err()
 }

@@ -3,12 +3,10 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"evidenced/cmd/internal/cli"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 	"evidenced/evidence/remedy"
@@ -72,12 +70,9 @@ type RemedySaid struct {
 
 // RemedyList is the plans of a tenant.
 type RemedyList struct {
-	Tenant   evidence.Tenant `json:"tenant"`
-	At       time.Time       `json:"at"`
-	Size     uint64          `json:"as_known_at_size"`
-	Demo     bool            `json:"demonstration,omitempty"`
-	Remedies []remedy.Told   `json:"remedies"`
-	Over     int             `json:"not_listed,omitempty"` // that are over
+	Listed
+	Remedies []remedy.Told `json:"remedies"`
+	Over     int           `json:"not_listed,omitempty"` // that are over
 }
 
 func remedies(ctx context.Context, c *call) error {
@@ -112,23 +107,13 @@ type remedying struct {
 
 // act records what do makes of the log as it stands, and tells it.
 func (r *remedying) act(ctx context.Context, do func(context.Context, *remedy.Book) (evidence.Draft, error)) error {
-	seqs, err := r.Act(ctx, r.q.tenant, func(log evidence.Reader) ([]evidence.Draft, error) {
+	log, rec, err := r.actOne(ctx, r.q.tenant, func(log evidence.Reader) (evidence.Draft, error) {
 		b, err := remedy.Load(ctx, log, r.q.now)
 		if err != nil {
-			return nil, err
+			return evidence.Draft{}, err
 		}
-		d, err := do(ctx, b)
-		return []evidence.Draft{d}, err
+		return do(ctx, b)
 	})
-	if err != nil {
-		return err
-	}
-	log, err := r.Reader(ctx, r.q.tenant)
-	if err != nil {
-		return err
-	}
-	// As of after the act: the log may have given it a later time.
-	rec, err := log.Record(ctx, seqs[0])
 	if err != nil {
 		return err
 	}
@@ -136,14 +121,12 @@ func (r *remedying) act(ctx context.Context, do func(context.Context, *remedy.Bo
 	if err != nil {
 		return err
 	}
-	res := &RemedySaid{Tenant: r.q.tenant, Act: r.p.Act, Record: seqs[0], Remedy: b.Plan(r.p.Name).TellAll(rec.Recorded)}
+	res := &RemedySaid{Tenant: r.q.tenant, Act: r.p.Act, Record: rec.Seq, Remedy: b.Plan(r.p.Name).TellAll(rec.Recorded)}
 	if r.p.JSON {
 		return r.document(res)
 	}
-	return res.text(&page{w: r.begin(MediaText)}, r.q)
+	return res.text(r.page(r.q.style))
 }
-
-func (r *remedying) by() string { return fmt.Sprintf("uid %d", r.UID) }
 
 // maker reads who says it; nil when nobody is named.
 func (r *remedying) maker() (*evidence.Person, error) { return account("--maker", r.p.Maker) }
@@ -187,9 +170,9 @@ func (r *remedying) due() (time.Time, error) {
 	if r.p.Due == "" {
 		return time.Time{}, nil
 	}
-	t, err := cli.ParseTime(r.p.Due, r.q.now, r.q.zone)
+	t, err := r.q.typed("--due", r.p.Due)
 	if err != nil {
-		return t, problem.Wrap(problem.Usage, err, "--due")
+		return t, err
 	}
 	y, m, d := t.In(r.q.zone).Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, r.q.zone), nil
@@ -262,36 +245,28 @@ func (r *remedying) end(_ context.Context, b *remedy.Book) (evidence.Draft, erro
 
 // listRemedies answers over one tenant, or over all.
 func (c *call) listRemedies(ctx context.Context, p RemedyParams) error {
-	q, err := c.anyQuestion(p.Common)
-	if err != nil {
-		return err
-	}
-	ts, _, err := c.judgedTenants(ctx, p.Tenant)
-	if err != nil {
-		return err
-	}
 	lists := []RemedyList{}
-	for _, t := range ts {
-		r, err := c.standing(ctx, t, p.Purpose)
-		if err != nil {
-			return err
-		}
+	q, err := c.eachStanding(ctx, p.Common, func(q *question, r evidence.Reader) error {
 		b, err := remedy.Load(ctx, r, q.now)
 		if err != nil {
 			return err
 		}
-		l := RemedyList{Tenant: t, At: q.now, Size: r.Size(), Demo: r.Simulated(), Remedies: b.Tell()}
+		l := RemedyList{Listed: listedOf(r, q.now), Remedies: b.Tell()}
 		if !p.All {
 			all := len(l.Remedies)
 			l.Remedies = slices.DeleteFunc(l.Remedies, func(x remedy.Told) bool { return !x.State.Live() })
 			l.Over = all - len(l.Remedies)
 		}
 		lists = append(lists, l)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if p.JSON {
 		return c.document(map[string]any{"tenants": lists})
 	}
-	return tellRemedies(&page{w: c.begin(MediaText)}, lists, q)
+	return tellRemedies(c.page(q.style), lists)
 }
 
 // show tells everything about one.
@@ -310,9 +285,7 @@ func (r *remedying) show(ctx context.Context) error {
 	}
 	t := x.TellAll(r.q.now)
 	if r.p.JSON {
-		return r.document(RemedyList{Tenant: r.q.tenant, At: r.q.now, Size: log.Size(), Demo: log.Simulated(), Remedies: []remedy.Told{t}})
+		return r.document(RemedyList{Listed: listedOf(log, r.q.now), Remedies: []remedy.Told{t}})
 	}
-	p := &page{w: r.begin(MediaText)}
-	showRemedy(p, &t, r.q)
-	return p.err
+	return showRemedy(r.page(r.q.style), &t)
 }

@@ -102,7 +102,7 @@ func hold(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	f := evidence.HoldFacts{Name: p.Name, Reason: p.Reason, Authority: p.Authority, By: fmt.Sprintf("uid %d", c.UID)}
+	f := evidence.HoldFacts{Name: p.Name, Reason: p.Reason, Authority: p.Authority, By: c.by()}
 	var hs []store.Hold
 	switch p.Act {
 	case "list":
@@ -125,21 +125,21 @@ func hold(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(map[string]any{"tenant": q.tenant, "holds": hs})
 	}
-	t := &page{w: c.begin(MediaText)}
+	t := c.page(q.style)
 	switch {
 	case p.Act == "place":
-		t.line(fmt.Sprintf("hold %s is in force on %s: nothing is retired, erased or offboarded until it is released", hs[0].Name, q.tenant))
+		t.Line(fmt.Sprintf("hold %s is in force on %s: nothing is retired, erased or offboarded until it is released", hs[0].Name, q.tenant))
 	case p.Act == "release":
-		t.line(fmt.Sprintf("hold %s on %s, in force since %s, is released", hs[0].Name, q.tenant, cli.SayTime(hs[0].Since, q.zone)))
+		t.Line(fmt.Sprintf("hold %s on %s, in force since %s, is released", hs[0].Name, q.tenant, cli.SayTime(hs[0].Since, q.zone)))
 	case len(hs) == 0:
-		t.line(fmt.Sprintf("no hold is in force on %s", q.tenant))
+		t.Line(fmt.Sprintf("no hold is in force on %s", q.tenant))
 	default:
-		t.line(fmt.Sprintf("%s in force on %s", reports.Count(len(hs), "hold"), q.tenant))
+		t.Line(fmt.Sprintf("%s in force on %s", reports.Count(len(hs), "hold"), q.tenant))
 		for _, h := range hs {
-			t.line(reports.Terminal(fmt.Sprintf("%s  since %s  by %s: %s  (record %d)", h.Name, cli.SayTime(h.Since, q.zone), h.Authority, h.Reason, h.Seq)))
+			t.Line(reports.Terminal(fmt.Sprintf("%s  since %s  by %s: %s  (record %d)", h.Name, cli.SayTime(h.Since, q.zone), h.Authority, h.Reason, h.Seq)))
 		}
 	}
-	return t.err
+	return t.Err()
 }
 
 // RetentionParams ask to apply the retention.
@@ -161,11 +161,11 @@ func retention(ctx context.Context, c *call) error {
 	if p.JSON {
 		err = c.document(map[string]any{"dry_run": p.DryRun, "tenants": rs})
 	} else {
-		t := &page{w: c.begin(MediaText)}
+		t := c.page(reports.Style{})
 		for _, r := range rs {
 			t.retained(r, p.DryRun)
 		}
-		err = t.err
+		err = t.Err()
 	}
 	if err == nil {
 		err = rerr
@@ -175,28 +175,28 @@ func retention(ctx context.Context, c *call) error {
 
 func (p *page) retained(r Retained, dry bool) {
 	if r.Horizon.IsZero() {
-		p.line(fmt.Sprintf("%s: kept for ever", r.Tenant))
+		p.Line(fmt.Sprintf("%s: kept for ever", r.Tenant))
 		return
 	}
 	s := fmt.Sprintf("%s: kept for %s, from %s on: ", r.Tenant, r.Keep, r.Horizon.UTC().Format("2 Jan 2006 15:04 UTC"))
 	switch {
 	case r.Held != "":
-		p.line(reports.Terminal(s + "nothing is dropped, " + r.Held))
+		p.Line(reports.Terminal(s + "nothing is dropped, " + r.Held))
 		return
 	case r.Error != "":
-		p.line(reports.Terminal(s + "NOT DONE: " + r.Error))
+		p.Line(reports.Terminal(s + "NOT DONE: " + r.Error))
 	case len(r.Retired) == 0:
-		p.line(s + "nothing is older")
+		p.Line(s + "nothing is older")
 		return
 	default:
-		p.line(s + reports.Count(len(r.Retired), "segment") + map[bool]string{true: " would be dropped", false: " dropped"}[dry])
+		p.Line(s + reports.Count(len(r.Retired), "segment") + map[bool]string{true: " would be dropped", false: " dropped"}[dry])
 	}
 	for _, seg := range r.Retired {
 		carried := 0
 		for _, k := range slices.Sorted(maps.Keys(seg.Carried)) {
 			carried += seg.Carried[k]
 		}
-		p.line(fmt.Sprintf("  segment %d: records %d to %d, recorded %s; %s carried over, %s kept whole", seg.Number, seg.First, seg.Next-1,
+		p.Line(fmt.Sprintf("  segment %d: records %d to %d, recorded %s; %s carried over, %s kept whole", seg.Number, seg.First, seg.Next-1,
 			reports.Span(seg.Oldest, seg.Newest), reports.Count(carried, "state"), reports.Count(len(seg.Kept), "record")))
 	}
 }
@@ -254,13 +254,13 @@ func offboard(ctx context.Context, c *call) error {
 	if p.JSON {
 		return c.document(res)
 	}
-	t := &page{w: c.begin(MediaText)}
-	t.line(fmt.Sprintf("%s is offboarded: its keys are destroyed, its records are gone; hashes and checkpoints stay", res.Tenant))
+	t := c.page(reports.Style{})
+	t.Line(fmt.Sprintf("%s is offboarded: its keys are destroyed, its records are gone; hashes and checkpoints stay", res.Tenant))
 	for _, s := range res.Steps {
-		t.line(fmt.Sprintf("  %-17s %s  record %d of %s", s.Step, s.At.UTC().Format("2006-01-02 15:04:05 UTC"), s.Seq, evidence.Platform))
+		t.Line(fmt.Sprintf("  %-17s %s  record %d of %s", s.Step, s.At.UTC().Format("2006-01-02 15:04:05 UTC"), s.Seq, evidence.Platform))
 	}
 	if res.Checkpoint != nil {
-		t.line(fmt.Sprintf("last checkpoint: %s, size %d, root %s", reports.Terminal(res.Origin), res.Checkpoint.Size, res.Checkpoint.Root))
+		t.Line(fmt.Sprintf("last checkpoint: %s, size %d, root %s", reports.Terminal(res.Origin), res.Checkpoint.Size, res.Checkpoint.Root))
 	}
-	return t.err
+	return t.Err()
 }

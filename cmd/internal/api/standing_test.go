@@ -34,7 +34,7 @@ func TestAssessmentApart(t *testing.T) {
 		},
 	}
 	var b bytes.Buffer
-	if err := a.text(&b, reports.Style{}, true); err != nil {
+	if err := a.text(&page{reports.NewPage(&b, reports.Style{})}, true); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -75,10 +74,7 @@ type StatementAdded struct {
 
 // StatementList is the statements of a tenant.
 type StatementList struct {
-	Tenant     evidence.Tenant  `json:"tenant"`
-	At         time.Time        `json:"at"`
-	Size       uint64           `json:"as_known_at_size"`
-	Demo       bool             `json:"demonstration,omitempty"`
+	Listed
 	Statements []statement.Told `json:"statements"`
 	Over       int              `json:"not_listed,omitempty"` // that are over
 }
@@ -186,8 +182,8 @@ func (s *stating) drafted(r evidence.Reader, cat *mappings.Catalog) (*statement.
 // period reads the times that were typed. A date as the end includes that day.
 func (s *stating) period() (from, until time.Time, err error) {
 	if s.p.From != "" {
-		if from, err = cli.ParseTime(s.p.From, s.q.now, s.q.zone); err != nil {
-			return from, until, problem.Wrap(problem.Usage, err, "--from")
+		if from, err = s.q.typed("--from", s.p.From); err != nil {
+			return from, until, err
 		}
 	}
 	if s.p.Until == "" {
@@ -236,25 +232,13 @@ func (s *stating) tests(cat *mappings.Catalog) ([]evidence.WaivedTest, error) {
 
 // act records what do makes of the log as it stands, and tells it.
 func (s *stating) act(ctx context.Context, do func(ctx context.Context, r evidence.Reader, b *statement.Book) (evidence.Draft, error)) error {
-	res := &StatementAdded{Tenant: s.q.tenant, Act: s.p.Act}
-	seqs, err := s.Act(ctx, s.q.tenant, func(r evidence.Reader) ([]evidence.Draft, error) {
+	r, rec, err := s.actOne(ctx, s.q.tenant, func(r evidence.Reader) (evidence.Draft, error) {
 		b, err := statement.Load(ctx, r, s.q.now)
 		if err != nil {
-			return nil, err
+			return evidence.Draft{}, err
 		}
-		d, err := do(ctx, r, b)
-		return []evidence.Draft{d}, err
+		return do(ctx, r, b)
 	})
-	if err != nil {
-		return err
-	}
-	res.Record = seqs[0]
-	r, err := s.Reader(ctx, s.q.tenant)
-	if err != nil {
-		return err
-	}
-	// As of after the act: the log may have given it a later time.
-	rec, err := r.Record(ctx, res.Record)
 	if err != nil {
 		return err
 	}
@@ -262,6 +246,7 @@ func (s *stating) act(ctx context.Context, do func(ctx context.Context, r eviden
 	if err != nil {
 		return err
 	}
+	res := &StatementAdded{Tenant: s.q.tenant, Act: s.p.Act, Record: rec.Seq}
 	for _, x := range b.All {
 		if x.Seq == res.Record || x.EndSeq == res.Record {
 			res.Statement = x.Tell(rec.Recorded)
@@ -270,10 +255,8 @@ func (s *stating) act(ctx context.Context, do func(ctx context.Context, r eviden
 	if s.p.JSON {
 		return s.document(res)
 	}
-	return res.text(&page{w: s.begin(MediaText)}, s.q)
+	return res.text(s.page(s.q.style))
 }
-
-func (s *stating) by() string { return fmt.Sprintf("uid %d", s.UID) }
 
 func (s *stating) end(_ context.Context, _ evidence.Reader, b *statement.Book) (evidence.Draft, error) {
 	d, _, err := b.Finish(s.p.Type, s.p.Name, s.by(), strings.TrimSpace(s.p.Reason))
@@ -403,35 +386,24 @@ func (s *stating) reviewed(ctx context.Context, r evidence.Reader, x *statement.
 
 // listStatements answers over one tenant, or over all.
 func (c *call) listStatements(ctx context.Context, p StatementParams) error {
-	q, err := c.anyQuestion(p.Common)
-	if err != nil {
-		return err
-	}
-	ts, _, err := c.judgedTenants(ctx, p.Tenant)
-	if err != nil {
-		return err
-	}
 	lists := []StatementList{}
-	for _, t := range ts {
-		l, err := c.statementsOf(ctx, t, p, q.now)
-		if err != nil {
-			return err
-		}
+	q, err := c.eachStanding(ctx, p.Common, func(q *question, r evidence.Reader) error {
+		l, err := statementsOf(ctx, r, p, q.now)
 		lists = append(lists, l)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if p.JSON {
 		return c.document(map[string]any{"tenants": lists})
 	}
-	return tellStatements(&page{w: c.begin(MediaText)}, lists, p, q)
+	return tellStatements(c.page(q.style), lists, p)
 }
 
-func (c *call) statementsOf(ctx context.Context, t evidence.Tenant, p StatementParams, now time.Time) (StatementList, error) {
-	l := StatementList{Tenant: t, At: now, Statements: []statement.Told{}}
-	r, err := c.standing(ctx, t, p.Purpose)
-	if err != nil {
-		return l, err
-	}
-	l.Size, l.Demo = r.Size(), r.Simulated()
+// statementsOf lists those of a log that were asked for.
+func statementsOf(ctx context.Context, r evidence.Reader, p StatementParams, now time.Time) (StatementList, error) {
+	l := StatementList{Listed: listedOf(r, now), Statements: []statement.Told{}}
 	b, err := statement.Load(ctx, r, now)
 	if err != nil {
 		return l, err
@@ -451,8 +423,12 @@ func (c *call) statementsOf(ctx context.Context, t evidence.Tenant, p StatementP
 
 // show tells every statement of the name, the newest last.
 func (s *stating) show(ctx context.Context) error {
+	r, err := s.standing(ctx, s.q.tenant, s.p.Purpose)
+	if err != nil {
+		return err
+	}
 	s.p.All = true
-	l, err := s.statementsOf(ctx, s.q.tenant, s.p, s.q.now)
+	l, err := statementsOf(ctx, r, s.p, s.q.now)
 	if err != nil {
 		return err
 	}
@@ -464,12 +440,12 @@ func (s *stating) show(ctx context.Context) error {
 	if s.p.JSON {
 		return s.document(l)
 	}
-	p := &page{w: s.begin(MediaText)}
+	p := s.page(s.q.style)
 	for i, t := range l.Statements {
 		if i > 0 {
-			p.line("")
+			p.Line("")
 		}
-		showStatement(p, t, s.q)
+		showStatement(p, &t)
 	}
-	return p.err
+	return p.Err()
 }

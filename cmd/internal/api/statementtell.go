@@ -10,43 +10,43 @@ import (
 	"evidenced/reports"
 )
 
-func (r *StatementAdded) text(p *page, q *question) error {
-	t := r.Statement
+func (r *StatementAdded) text(p *page) error {
+	t := &r.Statement
 	switch r.Act {
 	case "end":
-		p.line(fmt.Sprintf("%s %s of %s is ended.", t.Type, t.Name, r.Tenant))
+		p.Line(fmt.Sprintf("%s %s of %s is ended.", t.Type, t.Name, r.Tenant))
 		if t.Type == statement.Waiver {
-			p.line("What it accepted needs somebody again, from now on.")
+			p.Line("What it accepted needs somebody again, from now on.")
 		}
 	default:
-		p.line(fmt.Sprintf("%s %s of %s is recorded: %s.", t.Type, t.Name, r.Tenant, standsUntil(t, q)))
-		p.para("", stoodBehind(t), q.style)
+		p.Line(fmt.Sprintf("%s %s of %s is recorded: %s.", t.Type, t.Name, r.Tenant, standsUntil(t, p.Style.Zone)))
+		p.Para("", stoodBehind(t))
 	}
-	p.line(fmt.Sprintf("in the log of %s, record %d", r.Tenant, r.Record))
-	return p.err
+	p.Line(fmt.Sprintf("in the log of %s, record %d", r.Tenant, r.Record))
+	return p.Err()
 }
 
 // standsUntil says when the statement has its effect.
-func standsUntil(t statement.Told, q *question) string {
+func standsUntil(t *statement.Told, zone *time.Location) string {
 	until := "no end"
 	if !t.Until.IsZero() {
-		until = "until " + reports.Stamp(t.Until, q.zone)
+		until = "until " + reports.Stamp(t.Until, zone)
 	}
 	switch t.State {
 	case statement.Void:
 		return "without effect, because " + t.Void
 	case statement.Pending:
-		return "from " + reports.Stamp(t.From, q.zone) + ", " + until
+		return "from " + reports.Stamp(t.From, zone) + ", " + until
 	case statement.Ended:
-		return "ended " + reports.Stamp(t.Ended, q.zone)
+		return "ended " + reports.Stamp(t.Ended, zone)
 	case statement.Expired:
-		return "ran out " + reports.Stamp(t.Until, q.zone)
+		return "ran out " + reports.Stamp(t.Until, zone)
 	}
 	return "in force, " + until
 }
 
 // stoodBehind says who made and approved it and how that is known.
-func stoodBehind(t statement.Told) string {
+func stoodBehind(t *statement.Told) string {
 	if t.Approved == "" {
 		return "made and approved by nobody that is known"
 	}
@@ -57,7 +57,7 @@ func stoodBehind(t statement.Told) string {
 	return fmt.Sprintf("made by %s, approved by %s, %s", t.By, t.Approved, how)
 }
 
-func tellStatements(p *page, lists []StatementList, params StatementParams, q *question) error {
+func tellStatements(p *page, lists []StatementList, params StatementParams) error {
 	count := map[statement.State]int{}
 	n, over := 0, 0
 	for _, l := range lists {
@@ -85,10 +85,10 @@ func tellStatements(p *page, lists []StatementList, params StatementParams, q *q
 	if len(parts) > 0 {
 		head += ": " + strings.Join(parts, ", ")
 	}
-	p.line(q.style.Bold(head + "."))
+	p.Line(p.Style.Bold(head + "."))
 	for _, l := range lists {
 		if l.Demo {
-			p.line(q.style.Bad(reports.Demonstration))
+			p.Line(p.Style.Bad(reports.Demonstration))
 			break
 		}
 	}
@@ -102,10 +102,6 @@ func tellStatements(p *page, lists []StatementList, params StatementParams, q *q
 			if end := x.Until; !end.IsZero() {
 				until = end.UTC().Format("2 Jan 2006 15:04")
 			}
-			var ids []string
-			for _, c := range x.Controls {
-				ids = append(ids, string(c))
-			}
 			why := reports.FirstLine(x.Reason, 80)
 			switch {
 			case x.Void != "":
@@ -113,81 +109,69 @@ func tellStatements(p *page, lists []StatementList, params StatementParams, q *q
 			case x.Lost != "":
 				why = x.Lost
 			}
-			paint := func(s string) string { return s }
+			paint := reports.Plain
 			if x.State != statement.InForce {
-				paint = q.style.Dim
+				paint = p.Style.Dim
 			}
-			t.PaintedRow(paint, string(x.State), name, strings.Join(ids, " "), until, x.By+", "+x.Approved, why)
+			t.PaintedRow(paint, string(x.State), name, idsOf(x.Controls, " "), until, x.By+", "+x.Approved, why)
 		}
 	}
-	if t.Len() > 0 {
-		p.line("")
-		if p.err == nil {
-			p.err = t.Write(p.w, q.style)
-		}
-	}
-	if over > 0 {
-		p.line(q.style.Dim(fmt.Sprintf("%d more %s over; --all lists them", over, map[bool]string{true: "is", false: "are"}[over == 1])))
-	}
-	return p.err
+	p.list(&t, over)
+	return p.Err()
 }
 
-func showStatement(p *page, t statement.Told, q *question) {
-	p.line(q.style.Bold(fmt.Sprintf("%s %s: %s", t.Type, t.Name, reports.Terminal(standsUntil(t, q)))))
-	line := func(key, value string) {
-		if value != "" {
-			p.para(fmt.Sprintf("%-12s", key), value, q.style)
-		}
-	}
-	var ids []string
-	for _, c := range t.Controls {
-		ids = append(ids, string(c))
-	}
-	line("controls", strings.Join(ids, ", "))
-	line("tests", strings.Join(t.Tests, ", "))
+func showStatement(p *page, t *statement.Told) {
+	zone := p.Style.Zone
+	p.Line(p.Style.Bold(fmt.Sprintf("%s %s: %s", t.Type, t.Name, reports.Terminal(standsUntil(t, zone)))))
+	p.fact("controls", idsOf(t.Controls, ", "))
+	p.fact("tests", strings.Join(t.Tests, ", "))
 	if len(t.Records) > 0 {
-		line("accepts", "what failed in "+recordsOf(t.Records))
+		p.fact("accepts", "what failed in "+recordsOf(t.Records))
 	}
 	var subjects []string
 	for _, r := range t.Subjects {
 		subjects = append(subjects, r.String())
 	}
-	line("subjects", strings.Join(subjects, ", "))
-	line("from", stampOr(t.From, q))
-	line("until", stampOr(t.Until, q))
-	line("ended", stampOr(t.Ended, q))
-	line("people", stoodBehind(t))
-	line("approved", stampOr(t.At, q))
+	p.fact("subjects", strings.Join(subjects, ", "))
+	p.fact("from", stampOr(t.From, zone))
+	p.fact("until", stampOr(t.Until, zone))
+	p.fact("ended", stampOr(t.Ended, zone))
+	p.fact("people", stoodBehind(t))
+	p.fact("approved", stampOr(t.At, zone))
 	if t.Commit != "" {
-		line("file", t.Path+" of commit "+t.Commit)
+		p.fact("file", t.Path+" of commit "+t.Commit)
 	}
 	if !t.Document.IsZero() {
 		where := "kept elsewhere"
 		if t.Kept {
 			where = "kept in the record"
 		}
-		line("document", fmt.Sprintf("SHA-256 %s, %s bytes, %s, %s; what it says was not looked at", t.Document, reports.Number(t.Size), t.Media, where))
+		p.fact("document", fmt.Sprintf("SHA-256 %s, %s bytes, %s, %s; what it says was not looked at", t.Document, reports.Number(t.Size), t.Media, where))
 	}
 	if t.Lost != "" {
-		line("reason", t.Lost)
+		p.fact("reason", t.Lost)
 	}
-	for i, l := range strings.Split(t.Reason, "\n") {
-		key := ""
-		if i == 0 {
-			key = "reason"
-		}
-		line(key, l)
-	}
-	line("text", "SHA-256 "+t.Text.String())
-	line("record", fmt.Sprintf("%d, %s", t.Seq, evidence.FormatTime(t.Recorded)))
+	p.words("reason", t.Reason)
+	p.fact("text", "SHA-256 "+t.Text.String())
+	p.fact("record", fmt.Sprintf("%d, %s", t.Seq, evidence.FormatTime(t.Recorded)))
 	if t.Type == statement.Attestation {
-		p.para("", "A person's word. No source shows it, and no verdict stands on it.", q.style)
+		p.Para("", "A person's word. No source shows it, and no verdict stands on it.")
 	}
 }
 
-func stampOr(t time.Time, q *question) string {
+// idsOf names controls.
+func idsOf(ids []evidence.ControlID, between string) string {
+	var names []string
+	for _, id := range ids {
+		names = append(names, string(id))
+	}
+	return strings.Join(names, between)
+}
+
+// stampOr tells a time; "" for none.
+func stampOr(t time.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
 	}
-	return reports.Stamp(t, q.zone)
+	return reports.Stamp(t, zone)
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 
@@ -173,7 +172,7 @@ func (c *call) verified(v *Verified, asJSON bool, style reports.Style) error {
 	if asJSON {
 		err = c.document(v)
 	} else {
-		err = v.text(c.begin(MediaText), style)
+		err = v.text(c.page(style))
 	}
 	if err != nil || v.OK {
 		return err
@@ -204,8 +203,8 @@ func countDoNot(n int) string {
 	return fmt.Sprintf("%d logs do not", n)
 }
 
-func (v *Verified) text(w io.Writer, style reports.Style) error {
-	p := &page{w: w}
+func (v *Verified) text(p *page) error {
+	style := p.Style
 	for _, c := range v.Checks {
 		word := style.Bold("OK      ")
 		switch {
@@ -214,41 +213,42 @@ func (v *Verified) text(w io.Writer, style reports.Style) error {
 		case !c.OK:
 			word = style.Bad("FAILED  ")
 		}
-		p.line(fmt.Sprintf("%s  %s: %s", word, reports.Terminal(c.What), reports.Terminal(c.Says)))
+		p.Line(fmt.Sprintf("%s  %s: %s", word, reports.Terminal(c.What), reports.Terminal(c.Says)))
 	}
 	for _, l := range v.Logs {
-		p.log(l, style)
+		p.log(l)
 	}
-	p.sealedLogs(v.Sealed, style)
-	return p.err
+	p.sealedLogs(v.Sealed)
+	return p.Err()
 }
 
-func (p *page) log(l Verdict, style reports.Style) {
+func (p *page) log(l Verdict) {
+	style := p.Style
 	word := style.Bold("OK      ")
 	if !l.OK {
 		word = style.Bad("FAILED  ")
 	}
-	p.line(fmt.Sprintf("%s  %s: %s verified, %s", word, l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
+	p.Line(fmt.Sprintf("%s  %s: %s verified, %s", word, l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
 	if l.Clock == "simulated" {
-		p.line("          " + style.Bad(reports.Demonstration))
+		p.Line("          " + style.Bad(reports.Demonstration))
 	}
 	for _, f := range l.Failures {
-		p.line("          " + style.Bad(reports.Terminal(f)))
+		p.Line("          " + style.Bad(reports.Terminal(f)))
 	}
 	if l.MoreFailed > 0 {
-		p.line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
+		p.Line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
 	}
 	for _, v := range l.Verdicts {
-		p.verdict(v, style)
+		p.verdict(v)
 	}
-	p.line(fmt.Sprintf("          %-14s%s, size %d, root %s", "log", reports.Terminal(l.Origin), l.Size, l.Root))
+	p.Line(fmt.Sprintf("          %-14s%s, size %d, root %s", "log", reports.Terminal(l.Origin), l.Size, l.Root))
 }
 
 // verdict writes one answer of a report.
-func (p *page) verdict(v store.Verdict, style reports.Style) {
+func (p *page) verdict(v store.Verdict) {
 	text := fmt.Sprintf("%-14s%s: %s", v.About, v.Word, reports.Terminal(v.Says))
 	if v.Bad {
-		text = style.Bad(text)
+		text = p.Style.Bad(text)
 	}
-	p.line("          " + text)
+	p.Line("          " + text)
 }

@@ -14,13 +14,13 @@ import (
 // Text writes the list for people: law by law what tests answer, then what no
 // source answers yet.
 func (l *List) Text(w io.Writer, style reports.Style) error {
-	p := &page{w: w, style: style}
-	p.line(style.Bold(l.headline()))
+	p := &page{reports.NewPage(w, style)}
+	p.Line(style.Bold(l.headline()))
 	for _, a := range l.Acts {
 		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "ARTICLE", Max: 34}, {Title: "SEVERITY", Keep: true},
 			{Title: "FORCE", Keep: true}, {Title: "TESTS", Right: true, Keep: true}, {Title: "TITLE"}}}
 		for _, c := range l.of(a, false) {
-			paint := func(s string) string { return s }
+			paint := reports.Plain
 			if c.Force == mappings.Preparing {
 				paint = style.Dim
 			}
@@ -29,24 +29,24 @@ func (l *List) Text(w io.Writer, style reports.Style) error {
 		if t.Len() == 0 {
 			continue
 		}
-		p.line("")
-		p.para("", fmt.Sprintf("%s  %s, %s", a.Name, a.Title, since(a.InForceSince, l.At)))
-		p.table(&t)
+		p.Line("")
+		p.Para("", fmt.Sprintf("%s  %s, %s", a.Name, a.Title, since(a.InForceSince, l.At)))
+		p.Table(&t)
 	}
 	if l.Unanswered > 0 {
-		p.line("")
-		p.para("", fmt.Sprintf("NOT ANSWERED YET  %s without a source that tells; they count for nothing and alert nobody", reports.Count(l.Unanswered, "control")))
+		p.Line("")
+		p.Para("", fmt.Sprintf("NOT ANSWERED YET  %s without a source that tells; they count for nothing and alert nobody", reports.Count(l.Unanswered, "control")))
 		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "FORCE", Keep: true}, {Title: "TITLE", Max: 40}, {Title: "WOULD BE ANSWERED BY"}}}
 		for _, a := range l.Acts {
 			for _, c := range l.of(a, true) {
 				t.Row(string(c.ID), forceWord(&c), c.Title, c.AnsweredBy)
 			}
 		}
-		p.table(&t)
+		p.Table(&t)
 	}
-	p.line("")
-	p.line(fmt.Sprintf("catalog %s; a test measures one thing: none of this says that a law is kept", l.Catalog.String()[:12]))
-	return p.err
+	p.Line("")
+	p.Line(fmt.Sprintf("catalog %s; a test measures one thing: none of this says that a law is kept", l.Catalog.String()[:12]))
+	return p.Err()
 }
 
 func (l *List) headline() string {
@@ -94,12 +94,12 @@ func since(date string, at time.Time) string {
 
 // Text writes everything about the control for people.
 func (e *Explained) Text(w io.Writer, style reports.Style) error {
-	p := &page{w: w, style: style}
-	p.line(style.Bold(reports.Terminal(fmt.Sprintf("%s  %s  %s", e.ID, e.Reference, e.Title))))
+	p := &page{reports.NewPage(w, style)}
+	p.Line(style.Bold(reports.Terminal(fmt.Sprintf("%s  %s  %s", e.ID, e.Reference, e.Title))))
 	if e.Force == mappings.Preparing {
-		p.para("", "Preparing: the law does not apply yet. What the tests find is work to do and says nothing about a breach.")
+		p.Para("", "Preparing: the law does not apply yet. What the tests find is work to do and says nothing about a breach.")
 	}
-	p.line("")
+	p.Line("")
 	p.fact("objective", e.Objective)
 	p.fact("law", e.law())
 	p.fact("binds", e.binds())
@@ -118,18 +118,18 @@ func (e *Explained) Text(w io.Writer, style reports.Style) error {
 		p.fact("of the law", e.Law.Unverified)
 	}
 	if e.AnsweredBy != "" {
-		p.line("")
-		p.para("", "No source answers it yet: its verdict is not-observed, no-collector; it counts for nothing and alerts nobody.")
+		p.Line("")
+		p.Para("", "No source answers it yet: its verdict is not-observed, no-collector; it counts for nothing and alerts nobody.")
 		p.fact("answered by", e.AnsweredBy)
-		return p.err
+		return p.Err()
 	}
-	p.line("")
-	p.para("", fmt.Sprintf("%s; the verdict is the worst of theirs. Supporting ones alone never make it satisfied.", reports.Count(len(e.Told), "test")))
+	p.Line("")
+	p.Para("", fmt.Sprintf("%s; the verdict is the worst of theirs. Supporting ones alone never make it satisfied.", reports.Count(len(e.Told), "test")))
 	for i := range e.Told {
 		p.test(&e.Told[i])
 	}
 	p.feeds(e)
-	return p.err
+	return p.Err()
 }
 
 func (e *Explained) law() string {
@@ -203,8 +203,8 @@ var emptyWords = map[evidence.Status]string{
 }
 
 func (p *page) test(t *ExplainedTest) {
-	p.line("")
-	p.line(p.style.Bold(reports.Terminal(fmt.Sprintf("%s (%s)  %s", t.ID, t.Strength, t.Title))))
+	p.Line("")
+	p.Line(p.Style.Bold(reports.Terminal(fmt.Sprintf("%s (%s)  %s", t.ID, t.Strength, t.Title))))
 	p.fact("  says", "The evidence supports that "+t.Says+".")
 	p.fact("  items", t.View+": "+t.ViewDoc)
 	if t.Population != "true" {
@@ -273,10 +273,10 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // feeds says which sources give what the tests stand on.
 func (p *page) feeds(e *Explained) {
-	p.line("")
+	p.Line("")
 	if e.Feeds == nil {
-		p.para("", "It stands on "+kinds(e.Kinds)+".")
-		p.para("", "No configuration was read, so the sources that give them are not known; -c FILE names one.")
+		p.Para("", "It stands on "+kinds(e.Kinds)+".")
+		p.Para("", "No configuration was read, so the sources that give them are not known; -c FILE names one.")
 		return
 	}
 	missing := 0
@@ -301,9 +301,9 @@ func (p *page) feeds(e *Explained) {
 		}
 		t.Row(string(f.Kind), given, f.Says)
 	}
-	p.table(&t)
+	p.Table(&t)
 	if missing > 0 {
-		p.para("", fmt.Sprintf("%s no configured source gives: the tests that need them are not observed.", reports.Count(missing, "kind")))
+		p.Para("", fmt.Sprintf("%s no configured source gives: the tests that need them are not observed.", reports.Count(missing, "kind")))
 	}
 }
 
@@ -315,30 +315,8 @@ func kinds(ks []evidence.Kind) string {
 	return strings.Join(names, ", ")
 }
 
-// page writes lines and remembers the first error.
-type page struct {
-	w     io.Writer
-	style reports.Style
-	err   error
-}
-
-func (p *page) line(s string) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintln(p.w, s)
-	}
-}
-
-func (p *page) para(first, text string) {
-	if p.err == nil {
-		p.err = p.style.Paragraph(p.w, first, reports.Terminal(text))
-	}
-}
+// page writes an answer about controls.
+type page struct{ *reports.Page }
 
 // fact writes a named text, wrapped beside its name.
-func (p *page) fact(name, text string) { p.para(fmt.Sprintf("%-14s", name), strings.TrimSpace(text)) }
-
-func (p *page) table(t *reports.Table) {
-	if p.err == nil {
-		p.err = t.Write(p.w, p.style)
-	}
-}
+func (p *page) fact(name, text string) { p.Para(fmt.Sprintf("%-14s", name), strings.TrimSpace(text)) }
