@@ -1,7 +1,9 @@
 package fieldfile_test
 
 import (
+	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,4 +46,29 @@ func TestInto(t *testing.T) {
 			t.Errorf("%s: %s", name, s)
 		}
 	}
+}
+
+// What was read says the same when it is written and read again.
+func FuzzInto(f *testing.F) {
+	f.Add([]byte("tests: [a, b]\nrecords: [7]\ndue: 2026-11-30\n"))
+	f.Add([]byte(`{"tests": ["\ud83d\ude00"], "due": "a", "due": "b"}`))
+	f.Add([]byte(`{"tests": [[{"a": 1}]]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		type fields struct {
+			Tests   []string `json:"tests,omitempty"`
+			Records []uint64 `json:"records,omitempty"`
+			Due     string   `json:"due,omitempty"`
+		}
+		var got, again fields
+		if fieldfile.Into("f", data, &got, "hint") != nil {
+			return
+		}
+		b, err := json.Marshal(got)
+		if err == nil {
+			err = fieldfile.Into("f", b, &again, "hint")
+		}
+		if err != nil || !slices.Equal(got.Tests, again.Tests) || !slices.Equal(got.Records, again.Records) || got.Due != again.Due {
+			t.Errorf("%+v became %+v: %v", got, again, err)
+		}
+	})
 }
