@@ -159,6 +159,7 @@ func readPassphrase(path string) (string, error) {
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
+// writeBackup writes a sealed copy of the keys to a file that is not there yet.
 func (p *program) writeBackup(ctx context.Context, file, passphrase string) error {
 	if _, err := os.Lstat(file); err == nil {
 		return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name")
