@@ -21,8 +21,12 @@ import (
 
 // Copy implements store.Copier: each segment in a read transaction of its own,
 // the oldest first. Only the newest grows, and a segment holds its own head, so
-// what is copied is the log as it stood at one moment of the copying.
+// what is copied is the log as it stood at one moment of the copying. What is in
+// the journal when it begins goes to the segment first.
 func (f *logFile) Copy(ctx context.Context, fn store.CopyFunc) error {
+	if err := f.drain(); err != nil {
+		return err
+	}
 	f.mu.RLock()
 	segs := slices.Clone(f.segments)
 	f.mu.RUnlock()
@@ -118,6 +122,9 @@ func OpenCopy(dir string) (_ store.LogFile, err error) {
 	sort.Slice(f.segments, func(i, j int) bool { return f.segments[i].info.Number < f.segments[j].info.Number })
 	for i := range f.segments {
 		f.segments[i].info.Sealed = i < len(f.segments)-1
+	}
+	if err := f.openBacklog(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }

@@ -17,6 +17,7 @@ import (
 	"evidenced/evidence/problem"
 	"evidenced/store"
 	"evidenced/store/durable"
+	"evidenced/store/journal"
 	"evidenced/store/mapped"
 )
 
@@ -32,17 +33,10 @@ type logFile struct {
 	segments []*segment
 	retired  []store.SegmentInfo
 	outlived *mapped.DB // what outlives retired segments; nil when there are none
+
+	appending sync.Mutex // one append at a time, and none while the journal is cleared
+	waiting   backlog    // what the newest segment does not have yet
 }
-
-// valueBuffers are for the values of an append; a larger one than maxValues is
-// not kept.
-var valueBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// Sizes of such buffers, in bytes.
-const (
-	maxValues  = 4 << 20
-	valuesStep = 64 << 10
-)
 
 func segmentName(n int) string { return fmt.Sprintf("%04d.db", n) }
 
@@ -69,6 +63,9 @@ func (f *logFile) openAll() error {
 	if err == nil {
 		err = f.list(numbers)
 	}
+	if err == nil {
+		err = f.openBacklog()
+	}
 	if err != nil {
 		f.Close()
 	}
@@ -77,9 +74,9 @@ func (f *logFile) openAll() error {
 
 // Close implements store.LogFile.
 func (f *logFile) Close() error {
+	first := f.closeBacklog()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var first error
 	for _, s := range f.segments {
 		f.shelf.forget(s)
 		if err := s.close(); err != nil && first == nil {
@@ -101,6 +98,9 @@ func (f *logFile) Head() (store.Head, error) {
 	defer f.mu.RUnlock()
 	var h store.Head
 	if len(f.segments) == 0 {
+		return h, nil
+	}
+	if h, ok := f.waiting.end(); ok {
 		return h, nil
 	}
 	s := f.segments[len(f.segments)-1]
@@ -127,68 +127,70 @@ func (f *logFile) First() uint64 {
 	return 0
 }
 
-// Append implements store.LogFile.
+// Append implements store.LogFile: the batch is durable in the journal, from
+// where the segment takes it. The first of a segment, and one too large for the
+// journal, go to the segment at once, behind everything that waits.
 func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
+	f.appending.Lock()
+	defer f.appending.Unlock()
+	if f.newest() == head.Segment && batchSize(entries, ts) <= maxJournaled {
+		return f.keep(entries, ts, head)
+	}
+	if err := f.drain(); err != nil {
+		return err
+	}
 	s, err := f.writable(head, entries)
 	if err != nil {
 		return err
 	}
-	values := valueBuffers.Get().(*[]byte)
-	defer valueBuffers.Put(values)
+	size := 0
+	for _, e := range entries {
+		size += entrySize(e)
+	}
+	// The values stand in one piece of memory, which bbolt copies from before
+	// the transaction ends.
+	buf := getValues(size)
+	defer putValues(buf)
+	number := f.waiting.journal.Pass()
 	if err := s.db.Update(func(tx *bolt.Tx) error {
-		rb, err := bucket(tx, records)
-		if err != nil {
-			return err
-		}
-		// The values stand in one piece of memory, which bbolt copies from
-		// before the transaction ends.
-		size := 0
-		for _, e := range entries {
-			size += entrySize(e)
-		}
-		buf := (*values)[:0]
-		if cap(buf) < size {
-			// Somewhat more, so that the next batch fits too.
-			buf = make([]byte, 0, (size/valuesStep+1)*valuesStep)
-		}
-		if cap(buf) <= maxValues {
-			*values = buf
-		}
-		var key [8]byte // which bbolt copies at once
-		for _, e := range entries {
-			start := len(buf)
-			buf = encodeEntry(buf, e)
-			binary.BigEndian.PutUint64(key[:], e.Seq)
-			if err := rb.Put(key[:], buf[start:len(buf):len(buf)]); err != nil {
-				return err
-			}
-		}
-		tb, err := bucket(tx, tiles)
+		w, err := f.writer(tx, s, head, number)
 		if err != nil {
 			return err
 		}
 		for _, t := range ts {
-			if err := tb.Put(tileKey(t.Level, t.Index), t.Hashes); err != nil {
+			if err := w.tiles.Put(tileKey(t.Level, t.Index), t.Hashes); err != nil {
 				return err
 			}
 		}
-		hb, err := bucket(tx, heads)
-		if err != nil {
-			return err
+		b := (*buf)[:0]
+		for _, e := range entries {
+			start := len(b)
+			b = encodeEntry(b, e)
+			if err := w.record(e.Seq, b[start:len(b):len(b)]); err != nil {
+				return err
+			}
 		}
-		if err := f.begin(hb, s); err != nil {
-			return err
-		}
-		v, err := json.Marshal(head)
-		if err != nil {
-			return err
-		}
-		return hb.Put(headKey, v)
+		return nil
 	}); err != nil {
+		f.waiting.journal.Fail(err)
 		return err
 	}
 	f.grown(s, head)
 	return nil
+}
+
+// maxJournaled is how large a batch may be, in bytes, that goes through the
+// journal.
+const maxJournaled = journal.MaxBody / 2
+
+// newest returns the number of the newest segment; 0 when there is none.
+func (f *logFile) newest() int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if n := len(f.segments); n > 0 {
+		return f.segments[n-1].info.Number
+	}
+	return 0
 }
 
 func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
@@ -251,6 +253,9 @@ func (f *logFile) Entry(seq uint64) (store.Entry, error) {
 	if seq < f.First() {
 		return f.keptEntry(seq)
 	}
+	if e, ok, err := f.waiting.entry(seq); ok {
+		return e, err
+	}
 	e := store.Entry{Seq: seq}
 	err := error(store.ErrNoEntry)
 	for _, s := range f.at(seq, seq+1) {
@@ -281,6 +286,16 @@ func (f *logFile) Entries(seqs []uint64, fn func(i int, e store.Entry) error) er
 				return fmt.Errorf("record %d: %w", seqs[i], err)
 			}
 			if err := fn(i, e); err != nil {
+				return err
+			}
+			i++
+			continue
+		}
+		if e, ok, err := f.waiting.entry(seqs[i]); ok {
+			if err == nil {
+				err = fn(i, e)
+			}
+			if err != nil {
 				return err
 			}
 			i++
@@ -332,11 +347,25 @@ func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
 		if from < f.First() {
 			return fmt.Errorf("record %d: %w", from, store.ErrRetired)
 		}
+		waiting := f.waiting.from() // what is before it is in the segments, and stays there
+		if from >= waiting {
+			next, err := f.waiting.scan(from, to, fn)
+			if err != nil {
+				return err
+			}
+			if next > from {
+				from = next
+				continue
+			}
+		}
 		segs := f.at(from, to)
 		if len(segs) == 0 {
 			return store.ErrNoEntry
 		}
 		end := min(to, from+scanChunk)
+		if from < waiting {
+			end = min(end, waiting)
+		}
 		if len(segs) > 1 && segs[1].info.First < end {
 			end = segs[1].info.First
 		}
@@ -381,6 +410,11 @@ func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
 	for i := 0; i <= level; i++ {
 		last *= store.TileWidth
 	}
+	if last > f.waiting.from() {
+		if h, err := f.waiting.tile(level, index); h != nil || err != nil {
+			return h, err
+		}
+	}
 	var out []byte
 	read := func(tx *bolt.Tx) error {
 		if b := tx.Bucket(tiles); b != nil {
@@ -407,18 +441,12 @@ func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
 
 // PutNote implements store.LogFile.
 func (f *logFile) PutNote(n store.Note) error {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if len(f.segments) == 0 {
+	f.appending.Lock()
+	defer f.appending.Unlock()
+	if f.newest() == 0 {
 		return fmt.Errorf("no segment to keep a checkpoint in")
 	}
-	return f.segments[len(f.segments)-1].db.Update(func(tx *bolt.Tx) error {
-		b, err := bucket(tx, notes)
-		if err != nil {
-			return err
-		}
-		return b.Put(seqKey(n.Size), n.Signed)
-	})
+	return f.keepNote(n)
 }
 
 // NoteAt implements store.LogFile.
@@ -426,7 +454,11 @@ func (f *logFile) NoteAt(size uint64) (store.Note, error) {
 	f.mu.RLock()
 	segs := slices.Clone(f.segments)
 	f.mu.RUnlock()
-	var n store.Note
+	// What is in the journal is newer than what segments have.
+	n, err := f.waiting.note(size)
+	if err != nil || n.Signed != nil {
+		return n, err
+	}
 	read := func(tx *bolt.Tx) error {
 		n = noteAt(tx, size)
 		return nil
@@ -468,5 +500,5 @@ func (f *logFile) Bytes() int64 {
 	if err != nil {
 		return 0
 	}
-	return st.Size()
+	return st.Size() + f.waiting.size()
 }

@@ -190,7 +190,21 @@ func (f *logFile) retireOldest() error {
 	f.mu.Unlock()
 	f.shelf.forget(s)
 	s.discard()
+	if err := f.clearJournal(); err != nil {
+		return err
+	}
 	return f.finishRetired()
+}
+
+// clearJournal removes from the disk what the journal still shows of records
+// that segments took long ago.
+func (f *logFile) clearJournal() error {
+	f.appending.Lock()
+	defer f.appending.Unlock()
+	if err := f.drain(); err != nil {
+		return err
+	}
+	return f.waiting.journal.Clear()
 }
 
 // outlive copies the hashes and checkpoints of a segment.
@@ -363,6 +377,9 @@ func (b *Backend) End(logID string) error {
 func (f *logFile) end() error {
 	if len(f.segments) == 0 {
 		return nil
+	}
+	if err := f.drain(); err != nil {
+		return err
 	}
 	head, err := f.Head()
 	if err != nil {

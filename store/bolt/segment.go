@@ -384,7 +384,7 @@ func (f *logFile) Segments() []store.SegmentInfo {
 	}
 	if n := len(out); n > 0 {
 		if st, err := os.Stat(f.segments[n-1].path); err == nil {
-			out[n-1].Bytes = st.Size()
+			out[n-1].Bytes = st.Size() + f.waiting.size()
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -41,6 +42,9 @@ var faulted = []string{"tenant-1", "tenant-2", "tenant-3"}
 
 // faults are the ways to harm the child, by name.
 var faults = map[string]func(dir string, ids map[string]string) error{
+	"sync of a journal": func(_ string, ids map[string]string) error {
+		return failSync("tenants/" + ids["tenant-1"] + "/log/journal")
+	},
 	"sync of a segment": func(_ string, ids map[string]string) error {
 		return failSync("tenants/" + ids["tenant-1"] + "/log/0001.db")
 	},
@@ -237,6 +241,8 @@ func sufferFault(dir string) error {
 			_ = one("tenant-3", "stranger", person("new", "login")) // needs a new key
 		}
 	}
+	// Its segment takes what is in the journal, or does not.
+	_ = logs["tenant-1"].Copy(ctx, func(string, func(io.Writer) error) error { return nil })
 	if err := many("both after"); err != nil {
 		return err
 	}
@@ -276,7 +282,9 @@ func TestDiskFaults(t *testing.T) {
 		stopped []string // tenants whose log must stop
 		refused []string // what must be refused, of what is tried
 	}{
-		{"sync of a segment", []string{"tenant-1"}, []string{"tenant-1 alone0 storage"}},
+		{"sync of a journal", []string{"tenant-1"}, []string{"tenant-1 alone0 storage"}},
+		// What is in the journal is durable: the log stops when it would take more.
+		{"sync of a segment", []string{"tenant-1"}, nil},
 		{"sync of the intake", nil, nil},
 		{"sync of a sign-state", []string{"tenant-1"}, []string{"tenant-1 alone0 storage"}},
 		{"sync of the keyring", nil, []string{"tenant-3 stranger storage"}},

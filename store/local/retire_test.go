@@ -375,7 +375,7 @@ func TestRetire(t *testing.T) {
 		t.Errorf("retire again: %+v, %v", again, err)
 	}
 	loc.Close()
-	if got := segmentFiles(t, dir); got != "0003.db 0400, 0004.db 0600, retired.db 0600" {
+	if got := segmentFiles(t, dir); got != "0003.db 0400, 0004.db 0600, journal 0600, retired.db 0600" {
 		t.Errorf("files: %s", got)
 	}
 	loc = months(t, dir, c, nil)

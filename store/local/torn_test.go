@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -125,19 +126,28 @@ func TestTornWrites(t *testing.T) {
 		}
 		mustAppend(t, log, items...)
 	}
-	const page = 16 << 10
+	const (
+		page    = 16 << 10
+		segment = "tenants/*/log/0001.db"
+		journal = "tenants/*/log/journal"
+	)
+	checkpoint := func(t *testing.T, l *Local) {
+		log, err := l.Store.Log(tenant(t, "tenant-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := log.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tc := range []tearing{
-		{"one record", "tenants/*/log/0001.db", 2 * page, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 1, "torn") }},
-		{"a batch", "tenants/*/log/0001.db", 2 * page, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 60, "torn") }},
-		{"a checkpoint", "tenants/*/log/0001.db", 2 * page, true, true, nil, func(t *testing.T, l *Local) {
-			log, err := l.Store.Log(tenant(t, "tenant-1"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, _, err := log.Checkpoint(); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		{"one record", journal, 0, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 1, "torn") }},
+		{"a batch", journal, 0, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 60, "torn") }},
+		{"a checkpoint", journal, 0, true, true, nil, checkpoint},
+		// What the segment takes stays in the journal until it is durable.
+		{"one record taken", segment, 2 * page, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 1, "torn") }},
+		{"a batch taken", segment, 2 * page, true, false, nil, func(t *testing.T, l *Local) { appendTo(t, l, 60, "torn") }},
+		{"a checkpoint taken", segment, 2 * page, true, true, nil, checkpoint},
 		{"a new person", "keys/keyring.db", 2 * 4096, true, false, forgottenPeople, func(t *testing.T, l *Local) {
 			keys, err := l.Keys.Tenant(tenant(t, "tenant-1"), false)
 			if err != nil {
@@ -214,6 +224,12 @@ func tear(t *testing.T, tc tearing) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	take := func() {
+		if strings.HasSuffix(tc.file, ".db") {
+			takeJournal(t, log)
+		}
+	}
+	take()
 	before, err := os.ReadFile(paths[0])
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +239,7 @@ func tear(t *testing.T, tc tearing) {
 		t.Fatal(err)
 	}
 	tc.write(t, l)
+	take()
 	after, err := os.ReadFile(paths[0])
 	if err != nil {
 		t.Fatal(err)
@@ -277,6 +294,15 @@ func tear(t *testing.T, tc tearing) {
 	t.Logf("%d opened, %d refused", opened, refused)
 	if opened == 0 {
 		t.Error("no variant opened: the test tests nothing")
+	}
+}
+
+// takeJournal has the newest segment take what is in the journal: who copies a
+// log gets segments alone.
+func takeJournal(t *testing.T, log *store.Log) {
+	t.Helper()
+	if err := log.Copy(t.Context(), func(string, func(io.Writer) error) error { return nil }); err != nil {
+		t.Fatal(err)
 	}
 }
 
