@@ -296,7 +296,7 @@ func (f *logFile) drain() error {
 // it is in a segment or nowhere. The caller holds mu.
 func (w *backlog) holds(seq uint64) (held, bool) {
 	i := sort.Search(len(w.batches), func(i int) bool { return w.batches[i].upTo > seq })
-	if i == len(w.batches) || w.batches[i].first > seq {
+	if i == len(w.batches) || seq < w.batches[i].first || seq >= w.batches[i].end() {
 		return held{}, false
 	}
 	return w.batches[i], true

@@ -1,0 +1,314 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"evidenced/evidence/problem"
+	"evidenced/store"
+)
+
+// modelLog is what a log must be, in memory.
+type modelLog struct {
+	entries []store.Entry
+	tiles   map[[2]uint64][]byte
+	notes   []store.Note
+	head    store.Head
+}
+
+func (m *modelLog) note(size uint64) (n store.Note) {
+	for _, x := range m.notes {
+		if x.Size <= size && x.Size >= n.Size {
+			n = x
+		}
+	}
+	return n
+}
+
+// compare fails unless the log gives what the model has, however it is asked.
+func (m *modelLog) compare(t *testing.T, r *rand.Rand, f store.LogFile) {
+	t.Helper()
+	if h, err := f.Head(); err != nil || !reflect.DeepEqual(h, m.head) {
+		t.Fatalf("head %+v, want %+v: %v", h, m.head, err)
+	}
+	n := uint64(len(m.entries))
+	same := func(e store.Entry, seq uint64) error {
+		want := m.entries[seq]
+		if e.Seq != seq || !bytes.Equal(e.Leaf, want.Leaf) || !slices.EqualFunc(e.Claims, want.Claims, bytes.Equal) {
+			return fmt.Errorf("record %d is another", seq)
+		}
+		return nil
+	}
+	from := uint64(r.Int64N(int64(n)))
+	to := from + uint64(r.Int64N(int64(n-from)))
+	next := from
+	if err := f.Scan(from, to, func(e store.Entry) error {
+		next++
+		return same(e, next-1)
+	}); err != nil || next != to {
+		t.Fatalf("scan of %d to %d ended at %d: %v", from, to, next, err)
+	}
+	if err := f.Scan(from, n+1, func(store.Entry) error { return nil }); !errors.Is(err, store.ErrNoEntry) {
+		t.Fatalf("scan beyond the end: %v", err)
+	}
+	var seqs []uint64
+	for seq := from; seq < n; seq += 1 + uint64(r.IntN(9)) {
+		seqs = append(seqs, seq)
+	}
+	if err := f.Entries(seqs, func(i int, e store.Entry) error { return same(e, seqs[i]) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{from, n - 1} {
+		e, err := f.Entry(seq)
+		if err == nil {
+			err = same(e, seq)
+		}
+		if err != nil {
+			t.Fatalf("record %d: %v", seq, err)
+		}
+	}
+	if _, err := f.Entry(n); !errors.Is(err, store.ErrNoEntry) {
+		t.Fatalf("record %d of %d: %v", n, n, err)
+	}
+	for k, want := range m.tiles {
+		if got, err := f.Tile(int(k[0]), k[1]); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("tile %v: %v", k, err)
+		}
+	}
+	for _, size := range []uint64{0, from, n, 1 << 60} {
+		if got, err := f.NoteAt(size); err != nil || !reflect.DeepEqual(got, m.note(size)) {
+			t.Fatalf("checkpoint at %d: %+v, want %+v: %v", size, got, m.note(size), err)
+		}
+	}
+	segments := f.Segments()
+	if last := segments[len(segments)-1]; last.Next != n || last.Number != m.head.Segment || last.Sealed {
+		t.Fatalf("newest segment %+v of a log of %d", last, n)
+	}
+}
+
+func copyLog(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever of a log is in its journal and whatever in its segments, it reads the
+// same: while it is written, after a crash at any moment, and as a copy that is
+// only looked at.
+func TestBacklogIsTheLog(t *testing.T) {
+	dir := t.TempDir()
+	lf, ix, err := New(dir).Open("00aa", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { lf.Close(); ix.Close() }()
+	r := rand.New(rand.NewPCG(7, 8))
+	m := &modelLog{tiles: map[[2]uint64][]byte{}}
+	m.head.Segment = 1
+	random := func(n int) []byte {
+		b := make([]byte, n+8)
+		for i := 0; i < n; i += 8 {
+			binary.BigEndian.PutUint64(b[i:], r.Uint64())
+		}
+		return b[:n:n]
+	}
+	crashed := 0 // while records were in the journal alone
+	for step := range 240 {
+		switch {
+		case r.IntN(5) == 0 && len(m.entries) > 0:
+			n := store.Note{Size: m.head.Size, Signed: random(150)}
+			if err := lf.PutNote(n); err != nil {
+				t.Fatal(err)
+			}
+			m.notes = append(m.notes, n)
+		case r.IntN(12) == 0:
+			if err := lf.(*logFile).drain(); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			n := 1 + r.IntN(20)
+			if r.IntN(10) == 0 {
+				n = 300
+			}
+			var es []store.Entry
+			var ts []store.Tile
+			for range n {
+				e := store.Entry{Seq: uint64(len(m.entries)), Leaf: random(20 + r.IntN(800))}
+				for range r.IntN(3) {
+					e.Claims = append(e.Claims, random(r.IntN(2000)))
+				}
+				es, m.entries = append(es, e), append(m.entries, e)
+				if size := uint64(len(m.entries)); size%store.TileWidth == 0 {
+					tile := store.Tile{Level: 0, Index: size/store.TileWidth - 1, Hashes: random(tileBytes)}
+					ts = append(ts, tile)
+					m.tiles[[2]uint64{0, tile.Index}] = tile.Hashes
+				}
+			}
+			m.head.Size, m.head.Recorded = uint64(len(m.entries)), time.Unix(int64(step), 0).UTC()
+			m.head.Intake.Pos++
+			if r.IntN(15) == 0 {
+				m.head.Segment++
+			}
+			if err := lf.Append(es, ts, m.head); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(m.entries) < 2 {
+			continue
+		}
+		m.compare(t, r, lf)
+		if r.IntN(20) > 0 {
+			continue
+		}
+		at := t.TempDir()
+		waiting := lf.(*logFile).waiting.size() > 0
+		copyLog(t, dir, at)
+		whole, err := OpenCopy(filepath.Join(at, "tenants", "00aa"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.compare(t, r, whole)
+		whole.Close()
+		again, ix, err := New(at).Open("00aa", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.compare(t, r, again)
+		ix.Close()
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if waiting {
+			crashed++
+		}
+		if st, err := os.Stat(filepath.Join(at, "tenants", "00aa", "log", journalName)); err == nil && st.Size() > 0 {
+			t.Fatalf("a closed log has a journal of %d bytes", st.Size())
+		}
+	}
+	if crashed < 3 || m.head.Segment < 3 || len(m.tiles) < 10 {
+		t.Errorf("%d crashes, %d segments, %d tiles: the test tests nothing", crashed, m.head.Segment, len(m.tiles))
+	}
+}
+
+// A segment without its journal, or with that of another time, is not taken for
+// the log.
+func TestBacklogOfAnotherTime(t *testing.T) {
+	dir := t.TempDir()
+	path := func(dir, name string) string { return filepath.Join(dir, "tenants", "00aa", "log", name) }
+	lf, ix, err := New(dir).Open("00aa", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(0)
+	add := func() {
+		t.Helper()
+		size++
+		if err := lf.Append([]store.Entry{{Seq: size - 1, Leaf: bytes.Repeat([]byte{1}, 600)}}, nil, store.Head{Size: size, Segment: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add()
+	early, err := os.ReadFile(path(dir, segmentName(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add()
+	add()
+	if err := lf.(*logFile).drain(); err != nil {
+		t.Fatal(err)
+	}
+	add()
+	add()
+	at := t.TempDir()
+	copyLog(t, dir, at)
+	ix.Close()
+	lf.Close()
+	open := func(dir string) (uint64, error) {
+		lf, ix, err := New(dir).Open("00aa", false)
+		if err != nil {
+			return 0, err
+		}
+		defer ix.Close()
+		defer lf.Close()
+		h, err := lf.Head()
+		return h.Size, err
+	}
+	// The segment is older than what the journal goes on from: what is missing
+	// was written over by now, or is still there.
+	older := t.TempDir()
+	copyLog(t, at, older)
+	if err := os.WriteFile(path(older, segmentName(1)), early, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := open(older); !problem.Is(err, problem.Corrupt) {
+		t.Errorf("an older segment: size %d, %v", n, err)
+	}
+	gone := t.TempDir()
+	copyLog(t, at, gone)
+	if err := os.Remove(path(gone, segmentName(1))); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := open(gone); !problem.Is(err, problem.Corrupt) {
+		t.Errorf("no segment: size %d, %v", n, err)
+	}
+	// Without the journal the log is shorter, which its signatures and its index
+	// tell.
+	alone := t.TempDir()
+	copyLog(t, at, alone)
+	if err := os.Remove(path(alone, journalName)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := open(alone); err != nil || n != 3 {
+		t.Errorf("no journal: size %d, %v", n, err)
+	}
+	if n, err := open(at); err != nil || n != 5 {
+		t.Errorf("both: size %d, %v", n, err)
+	}
+}
+
+// Any bytes are a batch whose parts lie in them, or an error.
+func FuzzReadBatch(f *testing.F) {
+	head, err := json.Marshal(store.Head{Size: 9, Segment: 2})
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole, err := appendBatch(nil, []store.Entry{{Seq: 7, Leaf: []byte("leaf"), Claims: [][]byte{[]byte("c")}}, {Seq: 8, Leaf: []byte("x")}},
+		[]store.Tile{{Level: 1, Index: 3, Hashes: make([]byte, tileBytes)}}, head)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(appendNote(nil, store.Note{Size: 4, Signed: []byte("note")}))
+	f.Add(whole[:len(whole)-1])
+	f.Add(bytes.Repeat([]byte{0xff}, 40))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b, err := readBatch(body)
+		if err != nil {
+			return
+		}
+		for _, n := range b.notes {
+			_ = body[n.at : n.at+n.batchPart.size]
+		}
+		for _, x := range b.tiles {
+			_ = body[x.at : x.at+tileBytes]
+		}
+		for i, p := range b.records {
+			_, _ = decodeEntry(b.first+uint64(i), body[p.at:p.at+p.size], nil)
+		}
+		if len(b.records) > 0 && b.head.Size != b.first+uint64(len(b.records)) {
+			t.Fatalf("head of size %d after records %d to %d", b.head.Size, b.first, b.end())
+		}
+	})
+}
