@@ -373,8 +373,18 @@ func (b *Backend) End(logID string) error {
 	return durable.SyncDir(dir)
 }
 
-// end keeps the head and retires every segment.
+// end keeps the head and retires every segment; the journal goes with them.
 func (f *logFile) end() error {
+	if err := f.retireAll(); err != nil {
+		return err
+	}
+	if err := f.waiting.journal.Remove(); err != nil {
+		return err
+	}
+	return durable.SyncDir(f.dir)
+}
+
+func (f *logFile) retireAll() error {
 	if len(f.segments) == 0 {
 		return nil
 	}

@@ -334,6 +334,18 @@ func (j *Journal) Clear() error {
 	return nil
 }
 
+// Remove removes the file of a log that takes nothing more. It is refused while a
+// frame waits.
+func (j *Journal) Remove() error {
+	if n := len(j.Waiting()); n > 0 {
+		return fmt.Errorf("journal %s: %d batches wait in it", j.path, n)
+	}
+	if err := os.Remove(j.path); err != nil && !os.IsNotExist(err) {
+		return problem.Wrap(problem.Storage, err, "remove journal %s", j.path)
+	}
+	return nil
+}
+
 // Close closes the file. What waits is there when it is opened again.
 func (j *Journal) Close() error {
 	j.mu.Lock()
