@@ -20,7 +20,7 @@ var stages = []struct {
 	match []string // parts of the full names of functions
 }{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart", "runtime.gcMarkDone"}},
-	{"fdatasync", []string{"bbolt.fdatasync", "syscall.Fdatasync"}},
+	{"fdatasync", []string{"unix.Fdatasync"}},
 	{sealStage, []string{"fips140/aes", "claim.(*Cipher).", "claim.NewCipher", "drbg.", "crypto/rand."}},
 	{commitStage, []string{"claim.Commit"}},
 	{hashStage, []string{"chain.LeafHash", "chain.(*Hasher)", "chain.(*Frontier)", "store.(*edge)", "tlog."}},
@@ -28,7 +28,7 @@ var stages = []struct {
 	{"check the draft", []string{"evidence.(*Draft).Check", "store.(*Log).check"}},
 	{"de-duplication", []string{"store.(*Log).filter", "store.(*recents)"}},
 	{"people", []string{"store.(*Log).resolvePeople", "store.(*Log).personDraft", "store/keyring."}},
-	{"bbolt", []string{"go.etcd.io/bbolt", "store/bolt."}},
+	{"journal", []string{"store/journal.", "bolt.(*logFile)", "bolt.appendBatch", "bolt.cutBatch"}},
 	{indexStage, []string{"evidenced/store/index.", "store.(*names).postings", "store.names.postings", "store.(*postingList)", "store.(*Log).flushIndex", "store.(*Log).storePostings", "store.(*Log).indexLoop", "store.(*tail)"}},
 	{draftStage, []string{"main.item", "main.state", "main.request", "main.digits"}},
 	{"committer, the rest", []string{"store.(*Log).commit", "store.(*Log).process", "store.(*Log).batch", "store.(*Log).place", "store.(*Log).write", "store.(*Log).publish", "store.(*Log).Append", "store.inOrder"}},
@@ -41,6 +41,7 @@ const (
 	hashStage   = "hash (ciphertext, leaf, tree)"
 	encodeStage = "encode (content, leaf)"
 	indexStage  = "index"
+	takeStage   = "segment (bbolt, its syncs)"
 	draftStage  = "make the drafts (this program)"
 	otherStage  = "other"
 	allStages   = "all"
@@ -53,9 +54,11 @@ var sealing = []string{sealStage, commitStage, hashStage, encodeStage}
 // whole are stages that take all they call with them: a look-up in the index
 // that de-duplication asks for is de-duplication.
 var whole = map[string]string{
-	"store.(*Log).identify": "de-duplication",
-	"store.(*filter).":      "de-duplication",
-	"runtime.gcAssistAlloc": "garbage collection",
+	"store.(*Log).identify":  "de-duplication",
+	"store.(*filter).":       "de-duplication",
+	"runtime.gcAssistAlloc":  "garbage collection",
+	"bolt.(*logFile).take":   takeStage,
+	"go.etcd.io/bbolt.(*DB)": takeStage, // the first batch of a segment
 }
 
 // stageOf classifies a stack, innermost function first.
@@ -114,8 +117,9 @@ func (b *bench) cpu(ctx context.Context) (err error) {
 // bind says how many records a second the stages allow on so many cores: the
 // sealing alone; the sealing, and then the plain file's write of what was
 // sealed, as it is where nothing is written before all of a batch is sealed;
-// all but the index, which follows behind; and all that the log does. What one core waits for the other, and the disk
-// beyond that one write, come on top.
+// all but the index and the segment, which follow behind; and all that the log
+// does. What one core waits for the other, and the disk beyond that one write, come
+// on top.
 func (d *breakdown) bind(cores int) {
 	if d.Plain <= 0 {
 		return
@@ -135,7 +139,9 @@ func (d *breakdown) bind(cores int) {
 	seals := func(stage string) bool { return slices.Contains(sealing, stage) }
 	add("sealing alone", 0, seals)
 	add("sealing, then one write and one sync", 1/d.Plain, seals)
-	add("all that an append waits for", 0, func(stage string) bool { return stage != draftStage && stage != indexStage && stage != allStages })
+	add("all that an append waits for", 0, func(stage string) bool {
+		return stage != draftStage && stage != indexStage && stage != takeStage && stage != allStages
+	})
 	add("all that the log does, its index too", 0, func(stage string) bool { return stage != draftStage && stage != allStages })
 }
 
