@@ -82,12 +82,11 @@ func putValues(buf *[]byte) {
 func (f *logFile) openBacklog() error {
 	f.waiting.changed.L = &f.waiting.mu
 	var taken uint64
-	if n := len(f.segments); n > 0 {
-		if err := f.segments[n-1].view(func(tx *bolt.Tx) error {
-			if b := tx.Bucket(heads); b != nil {
-				if v := b.Get(takenKey); len(v) == 8 {
-					taken = binary.BigEndian.Uint64(v)
-				}
+	var head store.Head
+	if s := f.newest(); s != nil {
+		if err := s.view(func(tx *bolt.Tx) error {
+			if b := tx.Bucket(heads); b != nil && len(b.Get(takenKey)) == 8 {
+				taken = binary.BigEndian.Uint64(b.Get(takenKey))
 			}
 			return nil
 		}); err != nil {
@@ -99,21 +98,30 @@ func (f *logFile) openBacklog() error {
 		return err
 	}
 	f.waiting.journal = j
+	frames := j.Waiting()
+	if len(frames) > 0 {
+		if head, err = f.Head(); err != nil {
+			return err
+		}
+	}
 	buf := getValues(0)
 	defer putValues(buf)
-	for _, fr := range j.Waiting() {
+	for _, fr := range frames {
 		body, err := j.Body(fr, *buf)
 		if err != nil {
 			return err
 		}
 		*buf = body
 		b, err := readBatch(body)
-		if err != nil {
-			return problem.Wrap(problem.Corrupt, err, "journal of %s", f.dir)
+		if err == nil {
+			err = b.follows(head, body)
 		}
-		if n := len(f.segments); n == 0 || len(b.records) > 0 && (f.segments[n-1].info.Number != b.head.Segment || b.first != f.segments[n-1].info.Next) {
-			return problem.New(problem.Corrupt, "the journal in %s has records from %d on for segment %d, and they do not follow the newest segment", f.dir, b.first, b.head.Segment).
-				WithHint("a segment or the journal is from another time: bring the newest copy of both back")
+		if err != nil {
+			return problem.Wrap(problem.Corrupt, err, "batch %d of the journal in %s does not follow the newest segment", fr.Number, f.dir).
+				WithHint("the segment or the journal is of another log or another time: bring the newest copy of both back")
+		}
+		if len(b.records) > 0 {
+			head = b.head
 		}
 		f.hold(held{frame: fr, batch: b})
 	}
@@ -139,7 +147,7 @@ func (f *logFile) hold(h held) {
 	}
 	w.mu.Unlock()
 	if len(h.records) > 0 {
-		f.grown(f.segments[len(f.segments)-1], h.head)
+		f.grown(f.newest(), h.head)
 	}
 }
 
@@ -238,9 +246,7 @@ func (f *logFile) store(some []held, size int) error {
 		}
 		bodies[i], rest = body, rest[end:cap(rest)]
 	}
-	f.mu.RLock()
-	s := f.segments[len(f.segments)-1]
-	f.mu.RUnlock()
+	s := f.newest()
 	return s.db.Update(func(tx *bolt.Tx) error {
 		var head store.Head
 		for _, h := range some {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"evidenced/evidence"
+	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
 	"evidenced/store"
 )
@@ -96,6 +98,22 @@ func (m *modelLog) compare(t *testing.T, r *rand.Rand, f store.LogFile) {
 	}
 }
 
+// leafOf makes the leaf of a record, chained to the one with the hash.
+func leafOf(t *testing.T, seq uint64, prev evidence.Hash) []byte {
+	t.Helper()
+	at := time.Unix(int64(seq), 0).UTC()
+	l := chain.Leaf{
+		Origin: "test/00aa", ID: evidence.ID{byte(seq), byte(seq >> 8), 1}, Kind: "commit.pushed", Version: 1, Op: evidence.OpEvent, Source: "github/prod",
+		Seq: seq, Prev: prev, Occurred: at, Basis: evidence.BasisSource, Observed: at, Recorded: at,
+		Claims: []chain.Claim{{Name: "content", Size: 16, Keys: []string{"d1"}}},
+	}
+	b, err := l.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func copyLog(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
@@ -144,7 +162,8 @@ func TestBacklogIsTheLog(t *testing.T) {
 			var es []store.Entry
 			var ts []store.Tile
 			for range n {
-				e := store.Entry{Seq: uint64(len(m.entries)), Leaf: random(20 + r.IntN(800))}
+				e := store.Entry{Seq: uint64(len(m.entries)), Leaf: leafOf(t, uint64(len(m.entries)), m.head.Last)}
+				m.head.Last = chain.LeafHash(e.Leaf)
 				for range r.IntN(3) {
 					e.Claims = append(e.Claims, random(r.IntN(2000)))
 				}
@@ -210,11 +229,13 @@ func TestBacklogOfAnotherTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := uint64(0)
+	var end store.Head
+	end.Segment = 1
 	add := func() {
 		t.Helper()
-		size++
-		if err := lf.Append([]store.Entry{{Seq: size - 1, Leaf: bytes.Repeat([]byte{1}, 600)}}, nil, store.Head{Size: size, Segment: 1}); err != nil {
+		leaf := leafOf(t, end.Size, end.Last)
+		end.Size, end.Last = end.Size+1, chain.LeafHash(leaf)
+		if err := lf.Append([]store.Entry{{Seq: end.Size - 1, Leaf: leaf}}, nil, end); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,8 +3,10 @@ package bolt
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"evidenced/evidence/chain"
 	"evidenced/store"
 )
 
@@ -112,6 +114,40 @@ func readBatch(body []byte) (batch, error) {
 		return b, fmt.Errorf("a batch that ends at %d has a head of size %d", b.end(), b.head.Size)
 	}
 	return b, nil
+}
+
+// follows reports what is wrong with the batch as the continuation of a log with
+// the head; nothing when each leaf is chained to the one before.
+func (b *batch) follows(head store.Head, body []byte) error {
+	if len(b.records) == 0 {
+		if head.Size == 0 {
+			return errors.New("there is no record before it")
+		}
+		return nil
+	}
+	if b.first != head.Size || b.head.Segment != head.Segment {
+		return fmt.Errorf("it has records from %d on for segment %d, and the log ends at %d in segment %d", b.first, b.head.Segment, head.Size, head.Segment)
+	}
+	last := head.Last
+	for i, p := range b.records {
+		seq := b.first + uint64(i)
+		e, err := decodeEntry(seq, body[p.at:p.at+p.size], nil)
+		if err != nil {
+			return err
+		}
+		leaf, err := chain.Decode(e.Leaf)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if leaf.Seq != seq || leaf.Prev != last {
+			return fmt.Errorf("record %d is not chained to the one before", seq)
+		}
+		last = chain.LeafHash(e.Leaf)
+	}
+	if last != b.head.Last {
+		return errors.New("its head names another last record")
+	}
+	return nil
 }
 
 // cutBatch cuts a body. It leaves the head to the caller.

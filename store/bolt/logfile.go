@@ -133,7 +133,7 @@ func (f *logFile) First() uint64 {
 func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
 	f.appending.Lock()
 	defer f.appending.Unlock()
-	if f.newest() == head.Segment && batchSize(entries, ts) <= maxJournaled {
+	if s := f.newest(); s != nil && s.info.Number == head.Segment && batchSize(entries, ts) <= maxJournaled {
 		return f.keep(entries, ts, head)
 	}
 	if err := f.drain(); err != nil {
@@ -183,14 +183,14 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 // journal.
 const maxJournaled = journal.MaxBody / 2
 
-// newest returns the number of the newest segment; 0 when there is none.
-func (f *logFile) newest() int {
+// newest returns the newest segment; nil when there is none.
+func (f *logFile) newest() *segment {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if n := len(f.segments); n > 0 {
-		return f.segments[n-1].info.Number
+		return f.segments[n-1]
 	}
-	return 0
+	return nil
 }
 
 func bucket(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
@@ -443,7 +443,7 @@ func (f *logFile) Tile(level int, index uint64) ([]byte, error) {
 func (f *logFile) PutNote(n store.Note) error {
 	f.appending.Lock()
 	defer f.appending.Unlock()
-	if f.newest() == 0 {
+	if f.newest() == nil {
 		return fmt.Errorf("no segment to keep a checkpoint in")
 	}
 	return f.keepNote(n)
