@@ -16,6 +16,11 @@ import (
 func (l *Log) use() error {
 	l.life.Lock()
 	defer l.life.Unlock()
+	if !l.resident && l.ended == nil && !l.st.isClosed() && l.st.crowded() {
+		l.life.Unlock()
+		l.st.makeRoom()
+		l.life.Lock()
+	}
 	if l.ended != nil {
 		return l.ended
 	}
@@ -181,6 +186,33 @@ func (s *Store) opened(l *Log) {
 	s.residentMu.Unlock()
 	if over {
 		s.background.Go(func() { s.rest(context.Background(), s.o.OpenLogs, 0) })
+	}
+}
+
+// crowded reports whether logs are opened faster than others are closed.
+func (s *Store) crowded() bool {
+	s.residentMu.Lock()
+	defer s.residentMu.Unlock()
+	return len(s.resident) >= s.o.OpenLogs+s.o.OpenLogs/2
+}
+
+// roomPatience bounds how long a log that is to be opened waits for others to be
+// closed: when all of them are in use, none will be.
+const roomPatience = time.Second
+
+// makeRoom waits until no more logs are open than should be. The caller holds no
+// log's life.
+func (s *Store) makeRoom() {
+	done := make(chan struct{})
+	s.background.Go(func() {
+		defer close(done)
+		s.rest(context.Background(), s.o.OpenLogs, 0)
+	})
+	t := time.NewTimer(roomPatience)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
 	}
 }
 

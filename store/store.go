@@ -51,7 +51,7 @@ type Options struct {
 	SegmentMonthly    bool          // and with each UTC month of record time
 	CheckpointRecords uint64        // a checkpoint is due after so many records; default 10,000
 	CheckpointEvery   time.Duration // and after so long, when grown; default 60 s
-	OpenLogs          int           // logs kept open at a time; default 512
+	OpenLogs          int           // logs kept open at a time, or half as many more while others are closed; default 512
 	IntakeQuota       int64         // bytes kept for a stopped log; default 1 GiB
 }
 

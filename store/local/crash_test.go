@@ -56,6 +56,8 @@ func TestMain(m *testing.M) {
 			run = grindUntilKilled
 		case "fault":
 			run = sufferFault
+		case "few files":
+			run = fewFiles
 		}
 		if err := run(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -119,6 +119,17 @@ func Open(o Options) (_ *Local, err error) {
 	if o.SignDir == "" {
 		o.SignDir = filepath.Join(o.Dir, "sign-state")
 	}
+	files, err := allowedFiles()
+	if err != nil {
+		return nil, err
+	}
+	open, err := openLogs(files)
+	if err != nil {
+		return nil, err
+	}
+	if open < mostLogs {
+		o.Log.Warn("few files may be open: logs are opened and closed more often", "files", files, "logs", open)
+	}
 	fresh := !Exists(o.Dir)
 	if err := checkDir(o.Dir, fresh); err != nil {
 		return nil, err
@@ -176,9 +187,9 @@ func Open(o Options) (_ *Local, err error) {
 		return nil, err
 	}
 	l.Restored = Restored(o.Dir)
-	files := bolt.New(o.Dir)
+	backend := bolt.New(o.Dir)
 	if l.Keys != nil {
-		if err = files.SiftCursors(func(name string, v []byte) bool {
+		if err = backend.SiftCursors(func(name string, v []byte) bool {
 			_, err := store.SealedCursorsOf(kept{name, v}, l.Keys).Cursor(name)
 			return err == nil
 		}); err != nil {
@@ -187,8 +198,9 @@ func Open(o Options) (_ *Local, err error) {
 	}
 	so := store.Options{
 		Restored: l.Restored && !o.Accepting,
-		Backend:  files, Intake: in, Keys: keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
+		Backend:  backend, Intake: in, Keys: keys, LogKey: l.LogKey, LogVerifier: l.LogKey.Verifier, PackVerifier: l.PackKey.Verifier,
 		SignDir: o.SignDir, Installation: inst.ID, Clock: o.Clock, Simulated: l.Simulated, Log: o.Log,
+		OpenLogs: open,
 	}
 	if o.Store != nil {
 		o.Store(&so)
