@@ -260,7 +260,7 @@ func (f *logFile) store(some []held, size int) error {
 		}
 		for i, h := range some {
 			for _, n := range h.notes {
-				if err := w.notes.Put(seqKey(n.size), bodies[i][n.at:n.at+n.batchPart.size]); err != nil {
+				if err := w.notes.Put(seqKey(n.of), bodies[i][n.at:n.at+n.size]); err != nil {
 					return err
 				}
 			}
@@ -418,11 +418,11 @@ func (w *backlog) note(size uint64) (n store.Note, err error) {
 	defer w.mu.RUnlock()
 	for _, h := range w.batches {
 		for _, s := range h.notes {
-			if s.size > size || s.size < n.Size {
+			if s.of > size || s.of < n.Size {
 				continue
 			}
-			n.Size = s.size
-			if n.Signed, err = w.journal.Part(h.frame, s.at, s.batchPart.size); err != nil {
+			n.Size = s.of
+			if n.Signed, err = w.journal.Part(h.frame, s.at, s.size); err != nil {
 				return n, err
 			}
 		}

@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +223,65 @@ func TestBacklogIsTheLog(t *testing.T) {
 	}
 }
 
+// Readers find every record that was acknowledged while it goes from the journal
+// to the segment, and from one segment to the next.
+func TestReadingBesideTaking(t *testing.T) {
+	lf, ix, err := New(t.TempDir()).Open("00aa", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { lf.Close(); ix.Close() }()
+	const batches, each = 150, 30
+	var size atomic.Uint64
+	var readers sync.WaitGroup
+	read := func(seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		for n := uint64(0); n < batches*each; {
+			if n = size.Load(); n == 0 {
+				runtime.Gosched()
+				continue
+			}
+			from := n - 1 - uint64(r.Int64N(int64(min(n, 2000))))
+			next := from
+			if err := lf.Scan(from, n, func(e store.Entry) error {
+				if e.Seq != next || binary.BigEndian.Uint64(e.Leaf) != next {
+					return fmt.Errorf("record %d at the place of %d", e.Seq, next)
+				}
+				next++
+				return nil
+			}); err != nil || next != n {
+				t.Errorf("scan of %d to %d ended at %d: %v", from, n, next, err)
+				return
+			}
+			if err := lf.Entries([]uint64{from, n - 1}, func(int, store.Entry) error { return nil }); err != nil && from != n-1 {
+				t.Errorf("records %d and %d: %v", from, n-1, err)
+				return
+			}
+			if e, err := lf.Entry(n - 1); err != nil || binary.BigEndian.Uint64(e.Leaf) != n-1 {
+				t.Errorf("record %d: %v", n-1, err)
+				return
+			}
+		}
+	}
+	for seed := range uint64(2) {
+		readers.Go(func() { read(seed) })
+	}
+	for b := range uint64(batches) {
+		var es []store.Entry
+		for i := range uint64(each) {
+			leaf := binary.BigEndian.AppendUint64(nil, b*each+i)
+			es = append(es, store.Entry{Seq: b*each + i, Leaf: append(leaf, make([]byte, 2000)...)})
+		}
+		if err := lf.Append(es, nil, store.Head{Size: (b + 1) * each, Segment: 1 + int(b)/60}); err != nil {
+			t.Error(err)
+			break
+		}
+		size.Store((b + 1) * each)
+	}
+	size.Store(max(size.Load(), batches*each))
+	readers.Wait()
+}
+
 // A segment without its journal, or with that of another time, is not taken for
 // the log.
 func TestBacklogOfAnotherTime(t *testing.T) {
@@ -320,7 +382,7 @@ func FuzzReadBatch(f *testing.F) {
 			return
 		}
 		for _, n := range b.notes {
-			_ = body[n.at : n.at+n.batchPart.size]
+			_ = body[n.at : n.at+n.size]
 		}
 		for _, x := range b.tiles {
 			_ = body[x.at : x.at+tileBytes]

@@ -30,7 +30,7 @@ type batch struct {
 type batchPart struct{ at, size int }
 
 type batchNote struct {
-	size uint64 // of the log that was signed
+	of uint64 // size of the log that was signed
 	batchPart
 }
 
@@ -157,9 +157,9 @@ func cutBatch(body []byte) (b batch, head []byte, err error) {
 	head = body[at : at+n]
 	b.notes = make([]batchNote, c.count(8+4))
 	for i := range b.notes {
-		size := c.uint(8)
+		of := c.uint(8)
 		at, n := c.bytes(c.count(1))
-		b.notes[i] = batchNote{size, batchPart{at, n}}
+		b.notes[i] = batchNote{of, batchPart{at, n}}
 	}
 	b.tiles = make([]batchTile, c.count(1+8+tileBytes))
 	for i := range b.tiles {

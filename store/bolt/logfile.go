@@ -347,17 +347,17 @@ func (f *logFile) Scan(from, to uint64, fn func(store.Entry) error) error {
 		if from < f.First() {
 			return fmt.Errorf("record %d: %w", from, store.ErrRetired)
 		}
-		waiting := f.waiting.from() // what is before it is in the segments, and stays there
-		if from >= waiting {
-			next, err := f.waiting.scan(from, to, fn)
-			if err != nil {
-				return err
-			}
-			if next > from {
-				from = next
-				continue
-			}
+		next, err := f.waiting.scan(from, to, fn)
+		if err != nil {
+			return err
 		}
+		if next > from {
+			from = next
+			continue
+		}
+		// What the journal does not have, or not any more, is in the segments, up
+		// to where it begins now.
+		waiting := f.waiting.from()
 		segs := f.at(from, to)
 		if len(segs) == 0 {
 			return store.ErrNoEntry
