@@ -10,12 +10,15 @@ import (
 // are enough indexes: one core does not wait long for another's last.
 const chunksEach = 8
 
+// fewest is how many jobs are worth waking another core for.
+const fewest = 6
+
 // inOrder runs fn for 0..n-1 on all cores, in chunks of at most so many, and
 // returns a function that waits until fn was run for all indexes up to i and
 // returns the first error among them. Small jobs are run at once by the caller.
 func inOrder(n, chunk int, fn func(i int) error) (ready func(i int) error) {
 	cores := runtime.GOMAXPROCS(0)
-	if n >= chunk { // else one core has it done before another begins
+	if n >= fewest { // else one core has it done before another begins
 		chunk = max(1, min(chunk, n/(chunksEach*cores)))
 	}
 	chunks := (n + chunk - 1) / chunk

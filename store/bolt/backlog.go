@@ -24,9 +24,11 @@ const journalName = "journal"
 var takenKey = []byte("taken")
 
 const (
-	// takeAt is how many bytes wait in the journal before the segment takes
-	// them: a transaction costs the same for one record as for many.
-	takeAt = 1 << 20
+	// takeBatches and takeBytes say how much waits in the journal before the
+	// segment takes it: a burst of that size has the cores for itself, and many
+	// small batches share a transaction.
+	takeBatches = 1024
+	takeBytes   = 32 << 20
 	// takeMost bounds what one transaction takes, in bytes, and with it its
 	// memory; a single batch may be larger.
 	takeMost = 2 << 20
@@ -93,7 +95,11 @@ func (f *logFile) openBacklog() error {
 			return err
 		}
 	}
-	j, err := journal.Open(filepath.Join(f.dir, journalName), taken, f.readOnly)
+	var full func()
+	if !f.readOnly {
+		full = f.startTaking
+	}
+	j, err := journal.Open(filepath.Join(f.dir, journalName), taken, full)
 	if err != nil {
 		return err
 	}
@@ -189,13 +195,24 @@ func (f *logFile) append(buf *[]byte, b []byte, head store.Head) error {
 		return err
 	}
 	f.hold(held{frame: fr, batch: parts})
+	w.mu.RLock()
+	much := w.bytes >= takeBytes || len(w.batches) >= takeBatches
+	w.mu.RUnlock()
+	if much {
+		f.startTaking()
+	}
+	return nil
+}
+
+// startTaking has the segment take what waits, beside everything else.
+func (f *logFile) startTaking() {
+	w := &f.waiting
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.bytes >= takeAt && !w.taking && w.failed == nil {
+	if !w.taking && w.failed == nil && len(w.batches) > 0 {
 		w.taking = true
 		go f.take()
 	}
-	return nil
 }
 
 // take moves batches to the segment until none wait. One goroutine does, the
@@ -247,7 +264,7 @@ func (f *logFile) store(some []held, size int) error {
 		bodies[i], rest = body, rest[end:cap(rest)]
 	}
 	s := f.newest()
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		var head store.Head
 		for _, h := range some {
 			if len(h.records) > 0 {

@@ -266,6 +266,15 @@ func TestReadingBesideTaking(t *testing.T) {
 	for seed := range uint64(2) {
 		readers.Go(func() { read(seed) })
 	}
+	readers.Go(func() {
+		for size.Load() < batches*each {
+			if err := lf.(*logFile).drain(); err != nil {
+				t.Error(err)
+				return
+			}
+			runtime.Gosched()
+		}
+	})
 	for b := range uint64(batches) {
 		var es []store.Entry
 		for i := range uint64(each) {

@@ -152,7 +152,7 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 	buf := getValues(size)
 	defer putValues(buf)
 	number := f.waiting.journal.Pass()
-	if err := s.db.Update(func(tx *bolt.Tx) error {
+	if err := s.update(func(tx *bolt.Tx) error {
 		w, err := f.writer(tx, s, head, number)
 		if err != nil {
 			return err
@@ -491,14 +491,8 @@ func noteAt(tx *bolt.Tx, size uint64) store.Note {
 
 // Bytes implements store.LogFile.
 func (f *logFile) Bytes() int64 {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if len(f.segments) == 0 {
-		return 0
+	if s := f.newest(); s != nil {
+		return s.snapshot().Bytes + f.waiting.size()
 	}
-	st, err := os.Stat(f.segments[len(f.segments)-1].path)
-	if err != nil {
-		return 0
-	}
-	return st.Size() + f.waiting.size()
+	return 0
 }

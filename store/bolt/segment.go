@@ -340,6 +340,20 @@ func describeTx(tx *bolt.Tx, number int) (store.SegmentInfo, []store.SegmentInfo
 	return info, b.Before, nil
 }
 
+// update runs fn in a transaction of the newest segment, and notes how large the
+// file is then.
+func (s *segment) update(fn func(*bolt.Tx) error) error {
+	if err := s.db.Update(fn); err != nil {
+		return err
+	}
+	if st, err := os.Stat(s.path); err == nil {
+		s.mu.Lock()
+		s.info.Bytes = st.Size()
+		s.mu.Unlock()
+	}
+	return nil
+}
+
 // begin writes, in the first transaction of a segment, what was known then.
 func (f *logFile) begin(hb *bolt.Bucket, s *segment) error {
 	if hb.Get(begunKey) != nil {
@@ -383,9 +397,7 @@ func (f *logFile) Segments() []store.SegmentInfo {
 		out[i] = s.snapshot()
 	}
 	if n := len(out); n > 0 {
-		if st, err := os.Stat(f.segments[n-1].path); err == nil {
-			out[n-1].Bytes = st.Size() + f.waiting.size()
-		}
+		out[n-1].Bytes += f.waiting.size()
 	}
 	return out
 }

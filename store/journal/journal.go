@@ -51,7 +51,7 @@ const (
 
 	block = 4096
 	// The place of taken frames is used again from the beginning once the file
-	// has this size, or sooner when nothing waits in it.
+	// has this size and half of it is free, or sooner when nothing waits in it.
 	softSize = 4 << 20
 	// An append waits for the segment rather than let the file grow beyond.
 	hardSize = 64 << 20
@@ -80,6 +80,7 @@ func span(body int) int64 { return (int64(HeaderSize+body) + block - 1) / block 
 // appends.
 type Journal struct {
 	path string
+	full func() // called when an append waits for room
 
 	mu      sync.Mutex
 	changed sync.Cond // something was taken, or nothing more will be
@@ -93,12 +94,13 @@ type Journal struct {
 // Open opens the journal at the path; a file that is not there holds nothing,
 // and is made by the first append. The frames after the number taken wait: see
 // Waiting. Damage before a whole frame is a problem of code corrupt, because what
-// is lost was promised. With readOnly nothing is written.
-func Open(path string, taken uint64, readOnly bool) (*Journal, error) {
-	j := &Journal{path: path, newest: taken}
+// is lost was promised. Full is called when an append waits for frames to be
+// taken; nil: nothing is ever appended, and the file is opened for reading.
+func Open(path string, taken uint64, full func()) (*Journal, error) {
+	j := &Journal{path: path, full: full, newest: taken}
 	j.changed.L = &j.mu
 	flags := os.O_RDWR
-	if readOnly {
+	if full == nil {
 		flags = os.O_RDONLY
 	}
 	f, err := os.OpenFile(path, flags, 0)
@@ -207,10 +209,19 @@ var zeros [block]byte
 func (j *Journal) reserve(fr *Frame) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.failed == nil {
+	for asked := false; j.failed == nil; {
 		at, ok := j.room(span(fr.Length))
+		if !ok && !asked {
+			// Who is asked may be about to say that something was taken.
+			j.mu.Unlock()
+			j.full()
+			j.mu.Lock()
+			asked = true
+			continue
+		}
 		if !ok {
 			j.changed.Wait()
+			asked = false
 			continue
 		}
 		if j.f == nil {
@@ -232,7 +243,9 @@ func (j *Journal) room(size int64) (at int64, ok bool) {
 	switch oldest := j.waiting[0].at; {
 	case j.next <= oldest: // the row goes on from the beginning
 		return j.next, j.next+size <= oldest
-	case size <= oldest && j.next+size > softSize:
+	case j.next+size <= softSize:
+		return j.next, true
+	case size <= oldest && (oldest >= j.next/2 || j.next+size > hardSize):
 		return 0, true
 	default:
 		return j.next, j.next+size <= hardSize

@@ -20,7 +20,7 @@ func body(n, size int) []byte {
 
 func open(t testing.TB, path string, taken uint64) *Journal {
 	t.Helper()
-	j, err := Open(path, taken, false)
+	j, err := Open(path, taken, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestFlips(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := Open(path, 1, false)
+		j, err := Open(path, 1, func() {})
 		switch {
 		case problem.Is(err, problem.Corrupt):
 			refused++
@@ -278,7 +278,7 @@ func TestFull(t *testing.T) {
 // what is appended then is there when it is opened again.
 func FuzzOpen(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "journal")
-	j, err := Open(path, 0, false)
+	j, err := Open(path, 0, func() {})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func FuzzOpen(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := Open(path, taken, false)
+		j, err := Open(path, taken, func() {})
 		if err != nil {
 			return
 		}
@@ -319,7 +319,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Open(path, taken, true)
+		again, err := Open(path, taken, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
