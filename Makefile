@@ -15,17 +15,18 @@ export EVIDENCED_FULL := 1
 endif
 TIMEOUT = -timeout $(if $(FULL),3h,30m)
 
-.PHONY: all build test check unit race fuzz bench tools demo clean
+.PHONY: all build test format check unit race fuzz bench tools demo clean
 
 all: build
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/evidenced ./cmd/evidence-verify
 
-# Both kinds of tests run at once: much of the demonstration's time is waiting.
-test: tools check
-	@$(MAKE) --no-print-directory -j2 --output-sync=line unit race
-	@$(MAKE) --no-print-directory fuzz
+# Two at once: beside the race detector, which takes the longest, run the others
+# one after another. Much of the demonstration's time is waiting, and linking
+# keeps one core busy.
+test: tools format
+	@$(MAKE) --no-print-directory -j2 --output-sync=line race check unit fuzz
 
 # What the tests need beside Go: git and a C compiler (race detector), Python
 # (the vectors are checked by a second implementation), poppler (the PDF is
@@ -33,23 +34,30 @@ test: tools check
 tools:
 	@sh deploy/test-tools.sh
 
-check:
+format:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'gofmt would change:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+check: format
+	@! grep -nE '^[[:space:]]*go [a-zA-Z(]|[a-z]\.(Go|Parallel)\(' $(SINGLE:=/*.go) || { echo 'SINGLE starts a goroutine: test it with the race detector'; exit 1; }
 	CGO_ENABLED=0 go vet ./...
 	CGO_ENABLED=0 go tool staticcheck ./...
 
-# Long work of one goroutine: the race detector learns nothing
-# from it and takes ten times as long.
-ALONE = ^(TestTwoHistories|TestPacksExtendOneAnother|TestPackAnyByteChanged|TestIncrementalIsFull|TestItemsKeepTheirTypes)$$
+# The race detector learns nothing from work of one goroutine and takes ten times
+# as long for it. SINGLE are packages that start no other, and use none that
+# does; ALONE are long tests that do nothing beside their own steps, of packages
+# whose other tests are raced.
+SINGLE := ./reports/pack
+ALONE  := ^(TestBlindnessReachesAnswers|TestIncrementalIsFull|TestItemsKeepTheirTypes|TestKilledWhileJudging|TestOpenPeriodIsInterim|TestPackAnyByteChanged|TestPackStatesTheRules|TestPackVerifies|TestPacksExtendOneAnother|TestReceiptsOfAPack|TestRulesAreRecorded|TestSealedAsIssued|TestTwoHistories)$$
 
-# The race detector thins the collectors' fault matrix; here it runs whole.
+# The race detector thins the collectors' fault matrix and would count its own
+# memory as theirs; here both run whole.
 unit:
-	CGO_ENABLED=0 go test $(TIMEOUT) $(HEAVY)
+	CGO_ENABLED=0 go test $(TIMEOUT) $(HEAVY) $(SINGLE)
 	CGO_ENABLED=0 go test $(TIMEOUT) -run '$(ALONE)' ./cmd/internal/daemon ./mappings
-	CGO_ENABLED=0 go test $(TIMEOUT) -run Conformance $(filter-out $(HEAVY),$(shell go list ./collectors/...))
+	CGO_ENABLED=0 go test $(TIMEOUT) -run 'Conformance|^TestMemory$$' $(filter-out $(HEAVY),$(shell go list ./collectors/...))
 
 race:
-	CGO_ENABLED=1 go test -race $(TIMEOUT) -skip '$(ALONE)' $(LIGHT)
+	CGO_ENABLED=1 go test -race $(TIMEOUT) -skip '$(ALONE)' $(filter-out $(shell go list $(SINGLE)),$(LIGHT))
 
 # A number of inputs for each fuzz target, not a time: near a deadline the fuzzing
 # engine reports its own end as a failure. Longer by hand: make fuzz FUZZTIME=10m
