@@ -35,7 +35,7 @@ grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | gr
 while read -r dir; do
 	path=$(go list "$dir")
 	binary=$work/$(echo "$path" | tr / .)
-	go test -c -fuzz . -ldflags '-s -w' -o "$binary" "$dir"
+	go test -c -vet=off -fuzz . -ldflags '-s -w' -o "$binary" "$dir"
 	[ -z "$running" ] || wait "$running"
 	[ -z "$running" ] || rm "$previous"
 	fuzz "$binary" "$dir" "$path" &

@@ -24,7 +24,7 @@ import (
 func TestRealTransit(t *testing.T) {
 	const full = "hvs.full-token-of-the-test"
 	bin := filepath.Join(t.TempDir(), "transitserver")
-	build1 := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
+	build1 := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", bin, ".")
 	build1.Dir = "../../store/keyring/transit/testdata/transitserver"
 	build1.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := build1.CombinedOutput(); err != nil {

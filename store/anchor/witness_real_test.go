@@ -23,7 +23,7 @@ import (
 func foreignProgram(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "witnessd")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", bin, ".")
 	cmd.Dir = filepath.Join("..", "..", "evidence", "witness", "testdata", "witnessd")
 	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

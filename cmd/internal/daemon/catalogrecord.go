@@ -199,6 +199,9 @@ func (e *Engine) recordedRules(ctx context.Context, at time.Time) (*mappings.Cat
 		if err := rec.Decode(&f); err != nil {
 			return nil, f, err
 		}
+		if f.Catalog == e.catalog.Hash() {
+			return e.catalog, f, nil // those in force, and compiled already
+		}
 		cat, err := mappings.ParseBundle(rec.Raw)
 		if err != nil {
 			e.o.Log.Warn("recorded rules cannot be used", "seq", rec.Seq, "code", codeOf(err))

@@ -135,8 +135,9 @@ var verifier = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "evidence-verify")
-	out, err := exec.Command("go", "build", "-o", bin, "evidenced/cmd/evidence-verify").CombinedOutput()
-	if err != nil {
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", bin, "evidenced/cmd/evidence-verify")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build evidence-verify: %w\n%s", err, out)
 	}
 	return bin, nil

@@ -26,7 +26,7 @@ func Real(t testing.TB, args ...string) (url string, roots *x509.CertPool, rootP
 		t.Fatal("where is this file?")
 	}
 	bin := filepath.Join(t.TempDir(), "authority")
-	build := exec.Command("go", "build", "-o", bin, ".")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", bin, ".")
 	build.Dir = filepath.Join(filepath.Dir(here), "..", "testdata", "authority")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
