@@ -41,17 +41,17 @@ format:
 
 check: format
 	@! grep -nE '^[[:space:]]*go [a-zA-Z(]|[a-z]\.(Go|Parallel)\(' $(SINGLE:=/*.go) || { echo 'SINGLE starts a goroutine: test it with the race detector'; exit 1; }
-	@! grep -rnE '^func $(names)\(' --include='*_test.go' . | grep -vE '^($(subst $(empty) $(empty),|,$(DAEMON)))/' || { echo 'has the name of a test in ALONE, which is skipped'; exit 1; }
+	@! grep -rnE '^func $(names)\(' --include='*_test.go' . | grep -vE '^($(subst $(empty) $(empty),|,$(LONG)))/' || { echo 'has the name of a test in ALONE, which is skipped'; exit 1; }
 	CGO_ENABLED=0 go vet ./...
 	CGO_ENABLED=0 go tool staticcheck ./...
 
 # The race detector learns nothing from work of one goroutine and takes ten times
 # as long for it. SINGLE are packages that start no other, and use none that
-# does; ALONE are long tests of DAEMON that do nothing beside their own steps.
+# does; ALONE are long tests of LONG that do nothing beside their own steps.
 # What they call is raced by the other tests there.
 SINGLE := ./reports/pack
-DAEMON := ./cmd/internal/daemon ./mappings
-ALONE  := TestBlindnessReachesAnswers TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging \
+LONG   := ./cmd/internal/daemon ./mappings ./store/local
+ALONE  := TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging \
 	TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey TestPackOfWindows TestPackStatesTheRules \
 	TestPackTellsRemedies TestPackTellsThePeriod TestPackVerifies TestPackWithForgedHandover TestPacksExtendOneAnother \
 	TestPythonFollowsLogKey TestReceiptsOfAPack TestRulesAreRecorded TestSealedAsIssued TestTenancyIsRecorded TestTwoHistories
@@ -63,7 +63,7 @@ names   = ($(subst $(empty) $(empty),|,$(strip $(ALONE))))
 WHOLE := Test[A-Za-z]*(Conformance|Memory)
 unit:
 	CGO_ENABLED=0 go test $(TESTED) $(HEAVY) $(SINGLE)
-	CGO_ENABLED=0 go test $(TESTED) -run '^$(names)$$' $(DAEMON)
+	CGO_ENABLED=0 go test $(TESTED) -run '^$(names)$$' $(LONG)
 	CGO_ENABLED=0 go test $(TESTED) -run '^$(WHOLE)' $(filter-out ./collectors/argocd,$(shell grep -rlE '^func $(WHOLE)' --include='*_test.go' ./collectors | xargs -n1 dirname | sort -u))
 
 # The detector waits at each program's end for goroutines that outlive it: 50 ms
