@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"hash/crc32"
 	"io"
@@ -48,25 +49,52 @@ func unpack(t testing.TB) *unpacked {
 	return u
 }
 
+// workshop keeps the members that were staged, by name and content: an attack
+// changes few, and to compress them all takes longer than to verify them.
+var workshop = struct {
+	dir    string // "" until there is one
+	staged map[string]staged
+}{staged: map[string]staged{}}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if workshop.dir != "" {
+		os.RemoveAll(workshop.dir)
+	}
+	os.Exit(code)
+}
+
+func (u *unpacked) stage(t testing.TB, name string) staged {
+	t.Helper()
+	key := name + " " + evidence.Hash(sha256.Sum256(u.members[name])).String()
+	if s, known := workshop.staged[key]; known {
+		return s
+	}
+	if workshop.dir == "" {
+		var err error
+		if workshop.dir, err = os.MkdirTemp("", "workshop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := stage(workshop.dir, name, func(w io.Writer) error {
+		_, err := w.Write(u.members[name])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	workshop.staged[key] = s
+	return s
+}
+
 // pack puts the members together. With a key the manifest is made to fit them
 // and signed by it: what an attacker who owns a pack key can do.
 func (u *unpacked) pack(t testing.TB, key note.Signer, edit func(*Manifest)) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	stageIt := func(name string) staged {
-		s, err := stage(dir, name, func(w io.Writer) error {
-			_, err := w.Write(u.members[name])
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
 	var rest []staged
 	for _, n := range u.order {
 		if n != memberManifest && n != memberIssued {
-			rest = append(rest, stageIt(n))
+			rest = append(rest, u.stage(t, n))
 		}
 	}
 	if key != nil {
@@ -94,9 +122,9 @@ func (u *unpacked) pack(t testing.TB, key note.Signer, edit func(*Manifest)) []b
 			t.Fatal(err)
 		}
 	}
-	all := append([]staged{stageIt(memberManifest)}, rest...)
+	all := append([]staged{u.stage(t, memberManifest)}, rest...)
 	if _, ok := u.members[memberIssued]; ok && slices.Contains(u.order, memberIssued) {
-		all = append(all, stageIt(memberIssued))
+		all = append(all, u.stage(t, memberIssued))
 	}
 	var buf bytes.Buffer
 	if err := assemble(&buf, all); err != nil {
