@@ -2,7 +2,7 @@
 # checks. make build puts the two programs into bin/.
 
 # Packages that link Argo CD's types take minutes under the race detector and
-# are tested without it; collectors/argocd itself is raced on its own.
+# are tested without it.
 HEAVY  := $(shell go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}}' ./... 2>/dev/null | grep -E 'argoproj/argo-cd|evidenced/collectors/all' | cut -d' ' -f1)
 LIGHT   = $(filter-out $(HEAVY),$(shell go list ./...))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -13,6 +13,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 ifdef FULL
 export EVIDENCED_FULL := 1
 endif
+
 # go vet runs by itself, over everything; within go test it would run once more
 # for each way of building.
 TESTED  = -vet=off -timeout $(if $(FULL),3h,30m)
@@ -47,8 +48,8 @@ check: format
 
 # The race detector learns nothing from work of one goroutine and takes ten times
 # as long for it. SINGLE are packages that start no other, and use none that
-# does; ALONE are long tests of LONG that do nothing beside their own steps.
-# What they call is raced by the other tests there.
+# does. ALONE are long tests, of the packages LONG, that do one step after
+# another; what they call is raced by the other tests there.
 SINGLE := ./reports/pack
 LONG   := ./cmd/internal/daemon ./mappings ./store/local
 ALONE  := TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging \

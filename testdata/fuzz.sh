@@ -12,12 +12,14 @@ export CGO_ENABLED=0
 corpus=$(go env GOCACHE)/fuzz
 work=$(mktemp -d)
 trap 'wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # fuzz BINARY DIRECTORY IMPORTPATH runs the targets of one package. Of a target
 # that holds it prints where it got to, of one that fails all that was said.
 fuzz() {
 	cd "$2"
 	"$1" -test.list '^Fuzz' >"$1.targets"
+	[ -s "$1.targets" ] || { echo "FAIL $3: no target"; exit 1; }
 	while read -r name; do
 		if "$1" -test.paniconexit0 -test.run '^$' -test.fuzz "^$name\$" -test.fuzztime "$time" \
 			-test.fuzzcachedir "$corpus/$3" >"$1.log" 2>&1 </dev/null; then
