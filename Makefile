@@ -51,11 +51,12 @@ check: format
 # does. ALONE are long tests, of the packages LONG, that do one step after
 # another; what they call is raced by the other tests there.
 SINGLE := ./reports/pack
-LONG   := ./cmd/internal/daemon ./mappings ./store/local
-ALONE  := TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging \
-	TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey TestPackOfWindows TestPackStatesTheRules \
-	TestPackTellsRemedies TestPackTellsThePeriod TestPackVerifies TestPackWithForgedHandover TestPacksExtendOneAnother \
-	TestPythonFollowsLogKey TestReceiptsOfAPack TestRulesAreRecorded TestSealedAsIssued TestTenancyIsRecorded TestTwoHistories
+LONG   := ./cmd/internal/daemon ./evidence/chain ./mappings ./store/local
+ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncrementalIsFull \
+	TestItemsKeepTheirTypes TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey \
+	TestPackOfWindows TestPackStatesTheRules TestPackTellsRemedies TestPackTellsThePeriod TestPackVerifies \
+	TestPackWithForgedHandover TestPacksExtendOneAnother TestPythonFollowsLogKey TestReceiptsOfAPack TestRulesAreRecorded \
+	TestSealedAsIssued TestTenancyIsRecorded TestTreeAgainstRFC6962 TestTwoHistories TestViewOfChangedBytes
 empty  :=
 names   = ($(subst $(empty) $(empty),|,$(strip $(ALONE))))
 
