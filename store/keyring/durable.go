@@ -41,12 +41,15 @@ func (k *Keyring) sealing() error {
 
 // checkEntries opens every value under its name. One that does not open would
 // be taken for one that is not there: its person would get a second token, its
-// segment a second key.
+// segment a second key. So would one that a page does not count any more: each
+// person stands in two buckets, which must have as many entries.
 func (k *Keyring) checkEntries(tx *bolt.Tx) error {
 	n, bad := 0, 0
+	entries := map[string]int{}
 	for _, b := range [][]byte{tenantBucket, dataBucket, personBucket, keyBucket, unsettledBucket} {
 		if err := tx.Bucket(b).ForEach(func(name, v []byte) error {
 			n++
+			entries[string(b)]++
 			if _, err := k.box.open(name, v); err != nil {
 				bad++
 			}
@@ -54,6 +57,10 @@ func (k *Keyring) checkEntries(tx *bolt.Tx) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if persons, keys := entries[string(personBucket)], entries[string(keyBucket)]; persons != keys {
+		bad += max(persons-keys, keys-persons)
+		n = max(n, bad)
 	}
 	if bad > 0 {
 		return problem.New(problem.Corrupt, "keyring: %d of %d entries are damaged", bad, n).
