@@ -26,6 +26,7 @@ import (
 var lattice = map[string]struct{ ours, others string }{
 	"evidence":              {"", ""},
 	"evidence/problem":      {"", ""},
+	"evidence/strictjson":   {"", ""},
 	"evidence/sample":       {"evidence", ""},
 	"evidence/reach":        {"evidence", ""},
 	"evidence/address":      {"evidence/problem", ""},
@@ -33,7 +34,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"evidence/claim":        {"evidence", ""},
 	"evidence/evidencetest": {"evidence", "github.com/google/go-cmp"},
 	"evidence/lineage":      {"evidence", ""},
-	"evidence/incident":     {"evidence evidence/problem", ""},
+	"evidence/incident":     {"evidence evidence/problem evidence/strictjson", ""},
 	"evidence/remedy":       {"evidence evidence/problem", ""},
 
 	"evidence/lineage/lineagetest": {"evidence evidence/evidencetest", ""},
@@ -109,7 +110,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"reports/xlsx":     {"reports", "github.com/xuri/excelize/v2"},
 
 	"cmd/internal/cli":             {"evidence evidence/problem reports", "github.com/vbauerster/mpb/v8 golang.org/x/term"},
-	"cmd/internal/fieldfile":       {"evidence/problem", "go.yaml.in/yaml/v3"},
+	"cmd/internal/fieldfile":       {"evidence/problem evidence/strictjson", "go.yaml.in/yaml/v3"},
 	"cmd/internal/schedule":        {"evidence", "github.com/robfig/cron/v3"},
 	"cmd/internal/telemetry":       {"evidence", "github.com/VictoriaMetrics/metrics"},
 	"cmd/internal/config":          {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},

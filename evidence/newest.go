@@ -6,10 +6,9 @@ import "context"
 // one that was recorded last; ok is false when there is none. With the reader's
 // size as below it looks at all of them.
 //
-// It asks for the records backward and without a limit, and stops at the first.
-// A reader answers a query by kind in log order from what it keeps of the kind;
-// with a limit it goes back through the log itself, to the very begin of it for a
-// kind of which there is nothing.
+// It asks for the records backward and without a limit, and stops at the first: a
+// reader then answers from what it keeps of the kind, and never goes back through
+// the log for a record that may not be there.
 func Newest(ctx context.Context, r Reader, k Kind, below uint64) (newest Record, ok bool, err error) {
 	for rec, err := range r.Records(ctx, Query{Kinds: []Kind{k}, BySeq: true, Backward: true}) {
 		if err != nil {

@@ -260,7 +260,7 @@ var serversView = &view{
 	steady: true,
 }
 
-func (s *scene) serverItem(sts []stretch[evidence.ServerFacts]) *item {
+func (*scene) serverItem(sts []stretch[evidence.ServerFacts]) *item {
 	last, _ := newestOf(sts)
 	it := subjectItem(sts, evidence.SecretServer, "server of "+string(last.source))
 	sealed, returned := false, false

@@ -42,6 +42,15 @@ func (p *Page) Headline(text string, demo bool) {
 	}
 }
 
+// Sentence is Headline for a sentence that may hold foreign words, which are
+// escaped here, in the colour given.
+func (p *Page) Sentence(paint func(string) string, text string, demo bool) {
+	p.PaintedPara("", paint, text)
+	if demo {
+		p.PaintedPara("", p.Style.Bad, Demonstration)
+	}
+}
+
 // Para writes foreign or own text, which is escaped here, wrapped beside first;
 // see [Style.Paragraph].
 func (p *Page) Para(first, text string) { p.PaintedPara(first, Plain, text) }

@@ -193,7 +193,7 @@ func leafMatches(r *evidence.Record, q *evidence.Query) bool {
 // sequences yields the seqs of candidates in the query's order.
 func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[uint64, error] {
 	switch {
-	case q.BySeq && (len(q.Kinds) > 0 && q.Limit == 0 || !q.Person.IsZero() || !q.Subject.IsZero() || !q.Link.IsZero()):
+	case q.BySeq && (len(q.Kinds) > 0 && (q.Limit == 0 || s.few(q)) || !q.Person.IsZero() || !q.Subject.IsZero() || !q.Link.IsZero()):
 		return s.sorted(ctx, q)
 	case q.BySeq:
 		return s.inOrder(ctx, q)
@@ -257,6 +257,25 @@ func (s *Snapshot) sequences(ctx context.Context, q evidence.Query) iter.Seq2[ui
 			}
 		}
 	}
+}
+
+// few reports whether there are no more records of the query's kinds than one page
+// of postings of each shows. Those are sorted also when the query asks for some
+// alone: to meet them in the log could take all of it. Of frequent kinds enough
+// are met soon.
+func (s *Snapshot) few(q evidence.Query) bool {
+	ls, err := s.view()
+	if err != nil {
+		return false // the query itself tells
+	}
+	all := true
+	for _, k := range q.Kinds {
+		p := newPage(bucketTime, append([]byte(k), 0), q)
+		p.want = pageSize
+		p.fill(ls, s.size, s.l.gone)
+		all = all && p.done
+	}
+	return s.close(ls) == nil && all
 }
 
 func before(a, b hit, backward bool) bool {

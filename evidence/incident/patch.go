@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -13,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"evidenced/evidence/strictjson"
 )
 
 // MaxPatch is the longest set of fields in one act, in bytes of JSON: a
@@ -29,14 +30,9 @@ func ParsePatch(data []byte) (Patch, error) {
 	if len(data) > MaxPatch {
 		return nil, fmt.Errorf("fields of %d bytes, at most %d: put long reports beside and name them", len(data), MaxPatch)
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	v, err := value(dec, 0)
+	v, err := strictjson.Value(data, maxDepth)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("more than one JSON document")
 	}
 	obj, ok := v.(map[string]any)
 	if !ok {
@@ -51,53 +47,6 @@ func ParsePatch(data []byte) (Patch, error) {
 
 // maxDepth is deeper than any field.
 const maxDepth = 8
-
-// value reads one value and refuses a name that comes twice: encoding/json
-// would take the last.
-func value(dec *json.Decoder, depth int) (any, error) {
-	t, err := dec.Token()
-	if err != nil {
-		return nil, fmt.Errorf("no JSON: %w", err)
-	}
-	d, is := t.(json.Delim)
-	if !is {
-		return t, nil
-	}
-	if depth == maxDepth {
-		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
-	}
-	if d == '[' {
-		list := []any{}
-		for dec.More() {
-			v, err := value(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := dec.Token()
-		return list, err
-	}
-	obj := map[string]any{}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("no JSON: %w", err)
-		}
-		key, ok := name.(string)
-		if !ok {
-			return nil, fmt.Errorf("no JSON object")
-		}
-		if _, twice := obj[key]; twice {
-			return nil, fmt.Errorf("%q stands there twice", key)
-		}
-		if obj[key], err = value(dec, depth+1); err != nil {
-			return nil, err
-		}
-	}
-	_, err = dec.Token()
-	return obj, err
-}
 
 // field is one field of the schema.
 type field struct {

@@ -264,7 +264,7 @@ func (g *Register) speak() {
 	}
 	g.Sentence = fmt.Sprintf("The log of %s knows %s: %s; at most %s.", g.Tenant, reports.Count(len(g.Accounts), "account"), strings.Join(parts, ", "), reports.Count(g.Persons, "person"))
 	if maybe > 0 {
-		g.Sentence += fmt.Sprintf(" %s a name with another and %s not linked: whether they are one person is undetermined.", verb(maybe, "account shares", "accounts share"), isAre(maybe))
+		g.Sentence += fmt.Sprintf(" %s a name with another and %s not linked: whether they are one person is undetermined.", verb(maybe, "account shares", "accounts share"), reports.Are(maybe))
 	}
 }
 
@@ -275,20 +275,10 @@ func verb(n int, one, more string) string {
 	return reports.Number(int64(n)) + " " + more
 }
 
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
 // Text writes the register for people.
 func (g *Register) Text(w io.Writer, style reports.Style) error {
 	p := reports.NewPage(w, style)
-	p.PaintedPara("", style.Bold, g.Sentence)
-	if g.Demo {
-		p.PaintedPara("", style.Bad, reports.Demonstration)
-	}
+	p.Sentence(style.Bold, g.Sentence, g.Demo)
 	if len(g.Accounts) == 0 {
 		return p.Err()
 	}

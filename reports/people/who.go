@@ -205,7 +205,7 @@ func (w *Who) speak() {
 		w.Sentence += fmt.Sprintf(" %s on a claim alone.", verb(claimed, "of them rests", "of them rest"))
 	}
 	if len(w.Maybe) > 0 {
-		w.Sentence += fmt.Sprintf(" Not counted: %s, which %s a name and %s not linked.", strings.Join(w.Maybe, ", "), map[bool]string{true: "shares", false: "share"}[len(w.Maybe) == 1], isAre(len(w.Maybe)))
+		w.Sentence += fmt.Sprintf(" Not counted: %s, which %s a name and %s not linked.", strings.Join(w.Maybe, ", "), map[bool]string{true: "shares", false: "share"}[len(w.Maybe) == 1], reports.Are(len(w.Maybe)))
 	}
 	if w.Silent {
 		w.Sentence += " No source claims to have looked in this period."
@@ -229,10 +229,7 @@ func sortedRoles(m map[evidence.Role]int) []evidence.Role {
 // Text writes the answer for people.
 func (w *Who) Text(out io.Writer, style reports.Style) error {
 	p := reports.NewPage(out, style)
-	p.PaintedPara("", style.Bold, w.Sentence)
-	if w.Demo {
-		p.PaintedPara("", style.Bad, reports.Demonstration)
-	}
+	p.Sentence(style.Bold, w.Sentence, w.Demo)
 	p.Line("")
 	for i := range w.Accounts {
 		a := &w.Accounts[i]

@@ -271,10 +271,7 @@ func (a *ImageAnswer) Done() {
 // Text writes the answer for people.
 func (a *ImageAnswer) Text(w io.Writer, style reports.Style) error {
 	p := &printer{reports.NewPage(w, style)}
-	p.PaintedPara("", style.Bold, a.Sentence)
-	if a.Demo {
-		p.PaintedPara("", style.Bad, reports.Demonstration)
-	}
+	p.Sentence(style.Bold, a.Sentence, a.Demo)
 	p.Line("")
 	p.block("IMAGE", a.Digest)
 	for _, d := range a.Holds {

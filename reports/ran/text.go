@@ -19,10 +19,7 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	if a.Verdict != Known {
 		paint = style.Bad
 	}
-	p.PaintedPara("", paint, a.Sentence)
-	if a.Demo {
-		p.PaintedPara("", style.Bad, reports.Demonstration)
-	}
+	p.Sentence(paint, a.Sentence, a.Demo)
 	if len(a.NotKnown) > 0 {
 		p.PaintedPara("", style.Warn, "Not known: "+strings.Join(a.NotKnown, "; ")+".")
 	}

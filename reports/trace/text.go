@@ -22,10 +22,7 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	if len(a.Links) == 0 {
 		paint = style.Bad
 	}
-	p.PaintedPara("", paint, a.Sentence)
-	if a.Demo {
-		p.PaintedPara("", style.Bad, reports.Demonstration)
-	}
+	p.Sentence(paint, a.Sentence, a.Demo)
 	p.Line("")
 	from := map[string][]*lineage.Link{}
 	for i := range a.Links {

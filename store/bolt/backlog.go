@@ -3,9 +3,7 @@ package bolt
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
-	"sort"
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
@@ -53,31 +51,6 @@ type held struct {
 	frame journal.Frame
 	upTo  uint64 // seq after its last record, or after the last before it in the journal
 	batch
-}
-
-// values are buffers for bodies; one larger than maxValues is not kept.
-var values = sync.Pool{New: func() any { return new([]byte) }}
-
-// Sizes of such buffers, in bytes.
-const (
-	maxValues  = 4 << 20
-	valuesStep = 64 << 10
-)
-
-// getValues returns a buffer with room for so many bytes.
-func getValues(size int) *[]byte {
-	buf := values.Get().(*[]byte)
-	if cap(*buf) < size {
-		// Somewhat more, so that the next batch fits too.
-		*buf = make([]byte, 0, (size/valuesStep+1)*valuesStep)
-	}
-	return buf
-}
-
-func putValues(buf *[]byte) {
-	if cap(*buf) <= maxValues {
-		values.Put(buf)
-	}
 }
 
 // openBacklog reads what the journal holds beyond the newest segment.
@@ -157,14 +130,14 @@ func (f *logFile) hold(h held) {
 	}
 }
 
-// keep makes an append durable in the journal, and has the segment take what
-// waits when it is much.
-func (f *logFile) keep(entries []store.Entry, ts []store.Tile, head store.Head) error {
+// keep makes an append durable in the journal, whose batch has about that size,
+// and has the segment take what waits when it is much.
+func (f *logFile) keep(entries []store.Entry, ts []store.Tile, size int, head store.Head) error {
 	v, err := json.Marshal(head)
 	if err != nil {
 		return err
 	}
-	buf := getValues(journal.HeaderSize + len(v) + batchSize(entries, ts))
+	buf := getValues(journal.HeaderSize + len(v) + size)
 	defer putValues(buf)
 	b, err := appendBatch((*buf)[:journal.HeaderSize], entries, ts, v)
 	if err != nil {
@@ -315,138 +288,6 @@ func (f *logFile) drain() error {
 	return w.failed
 }
 
-// holds returns the batch that has the record; false when none has it, so that
-// it is in a segment or nowhere. The caller holds mu.
-func (w *backlog) holds(seq uint64) (held, bool) {
-	i := sort.Search(len(w.batches), func(i int) bool { return w.batches[i].upTo > seq })
-	if i == len(w.batches) || seq < w.batches[i].first || seq >= w.batches[i].end() {
-		return held{}, false
-	}
-	return w.batches[i], true
-}
-
-// end returns the head after the records in the journal; false when there are
-// none.
-func (w *backlog) end() (store.Head, bool) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, h := range w.batches {
-		if len(h.records) > 0 {
-			return w.head, true
-		}
-	}
-	return store.Head{}, false
-}
-
-// size returns how many bytes the segment will grow by, about.
-func (w *backlog) size() int64 {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.bytes
-}
-
-// from returns the first seq in the journal; the largest number when it has
-// no records.
-func (w *backlog) from() uint64 {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, h := range w.batches {
-		if len(h.records) > 0 {
-			return h.first
-		}
-	}
-	return 1<<64 - 1
-}
-
-// entry reads a record that is in the journal; false when it is not there.
-func (w *backlog) entry(seq uint64) (store.Entry, bool, error) {
-	// Held while reading: once taken, the place may be written again.
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	h, ok := w.holds(seq)
-	if !ok {
-		return store.Entry{}, false, nil
-	}
-	r := h.records[seq-h.first]
-	v, err := w.journal.Part(h.frame, r.at, r.size)
-	if err != nil {
-		return store.Entry{}, true, err
-	}
-	e, err := decodeEntry(seq, v, nil)
-	return e, true, err
-}
-
-// scan calls fn for the records [from, to) that stand in one batch of the
-// journal, and returns the next seq; from itself when it is not there.
-func (w *backlog) scan(from, to uint64, fn func(store.Entry) error) (uint64, error) {
-	buf := getValues(0)
-	defer putValues(buf)
-	h, body, err := w.body(from, *buf)
-	if body == nil || err != nil {
-		return from, err
-	}
-	*buf = body
-	var claims [][]byte // of one entry after the other
-	for ; from < to && from-h.first < uint64(len(h.records)); from++ {
-		r := h.records[from-h.first]
-		e, err := decodeEntry(from, body[r.at:r.at+r.size:r.at+r.size], claims[:0])
-		if err != nil {
-			return from, err
-		}
-		claims = e.Claims
-		if err := fn(e); err != nil {
-			return from, err
-		}
-	}
-	return from, nil
-}
-
-// body reads the batch that has the record into b's memory; nil when none has
-// it.
-func (w *backlog) body(seq uint64, b []byte) (held, []byte, error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	h, ok := w.holds(seq)
-	if !ok {
-		return h, nil, nil
-	}
-	b, err := w.journal.Body(h.frame, b)
-	return h, b, err
-}
-
-// tile reads a tile that is in the journal; nil when it is not there.
-func (w *backlog) tile(level int, index uint64) ([]byte, error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, h := range w.batches {
-		for _, t := range h.tiles {
-			if t.level == level && t.index == index {
-				return w.journal.Part(h.frame, t.at, tileBytes)
-			}
-		}
-	}
-	return nil, nil
-}
-
-// note returns the checkpoint in the journal of the largest size up to the one
-// given, of several the newest; a zero Note when there is none.
-func (w *backlog) note(size uint64) (n store.Note, err error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, h := range w.batches {
-		for _, s := range h.notes {
-			if s.of > size || s.of < n.Size {
-				continue
-			}
-			n.Size = s.of
-			if n.Signed, err = w.journal.Part(h.frame, s.at, s.size); err != nil {
-				return n, err
-			}
-		}
-	}
-	return n, nil
-}
-
 // closeBacklog has the segment take what is in the journal and closes it. What
 // the segment does not take stays in the journal for the next opening.
 func (f *logFile) closeBacklog() error {
@@ -465,54 +306,4 @@ func (f *logFile) closeBacklog() error {
 	}
 	w.journal = nil
 	return err
-}
-
-// writer is a transaction of a segment that takes records.
-type writer struct {
-	records, tiles, notes *bolt.Bucket
-	key                   [8]byte
-}
-
-// writer begins the taking of batches up to the number, after which the head is
-// the one given, or as before when that has no size.
-func (f *logFile) writer(tx *bolt.Tx, s *segment, head store.Head, number uint64) (*writer, error) {
-	rb, err := bucket(tx, records)
-	if err != nil {
-		return nil, err
-	}
-	tb, err := bucket(tx, tiles)
-	if err != nil {
-		return nil, err
-	}
-	nb, err := bucket(tx, notes)
-	if err != nil {
-		return nil, err
-	}
-	hb, err := bucket(tx, heads)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.begin(hb, s); err != nil {
-		return nil, err
-	}
-	if head.Size > 0 {
-		v, err := json.Marshal(head)
-		if err != nil {
-			return nil, err
-		}
-		if err := hb.Put(headKey, v); err != nil {
-			return nil, err
-		}
-	}
-	return &writer{records: rb, tiles: tb, notes: nb}, hb.Put(takenKey, seqKey(number))
-}
-
-// record puts a record, whose value must stay as it is until the transaction
-// ends.
-func (w *writer) record(seq uint64, value []byte) error {
-	binary.BigEndian.PutUint64(w.key[:], seq) // bbolt copies a key at once
-	if err := w.records.Put(w.key[:], value); err != nil {
-		return fmt.Errorf("record %d: %w", seq, err)
-	}
-	return nil
 }

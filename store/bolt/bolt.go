@@ -7,11 +7,11 @@
 // -> 256 hashes), "n" (size -> signed checkpoint) and "h" (the head, in the
 // newest segment the end of the log, and what the log had when the segment
 // began). The newest segment alone is written; the others are sealed, mode
-// 0400, and opened when they are read. What is appended is durable in log/journal
-// before the newest segment takes it (see package journal). What outlives retired segments is in
-// log/retired.db. A record is one value: the length of its
-// leaf, the leaf, then length and bytes of each claim, so that an append
-// writes one key per record in rising order and pages fill whole.
+// 0400, and opened when they are read. What is appended is durable in
+// log/journal before the newest segment takes it (see package journal). What
+// outlives retired segments is in log/retired.db. A record is one value: the
+// length of its leaf, the leaf, then length and bytes of each claim, so that an
+// append writes one key per record in rising order and pages fill whole.
 package bolt
 
 import (

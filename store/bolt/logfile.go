@@ -133,8 +133,9 @@ func (f *logFile) First() uint64 {
 func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head) error {
 	f.appending.Lock()
 	defer f.appending.Unlock()
-	if s := f.newest(); s != nil && s.info.Number == head.Segment && batchSize(entries, ts) <= maxJournaled {
-		return f.keep(entries, ts, head)
+	size := batchSize(entries, ts)
+	if s := f.newest(); s != nil && s.info.Number == head.Segment && size <= maxJournaled {
+		return f.keep(entries, ts, size, head)
 	}
 	if err := f.drain(); err != nil {
 		return err
@@ -142,10 +143,6 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 	s, err := f.writable(head, entries)
 	if err != nil {
 		return err
-	}
-	size := 0
-	for _, e := range entries {
-		size += entrySize(e)
 	}
 	// The values stand in one piece of memory, which bbolt copies from before
 	// the transaction ends.

@@ -204,7 +204,7 @@ func (f *logFile) clearJournal() error {
 	if err := f.drain(); err != nil {
 		return err
 	}
-	return f.waiting.journal.Clear()
+	return f.waiting.journal.Forget()
 }
 
 // outlive copies the hashes and checkpoints of a segment.

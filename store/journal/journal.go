@@ -60,8 +60,8 @@ const (
 var (
 	magic      = []byte("evidjrn1")
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	// ErrClosed says that the journal was closed.
-	ErrClosed = errors.New("journal is closed")
+	// errClosed says that the journal was closed.
+	errClosed = errors.New("journal is closed")
 )
 
 // Frame is where a batch stands in the file.
@@ -329,22 +329,37 @@ func (j *Journal) Fail(err error) {
 	j.changed.Broadcast()
 }
 
-// Clear removes the bytes of taken frames from the disk's view of the file. It
-// does nothing while a frame waits; nothing may be appended meanwhile.
+// Clear gives back the place of taken frames. It does nothing while a frame waits;
+// nothing may be appended meanwhile. A crash may bring the bytes back, which mean
+// nothing then: see Forget.
 func (j *Journal) Clear() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.f == nil || len(j.waiting) > 0 {
-		return nil
+	_, err := j.clear()
+	return err
+}
+
+// Forget is Clear whose effect is durable before it returns.
+func (j *Journal) Forget() error {
+	cleared, err := j.clear()
+	if err != nil || !cleared {
+		return err
 	}
-	err := j.f.Truncate(0)
-	if err == nil {
-		err = j.f.Sync()
-	}
-	if err != nil {
+	if err := j.f.Sync(); err != nil {
 		return problem.Wrap(problem.Storage, err, "clear journal %s", j.path)
 	}
 	return nil
+}
+
+// clear reports whether the file is empty now.
+func (j *Journal) clear() (bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil || len(j.waiting) > 0 {
+		return false, nil
+	}
+	if err := j.f.Truncate(0); err != nil {
+		return false, problem.Wrap(problem.Storage, err, "clear journal %s", j.path)
+	}
+	return true, nil
 }
 
 // Remove removes the file of a log that takes nothing more. It is refused while a
@@ -363,7 +378,7 @@ func (j *Journal) Remove() error {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.failed = ErrClosed
+	j.failed = errClosed
 	j.changed.Broadcast()
 	if j.f == nil {
 		return nil

@@ -130,7 +130,7 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("frame after clearing %+v", fr)
 	}
 	j.Close()
-	if _, _, err := j.Append(body(1, 1)); !errors.Is(err, ErrClosed) {
+	if _, _, err := j.Append(body(1, 1)); !errors.Is(err, errClosed) {
 		t.Errorf("append to a closed journal: %v", err)
 	}
 	if fr := put(t, open(t, path, 44), 1, 10); fr.Number != 45 {

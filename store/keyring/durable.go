@@ -45,22 +45,32 @@ func (k *Keyring) sealing() error {
 // person stands in two buckets, which must have as many entries.
 func (k *Keyring) checkEntries(tx *bolt.Tx) error {
 	n, bad := 0, 0
-	entries := map[string]int{}
-	for _, b := range [][]byte{tenantBucket, dataBucket, personBucket, keyBucket, unsettledBucket} {
-		if err := tx.Bucket(b).ForEach(func(name, v []byte) error {
-			n++
-			entries[string(b)]++
+	open := func(bucket []byte) (entries int, err error) {
+		err = tx.Bucket(bucket).ForEach(func(name, v []byte) error {
+			entries++
 			if _, err := k.box.open(name, v); err != nil {
 				bad++
 			}
 			return nil
-		}); err != nil {
+		})
+		n += entries
+		return entries, err
+	}
+	for _, b := range [][]byte{tenantBucket, dataBucket, unsettledBucket} {
+		if _, err := open(b); err != nil {
 			return err
 		}
 	}
-	if persons, keys := entries[string(personBucket)], entries[string(keyBucket)]; persons != keys {
-		bad += max(persons-keys, keys-persons)
-		n = max(n, bad)
+	persons, err := open(personBucket)
+	if err != nil {
+		return err
+	}
+	keys, err := open(keyBucket)
+	if err != nil {
+		return err
+	}
+	if hidden := max(persons-keys, keys-persons); hidden > 0 {
+		n, bad = n+hidden, bad+hidden
 	}
 	if bad > 0 {
 		return problem.New(problem.Corrupt, "keyring: %d of %d entries are damaged", bad, n).

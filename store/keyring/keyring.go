@@ -116,10 +116,10 @@ type Options struct {
 // ErrAbsent says that there is no keyring in the directory.
 var ErrAbsent = errors.New("there is no keyring")
 
-// OpenWith opens a keyring, making the directory (0700), the wrapping key and the
-// keyring (keyring.db, 0600) on the first start. A wrapping key that others may read, that is
-// missing beside an existing keyring, or that is kept another way than the
-// keyring says, is refused. A replacement that was cut off is completed.
+// OpenWith opens a keyring, making the directory (0700), the wrapping key and
+// the keyring (keyring.db, 0600) on the first start. A wrapping key that others
+// may read, that is missing beside an existing keyring, or that is kept another
+// way than the keyring says, is refused. A replacement that was cut off is completed.
 func OpenWith(ctx context.Context, o Options) (*Keyring, error) {
 	if o.Wrapping == nil {
 		o.Wrapping = LocalFile(filepath.Join(o.Dir, WrappingFile))

@@ -33,6 +33,14 @@ func TestKindsInLogOrder(t *testing.T) {
 			}
 		}
 	}
+	many := make([]store.Item, 700) // more than are sorted for a few
+	for i := range many {
+		at := start.Add(time.Duration(i*31%700) * time.Minute)
+		many[i] = event("z"+at.Format("150405"), at, map[string]any{"m": i})
+	}
+	if _, err := log.Append(context.Background(), many); err != nil {
+		t.Fatal(err)
+	}
 	snap := log.Snapshot()
 	var all []evidence.Record
 	for r, err := range snap.Records(context.Background(), evidence.Query{BySeq: true}) {
@@ -47,6 +55,9 @@ func TestKindsInLogOrder(t *testing.T) {
 		{BySeq: true, Kinds: []evidence.Kind{all[1].Kind, all[2].Kind}, FromSeq: 100},
 		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge}, Period: p, Backward: true},
 		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge}, FromSeq: 390, Limit: 2},
+		{BySeq: true, Kinds: []evidence.Kind{evidence.DeployState}, Limit: 5},
+		{BySeq: true, Kinds: []evidence.Kind{evidence.DeployState}, Limit: 5, Period: p, Backward: true},
+		{BySeq: true, Kinds: []evidence.Kind{evidence.ChangeMerge, evidence.DeployState}, Limit: 3, Backward: true},
 		{Kinds: []evidence.Kind{evidence.ChangeMerge}, FromSeq: 300},
 		{BySeq: true, Subject: all[7].Subject},
 		{BySeq: true, Link: all[7].Subject, Kinds: []evidence.Kind{all[7].Kind}, Limit: 1},
