@@ -145,6 +145,7 @@ func TestBacklogIsTheLog(t *testing.T) {
 		return b[:n:n]
 	}
 	crashed := 0 // while records were in the journal alone
+	direct := 0  // batches that no journal had, behind some that it had
 	for step := range 240 {
 		switch {
 		case r.IntN(5) == 0 && len(m.entries) > 0:
@@ -169,6 +170,12 @@ func TestBacklogIsTheLog(t *testing.T) {
 				m.head.Last = chain.LeafHash(e.Leaf)
 				for range r.IntN(3) {
 					e.Claims = append(e.Claims, random(r.IntN(2000)))
+				}
+				if len(es) == 0 && r.IntN(15) == 0 {
+					e.Claims = append(e.Claims, random(maxJournaled))
+					if lf.(*logFile).waiting.size() > 0 {
+						direct++
+					}
 				}
 				es, m.entries = append(es, e), append(m.entries, e)
 				if size := uint64(len(m.entries)); size%store.TileWidth == 0 {
@@ -218,8 +225,8 @@ func TestBacklogIsTheLog(t *testing.T) {
 			t.Fatalf("a closed log has a journal of %d bytes", st.Size())
 		}
 	}
-	if crashed < 3 || m.head.Segment < 3 || len(m.tiles) < 10 {
-		t.Errorf("%d crashes, %d segments, %d tiles: the test tests nothing", crashed, m.head.Segment, len(m.tiles))
+	if crashed < 3 || direct < 3 || m.head.Segment < 3 || len(m.tiles) < 10 {
+		t.Errorf("%d crashes, %d large batches, %d segments, %d tiles: the test tests nothing", crashed, direct, m.head.Segment, len(m.tiles))
 	}
 }
 

@@ -177,8 +177,9 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 }
 
 // maxJournaled is how large a batch may be, in bytes, that goes through the
-// journal.
-const maxJournaled = journal.MaxBody / 2
+// journal. Writing a larger one twice costs more than the second sync of a
+// transaction.
+const maxJournaled = journal.MaxBody / 16
 
 // newest returns the newest segment; nil when there is none.
 func (f *logFile) newest() *segment {
