@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"slices"
 	"strconv"
@@ -446,6 +447,7 @@ const (
 // not built with it.
 func (c Crowd) Memory(t *testing.T, source evidence.SourceID, open func(server, tokenFile string, env collectors.Env) (collectors.Collector, error)) {
 	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(100)) // as of a daemon, whatever the tests are run with
 	w := newCrowd(t, c)
 	srv := httptest.NewServer(w.handler())
 	defer srv.Close()
