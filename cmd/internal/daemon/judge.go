@@ -86,30 +86,47 @@ type Judged interface {
 	Judged(ctx context.Context, t evidence.Tenant, at time.Time, findings []evidence.FindingFacts)
 }
 
-// judgeAlways judges every tenant when it is due, and one that has new records
+// judgeAlways judges every tenant when it is due, and those that have new records
 // a little later, until ctx ends.
 func (e *Engine) judgeAlways(ctx context.Context) error {
 	every := time.NewTicker(e.o.Config.Assess.Every)
 	defer every.Stop()
-	e.judgeThese(ctx, e.ledgerTenants())
+	var took time.Duration // by what was judged last
+	judge := func(ts []evidence.Tenant) {
+		begun := time.Now()
+		e.judgeThese(ctx, ts)
+		took = time.Since(begun)
+	}
+	judge(e.ledgerTenants())
+	var soon <-chan time.Time // nil while nobody has new records
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-every.C:
+			soon = nil
 			e.judge.takeDirty()
-			e.judgeThese(ctx, e.ledgerTenants())
+			judge(e.ledgerTenants())
 		case <-e.judge.news:
-			soon := time.NewTimer(e.o.Config.Assess.Delay)
-			select {
-			case <-ctx.Done():
-				soon.Stop()
-				return nil
-			case <-soon.C:
+			if soon == nil {
+				soon = time.After(rest(e.o.Config.Assess.Delay, took))
 			}
-			e.judgeThese(ctx, e.judge.takeDirty())
+		case <-soon:
+			soon = nil
+			judge(e.judge.takeDirty())
 		}
 	}
+}
+
+// judgeShare is how much of the time judging for new records takes at most: one
+// part in so many.
+const judgeShare = 5
+
+// rest says how long to wait for more new records after judging took so long. A
+// source that always tells something new would otherwise keep every core busy with
+// judging a large tenant over and over.
+func rest(delay, took time.Duration) time.Duration {
+	return max(delay, (judgeShare-1)*took)
 }
 
 // Judge judges every tenant now and records what changed. A tenant that could

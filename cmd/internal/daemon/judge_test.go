@@ -215,6 +215,53 @@ func TestDaemonJudges(t *testing.T) {
 	}
 }
 
+// Judging waits longer than it took, and never less than was configured.
+func TestJudgingRests(t *testing.T) {
+	for _, tc := range []struct{ delay, took, want time.Duration }{
+		{15 * time.Second, 0, 15 * time.Second},
+		{15 * time.Second, time.Second, 15 * time.Second},
+		{15 * time.Second, 30 * time.Second, 2 * time.Minute},
+		{0, time.Second, 4 * time.Second},
+	} {
+		if got := rest(tc.delay, tc.took); got != tc.want {
+			t.Errorf("delay %s after %s of judging: %s, want %s", tc.delay, tc.took, got, tc.want)
+		}
+	}
+}
+
+// While judging rests, what is due by the clock is judged all the same, with the
+// new records.
+func TestJudgingIsDueWhileItRests(t *testing.T) {
+	e := newEngine(t, &testClock{begin}, &testSource{sees: []string{"acme/one", "acme/two"}})
+	h := &heard{told: map[evidence.Tenant]int{}, news: make(chan evidence.Tenant, 1000)}
+	e.o.Judged, e.o.Config.Assess.Delay, e.o.Config.Assess.Every = h, time.Hour, 50*time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.judgeAlways(ctx) }()
+	for range 3 {
+		<-h.news
+	}
+	one := mustTenant(t, "tenant-1")
+	it := (&judged{}).item(evidence.OpSet, evidence.NewRef("finding", "", "other"), begin, []byte(`{"control":"c","test":"t","status":"gap"}`))
+	log, err := e.local.Store.Log(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(ctx, []store.Item{it}); err != nil {
+		t.Fatal(err)
+	}
+	e.judge.came(one)
+	for got := range h.news {
+		if got == one {
+			break
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // judgeDir names, for the child that is to be killed, where it works.
 // judgeTry is how many were killed before it.
 const (
