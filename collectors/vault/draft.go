@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -45,9 +46,14 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 	if p.resp != nil && pl.mountType == "" {
 		pl = locate(p.resp)
 	}
+	if p.resp != nil && p.resp.resp.leased && pl.secret != "" && string(e.req.op) == "read" {
+		// A read that is answered under a lease hands out a secret, whatever the
+		// engine; KV version 1 gives a nominal one.
+		pl.reading = true
+	}
 	who := m.caller(p, &pl)
 	f := evidence.AccessFacts{
-		RequestID: clean(e.req.id), Operation: clean(e.req.op), Path: pl.path, Mount: pl.mount, MountType: pl.mountType,
+		RequestID: clean(e.req.id), Operation: cmp.Or(clean(e.req.op), e.typ), Path: pl.path, Mount: pl.mount, MountType: pl.mountType,
 		Namespace: pl.namespace, Reading: pl.reading, Secret: pl.secret, Who: -1,
 		Entity: who.entity, AuthMethod: who.method, Role: who.role, SANamespace: who.saNamespace, SAName: who.saName,
 		Policies: who.policies, Granting: who.granting, TokenType: who.tokenType, Root: who.root, Accessor: who.accessor,
@@ -66,6 +72,12 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 	}
 	if p.era != "" {
 		extra["era"] = p.era
+	}
+	if e.alone != "" {
+		extra["unjoined"] = e.alone
+	}
+	if e.typ != "" {
+		extra["type"] = e.typ
 	}
 	d := evidence.Draft{
 		Kind: evidence.SecretAccess, Op: evidence.OpEvent, Source: m.source, Key: cut(f.RequestID, evidence.MaxKey),
@@ -124,7 +136,7 @@ func (m *maker) outcome(p *pair, f *evidence.AccessFacts, extra map[string]strin
 
 func answer(e *entry) string {
 	switch {
-	case len(e.errText) > 0:
+	case len(e.errText) > 0, e.resp.data.isError():
 		return failure(e)
 	case e.resp.data.status == 404:
 		return "missing"
@@ -242,7 +254,7 @@ func appendLine(out []byte, e *entry, line []byte, removed []string) ([]byte, []
 		return append(out, line...), removed
 	}
 	if e.spanCut {
-		return out, append(removed, "/request/data", "/response/data")
+		return out, append(removed, "/request/data", responseData)
 	}
 	at := 0
 	for _, s := range e.spans {

@@ -13,6 +13,11 @@ import (
 type entry struct {
 	at      time.Time // zero when the device leaves times out
 	request bool      // type is request; else response
+	// alone says why the line is joined with no other one: the server gave its
+	// request no id, or its type is none that we know. Its id is made of a hash
+	// of the line then, so that the same line read again is the same request.
+	alone   string
+	typ     string // of a line whose type we do not know; nothing in it is taken for hashed
 	errText []byte
 	auth    authPart
 	req     reqPart
@@ -41,6 +46,7 @@ type metaPart struct {
 }
 
 type reqPart struct {
+	present                                    bool
 	id, op, path, mount, mountType, mountClass []byte
 	namespace, token, remote                   []byte
 	wrapTTL                                    bool
@@ -51,6 +57,7 @@ type respPart struct {
 	present   bool
 	hasData   bool
 	hasAuth   bool
+	leased    bool // the server put it under a lease, if only a nominal one
 	data      dataPart
 	auth      authPart
 	lease     []byte
@@ -64,7 +71,15 @@ type dataPart struct {
 	clearVal bool // some string below a "data" key is in clear
 	clearAny bool // some string is in clear
 	status   int  // http_status_code, 0 when absent
+	keys     int  // of the object itself
+	errKey   bool // one of them is "error"
 }
+
+// isError reports whether data is what the server makes of an error: an object
+// of "error" alone. Old servers leave the line's own error empty then, so that
+// a failed login looks like any other line; the server itself takes a stored
+// secret of that form for an error too.
+func (d *dataPart) isError() bool { return d.errKey && d.keys == 1 }
 
 // span is a value that Vault leaves in clear (it hashes strings only) at a
 // place where a secret's value may stand.
@@ -76,10 +91,13 @@ type span struct {
 
 const maxSpans = 256
 
+// responseData is the pointer of response.data.
+const responseData = "/response/data"
+
 var (
 	hashed     = []byte("hmac-sha256:")
-	errNoID    = errors.New("no request id")
-	errType    = errors.New("type is neither request nor response")
+	errType    = errors.New("it has no type")
+	errNoReq   = errors.New("it has no request")
 	errNoEntry = errors.New("not a JSON object")
 	errXML     = errors.New("an XML line: the device writes jsonx, which is not read; set format=json")
 )
@@ -123,17 +141,32 @@ func (e *entry) decode(line []byte) error {
 	switch err := s.end(); {
 	case err != nil:
 		return err
-	case len(e.req.id) == 0:
-		return errNoID
+	case len(typ) == 0:
+		return errType
+	case !e.req.present:
+		return errNoReq
 	}
 	switch string(typ) {
 	case "request":
 		e.request = true
 	case "response":
 	default:
-		return errType
+		// As of the KMIP listener: both its lines are told as requests whose end
+		// is not known.
+		e.typ, e.request = cut(clean(typ), maxType), true
+		e.stand(line, "unknown type")
+	}
+	if len(e.req.id) == 0 {
+		e.stand(line, "no request id") // as of help requests
 	}
 	return nil
+}
+
+const maxType = 64 // bytes
+
+// stand makes the line a request of its own.
+func (e *entry) stand(line []byte, why string) {
+	e.alone, e.req.id = why, []byte("line-"+hashHex(line))
 }
 
 func (e *entry) reset() {
@@ -260,6 +293,7 @@ func (e *entry) decodeRequest(s *scan) {
 	if !s.enter('{') {
 		return
 	}
+	r.present = true
 	for k, ok := s.key(); ok; k, ok = s.key() {
 		switch string(k) {
 		case "id":
@@ -279,8 +313,8 @@ func (e *entry) decodeRequest(s *scan) {
 		case "remote_address":
 			r.remote = s.text()
 		case "wrap_ttl":
-			r.wrapTTL = true
-			s.skip()
+			// Servers before 1.1 write 0 for requests that ask for no wrapping.
+			r.wrapTTL = s.number() > 0
 		case "namespace":
 			if s.enter('{') {
 				for k, ok := s.key(); ok; k, ok = s.key() {
@@ -309,14 +343,14 @@ func (e *entry) decodeResponse(s *scan) {
 		switch string(k) {
 		case "data":
 			r.hasData = s.peek() == '{'
-			e.walk(s, &r.data, "/response/data", "", false)
+			e.walk(s, &r.data, responseData, "", false)
 		case "auth":
 			r.hasAuth = s.peek() == '{'
 			r.auth.decode(s)
 		case "mount_type":
 			r.mountType = s.text()
 		case "secret":
-			if s.enter('{') {
+			if r.leased = s.peek() == '{'; s.enter('{') {
 				for k, ok := s.key(); ok; k, ok = s.key() {
 					if string(k) == "lease_id" {
 						r.lease = s.text()
@@ -359,6 +393,10 @@ func (e *entry) walk(s *scan, d *dataPart, at, key string, inner bool) {
 			return
 		}
 		for k, ok := s.key(); ok; k, ok = s.key() {
+			if at == responseData {
+				d.keys++
+				d.errKey = d.errKey || string(k) == "error"
+			}
 			// The pointer is only built for values that need one.
 			if c := s.peek(); c != '{' && c != '[' && c != '"' && !scalarInClear(c) {
 				s.skip()
@@ -427,6 +465,9 @@ func credentialKey(k string) bool {
 // raw reports whether the line shows that its device writes values in clear
 // (log_raw, or a version that leaks): such a line is never stored.
 func (e *entry) raw() bool {
+	if e.typ != "" {
+		return true
+	}
 	for _, t := range [][]byte{e.auth.token, e.req.token, e.resp.auth.token, e.resp.wrapToken} {
 		if len(t) > 0 && !bytes.HasPrefix(t, hashed) {
 			return true
@@ -436,7 +477,7 @@ func (e *entry) raw() bool {
 		return true
 	}
 	switch e.zone() {
-	case zoneInner:
+	case zoneInner, zoneLoose:
 		return e.req.data.clearVal || e.resp.data.clearVal
 	case zoneAll:
 		return e.req.data.clearAny || e.resp.data.clearAny

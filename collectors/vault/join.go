@@ -94,6 +94,9 @@ func (j *join) add(l *line, device, era string, emit func(*pair) error) (kept bo
 	if err := j.expire(l.at, emit); err != nil {
 		return false, err
 	}
+	if l.e.alone != "" {
+		return false, emit(single(l, device, era))
+	}
 	id := string(l.e.req.id)
 	socket := l.from != nil && l.from.spool != nil
 	replaces := false
@@ -167,6 +170,17 @@ func (j *join) spare() *entry {
 		return e
 	}
 	return &entry{}
+}
+
+// single makes the pair of a line that is joined with no other one.
+func single(l *line, device, era string) *pair {
+	p := &pair{at: l.at, atGuessed: l.guessed, device: device, era: era, socket: l.from != nil && l.from.spool != nil}
+	if l.e.request {
+		p.req, p.reqLine, p.reqRaw = l.e, l.text, l.raw
+	} else {
+		p.resp, p.respLine, p.respRaw, p.respAt = l.e, l.text, l.raw, l.at
+	}
+	return p
 }
 
 // push lets a request wait; w holds what is known of it besides the line.

@@ -85,10 +85,11 @@ func joinPath(a, b string) string {
 }
 
 // secretPath is the name the owner of a secret knows it by: KV version 2 puts
-// the kind of access between mount and name.
+// the kind of access between mount and name. No other engine has such words
+// there, so a mount whose type is not said is read in the same way.
 func secretPath(mount, mountType, sub string) string {
 	sub = strings.TrimSuffix(sub, "/")
-	if mountType == "kv" {
+	if mountType == "kv" || mountType == "" {
 		if kind, name, _ := strings.Cut(sub, "/"); kvInfix(kind) {
 			sub = name
 		}
@@ -125,16 +126,9 @@ func gives(mountType, op, mount, sub string) bool {
 	case "system", "ns_system":
 		return givesSystem(op, sub)
 	case "transit":
-		switch head {
-		case "decrypt", "export", "backup":
-			return asks
-		case "datakey":
-			return asks && strings.HasPrefix(rest, "plaintext")
-		}
-		return false
+		return asks && givesTransit(head, rest)
 	case "pki":
-		return asks && (head == "issue" || strings.HasPrefix(sub, "root/generate/exported") ||
-			strings.HasPrefix(sub, "intermediate/generate/exported"))
+		return asks && givesPKI(head, sub)
 	case "totp":
 		return read && head == "code"
 	case "identity", "token", "approle", "userpass", "ldap", "kubernetes":
@@ -143,11 +137,20 @@ func gives(mountType, op, mount, sub string) bool {
 		}
 		return false
 	case "":
-		// Refused before routing: the path is all there is.
-		if mount == "sys" {
+		// Servers before 1.1 never say the type, later ones not when they refuse
+		// before routing: the path is all there is.
+		switch {
+		case mount == "sys":
 			return givesSystem(op, sub)
+		case mount == "cubbyhole":
+			return read
+		case mount == "identity":
+			return false
+		case kvInfix(head):
+			return read && head == "data" && rest != ""
+		case !strings.HasPrefix(mount, "auth/") && asks && (givesTransit(head, rest) || givesPKI(head, sub)):
+			return true
 		}
-		return read && head == "data"
 	}
 	if strings.HasPrefix(mount, "auth/") {
 		return false
@@ -161,6 +164,20 @@ func gives(mountType, op, mount, sub string) bool {
 		return asks && strings.HasSuffix(rest, "/check-out")
 	}
 	return false
+}
+
+// givesTransit and givesPKI are gives for requests to those engines that ask
+// for something.
+func givesTransit(head, rest string) bool {
+	switch head {
+	case "decrypt", "export", "backup":
+		return true
+	}
+	return head == "datakey" && strings.HasPrefix(rest, "plaintext")
+}
+
+func givesPKI(head, sub string) bool {
+	return head == "issue" || strings.HasPrefix(sub, "root/generate/exported") || strings.HasPrefix(sub, "intermediate/generate/exported")
 }
 
 func givesSystem(op, sub string) bool {
@@ -179,47 +196,84 @@ type zone int
 const (
 	zoneNone  zone = iota
 	zoneInner      // below a "data" key
+	zoneLoose      // anywhere, but strings in clear may be the engine's own
 	zoneAll        // anywhere in request.data and response.data
 )
 
 // zone of a line. Vault hashes strings only: a number or boolean that is part
 // of a secret stands in clear there and is taken out before the line is kept.
 func (e *entry) zone() zone {
-	switch string(e.req.mountType) {
+	typ := string(e.req.mountType)
+	if typ == "" {
+		typ = string(e.resp.mountType)
+	}
+	switch typ {
 	case "kv", "generic":
-		mount := strings.Trim(string(e.req.mount), "/")
-		sub := strings.TrimPrefix(string(e.req.path), mount+"/")
-		if ns := strings.Trim(string(e.req.namespace), "/"); ns != "" {
-			mount = strings.TrimPrefix(mount, ns+"/")
-			sub = strings.TrimPrefix(strings.TrimPrefix(string(e.req.path), ns+"/"), mount+"/")
-		}
-		head, _, _ := strings.Cut(sub, "/")
-		switch {
-		case head == "data":
-			return zoneInner
-		case kvInfix(head), head == "config":
+		_, sub := e.below()
+		return kvZone(sub)
+	case "cubbyhole", "totp":
+		return zoneAll
+	case "system", "ns_system":
+		return e.systemZone()
+	case "":
+		mount, sub := e.below()
+		switch head, _, _ := strings.Cut(sub, "/"); {
+		case systemMount(mount):
+			return e.systemZone()
+		case strings.HasPrefix(mount, "auth/"):
 			return zoneNone
+		case mount == "cubbyhole":
+			return zoneAll
+		case kvInfix(head):
+			return kvZone(sub)
 		}
-		return zoneAll
-	case "cubbyhole":
-		return zoneAll
-	case "system", "ns_system", "":
-		if strings.HasSuffix(string(e.req.path), "sys/wrapping/unwrap") {
-			return zoneInner
-		}
-	case "totp":
-		return zoneAll
+		return zoneLoose // an old server does not say that it is KV
 	}
 	return zoneNone
+}
+
+func kvZone(sub string) zone {
+	head, _, _ := strings.Cut(sub, "/")
+	switch {
+	case head == "data":
+		return zoneInner
+	case kvInfix(head), head == "config":
+		return zoneNone
+	}
+	return zoneAll
+}
+
+func (e *entry) systemZone() zone {
+	if strings.HasSuffix(string(e.req.path), "sys/wrapping/unwrap") {
+		return zoneInner
+	}
+	return zoneNone
+}
+
+// below cuts the path of a request into its mount and the rest, both without
+// the namespace.
+func (e *entry) below() (mount, sub string) {
+	mount, path := strings.Trim(string(e.req.mount), "/"), strings.TrimPrefix(string(e.req.path), "/")
+	if ns := strings.Trim(string(e.req.namespace), "/"); ns != "" {
+		// Some servers put the namespace before the mount point, some do not.
+		mount, path = strings.TrimPrefix(mount, ns+"/"), strings.TrimPrefix(path, ns+"/")
+	}
+	if mount == "" {
+		mount = guessMount(path)
+	}
+	return mount, strings.TrimPrefix(path, mount+"/")
 }
 
 // hideNames takes the names of people, and tokens, out of a path. It returns
 // the name that was found and whether a token was.
 func hideNames(path, mount, mountType string) (clean, user string, token bool) {
 	segs := strings.Split(path, "/")
+	before := "" // the segment before, as it was: a path typed wrong may repeat the word
 	for i := range segs {
+		last := before
+		before = segs[i]
 		switch {
-		case i >= 2 && hasAuthBefore(segs[:i]) && personSegment(segs[i-1], mountType) && segs[i] != "":
+		case i >= 2 && hasAuthBefore(segs[:i]) && personSegment(last, mountType) && segs[i] != "":
 			if user == "" {
 				user = segs[i]
 			}

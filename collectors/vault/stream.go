@@ -162,7 +162,10 @@ func (s *stream) take() {
 	if l.e.request && string(l.e.req.path) == "sys/audit/test" {
 		s.state.Era = cut(clean(l.e.req.id), 8)
 	}
-	if l.raw {
+	switch {
+	case l.e.typ != "":
+		s.notes.Add("%s: lines of type %q are recorded without their content", s.device, l.e.typ)
+	case l.raw:
 		s.notes.Add("%s: a line of %d bytes at %s shows values in clear (log_raw?); it was not kept",
 			s.device, l.ref.N, l.at.Format(time.RFC3339Nano))
 	}
