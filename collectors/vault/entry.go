@@ -98,7 +98,7 @@ var (
 	hashed     = []byte("hmac-sha256:")
 	errType    = errors.New("it has no type")
 	errNoReq   = errors.New("it has no request")
-	errNoEntry = errors.New("not a JSON object")
+	errNoEntry = errors.New("not a JSON object; text that the device or a shipper puts before each line is named in prefix")
 	errXML     = errors.New("an XML line: the device writes jsonx, which is not read; set format=json")
 )
 

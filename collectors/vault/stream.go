@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -138,7 +139,13 @@ func (s *stream) decode(l *tail.Line) {
 	}
 	body = slices.Clone(body) // it may have to wait for its response
 	e := s.spare()
-	if err := e.decode(body); err != nil {
+	body, err := e.read(body)
+	switch {
+	case errors.Is(err, errOther):
+		s.notes.Add("%s: lines of the server's own log stand between those of the audit device; they are passed over", s.device)
+		s.Skip()
+		return
+	case err != nil:
 		path, off := s.Where()
 		s.notes.Partial("%s, offset %d, %d bytes: %v", path, off, l.Place.N, err)
 		s.Skip()
@@ -177,5 +184,5 @@ func (s *stream) reread(ref lineRef) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bytes.TrimPrefix(b, s.prefix), nil
+	return (&entry{}).read(bytes.TrimPrefix(b, s.prefix))
 }
