@@ -87,10 +87,14 @@ func (r *reader) resources() []kube.Resource {
 }
 
 // What these objects may hold of secrets in clear: literals in templates, the
-// values of a provider made for tests, the parts of a webhook's request.
+// values of a provider made for tests, the parts of a webhook's request, and
+// the member value, which many providers take for a credential in place of a
+// reference (secretServer's password, scaleway's secretKey, delinea's
+// clientSecret, beyondtrust's apiKey).
 var (
 	removedOfStore = []string{
-		"/spec/provider/fake/data", "/spec/provider/webhook/body", "/spec/provider/webhook/headers",
+		"/spec/provider/*/*/value", "/spec/provider/*/*/*/value",
+		"/spec/provider/fake/data", "/spec/provider/webhook/body", "/spec/provider/webhook/headers", "/spec/provider/webhook/url",
 		"/spec/provider/vault/headers", "/spec/provider/vault/auth/appRole/roleId", "/spec/provider/openBao/auth/appRole/roleId",
 	}
 	removedOfSync = []string{"/spec/target/template/data", "/spec/target/template/templateFrom", "/spec/target/template/metadata"}

@@ -75,11 +75,9 @@ func TestSpoolIsSealedThenGone(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- c.Follow(ctx, nil, sink) }()
 	path := strings.TrimPrefix(cfg.Listen, "unix://")
-	waitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// The name of a socket is there before somebody listens behind it.
+	var conn net.Conn
+	waitFor(t, func() bool { conn, err = net.Dial("unix", path); return err == nil })
 	more := newGen()
 	more.t = more.t.Add(time.Minute)
 	if _, err := conn.Write([]byte(more.reads(2))); err != nil {
