@@ -23,8 +23,10 @@ func TestWrapped(t *testing.T) {
 		return string(b)
 	}
 	for name, wrap := range map[string]func(string) string{
-		"CRI":        func(l string) string { return "2026-03-02T14:00:00.123456789+01:00 stdout F " + l },
-		"Docker":     func(l string) string { return `{"log":` + quote(l+"\n") + `,"stream":"stdout","time":"2026-03-02T14:00:01Z"}` },
+		"CRI": func(l string) string { return "2026-03-02T14:00:00.123456789+01:00 stdout F " + l },
+		"Docker": func(l string) string {
+			return `{"log":` + quote(l+"\n") + `,"stream":"stdout","time":"2026-03-02T14:00:01Z"}`
+		},
 		"Fluent Bit": func(l string) string { return `{"date":1.5,"kubernetes":{"pod":"vault-0"},"log":` + quote(l) + `}` },
 		"Filebeat":   func(l string) string { return `{"@timestamp":"2026-03-02T14:00:01Z","message":` + quote(l) + `}` },
 	} {
@@ -57,7 +59,9 @@ func TestPieces(t *testing.T) {
 	q, p := g.pair(g.kvRead("alice", "tenant-7/db"))
 	long, _ := g.pair(g.kvRead("bob", "tenant-7/other"))
 	half := len(long) / 2
-	cri := func(tag, l string) string { return "2026-03-02T14:00:00Z stdout " + tag + " " + strings.TrimSuffix(l, "\n") + "\n" }
+	cri := func(tag, l string) string {
+		return "2026-03-02T14:00:00Z stdout " + tag + " " + strings.TrimSuffix(l, "\n") + "\n"
+	}
 	quoted, err := json.Marshal(long[:half])
 	if err != nil {
 		t.Fatal(err)
