@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,7 @@ type reqPart struct {
 	id, op, path, mount, mountType, mountClass []byte
 	namespace, token, remote                   []byte
 	wrapTTL                                    bool
+	clearHeader                                bool // a header that holds a credential has its value in clear
 	data                                       dataPart
 }
 
@@ -312,6 +314,8 @@ func (e *entry) decodeRequest(s *scan) {
 			r.token = s.text()
 		case "remote_address":
 			r.remote = s.text()
+		case "headers":
+			r.clearHeader = headersInClear(s)
 		case "wrap_ttl":
 			// Servers before 1.1 write 0 for requests that ask for no wrapping.
 			r.wrapTTL = s.number() > 0
@@ -331,6 +335,23 @@ func (e *entry) decodeRequest(s *scan) {
 			s.skip()
 		}
 	}
+}
+
+func headersInClear(s *scan) (clear bool) {
+	if !s.enter('{') {
+		return false
+	}
+	for k, ok := s.key(); ok; k, ok = s.key() {
+		credential := credentialHeader(k)
+		if !s.enter('[') {
+			continue
+		}
+		for s.next(']') {
+			v := s.text()
+			clear = clear || credential && len(v) > 0 && !bytes.HasPrefix(v, hashed)
+		}
+	}
+	return clear
 }
 
 func (e *entry) decodeResponse(s *scan) {
@@ -465,7 +486,7 @@ func credentialKey(k string) bool {
 // raw reports whether the line shows that its device writes values in clear
 // (log_raw, or a version that leaks): such a line is never stored.
 func (e *entry) raw() bool {
-	if e.typ != "" {
+	if e.typ != "" || e.req.clearHeader || echoes(e.errText) {
 		return true
 	}
 	for _, t := range [][]byte{e.auth.token, e.req.token, e.resp.auth.token, e.resp.wrapToken} {
@@ -481,6 +502,25 @@ func (e *entry) raw() bool {
 		return e.req.data.clearVal || e.resp.data.clearVal
 	case zoneAll:
 		return e.req.data.clearAny || e.resp.data.clearAny
+	}
+	return false
+}
+
+// echoes reports whether an error repeats, in clear, a value of the request that
+// is not of the type its field asks for: "error converting input VALUE for field"
+// (HCSEC-2025-09; later servers leave the value out).
+func echoes(errText []byte) bool {
+	_, after, found := bytes.Cut(errText, []byte("error converting input"))
+	return found && !bytes.HasPrefix(after, []byte(" for field"))
+}
+
+// credentialHeader reports whether a header's value is a credential by its name.
+// Servers hash a header only if asked, and 1.16.7 to 1.17.4 not even their own
+// (CVE-2024-8365).
+func credentialHeader(k []byte) bool {
+	switch strings.ToLower(string(k)) {
+	case "x-vault-token", "authorization", "proxy-authorization", "cookie", "x-consul-token":
+		return true
 	}
 	return false
 }

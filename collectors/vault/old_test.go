@@ -176,3 +176,52 @@ func collectFile(t *testing.T, text string) *collectortest.Recorder {
 	}
 	return rec
 }
+
+// TestErrorEchoesInput: an error that repeats what was sent, a secret written
+// as text where an object belongs, is not kept, nor the lines around it.
+func TestErrorEchoesInput(t *testing.T) {
+	g := newGen()
+	c := call{who: "alice", op: "update", path: "kv/data/tenant-7/db", mount: "kv/", mountType: "kv"}
+	c.respErr = `1 error occurred:` + "\n\t" + `* error converting input {"password":"hunter2"} for field "data": '' expected a map, got 'string'` + "\n\n"
+	for _, both := range []bool{false, true} {
+		if both {
+			c.reqErr = c.respErr
+		}
+		rec := collectFile(t, g.both(c))
+		d, f := rec.Drafts[0], facts(t, rec.Drafts[0])
+		if f.Outcome != "failed" || f.Who != 0 || f.Secret != "kv/tenant-7/db" {
+			t.Errorf("outcome %q, who %d, secret %q: the request itself must be told", f.Outcome, f.Who, f.Secret)
+		}
+		if all := string(d.Raw) + string(d.Content); strings.Contains(all, "hunter2") {
+			t.Errorf("the secret stands in the draft: %s", all)
+		}
+		if f.Extra["quarantined"] == "" || !strings.Contains(strings.Join(last(rec).Notes, " "), "values in clear") {
+			t.Error("that the line was not kept is told nowhere")
+		}
+	}
+}
+
+// TestClear: what else of a line tells that it must not be kept, and what does
+// not.
+func TestClear(t *testing.T) {
+	g := newGen()
+	for _, tc := range []struct {
+		name, err string
+		headers   obj
+		kept      bool
+	}{
+		{"own header", "", obj{"x-vault-token": []string{"hvs.planted"}}, false},
+		{"another's header", "", obj{"Authorization": []string{"Bearer planted"}}, false},
+		{"hashed header", "", obj{"x-vault-token": []string{g.hash("t")}}, true},
+		{"harmless header", "", obj{"user-agent": []string{"curl/8"}, "x-request-source": []string{"ci"}}, true},
+		{"no headers", "", nil, true},
+		{"an error without the value", `error converting input for field "data": '' expected a map, got 'string'`, nil, true},
+	} {
+		c := g.kvRead("alice", "tenant-7/db")
+		c.extra, c.respErr = obj{"headers": tc.headers}, tc.err
+		d := collectFile(t, g.both(c)).Drafts[0]
+		if kept := len(d.Raw) > 0; kept != tc.kept || strings.Contains(string(d.Raw)+string(d.Content), "planted") {
+			t.Errorf("%s: kept %t, want %t", tc.name, kept, tc.kept)
+		}
+	}
+}
