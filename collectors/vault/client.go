@@ -236,8 +236,11 @@ func unsupported(re *api.ResponseError) bool {
 		return false
 	}
 	for _, e := range re.Errors {
-		if strings.Contains(e, "unsupported path") || strings.Contains(e, "unsupported operation") || strings.Contains(e, "no handler for route") {
-			return true
+		for _, says := range []string{"unsupported path", "unsupported operation", "no handler for route",
+			"operation unavailable in namespaces", "unavailable operation"} { // OpenBao
+			if strings.Contains(e, says) {
+				return true
+			}
 		}
 	}
 	return false

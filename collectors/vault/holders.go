@@ -138,33 +138,45 @@ var roleLists = map[string][]string{
 	"radius": {"users"}, "kerberos": {"groups"}, "token": {"roles"},
 }
 
-// roles reads what each auth method gives to whom.
+// roles reads what each auth method gives to whom. A method that cannot be read
+// does not keep the others from being read.
 func (w *walk) roles(ctx context.Context, ns *nsState) error {
 	for _, m := range ns.auth {
 		for _, kind := range roleLists[m.kind] {
-			names, err := w.keys(ctx, ns, m.path+"/"+kind)
-			if err != nil {
+			if err := w.part(ctx, evidence.SecretRole, w.rolesOf(ctx, ns, m, kind)); err != nil {
 				return err
 			}
-			for _, name := range names {
-				if strings.HasSuffix(name, "/") {
-					continue
-				}
-				data, err := w.get(ctx, ns, m.path+"/"+kind+"/"+name)
-				if errors.Is(err, errAbsent) {
-					continue
-				}
-				if err != nil && kind == "users" && ctx.Err() == nil && collectors.EndOf(err) == nil {
-					// The address in the error holds the login.
-					err = errors.New(hideUser(err.Error(), name, url.PathEscape(name)))
-				}
-				if err != nil {
-					return err
-				}
-				if err := w.role(ctx, ns, m, kind, name, data); err != nil {
-					return err
-				}
-			}
+		}
+	}
+	return nil
+}
+
+// rolesOf reads one list of an auth method.
+func (w *walk) rolesOf(ctx context.Context, ns *nsState, m mountInfo, kind string) error {
+	names, err := w.keys(ctx, ns, m.path+"/"+kind)
+	if errors.Is(err, errUnsupported) {
+		return nil // another version of the method has no such list
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "/") {
+			continue
+		}
+		data, err := w.get(ctx, ns, m.path+"/"+kind+"/"+name)
+		if errors.Is(err, errAbsent) {
+			continue
+		}
+		if err != nil && kind == "users" && ctx.Err() == nil && collectors.EndOf(err) == nil {
+			// The address in the error holds the login.
+			err = errors.New(hideUser(err.Error(), name, url.PathEscape(name)))
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.role(ctx, ns, m, kind, name, data); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -260,6 +262,9 @@ func (w *walk) scope(ns *nsState) []evidence.Ref {
 // devices lists the audit devices with their options.
 func (w *walk) devices(ctx context.Context, ns *nsState) error {
 	data, err := w.get(ctx, ns, "sys/audit")
+	if errors.Is(err, errUnsupported) && ns.name != w.api.names[0] {
+		return nil // a server's devices stand in its first namespace alone
+	}
 	if err != nil {
 		return err
 	}
@@ -269,13 +274,10 @@ func (w *walk) devices(ctx context.Context, ns *nsState) error {
 			continue
 		}
 		path := strings.Trim(name, "/")
-		f := evidence.DeviceFacts{Path: joinPath(ns.name, clean([]byte(path))), Type: asString(dev["type"]), Local: asBool(dev["local"]), Options: map[string]string{}}
 		opts, _ := dev["options"].(map[string]any)
-		for k, v := range opts {
-			f.Options[k] = clean([]byte(fmt.Sprint(v)))
-		}
-		f.LogRaw = f.Options["log_raw"] == "true"
-		f.Filter = f.Options["filter"] != "" || f.Options["exclude"] != "" || f.Options["fallback"] == "true" || f.Options["elide_list_responses"] == "true"
+		f := evidence.DeviceFacts{Path: joinPath(ns.name, clean([]byte(path))), Type: asString(dev["type"]), Local: asBool(dev["local"]), Options: deviceOptions(opts)}
+		f.LogRaw = isOn(f.Options["log_raw"])
+		f.Filter = f.Options["filter"] != "" || f.Options["exclude"] != "" || isOn(f.Options["fallback"]) || isOn(f.Options["elide_list_responses"])
 		if f.Era, err = w.era(ctx, ns, path); err != nil {
 			return err
 		}
@@ -288,6 +290,42 @@ func (w *walk) devices(ctx context.Context, ns *nsState) error {
 		}
 	}
 	return nil
+}
+
+// deviceOptions reads the options of an audit device. Only known ones keep their
+// values: others may hold credentials, as the headers that OpenBao's http device
+// sends do, so of those it is told that they are set.
+func deviceOptions(opts map[string]any) map[string]string {
+	out := map[string]string{}
+	for k, v := range opts {
+		text := fmt.Sprint(v)
+		switch k {
+		case "file_path", "path", "mode", "format", "prefix", "log_raw", "hmac_accessor", "elide_list_responses", "filter", "exclude", "fallback",
+			"address", "socket_type", "write_timeout", "facility", "tag", "description":
+		case "uri":
+			text = safeURL(text)
+		default:
+			text = "[set]"
+		}
+		out[cut(clean([]byte(k)), 100)] = clean([]byte(text))
+	}
+	return out
+}
+
+// safeURL is an address without what may hold credentials.
+func safeURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return "[set]"
+	}
+	u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
+	return u.String()
+}
+
+// isOn reads a switch as the server does, which takes 1 and T for true too.
+func isOn(s string) bool {
+	b, err := strconv.ParseBool(s)
+	return err == nil && b
 }
 
 // era asks the device for the hash of a fixed text: it changes when the salt

@@ -99,3 +99,27 @@ func TestWrappedResume(t *testing.T) {
 		t.Fatalf("%d drafts after the response, want one of both lines", len(rec.Drafts))
 	}
 }
+
+// FuzzUnwrap: whatever a line is, what read returns without an error is an audit
+// line of its own, and wrapping a line the way a runtime does changes nothing.
+func FuzzUnwrap(f *testing.F) {
+	q, p := newGen().pair(call{who: "alice", op: "read", path: "kv/data/x", mount: "kv/", mountType: "kv"})
+	for _, l := range []string{q, p, "", "{", `{"log":"x"}`, `{"log":"{}","type":"request"}`, "2026-03-02T14:00:00Z stdout P {", `{"message":"{\"@level\":\"info\"}"}`} {
+		f.Add(strings.TrimSuffix(l, "\n"))
+		f.Add("2026-03-02T14:00:00Z stderr F " + strings.TrimSuffix(l, "\n"))
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		var bare, wrapped, again entry
+		text, err := bare.read([]byte(line))
+		if err == nil && (!json.Valid(text) || again.decode(text) != nil || string(again.req.id) != string(bare.req.id)) {
+			t.Fatalf("read returned %q", text)
+		}
+		if bare.decode([]byte(line)) != nil {
+			return
+		}
+		text, err = wrapped.read([]byte("2026-03-02T14:00:00.5Z stdout F " + line))
+		if err != nil || string(text) != strings.TrimSpace(line) {
+			t.Fatalf("wrapped line %q gives %q, %v", line, text, err)
+		}
+	})
+}
