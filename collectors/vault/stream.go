@@ -129,17 +129,12 @@ func (s *stream) mark(text []byte) {
 
 // decode makes the line the next one, or notes why it cannot be read.
 func (s *stream) decode(l *tail.Line) {
-	body := l.Text
-	if len(s.prefix) > 0 {
-		body = bytes.TrimPrefix(body, s.prefix)
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
+	if len(bytes.TrimSpace(bytes.TrimPrefix(l.Text, s.prefix))) == 0 {
 		s.Skip()
 		return
 	}
-	body = slices.Clone(body) // it may have to wait for its response
 	e := s.spare()
-	body, err := e.read(body)
+	body, err := e.read(slices.Clone(l.Text), s.prefix) // it may have to wait for its response
 	switch {
 	case errors.Is(err, errOther):
 		s.notes.Add("%s: lines of the server's own log stand between those of the audit device; they are passed over", s.device)
@@ -184,5 +179,5 @@ func (s *stream) reread(ref lineRef) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&entry{}).read(bytes.TrimPrefix(b, s.prefix))
+	return (&entry{}).read(b, s.prefix)
 }

@@ -18,20 +18,29 @@ var (
 	errOther = errors.New("a line of the server's own log")
 )
 
-// unwrap returns the text inside a wrapped line; false when the line is not
-// wrapped.
-func unwrap(line []byte) (text []byte, wrapped bool, err error) {
+// unwrap returns the text inside a wrapped line, without the device's prefix;
+// false when the line is not wrapped. An audit line with a prefix that is not
+// configured does not pass for a line of the server's own log.
+func unwrap(line, prefix []byte) (text []byte, wrapped bool, err error) {
 	if len(line) > 0 && line[0] == '{' {
 		text, wrapped = unwrapObject(line)
 	} else {
 		text, wrapped, err = unwrapCRI(line)
 	}
-	switch text = bytes.TrimSpace(text); {
-	case !wrapped || err != nil:
-	case len(text) == 0 || text[0] != '{' || bytes.HasPrefix(text, []byte(`{"@`)):
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, prefix))
+	if wrapped && err == nil && ownLog(text) {
 		err = errOther
 	}
 	return text, wrapped, err
+}
+
+// ownLog tells a line of the server's own log, plain or JSON, from an audit line
+// and from the beginning of one.
+func ownLog(text []byte) bool {
+	if len(text) > 0 && text[0] == '{' {
+		return bytes.HasPrefix(text, []byte(`{"@`))
+	}
+	return !bytes.Contains(text, []byte(`"request":{`))
 }
 
 // unwrapCRI reads "2026-03-02T14:00:00.5Z stdout F text"; the tag P marks a
@@ -70,12 +79,13 @@ func unwrapObject(line []byte) (text []byte, wrapped bool) {
 }
 
 // read decodes a line, wrapped or not, and returns the audit line itself.
-func (e *entry) read(line []byte) ([]byte, error) {
-	err := e.decode(line)
+func (e *entry) read(line, prefix []byte) ([]byte, error) {
+	bare := bytes.TrimPrefix(line, prefix)
+	err := e.decode(bare)
 	if err == nil {
-		return line, nil
+		return bare, nil
 	}
-	text, wrapped, inside := unwrap(line)
+	text, wrapped, inside := unwrap(line, prefix)
 	switch {
 	case !wrapped:
 		return line, err

@@ -52,6 +52,26 @@ func TestWrapped(t *testing.T) {
 	}
 }
 
+// TestWrappedPrefix: a prefix stands inside the wrapping; one that is not
+// configured makes the look incomplete, and never passes for the server's own
+// log.
+func TestWrappedPrefix(t *testing.T) {
+	g := newGen()
+	q, p := g.pair(g.kvRead("alice", "tenant-7/db"))
+	text := "2026-03-02T14:00:00Z stdout F @cee: " + q + "2026-03-02T14:00:00Z stdout F @cee: " + p
+	for _, tc := range []struct {
+		prefix string
+		drafts int
+	}{{"@cee: ", 1}, {"", 0}} {
+		path := t.TempDir() + "/0.log"
+		write(t, path, text)
+		rec := poll(t, Config{AuditFiles: []string{path}, Prefix: tc.prefix}, nil)
+		if inc := last(rec).Incomplete; len(rec.Drafts) != tc.drafts || (inc == "") != (tc.drafts == 1) {
+			t.Errorf("prefix %q: %d drafts, incomplete %q; want %d", tc.prefix, len(rec.Drafts), inc, tc.drafts)
+		}
+	}
+}
+
 // TestPieces: what a runtime split is told as lost, and the lines around it are
 // read.
 func TestPieces(t *testing.T) {
@@ -110,14 +130,14 @@ func FuzzUnwrap(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		var bare, wrapped, again entry
-		text, err := bare.read([]byte(line))
+		text, err := bare.read([]byte(line), nil)
 		if err == nil && (!json.Valid(text) || again.decode(text) != nil || string(again.req.id) != string(bare.req.id)) {
 			t.Fatalf("read returned %q", text)
 		}
 		if bare.decode([]byte(line)) != nil {
 			return
 		}
-		text, err = wrapped.read([]byte("2026-03-02T14:00:00.5Z stdout F " + line))
+		text, err = wrapped.read([]byte("2026-03-02T14:00:00.5Z stdout F "+line), nil)
 		if err != nil || string(text) != strings.TrimSpace(line) {
 			t.Fatalf("wrapped line %q gives %q, %v", line, text, err)
 		}
