@@ -317,7 +317,7 @@ func (e *entry) decodeRequest(s *scan) {
 		case "headers":
 			r.clearHeader = headersInClear(s)
 		case "wrap_ttl":
-			// Servers before 1.1 write 0 for requests that ask for no wrapping.
+			// Old servers write 0 for requests that ask for no wrapping.
 			r.wrapTTL = s.number() > 0
 		case "namespace":
 			if s.enter('{') {
@@ -515,7 +515,7 @@ func echoes(errText []byte) bool {
 }
 
 // credentialHeader reports whether a header's value is a credential by its name.
-// Servers hash a header only if asked, and 1.16.7 to 1.17.4 not even their own
+// Servers hash a header only if asked, and some before 1.17.5 not even their own
 // (CVE-2024-8365).
 func credentialHeader(k []byte) bool {
 	switch strings.ToLower(string(k)) {
