@@ -119,6 +119,9 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 	if at.IsZero() {
 		at = millis(e.Created)
 	}
+	if e.ID == "" {
+		e.ID = entryID(raw)
+	}
 	if e.ID == "" || len(e.ID) > 200 || at.IsZero() {
 		return evidence.Draft{}, odd(p, "an audit entry without an id or a time")
 	}
@@ -161,6 +164,18 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 	// What an identity provider calls a person, which no account here is.
 	d.Raw, d.Removed = forge.Without(agent, raw, "external_identity_nameid", "external_identity_username")
 	return d, nil
+}
+
+// entryID stands for the id of an entry: an Enterprise Server may give none. An
+// entry never changes, so it is known by what it says, in whatever order.
+func entryID(raw json.RawMessage) string {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v map[string]any
+	if dec.Decode(&v) != nil {
+		return ""
+	}
+	return "said-" + forge.HashID(string(forge.Encode(v)))
 }
 
 // loose is a member of an entry that is a text, a number, a truth, or a list of

@@ -188,7 +188,9 @@ func (r *repoLook) checkDraft(p *page, sha string, c *gh.CheckRun, raw []byte) e
 	if id := c.GetCheckSuite().GetID(); id > 0 {
 		f.Suite = strconv.FormatInt(id, 10)
 	}
-	return r.checked(p, f, "check", f.StartedAt, raw, nil, nil)
+	who := newPeople(r.Collector)
+	who.also(owner(c.GetApp())) // the check's own bytes name who wrote the app
+	return r.checked(p, f, "check", f.StartedAt, raw, who.List, nil)
 }
 
 // statusDraft makes a draft of a commit status, the older form of a check. Each

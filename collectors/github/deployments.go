@@ -192,6 +192,12 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 	d.OccurredAt, d.Basis, d.NotBefore = f.CreatedAt, evidence.BasisSource, r.st.Deployments.Looked
 	d.Key = r.key("/deployment/%d", dep.GetID())
 	d.Subject = evidence.NewRef("release", r.authority, r.name+"/"+f.ID)
+	var via struct { // the library has no app of a deployment
+		App *gh.App `json:"performed_via_github_app"`
+	}
+	if json.Unmarshal(raw, &via) == nil {
+		who.also(owner(via.App))
+	}
 	// The payload is whatever a deploying tool hands to the next one, credentials
 	// too: nothing is read from it.
 	d.People = who.List

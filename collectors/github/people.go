@@ -1,6 +1,7 @@
 package github
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,43 @@ func (p *people) also(users ...*gh.User) bool {
 func (p *people) has(u *gh.User) bool {
 	return slices.ContainsFunc(p.List, func(o evidence.Person) bool {
 		return o.Realm == "github:"+p.c.authority && o.NativeID == strconv.FormatInt(u.GetID(), 10)
+	})
+}
+
+// owner is who owns an app: an account, or an enterprise, which has no login and
+// is no account.
+func owner(a *gh.App) *gh.User {
+	if a.GetOwner().GetLogin() == "" {
+		return nil
+	}
+	return a.GetOwner()
+}
+
+// owners are those of some apps.
+func owners(apps []*gh.App) []*gh.User {
+	var us []*gh.User
+	for _, a := range apps {
+		us = append(us, owner(a))
+	}
+	return us
+}
+
+var loginLike = regexp.MustCompile(`[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?`)
+
+// hide takes the logins, names and mail addresses of these people out of words
+// that may have been made of them.
+func (p *people) hide(s string) string {
+	s = p.Mask()(s)
+	for _, q := range p.List {
+		if q.Names.Display != "" {
+			s = strings.ReplaceAll(s, q.Names.Display, "{name}")
+		}
+	}
+	return loginLike.ReplaceAllStringFunc(s, func(w string) string {
+		if slices.ContainsFunc(p.List, func(q evidence.Person) bool { return strings.EqualFold(q.Names.Login, w) }) {
+			return "{login}"
+		}
+		return w
 	})
 }
 

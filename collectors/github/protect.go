@@ -113,20 +113,22 @@ func (g *guard) passers() *gh.BypassPullRequestAllowances {
 func (g *guard) holders(c *Collector) []evidence.Person {
 	who := newPeople(c)
 	var users []*gh.User
+	var apps []*gh.App
 	if b := g.passers(); b != nil {
-		users = append(users, b.Users...)
+		users, apps = append(users, b.Users...), append(apps, b.Apps...)
 	}
 	if g.classic != nil {
 		if rv := g.classic.RequiredPullRequestReviews; rv != nil && rv.DismissalRestrictions != nil {
-			users = append(users, rv.DismissalRestrictions.Users...)
+			users, apps = append(users, rv.DismissalRestrictions.Users...), append(apps, rv.DismissalRestrictions.Apps...)
 		}
-		if g.classic.Restrictions != nil {
-			users = append(users, g.classic.Restrictions.Users...)
+		if rs := g.classic.Restrictions; rs != nil {
+			users, apps = append(users, rs.Users...), append(apps, rs.Apps...)
 		}
 	}
 	for _, u := range users {
 		who.account(evidence.RoleHolder, u, evidence.ProofClaimed)
 	}
+	who.also(owners(apps)...)
 	return who.List
 }
 

@@ -118,7 +118,8 @@ func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Ti
 	return err
 }
 
-// activity makes a draft of one movement of a branch.
+// activity makes a draft of one movement of a branch. Servers from when the list
+// was new tell it in other members.
 func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error) {
 	var a struct {
 		ID        int64        `json:"id"`
@@ -128,15 +129,40 @@ func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error
 		Timestamp gh.Timestamp `json:"timestamp"`
 		Type      string       `json:"activity_type"`
 		Actor     *gh.User     `json:"actor"`
+
+		Pushed   gh.Timestamp `json:"pushed_at"`
+		PushType string       `json:"push_type"` // normal, force, ...
+		Pusher   *gh.User     `json:"pusher"`
 	}
 	if err := decode(&page{body: raw, req: p.req}, &a); err != nil {
 		return evidence.Draft{}, err
 	}
-	if a.ID <= 0 || when(a.Timestamp).IsZero() {
+	at := when(a.Timestamp)
+	if at.IsZero() {
+		at = when(a.Pushed)
+	}
+	if a.ID <= 0 || at.IsZero() {
 		return evidence.Draft{}, odd(p, "an activity without an id or a time")
 	}
+	if a.Type == "" {
+		a.Type = pushType(a.PushType)
+	}
+	if a.Actor == nil {
+		a.Actor = a.Pusher
+	}
 	f := evidence.AuditFacts{ID: strconv.FormatInt(a.ID, 10), Action: "ref." + word(a.Type), Outcome: "ok"}
-	return r.pushDraft(p, raw, f, "activity", when(a.Timestamp), a.Actor, a.Ref, a.Before, a.After)
+	return r.pushDraft(p, raw, f, "activity", at, a.Actor, a.Ref, a.Before, a.After)
+}
+
+// pushType gives the older words for a push in the newer ones.
+func pushType(s string) string {
+	switch s {
+	case "normal":
+		return "push"
+	case "force":
+		return "force_push"
+	}
+	return s
 }
 
 // suite makes a draft of one evaluation of the rules. Its actor is named by

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
@@ -129,9 +132,14 @@ func (r *repoLook) spans(base string, from, to time.Time, note func(time.Time)) 
 		if err != nil {
 			return err
 		}
-		total, _, err := runList(p)
+		total, list, err := runList(p)
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(list, func(it runItem) bool {
+			return it.created.Before(from.Truncate(time.Second)) || it.created.After(end.Add(time.Second))
+		}) {
+			return r.walkRuns(base, from, note)
 		}
 		if total > filterLimit && step > shortestSpan {
 			step = max(step/2, shortestSpan)
@@ -162,6 +170,36 @@ func (r *repoLook) spans(base string, from, to time.Time, note func(time.Time)) 
 		}
 	}
 	return nil
+}
+
+// walkRuns reads the whole list, newest first, down to a floor. An older
+// Enterprise Server does not know the filter by time: it answers every stretch
+// with all runs, and no stretch is ever small enough. The position moves when
+// the floor is reached.
+func (r *repoLook) walkRuns(base string, floor time.Time, note func(time.Time)) error {
+	r.note("repository %s: this GitHub does not list workflow runs by time: the whole list was read", r.name)
+	newest := r.st.Runs.Until
+	err := r.pages(r.ctx, base+"?per_page=100", func(p *page) (bool, error) {
+		_, list, err := runList(p)
+		if err != nil {
+			return false, err
+		}
+		reached := false
+		for _, it := range list {
+			reached = reached || it.created.Before(floor)
+			if it.created.After(newest) {
+				newest = it.created
+			}
+		}
+		if err := r.takeRuns(base, p, list, floor, note); err != nil {
+			return false, err
+		}
+		return !reached, r.progress()
+	})
+	if err == nil {
+		r.st.Runs.Until = newest
+	}
+	return err
 }
 
 // runItem is one run of a list with its own bytes.
@@ -342,7 +380,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	who := newPeople(r.Collector)
 	f := evidence.PipelineFacts{
 		Repo: r.name, ID: strconv.FormatInt(it.GetID(), 10), Attempt: attempt, Number: int64(it.GetRunNumber()),
-		Name: forge.Short(forge.Clean(it.GetName())), Path: forge.Short(forge.Clean(it.Path)), Event: word(it.GetEvent()), SHA: it.GetHeadSHA(),
+		Path: r.workflowPath(it.Path), Event: word(it.GetEvent()), SHA: it.GetHeadSHA(),
 		Status: status(it.GetStatus(), it.GetConclusion()), Native: native(it.GetStatus(), it.GetConclusion()),
 		CreatedAt: it.created, StartedAt: when(it.GetRunStartedAt()), UpdatedAt: when(it.GetUpdatedAt()),
 		Actor:   who.account(evidence.RoleInitiator, it.Actor, evidence.ProofAuthenticated),
@@ -357,6 +395,7 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 	if o := it.GetHeadRepository().GetOwner(); o.GetType() == "User" {
 		who.account(evidence.RoleSubject, o, evidence.ProofAuthenticated)
 	}
+	f.Name = workflowName(it, who)
 	if b := it.GetHeadBranch(); b != "" {
 		f.Ref = "refs/heads/" + r.public(b)
 	}
@@ -393,6 +432,30 @@ func (r *repoLook) emitRun(base string, p *page, it runItem, attempt int) error 
 		d.Raw = p.body
 	}
 	return r.emit(d)
+}
+
+// refOfPath finds the ref that a server may write behind a workflow's path.
+var refOfPath = regexp.MustCompile(`^(.+\.ya?ml)@(.+)$`)
+
+// workflowPath is where a workflow stands, with the ref it was taken from where
+// the source tells it. That may be a branch, and people name those after
+// themselves.
+func (r *repoLook) workflowPath(path string) string {
+	if m := refOfPath.FindStringSubmatch(path); m != nil && !forge.ObjectID.MatchString(m[2]) {
+		path = m[1] + "@" + r.public(strings.TrimPrefix(m[2], "refs/heads/"))
+	}
+	return forge.Short(forge.Clean(path))
+}
+
+// workflowName is what a workflow is called. Where a workflow file names its
+// runs (run-name) the source gives that in its place, which is mostly made of
+// who started the run.
+func workflowName(it runItem, who *people) string {
+	name := it.GetName()
+	if name == it.GetDisplayTitle() {
+		name = who.hide(name)
+	}
+	return forge.Short(forge.Clean(name))
 }
 
 // changeOf is the request of this repository among those of a run. GitHub lists

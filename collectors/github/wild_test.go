@@ -342,3 +342,125 @@ func TestUndatedCommit(t *testing.T) {
 		t.Errorf("%d commits, the one without a date is %q, the other one %q", len(got), got[sha6].Basis, got[sha7].Basis)
 	}
 }
+
+// TestRunsUnfiltered: an older Enterprise Server does not know the filter by time.
+// Whatever stretch is asked for, it answers with all runs, of which there are more
+// than a filtered list may have.
+func TestRunsUnfiltered(t *testing.T) {
+	clock, sha := now, fmt.Sprintf("%040x", 1)
+	asked := 0
+	f := large{at: yesterday, instead: func(p string, w http.ResponseWriter, r *http.Request) bool {
+		if p != "repos/acme/r0/actions/runs" {
+			return false
+		}
+		asked++
+		first := 1
+		if r.URL.Query().Get("page") == "2" {
+			first = 3
+		} else {
+			w.Header().Set("Link", `<http://`+r.Host+r.URL.Path+`?per_page=100&page=2>; rel="next"`)
+		}
+		var runs []string
+		for id := first; id < first+2; id++ {
+			runs = append(runs, fmt.Sprintf(`{"id":%d,"run_attempt":1,"event":"push","status":"in_progress","head_sha":%q,"created_at":%q}`,
+				id, sha, now.Add(-time.Duration(id)*24*time.Hour).Format(time.RFC3339)))
+		}
+		fmt.Fprintf(w, `{"total_count":4000,"workflow_runs":[%s]}`, strings.Join(runs, ","))
+		return true
+	}}
+	rec := lookAt(t, standIn(t, f, 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	var got []string
+	for _, d := range rec.Of(evidence.PipelineRun) {
+		got = append(got, factsOf[evidence.PipelineFacts](t, d).ID)
+	}
+	if !slices.Equal(got, []string{"1", "2", "3", "4"}) || asked > 5 || !noted(rec, "does not list workflow runs by time") {
+		t.Errorf("runs %v with %d requests; notes %q", got, asked, last(rec).Notes)
+	}
+}
+
+// TestNamesOfRuns: what names a run may be made of who started it, and where its
+// workflow stands may name a branch.
+func TestNamesOfRuns(t *testing.T) {
+	clock, sha := now, fmt.Sprintf("%040x", 1)
+	for _, tt := range []struct{ name, title, path, wantName, wantPath string }{
+		{"build", "Mend the door", ".github/workflows/build.yml", "build", ".github/workflows/build.yml"},
+		{"mira-k", "Mend the door", ".github/workflows/mira-k.yml", "mira-k", ".github/workflows/mira-k.yml"}, // the workflow's own name
+		{"nightly", "nightly", ".github/workflows/nightly.yaml@main", "nightly", ".github/workflows/nightly.yaml@main"},
+		{"Roll-out by Mira-K, for Mira Kost <mira@example.org>", "Roll-out by Mira-K, for Mira Kost <mira@example.org>", ".github/workflows/x.yml@" + sha,
+			"Roll-out by {login}, for {name} <{mail}>", ".github/workflows/x.yml@" + sha},
+		{"mira-kostner", "mira-kostner", ".github/workflows/x.yml@refs/heads/mira-k/door", "mira-kostner", ".github/workflows/x.yml@other-"},
+	} {
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"actions/runs": fmt.Sprintf(`{"total_count":1,"workflow_runs":[{"id":3,"run_attempt":1,"event":"push","status":"in_progress","name":%q,"display_title":%q,"path":%q,"head_sha":%q,"created_at":%q,
+				"actor":{"id":31,"login":"mira-k","type":"User"},"head_commit":{"id":%[4]q,"author":{"name":"Mira Kost","email":"mira@example.org"}}}]}`, tt.name, tt.title, tt.path, sha, yesterday),
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		d := rec.Of(evidence.PipelineRun)[0]
+		f := factsOf[evidence.PipelineFacts](t, d)
+		path, hashed := strings.CutSuffix(tt.wantPath, "other-")
+		if f.Name != tt.wantName || f.Path != tt.wantPath && !(hashed && strings.HasPrefix(f.Path, path+"other-")) || !strings.Contains(string(d.Text), tt.title) {
+			t.Errorf("%s: name %q, path %q, text %q", tt.title, f.Name, f.Path, d.Text)
+		}
+	}
+}
+
+// TestWhoseApps: the bytes of checks, deployments and guards name who owns an app,
+// which may be a person. An enterprise that owns one is no account.
+func TestWhoseApps(t *testing.T) {
+	clock, sha := now, fmt.Sprintf("%040x", 1)
+	for owner, person := range map[string]bool{
+		`{"id":41,"login":"gil","type":"User"}`:          true,
+		`{"id":41,"login":"acme","type":"Organization"}`: false,
+		`{"id":41,"slug":"acme-group","name":"Acme"}`:    false,
+	} {
+		app := `{"id":9,"slug":"inspector","owner":` + owner + `}`
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"commits/" + sha + "/check-runs": `{"total_count":1,"check_runs":[{"id":1,"status":"completed","conclusion":"success","app":` + app + `}]}`,
+			"deployments":                    fmt.Sprintf(`[{"id":4,"sha":%q,"environment":"production","created_at":%q,"updated_at":%q,"performed_via_github_app":%s}]`, sha, yesterday, yesterday, app),
+			"branches/main/protection":       `{"restrictions":{"users":[],"teams":[],"apps":[` + app + `]}}`,
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		for _, k := range []evidence.Kind{evidence.PipelineCheck, evidence.DeployRelease, evidence.ChangeProtection} {
+			d := rec.Of(k)[0]
+			got := slices.ContainsFunc(d.People, func(p evidence.Person) bool { return p.NativeID == "41" && p.Role == evidence.RoleSubject })
+			if got != person || !strings.Contains(string(d.Raw), `"owner"`) {
+				t.Errorf("%s of an app of %s: people %+v", k, owner, d.People)
+			}
+		}
+	}
+}
+
+// TestOlderForms: an Enterprise Server may give entries of its audit log no id,
+// and the first servers that told of pushes did so in other members.
+func TestOlderForms(t *testing.T) {
+	clock, sha := now, fmt.Sprintf("%040x", 1)
+	at := now.Add(-time.Hour)
+	entry := func(order string) string {
+		parts := []string{`"action":"repo.create"`, fmt.Sprintf(`"@timestamp":%d`, at.UnixMilli()), `"actor":"mira"`, `"actor_id":31`}
+		if order == "backwards" {
+			slices.Reverse(parts)
+		}
+		return `{` + strings.Join(parts, ",") + `}`
+	}
+	other := strings.Replace(entry(""), `"repo.create"`, `"repo.destroy"`, 1)
+	keys := map[string]bool{}
+	for _, order := range []string{"forwards", "backwards"} {
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"orgs/acme/audit-log": "[" + entry(order) + "," + other + "]",
+			"activity": fmt.Sprintf(`[{"id":6,"before":%q,"after":%q,"ref":"refs/heads/main","pushed_at":%q,"push_type":"force","pusher":{"id":31,"login":"mira","type":"User"}}]`,
+				sha5, sha, at.Format(time.RFC3339)),
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		for _, d := range rec.Of(evidence.AccessAudit) {
+			f := factsOf[evidence.AuditFacts](t, d)
+			if f.Who != 0 || d.People[0].NativeID != "31" || !d.OccurredAt.Equal(at) {
+				t.Errorf("%s: who %d of %+v at %s", f.Action, f.Who, d.People, d.OccurredAt)
+			}
+			keys[f.Action+" "+d.Key] = true
+		}
+	}
+	if len(keys) != 3 || !keys["ref.force_push 1000/activity/6"] {
+		t.Errorf("two entries and a push, seen twice, are %v", keys)
+	}
+}

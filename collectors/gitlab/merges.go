@@ -22,6 +22,7 @@ var mergeRef = regexp.MustCompile(`^refs/merge-requests/(\d{1,9})/(head|merge|tr
 type listed struct {
 	id      int
 	updated time.Time
+	skip    bool // it is none of those that were asked for
 }
 
 // sweep reads a list, newest first, down to its floor before anything else: an
@@ -46,6 +47,9 @@ func (r *projectLook) sweep(what, path string, opt any, floor time.Time, read fu
 			it, err := read(raw, p)
 			if err != nil {
 				return false, err
+			}
+			if it.skip {
+				continue
 			}
 			if it.id <= 0 || it.updated.IsZero() {
 				return false, odd(p, "an item without a number or time")
@@ -120,7 +124,7 @@ func (r *projectLook) merges(full bool) error {
 	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		var b brief
 		err := decodeItem(p, raw, &b)
-		return listed{b.IID, when(b.Updated)}, err
+		return listed{id: b.IID, updated: when(b.Updated)}, err
 	})
 	if refused(err) {
 		return r.without("merge requests", r.st.Merges.Looked, err, evidence.ChangeMerge, evidence.ChangeReview)

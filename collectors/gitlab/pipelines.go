@@ -37,7 +37,7 @@ func (r *projectLook) pipelines() error {
 	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		var b brief
 		err := decodeItem(p, raw, &b)
-		return listed{b.ID, when(b.Updated)}, err
+		return listed{id: b.ID, updated: when(b.Updated)}, err
 	})
 	if refused(err) {
 		r.claim(r.ref, evidence.Blind, r.blindFrom(st.Looked), "no pipelines were visible", 0, evidence.PipelineReport)

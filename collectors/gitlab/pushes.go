@@ -19,17 +19,19 @@ type push struct {
 	ID      int           `json:"id"`
 	Created *time.Time    `json:"created_at"`
 	Author  *gl.BasicUser `json:"author"`
-	Data    struct {
-		Action string `json:"action"`   // pushed, created, removed
-		Type   string `json:"ref_type"` // branch, tag
-		Ref    string `json:"ref"`
-		From   string `json:"commit_from"`
-		To     string `json:"commit_to"`
-		Refs   int    `json:"ref_count"` // of a push of many refs, which are not named
-	} `json:"push_data"`
+	Data    *pushData     `json:"push_data"`
 
 	raw json.RawMessage
 	req evidence.Request
+}
+
+type pushData struct {
+	Action string `json:"action"`   // pushed, created, removed
+	Type   string `json:"ref_type"` // branch, tag
+	Ref    string `json:"ref"`
+	From   string `json:"commit_from"`
+	To     string `json:"commit_to"`
+	Refs   int    `json:"ref_count"` // of a push of many refs, which are not named
 }
 
 // pushes reads who moved which branch: the project's events tell, in every
@@ -48,14 +50,21 @@ func (r *projectLook) pushes() error {
 		day := gl.ISOTime(floor.UTC().AddDate(0, 0, -1))
 		opt.After = &day
 	}
-	found := map[int]*push{}
+	found, unnumbered := map[int]*push{}, 0
 	list, err := r.sweep("pushes", r.api+"/events", opt, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		ev := &push{raw: raw, req: p.req}
 		if err := decodeItem(p, raw, ev); err != nil {
 			return listed{}, err
 		}
+		if ev.Data == nil {
+			return listed{skip: true}, nil // an event of another kind
+		}
+		if ev.ID <= 0 {
+			unnumbered++
+			return listed{skip: true}, nil
+		}
 		found[ev.ID] = ev
-		return listed{ev.ID, when(ev.Created)}, nil
+		return listed{id: ev.ID, updated: when(ev.Created)}, nil
 	})
 	if refused(err) {
 		r.note("project %d: who pushed is hidden from this credential", r.id)
@@ -66,6 +75,10 @@ func (r *projectLook) pushes() error {
 	}
 	if err != nil {
 		return err
+	}
+	if unnumbered > 0 {
+		// Without a number a push cannot be told from one that was recorded.
+		r.note("project %d: this GitLab is too old to number events: pushes that were not recorded for it: %d", r.id, unnumbered)
 	}
 	for i, it := range list {
 		if !st.Recent.Settled(int64(it.id), it.updated) {

@@ -30,7 +30,7 @@ func (r *projectLook) releases() error {
 		if len(r.cfg.Environments) > 0 && !slices.Contains(r.cfg.Environments, b.Environment.Name) {
 			others[b.ID] = true
 		}
-		return listed{b.ID, when(b.Updated)}, err
+		return listed{id: b.ID, updated: when(b.Updated)}, err
 	})
 	if refused(err) {
 		return r.without("deployments", st.Looked, err, evidence.DeployRelease)

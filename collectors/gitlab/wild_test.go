@@ -317,3 +317,28 @@ func TestUndatedCommit(t *testing.T) {
 		t.Errorf("%d commits, the one without a date is %q, the other one %q", len(got), got[sha1].Basis, got[sha2].Basis)
 	}
 }
+
+// TestEventsOfOtherForms: older servers do not number events, and a list of pushes
+// may hold events that are none. Neither keeps the project from being read.
+func TestEventsOfOtherForms(t *testing.T) {
+	f := newFake(t, nil)
+	mira := account(21, "mira.k", "Mira")
+	data := obj{"action": "pushed", "ref_type": "branch", "ref": "main", "commit_from": sha2, "commit_to": sha1, "commit_count": 1}
+	f.set("projects/5/events", []obj{
+		{"id": 71, "action_name": "opened", "target_type": "Issue", "created_at": hoursAgo(1), "author": mira},
+		{"id": 72, "action_name": "closed", "target_type": "Issue", "author": mira},
+		{"id": 73, "action_name": "pushed to", "created_at": hoursAgo(2), "author": mira, "push_data": data},
+		{"action_name": "pushed to", "created_at": hoursAgo(3), "author": mira, "push_data": data},
+	})
+	f.set("projects/5/pipelines", []obj{{"id": 2, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/pipelines/2", obj{"id": 2, "sha": sha1, "status": "success"})
+	rec := f.must(nil)
+	complete(t, rec)
+	ds := rec.Of(evidence.AccessAudit)
+	if len(ds) != 1 || ds[0].Key != "5/push/73" || len(rec.Of(evidence.PipelineRun)) != 1 {
+		t.Errorf("%d pushes and %d pipelines", len(ds), len(rec.Of(evidence.PipelineRun)))
+	}
+	if !slices.ContainsFunc(last(rec).Notes, func(n string) bool { return strings.Contains(n, "not recorded for it: 1") }) {
+		t.Errorf("notes %q", last(rec).Notes)
+	}
+}
