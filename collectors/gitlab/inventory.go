@@ -29,6 +29,7 @@ type project struct {
 	path     string // with namespace, as of now
 	fallback string // the default branch; "" in an empty repository
 	empty    bool
+	hidden   bool // its repository is not empty and cannot be read
 	created  time.Time
 	activity time.Time // last event; the server writes it once an hour at most
 	checks   string    // what must pass before a merge; "" nothing
@@ -228,8 +229,17 @@ func readProject(p *page, raw json.RawMessage) (project, error) {
 		g.DefaultBranch != "" && forge.BadBranch.MatchString(g.DefaultBranch) {
 		return project{}, odd(p, "a project without an id or path")
 	}
+	var told struct {
+		Empty *bool `json:"empty_repo"`
+	}
+	if err := decodeItem(p, raw, &told); err != nil {
+		return project{}, err
+	}
+	// Who may not read the code is told of no default branch, and the truth about
+	// whether there is any.
+	hidden := g.DefaultBranch == "" && told.Empty != nil && !*told.Empty
 	it := project{
-		id: g.ID, path: g.PathWithNamespace, fallback: g.DefaultBranch, empty: g.EmptyRepo || g.DefaultBranch == "",
+		id: g.ID, path: g.PathWithNamespace, fallback: g.DefaultBranch, hidden: hidden, empty: g.EmptyRepo || g.DefaultBranch == "" && !hidden,
 		created: when(g.CreatedAt), activity: when(g.LastActivityAt),
 	}
 	if g.OnlyAllowMergeIfPipelineSucceeds {

@@ -210,6 +210,7 @@ func (r *projectLook) merge(iid int) error {
 	if err := r.notes(base, q); err != nil {
 		return err
 	}
+	q.ending()
 	_, err = r.list(r.ctx, base+"/versions", &gl.GetMergeRequestDiffVersionsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
 		var v gl.MergeRequestDiffVersion
 		if err := decodeItem(p, raw, &v); err != nil {
@@ -347,12 +348,14 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	if i := who.user(evidence.RoleMerger, mr.MergedBy); f.Merger < 0 {
 		f.Merger = i
 	}
+	// One that is over is not told as of when it was opened: when that was is not
+	// known of every one.
 	at := f.OpenedAt
-	if !f.ClosedAt.IsZero() {
-		at = f.ClosedAt
-	}
-	if !f.MergedAt.IsZero() {
+	switch {
+	case f.State == "merged" || !f.MergedAt.IsZero():
 		f.State, at, f.MergeSHA = "merged", f.MergedAt, landed(mr)
+	case f.State == "closed" || !f.ClosedAt.IsZero():
+		at = f.ClosedAt
 	}
 	reviews := r.reviews(q)
 	for _, v := range reviews {
@@ -402,6 +405,8 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	d := r.draft(evidence.ChangeMerge, evidence.OpEvent, q.page.req, f)
 	if !at.IsZero() {
 		d.OccurredAt, d.Basis = at, evidence.BasisSource
+	} else if f.OpenedAt.Before(r.started) {
+		d.NotBefore = f.OpenedAt
 	}
 	d.Key = r.key("!%d", f.Number)
 	d.Subject = r.changeRef(r.path, f.Number)
@@ -436,9 +441,9 @@ func (q *request) actor() *gl.BasicUser {
 	switch {
 	case q.mr.MergedAt != nil && q.merger != nil:
 		return q.merger
-	case q.mr.MergedAt != nil:
+	case q.mr.MergedAt != nil || q.mr.State == "merged":
 		return q.mr.MergedBy
-	case q.mr.ClosedAt != nil:
+	case q.mr.ClosedAt != nil || q.mr.State == "closed":
 		return q.mr.ClosedBy
 	}
 	return q.mr.Author

@@ -43,7 +43,7 @@ func (l *look) projectLook(p project) error {
 		st: l.cur.project(p.id), done: map[string]bool{}, ended: map[int]bool{},
 	}
 	r.watched = r.cfg.Branches
-	if len(r.watched) == 0 && !r.empty {
+	if len(r.watched) == 0 && !r.empty && !r.hidden {
 		r.watched = []string{r.fallback}
 	}
 	seen, after, settings := len(l.seen), len(l.after), l.settings
@@ -73,15 +73,7 @@ const notRead = "a project or group could not be read"
 
 // unseen claims that what every look reads of a project was not seen.
 func (r *projectLook) unseen() {
-	commits := r.started
-	for _, b := range r.st.Branches {
-		if b.Looked.Before(commits) {
-			commits = b.Looked
-		}
-	}
-	if len(r.st.Branches) == 0 {
-		commits = time.Time{}
-	}
+	commits := r.commitsLooked()
 	for _, c := range []struct {
 		since time.Time
 		kinds []evidence.Kind
@@ -97,6 +89,34 @@ func (r *projectLook) unseen() {
 	}
 	if !r.cfg.InstanceAudit {
 		r.claim(r.ref, evidence.Blind, r.blindFrom(r.st.Audit.Looked), notRead, 0, evidence.AccessAudit)
+	}
+}
+
+// commitsLooked is since when commits were seen of all branches that were read;
+// zero when none was.
+func (r *projectLook) commitsLooked() time.Time {
+	if len(r.st.Branches) == 0 {
+		return time.Time{}
+	}
+	looked := r.started
+	for _, b := range r.st.Branches {
+		if b.Looked.Before(looked) {
+			looked = b.Looked
+		}
+	}
+	return looked
+}
+
+// unreadable claims a blind window for a repository that is there and cannot be
+// read. What could be read before makes the run partial.
+func (r *projectLook) unreadable() {
+	looked := r.commitsLooked()
+	if !looked.IsZero() {
+		r.missing = append(r.missing, "the repository of project "+strconv.Itoa(r.id)+" can be read no longer")
+	}
+	r.note("project %d: its repository is turned off or hidden from this credential: it is not empty", r.id)
+	for _, kinds := range [][]evidence.Kind{{evidence.ChangeCommit}, {evidence.ChangeRef, evidence.ChangeRewrite}} {
+		r.claim(r.ref, evidence.Blind, r.blindFrom(looked), "the repository is turned off or hidden from the credential", 0, kinds...)
 	}
 }
 
@@ -129,7 +149,7 @@ func (r *projectLook) all() error {
 // quiet reports whether the activity date says that nothing happened to the
 // branches and requests since they were read.
 func (r *projectLook) quiet() bool {
-	if r.st.Read.IsZero() || r.st.Merges.Looked.IsZero() || r.activity.IsZero() || r.st.Path != r.path {
+	if r.hidden || r.st.Read.IsZero() || r.st.Merges.Looked.IsZero() || r.activity.IsZero() || r.st.Path != r.path {
 		return false
 	}
 	for _, name := range r.watched {
@@ -160,11 +180,15 @@ const untold = "found by a full look: the project's activity date had not told o
 // changes reads branches, requests and pushes. full says that the activity date gave no
 // reason to.
 func (r *projectLook) changes(full bool) error {
-	from := len(r.seen)
-	if err := r.branches(full); err != nil {
-		return err
+	if r.hidden && len(r.watched) == 0 {
+		r.unreadable()
+	} else {
+		from := len(r.seen)
+		if err := r.branches(full); err != nil {
+			return err
+		}
+		r.joinClaims(from)
 	}
-	r.joinClaims(from)
 	if err := r.merges(full); err != nil {
 		return err
 	}

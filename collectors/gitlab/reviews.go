@@ -22,7 +22,7 @@ type note struct {
 }
 
 // says tells what a system note is about: approved, unapproved, reset,
-// changes-requested, or "" for all others. The server writes these in English
+// changes-requested, merged, closed, or "" for all others. The server writes these in English
 // whatever the language of its pages.
 func (n *note) says() string {
 	if !n.System {
@@ -37,6 +37,8 @@ func (n *note) says() string {
 		return "changes-requested"
 	case strings.HasPrefix(body, "reset approvals from "):
 		return "reset"
+	case body == "merged" || body == "closed":
+		return body
 	}
 	return ""
 }
@@ -54,8 +56,14 @@ func (n *note) names(u *gl.BasicUser) bool {
 	return false
 }
 
-// notes reads the notes, oldest first, and keeps those about approval: the
-// server shows approvals as they stand now, and their history stands here only.
+// by is who wrote a note.
+func (n *note) by() *gl.BasicUser {
+	return &gl.BasicUser{ID: n.Author.ID, Username: n.Author.Username, Name: n.Author.Name}
+}
+
+// notes reads the notes, oldest first, and keeps those about approval, since the
+// server shows approvals as they stand now and their history stands here only,
+// and those about how the request ended.
 func (r *projectLook) notes(base string, q *request) error {
 	_, err := r.list(r.ctx, base+"/notes", &gl.ListMergeRequestNotesOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("created_at"), Sort: gl.Ptr("asc"),
@@ -78,6 +86,21 @@ func readNote(p *page, raw json.RawMessage) (note, error) {
 		return n, odd(p, "a note without an id or time")
 	}
 	return n, nil
+}
+
+// ending finds in the notes when a request was merged or closed, and by whom,
+// where the request does not tell: one that was imported, or that ended before
+// the server kept it.
+func (q *request) ending() {
+	merged, closed := q.mr.State == "merged" && q.mr.MergedAt == nil, q.mr.State == "closed" && q.mr.ClosedAt == nil
+	for i := range q.notes {
+		switch n := &q.notes[i]; {
+		case merged && n.says() == "merged":
+			q.mr.MergedAt, q.merger = n.CreatedAt, n.by()
+		case closed && n.says() == "closed": // the last one: it may have been opened again
+			q.mr.ClosedAt, q.mr.ClosedBy = n.CreatedAt, n.by()
+		}
+	}
 }
 
 // review is one approval, or request for changes, with what became of it.
@@ -104,8 +127,7 @@ func (r *projectLook) reviews(q *request) []review {
 	open := map[int]int{} // account: index of the approval that may stand
 	for i := range q.notes {
 		n := &q.notes[i]
-		by := &gl.BasicUser{ID: n.Author.ID, Username: n.Author.Username, Name: n.Author.Name}
-		at := when(n.CreatedAt)
+		by, at := n.by(), when(n.CreatedAt)
 		switch says := n.says(); says {
 		case "approved", "changes-requested":
 			if j, ok := open[by.ID]; ok && says == "approved" {

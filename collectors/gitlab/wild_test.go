@@ -342,3 +342,73 @@ func TestEventsOfOtherForms(t *testing.T) {
 		t.Errorf("notes %q", last(rec).Notes)
 	}
 }
+
+// TestEndUntold: of requests that were imported, or are older than what a server
+// keeps of them now, it does not tell when they were merged or closed. Their notes
+// may; a request that is over did not end when it was opened.
+func TestEndUntold(t *testing.T) {
+	carol, mira := account(23, "carol", "Carol"), account(21, "mira.k", "Mira")
+	note := func(id int, body string, hours int) obj {
+		return obj{"id": id, "system": true, "body": body, "created_at": hoursAgo(hours), "author": mira}
+	}
+	for name, tt := range map[string]struct {
+		state  string
+		notes  []obj
+		at     time.Duration // before the look; 0: not known
+		merger bool
+	}{
+		"merged, noted":     {"merged", []obj{note(1, "closed", 8), note(2, "merged", 5), {"id": 3, "body": "merged", "created_at": hoursAgo(2), "author": mira}}, 5 * time.Hour, true},
+		"merged, not noted": {"merged", []obj{note(1, "approved this merge request", 6)}, 0, false},
+		"closed twice":      {"closed", []obj{note(1, "closed", 8), note(2, "reopened", 7), note(3, "closed", 6)}, 6 * time.Hour, false},
+		"closed, not noted": {"closed", nil, 0, false},
+		"open again":        {"opened", []obj{note(1, "closed", 8)}, 9 * time.Hour, false},
+	} {
+		f := newFake(t, nil)
+		f.request(obj{"state": tt.state, "sha": sha1, "created_at": hoursAgo(9), "merged_at": nil, "merge_user": nil, "merged_by": nil, "closed_at": nil, "author": carol}, tt.notes, obj{"approved_by": []obj{}})
+		rec := f.must(nil)
+		complete(t, rec)
+		d := rec.Of(evidence.ChangeMerge)[0]
+		m := facts[evidence.MergeFacts](t, d)
+		merger := m.Merger >= 0 && d.People[m.Merger].NativeID == "21"
+		if merger != tt.merger || (m.MergeSHA == sha1) != (tt.state == "merged") || m.MergedAt.IsZero() != (tt.state != "merged" || tt.at == 0) {
+			t.Errorf("%s: %+v", name, m)
+		}
+		want, basis, from := now.Add(-tt.at), evidence.BasisSource, time.Time{}
+		if tt.at == 0 {
+			basis, from = evidence.BasisObserved, now.Add(-9*time.Hour)
+		}
+		if !d.OccurredAt.Equal(want) || d.Basis != basis || !d.NotBefore.Equal(from) {
+			t.Errorf("%s: %s at %s, not before %s", name, d.Basis, d.OccurredAt, d.NotBefore)
+		}
+	}
+}
+
+// TestHiddenRepository: who may not read the code is told of no default branch,
+// which is how an empty repository looks too.
+func TestHiddenRepository(t *testing.T) {
+	f := newFake(t, nil)
+	first := f.must(nil)
+	complete(t, first)
+	hidden := f.project(5, "acme/app", now.Add(-time.Hour))
+	delete(hidden, "default_branch")
+	hidden["empty_repo"] = false
+	f.set("projects/acme/app", hidden)
+	f.clock = now.Add(5 * time.Minute)
+	rec := f.must(first.Resume())
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef} {
+		if c := claimed(rec, k); c != " blind 03T12:00..03T12:05" {
+			t.Errorf("%s: claimed %q", k, c)
+		}
+	}
+	if !strings.Contains(last(rec).Incomplete, "the repository of project 5 can be read no longer") || claimed(rec, evidence.ChangeMerge) != " continuous 03T12:00..03T12:05" {
+		t.Errorf("incomplete %q, requests %q", last(rec).Incomplete, claimed(rec, evidence.ChangeMerge))
+	}
+	hidden["empty_repo"] = true
+	f = newFake(t, nil)
+	f.set("projects/acme/app", hidden)
+	rec = f.must(nil)
+	complete(t, rec)
+	if c := claimed(rec, evidence.ChangeRef); !strings.Contains(c, " instants ") {
+		t.Errorf("empty: claimed %q", c)
+	}
+}
