@@ -66,9 +66,9 @@ func TestProtection(t *testing.T) {
 			evidence.ProtectionFacts{Classic: "yes", AllowForcePush: yes(), AllowDeletion: no(), CodeOwners: yes(), Rulesets: []evidence.RulesetFacts{
 				{ID: 1, Name: "main", Source: "protected-branch", Enforcement: "active", Rules: []string{"code-owners", "push:none"}, Bypass: "none"},
 				{ID: 2, Name: "m*", Source: "protected-branch", Enforcement: "active", Rules: []string{"force-push", "push:developer"}, Bypass: "some", BypassCount: 1}}}},
-		{"rules of other branches do not count", guard{rulesAre: true, rules: []*gl.ProjectApprovalRule{
-			{ID: 4, Name: "a", RuleType: "regular", ApprovalsRequired: 1}, {ID: 5, Name: "b", RuleType: "regular", ApprovalsRequired: 9, ProtectedBranches: []*gl.ProtectedBranch{{Name: "release"}}},
-			{ID: 6, Name: "c", RuleType: "code_owner", ApprovalsRequired: 2, ProtectedBranches: []*gl.ProtectedBranch{{Name: "ma*"}}}}},
+		{"rules of other branches do not count", guard{rulesAre: true, rules: []*approvalRule{
+			{ID: 4, Name: "a", RuleType: "regular", ApprovalsRequired: 1}, {ID: 5, Name: "b", RuleType: "regular", ApprovalsRequired: 9, ProtectedBranches: []ruleBranch{{Name: "release"}}},
+			{ID: 6, Name: "c", RuleType: "code_owner", ApprovalsRequired: 2, ProtectedBranches: []ruleBranch{{Name: "ma*"}}}}},
 			evidence.ProtectionFacts{Classic: "not-visible", RequiredApprovals: 2, Rulesets: []evidence.RulesetFacts{
 				{ID: 4, Name: "a", Source: "approval-rule", Enforcement: "active", Rules: []string{"regular", "approvals:1"}, Bypass: "none"},
 				{ID: 6, Name: "c", Source: "approval-rule", Enforcement: "active", Rules: []string{"code_owner", "approvals:2"}, Bypass: "none"}}}},
@@ -400,9 +400,9 @@ func FuzzMerge(f *testing.F) {
 		}
 		g := &guard{seen: true, pushSeen: true, rulesAre: true}
 		var b gl.ProtectedBranch
-		var ru gl.ProjectApprovalRule
+		var ru approvalRule
 		if decode(p, &b) == nil && decode(p, &ru) == nil {
-			g.branches, g.raw, g.rules = []*gl.ProtectedBranch{&b}, []json.RawMessage{body}, []*gl.ProjectApprovalRule{&ru}
+			g.branches, g.raw, g.rules = []*gl.ProtectedBranch{&b}, []json.RawMessage{body}, []*approvalRule{&ru}
 			gd := r.protectionDraft("main", g.facts("acme/app", "main"), evidence.Request{})
 			gd.Raw, gd.People = g.own(r.Collector, "main")
 			check(t, body, gd)

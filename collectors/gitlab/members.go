@@ -135,6 +135,8 @@ func (c *container) read(keys bool) error {
 // member is a member as projects and groups list them.
 type member struct {
 	gl.GroupMember
+	ExpiresAt date `json:"expires_at"`
+
 	raw json.RawMessage
 	req evidence.Request
 }
@@ -175,7 +177,7 @@ func (c *container) people() error {
 
 func readMember(p *page, raw json.RawMessage) (member, error) {
 	m := member{raw: raw, req: p.req}
-	if err := decodeItem(p, raw, &m.GroupMember); err != nil {
+	if err := decodeItem(p, raw, &m); err != nil {
 		return m, err
 	}
 	if m.ID <= 0 {
@@ -233,7 +235,7 @@ func (c *container) memberDraft(m member, inherited bool) evidence.Draft {
 	who := newPeople(c.Collector)
 	f := c.memberFacts("user", m.AccessLevel)
 	f.Holder = who.account(evidence.RoleHolder, m.ID, m.Username, m.Name, m.Email)
-	f.Inherited, f.ExpiresAt = inherited, whenDay(m.ExpiresAt)
+	f.Inherited, f.ExpiresAt = inherited, when(&m.ExpiresAt.Time)
 	f.Disabled = m.State != "" && m.State != "active"
 	if r := m.MemberRole; r != nil && r.ID > 0 {
 		f.Role += "+custom-" + strconv.Itoa(r.ID) // a custom role adds rights to its base

@@ -43,11 +43,26 @@ type guard struct {
 	push     *gl.ProjectPushRules  // nil: none, or not visible
 	pushSeen bool
 	settings *gl.ProjectApprovals
-	rules    []*gl.ProjectApprovalRule
+	rules    []*approvalRule
 	rulesAre bool // rules is visible
 	checks   string
 	raw      []json.RawMessage // of branches
 	req      evidence.Request
+}
+
+// approvalRule is what of an approval rule is read. The members of a branch beside
+// its name come in more than one form there, and none of them is needed.
+type approvalRule struct {
+	ID                            int          `json:"id"`
+	Name                          string       `json:"name"`
+	RuleType                      string       `json:"rule_type"`
+	ApprovalsRequired             int          `json:"approvals_required"`
+	AppliesToAllProtectedBranches bool         `json:"applies_to_all_protected_branches"`
+	ProtectedBranches             []ruleBranch `json:"protected_branches"`
+}
+
+type ruleBranch struct {
+	Name string `json:"name"`
 }
 
 // protections records the guard on each watched branch as it stands now.
@@ -138,7 +153,7 @@ func (r *projectLook) approvalSettings(g *guard) error {
 	}
 	if err == nil {
 		_, err = r.list(r.ctx, r.api+"/approval_rules", &gl.GetProjectApprovalRulesListsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
-			var ru gl.ProjectApprovalRule
+			var ru approvalRule
 			if err := decodeItem(p, raw, &ru); err != nil {
 				return err
 			}
@@ -243,11 +258,11 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 
 // ruleCovers reports whether an approval rule counts on a branch: one without
 // branches counts on all.
-func ruleCovers(ru *gl.ProjectApprovalRule, branch string) bool {
+func ruleCovers(ru *approvalRule, branch string) bool {
 	if len(ru.ProtectedBranches) == 0 || ru.AppliesToAllProtectedBranches {
 		return true
 	}
-	return slices.ContainsFunc(ru.ProtectedBranches, func(b *gl.ProtectedBranch) bool { return b != nil && covers(b.Name, branch) })
+	return slices.ContainsFunc(ru.ProtectedBranches, func(b ruleBranch) bool { return covers(b.Name, branch) })
 }
 
 // open reports whether every developer is among those allowed.

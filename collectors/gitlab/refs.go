@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
@@ -102,4 +103,21 @@ func whenDay(t *gl.ISOTime) time.Time {
 	}
 	u := time.Time(*t)
 	return when(&u)
+}
+
+// date is a day, or a time, which older servers write in its place.
+type date struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *date) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil || s == "" { // null is none
+		return err
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339, s)
+	}
+	d.Time = t
+	return err
 }

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -410,5 +411,37 @@ func TestHiddenRepository(t *testing.T) {
 	complete(t, rec)
 	if c := claimed(rec, evidence.ChangeRef); !strings.Contains(c, " instants ") {
 		t.Errorf("empty: claimed %q", c)
+	}
+}
+
+// TestOtherFormsOfSettings: a role may end at a time instead of on a day, and what
+// approval rules say of a branch beside its name is not always of the same form.
+func TestOtherFormsOfSettings(t *testing.T) {
+	f := newFake(t, nil)
+	member := func(id int, ends any) obj {
+		m := account(id, "m", "M")
+		m["access_level"], m["expires_at"] = 30, ends
+		return m
+	}
+	f.set("projects/5/members/all", []obj{member(21, "2026-10-22T14:13:35Z"), member(22, "2026-10-22"), member(23, nil), member(24, "")})
+	f.set("projects/5/approvals", obj{})
+	f.set("projects/5/approval_rules", []obj{{"id": 4, "name": "two of us", "rule_type": "regular", "approvals_required": 2,
+		"protected_branches": []obj{{"name": "main", "code_owner_approval_required": "false"}}, "users": "hidden"}})
+	rec := f.must(nil)
+	complete(t, rec)
+	got := map[string]string{}
+	for _, d := range rec.Of(evidence.AccessMember) {
+		got[d.People[0].NativeID] = facts[evidence.MemberFacts](t, d).ExpiresAt.Format(time.RFC3339)
+	}
+	none := time.Time{}.Format(time.RFC3339)
+	if want := map[string]string{"21": "2026-10-22T14:13:35Z", "22": "2026-10-22T00:00:00Z", "23": none, "24": none}; !maps.Equal(got, want) {
+		t.Errorf("roles end %v, want %v", got, want)
+	}
+	if p := facts[evidence.ProtectionFacts](t, rec.Of(evidence.ChangeProtection)[0]); p.RequiredApprovals != 2 {
+		t.Errorf("guard %+v", p)
+	}
+	f.set("projects/5/members/all", []obj{member(21, "tomorrow")})
+	if rec, err := f.poll(nil); err == nil && last(rec).Incomplete == "" {
+		t.Error("a day of no form was taken")
 	}
 }
