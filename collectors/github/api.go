@@ -16,6 +16,7 @@ import (
 	gh "github.com/google/go-github/v60/github"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -175,9 +176,17 @@ func pageKey(base *url.URL, path string) string {
 	return u.Path + "?" + q.Encode()
 }
 
+// unread are members that the library's types have and that nothing here reads.
+// Some have forms that are newer than the library, such as a custom property with
+// several values on each repository that an item names.
+var unread = []string{
+	"custom_properties", "labels", "license", "code_of_conduct", "security_and_analysis", "template_repository", "output", "steps", "stats", "plan",
+	"referenced_workflows", "reactions",
+}
+
 // decode reads a body into v.
 func decode(p *page, v any) error {
-	if err := json.Unmarshal(p.body, v); err != nil {
+	if err := forge.Decode(p.body, v, unread); err != nil {
 		return problem.Wrap(problem.Source, err, "the answer of %s is not what the API describes", p.req.URL).
 			WithHint("check that url is the base of a GitHub REST API and not a web page or a login proxy")
 	}

@@ -308,8 +308,8 @@ func (r *repoLook) commits(branch string, st *forge.BranchState, p *page, list [
 
 func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
 	var it gh.RepositoryCommit
-	if err := json.Unmarshal(raw, &it); err != nil {
-		return nil, decode(&page{body: raw, req: p.req}, &it)
+	if err := decode(&page{body: raw, req: p.req}, &it); err != nil {
+		return nil, err
 	}
 	if !forge.ObjectID.MatchString(it.GetSHA()) || it.Commit == nil {
 		return nil, odd(p, "a commit without an object id")

@@ -184,8 +184,8 @@ func (r *repoLook) reviews(base string, q *request) error {
 		}
 		for _, raw := range list {
 			rv := review{raw: raw, req: p.req}
-			if err := json.Unmarshal(raw, &rv.PullRequestReview); err != nil {
-				return false, decode(&page{body: raw, req: p.req}, &rv.PullRequestReview)
+			if err := decode(&page{body: raw, req: p.req}, &rv.PullRequestReview); err != nil {
+				return false, err
 			}
 			if rv.GetID() <= 0 || reviewState(rv.GetState()) == "" {
 				return false, odd(p, "a review without an id or a known state")

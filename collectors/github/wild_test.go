@@ -464,3 +464,22 @@ func TestOlderForms(t *testing.T) {
 		t.Errorf("two entries and a push, seen twice, are %v", keys)
 	}
 }
+
+// TestNewerForms: what an item says of a repository beside what is read has forms
+// that are newer than the library.
+func TestNewerForms(t *testing.T) {
+	clock, sha := now, fmt.Sprintf("%040x", 1)
+	repo := `{"id":1000,"custom_properties":{"tenants":["tenant-1","tenant-7"],"tier":null},"license":"none","owner":{"id":12,"login":"acme","type":"Organization"}}`
+	rec := lookAt(t, standIn(t, wild(map[string]string{
+		"actions/runs": fmt.Sprintf(`{"total_count":1,"workflow_runs":[{"id":3,"run_attempt":1,"event":"push","status":"in_progress","head_sha":%q,"created_at":%q,"repository":%s,"head_repository":%[3]s}]}`, sha, yesterday, repo),
+		"pulls":        fmt.Sprintf(`[{"number":1,"updated_at":%q,"labels":{},"base":{"ref":"main","repo":%s}}]`, yesterday, repo),
+		"pulls/1":      fmt.Sprintf(`{"number":1,"state":"open","updated_at":%q,"head":{"sha":%q,"repo":%s},"base":{"ref":"main","repo":%[3]s},"changed_files":1}`, yesterday, sha, repo),
+	}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	if len(rec.Of(evidence.PipelineRun)) != 1 || len(rec.Of(evidence.ChangeMerge)) != 1 {
+		t.Errorf("%d runs, %d requests", len(rec.Of(evidence.PipelineRun)), len(rec.Of(evidence.ChangeMerge)))
+	}
+	if d := rec.Of(evidence.PipelineRun)[0]; !strings.Contains(string(d.Raw), "tenant-7") {
+		t.Errorf("the bytes lost what was not read: %s", d.Raw)
+	}
+}

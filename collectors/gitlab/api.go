@@ -9,9 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	gl "github.com/xanzy/go-gitlab"
@@ -184,22 +182,7 @@ var unread = []string{
 
 // decodeItem reads one item of a page into v.
 func decodeItem(p *page, raw []byte, v any) error {
-	err := json.Unmarshal(raw, v)
-	for range unread {
-		var te *json.UnmarshalTypeError
-		if !errors.As(err, &te) {
-			break
-		}
-		name, _, _ := strings.Cut(te.Field, ".")
-		var members map[string]json.RawMessage
-		if !slices.Contains(unread, name) || json.Unmarshal(raw, &members) != nil || members[name] == nil {
-			break
-		}
-		delete(members, name)
-		raw = forge.Encode(members)
-		err = json.Unmarshal(raw, v)
-	}
-	if err != nil {
+	if err := forge.Decode(raw, v, unread); err != nil {
 		return problem.Wrap(problem.Source, errors.New("not the expected JSON"), "the answer of %s is not what the API describes", p.req.URL).
 			WithHint("check that url is the address of a GitLab and not of a login proxy")
 	}

@@ -1,0 +1,53 @@
+package forge
+
+import (
+	"reflect"
+	"testing"
+)
+
+// TestDecode: members that nothing reads do not keep the others from being read.
+func TestDecode(t *testing.T) {
+	type place struct {
+		Name   string            `json:"name"`
+		Labels map[string]string `json:"labels"`
+	}
+	type Base struct {
+		ID     int64   `json:"id"`
+		Labels string  `json:"labels"`
+		Places []place `json:"places"`
+	}
+	type item struct {
+		Base
+		Home place `json:"home"`
+	}
+	unread := []string{"labels", "notes"}
+	whole := item{Base{ID: 9007199254740993, Places: []place{{Name: "a"}, {Name: "b"}}}, place{Name: "c"}}
+	for _, tt := range []struct {
+		raw  string
+		want *item // nil: an error
+	}{
+		{`{"id":9007199254740993,"places":[{"name":"a"},{"name":"b"}],"home":{"name":"c"}}`, &whole},
+		{`{"labels":["x"],"id":9007199254740993,"places":[{"name":"a"},{"name":"b"}],"home":{"name":"c"}}`, &whole},
+		{`{"labels":7,"home":{"labels":{"k":[1]},"name":"c"},"id":9007199254740993,"places":[{"name":"a"},{"name":"b"}]}`, &whole},
+		{`{"id":9007199254740993,"places":[{"labels":"none","name":"a"},{"labels":[],"name":"b"}],"home":{"name":"c"}}`, &whole},
+		{`{"id":"9","labels":7}`, nil},
+		{`{"labels":7,"id":"9"}`, nil},
+		{`{"home":"c"}`, nil},
+		{`[{"id":1}]`, nil},
+		{`{"labels":7`, nil},
+	} {
+		var got item
+		err := Decode([]byte(tt.raw), &got, unread)
+		if (err == nil) != (tt.want != nil) {
+			t.Errorf("%s: %v", tt.raw, err)
+			continue
+		}
+		got.Labels, got.Home.Labels = "", nil // whatever stood there is not read
+		for i := range got.Places {
+			got.Places[i].Labels = nil
+		}
+		if tt.want != nil && !reflect.DeepEqual(got, *tt.want) {
+			t.Errorf("%s:\n%+v\nwant\n%+v", tt.raw, got, *tt.want)
+		}
+	}
+}
