@@ -67,7 +67,7 @@ func (m *maker) draft(l *line) (evidence.Draft, error) {
 			f.Remote = append(f.Remote, word(ip))
 		}
 	}
-	if e.Stage == stageComplete || e.Stage == stagePanic {
+	if e.final() {
 		f.EndedAt = e.staged
 	}
 	d := evidence.Draft{
@@ -260,10 +260,14 @@ func (m *maker) what(d *evidence.Draft, f *evidence.AuditFacts, ls *links, e *ev
 	if len(keys) > 0 {
 		f.URI += "?" + strings.Join(keys, "&")
 	}
+	ns := f.Namespace
+	if f.Outcome == "ok" {
+		ns = r.space()
+	}
 	switch {
-	case possible(f.Namespace):
-		d.Scope = m.scope(f.Namespace)
-	case f.Namespace != "":
+	case possible(ns):
+		d.Scope = m.scope(ns)
+	case ns != "":
 		// A path may name anything, * too: nobody's namespace is called so.
 		d.Scope = m.scope(m.cluster)
 	case reachesAll(r):
@@ -314,6 +318,17 @@ func (m *maker) authorized(ls *links, e *event) string {
 // hidden stands where the name of a person of the draft stood.
 const hidden = "{user}"
 
+// mailOf returns the mail address that a user name with an @ ends in. An API
+// server may put its own word before it, such as oidc: or the address of who
+// logged the user in and a #; a cloud puts the role that was taken and a slash.
+// A name that ends in none stands for itself.
+func mailOf(name string) string {
+	if m := name[strings.LastIndexAny(name, ":#/|")+1:]; strings.IndexByte(m, '@') > 0 {
+		return m
+	}
+	return name
+}
+
 // hide takes the names of the draft's people out of everything but People and
 // Raw: some objects are called after their user. A mail address goes wherever
 // it stands, another name where it is the whole name of the object. The name
@@ -331,7 +346,8 @@ func (m *maker) hide(d *evidence.Draft, f *evidence.AuditFacts) {
 		case p.Names.Bot:
 			continue
 		case strings.Contains(name, "@"):
-			clean = func(s string) string { return strings.ReplaceAll(s, name, hidden) }
+			both := strings.NewReplacer(name, hidden, mailOf(name), hidden)
+			clean = both.Replace
 		}
 		for _, s := range []*string{&f.Name, &f.AuthorizedBy, &f.Agent, &f.Credential} {
 			*s = clean(*s)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type event struct {
 	ObjectRef        *objectRef        `json:"objectRef"`
 	ResponseStatus   *responseStatus   `json:"responseStatus"`
 	Received         string            `json:"requestReceivedTimestamp"`
+	Timestamp        string            `json:"timestamp"` // of v1alpha1 and v1beta1: when the request came
 	StageTime        string            `json:"stageTimestamp"`
 	Annotations      map[string]string `json:"annotations"`
 	RequestObject    *object           `json:"requestObject"`
@@ -48,11 +50,13 @@ type objectRef struct {
 	Name        string `json:"name"`
 	UID         string `json:"uid"`
 	APIGroup    string `json:"apiGroup"`
+	APIVersion  string `json:"apiVersion"` // group/version in v1alpha1
 	Subresource string `json:"subresource"`
 }
 
 type responseStatus struct {
-	Code int `json:"code"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
 }
 
 // object is what is left of an object that a line carries.
@@ -60,7 +64,13 @@ type object struct {
 	Kind       string     `json:"kind,omitempty"`
 	APIVersion string     `json:"apiVersion,omitempty"`
 	Metadata   objectMeta `json:"metadata"`
+	// DryRun is of DeleteOptions alone: whoever deletes asks there, and not in
+	// the address, that nothing be changed.
+	DryRun []string `json:"dryRun,omitempty"`
 }
+
+// deleteOptions is the kind of the object that a request to delete carries.
+const deleteOptions = "DeleteOptions"
 
 type objectMeta struct {
 	Name      string `json:"name,omitempty"`
@@ -75,6 +85,9 @@ func (o *object) UnmarshalJSON(b []byte) error {
 	var p plain
 	if err := json.Unmarshal(b, &p); err != nil {
 		p = plain{}
+	}
+	if p.DryRun = slices.DeleteFunc(p.DryRun, func(s string) bool { return s != "All" }); p.Kind != deleteOptions {
+		p.DryRun = nil // anybody's object may have a member of that name
 	}
 	*o = object(p)
 	return nil
@@ -111,6 +124,12 @@ func parse(line []byte) (*event, error) {
 		e.AuditID = "sha256:" + hex.EncodeToString(sum[:])
 	}
 	e.received, e.staged = parseTime(e.Received), parseTime(e.StageTime)
+	if e.received.IsZero() {
+		e.received = parseTime(e.Timestamp)
+	}
+	if r := e.ObjectRef; r != nil && r.APIGroup == "" {
+		r.APIGroup = groupOf(r.APIVersion)
+	}
 	return &e, nil
 }
 
@@ -145,7 +164,7 @@ func (e *event) at() time.Time {
 
 // lineTime finds the time of a line that may be cut.
 func lineTime(b []byte) time.Time {
-	for _, key := range []string{`"stageTimestamp":"`, `"requestReceivedTimestamp":"`} {
+	for _, key := range []string{`"stageTimestamp":"`, `"requestReceivedTimestamp":"`, `"timestamp":"`} {
 		if _, rest, ok := bytes.Cut(b, []byte(key)); ok {
 			if v, _, ok := bytes.Cut(rest, []byte(`"`)); ok {
 				if t := parseTime(string(v)); !t.IsZero() {
@@ -155,6 +174,15 @@ func lineTime(b []byte) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// groupOf returns the group of group/version, "" of a version alone.
+func groupOf(apiVersion string) string {
+	group, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return group
 }
 
 // resource returns what was touched; the zero value when it is no resource.
@@ -180,11 +208,44 @@ func (e *event) code() int {
 	return e.ResponseStatus.Code
 }
 
+// space is the namespace that something is in, or is: a namespace that is made
+// stands in none yet.
+func (r objectRef) space() string {
+	if r.Namespace == "" && r.APIGroup == "" && r.Resource == "namespaces" {
+		return r.Name
+	}
+	return r.Namespace
+}
+
 // connects are subresources that open a connection into a pod, node or
 // service. Which verb stands with them depends on the client's protocol.
 var connects = []string{"exec", "attach", "portforward", "proxy"}
 
 func (r objectRef) connect() bool { return slices.Contains(connects, r.Subresource) }
+
+// refusals are how the API server words that an admission webhook or an
+// admission policy refused a request. The status code beside it is the
+// refuser's choice: 400 of one, 422 of another.
+var refusals = regexp.MustCompile(`admission webhook "[^"]*" denied the request|ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied request`)
+
+// refused reports whether admission refused the request.
+func (e *event) refused() bool {
+	return e.code() >= 400 && refusals.MatchString(e.ResponseStatus.Message)
+}
+
+// final reports whether the event tells the end of its request. A request that
+// does not get past the login, or whose deadline makes no sense, is answered
+// before anything else is logged: its failure stands at the stage at which the
+// answer begins, and no other stage follows.
+func (e *event) final() bool {
+	switch e.Stage {
+	case stageComplete, stagePanic:
+		return true
+	case stageStarted:
+		return e.code() == 401 || e.code() >= 400 && !e.longRunning()
+	}
+	return false
+}
 
 // longRunning reports whether a request may go on after its answer began, so
 // that its start is told apart from its end.
@@ -231,11 +292,13 @@ func read(verb string) bool {
 }
 
 // path splits a request's address into its path and the keys of its query,
-// sorted: values may be commands or names.
+// sorted: values may be commands or names. dryRun tells that the request, by its
+// address or its object, asked that nothing be changed.
 func (e *event) path() (path string, keys []string, dryRun bool) {
+	dryRun = e.RequestObject != nil && len(e.RequestObject.DryRun) > 0
 	path, query, ok := strings.Cut(e.RequestURI, "?")
 	if !ok {
-		return path, nil, false
+		return path, nil, dryRun
 	}
 	for _, kv := range strings.Split(query, "&") {
 		k, v, _ := strings.Cut(kv, "=")

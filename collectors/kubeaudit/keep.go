@@ -30,7 +30,7 @@ func newKeeper(c Config, bot func(user string) bool) *keeper {
 // person reports whether a person may stand behind a user name: no service
 // account, no part of Kubernetes, nobody whom the configuration marks as a bot.
 func (k *keeper) person(name string) bool {
-	return name != "" && !strings.HasPrefix(name, "system:") && (k.bot == nil || !k.bot(name))
+	return name != "" && !kube.Machine(name) && (k.bot == nil || !k.bot(name))
 }
 
 // keep reports whether an event becomes evidence.
@@ -38,7 +38,7 @@ func (k *keeper) keep(e *event) bool {
 	switch {
 	case e.Stage == stageReceived:
 		return k.leave("requests received (told again when they end)")
-	case e.Stage == stageStarted && !e.longRunning():
+	case e.Stage == stageStarted && !e.longRunning() && !e.final():
 		return k.leave("starts of short requests")
 	case k.wanted(e):
 		return true
@@ -104,7 +104,7 @@ func anyMatch(patterns []string, s string) bool {
 }
 
 func denied(e *event) bool {
-	return e.code() == 401 || e.code() == 403 || e.Annotations[decisionKey] == "forbid"
+	return e.code() == 401 || e.code() == 403 || e.Annotations[decisionKey] == "forbid" || e.refused()
 }
 
 // masters reports whether the request passed every check because of the group

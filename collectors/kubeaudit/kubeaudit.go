@@ -246,7 +246,7 @@ func (r *run) probe(ctx context.Context) {
 // learn asks for the namespaces again when an event is of one that was made
 // since they were asked for.
 func (r *run) learn(ctx context.Context, l *line) {
-	ns := l.e.resource().Namespace
+	ns := l.e.resource().space()
 	if r.c.api == nil || !possible(ns) || !l.at.After(r.probed) || r.c.env.Clock().Sub(r.probed) < askAgain {
 		return
 	}
