@@ -70,7 +70,8 @@ type SyncFacts struct {
 	Revisions      []string       `json:"revisions,omitempty"`
 	Sources        []DeploySource `json:"sources,omitempty"`
 	Automated      bool           `json:"automated"`
-	Initiator      int            `json:"initiator"` // -1: automated or not named
+	Initiator      int            `json:"initiator"`        // -1: automated or not named
+	Untold         bool           `json:"untold,omitempty"` // nothing says who or what started it, Automated neither
 	Partial        bool           `json:"partial,omitempty"`
 	DryRun         bool           `json:"dry_run,omitempty"`
 	Prune          bool           `json:"prune,omitempty"`

@@ -129,10 +129,15 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	it := newItem(r, r.Occurred, "sync of "+f.App+revisionLabel(f.Revisions))
 	it.seqs = seqs
 	it.set("type", "sync").set("source", string(r.Source)).set("happened", r.Occurred)
-	it.set("app", f.App).set("project", f.Project).set("phase", f.Phase).set("automated", f.Automated)
+	it.set("app", f.App).set("project", f.Project).set("phase", f.Phase)
+	if f.Untold {
+		it.lacks("automated", "the deployment tool kept no word on who or what started it")
+	} else {
+		it.set("automated", f.Automated)
+	}
 	it.set("initiator_known", f.Initiator >= 0 && f.Initiator < len(r.People))
 	it.set("partial", f.Partial).set("dry_run", f.DryRun).set("local_manifests", f.LocalManifests)
-	by := starter{manual: !f.Automated}
+	by := starter{manual: !f.Automated} // or may be, when nothing is told
 	if by.known = f.Initiator >= 0 && f.Initiator < len(r.People); by.known {
 		by.who = r.People[f.Initiator]
 	}

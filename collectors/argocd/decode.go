@@ -46,6 +46,9 @@ var (
 	errNotList  = errors.New("the answer is not a list of applications")
 	errNoItem   = errors.New("the item has no uid or no name")
 	errNotEvent = errors.New("the line is not a watch event")
+	// errOddItem: the line is a watch event, of an application that cannot be
+	// read.
+	errOddItem = errors.New("the application cannot be read")
 )
 
 // apiError is an error body, of a plain answer or inside the stream.
@@ -144,7 +147,8 @@ type event struct {
 }
 
 // decodeLine reads one line of GET /api/v1/stream/applications. An error line
-// comes back as *apiError.
+// comes back as *apiError; an application that cannot be read as errOddItem,
+// with the type of its event alone.
 func decodeLine(line []byte) (event, error) {
 	var l struct {
 		Result *struct {
@@ -169,7 +173,7 @@ func decodeLine(line []byte) (event, error) {
 	}
 	a, err := decodeApp(l.Result.Application)
 	if err != nil {
-		return event{}, err
+		return event{Type: l.Result.Type}, fmt.Errorf("%w: %w", errOddItem, err)
 	}
 	return event{l.Result.Type, a}, nil
 }

@@ -164,6 +164,19 @@ func historyFacts(a *app, h v1alpha1.RevisionHistory) evidence.SyncFacts {
 	return f
 }
 
+// untold reports whether an entry of the history leaves out who or what started
+// it, as servers before 2.10 do. Entries stay as they were written: an
+// application that is seldom synced has such ones for years.
+func untold(entry json.RawMessage) bool {
+	var h struct {
+		InitiatedBy json.RawMessage `json:"initiatedBy"`
+	}
+	if err := json.Unmarshal(entry, &h); err != nil {
+		return false // it has been read before
+	}
+	return len(h.InitiatedBy) == 0 || string(h.InitiatedBy) == "null"
+}
+
 // operationFacts reads the operation slot. Objects are listed once the
 // operation is over: before, they change from second to second.
 func operationFacts(a *app) evidence.SyncFacts {

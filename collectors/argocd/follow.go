@@ -28,7 +28,7 @@ const (
 )
 
 // delivery is what the stream's reader hands over: an event, or the end of the
-// stream.
+// stream. An event without an application is of one that could not be read.
 type delivery struct {
 	ev  event
 	req evidence.Request
@@ -188,6 +188,13 @@ func (f *follow) handle(ctx context.Context, d delivery) error {
 	}
 	now := f.env.Clock().UTC()
 	f.events++
+	if d.ev.App == nil {
+		// The others are still told; but of what happened to this one, nobody
+		// knows whose it is.
+		f.subscribed = time.Time{}
+		f.note("an application in the stream could not be read")
+		return nil
+	}
 	if d.ev.Type != eventAdded && f.subscribed.IsZero() {
 		f.subscribed = now
 	}
@@ -312,7 +319,7 @@ func (c *Collector) stream(ctx context.Context, out chan<- delivery) (n int, err
 		if errors.As(err, &said) && said.refused() {
 			return n, problem.Wrap(problem.Credential, said, "the server no longer takes the token")
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errOddItem) {
 			return n, problem.Wrap(problem.Source, err, "line %d of the stream", n+1)
 		}
 		d := delivery{ev: ev, req: evidence.Request{Method: http.MethodGet, URL: fetch.SafeURL(u), Response: sum(line), Agent: agent}}

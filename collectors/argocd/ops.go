@@ -71,6 +71,7 @@ func (m *memory) history(a *app, created, older bool, mv *moves) {
 			continue // emitted long ago; or the slot says more, or said more
 		}
 		f := historyFacts(a, e.RevisionHistory)
+		f.Untold = untold(e.raw)
 		if e.op.Phase != "" {
 			f.Seen, f.Prune, f.LocalManifests, f.Retries = "both", e.op.Prune, e.op.Local, e.op.Tries
 		}

@@ -35,9 +35,11 @@ func (cs Conditions) Of(kind string) Condition {
 // Is reports whether the condition of a type is true.
 func (cs Conditions) Is(kind string) bool { return cs.Of(kind).Status == "True" }
 
-// Time returns a time that an object may leave out, UTC; zero when it does.
+// Time returns a time that an object may leave out, UTC; zero when it does. The
+// first second of Unix time is none either: a runtime writes it as the start of
+// a container that never started.
 func Time(t *time.Time) time.Time {
-	if t == nil || t.IsZero() {
+	if t == nil || t.Unix() <= 0 {
 		return time.Time{}
 	}
 	return t.UTC()

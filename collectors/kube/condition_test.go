@@ -25,6 +25,11 @@ func TestConditions(t *testing.T) {
 	if at := cs[0].At(); at.Location() != time.UTC || at.Hour() != 22 {
 		t.Errorf("%v is not UTC", at)
 	}
+	for _, none := range []time.Time{{}, time.Unix(0, 0)} {
+		if at := Time(&none); !at.IsZero() {
+			t.Errorf("%v is told as a time", none)
+		}
+	}
 	if len(cs) != 3 || cs[1].Type != "Issuing" {
 		t.Error("asking changed the conditions")
 	}

@@ -12,6 +12,7 @@ func TestUser(t *testing.T) {
 		"oidc:mira@example.org":    {Login: "oidc:mira@example.org"},
 		"mira":                     {Login: "mira"},
 		"system:kube-scheduler":    {Login: "system:kube-scheduler", Bot: true},
+		"system:admin":             {Login: "system:admin", Shared: true},
 		"@":                        {Login: "@"},
 		"https://idp.example#4711": {Login: "https://idp.example#4711"},
 	} {

@@ -9,6 +9,7 @@ import (
 
 var (
 	digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
+	bareForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 )
 
@@ -21,7 +22,8 @@ const (
 // runningDigest reads the digest out of what a runtime reports as imageID.
 // A digest behind a repository (host/name@sha256:...) is what a registry knows
 // the image by: of its manifest, or of the index it was pulled through. A bare
-// one may be that of the image's configuration, which joins nothing.
+// one may be that of the image's configuration, which joins nothing; CRI-O from
+// 1.28 on writes it without its algorithm, which is SHA-256.
 func runningDigest(imageID string) (digest, of string) {
 	s := imageID
 	if _, rest, ok := strings.Cut(s, "://"); ok {
@@ -31,6 +33,9 @@ func runningDigest(imageID string) (digest, of string) {
 	if !at {
 		repo, d = "", s
 	}
+	if !at && bareForm.MatchString(d) {
+		d = "sha256:" + d
+	}
 	if !digestForm.MatchString(d) {
 		return "", ""
 	}
@@ -38,6 +43,20 @@ func runningDigest(imageID string) (digest, of string) {
 		return d, ofUnknown
 	}
 	return d, ofManifest
+}
+
+// digest returns what of an image a container runs; nothing before its node has
+// the image. A runtime that reports its own id for the image may still name the
+// image by the digest it was pulled by.
+func (s *containerStatus) digest() (digest, of string) {
+	digest, of = runningDigest(s.ImageID)
+	if of == ofManifest || s.ImageID == "" {
+		return digest, of
+	}
+	if named, by := runningDigest(s.Image); by == ofManifest {
+		return named, by
+	}
+	return digest, of
 }
 
 // imageRefs returns the join keys of an image reference as a pod template

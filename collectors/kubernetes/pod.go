@@ -22,6 +22,7 @@ type podObject struct {
 
 type containerStatus struct {
 	Name         string `json:"name"`
+	Image        string `json:"image"`
 	ImageID      string `json:"imageID"`
 	RestartCount int32  `json:"restartCount"`
 	State        struct {
@@ -49,10 +50,10 @@ func (m maker) pod(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 	f := evidence.PodFacts{
 		Cluster: l.Authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Node: p.Spec.NodeName, Phase: p.Status.Phase, ServiceAccount: p.Spec.account(),
-		Owner: o.Controller(), App: m.labelled(o),
+		Owner: o.Controller(), App: m.tracked(o),
 		Secrets: secrets, SecretProviders: providers,
 		Privileged: p.Spec.privileged(), HostNetwork: p.Spec.HostNetwork,
-		CreatedAt: o.CreatedAt, StartedAt: utc(p.Status.StartTime), ResourceVersion: o.ResourceVersion,
+		CreatedAt: o.CreatedAt, StartedAt: kube.Time(p.Status.StartTime), ResourceVersion: o.ResourceVersion,
 	}
 	if f.Phase == "" {
 		f.Phase = "Unknown"
@@ -98,25 +99,18 @@ func (p *podObject) containers() (cs []evidence.ContainerFacts, restarts int32) 
 		}
 		c := &cs[i]
 		c.ImageID = s.ImageID
-		c.Digest, c.DigestOf = runningDigest(s.ImageID)
+		c.Digest, c.DigestOf = s.digest()
 		switch {
 		case s.State.Terminated != nil:
 			t := s.State.Terminated
-			c.State, c.Reason, c.StartedAt, c.EndedAt = "terminated", t.Reason, utc(t.StartedAt), utc(t.FinishedAt)
+			c.State, c.Reason, c.StartedAt, c.EndedAt = "terminated", t.Reason, kube.Time(t.StartedAt), kube.Time(t.FinishedAt)
 		case s.State.Running != nil:
-			c.State, c.StartedAt = "running", utc(s.State.Running.StartedAt)
+			c.State, c.StartedAt = "running", kube.Time(s.State.Running.StartedAt)
 		case s.State.Waiting != nil:
 			c.State, c.Reason = "waiting", s.State.Waiting.Reason
 		}
 	}
 	return cs, restarts
-}
-
-func utc(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // topOwner returns Kind/name of the workload at the top of a pod's owners. A

@@ -94,7 +94,8 @@ const trackingID = "argocd.argoproj.io/tracking-id"
 // tracked returns the application that tracks an object, namespace/name, or
 // only its name when Argo CD's namespace is not configured. An annotation that
 // names another object was copied from it and counts for nothing, except on a
-// ReplicaSet: there the Deployment controller copies it.
+// ReplicaSet: there the Deployment controller copies it. A pod has one of its own
+// when the application declares the pod itself, as a hook say.
 func (m maker) tracked(o *kube.Object) string {
 	app, what, ok := strings.Cut(o.Annotations[trackingID], ":")
 	if !ok || app == "" {

@@ -26,7 +26,8 @@ type Workload struct {
 	NotBefore time.Time         `json:"not_before,omitzero"` // seen afterwards only: the last look that did not show it
 	SinceMore bool              `json:"since_or_earlier,omitempty"`
 	SyncedBy  *reports.Person   `json:"synced_by,omitempty"`
-	Automated bool              `json:"automated,omitempty"` // put there by the deployer itself
+	Automated bool              `json:"automated,omitempty"`      // put there by the deployer itself
+	Untold    bool              `json:"starter_untold,omitempty"` // nothing says whether it was the deployer itself
 	SyncSeq   uint64            `json:"sync_record,omitempty"`
 	LastSync  time.Time         `json:"last_sync,omitzero"` // the newest successful one, where it changed nothing
 	Failed    *FailedSync       `json:"last_attempt,omitempty"`
@@ -192,6 +193,7 @@ func (b *builder) putThere(ctx context.Context, w *Workload, syncs []sync) error
 	}
 	b.cite(&first.rec)
 	w.Since, w.SyncSeq, w.Automated, w.Local = first.ended(), first.rec.Seq, first.facts.Automated, first.facts.LocalManifests
+	w.Untold = first.facts.Untold
 	w.SinceMore = len(syncs) >= syncsRead && met == len(syncs)
 	w.Seqs = append(w.Seqs, first.rec.Seq)
 	if w.LastSync.Equal(w.Since) {

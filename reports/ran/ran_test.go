@@ -401,6 +401,20 @@ func TestResync(t *testing.T) {
 	}
 }
 
+// A sync of which nothing says who or what started it is no person's.
+func TestStarterUntold(t *testing.T) {
+	for untold, want := range map[bool]string{true: "put there by somebody or something the source does not name", false: "put there by somebody the source does not name"} {
+		l := fullLog(t)
+		f := syncOf("web", shaOld, "Succeeded", at(14, 12, 59, 10), at(14, 12, 59, 12), 8)
+		f.Untold = untold
+		l.Add(evidence.DeploySync, evidence.OpEvent, at(14, 12, 59, 10), f)
+		l.Add(evidence.DeployState, evidence.OpSet, at(14, 12, 59, 12), state("web", shaOld, "Healthy", "Synced", at(14, 12, 59, 12), 8))
+		if _, text := build(t, l, asked, ran.Options{}); !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("untold %t: the text does not say %q:\n%s", untold, want, text)
+		}
+	}
+}
+
 // closed hides the content of the deploy states, as an erasure does.
 type closed struct{ evidence.Reader }
 

@@ -217,6 +217,8 @@ func syncedBy(w *Workload, lead string) string {
 		return lead + w.SyncedBy.Label
 	case w.Automated:
 		return lead + "automation"
+	case w.Untold:
+		return lead + "somebody or something the source does not name"
 	case w.SyncSeq != 0:
 		return lead + "somebody the source does not name"
 	}

@@ -1,0 +1,78 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+func podFacts(t *testing.T, cfg Config, raw string) (f evidence.PodFacts, d evidence.Draft) {
+	t.Helper()
+	d, err := draftOf(t, cfg, "pods", []byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(d.Content, &f); err != nil {
+		t.Fatal(err)
+	}
+	return f, d
+}
+
+// A container that never started has the first second of Unix time as its
+// start: it did not run since then.
+func TestNeverStarted(t *testing.T) {
+	f, _ := podFacts(t, testConfig(), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"tenant-7","uid":"u"},
+		"spec":{"containers":[{"name":"c","image":"registry.example/c:1"}]},
+		"status":{"phase":"Failed","containerStatuses":[{"name":"c","imageID":"","state":{"terminated":{"exitCode":128,"reason":"StartError","startedAt":"1970-01-01T00:00:00Z","finishedAt":"2026-03-02T13:59:00Z"}}}]}}`)
+	c := f.Containers[0]
+	if !c.StartedAt.IsZero() || !c.EndedAt.Equal(time.Date(2026, 3, 2, 13, 59, 0, 0, time.UTC)) || c.State != "terminated" || c.Reason != "StartError" {
+		t.Errorf("got %+v, want a container that ended and never started", c)
+	}
+}
+
+// CRI-O reports its own id of an image, without an algorithm; the image's name
+// may hold the digest by which a registry knows it.
+func TestOwnIDOfImage(t *testing.T) {
+	own, manifest := strings.Repeat("0c", 32), "sha256:"+strings.Repeat("4b", 32)
+	for _, c := range []struct{ image, id, digest, of string }{
+		{"registry.example/c:1", own, "sha256:" + own, ofUnknown},
+		{"registry.example/c@" + manifest, own, manifest, ofManifest},
+		{"sha256:" + own, "sha256:" + own, "sha256:" + own, ofUnknown},
+		{"registry.example/c@" + manifest, "registry.example/c@sha256:" + own, "sha256:" + own, ofManifest},
+		{"registry.example/c@" + manifest, "", "", ""}, // not there yet
+		{"registry.example/c:1", own[2:], "", ""},
+	} {
+		f, d := podFacts(t, testConfig(), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":{"containers":[{"name":"c","image":"registry.example/c:1"}]},
+			"status":{"containerStatuses":[{"name":"c","image":"`+c.image+`","imageID":"`+c.id+`","state":{"running":{"startedAt":"2026-03-02T13:00:00Z"}}}]}}`)
+		if got := f.Containers[0]; got.Digest != c.digest || got.DigestOf != c.of || got.ImageID != c.id {
+			t.Errorf("image %s, id %s: got digest %q of %q, want %q of %q", c.image, c.id, got.Digest, got.DigestOf, c.digest, c.of)
+		}
+		if c.digest != "" && !slices.Contains(d.Links, evidence.NewRef("image", "", c.digest)) {
+			t.Errorf("image %s, id %s: links %v", c.image, c.id, d.Links)
+		}
+	}
+}
+
+// An application may declare a pod itself; what was copied from another object
+// counts for nothing.
+func TestTrackedPod(t *testing.T) {
+	for id, app := range map[string]string{
+		"shop:/Pod:tenant-7/p":             "argocd/shop",
+		"apps_shop:/Pod:tenant-7/p":        "apps/shop",
+		"shop:apps/Deployment:tenant-7/p":  "",
+		"shop:/Pod:tenant-7/somebody-else": "",
+	} {
+		f, d := podFacts(t, testConfig(), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"tenant-7","uid":"u","annotations":{"argocd.argoproj.io/tracking-id":"`+id+`"}},"spec":{}}`)
+		linked := false
+		for _, l := range d.Links {
+			linked = linked || l.Scheme == "app" && strings.HasSuffix(l.Name, app)
+		}
+		if f.App != app || linked != (app != "") {
+			t.Errorf("%s: app %q, linked %t; want %q", id, f.App, linked, app)
+		}
+	}
+}
