@@ -39,6 +39,9 @@ type Owner struct {
 	Controller bool // the one that manages it
 }
 
+// Group is the owner's API group; "" for the core group.
+func (w *Owner) Group() string { return groupOf(w.APIVersion) }
+
 // remover names what took members out of raw, and in which version.
 const remover = "kube/1"
 

@@ -34,6 +34,26 @@ func TestNeverStarted(t *testing.T) {
 	}
 }
 
+// A Rollout of Argo stands in a Deployment's place, and copies its annotations
+// to its ReplicaSets too.
+func TestTrackedRollout(t *testing.T) {
+	for owner, app := range map[string]string{
+		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","name":"web","uid":"r","controller":true}`:  "argocd/shop",
+		`{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"r","controller":true}`:            "",
+		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","name":"web","uid":"r","controller":false}`: "",
+	} {
+		d, err := draftOf(t, testConfig(), "replicasets", []byte(`{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"web-6c9f","namespace":"tenant-7","uid":"u",
+			"annotations":{"argocd.argoproj.io/tracking-id":"shop:argoproj.io/Rollout:tenant-7/web"},"ownerReferences":[`+owner+`]},"spec":{}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f evidence.WorkloadFacts
+		if err := json.Unmarshal(d.Content, &f); err != nil || f.App != app {
+			t.Errorf("%s: app %q, want %q (%v)", owner, f.App, app, err)
+		}
+	}
+}
+
 // CRI-O reports its own id of an image, without an algorithm; the image's name
 // may hold the digest by which a registry knows it.
 func TestOwnIDOfImage(t *testing.T) {

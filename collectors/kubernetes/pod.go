@@ -136,11 +136,7 @@ func (m maker) owners(ls *links, o *kube.Object, l *kube.Look) {
 		if !w.Controller {
 			continue
 		}
-		group, _, ok := strings.Cut(w.APIVersion, "/")
-		if !ok {
-			group = ""
-		}
-		ns := o.Namespace
+		group, ns := w.Group(), o.Namespace
 		if group == "" && w.Kind == "Node" {
 			ns = "" // a pod that its node started itself
 		}

@@ -94,18 +94,21 @@ const trackingID = "argocd.argoproj.io/tracking-id"
 // tracked returns the application that tracks an object, namespace/name, or
 // only its name when Argo CD's namespace is not configured. An annotation that
 // names another object was copied from it and counts for nothing, except on a
-// ReplicaSet: there the Deployment controller copies it. A pod has one of its own
+// ReplicaSet: there the controller of its Deployment, or of the Rollout in its
+// place, copies it. A pod has one of its own
 // when the application declares the pod itself, as a hook say.
 func (m maker) tracked(o *kube.Object) string {
 	app, what, ok := strings.Cut(o.Annotations[trackingID], ":")
 	if !ok || app == "" {
 		return m.labelled(o)
 	}
-	kind, name := o.Kind, o.Name
-	if c := o.Controller(); c != nil && o.Kind == "ReplicaSet" && c.Kind == "Deployment" {
-		kind, name = c.Kind, c.Name
+	group, kind, name := o.Group(), o.Kind, o.Name
+	for _, w := range o.Owners {
+		if w.Controller && o.Kind == "ReplicaSet" {
+			group, kind, name = w.Group(), w.Kind, w.Name
+		}
 	}
-	if what != o.Group()+"/"+kind+":"+o.Namespace+"/"+name {
+	if what != group+"/"+kind+":"+o.Namespace+"/"+name {
 		return ""
 	}
 	// An application outside Argo CD's own namespace is called namespace_name;
