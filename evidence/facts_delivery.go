@@ -337,7 +337,7 @@ type ProjectFacts struct {
 	SourceRepos      []string            `json:"source_repos,omitempty"`
 	SourceNamespaces []string            `json:"source_namespaces,omitempty"`
 	Destinations     []ProjectTarget     `json:"destinations,omitempty"`
-	ClusterAllowed   []string            `json:"cluster_allowed,omitempty"` // group/Kind
+	ClusterAllowed   []string            `json:"cluster_allowed,omitempty"` // group/Kind, group/Kind/name
 	NamespacedDenied []string            `json:"namespaced_denied,omitempty"`
 	SignatureKeys    []string            `json:"signature_keys,omitempty"`
 	Roles            []ProjectRole       `json:"roles,omitempty"`

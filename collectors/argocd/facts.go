@@ -118,6 +118,17 @@ func synced(a *app) (revs []string, at time.Time, id int64) {
 	return oneOrMany(o.SyncResult.Revision, o.SyncResult.Revisions), o.FinishedAt.UTC(), -1
 }
 
+// dryRevision returns the commit that the one compared with was made from, where
+// Argo CD's source hydrator made that: it is the one that somebody wrote. The
+// status tells the newest pair alone.
+func dryRevision(a *app, f evidence.DeployFacts) []string {
+	h := a.Status.SourceHydrator.LastSuccessfulOperation
+	if h == nil || h.DrySHA == "" || !slices.Contains(f.Revisions, h.HydratedSHA) {
+		return nil
+	}
+	return []string{h.DrySHA}
+}
+
 func newest(a *app) (v1alpha1.RevisionHistory, bool) {
 	hs := a.Status.History
 	if len(hs) == 0 {

@@ -345,6 +345,7 @@ func (s *session) stateDraft(a *app, f evidence.DeployFacts, w when, now time.Ti
 	var l links
 	l.revisions(f.Revisions)
 	l.revisions(f.SyncedRevisions)
+	l.revisions(dryRevision(a, f))
 	l.add(evidence.NewRef("namespace", s.authority, a.Spec.Destination.Namespace))
 	l.images(f.Images)
 	d.Links = l

@@ -73,3 +73,45 @@ func TestOddItemInStream(t *testing.T) {
 		t.Errorf("no note of the application that could not be read")
 	}
 }
+
+// What a source hydrator made is linked to the commit it was made from, as long
+// as the status tells of that pair.
+func TestHydratedFrom(t *testing.T) {
+	const dry = "d4aad4aad4aad4aad4aad4aad4aad4aad4aad4aa"
+	made := func(hydrated string) change {
+		return set(obj{"drySHA": dry, "hydratedSHA": hydrated}, "status", "sourceHydrator", "lastSuccessfulOperation")
+	}
+	for name, c := range map[string]struct {
+		change change
+		want   bool
+	}{"what runs": {made(sha1st), true}, "something newer": {made(sha2nd), false}, "nothing": {set(nil, "status", "sourceHydrator"), false}} {
+		s := newServer(t, application("tenant-7-web", c.change))
+		ds, _ := s.mustPoll(s.collector(), &collectortest.Recorder{})
+		ds = ofKind(ds, evidence.DeployState)
+		if len(ds) != 1 {
+			t.Fatalf("%s: %d states", name, len(ds))
+		}
+		if got := slices.Contains(ds[0].Links, evidence.NewRef("commit", "", dry)); got != c.want {
+			t.Errorf("%s: linked to the dry commit %t, want %t: %v", name, got, c.want, ds[0].Links)
+		}
+	}
+}
+
+// A project of a newer server may allow single objects outside namespaces, which
+// is less than their kind.
+func TestClusterResourcesByName(t *testing.T) {
+	s := newServer(t, application("tenant-7-web"))
+	s.projects = []obj{appProject("tenant-7", set([]obj{{"group": "", "kind": "Namespace", "name": "tenant-7-*"}, {"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}}, "spec", "clusterResourceWhitelist"))}
+	var rec collectortest.Recorder
+	if err := s.poll(s.collector(), &rec); err != nil {
+		t.Fatal(err)
+	}
+	ds := rec.Of(evidence.DeployProject)
+	if len(ds) != 1 {
+		t.Fatalf("%d projects", len(ds))
+	}
+	want := []string{"/Namespace/tenant-7-*", "rbac.authorization.k8s.io/ClusterRole"}
+	if got := facts[evidence.ProjectFacts](t, ds[0]).ClusterAllowed; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -75,9 +75,7 @@ func projectFacts(p *project) (f evidence.ProjectFacts, mails []string) {
 	for _, d := range p.Spec.Destinations {
 		f.Destinations = append(f.Destinations, evidence.ProjectTarget{Server: cleanURL(d.Server), Name: d.Name, Namespace: d.Namespace})
 	}
-	for _, k := range p.Spec.ClusterResourceWhitelist {
-		f.ClusterAllowed = append(f.ClusterAllowed, k.Group+"/"+k.Kind)
-	}
+	f.ClusterAllowed = clusterAllowed(p)
 	for _, k := range p.Spec.NamespaceResourceBlacklist {
 		f.NamespacedDenied = append(f.NamespacedDenied, k.Group+"/"+k.Kind)
 	}
@@ -98,6 +96,32 @@ func projectFacts(p *project) (f evidence.ProjectFacts, mails []string) {
 		})
 	}
 	return f, mails
+}
+
+// clusterAllowed lists the resources outside namespaces that a project may make.
+// Servers from 3.3 on may allow objects of a name alone, which the types of v2
+// do not know.
+func clusterAllowed(p *project) (allowed []string) {
+	var v struct {
+		Spec struct {
+			ClusterResourceWhitelist []struct {
+				Group string `json:"group"`
+				Kind  string `json:"kind"`
+				Name  string `json:"name"`
+			} `json:"clusterResourceWhitelist"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(p.raw, &v); err != nil {
+		return nil // it has been read before
+	}
+	for _, k := range v.Spec.ClusterResourceWhitelist {
+		what := k.Group + "/" + k.Kind
+		if k.Name != "" {
+			what += "/" + k.Name
+		}
+		allowed = append(allowed, what)
+	}
+	return allowed
 }
 
 func roleFacts(p *project, r v1alpha1.ProjectRole) (f evidence.ProjectRole, mails []string) {
