@@ -40,7 +40,7 @@ type Owner struct {
 }
 
 // Group is the owner's API group; "" for the core group.
-func (w *Owner) Group() string { return groupOf(w.APIVersion) }
+func (w *Owner) Group() string { return GroupOf(w.APIVersion) }
 
 // remover names what took members out of raw, and in which version.
 const remover = "kube/1"
@@ -171,9 +171,10 @@ func (o *Object) Controller() *evidence.OwnerRef {
 }
 
 // Group is the API group of the object; "" for the core group.
-func (o *Object) Group() string { return groupOf(o.APIVersion) }
+func (o *Object) Group() string { return GroupOf(o.APIVersion) }
 
-func groupOf(apiVersion string) string {
+// GroupOf returns the group of group/version; "" of a version alone.
+func GroupOf(apiVersion string) string {
 	g, _, ok := strings.Cut(apiVersion, "/")
 	if !ok {
 		return ""

@@ -16,8 +16,8 @@ const admin = "system:admin"
 func Machine(name string) bool { return strings.HasPrefix(name, "system:") && name != admin }
 
 // User makes the person behind a Kubernetes user name. A cluster knows users by
-// name alone; those of a [Machine] are marked as bots. A user name of a service account is better taken apart by
-// [ServiceAccount]: no person stands behind it.
+// name alone; those of a [Machine] are marked as bots. A user name of a service
+// account is better taken apart by [ServiceAccount]: no person stands behind it.
 func User(authority, name string, role evidence.Role, proof evidence.Proof) evidence.Person {
 	p := evidence.Person{Role: role, Realm: "kubernetes:" + authority, NativeID: name, Proof: proof, Names: evidence.Names{Login: name}}
 	if name == "" {

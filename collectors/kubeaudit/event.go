@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"evidenced/collectors/kube"
 )
 
 // event is the part of an audit.k8s.io/v1 Event that is read.
@@ -128,7 +130,7 @@ func parse(line []byte) (*event, error) {
 		e.received = parseTime(e.Timestamp)
 	}
 	if r := e.ObjectRef; r != nil && r.APIGroup == "" {
-		r.APIGroup = groupOf(r.APIVersion)
+		r.APIGroup = kube.GroupOf(r.APIVersion)
 	}
 	return &e, nil
 }
@@ -174,15 +176,6 @@ func lineTime(b []byte) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// groupOf returns the group of group/version, "" of a version alone.
-func groupOf(apiVersion string) string {
-	group, _, ok := strings.Cut(apiVersion, "/")
-	if !ok {
-		return ""
-	}
-	return group
 }
 
 // resource returns what was touched; the zero value when it is no resource.

@@ -10,8 +10,8 @@ import (
 
 // remover names what takes content out of lines, and its version: it stands
 // first in Draft.Removed. Version 2 cuts requestObject and responseObject down
-// to kind, name, namespace and uid, and that a deletion was a dry run (version 1
-// dropped that too), empties the annotations that hold what an
+// to kind, name, namespace and uid, and that a deletion was a dry run, which
+// version 1 dropped too; it empties the annotations that hold what an
 // admission webhook changed in the object, and drops the values in the query of a
 // request that opens a connection: they hold the command.
 const remover = "kubeaudit/2"

@@ -95,8 +95,8 @@ const trackingID = "argocd.argoproj.io/tracking-id"
 // only its name when Argo CD's namespace is not configured. An annotation that
 // names another object was copied from it and counts for nothing, except on a
 // ReplicaSet: there the controller of its Deployment, or of the Rollout in its
-// place, copies it. A pod has one of its own
-// when the application declares the pod itself, as a hook say.
+// place, copies it. A pod has one of its own when the application declares the
+// pod itself, as a hook say.
 func (m maker) tracked(o *kube.Object) string {
 	app, what, ok := strings.Cut(o.Annotations[trackingID], ":")
 	if !ok || app == "" {
