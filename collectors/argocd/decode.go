@@ -33,6 +33,10 @@ type extra struct {
 	} `json:"status"`
 }
 
+// maxUID is the longest uid in bytes that is read: API servers give 36, and the
+// keys of syncs have their start behind it.
+const maxUID = 256
+
 // uid tells an application from a later one of the same name.
 func (a *app) uid() string { return string(a.UID) }
 
@@ -44,7 +48,7 @@ func (a *app) project() string { return a.Spec.GetProject() }
 
 var (
 	errNotList  = errors.New("the answer is not a list of applications")
-	errNoItem   = errors.New("the item has no uid or no name")
+	errNoItem   = errors.New("the item has no uid or no name, or a uid that no server gives")
 	errNotEvent = errors.New("the line is not a watch event")
 	// errOddItem: the line is a watch event, of an application that cannot be
 	// read.
@@ -127,7 +131,7 @@ func decodeApp(raw json.RawMessage) (*app, error) {
 	if err := json.Unmarshal(raw, &a.extra); err != nil {
 		return nil, fmt.Errorf("decode application: %w", err)
 	}
-	if a.UID == "" || a.Name == "" {
+	if a.UID == "" || a.Name == "" || len(a.UID) > maxUID {
 		return nil, errNoItem
 	}
 	return a, nil

@@ -74,6 +74,19 @@ func TestOddItemInStream(t *testing.T) {
 	}
 }
 
+// A uid that would not fit into a key is none.
+func TestLongUID(t *testing.T) {
+	for n, want := range map[int]bool{36: true, maxUID: true, maxUID + 1: false} {
+		raw := []byte(`{"metadata":{"name":"web","uid":"` + strings.Repeat("0", n) + `"}}`)
+		if _, err := decodeApp(raw); (err == nil) != want {
+			t.Errorf("application with a uid of %d bytes: %v", n, err)
+		}
+		if _, err := decodeProject(raw); (err == nil) != want {
+			t.Errorf("project with a uid of %d bytes: %v", n, err)
+		}
+	}
+}
+
 // What a source hydrator made is linked to the commit it was made from, as long
 // as the status tells of that pair.
 func TestHydratedFrom(t *testing.T) {

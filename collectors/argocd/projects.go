@@ -33,7 +33,7 @@ func decodeProject(raw json.RawMessage) (*project, error) {
 	if err := json.Unmarshal(raw, p.AppProject); err != nil {
 		return nil, fmt.Errorf("decode project: %w", err)
 	}
-	if p.UID == "" || p.Name == "" {
+	if p.UID == "" || p.Name == "" || len(p.UID) > maxUID {
 		return nil, errNoItem
 	}
 	return p, nil
