@@ -23,6 +23,7 @@ type sink struct {
 	inflight chan error // the batch being written, if any
 
 	seen      map[evidence.Kind]map[evidence.Ref]bool
+	whose     map[evidence.Ref][]evidence.Tenant // of single references, as far as they were asked for
 	completes []completed
 
 	commits    int
@@ -87,7 +88,8 @@ func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
 			p.Names.Bot, p.Names.Shared = p.Names.Bot || bot, p.Names.Shared || shared
 		}
 	}
-	tenants := s.r.Rules.Tenants(d.Source, d.Scope)
+	owners := s.r.Rules.Tenants(d.Source, d.Scope)
+	tenants := owners
 	if info, _ := evidence.KindInfo(d.Kind); info.State {
 		var err error
 		if tenants, err = s.placeState(ctx, d, tenants); err != nil {
@@ -98,7 +100,7 @@ func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
 		tenants = []evidence.Tenant{evidence.Unassigned}
 	}
 	for _, t := range tenants {
-		s.put(t, Placed{d, s.actor(d, t), s.run})
+		s.put(t, Placed{s.view(t, d, owners), s.actor(d, t), s.run})
 	}
 	if s.queued >= batchSize {
 		return s.flush(ctx)
@@ -109,6 +111,12 @@ func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
 func (s *sink) put(t evidence.Tenant, p Placed) {
 	s.queue[t] = append(s.queue[t], p)
 	s.queued++
+}
+
+// end puts the end of a state into the tenant's log.
+func (s *sink) end(t evidence.Tenant, d evidence.Draft) {
+	s.put(t, Placed{s.view(t, d, s.r.Rules.Tenants(d.Source, d.Scope)), "", s.run})
+	s.ended++
 }
 
 // actor says whether who acted belongs to the tenant.
@@ -148,8 +156,7 @@ func (s *sink) placeState(ctx context.Context, d evidence.Draft, tenants []evide
 	}
 	for _, t := range before.tenants {
 		if !slices.Contains(tenants, t) {
-			s.put(t, Placed{endOf(d.Kind, d.Source, d.Subject, before.scope, "reassigned", before.end(s.r.Clock().UTC()), time.Time{}), "", s.run})
-			s.ended++
+			s.end(t, endOf(d.Kind, d.Source, d.Subject, before.scope, "reassigned", before.end(s.r.Clock().UTC()), time.Time{}))
 		}
 	}
 	open[d.Subject] = openState{tenants, d.Scope, maxTime(before.since, d.OccurredAt)}
@@ -195,11 +202,32 @@ func (s *sink) openIn(ctx context.Context, t evidence.Tenant, kind evidence.Kind
 		}
 		if rec.Source == s.r.Source {
 			st := o[rec.Subject]
-			st.tenants, st.scope, st.since = append(st.tenants, t), rec.Scope, maxTime(st.since, rec.Occurred)
+			st.tenants, st.since = append(st.tenants, t), maxTime(st.since, rec.Occurred)
+			// Each log tells of the scope what is its tenant's or nobody's; together
+			// they tell all of it.
+			st.scope = union(st.scope, rec.Scope)
 			o[rec.Subject] = st
 		}
 	}
 	return nil
+}
+
+// union adds to a what only b has.
+func union(a, b []evidence.Ref) []evidence.Ref {
+	if len(a) == 0 {
+		return b
+	}
+	has := make(map[evidence.Ref]bool, len(a))
+	for _, ref := range a {
+		has[ref] = true
+	}
+	a = slices.Clip(a)
+	for _, ref := range b {
+		if !has[ref] {
+			a = append(a, ref)
+		}
+	}
+	return a
 }
 
 func endOf(kind evidence.Kind, source evidence.SourceID, subject evidence.Ref, scope []evidence.Ref, reason string, at, notBefore time.Time) evidence.Draft {
@@ -461,8 +489,7 @@ func (s *sink) endAbsent(ctx context.Context, o evidence.Observation) error {
 				continue
 			}
 			for _, t := range st.tenants {
-				s.put(t, Placed{endOf(c.kind, s.r.Source, subject, st.scope, "absent", st.end(o.At), s.r.state.LastList[c.kind]), "", s.run})
-				s.ended++
+				s.end(t, endOf(c.kind, s.r.Source, subject, st.scope, "absent", st.end(o.At), s.r.state.LastList[c.kind]))
 			}
 			delete(open, subject)
 		}

@@ -152,7 +152,39 @@ type Draft struct {
 	Raw        []byte   // this item's own bytes as received
 	Removed    []string // JSON pointers taken out of Raw, the remover's version first
 	Request    Request
+	// Mentions say whose the elements of lists in Content are. They are for the
+	// way into the logs and stand in no record.
+	Mentions []Mention
 }
+
+// Mention tells tenancy rules whose the elements of one list of the facts are,
+// so that the record of a thing that several tenants share names to each of
+// them what is its own. Without a mention a list goes to all of them whole.
+type Mention struct {
+	// At is the JSON pointer (RFC 6901) of the list in Content, or of an object
+	// whose members stand for elements, in ascending order of their names. Lists
+	// within a mentioned list may be mentioned too. Without a pointer only the
+	// references are mentioned, which stand in Scope and Links.
+	At string
+	// Names are the members by which elements that are objects are called.
+	// Elements that are strings are their own name.
+	Names []string
+	// Of are the references of each element, its own first. It is a tenant's when
+	// one of them is, or is the platform's or all are nobody's. An element without
+	// any is told to everyone: what the record is about stands on it.
+	Of [][]Ref
+	// Within, where it is set, is what holds the elements: who owns it owns them.
+	Within Ref
+}
+
+// Others are the members of a record's facts that say how many elements each
+// list has which belong to other tenants alone and were left out: by the list's
+// JSON pointer without the first slash and without numbers ("policies",
+// "groups/policies").
+type Others map[string]int
+
+// OthersMember is the name of that member of the facts.
+const OthersMember = "others"
 
 // Limits on what a draft may hold. Raw above MaxInlineRaw is cut by the log to
 // its head, length and hash.

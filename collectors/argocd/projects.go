@@ -179,6 +179,7 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 		scope.add(nsRef(c.authority, t.Namespace))
 	}
 	d.Links, d.Scope = ls, append(scope, c.labelScope(p.Labels)...)
+	d.Mentions = c.mentionTargets(f)
 	d.Content = fit(func(keep int) any {
 		g := f
 		g.SourceRepos, g.Destinations = g.SourceRepos[:min(len(g.SourceRepos), keep)], g.Destinations[:min(len(g.Destinations), keep)]
@@ -190,6 +191,23 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 	also := append(c.ignoredLabels(), "/metadata/annotations", "/metadata/managedFields")
 	d.Raw, d.Removed = redact(p.raw, also)
 	return d
+}
+
+// mentionTargets says whose the namespaces are that a project may deploy to, and
+// those its applications may stand in. Who owns the project owns all of it.
+func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
+	within := projectRef(c.authority, f.Name)
+	to := evidence.Mention{At: "/destinations", Names: []string{"namespace"}, Of: make([][]evidence.Ref, len(f.Destinations)), Within: within}
+	for i, t := range f.Destinations {
+		if t.Namespace != "" && t.Namespace != "*" {
+			to.Of[i] = []evidence.Ref{nsRef(c.authority, t.Namespace)}
+		}
+	}
+	from := evidence.Mention{At: "/source_namespaces", Of: make([][]evidence.Ref, len(f.SourceNamespaces)), Within: within}
+	for i, ns := range f.SourceNamespaces {
+		from.Of[i] = []evidence.Ref{nsRef(c.authority, ns)}
+	}
+	return []evidence.Mention{to, from}
 }
 
 // holders are the persons to whom roles of a project are given by their mail

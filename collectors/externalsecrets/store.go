@@ -51,6 +51,7 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 			d.Scope = append(d.Scope, l.Scope(ns)...)
 		}
 	}
+	d.Mentions = []evidence.Mention{l.Mention("/namespaces", f.Namespaces)}
 	for _, who := range p.people {
 		if r.env.Mark != nil {
 			who.Names.Bot, who.Names.Shared = r.env.Mark(who.Realm, who.NativeID, who.Names.Login)

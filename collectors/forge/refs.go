@@ -105,6 +105,22 @@ func Scope(authority, repo string, paths []string, whole bool, mask func(string)
 	return refs
 }
 
+// MentionFiles says whose the changed files in a record's facts are: who owns the
+// path it has or had, or the whole repository.
+func MentionFiles(authority, repo string, files []evidence.FileChange) []evidence.Mention {
+	if len(files) == 0 {
+		return nil
+	}
+	of := make([][]evidence.Ref, len(files))
+	for i, f := range files {
+		of[i] = append(of[i], Path(authority, repo, f.Path))
+		if f.From != "" {
+			of[i] = append(of[i], Path(authority, repo, f.From))
+		}
+	}
+	return []evidence.Mention{{At: "/files", Names: []string{"path", "from"}, Of: of, Within: Project(authority, repo)}}
+}
+
 func directories(set map[string]bool) []string {
 	depth := 0
 	for p := range set {

@@ -402,6 +402,7 @@ func (r *repoLook) commitDraft(branch string, st *forge.BranchState, p *page, it
 	d.Subject = forge.Commit(it.GetSHA())
 	d.People = who.List
 	d.Scope = changed(fl, mask).Scope(r.authority, r.name)
+	d.Mentions = forge.MentionFiles(r.authority, r.name, f.Files)
 	r.memory.Keep(f.SHA, forge.Read{Changed: changed(fl, forge.CleanPath), Parent: fl.parent})
 	d.Links = append(commitLinks(f.Parents...), d.Scope[1:]...) // the paths
 	d.Links = d.Links[:min(len(d.Links), evidence.MaxLinks)]

@@ -313,6 +313,7 @@ func (r *repoLook) mergeDraft(q *request) evidence.Draft {
 	d.People = who.List
 	d.Links = commitLinks(append([]string{f.MergeSHA, f.HeadSHA}, f.Commits...)...)
 	d.Scope = changed(q.fl, mask).Scope(r.authority, r.name)
+	d.Mentions = forge.MentionFiles(r.authority, r.name, f.Files)
 	r.memory.Keep(forge.RequestKey(f.Number), forge.Read{Changed: changed(q.fl, forge.CleanPath)})
 	d.Text = forge.Text(pr.GetTitle(), pr.GetBody())
 	d.Raw = q.page.body

@@ -454,6 +454,7 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 	}
 	r.memory.Keep(it.ID, kept)
 	d.Scope = r.scopeOf(pathsOf(fl, mask))
+	d.Mentions = forge.MentionFiles(r.authority, r.path, f.Files)
 	d.Links = commitLinks(f.Parents...)
 	for _, ref := range d.Scope {
 		if ref.Scheme == "path" && len(d.Links) < evidence.MaxLinks {

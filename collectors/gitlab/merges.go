@@ -421,6 +421,7 @@ func (r *projectLook) mergeDrafts(q *request) (evidence.Draft, []evidence.Draft)
 	}
 	r.memory.Keep(forge.RequestKey(f.Number), forge.Read{Changed: pathsOf(q.files, forge.CleanPath)})
 	d.Scope = r.scopeOf(pathsOf(q.files, mask))
+	d.Mentions = forge.MentionFiles(r.authority, r.path, f.Files)
 	d.ActorScope = r.actor(q.actor(), d.OccurredAt)
 	d.Text = forge.Text(mr.Title, mr.Description)
 	d.Raw = q.page.body

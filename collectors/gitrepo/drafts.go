@@ -89,6 +89,7 @@ func (l *look) commitDraft(c *commitRead, ch *changes, branch string) evidence.D
 	for _, p := range f.Parents {
 		d.Links = append(d.Links, forge.Commit(p))
 	}
+	d.Mentions = forge.MentionFiles(l.authority, l.t.Name, f.Files)
 	for _, p := range ch.paths(clean) {
 		ref := l.pathRef(p)
 		d.Scope = append(d.Scope, ref)

@@ -335,7 +335,9 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 		if len(within) == 0 {
 			return nil
 		}
-		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), within, r.facts(s.cfg.Registry), a.req)
+		f := r.facts(s.cfg.Registry)
+		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), within, f, a.req)
+		d.Mentions = s.mentionGrants(f.Grants)
 		d.Raw, d.Removed = forge.Without(agent, raw, "secret", "description", "creator_ref", "update_time")
 		if r.Description != "" {
 			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))
@@ -345,6 +347,18 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 		}
 		return s.emit(d)
 	})
+}
+
+// mentionGrants says whose the projects are in which a robot may do something. A
+// grant in all of them is told to each.
+func (s *settingsLook) mentionGrants(grants []evidence.RobotGrant) []evidence.Mention {
+	of := make([][]evidence.Ref, len(grants))
+	for i, g := range grants {
+		if g.Kind == "project" && g.Project != "*" && g.Project != "/" {
+			of[i] = []evidence.Ref{s.projectRef(g.Project)}
+		}
+	}
+	return []evidence.Mention{{At: "/grants", Names: []string{"project"}, Of: of}}
 }
 
 // projectsNamed are the known projects that a name stands for; * and / stand

@@ -91,6 +91,19 @@ func (l *Look) Scope(namespace string) []evidence.Ref {
 	return refs
 }
 
+// Mention says whose the namespaces are that the list at a JSON pointer of the
+// facts names. Without a pointer it says so of the namespaces in Scope and Links
+// alone.
+func (l *Look) Mention(at string, namespaces []string) evidence.Mention {
+	m := evidence.Mention{At: at, Of: make([][]evidence.Ref, len(namespaces))}
+	for i, n := range namespaces {
+		if n != "" {
+			m.Of[i] = append(l.Scope(n), l.Ref("", "Namespace", "", n))
+		}
+	}
+	return m
+}
+
 // placing picks the labels that tenancy looks at.
 func (l *Look) placing(labels map[string]string) map[string]string {
 	labels = maps.Clone(labels)

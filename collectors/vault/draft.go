@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -315,12 +316,7 @@ func (m *maker) refs(d *evidence.Draft, pl *place, f *evidence.AccessFacts) {
 		// Joins the request with what runs as this account.
 		d.Links = append(d.Links, m.ref("account", f.SANamespace+"/"+f.SAName))
 	}
-	for i, p := range f.Policies {
-		if i >= maxPolicyRefs {
-			break
-		}
-		d.ActorScope = append(d.ActorScope, m.ref("policy", p))
-	}
+	m.mention(d, f)
 	for i, p := range f.Granting {
 		if i >= maxPolicyRefs {
 			break
@@ -334,6 +330,23 @@ func (m *maker) refs(d *evidence.Draft, pl *place, f *evidence.AccessFacts) {
 }
 
 const maxPolicyRefs = 64
+
+// mention says whose the policies of the caller's token are. Those that granted
+// the request are told to whoever it concerns.
+func (m *maker) mention(d *evidence.Draft, f *evidence.AccessFacts) {
+	if len(f.Policies) == 0 {
+		return
+	}
+	refs, of := make([]evidence.Ref, len(f.Policies)), make([][]evidence.Ref, len(f.Policies))
+	for i, p := range f.Policies {
+		refs[i] = m.ref("policy", p)
+		if !slices.Contains(f.Granting, p) {
+			of[i] = refs[i : i+1]
+		}
+	}
+	d.ActorScope = append(d.ActorScope, refs[:min(len(refs), maxPolicyRefs)]...)
+	d.Mentions = []evidence.Mention{{At: "/policies", Of: of}}
+}
 
 // systemSubject names what a request to the system backend is about.
 func (m *maker) systemSubject(pl *place) (evidence.Ref, bool) {

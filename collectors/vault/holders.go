@@ -122,6 +122,7 @@ func (w *walk) entity(ctx context.Context, ns *nsState, id string, data map[stri
 		refs := w.policyRefs(ns, all)
 		d.Links = append(d.Links, refs...)
 		d.Scope = append(append(append(w.scope(ns), subject), refs...), w.paths(ns, all)...)
+		d.Mentions = w.mentionHeld(ns, &f)
 	})
 }
 
@@ -218,6 +219,7 @@ func (w *walk) role(ctx context.Context, ns *nsState, m mountInfo, kind, name st
 			}
 		}
 		d.Scope = append(append(append(d.Scope, w.scope(ns)...), refs...), w.paths(ns, f.Policies)...)
+		d.Mentions = []evidence.Mention{w.mentionPolicies(ns, "/policies", f.Policies)}
 	})
 }
 

@@ -440,6 +440,7 @@ func (w *walk) policies(ctx context.Context, ns *nsState) error {
 		if err := w.emit(ctx, evidence.SecretPolicy, subject, &f, func(d *evidence.Draft) {
 			d.Text = []byte(text)
 			d.Scope = append(append(w.scope(ns), subject), w.paths(ns, []string{name})...)
+			d.Mentions = w.mentionRules(ns, f.Rules)
 		}); err != nil {
 			return err
 		}
@@ -460,15 +461,20 @@ func (w *walk) paths(ns *nsState, policies []string) []evidence.Ref {
 			if len(r.Capabilities) == 0 || r.Capabilities[0] == "deny" {
 				continue
 			}
-			path := ownerPath(joinPath(ns.name, strings.TrimPrefix(r.Path, "/")), ns.kv)
+			path := ruleOwner(ns, r)
 			if path == "" || seen[path] || len(refs) >= maxScope {
 				continue
 			}
 			seen[path] = true
-			refs = append(refs, w.m.ref("path", hideMails(path)))
+			refs = append(refs, w.m.ref("path", path))
 		}
 	}
 	return refs
+}
+
+// ruleOwner is the path by which a rule of a policy has owners, "" for none.
+func ruleOwner(ns *nsState, r evidence.PolicyRule) string {
+	return hideMails(ownerPath(joinPath(ns.name, strings.TrimPrefix(r.Path, "/")), ns.kv))
 }
 
 // policyRefs names policies.

@@ -118,6 +118,7 @@ func (c *collector) scheduleDraft(o *kube.Object, l *kube.Look) (evidence.Draft,
 		return d, err
 	}
 	place(&d, l, names)
+	d.Mentions = t.mention(l, names)
 	var ls links
 	ls.velero(l, "BackupStorageLocation", o.Namespace, t.StorageLocation)
 	ls.namespaces(l, names)
@@ -211,6 +212,7 @@ func (c *collector) backupDraft(o *kube.Object, l *kube.Look, deleted time.Time,
 	}
 	happened(&d, s.Start.Time, o.CreatedAt)
 	place(&d, l, names)
+	d.Mentions = v.Spec.mention(l, names)
 	var ls links
 	ls.velero(l, "Schedule", o.Namespace, f.Schedule)
 	ls.velero(l, "BackupStorageLocation", o.Namespace, f.Location)
@@ -263,6 +265,7 @@ func (c *collector) restoreDraft(o *kube.Object, l *kube.Look, deleted time.Time
 	}
 	happened(&d, s.Start.Time, o.CreatedAt)
 	place(&d, l, sources) // whose data was restored, not where it was put
+	d.Mentions = append(spec.mention(l, sources), mentionInto(l, f.Into))
 	var ls links
 	ls.velero(l, "Backup", o.Namespace, spec.BackupName)
 	ls.velero(l, "Schedule", o.Namespace, spec.ScheduleName)

@@ -123,6 +123,25 @@ func place(d *evidence.Draft, l *kube.Look, namespaces []string) {
 	}
 }
 
+// mention says whose the namespaces are that a selection names and those that it
+// covers. A pattern is nobody's unless a rule is written the same way.
+func (s *selection) mention(l *kube.Look, covers []string) []evidence.Mention {
+	f := s.facts(nil)
+	return []evidence.Mention{
+		l.Mention("/scope/namespaces", f.Namespaces), l.Mention("/scope/excluded_namespaces", f.ExcludedNamespaces), l.Mention("", covers),
+	}
+}
+
+// mentionInto says whose the pairs of namespaces are that a restore maps: who
+// owns what it came from or what it went into.
+func mentionInto(l *kube.Look, into map[string]string) evidence.Mention {
+	m := evidence.Mention{At: "/into"}
+	for _, from := range slices.Sorted(maps.Keys(into)) {
+		m.Of = append(m.Of, slices.Concat(l.Scope(from), l.Scope(into[from])))
+	}
+	return m
+}
+
 // scope is what tenancy looks at for something that covers these namespaces.
 func scope(l *kube.Look, namespaces []string) []evidence.Ref {
 	var refs []evidence.Ref

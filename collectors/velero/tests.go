@@ -423,6 +423,7 @@ func (c *collector) testDraft(t *test, l *kube.Look) (evidence.Draft, error) {
 	}
 	happened(&d, r.End, r.Start)
 	place(&d, l, r.Sources)
+	d.Mentions = []evidence.Mention{l.Mention("", r.Sources)}
 	ls := links{ref}
 	ls.velero(l, "Backup", r.Namespace, r.Backup)
 	if t.Backup != nil {
