@@ -40,18 +40,29 @@ func (s *sink) view(t evidence.Tenant, d evidence.Draft, owners []evidence.Tenan
 	for _, m := range mentions {
 		s.judge(t, m, &cut)
 	}
-	if foreign(t, owners) || len(cut.lists) > 0 {
+	if foreign(t, owners) || cut.gone != nil {
 		actors := d.ActorScope
-		d.Scope = slices.DeleteFunc(slices.Clone(d.Scope), func(ref evidence.Ref) bool { return s.hides(t, &cut, ref) })
+		d.Scope = keep(d.Scope, func(ref evidence.Ref) bool { return !s.hides(t, &cut, ref) })
 		// Who acted is told: it is what the record says of the tenant's own things.
-		d.Links = slices.DeleteFunc(slices.Clone(d.Links), func(ref evidence.Ref) bool {
-			return ref != d.Subject && s.hides(t, &cut, ref) && !slices.Contains(actors, ref)
+		d.Links = keep(d.Links, func(ref evidence.Ref) bool {
+			return ref == d.Subject || !s.hides(t, &cut, ref) || slices.Contains(actors, ref)
 		})
 	}
 	if len(cut.lists) > 0 {
 		cut.apply(&d)
 	}
 	return d
+}
+
+// keep returns those references that are kept, in memory of their own: a view
+// of a thing of a thousand tenants has few of them.
+func keep(refs []evidence.Ref, kept func(evidence.Ref) bool) (out []evidence.Ref) {
+	for _, ref := range refs {
+		if kept(ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 // foreign reports whether the owners name another tenant than t and the
@@ -104,13 +115,15 @@ func (s *sink) judge(t evidence.Tenant, m evidence.Mention, cut *cutting) {
 	if len(out) == 0 {
 		return
 	}
-	l := cutList{m.At, m.Names, out}
-	cut.lists = append(cut.lists, l)
 	if cut.gone == nil {
 		cut.gone, cut.kept, cut.names = map[evidence.Ref]bool{}, map[evidence.Ref]bool{}, map[string]bool{}
 	}
+	l := cutList{m.At, m.Names, out}
+	if m.At != "" {
+		cut.lists = append(cut.lists, l)
+	}
 	for i, refs := range m.Of {
-		if l.has(i) {
+		if l.has(i) && m.At != "" {
 			cut.names[refs[0].Name] = true
 		}
 		for j, ref := range refs {
@@ -129,7 +142,7 @@ type cutting struct {
 	lists []cutList
 	gone  map[evidence.Ref]bool // of elements that go
 	kept  map[evidence.Ref]bool // of elements that stay
-	names map[string]bool       // what those that go are called
+	names map[string]bool       // what those of lists that go are called
 }
 
 // hides reports whether a reference goes from Scope and Links.
@@ -202,9 +215,6 @@ func (c *cutting) apply(d *evidence.Draft) {
 	slices.SortStableFunc(c.lists, func(a, b cutList) int { return strings.Count(b.at, "/") - strings.Count(a.at, "/") })
 	names, others := c.names, evidence.Others{}
 	for _, l := range c.lists {
-		if l.at == "" {
-			continue
-		}
 		counted := !c.within(l.at)
 		edit(facts, pointer(l.at), func(v any) any {
 			v, n := l.from(v, names)

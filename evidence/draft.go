@@ -177,15 +177,6 @@ type Mention struct {
 	Within Ref
 }
 
-// Others are the members of a record's facts that say how many elements each
-// list has which belong to other tenants alone and were left out: by the list's
-// JSON pointer without the first slash and without numbers ("policies",
-// "groups/policies").
-type Others map[string]int
-
-// OthersMember is the name of that member of the facts.
-const OthersMember = "others"
-
 // Limits on what a draft may hold. Raw above MaxInlineRaw is cut by the log to
 // its head, length and hash.
 const (

@@ -9,6 +9,15 @@ package evidence
 // Optional facts are omitted when the source does not say; a pointer tells
 // "no" from "not said". Times are RFC 3339 in UTC.
 
+// Others counts what was left out of the lists of facts for being other
+// tenants' alone, by the place of the list: its JSON pointer without the first
+// slash and without numbers ("policies", "groups/policies"). It stands in the
+// facts of any kind, under OthersMember.
+type Others map[string]int
+
+// OthersMember is the member of facts that holds Others.
+const OthersMember = "others"
+
 // PersonFacts are the facts of person. The record's subject is person:/TOKEN.
 type PersonFacts struct {
 	Realm    string `json:"realm"`

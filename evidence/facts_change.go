@@ -28,6 +28,7 @@ type CommitFacts struct {
 	Signers     string `json:"signers,omitempty"`
 	Author      int    `json:"author"`
 	Committer   int    `json:"committer"`
+	Others      Others `json:"others,omitempty"`
 }
 
 // FileChange is one changed path. Status is added, modified, removed, renamed

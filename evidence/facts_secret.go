@@ -54,6 +54,7 @@ type PolicyFacts struct {
 	SHA256    string       `json:"sha256"` // of the policy's text
 	Rules     []PolicyRule `json:"rules,omitempty"`
 	Unparsed  bool         `json:"unparsed,omitempty"` // the text could not be read: what it opens is unknown
+	Others    Others       `json:"others,omitempty"`
 }
 
 // PolicyRule is one path stanza.
@@ -79,6 +80,7 @@ type RoleFacts struct {
 	SecretIDForever bool     `json:"secret_id_forever,omitempty"` // approle: its secret ids never end
 	BoundCIDRs      []string `json:"bound_cidrs,omitempty"`
 	Holder          int      `json:"holder"` // -1: a machine role; else a person's own login
+	Others          Others   `json:"others,omitempty"`
 }
 
 // IdentityFacts are the facts of secret.identity. Holder is the person, with
@@ -92,6 +94,7 @@ type IdentityFacts struct {
 	Groups        []IdentityGroup `json:"groups,omitempty"`
 	MergedFrom    []string        `json:"merged_from,omitempty"` // entities that were merged into this one: older log lines name these
 	Holder        int             `json:"holder"`
+	Others        Others          `json:"others,omitempty"`
 }
 
 // IdentityGroup is a group that an entity is in, directly or through another.

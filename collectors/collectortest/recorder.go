@@ -53,6 +53,9 @@ func (r *Recorder) Emit(ctx context.Context, d evidence.Draft) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
+	if err := checkMentions(&d); err != nil {
+		return err
+	}
 	r.Pending = append(r.Pending, d)
 	return nil
 }

@@ -126,10 +126,11 @@ func place(d *evidence.Draft, l *kube.Look, namespaces []string) {
 // mention says whose the namespaces are that a selection names and those that it
 // covers. A pattern is nobody's unless a rule is written the same way.
 func (s *selection) mention(l *kube.Look, covers []string) []evidence.Mention {
-	f := s.facts(nil)
-	return []evidence.Mention{
-		l.Mention("/scope/namespaces", f.Namespaces), l.Mention("/scope/excluded_namespaces", f.ExcludedNamespaces), l.Mention("", covers),
+	ms := []evidence.Mention{l.Mention("/scope/excluded_namespaces", s.ExcludedNamespaces), l.Mention("", covers)}
+	if !s.all() {
+		ms = append(ms, l.Mention("/scope/namespaces", s.IncludedNamespaces))
 	}
+	return ms
 }
 
 // mentionInto says whose the pairs of namespaces are that a restore maps: who

@@ -169,7 +169,7 @@ func facts[F any](tell func(*teller, F) string) func(*teller) (string, error) {
 func (t *teller) commit(f evidence.CommitFacts) string {
 	s := fmt.Sprintf("%s wrote commit %s in %s%s", t.name(f.Author), reports.ShortID(f.SHA), f.Repo, t.title())
 	if n := len(f.Files) + f.FilesCut; n > 0 {
-		s += ", " + reports.Count(n, "file")
+		s += ", " + reports.Count(n, "file") + ofOthers(f.Others["files"])
 	}
 	return s
 }
@@ -302,7 +302,7 @@ func (t *teller) policy(f evidence.PolicyFacts) string {
 	if f.Unparsed {
 		return fmt.Sprintf("policy %s is in force; its text could not be read", f.Name)
 	}
-	return fmt.Sprintf("policy %s is in force with %s", f.Name, reports.Count(len(f.Rules), "rule"))
+	return fmt.Sprintf("policy %s is in force with %s", f.Name, reports.Count(len(f.Rules), "rule")+ofOthers(f.Others["rules"]))
 }
 
 func (t *teller) role(f evidence.RoleFacts) string {
@@ -310,7 +310,7 @@ func (t *teller) role(f evidence.RoleFacts) string {
 	if f.Holder >= 0 {
 		whom = t.name(f.Holder)
 	}
-	return fmt.Sprintf("%s at %s gets %s", whom, f.Mount, policies(f.Policies))
+	return fmt.Sprintf("%s at %s gets %s", whom, f.Mount, policies(f.Policies)+ofOthers(f.Others["policies"]))
 }
 
 func policies(ps []string) string {
@@ -318,6 +318,14 @@ func policies(ps []string) string {
 		return "no policies"
 	}
 	return "policies " + strings.Join(ps, ", ")
+}
+
+// ofOthers says how much was left out of a list for being other tenants' alone.
+func ofOthers(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d of other tenants", n)
 }
 
 func (t *teller) identity(f evidence.IdentityFacts) string {
@@ -328,7 +336,7 @@ func (t *teller) identity(f evidence.IdentityFacts) string {
 	if f.Disabled {
 		return who + " is disabled"
 	}
-	return fmt.Sprintf("%s holds %s", who, policies(append(slices.Clone(f.Policies), f.GroupPolicies...)))
+	return fmt.Sprintf("%s holds %s", who, policies(append(slices.Clone(f.Policies), f.GroupPolicies...))+ofOthers(f.Others["policies"]+f.Others["group_policies"]))
 }
 
 func (t *teller) device(f evidence.DeviceFacts) string {
