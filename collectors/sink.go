@@ -99,8 +99,9 @@ func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
 	if len(tenants) == 0 {
 		tenants = []evidence.Tenant{evidence.Unassigned}
 	}
+	shared := s.share(d, owners)
 	for _, t := range tenants {
-		s.put(t, Placed{s.view(t, d, owners), s.actor(d, t), s.run})
+		s.put(t, Placed{shared.view(t), s.actor(d, t), s.run})
 	}
 	if s.queued >= batchSize {
 		return s.flush(ctx)
@@ -115,7 +116,8 @@ func (s *sink) put(t evidence.Tenant, p Placed) {
 
 // end puts the end of a state into the tenant's log.
 func (s *sink) end(t evidence.Tenant, d evidence.Draft) {
-	s.put(t, Placed{s.view(t, d, s.r.Rules.Tenants(d.Source, d.Scope)), "", s.run})
+	shared := s.share(d, s.r.Rules.Tenants(d.Source, d.Scope))
+	s.put(t, Placed{shared.view(t), "", s.run})
 	s.ended++
 }
 

@@ -26,27 +26,95 @@ const viewer = "tenancy/1"
 // leftOut stands where a name of another tenant stood.
 const leftOut = "[removed]"
 
-// view returns what the tenant's log gets of the draft. owners are the tenants
-// of its scope. A draft that mentions nothing and belongs to one tenant goes as
-// it is, and so does every one that the platform gets, or the log of what
-// nobody owns, which the platform reads.
-func (s *sink) view(t evidence.Tenant, d evidence.Draft, owners []evidence.Tenant) evidence.Draft {
-	mentions := d.Mentions
-	d.Mentions = nil
+// shares is a draft on its way into several logs, with whose its parts are: that
+// is asked once for all of them.
+type shares struct {
+	s      *sink
+	draft  evidence.Draft // without its mentions
+	owners []evidence.Tenant
+	lists  []mentioned
+	scope  []told // nil until it is needed
+	links  []told
+}
+
+// mentioned is a mention with whose its elements are.
+type mentioned struct {
+	evidence.Mention
+	elements []element
+}
+
+// element is one of a mentioned list.
+type element struct {
+	owners []evidence.Tenant
+	within []evidence.Tenant // who owns all of the list
+	free   bool              // told to everyone: nobody's or the platform's
+}
+
+func (e *element) stays(t evidence.Tenant) bool {
+	return e.free || slices.Contains(e.owners, t) || slices.Contains(e.within, t)
+}
+
+// told is a reference of Scope or Links with the elements that it stands for.
+type told struct {
+	ref    evidence.Ref
+	owners []evidence.Tenant
+	by     []teller
+	always bool
+}
+
+type teller struct {
+	element *element
+	first   bool // it is the element's own reference
+}
+
+// share finds whose the parts of a draft are. owners are the tenants of its scope.
+func (s *sink) share(d evidence.Draft, owners []evidence.Tenant) shares {
+	v := shares{s: s, draft: d, owners: owners}
+	v.draft.Mentions = nil
+	if len(d.Mentions) == 0 {
+		return v
+	}
+	v.lists = make([]mentioned, len(d.Mentions))
+	for i, m := range d.Mentions {
+		v.lists[i] = mentioned{m, make([]element, len(m.Of))}
+		var within []evidence.Tenant
+		if !m.Within.IsZero() {
+			within = s.owners(m.Within)
+		}
+		for j, refs := range m.Of {
+			e := &v.lists[i].elements[j]
+			e.owners, e.within = s.ownersOf(refs), within
+			e.free = len(e.owners) == 0 || slices.Contains(e.owners, evidence.Platform)
+		}
+	}
+	return v
+}
+
+// view returns what the tenant's log gets of the draft. What mentions nothing
+// and belongs to one tenant goes as it is, and so does everything that the
+// platform gets, or the log of what nobody owns, which the platform reads.
+func (v *shares) view(t evidence.Tenant) evidence.Draft {
+	d := v.draft
 	if t == evidence.Platform || t == evidence.Unassigned {
 		return d
 	}
 	var cut cutting
-	for _, m := range mentions {
-		s.judge(t, m, &cut)
+	goes := false
+	for _, m := range v.lists {
+		var out []int
+		for i := range m.elements {
+			if !m.elements[i].stays(t) {
+				out = append(out, i)
+			}
+		}
+		goes = goes || len(out) > 0
+		if len(out) > 0 && m.At != "" {
+			cut.lists = append(cut.lists, cutList{m.Mention, out})
+		}
 	}
-	if foreign(t, owners) || cut.gone != nil {
-		actors := d.ActorScope
-		d.Scope = keep(d.Scope, func(ref evidence.Ref) bool { return !s.hides(t, &cut, ref) })
-		// Who acted is told: it is what the record says of the tenant's own things.
-		d.Links = keep(d.Links, func(ref evidence.Ref) bool {
-			return ref == d.Subject || !s.hides(t, &cut, ref) || slices.Contains(actors, ref)
-		})
+	if goes || foreign(t, v.owners) {
+		v.refs()
+		d.Scope, d.Links = keep(v.scope, t), keep(v.links, t)
 	}
 	if len(cut.lists) > 0 {
 		cut.apply(&d)
@@ -54,12 +122,51 @@ func (s *sink) view(t evidence.Tenant, d evidence.Draft, owners []evidence.Tenan
 	return d
 }
 
-// keep returns those references that are kept, in memory of their own: a view
-// of a thing of a thousand tenants has few of them.
-func keep(refs []evidence.Ref, kept func(evidence.Ref) bool) (out []evidence.Ref) {
-	for _, ref := range refs {
-		if kept(ref) {
-			out = append(out, ref)
+// refs finds whose the references of Scope and Links are.
+func (v *shares) refs() {
+	if v.scope != nil || v.links != nil {
+		return
+	}
+	by := map[evidence.Ref][]teller{}
+	for _, m := range v.lists {
+		for i, refs := range m.Of {
+			for j, ref := range refs {
+				by[ref] = append(by[ref], teller{&m.elements[i], j == 0})
+			}
+		}
+	}
+	for _, ref := range v.draft.Scope {
+		v.scope = append(v.scope, told{ref: ref, owners: v.s.owners(ref), by: by[ref]})
+	}
+	for _, ref := range v.draft.Links {
+		// Who acted is told: it is what the record says of the tenant's own things.
+		always := ref == v.draft.Subject || slices.Contains(v.draft.ActorScope, ref)
+		v.links = append(v.links, told{ref, v.s.owners(ref), by[ref], always})
+	}
+}
+
+// stays reports whether the tenant is told the reference: an element that it
+// keeps is called by it, or it is not other tenants' alone and no element that
+// goes has it.
+func (r *told) stays(t evidence.Tenant) bool {
+	stranger := len(r.owners) > 0 && !slices.Contains(r.owners, t) && !slices.Contains(r.owners, evidence.Platform)
+	goes := stranger
+	for _, b := range r.by {
+		if !b.element.stays(t) {
+			goes = true
+		} else if b.first || !stranger {
+			return true
+		}
+	}
+	return r.always || !goes
+}
+
+// keep returns those references that the tenant is told, in memory of their own:
+// a view of a thing of a thousand tenants has few of them.
+func keep(refs []told, t evidence.Tenant) (out []evidence.Ref) {
+	for i := range refs {
+		if refs[i].stays(t) {
+			out = append(out, refs[i].ref)
 		}
 	}
 	return out
@@ -69,19 +176,6 @@ func keep(refs []evidence.Ref, kept func(evidence.Ref) bool) (out []evidence.Ref
 // platform.
 func foreign(t evidence.Tenant, owners []evidence.Tenant) bool {
 	return slices.ContainsFunc(owners, func(o evidence.Tenant) bool { return o != t && o != evidence.Platform })
-}
-
-// foreign reports whether what the references name is other tenants' alone.
-func (s *sink) foreign(t evidence.Tenant, refs ...evidence.Ref) bool {
-	owned := false
-	for _, ref := range refs {
-		owners := s.owners(ref)
-		if slices.Contains(owners, t) || slices.Contains(owners, evidence.Platform) {
-			return false
-		}
-		owned = owned || len(owners) > 0
-	}
-	return owned
 }
 
 // maxOwners bounds what is remembered of whose single references are.
@@ -101,64 +195,36 @@ func (s *sink) owners(ref evidence.Ref) []evidence.Tenant {
 	return ts
 }
 
-// judge finds the elements of one list that are other tenants' alone.
-func (s *sink) judge(t evidence.Tenant, m evidence.Mention, cut *cutting) {
-	if !m.Within.IsZero() && slices.Contains(s.owners(m.Within), t) {
-		return
-	}
-	var out []int
-	for i, refs := range m.Of {
-		if s.foreign(t, refs...) {
-			out = append(out, i)
+// ownersOf are the tenants of any of the references.
+func (s *sink) ownersOf(refs []evidence.Ref) []evidence.Tenant {
+	var all []evidence.Tenant
+	for i, ref := range refs {
+		ts := s.owners(ref)
+		if i == 0 {
+			all = slices.Clip(ts) // most elements have one
+			continue
 		}
-	}
-	if len(out) == 0 {
-		return
-	}
-	if cut.gone == nil {
-		cut.gone, cut.kept, cut.names = map[evidence.Ref]bool{}, map[evidence.Ref]bool{}, map[string]bool{}
-	}
-	l := cutList{m.At, m.Names, out}
-	if m.At != "" {
-		cut.lists = append(cut.lists, l)
-	}
-	for i, refs := range m.Of {
-		if l.has(i) && m.At != "" {
-			cut.names[refs[0].Name] = true
-		}
-		for j, ref := range refs {
-			switch {
-			case l.has(i):
-				cut.gone[ref] = true
-			case j == 0 || !s.foreign(t, ref):
-				cut.kept[ref] = true
+		for _, t := range ts {
+			if !slices.Contains(all, t) {
+				all = append(all, t)
 			}
 		}
 	}
+	return all
 }
 
-// cutting is what one tenant's view leaves out of a draft.
+// cutting is what one tenant's view leaves out of a draft's content.
 type cutting struct {
 	lists []cutList
-	gone  map[evidence.Ref]bool // of elements that go
-	kept  map[evidence.Ref]bool // of elements that stay
-	names map[string]bool       // what those of lists that go are called
 }
 
-// hides reports whether a reference goes from Scope and Links.
-func (s *sink) hides(t evidence.Tenant, cut *cutting, ref evidence.Ref) bool {
-	return !cut.kept[ref] && (cut.gone[ref] || s.foreign(t, ref))
-}
-
-// cutList are elements of the list at a JSON pointer, in ascending order, and
-// the members that name them.
+// cutList are elements of a mentioned list, in ascending order.
 type cutList struct {
-	at       string
-	names    []string
+	evidence.Mention
 	elements []int
 }
 
-func (l cutList) has(i int) bool {
+func (l *cutList) has(i int) bool {
 	_, ok := slices.BinarySearch(l.elements, i)
 	return ok
 }
@@ -166,7 +232,7 @@ func (l cutList) has(i int) bool {
 // within reports whether the list stands in an element that goes as a whole.
 func (c *cutting) within(at string) bool {
 	return slices.ContainsFunc(c.lists, func(l cutList) bool {
-		rest, ok := strings.CutPrefix(at, l.at+"/")
+		rest, ok := strings.CutPrefix(at, l.At+"/")
 		if !ok {
 			return false
 		}
@@ -177,14 +243,14 @@ func (c *cutting) within(at string) bool {
 
 // from returns the list without the elements, how many these were, and adds what
 // they are called to names.
-func (l cutList) from(v any, names map[string]bool) (any, int) {
+func (l *cutList) from(v any, names map[string]bool) (any, int) {
 	n := 0
 	switch v := v.(type) {
 	case []any:
 		kept := make([]any, 0, len(v))
 		for i, x := range v {
 			if l.has(i) {
-				called(x, l.names, names)
+				called(x, l.Names, names)
 				n++
 			} else {
 				kept = append(kept, x)
@@ -195,7 +261,7 @@ func (l cutList) from(v any, names map[string]bool) (any, int) {
 		for i, k := range slices.Sorted(maps.Keys(v)) {
 			if l.has(i) {
 				names[k] = true
-				called(v[k], l.names, names)
+				called(v[k], l.Names, names)
 				delete(v, k)
 				n++
 			}
@@ -212,14 +278,17 @@ func (c *cutting) apply(d *evidence.Draft) {
 		panic("collectors: content of a checked draft: " + err.Error())
 	}
 	// Lists within lists come first, while their pointers still hold.
-	slices.SortStableFunc(c.lists, func(a, b cutList) int { return strings.Count(b.at, "/") - strings.Count(a.at, "/") })
-	names, others := c.names, evidence.Others{}
+	slices.SortStableFunc(c.lists, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
+	names, others := map[string]bool{}, evidence.Others{}
 	for _, l := range c.lists {
-		counted := !c.within(l.at)
-		edit(facts, pointer(l.at), func(v any) any {
+		for _, i := range l.elements {
+			names[l.Of[i][0].Name] = true
+		}
+		counted := !c.within(l.At)
+		edit(facts, pointer(l.At), func(v any) any {
 			v, n := l.from(v, names)
 			if n > 0 && counted {
-				others[place(l.at)] += n
+				others[place(l.At)] += n
 			}
 			return v
 		})

@@ -251,12 +251,14 @@ func TestViewWhole(t *testing.T) {
 	} {
 		want := d
 		want.Mentions = nil
-		check(t, tc.name, s.view(tc.tenant, d, tc.owners), want)
+		shared := s.share(d, tc.owners)
+		check(t, tc.name, shared.view(tc.tenant), want)
 	}
 	d.Mentions = []evidence.Mention{{At: "/policies", Of: each(refs("policy", "a-ops", "platform-ops", "default")...)}}
 	want := d
 	want.Mentions = nil
-	got := s.view(tenantOf(t, "tenant-a"), d, []evidence.Tenant{tenantOf(t, "tenant-a")})
+	shared := s.share(d, []evidence.Tenant{tenantOf(t, "tenant-a")})
+	got := shared.view(tenantOf(t, "tenant-a"))
 	check(t, "own names", got, want)
 	if &got.Content[0] != &d.Content[0] || &got.Raw[0] != &d.Raw[0] || &got.Scope[0] != &d.Scope[0] {
 		t.Error("what names nobody else was copied")
