@@ -1,0 +1,190 @@
+package collectors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"evidenced/evidence"
+)
+
+// viewer names who took names of other tenants out of raw bytes.
+const viewer = "tenancy/1"
+
+// leftOut stands where a name of another tenant stood.
+const leftOut = "[removed]"
+
+// hider puts [removed] where one of its names stands, which are longest first:
+// one may begin another.
+type hider []string
+
+func hiderOf(names map[string]bool) hider {
+	return slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+}
+
+func (h hider) hide(s string) string {
+	for _, name := range h {
+		s = replaceName(s, name)
+	}
+	return s
+}
+
+func (h hider) holds(s string) bool { return h.hide(s) != s }
+
+// prose hides names in the sentences of decoded facts: why a backup failed. What
+// holds no blank is no sentence and stays as it is, a path above all.
+func (h hider) prose(v any) any {
+	switch v := v.(type) {
+	case string:
+		if strings.Contains(v, " ") {
+			return h.hide(v)
+		}
+	case []any:
+		for i := range v {
+			v[i] = h.prose(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = h.prose(v[k])
+		}
+	}
+	return v
+}
+
+// replaceName replaces a name where it is not a part of a longer word: the
+// policy ops is not in "devops".
+func replaceName(s, name string) string {
+	var out strings.Builder
+	rest, before := s, byte(' ')
+	for {
+		i := strings.Index(rest, name)
+		if i < 0 {
+			break
+		}
+		end := i + len(name)
+		if i > 0 {
+			before = rest[i-1]
+		}
+		if inWord(before) && inWord(name[0]) || end < len(rest) && inWord(rest[end]) && inWord(name[len(name)-1]) {
+			out.WriteString(rest[:i+1])
+			before, rest = rest[i], rest[i+1:]
+			continue
+		}
+		out.WriteString(rest[:i])
+		out.WriteString(leftOut)
+		before, rest = name[len(name)-1], rest[end:]
+	}
+	if out.Len() == 0 {
+		return s
+	}
+	out.WriteString(rest)
+	return out.String()
+}
+
+func inWord(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c >= 0x80
+}
+
+// raw takes every string and member that holds one of the names out of the raw
+// bytes, which are one JSON value or several, one after the other, and says
+// where. Bytes of another form that hold one, and damaged JSON, which may spell
+// one otherwise, go whole.
+func (h hider) raw(d *evidence.Draft) {
+	if len(h) == 0 || len(d.Raw) == 0 {
+		return
+	}
+	var out bytes.Buffer
+	var removed []string
+	dec := json.NewDecoder(bytes.NewReader(d.Raw))
+	dec.UseNumber()
+	for {
+		var v any
+		err := dec.Decode(&v)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			if looksLikeJSON(d.Raw) || h.holds(string(d.Raw)) {
+				d.Raw, d.Removed = nil, []string{viewer, ""}
+			}
+			return
+		}
+		v, removed = h.scrub(v, "", removed)
+		if out.Len() > 0 {
+			out.WriteByte('\n')
+		}
+		out.Write(encode(v))
+	}
+	if len(removed) == 0 {
+		return // the bytes as they came
+	}
+	slices.Sort(removed)
+	d.Raw, d.Removed = out.Bytes(), declare(d.Removed, slices.Compact(removed))
+}
+
+func looksLikeJSON(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[' || b[0] == '"')
+}
+
+// scrub replaces what holds a name and adds where it stood.
+func (h hider) scrub(v any, at string, removed []string) (any, []string) {
+	switch v := v.(type) {
+	case string:
+		if h.holds(v) {
+			return leftOut, append(removed, at)
+		}
+	case []any:
+		for i := range v {
+			v[i], removed = h.scrub(v[i], at+"/"+strconv.Itoa(i), removed)
+		}
+	case map[string]any:
+		for k, x := range v {
+			if h.holds(k) {
+				// It is called by a name: it goes whole, and its pointer would tell.
+				delete(v, k)
+				removed = append(removed, at)
+				continue
+			}
+			v[k], removed = h.scrub(x, at+"/"+escapePointer.Replace(k), removed)
+		}
+	}
+	return v, removed
+}
+
+// declare adds places to what was removed before, by the collector. The first
+// element names who removed; where two did it names both.
+func declare(before, at []string) []string {
+	if len(before) == 0 {
+		return append([]string{viewer}, at...)
+	}
+	return append(append([]string{before[0] + " " + viewer}, before[1:]...), at...)
+}
+
+// escapePointer writes a member's name as part of a JSON pointer.
+var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+// decode reads one JSON value and keeps numbers as they are written.
+func decode(b []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	return v, dec.Decode(&v)
+}
+
+func encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("collectors: " + err.Error()) // it was decoded from JSON
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
