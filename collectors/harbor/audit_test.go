@@ -305,6 +305,9 @@ func TestTargets(t *testing.T) {
 		{"digest", auditRow{Type: "artifact", Resource: "p/a@" + d}, target{project: "p", repository: "p/a", digest: d, resource: "p/a@" + d}},
 		{"push with a tag", auditRow{Type: "artifact", Resource: "p/a:1", Description: "push artifact: p/a@" + d}, target{project: "p", repository: "p/a", tag: "1", digest: d, resource: "p/a:1"}},
 		{"not a digest", auditRow{Type: "artifact", Resource: "p/a@sha256:12"}, target{project: "p", repository: "p/a", resource: "p/a@sha256:12"}},
+		{"digest, before 2.11", auditRow{Type: "artifact", Resource: "p/a/b:" + d}, target{project: "p", repository: "p/a/b", digest: d, resource: "p/a/b:" + d}},
+		{"not a digest, before 2.11", auditRow{Type: "artifact", Resource: "p/a:sha256:12"}, target{project: "p", repository: "p/a", resource: "p/a:sha256:12"}},
+		{"a tag that looks like a digest's end", auditRow{Type: "tag", Resource: "p/a:" + d[7:]}, target{project: "p", repository: "p/a", tag: d[7:], resource: "p/a:" + d[7:]}},
 		{"repository", auditRow{Type: "repository", Resource: "p/a"}, target{project: "p", repository: "p/a", resource: "p/a"}},
 		{"no project", auditRow{Type: "repository", Resource: "a"}, target{resource: "a"}},
 		{"project", auditRow{Type: "project", Resource: "p"}, target{project: "p", resource: "p"}},
@@ -320,5 +323,31 @@ func TestTargets(t *testing.T) {
 		if d := cmp.Diff(tc.want, c.targetOf(&tc.row, nil), cmp.AllowUnexported(target{})); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, d)
 		}
+	}
+}
+
+// Whoever logs in by a form is the person who acts afterwards: the form sends
+// the name percent-encoded, and that is how the row of the login holds it.
+func TestLoginNames(t *testing.T) {
+	g := newRegistry(t)
+	login := func(name string) row {
+		return row{"operation": "login", "resource_type": "user", "username": name, "resource": name, "operation_description": "login"}
+	}
+	g.audit = []row{
+		auditRowAt(1, ago(60), login("mira%40corp.example")),
+		auditRowAt(2, ago(59), row{"username": "mira@corp.example"}),
+		auditRowAt(3, ago(58), login("mira+ops")),
+		auditRowAt(4, ago(57), login("100%")),
+		auditRowAt(5, ago(56), row{"username": "a%40b"}), // no login: as it stands
+	}
+	var got []string
+	for _, d := range g.must(nil).Of(evidence.RegistryAudit) {
+		if len(d.People) != 1 {
+			t.Fatalf("row %s names %d people", d.Key, len(d.People))
+		}
+		got = append(got, d.People[0].NativeID)
+	}
+	if d := cmp.Diff([]string{"mira@corp.example", "mira@corp.example", "mira+ops", "100%", "a%40b"}, got); d != "" {
+		t.Errorf("who acted (-want +got):\n%s", d)
 	}
 }

@@ -2,6 +2,7 @@ package harbor
 
 import (
 	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,13 +19,34 @@ func parseAuditRow(raw []byte) (*auditRow, error) {
 	if err := json.Unmarshal(raw, r); err != nil || r.ID <= 0 {
 		return nil, errShape
 	}
+	if strings.EqualFold(r.Operation, "login") {
+		r.Username, r.Resource = typed(r.Username), typed(r.Resource)
+	}
 	return r, nil
+}
+
+// typed is the name that was typed into the login form. Harbor writes it into
+// the row as the form sent it, percent-encoded, and lets no name of a user hold
+// a percent sign: left so, who logs in as a mail address would be another
+// person than whoever acts afterwards.
+func typed(name string) string {
+	if !strings.Contains(name, "%") {
+		return name
+	}
+	plain, err := url.QueryUnescape(name)
+	if err != nil {
+		return name
+	}
+	return plain
 }
 
 var (
 	// scannerRobot matches the short-lived robots by which a scan pulls.
 	scannerRobot = regexp.MustCompile(`-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	inText       = regexp.MustCompile(`@(sha256:[0-9a-f]{64})`)
+	// byDigest matches the end of a resource that names a digest: behind an at
+	// sign, or behind a colon, as Harbor wrote it before 2.11.
+	byDigest = regexp.MustCompile(`[@:](sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
+	inText   = regexp.MustCompile(`@(sha256:[0-9a-f]{64})`)
 	// ofProject matches how the description of a change of members ends: the
 	// only place that names the project.
 	ofProject = regexp.MustCompile(`(?:in|from) project ([a-z0-9][a-z0-9._-]*)$`)
@@ -66,16 +88,9 @@ func (c *Collector) targetOf(r *auditRow, p *project) (t target) {
 	name := r.Resource
 	switch kind {
 	case "artifact", "tag", "repository", "chart":
-		if at := strings.IndexByte(name, '@'); at >= 0 {
-			t.digest, name = name[at+1:], name[:at]
-		} else if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-			t.tag, name = name[i+1:], name[:i]
-		}
+		name, t.tag, t.digest = cutName(name)
 		if m := inText.FindStringSubmatch(r.Description); t.digest == "" && m != nil {
 			t.digest = m[1]
-		}
-		if !digestName.MatchString(t.digest) {
-			t.digest = ""
 		}
 		if project, repository, ok := strings.Cut(name, "/"); ok && repository != "" {
 			t.repository = name
@@ -93,6 +108,22 @@ func (c *Collector) targetOf(r *auditRow, p *project) (t target) {
 		}
 	}
 	return t
+}
+
+// cutName cuts the tag or the digest off the name of an artifact. What follows
+// the repository and is neither is dropped: it names nothing.
+func cutName(name string) (repository, tag, digest string) {
+	if m := byDigest.FindStringSubmatchIndex(name); m != nil {
+		return name[:m[0]], "", name[m[2]:]
+	}
+	last := strings.LastIndexByte(name, '/') + 1
+	if i := strings.IndexAny(name[last:], ":@"); i >= 0 {
+		if rest := name[last+i+1:]; name[last+i] == ':' && !strings.ContainsAny(rest, ":@") {
+			tag = rest
+		}
+		return name[:last+i], tag, ""
+	}
+	return name, "", ""
 }
 
 // auditDraft makes the draft of a row. The row's time decides when it happened;
