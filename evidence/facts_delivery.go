@@ -141,9 +141,12 @@ type ScanFacts struct {
 	Total       int            `json:"total"`
 	Fixable     int            `json:"fixable"`
 	BySeverity  map[string]int `json:"by_severity,omitempty"`
-	ReportSeen  bool           `json:"report_seen"`        // the full report was read; false: only its summary
-	Findings    []ScanFinding  `json:"findings,omitempty"` // worst first
-	Cut         int            `json:"findings_cut,omitempty"`
+	// CompletePercent is, of an index, how many of its images were scanned; left
+	// out when all were, or the registry does not say.
+	CompletePercent int           `json:"complete_percent,omitempty"`
+	ReportSeen      bool          `json:"report_seen"`        // the full report was read; false: only its summary
+	Findings        []ScanFinding `json:"findings,omitempty"` // worst first
+	Cut             int           `json:"findings_cut,omitempty"`
 }
 
 // ScanFinding is one weakness a scanner reports.

@@ -31,6 +31,7 @@ type wireArtifact struct {
 	SBOM        *wireOverview           `json:"sbom_overview"`
 	Accessories []wireAccessory         `json:"accessories"`
 	Inherited   []wireAccessory         `json:"inherited_accessories"`
+	odd         bool                    // some member is of another type than the API describes
 }
 
 type wireChild struct {
@@ -61,12 +62,18 @@ func (s *wireScanner) facts() evidence.ScannerFacts {
 	return evidence.ScannerFacts{Name: text(s.Name), Vendor: text(s.Vendor), Version: text(s.Version)}
 }
 
-// parseArtifact reads one artifact of a list. What is not there is left empty;
-// an artifact without a digest or a repository is refused.
+// parseArtifact reads one artifact of a list. What is not there, or of another
+// type than the API describes, is left empty; an artifact without a digest or a
+// repository is refused.
 func parseArtifact(raw []byte) (*wireArtifact, error) {
 	a := &wireArtifact{}
-	if err := json.Unmarshal(raw, a); err != nil {
+	odd, err := partly(json.Unmarshal(raw, a))
+	if err != nil {
 		return nil, errShape
+	}
+	a.odd = odd != ""
+	if a.odd && len(a.Scans) == 0 && strings.HasPrefix(odd, "scan_overview") {
+		a.Scans = map[string]wireOverview{"": {}} // there is one: never scanned would be untrue
 	}
 	if !digestName.MatchString(a.Digest) || !strings.Contains(a.Repository, "/") || strings.HasSuffix(a.Repository, "/") {
 		return nil, errShape
@@ -136,6 +143,9 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 			w, err := parseArtifact(raw)
 			if err != nil || !strings.HasPrefix(w.Repository, p.Name+"/") {
 				return false, a.odd("an artifact without a digest, or of another project")
+			}
+			if w.odd {
+				l.note("an artifact of project %s has members of an unknown form: what could be read is kept", p.Name)
 			}
 			if t := when(w.PushTime); t.After(l.started.Add(time.Hour)) {
 				future++

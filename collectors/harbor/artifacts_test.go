@@ -215,8 +215,12 @@ func TestReports(t *testing.T) {
 		"deleted":       {status: http.StatusNotFound, total: 3, key: "r1/summary", want: evidence.ScanFacts{Total: 3, Severity: "High"}, note: "was gone"},
 		"refused":       {status: http.StatusForbidden, total: 3, key: "r1/summary", want: evidence.ScanFacts{Total: 3, Severity: "High"}, note: "artifact-addition:read"},
 		"not yet there": {status: http.StatusInternalServerError, owed: "1 scan reports of project app"},
-		"cut short":     {body: `{"application/vnd.security.vulnerability.report; version=1.1": {"vulnera`, owed: "1 scan reports"},
-		"of no form":    {body: fmt.Sprintf(`{%q: {"vulnerabilities": 7}}`, genericReport), owed: "a report of an unknown form"},
+		"one odd finding": {body: fmt.Sprintf(fullReport, genericReport, `[{"id":"CVE-1","package":"a","severity":7},"torn",{"id":"CVE-2","severity":"Medium","preferred_cvss":{"score_v3":"9"}}]`), total: 3, key: "r1",
+			want: evidence.ScanFacts{ReportSeen: true, Total: 3, Severity: "High"}, note: "unknown form"},
+		"unknown as a whole": {body: fmt.Sprintf(`{%q: {"generated_at": 7, "severity": "Unknown", "vulnerabilities": %s}}`, genericReport, twoFindings), total: 2, key: "r1",
+			want: evidence.ScanFacts{ReportSeen: true, Total: 2, Fixable: 1, Severity: "High"}, note: "unknown form"},
+		"cut short":  {body: `{"application/vnd.security.vulnerability.report; version=1.1": {"vulnera`, owed: "1 scan reports"},
+		"of no form": {body: fmt.Sprintf(`{%q: {"vulnerabilities": 7}}`, genericReport), owed: "a report of an unknown form"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRegistry(t)
@@ -257,5 +261,47 @@ func TestReports(t *testing.T) {
 				t.Errorf("notes %q, want one that holds %q", last(rec).Notes, tc.note)
 			}
 		})
+	}
+}
+
+// A member of an artifact that is of another type hides neither the artifact
+// nor the others, and a scan that cannot be read is not one that never was.
+func TestOddArtifacts(t *testing.T) {
+	g := newRegistry(t)
+	odd := artifactRow(2, row{"annotations": row{"a": 1, "org.opencontainers.image.revision": "abc"}, "size": "large"})
+	scanned := artifactRow(3, row{"scan_overview": "see elsewhere"})
+	torn := artifactRow(4, row{"scan_overview": row{genericReport: "Success"}})
+	g.arts["app"] = []row{artifactRow(1, nil), odd, scanned, torn, artifactRow(5, nil)}
+	rec := g.must(nil)
+	if len(rec.Of(evidence.ArtifactImage)) != 5 || last(rec).Incomplete != "" || !noted(rec, "members of an unknown form") {
+		t.Fatalf("%d artifacts, incomplete %q, notes %q", len(rec.Of(evidence.ArtifactImage)), last(rec).Incomplete, last(rec).Notes)
+	}
+	var scans []string
+	for _, d := range rec.Of(evidence.ArtifactImage) {
+		checked(t, d)
+		scans = append(scans, factsOf[evidence.ArtifactFacts](t, d).Scan)
+	}
+	if got := strings.Join(scans, " "); got != "never never unknown unknown never" {
+		t.Errorf("scan states %s", got)
+	}
+	if f := factsOf[evidence.ArtifactFacts](t, rec.Of(evidence.ArtifactImage)[1]); f.Revision != "abc" {
+		t.Errorf("the annotation that can be read: %q", f.Revision)
+	}
+}
+
+// An index is called scanned as soon as one of its images is; how many were is
+// told where it is not all.
+func TestPartOfAnIndex(t *testing.T) {
+	for percent, want := range map[int]int{0: 0, 50: 50, 100: 0} {
+		g := newRegistry(t)
+		o := overview(genericReport, "r1", "Success", 2)
+		o["scan_overview"].(row)[genericReport].(row)["complete_percent"] = percent
+		g.arts["app"] = []row{artifactRow(1, o)}
+		g.reports[digestOf(1)] = fmt.Sprintf(fullReport, genericReport, twoFindings)
+		rec := g.must(nil)
+		f := factsOf[evidence.ScanFacts](t, rec.Of(evidence.ArtifactScan)[0])
+		if f.CompletePercent != want || noted(rec, "percent of an index") != (want > 0) {
+			t.Errorf("%d percent: told %d, notes %q", percent, f.CompletePercent, last(rec).Notes)
+		}
 	}
 }

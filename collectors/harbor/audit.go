@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 )
 
 // The two forms of the audit log: Harbor writes the first since 2.13, and
@@ -464,7 +463,10 @@ func (l *look) purges() (horizon time.Time, known bool, err error) {
 			Dry   bool  `json:"dry_run"`
 		}
 		if json.Unmarshal([]byte(j.Parameters), &p) != nil {
-			return time.Time{}, false, problem.New(problem.Source, "a purge of the audit log has parameters of an unknown form")
+			// How far back this one reached is not told, so no loss can be laid to
+			// the purges, nor kept from them.
+			l.purge = &purge{}
+			return time.Time{}, false, nil
 		}
 		at := when(j.Created).Add(-time.Duration(min(max(p.Hours, 0), 240000)) * time.Hour)
 		if !p.Dry && at.After(l.purge.horizon) {

@@ -153,6 +153,8 @@ func TestPurges(t *testing.T) {
 			"continuous 03T11:00-03T12:00  \nblind 03T12:00-03T12:50  ids of the audit log jump and no purge explains it: rows were deleted in the database, or never written\ncontinuous 03T12:50-03T13:00  \n"},
 		{"purges may not be read", []row{auditRowAt(500, now.Add(50*time.Minute), nil)}, nil, 403,
 			"continuous 03T11:00-03T12:00  \nblind 03T12:00-03T12:50  rows of the audit log are missing, and the history of its purges may not be read\ncontinuous 03T12:50-03T13:00  \n"},
+		{"a purge that does not say how far it reached", []row{auditRowAt(500, now.Add(50*time.Minute), nil)}, []row{{"id": 1, "job_status": "Success", "creation_time": "2026-03-03T12:55:00Z", "job_parameters": ""}}, 0,
+			"continuous 03T11:00-03T12:00  \nblind 03T12:00-03T12:50  rows of the audit log are missing, and the history of its purges may not be read\ncontinuous 03T12:50-03T13:00  \n"},
 		{"a few ids are not used", []row{auditRowAt(10, ago(60), nil), auditRowAt(40, now.Add(50*time.Minute), nil)}, nil, 403,
 			"continuous 03T11:00-03T13:00  \n"},
 		{"all went, read before", nil, []row{purgeAt(now.Add(10*time.Minute), 1, false)}, 0,

@@ -1,6 +1,7 @@
 package harbor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -349,7 +350,8 @@ func parameters(s string) []string {
 
 // scanners reads the scanners and how old their knowledge is.
 func (s *settingsLook) scanners() error {
-	return s.list("scanners", "scanners", nil, func(a *answer, raw json.RawMessage) error {
+	var down error // of the first scanner that does not answer
+	err := s.list("scanners", "scanners", nil, func(a *answer, raw json.RawMessage) error {
 		var sc struct {
 			UUID     string `json:"uuid"`
 			Name     string `json:"name"`
@@ -373,8 +375,14 @@ func (s *settingsLook) scanners() error {
 			Properties map[string]string `json:"properties"`
 		}
 		if !sc.Disabled {
+			// The registry asks the scanner itself, which may be down or gone: what
+			// was known of it stands, and those after it are read all the same.
 			if _, err := s.read("scanners/"+url.PathEscape(sc.UUID)+"/metadata", nil, &meta); err != nil {
-				return err
+				if forge.Ends(s.ctx, err) {
+					return err
+				}
+				down = cmp.Or(down, fmt.Errorf("scanner %s: %w", text(sc.Name), err))
+				return nil
 			}
 		}
 		if m := meta.Scanner; m != nil {
@@ -385,6 +393,7 @@ func (s *settingsLook) scanners() error {
 		}
 		return s.rule(f, a.req, nil)
 	})
+	return cmp.Or(err, down)
 }
 
 // auditSettings reads whether the registry keeps its audit log where its API

@@ -31,6 +31,7 @@ type wireOverview struct {
 	End        string       `json:"end_time"`
 	SBOMDigest string       `json:"sbom_digest"`
 	Scanner    *wireScanner `json:"scanner"`
+	Percent    int          `json:"complete_percent"`
 	Summary    *struct {
 		Total   int            `json:"total"`
 		Fixable int            `json:"fixable"`
@@ -165,6 +166,11 @@ func (l *look) scanFacts(p *project, w *wireArtifact, mimeType string, o wireOve
 	}
 	if outcome == "success" {
 		f.Severity = severity(o.Severity)
+		if o.Percent > 0 && o.Percent < 100 {
+			// Harbor calls an index scanned as soon as one of its images is.
+			f.CompletePercent = o.Percent
+			l.note("a scan in project %s reached %d percent of an index's images: what the others hold is not known", p.Name, o.Percent)
+		}
 	}
 	if s := o.Summary; s != nil {
 		f.Total, f.Fixable = s.Total, s.Fixable
@@ -249,6 +255,9 @@ func (l *look) report(p *project, w *wireArtifact, f *evidence.ScanFacts) (*answ
 	if !sameType(key, f.MIME) && !sameType(key, genericReport) && !sameType(key, nativeReport) {
 		l.note("reports have the unknown form %q: what of it could be read is kept, the rest stands in the raw report", text(key))
 	}
+	if rep.odd {
+		l.note("a report of project %s holds members of an unknown form: what could be read is kept, the rest stands in the raw report", p.Name)
+	}
 	told := f.Total
 	rep.into(f, key)
 	if told != f.Total {
@@ -263,6 +272,7 @@ type wireReport struct {
 	Scanner         *wireScanner  `json:"scanner"`
 	Severity        string        `json:"severity"`
 	Vulnerabilities []wireFinding `json:"vulnerabilities"`
+	odd             bool          // some member is of another type than the API describes
 }
 
 type wireFinding struct {
@@ -277,13 +287,39 @@ type wireFinding struct {
 	} `json:"preferred_cvss"`
 }
 
-// parseReport reads one report. A finding without an id keeps its package.
+// parseReport reads one report. A finding without an id keeps its package; a
+// member of another type than the API describes is left empty, so that one odd
+// finding does not hide the others. What has no list of findings, or holds
+// something else in its place, is no report.
 func parseReport(raw []byte) (*wireReport, error) {
-	r := &wireReport{}
-	if err := json.Unmarshal(raw, r); err != nil {
+	var in struct {
+		wireReport
+		Vulnerabilities []json.RawMessage `json:"vulnerabilities"`
+	}
+	odd, err := partly(json.Unmarshal(raw, &in))
+	if err != nil || odd == "vulnerabilities" {
 		return nil, errShape
 	}
+	r := &in.wireReport
+	r.odd = odd != ""
+	if in.Vulnerabilities != nil {
+		r.Vulnerabilities = make([]wireFinding, len(in.Vulnerabilities))
+	}
+	for i, v := range in.Vulnerabilities {
+		r.odd = json.Unmarshal(v, &r.Vulnerabilities[i]) != nil || r.odd
+	}
 	return r, nil
+}
+
+// partly takes an error of the decoder that left one member of an object empty
+// because it is of another type, and returns the member's name; every other
+// error stays.
+func partly(err error) (member string, _ error) {
+	var te *json.UnmarshalTypeError
+	if errors.As(err, &te) && te.Field != "" {
+		return te.Field, nil
+	}
+	return "", err
 }
 
 // Bounds on the findings in facts; the raw report holds them all.
@@ -323,6 +359,10 @@ func (r *wireReport) into(f *evidence.ScanFacts, mimeType string) {
 		return cmp.Or(slices.Index(severities, a.Severity)-slices.Index(severities, b.Severity), cmp.Compare(b.Score, a.Score),
 			strings.Compare(a.ID, b.ID), strings.Compare(a.Package, b.Package), strings.Compare(a.Version, b.Version))
 	})
+	// Scanners call a report Unknown whose findings they grade.
+	if len(list) > 0 && (f.Severity == "" || slices.Index(severities, list[0].Severity) < slices.Index(severities, f.Severity)) {
+		f.Severity = list[0].Severity
+	}
 	size := 0
 	for i, n := range list {
 		size += len(forge.Encode(n)) + 1

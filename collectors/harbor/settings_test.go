@@ -140,6 +140,27 @@ func TestSettingsRefused(t *testing.T) {
 	}
 }
 
+// A scanner that does not answer the registry does not hide the scanners after
+// it; that it was not read is said, and nothing is told of it.
+func TestScannerDown(t *testing.T) {
+	for _, code := range []int{404, 500, 502} {
+		g := newRegistry(t)
+		g.lists["scanners"] = []row{{"id": 1, "uuid": "x", "name": "Old"}, {"id": 2, "uuid": "y", "name": "Trivy", "is_default": true}}
+		g.status["scanners/x/metadata"] = code
+		g.single = map[string]any{"scanners/y/metadata": row{"scanner": row{"vendor": "Aqua Security", "name": "Trivy", "version": "v0.61.0"}}}
+		rec := g.must(nil)
+		var got []string
+		for _, d := range rec.Of(evidence.RegistryRule) {
+			if f := factsOf[evidence.RegistryRuleFacts](t, d); f.Type == ruleScanner {
+				got = append(got, f.Name+": "+strings.Join(f.Says, ", "))
+			}
+		}
+		if d := cmp.Diff([]string{"Trivy: default, Aqua Security Trivy v0.61.0"}, got); d != "" || !strings.Contains(last(rec).Incomplete, "scanners: scanner Old") {
+			t.Errorf("%d: scanners (-want +got):\n%s\nincomplete %q", code, d, last(rec).Incomplete)
+		}
+	}
+}
+
 // A registry that passes over the question for one project's robots gives no
 // project the robots of another.
 func TestRobotsOfOthers(t *testing.T) {
