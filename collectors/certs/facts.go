@@ -32,15 +32,15 @@ const (
 func certFacts(chain []*x509.Certificate) evidence.CertFacts {
 	leaf := chain[0]
 	f := evidence.CertFacts{
-		Subject: dn(leaf.Subject), Issuer: dn(leaf.Issuer),
+		Subject: subject(leaf), Issuer: issuer(leaf),
 		Serial: leaf.SerialNumber.Text(16), SANs: sans(leaf),
 		NotBefore: year(leaf.NotBefore), NotAfter: year(leaf.NotAfter),
-		Key: keyName(leaf), Signature: leaf.SignatureAlgorithm.String(),
+		Key: keyName(leaf), Signature: signatureName(leaf),
 		Fingerprint: fingerprint(leaf), SelfSigned: selfSigned(leaf),
 	}
 	for _, c := range chain[1:min(len(chain), maxChain+1)] {
 		f.Chain = append(f.Chain, evidence.ChainCert{
-			Subject: dn(c.Subject), Issuer: dn(c.Issuer), NotAfter: year(c.NotAfter), Fingerprint: fingerprint(c),
+			Subject: subject(c), Issuer: issuer(c), NotAfter: year(c.NotAfter), Fingerprint: fingerprint(c),
 		})
 	}
 	return f
@@ -72,7 +72,37 @@ func keyName(c *x509.Certificate) string {
 	case ed25519.PublicKey:
 		return "Ed25519"
 	}
+	if c.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm {
+		var info struct {
+			Algorithm pkix.AlgorithmIdentifier
+			Key       asn1.BitString
+		}
+		_, err := asn1.Unmarshal(c.RawSubjectPublicKeyInfo, &info)
+		return unknown(info.Algorithm, err)
+	}
 	return clean(c.PublicKeyAlgorithm.String())
+}
+
+// signatureName names the algorithm of a certificate's signature.
+func signatureName(c *x509.Certificate) string {
+	if c.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
+		var signed struct {
+			Certificate asn1.RawValue
+			Algorithm   pkix.AlgorithmIdentifier
+			Signature   asn1.BitString
+		}
+		_, err := asn1.Unmarshal(c.Raw, &signed)
+		return unknown(signed.Algorithm, err)
+	}
+	return c.SignatureAlgorithm.String()
+}
+
+// unknown names an algorithm that the library does not know by its number.
+func unknown(a pkix.AlgorithmIdentifier, err error) string {
+	if err != nil {
+		return "unknown"
+	}
+	return "unknown (" + a.Algorithm.String() + ")"
 }
 
 func selfSigned(c *x509.Certificate) bool {
@@ -133,29 +163,62 @@ var attributes = map[string]string{
 }
 
 const (
-	oidMail  = "1.2.840.113549.1.9.1"
-	oidUID   = "0.9.2342.19200300.100.1.1"
-	oidGiven = "2.5.4.42"
-	oidSur   = "2.5.4.4"
-	oidPseud = "2.5.4.65"
+	oidCN     = "2.5.4.3"
+	oidSerial = "2.5.4.5"
+	oidMail   = "1.2.840.113549.1.9.1"
+	oidUID    = "0.9.2342.19200300.100.1.1"
 )
 
+// named are the attributes that natural persons alone have: surname, name,
+// given name, initials, generation and pseudonym.
+var named = map[string]bool{"2.5.4.4": true, "2.5.4.41": true, "2.5.4.42": true, "2.5.4.43": true, "2.5.4.44": true, "2.5.4.65": true}
+
+// ofPerson reports whether a name is one of a natural person.
+func ofPerson(n pkix.Name) bool {
+	return slices.ContainsFunc(n.Names, func(a pkix.AttributeTypeAndValue) bool { return named[a.Type.String()] })
+}
+
+// subject renders whom a certificate is of. The common name of a person, and
+// the number of their identity, is left out like the rest of their name: where
+// the subject has a person's attributes (ETSI EN 319 412-2, section 4.2.4), and
+// in an end entity's certificate for mail alone (RFC 8550). A common name that
+// is a host of the certificate is no person's.
+func subject(c *x509.Certificate) string {
+	mailOnly := !c.IsCA && len(c.EmailAddresses) > 0 && len(c.DNSNames)+len(c.IPAddresses)+len(c.URIs) == 0
+	return dn(c.Subject, mailOnly || ofPerson(c.Subject), c.DNSNames)
+}
+
+// issuer renders who signed a certificate, by the rules of subject.
+func issuer(c *x509.Certificate) string {
+	if bytes.Equal(c.RawIssuer, c.RawSubject) {
+		return subject(c)
+	}
+	return dn(c.Issuer, ofPerson(c.Issuer), nil)
+}
+
 // dn renders a distinguished name, most specific part first, as RFC 4514
-// orders it, with what names a person left out.
-func dn(n pkix.Name) string {
+// orders it, with what names a person left out. Of a person's name that is the
+// common name too, unless it is one of hosts.
+func dn(n pkix.Name, person bool, hosts []string) string {
 	var parts []string
 	for _, a := range slices.Backward(n.Names) {
 		oid := a.Type.String()
 		value := fmt.Sprint(a.Value)
-		switch oid {
-		case oidMail:
+		switch {
+		case oid == oidMail:
 			parts = append(parts, "emailAddress={mail}")
 			continue
-		case oidUID:
+		case oid == oidUID:
 			parts = append(parts, "UID={uid}")
 			continue
-		case oidGiven, oidSur, oidPseud:
+		case named[oid]:
 			parts = append(parts, oid+"={name}")
+			continue
+		case person && oid == oidSerial:
+			parts = append(parts, "SERIALNUMBER={uid}")
+			continue
+		case person && oid == oidCN && !slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, value) }):
+			parts = append(parts, "CN={name}")
 			continue
 		}
 		name, ok := attributes[oid]

@@ -32,7 +32,7 @@ func Name(s string) (name string, mail bool) {
 func Mentioned(people []evidence.Person, mails []string, mark func(realm, nativeID, login string) (bot, shared bool)) []evidence.Person {
 	const realm = "cert:claimed"
 	for _, mail := range mails {
-		id := clean(strings.ToLower(mail))
+		id := clean(strings.ToLower(strings.TrimSpace(mail)))
 		known := func(p evidence.Person) bool { return p.Realm == realm && p.NativeID == id }
 		if id == "" || len(people) >= evidence.MaxPeople || slices.ContainsFunc(people, known) {
 			continue
