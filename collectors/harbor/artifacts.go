@@ -1,7 +1,9 @@
 package harbor
 
 import (
+	"cmp"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,8 +66,9 @@ func (s *wireScanner) facts() evidence.ScannerFacts {
 
 // parseArtifact reads one artifact of a list. What is not there, or of another
 // type than the API describes, is left empty; an artifact without a digest or a
-// repository is refused.
-func parseArtifact(raw []byte) (*wireArtifact, error) {
+// repository is refused. repository is that of the list, with the project, for
+// registries whose artifacts do not name it; empty for a list of a project.
+func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 	a := &wireArtifact{}
 	odd, err := partly(json.Unmarshal(raw, a))
 	if err != nil {
@@ -75,6 +78,7 @@ func parseArtifact(raw []byte) (*wireArtifact, error) {
 	if a.odd && len(a.Scans) == 0 && strings.HasPrefix(odd, "scan_overview") {
 		a.Scans = map[string]wireOverview{"": {}} // there is one: never scanned would be untrue
 	}
+	a.Repository = cmp.Or(a.Repository, repository)
 	if !digestName.MatchString(a.Digest) || !strings.Contains(a.Repository, "/") || strings.HasSuffix(a.Repository, "/") {
 		return nil, errShape
 	}
@@ -133,14 +137,13 @@ var stateKinds = []evidence.Kind{evidence.ArtifactImage, evidence.ArtifactSBOM, 
 // project reads the artifacts of one project; done says that no report is
 // owed.
 func (l *look) project(p *project, q url.Values) (done bool, err error) {
-	path := projectPath(p.Name) + "/artifacts"
 	current := fingerprints{} // of the reports that the list shows
 	p.bills, p.tries, p.owed, p.why, p.refused = fingerprints{}, map[string]int{}, 0, nil, false
 	owed, future := 0, 0
 	var first error
-	source, ours, err := l.walk(path, "id", q, 1, 0, func(a *answer, items []json.RawMessage) (bool, error) {
+	source, ours, err := l.walkArtifacts(p, q, func(repository string, a *answer, items []json.RawMessage) (bool, error) {
 		for _, raw := range items {
-			w, err := parseArtifact(raw)
+			w, err := parseArtifact(raw, repository)
 			if err != nil || !strings.HasPrefix(w.Repository, p.Name+"/") {
 				return false, a.odd("an artifact without a digest, or of another project")
 			}
@@ -168,7 +171,7 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.counts = append(l.counts, evidence.SourceCount{What: "artifacts of " + p.Name, Query: path, Source: source, Ours: ours})
+	l.counts = append(l.counts, evidence.SourceCount{What: "artifacts of " + p.Name, Query: artifactsPath(p.Name), Source: source, Ours: ours})
 	if future > 0 {
 		l.note("%d artifacts of project %s say that they were pushed in the future", future, p.Name)
 	}
@@ -191,6 +194,51 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 	}
 	l.after = append(l.after, func() { p.state.Looked = l.started })
 	return true, nil
+}
+
+// artifactsPath is the path of the list of a project's artifacts.
+func artifactsPath(project string) string { return projectPath(project) + "/artifacts" }
+
+// walkArtifacts reads the artifacts of a project by id: in one list, or, of a
+// registry before Harbor 2.12, which has none, in that of each repository, whose
+// name, with the project, each is then given. A project that is gone has
+// neither.
+func (l *look) walkArtifacts(p *project, q url.Values, each func(repository string, a *answer, items []json.RawMessage) (bool, error)) (source, ours int64, err error) {
+	of := func(repository string) func(*answer, []json.RawMessage) (bool, error) {
+		return func(a *answer, items []json.RawMessage) (bool, error) { return each(repository, a, items) }
+	}
+	source, ours, err = l.walk(artifactsPath(p.Name), "id", q, 1, 0, of(""))
+	if status(err) != http.StatusNotFound {
+		return source, ours, err
+	}
+	var names []string
+	// Its rows name their id otherwise than the column by which they are
+	// selected, so it is read by number; in the order in which they were made.
+	err = l.list("repositories of "+p.Name, projectPath(p.Name)+"/repositories", url.Values{"sort": {"repository_id"}}, func(a *answer, item json.RawMessage) error {
+		var r struct {
+			Name string `json:"name"` // with the project
+		}
+		name := ""
+		if json.Unmarshal(item, &r) == nil {
+			name, _ = strings.CutPrefix(r.Name, p.Name+"/")
+		}
+		if name == "" || name == r.Name {
+			return a.odd("a repository without a name, or of another project")
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range names {
+		there, got, err := l.walk(repositoryPath(p.Name, name)+"/artifacts", "id", q, 1, 0, of(p.Name+"/"+name))
+		source, ours = source+there, ours+got
+		if err != nil && status(err) != http.StatusNotFound { // deleted since
+			return source, ours, err
+		}
+	}
+	return source, ours, nil
 }
 
 // maxTags and maxChildren bound what is told of one artifact.

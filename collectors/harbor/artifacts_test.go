@@ -62,8 +62,10 @@ func TestPartialLists(t *testing.T) {
 				g.arts["app"] = append(g.arts["app"], artifactRow(i, nil))
 			}
 		}, "does not select by id", false},
-		"one project is refused":       {func(g *registry) { g.status["projects/app/artifacts"] = 403 }, "artifacts of project app: the credential may not read this", false},
-		"one project is gone":          {func(g *registry) { g.status["projects/app/artifacts"] = 404 }, "artifacts of project app", false},
+		"one project is refused": {func(g *registry) { g.status["projects/app/artifacts"] = 403 }, "artifacts of project app: the credential may not read this", false},
+		"one project is gone": {func(g *registry) {
+			g.status["projects/app/artifacts"], g.status["projects/app/repositories"] = 404, 404
+		}, "artifacts of project app", false},
 		"fewer came than there are":    {func(g *registry) { g.extra["projects/app/artifacts"] = 2 }, "fewer came", false},
 		"more came than there are":     {func(g *registry) { g.extra["projects/app/artifacts"] = -1 }, "", true},
 		"another project's artifact":   {func(g *registry) { g.arts["app"][0]["repository_name"] = "other/web" }, "of another project", false},
@@ -303,5 +305,40 @@ func TestPartOfAnIndex(t *testing.T) {
 		if f.CompletePercent != want || noted(rec, "percent of an index") != (want > 0) {
 			t.Errorf("%d percent: told %d, notes %q", percent, f.CompletePercent, last(rec).Notes)
 		}
+	}
+}
+
+// A registry before 2.12 lists artifacts by repository alone: it is read all the
+// same, nested names and pages too.
+func TestOldRegistry(t *testing.T) {
+	g := newRegistry(t)
+	g.old, g.status["auditlog-exts"] = true, http.StatusNotFound
+	g.projects = append(g.projects, row{"project_id": 2, "name": "empty"})
+	g.arts["app"] = []row{artifactRow(1, row{"repository_name": "app/a/b"})}
+	for i := 2; i <= 120; i++ {
+		g.arts["app"] = append(g.arts["app"], artifactRow(i, nil))
+	}
+	g.lists["projects/app/repositories"] = []row{{"id": 1, "name": "app/a/b"}, {"id": 2, "name": "app/web"}, {"id": 3, "name": "app/deleted-since"}}
+	g.status["projects/app/repositories/deleted-since/artifacts"] = http.StatusNotFound
+	rec := g.must(nil)
+	if got := len(rec.Of(evidence.ArtifactImage)); got != 120 || last(rec).Incomplete != "" {
+		t.Fatalf("%d artifacts, incomplete %q", got, last(rec).Incomplete)
+	}
+	if got := rec.Of(evidence.ArtifactImage)[0].Subject.Name; got != "app/a/b@"+digestOf(1) {
+		t.Errorf("first artifact %s", got)
+	}
+	if !completes(rec, evidence.ArtifactImage, evidence.Ref{}) || strings.Contains(spans(rec, evidence.ArtifactImage), "blind") {
+		t.Errorf("complete %v, claims:\n%s", rec.Completed, spans(rec, evidence.ArtifactImage))
+	}
+
+	// One repository that is refused leaves the project unread, and says so.
+	g.status["projects/app/repositories/web/artifacts"] = http.StatusForbidden
+	rec = g.later(time.Hour, rec)
+	if completes(rec, evidence.ArtifactImage, evidence.NewRef("project", "prod", "app")) || !strings.Contains(last(rec).Incomplete, "artifacts of project app") {
+		t.Errorf("refused: complete %v, incomplete %q", rec.Completed, last(rec).Incomplete)
+	}
+	g.lists["projects/app/repositories"] = []row{{"id": 1, "name": "other/web"}}
+	if rec = g.later(time.Hour, rec); !strings.Contains(last(rec).Incomplete, "of another project") {
+		t.Errorf("another project's repository: incomplete %q", last(rec).Incomplete)
 	}
 }

@@ -313,6 +313,7 @@ func TestTargets(t *testing.T) {
 		{"repository", auditRow{Type: "repository", Resource: "p/a"}, target{project: "p", repository: "p/a", resource: "p/a"}},
 		{"no project", auditRow{Type: "repository", Resource: "a"}, target{resource: "a"}},
 		{"project", auditRow{Type: "project", Resource: "p"}, target{project: "p", resource: "p"}},
+		{"project, before 2.0", auditRow{Type: "project", Resource: "p/"}, target{project: "p", resource: "p/"}},
 		{"project robot", auditRow{Type: "robot", Resource: "p+ci"}, target{project: "p", resource: "p+ci"}},
 		{"system robot", auditRow{Type: "robot", Resource: "ci"}, target{resource: "ci"}},
 		{"user", auditRow{Type: "user", Resource: "someone"}, target{person: "someone"}},

@@ -100,7 +100,8 @@ func (c *Collector) targetOf(r *auditRow, p *project) (t target) {
 		}
 	case "project":
 		if p == nil {
-			t.project = name
+			// A log that began before Harbor 2.0 has a slash or more behind the name.
+			t.project, _, _ = strings.Cut(name, "/")
 		}
 	case "robot":
 		if p == nil {

@@ -3,8 +3,10 @@ package harbor
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,6 +41,7 @@ type registry struct {
 	lists    map[string][]row  // further lists by path
 	single   map[string]any    // further answers by path
 	deaf     bool              // takes no notice of q
+	old      bool              // lists artifacts by repository alone, which they do not name
 	hook     func(path string, page int)
 	asked    []string
 
@@ -107,8 +110,22 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(g.single[path])
 	case path == "projects":
 		g.list(w, r, path, g.projects, "project_id")
+	case g.old && rest == "artifacts":
+		w.WriteHeader(http.StatusNotFound)
 	case rest == "artifacts":
 		g.list(w, r, path, g.arts[name], "id")
+	case g.old && strings.HasPrefix(rest, "repositories/") && strings.HasSuffix(rest, "/artifacts"):
+		repository, _ := url.PathUnescape(strings.TrimSuffix(strings.TrimPrefix(rest, "repositories/"), "/artifacts"))
+		repository, _ = url.PathUnescape(repository)
+		var rows []row
+		for _, x := range g.arts[name] {
+			if x["repository_name"] == name+"/"+repository {
+				x = maps.Clone(x)
+				delete(x, "repository_name")
+				rows = append(rows, x)
+			}
+		}
+		g.list(w, r, path, rows, "id")
 	case strings.HasSuffix(path, "/additions/vulnerabilities"):
 		parts := strings.Split(path, "/")
 		fmt.Fprint(w, g.reports[parts[len(parts)-3]])

@@ -70,7 +70,7 @@ func FuzzArtifact(f *testing.F) {
 	l := offline(f)
 	p := &project{ID: 1, Name: "app", state: &projectState{}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		w, err := parseArtifact(raw)
+		w, err := parseArtifact(raw, "")
 		if err != nil {
 			return
 		}
@@ -169,7 +169,7 @@ func BenchmarkArtifact(b *testing.B) {
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {
-		w, err := parseArtifact(raw)
+		w, err := parseArtifact(raw, "")
 		if err != nil {
 			b.Fatal(err)
 		}

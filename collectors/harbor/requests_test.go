@@ -1,6 +1,7 @@
 package harbor
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -63,7 +64,8 @@ func TestRequestsAreDescribed(t *testing.T) {
 	l := newLab(t, nil)
 	var mu sync.Mutex
 	asked := map[string]bool{}
-	l.SetFault(func(_ int, line string, _ http.ResponseWriter, r *http.Request) bool {
+	old := false // it lists artifacts by repository alone
+	l.SetFault(func(_ int, line string, w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		path, why := invalid(t, router, r)
@@ -71,7 +73,18 @@ func TestRequestsAreDescribed(t *testing.T) {
 			t.Errorf("%s: %s", line, why)
 		}
 		asked[path] = true
-		return false
+		switch {
+		case old && path == "/projects/{project}/artifacts":
+			w.WriteHeader(http.StatusNotFound)
+		case old && path == "/projects/{project}/repositories":
+			project := strings.Split(r.URL.Path, "/")[5]
+			fmt.Fprintf(w, `[{"id": 1, "name": %q}]`, project+"/a/b")
+		case old && path == "/projects/{project}/repositories/{repository}/artifacts":
+			fmt.Fprint(w, `[]`)
+		default:
+			return false
+		}
+		return true
 	})
 	rec := l.must(nil)
 	l.clock = l.clock.Add(time.Hour)
@@ -81,6 +94,8 @@ func TestRequestsAreDescribed(t *testing.T) {
 	}
 	narrow(l)
 	l.restart()
+	l.must(nil)
+	old = true
 	l.must(nil)
 	doc, err := openapi3.NewLoader().LoadFromFile("testdata/openapi.yaml")
 	if err != nil {
