@@ -109,10 +109,11 @@ func (s *scene) watched(id evidence.SourceID, kind evidence.Kind, p evidence.Per
 }
 
 // wholeBackup reports whether a backup is completed with all that it set out
-// to keep.
+// to keep. One that names why it failed is not: a server that starts marks what
+// it finds running as failed, and what waits for plugins may go on to Completed.
 func wholeBackup(f *evidence.BackupFacts) bool {
 	all := func(t *evidence.Tries) bool { return t == nil || t.Failed == 0 && t.Completed >= t.Attempted }
-	return f.Terminal && f.Phase == "Completed" && f.Errors == 0 && all(f.Snapshots) && all(f.Operations) && (f.Hooks == nil || f.Hooks.Failed == 0)
+	return f.Terminal && f.Phase == "Completed" && f.Errors == 0 && f.Failure == "" && all(f.Snapshots) && all(f.Operations) && (f.Hooks == nil || f.Hooks.Failed == 0)
 }
 
 // seeingBack returns the scene with a period that begins d earlier, and with

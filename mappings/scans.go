@@ -38,7 +38,10 @@ type scan struct {
 	// counted says that there are findings of a severity which the record does
 	// not list: by the summary, or beyond where the list was cut.
 	counted map[string]bool
-	odd     bool // some finding has a severity that this program does not know
+	// odd says that there may be findings of any severity beside those: some
+	// finding has one that this program does not know, or only some images of
+	// an index were scanned.
+	odd bool
 }
 
 // The severities that rules ask for.
@@ -197,6 +200,7 @@ func readScan(r *evidence.Record) (sc *scan, tag string, err error) {
 		}
 		sc = &scan{digest: f.Digest, place: f.Registry + "/" + f.Project + "/" + f.Repository, at: firstTime(f.FinishedAt, f.GeneratedAt, r.Occurred)}
 		sc.read(f.Findings, f.Cut, f.BySeverity, f.ReportSeen)
+		sc.odd = sc.odd || f.CompletePercent > 0
 	}
 	sc.seq, sc.source = r.Seq, r.Source
 	return sc, tag, nil

@@ -111,6 +111,10 @@ func clean(r *restoreSum) answer {
 		as = append(as, noBecause("its phase is %s with %d errors", r.Phase, r.Errors))
 	} else if r.Errors > 0 {
 		as = append(as, noBecause("%d errors", r.Errors))
+	} else if r.Failed {
+		// A server that starts marks what it finds running as failed; what waits
+		// for plugins may still go on to Completed.
+		as = append(as, noBecause("it was marked as failed on the way, though it ended as Completed"))
 	}
 	if h := r.Hooks; h != nil && h.Failed > 0 {
 		as = append(as, noBecause("%d of %d hooks failed", h.Failed, h.Attempted))

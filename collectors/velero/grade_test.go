@@ -58,6 +58,7 @@ func TestGrade(t *testing.T) {
 			t.Restore.Ops = &evidence.Tries{Attempted: 4, Completed: 3, Failed: 1}
 		}, 1, "yynyyy", "of 4 item operations 3 were completed"},
 		{"an operation never ended", func(t *test, _ *Config) { t.Restore.Ops = &evidence.Tries{Attempted: 4, Completed: 3} }, 1, "yynyyy", "of 4 item operations 3"},
+		{"marked as failed, then Completed", func(t *test, _ *Config) { t.Restore.Failed = true }, 1, "yynyyy", "marked as failed on the way"},
 		{"errors though Completed", func(t *test, _ *Config) { t.Restore.Errors = 1 }, 1, "yynyyy", "1 errors"},
 
 		{"volumes left out", func(t *test, _ *Config) { t.Restore.Metadata = "volumes were left out (restorePVs: false)" }, 2, "yyynyy", "metadata only: volumes were left out"},
@@ -315,5 +316,23 @@ func TestSelection(t *testing.T) {
 	if (&selection{IncludedResources: []string{"*"}}).narrowed() != "" || (&selection{IncludedResources: []string{"deployments"}}).narrowed() == "" ||
 		(&selection{ExcludedResources: []string{"persistentvolumeclaims"}}).narrowed() == "" {
 		t.Error("narrowed is wrong")
+	}
+}
+
+// A restore that names why it failed keeps that, whatever its phase says later.
+func TestFailedThenCompleted(t *testing.T) {
+	for reason, want := range map[string]bool{"": false, "found running when the server started": true} {
+		s := newStage(t, "", nil)
+		raw := `{"apiVersion":"velero.io/v1","kind":"Restore","metadata":{"name":"drill","namespace":"velero","uid":"u-1","resourceVersion":"9",
+			"creationTimestamp":"2026-03-01T02:03:00Z","labels":{"` + s.c.cfg.LabelPrefix + `/restore-test":"true"}},
+			"spec":{"backupName":"b","includedNamespaces":["tenant-7"]},
+			"status":{"phase":"Completed","startTimestamp":"2026-03-01T02:03:00Z","completionTimestamp":"2026-03-01T02:09:00Z","failureReason":"` + reason + `"}}`
+		d, sum, err := s.c.restoreDraft(s.object(s.resource("restores"), []byte(raw)), s.l, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := facts[evidence.RestoreFacts](t, &d); sum.Failed != want || f.Failure != reason || f.Phase != completed {
+			t.Errorf("reason %q: failed %v, facts say %q in phase %s", reason, sum.Failed, f.Failure, f.Phase)
+		}
 	}
 }

@@ -131,6 +131,7 @@ type restoreSum struct {
 	End       time.Time         `json:"end,omitzero"`
 	Errors    int               `json:"errors,omitempty"`
 	Warnings  int               `json:"warnings,omitempty"`
+	Failed    bool              `json:"failed,omitempty"` // it names why it failed, whatever its phase is now
 	Handled   *int              `json:"handled,omitempty"`
 	Ops       *evidence.Tries   `json:"ops,omitempty"`
 	Hooks     *evidence.Tries   `json:"hooks,omitempty"`
@@ -172,7 +173,7 @@ func (c *collector) summary(o *kube.Object, v *restoreObject, b *backupSum, sour
 	r := &restoreSum{
 		Name: o.Name, Namespace: o.Namespace, UID: o.UID, Backup: spec.BackupName, Plan: cutText(c.said(o, "plan")),
 		RTO: duration(c.said(o, "rto")), RPO: duration(c.said(o, "rpo")),
-		Phase: s.Phase, Start: s.Start.Time, End: s.Completion.Time, Errors: s.Errors, Warnings: s.Warnings,
+		Phase: s.Phase, Start: s.Start.Time, End: s.Completion.Time, Errors: s.Errors, Warnings: s.Warnings, Failed: s.FailureReason != "",
 		Ops:   tries(s.Operations, s.OperationsDone, s.OperationsFailed),
 		Hooks: s.Hooks.tries(), Included: spec.IncludedNamespaces, Excluded: spec.ExcludedNamespaces,
 		Sources: sources, Into: spec.NamespaceMapping, Selects: spec.selects(),
