@@ -184,8 +184,8 @@ func ofPerson(n pkix.Name) bool {
 // in an end entity's certificate for mail alone (RFC 8550). A common name that
 // is a host of the certificate is no person's.
 func subject(c *x509.Certificate) string {
-	mailOnly := !c.IsCA && len(c.EmailAddresses) > 0 && len(c.DNSNames)+len(c.IPAddresses)+len(c.URIs) == 0
-	return dn(c.Subject, mailOnly || ofPerson(c.Subject), c.DNSNames)
+	forMail := !c.IsCA && len(c.EmailAddresses) > 0 && len(c.DNSNames)+len(c.IPAddresses)+len(c.URIs) == 0
+	return dn(c.Subject, forMail || ofPerson(c.Subject), c.DNSNames)
 }
 
 // issuer renders who signed a certificate, by the rules of subject.

@@ -75,8 +75,12 @@ func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 		return nil, errShape
 	}
 	a.odd = odd != ""
-	if a.odd && len(a.Scans) == 0 && strings.HasPrefix(odd, "scan_overview") {
-		a.Scans = map[string]wireOverview{"": {}} // there is one: never scanned would be untrue
+	// There is one: never scanned would be untrue.
+	switch {
+	case strings.HasPrefix(odd, "scan_overview") && len(a.Scans) == 0:
+		a.Scans = map[string]wireOverview{"": {}}
+	case strings.HasPrefix(odd, "sbom_overview"):
+		a.SBOM = &wireOverview{Status: "unreadable"}
 	}
 	a.Repository = cmp.Or(a.Repository, repository)
 	if !digestName.MatchString(a.Digest) || !strings.Contains(a.Repository, "/") || strings.HasSuffix(a.Repository, "/") {

@@ -273,7 +273,7 @@ func TestOddArtifacts(t *testing.T) {
 	odd := artifactRow(2, row{"annotations": row{"a": 1, "org.opencontainers.image.revision": "abc"}, "size": "large"})
 	scanned := artifactRow(3, row{"scan_overview": "see elsewhere"})
 	torn := artifactRow(4, row{"scan_overview": row{genericReport: "Success"}})
-	g.arts["app"] = []row{artifactRow(1, nil), odd, scanned, torn, artifactRow(5, nil)}
+	g.arts["app"] = []row{artifactRow(1, nil), odd, scanned, torn, artifactRow(5, row{"sbom_overview": row{"scan_status": 3}})}
 	rec := g.must(nil)
 	if len(rec.Of(evidence.ArtifactImage)) != 5 || last(rec).Incomplete != "" || !noted(rec, "members of an unknown form") {
 		t.Fatalf("%d artifacts, incomplete %q, notes %q", len(rec.Of(evidence.ArtifactImage)), last(rec).Incomplete, last(rec).Notes)
@@ -285,6 +285,9 @@ func TestOddArtifacts(t *testing.T) {
 	}
 	if got := strings.Join(scans, " "); got != "never never unknown unknown never" {
 		t.Errorf("scan states %s", got)
+	}
+	if f := factsOf[evidence.ArtifactFacts](t, rec.Of(evidence.ArtifactImage)[4]); f.SBOM != "unknown" {
+		t.Errorf("a bill whose state cannot be read is %q", f.SBOM)
 	}
 	if f := factsOf[evidence.ArtifactFacts](t, rec.Of(evidence.ArtifactImage)[1]); f.Revision != "abc" {
 		t.Errorf("the annotation that can be read: %q", f.Revision)

@@ -289,23 +289,27 @@ type wireFinding struct {
 
 // parseReport reads one report. A finding without an id keeps its package; a
 // member of another type than the API describes is left empty, so that one odd
-// finding does not hide the others. What has no list of findings, or holds
-// something else in its place, is no report.
+// finding does not hide the others. What holds anything else in the place of its
+// list of findings is no report.
 func parseReport(raw []byte) (*wireReport, error) {
 	var in struct {
 		wireReport
-		Vulnerabilities []json.RawMessage `json:"vulnerabilities"`
+		Vulnerabilities json.RawMessage `json:"vulnerabilities"`
 	}
 	odd, err := partly(json.Unmarshal(raw, &in))
-	if err != nil || odd == "vulnerabilities" {
+	if err != nil {
+		return nil, errShape
+	}
+	var list []json.RawMessage
+	if in.Vulnerabilities != nil && json.Unmarshal(in.Vulnerabilities, &list) != nil {
 		return nil, errShape
 	}
 	r := &in.wireReport
 	r.odd = odd != ""
-	if in.Vulnerabilities != nil {
-		r.Vulnerabilities = make([]wireFinding, len(in.Vulnerabilities))
+	if list != nil {
+		r.Vulnerabilities = make([]wireFinding, len(list))
 	}
-	for i, v := range in.Vulnerabilities {
+	for i, v := range list {
 		r.odd = json.Unmarshal(v, &r.Vulnerabilities[i]) != nil || r.odd
 	}
 	return r, nil
