@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/pointer"
 )
 
 // viewer names who took names of other tenants out of raw bytes.
@@ -154,7 +155,7 @@ func (h hider) scrub(v any, at string, removed []string) (any, []string) {
 				removed = append(removed, at)
 				continue
 			}
-			v[k], removed = h.scrub(x, at+"/"+escapePointer.Replace(k), removed)
+			v[k], removed = h.scrub(x, at+"/"+pointer.Escape(k), removed)
 		}
 	}
 	return v, removed
@@ -169,9 +170,6 @@ func declare(before, at []string) []string {
 	return append(append([]string{before[0] + " " + viewer}, before[1:]...), at...)
 }
 
-// escapePointer writes a member's name as part of a JSON pointer.
-var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
-
 // decode reads one JSON value and keeps numbers as they are written.
 func decode(b []byte) (v any, err error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -179,12 +177,11 @@ func decode(b []byte) (v any, err error) {
 	return v, dec.Decode(&v)
 }
 
+// encode writes a decoded JSON value.
 func encode(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	b, err := evidence.EncodeFacts(v)
+	if err != nil {
 		panic("collectors: " + err.Error()) // it was decoded from JSON
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return b
 }

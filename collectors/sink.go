@@ -214,23 +214,32 @@ func (s *sink) openIn(ctx context.Context, t evidence.Tenant, kind evidence.Kind
 	return nil
 }
 
-// union adds to a what only b has.
+// union adds to a what only b has. Logs tell the same, or few references each.
 func union(a, b []evidence.Ref) []evidence.Ref {
 	if len(a) == 0 {
-		return b
+		return slices.Clip(b) // somebody else's memory: more goes elsewhere
 	}
-	has := make(map[evidence.Ref]bool, len(a))
-	for _, ref := range a {
-		has[ref] = true
+	if slices.Equal(a, b) {
+		return a
 	}
-	a = slices.Clip(a)
+	told := func(ref evidence.Ref) bool { return slices.Contains(a, ref) }
+	if len(b) > fewRefs {
+		has := make(map[evidence.Ref]bool, len(a))
+		for _, ref := range a {
+			has[ref] = true
+		}
+		told = func(ref evidence.Ref) bool { return has[ref] }
+	}
 	for _, ref := range b {
-		if !has[ref] {
+		if !told(ref) {
 			a = append(a, ref)
 		}
 	}
 	return a
 }
+
+// fewRefs is how many references are looked for one by one.
+const fewRefs = 8
 
 func endOf(kind evidence.Kind, source evidence.SourceID, subject evidence.Ref, scope []evidence.Ref, reason string, at, notBefore time.Time) evidence.Draft {
 	return evidence.Draft{

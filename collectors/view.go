@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/pointer"
 )
 
 // A draft that several tenants share names things of all of them: the policies
@@ -18,12 +19,13 @@ import (
 // shares is a draft on its way into several logs, with whose its parts are: that
 // is asked once for all of them.
 type shares struct {
-	s      *sink
-	draft  evidence.Draft // without its mentions
-	owners []evidence.Tenant
-	lists  []mentioned
-	scope  []told // nil until it is needed
-	links  []told
+	s        *sink
+	draft    evidence.Draft // without its mentions
+	mentions []evidence.Mention
+	owners   []evidence.Tenant
+	// Nil until they are needed.
+	lists        []mentioned
+	scope, links []told
 }
 
 // mentioned is a mention with whose its elements are.
@@ -56,27 +58,31 @@ type teller struct {
 	first   bool // it is the element's own reference
 }
 
-// share finds whose the parts of a draft are. owners are the tenants of its scope.
+// share begins the views of a draft. owners are the tenants of its scope.
 func (s *sink) share(d evidence.Draft, owners []evidence.Tenant) shares {
-	v := shares{s: s, draft: d, owners: owners}
+	v := shares{s: s, draft: d, mentions: d.Mentions, owners: owners}
 	v.draft.Mentions = nil
-	if len(d.Mentions) == 0 {
-		return v
+	return v
+}
+
+// judge finds whose the elements of the mentioned lists are.
+func (v *shares) judge() {
+	if v.lists != nil || len(v.mentions) == 0 {
+		return
 	}
-	v.lists = make([]mentioned, len(d.Mentions))
-	for i, m := range d.Mentions {
+	v.lists = make([]mentioned, len(v.mentions))
+	for i, m := range v.mentions {
 		v.lists[i] = mentioned{m, make([]element, len(m.Of))}
 		var within []evidence.Tenant
 		if !m.Within.IsZero() {
-			within = s.owners(m.Within)
+			within = v.s.owners(m.Within)
 		}
 		for j, refs := range m.Of {
 			e := &v.lists[i].elements[j]
-			e.owners, e.within = s.ownersOf(refs), within
+			e.owners, e.within = v.s.ownersOf(refs), within
 			e.free = len(e.owners) == 0 || slices.Contains(e.owners, evidence.Platform)
 		}
 	}
-	return v
 }
 
 // view returns what the tenant's log gets of the draft. What mentions nothing
@@ -87,6 +93,7 @@ func (v *shares) view(t evidence.Tenant) evidence.Draft {
 	if t == evidence.Platform || t == evidence.Unassigned {
 		return d
 	}
+	v.judge()
 	var cut cutting
 	goes := false
 	for _, m := range v.lists {
@@ -98,14 +105,14 @@ func (v *shares) view(t evidence.Tenant) evidence.Draft {
 		}
 		goes = goes || len(out) > 0
 		if len(out) > 0 && m.At != "" {
-			cut.lists = append(cut.lists, cutList{m.Mention, out})
+			cut = append(cut, cutList{m.Mention, out})
 		}
 	}
 	if goes || foreign(t, v.owners) {
 		v.refs()
 		d.Scope, d.Links = keep(v.scope, t), keep(v.links, t)
 	}
-	if len(cut.lists) > 0 {
+	if len(cut) > 0 {
 		cut.apply(&d)
 	}
 	return d
@@ -203,9 +210,7 @@ func (s *sink) ownersOf(refs []evidence.Ref) []evidence.Tenant {
 }
 
 // cutting is what one tenant's view leaves out of a draft's content.
-type cutting struct {
-	lists []cutList
-}
+type cutting []cutList
 
 // cutList are elements of a mentioned list, in ascending order.
 type cutList struct {
@@ -219,13 +224,13 @@ func (l *cutList) has(i int) bool {
 }
 
 // within reports whether the list stands in an element that goes as a whole.
-func (c *cutting) within(at string) bool {
-	return slices.ContainsFunc(c.lists, func(l cutList) bool {
+func (c cutting) within(at string) bool {
+	return slices.ContainsFunc(c, func(l cutList) bool {
 		rest, ok := strings.CutPrefix(at, l.At+"/")
 		if !ok {
 			return false
 		}
-		i, err := strconv.Atoi(pointer(rest)[0])
+		i, err := strconv.Atoi(pointer.Split(rest)[0])
 		return err == nil && l.has(i)
 	})
 }
@@ -261,20 +266,20 @@ func (l *cutList) from(v any, names map[string]bool) (any, int) {
 
 // apply takes the elements out of the facts, and what they are called out of
 // the text and the raw bytes.
-func (c *cutting) apply(d *evidence.Draft) {
+func (c cutting) apply(d *evidence.Draft) {
 	facts, err := decode(d.Content)
 	if err != nil {
 		panic("collectors: content of a checked draft: " + err.Error())
 	}
 	// Lists within lists come first, while their pointers still hold.
-	slices.SortStableFunc(c.lists, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
+	slices.SortStableFunc(c, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
 	names, others := map[string]bool{}, evidence.Others{}
-	for _, l := range c.lists {
+	for _, l := range c {
 		for _, i := range l.elements {
 			names[l.Of[i][0].Name] = true
 		}
 		counted := !c.within(l.At)
-		edit(facts, pointer(l.At), func(v any) any {
+		edit(facts, pointer.Split(l.At), func(v any) any {
 			v, n := l.from(v, names)
 			if n > 0 && counted {
 				others[place(l.At)] += n
@@ -315,11 +320,9 @@ func called(x any, members []string, names map[string]bool) {
 
 // place is a list's pointer without its first slash and the numbers in it.
 func place(at string) string {
-	segs := slices.DeleteFunc(pointer(at), func(s string) bool { _, err := strconv.Atoi(s); return err == nil })
+	segs := slices.DeleteFunc(pointer.Split(at), func(s string) bool { _, err := strconv.Atoi(s); return err == nil })
 	return strings.Join(segs, "/")
 }
-
-func pointer(at string) []string { return strings.Split(strings.TrimPrefix(at, "/"), "/") }
 
 // edit replaces what stands at the path of a decoded JSON value, if anything
 // does.

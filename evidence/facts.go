@@ -1,5 +1,10 @@
 package evidence
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // The facts of each kind: the JSON that stands in a draft's Content and in a
 // record's Facts. Facts never hold a person's name, login or mail address;
 // where a fact belongs to a person it holds the index of that person in the
@@ -8,6 +13,19 @@ package evidence
 //
 // Optional facts are omitted when the source does not say; a pointer tells
 // "no" from "not said". Times are RFC 3339 in UTC.
+
+// EncodeFacts writes facts as JSON, without the escapes for HTML that encoding/json
+// writes otherwise: they make names and paths up to six times as long. An error is
+// about what JSON cannot hold, such as a year beyond 9999.
+func EncodeFacts(facts any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(facts); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
 
 // Others counts what was left out of the lists of facts for being other
 // tenants' alone, by the place of the list: its JSON pointer without the first

@@ -74,9 +74,8 @@ func (b *bench) grow(ctx context.Context) (*large, error) {
 	return g, nil
 }
 
-// appenders is how many append to the large log at once, as several collectors
-// do: while one makes its next drafts the log makes another's and writes a
-// third's.
+// appenders is how many append to the large log at once: while one makes its next
+// drafts the log works on another's, as it does for several collectors.
 const appenders = 2
 
 // add appends n drafts and waits until the index has them too.

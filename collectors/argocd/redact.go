@@ -3,6 +3,7 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
+	"evidenced/evidence/pointer"
 	"net/url"
 	"regexp"
 	"slices"
@@ -74,7 +75,7 @@ type walker struct {
 
 // mustGo reports whether the value at path is to be taken out.
 func (w *walker) mustGo(path []string) bool {
-	return maySecret(path) || len(w.also) > 0 && len(path) > 0 && slices.Contains(w.also, pointer(path))
+	return maySecret(path) || len(w.also) > 0 && len(path) > 0 && slices.Contains(w.also, pointer.Join(path...))
 }
 
 // start is the offset of the next value: the decoder stops right after the
@@ -94,7 +95,7 @@ func (w *walker) value(path []string) error {
 		if err := w.dec.Decode(&skip); err != nil {
 			return err
 		}
-		w.edits = append(w.edits, edit{from, int(w.dec.InputOffset()), []byte("null"), pointer(path)})
+		w.edits = append(w.edits, edit{from, int(w.dec.InputOffset()), []byte("null"), pointer.Join(path...)})
 		return nil
 	}
 	t, err := w.dec.Token()
@@ -110,7 +111,7 @@ func (w *walker) value(path []string) error {
 			if err != nil {
 				return err
 			}
-			w.edits = append(w.edits, edit{from, int(w.dec.InputOffset()), with, pointer(path)})
+			w.edits = append(w.edits, edit{from, int(w.dec.InputOffset()), with, pointer.Join(path...)})
 		}
 	}
 	return nil
@@ -147,18 +148,6 @@ func maySecret(path []string) bool {
 		return true
 	}
 	return n > 1 && slices.Contains(removedBelowSource[path[n-2]], last)
-}
-
-// pointerEscapes is how RFC 6901 section 3 writes ~ and / in a JSON pointer.
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-func pointer(path []string) string {
-	var b strings.Builder
-	for _, p := range path {
-		b.WriteByte('/')
-		b.WriteString(pointerEscapes.Replace(p))
-	}
-	return b.String()
 }
 
 // userPart finds the user part of URLs inside any text. It is greedy up to

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/pointer"
 )
 
 // maxScope bounds the scope of one draft; more namespaces than this in one
@@ -107,7 +108,7 @@ func (c *Collector) labelScope(labels map[string]string) []evidence.Ref {
 // ignoredLabels are pointers to the labels that are kept out.
 func (c *Collector) ignoredLabels() (pointers []string) {
 	for _, k := range c.cfg.IgnoreLabels {
-		pointers = append(pointers, pointer([]string{"metadata", "labels", k}))
+		pointers = append(pointers, pointer.Join("metadata", "labels", k))
 	}
 	return pointers
 }

@@ -326,10 +326,8 @@ func (c *Collector) ref(scheme, name string) evidence.Ref {
 }
 
 func (c *Collector) draft(name string, f evidence.CertFacts, chain []*x509.Certificate, at time.Time, scope []evidence.Ref, res *resume) *evidence.Draft {
-	var content bytes.Buffer
-	e := json.NewEncoder(&content)
-	e.SetEscapeHTML(false) // names would grow sixfold
-	if err := e.Encode(f); err != nil {
+	content, err := evidence.EncodeFacts(f)
+	if err != nil {
 		panic("certs: facts do not encode: " + err.Error()) // strings and checked times only
 	}
 	return &evidence.Draft{
@@ -340,7 +338,7 @@ func (c *Collector) draft(name string, f evidence.CertFacts, chain []*x509.Certi
 		// It may have been shown since just after the last look.
 		OccurredAt: at, Basis: evidence.BasisObserved, NotBefore: res.Last[name].At, ObservedAt: at,
 		Scope: scope, Links: scope,
-		Content: bytes.TrimSpace(content.Bytes()), Raw: rawPEM(chain),
+		Content: content, Raw: rawPEM(chain),
 	}
 }
 

@@ -194,6 +194,11 @@ func TestStores(t *testing.T) {
 		}
 		return facts[evidence.SecretStoreFacts](t, ds[0]), ds[0], r
 	}
+	_, shared, _ := read(`{"provider":{"fake":{}},"conditions":[{"namespaces":["tenant-7","tenant-8"]}]}`)
+	look := kube.NewLook("external-secrets/prod", agent, now, kube.Namespace{Name: "tenant-7", Labels: spaces["tenant-7"]}, kube.Namespace{Name: "tenant-8", Labels: spaces["tenant-8"]})
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", []string{"tenant-7", "tenant-8"})}, shared.Mentions); diff != "" {
+		t.Errorf("whose the namespaces of a store are (-want +got):\n%s", diff)
+	}
 	f, d, r := read(`{"provider":{"openBao":{"server":"https://vault-two.example.test","path":"kv","version":"v2","namespace":"org","auth":{"appRole":{"path":"approle","roleId":"planted-role-id","secretRef":{"name":"x","key":"y"}}}}}}`)
 	if f.Provider != "openBao" || f.Server != "https://vault-two.example.test" || f.Path != "kv" || f.AuthMethod != "appRole" || f.AuthMount != "org/auth/approle" {
 		t.Errorf("a store of OpenBao: %+v", f)

@@ -1,7 +1,6 @@
 package forge
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -68,13 +67,11 @@ func HashID(s string) string {
 // Encode writes facts as JSON without HTML escaping; nil for what JSON cannot
 // hold, such as a year beyond 9999: the sink refuses a draft without content.
 func Encode(facts any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(facts); err != nil {
+	b, err := evidence.EncodeFacts(facts)
+	if err != nil {
 		return nil
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return b
 }
 
 // Without takes members out of a JSON object and says which were there, as

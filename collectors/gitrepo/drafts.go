@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -41,16 +40,13 @@ func (l *look) draft(kind evidence.Kind, op evidence.Op, facts any) evidence.Dra
 	}
 }
 
-// encode writes facts as JSON without HTML escaping, which would blow paths
-// up.
+// encode writes facts as JSON.
 func encode(facts any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(facts); err != nil {
+	b, err := evidence.EncodeFacts(facts)
+	if err != nil {
 		panic("gitrepo: facts do not encode: " + err.Error()) // strings, numbers and checked times only
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return b
 }
 
 func (l *look) commitDraft(c *commitRead, ch *changes, branch string) evidence.Draft {

@@ -175,8 +175,15 @@ func TestRobotsOfOthers(t *testing.T) {
 	}
 	rec := g.must(nil)
 	own := evidence.NewRef("host", "prod", "harbor.example")
-	got := map[string][]string{}
+	got, shared := map[string][]string{}, false
 	for _, d := range rec.Of(evidence.RegistryRobot) {
+		if d.Subject.Name == "5" {
+			of := [][]evidence.Ref{{evidence.NewRef("project", "prod", "app")}, {evidence.NewRef("project", "prod", "other")}}
+			if want := []evidence.Mention{{At: "/grants", Names: []string{"project"}, Of: of}}; !reflect.DeepEqual(d.Mentions, want) {
+				t.Errorf("whose the grants of a robot are: %v, want %v", d.Mentions, want)
+			}
+			shared = true
+		}
 		if slices.Contains(d.Scope, own) {
 			continue // from the list of the system's
 		}
@@ -184,7 +191,7 @@ func TestRobotsOfOthers(t *testing.T) {
 			got[r.Name] = append(got[r.Name], d.Subject.Name)
 		}
 	}
-	if want := (map[string][]string{"app": {"3", "6"}, "other": {"4"}}); !reflect.DeepEqual(got, want) {
+	if want := (map[string][]string{"app": {"3", "6"}, "other": {"4"}}); !reflect.DeepEqual(got, want) || !shared {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if !noted(rec, "not recorded there: robot 4") || last(rec).Incomplete != "" {

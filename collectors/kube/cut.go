@@ -3,6 +3,7 @@ package kube
 import (
 	"encoding/json"
 	"errors"
+	"evidenced/evidence/pointer"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func parseCuts(pointers []string) (*cutter, error) {
 			return nil, fmt.Errorf("pointer %q does not lead from / to the name of a member", p)
 		}
 		at := root
-		for _, seg := range strings.Split(p[1:], "/") {
+		for _, seg := range pointer.Split(p) {
 			at = at.add(seg)
 		}
 		at.whole = p
@@ -49,7 +50,6 @@ func (c *cutter) add(seg string) *cutter {
 		}
 		return c.any
 	}
-	seg = strings.NewReplacer("~1", "/", "~0", "~").Replace(seg)
 	if c.by == nil {
 		c.by = map[string]*cutter{}
 	}

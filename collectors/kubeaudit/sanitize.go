@@ -3,6 +3,7 @@ package kubeaudit
 import (
 	"bytes"
 	"encoding/json"
+	"evidenced/evidence/pointer"
 	"maps"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func withoutPatches(b []byte) (clean []byte, took []string, err error) {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		if strings.HasPrefix(k, patchKey) {
 			m[k] = json.RawMessage(`""`)
-			took = append(took, "/annotations/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(k))
+			took = append(took, pointer.Join("annotations", k))
 		}
 	}
 	clean, err = json.Marshal(m)

@@ -227,6 +227,11 @@ func TestBackups(t *testing.T) {
 		t.Errorf("links: %s", got)
 	}
 
+	if got, want := mentions(d), "/scope/excluded_namespaces:; :ns:prod/tenant-7 label:prod/tenant=tenant-7 namespace:prod/tenant-7; "+
+		"/scope/namespaces:ns:prod/tenant-7 label:prod/tenant=tenant-7 namespace:prod/tenant-7"; got != want {
+		t.Errorf("mentions %s, want %s", got, want)
+	}
+
 	all := of(t, ds, evidence.BackupRun, uid("52"))
 	if got := refs(all.Scope); !strings.Contains(got, "tenant-7") || !strings.Contains(got, "tenant-8") || strings.Contains(got, "velero") {
 		t.Errorf("a backup of all namespaces but one belongs to %s", got)
@@ -270,6 +275,20 @@ func refs(rs []evidence.Ref) string {
 	return strings.Join(out, " ")
 }
 
+// mentions renders whose the parts of a draft are: lists by a semicolon, elements
+// by a comma.
+func mentions(d *evidence.Draft) string {
+	var lists []string
+	for _, m := range d.Mentions {
+		var elements []string
+		for _, of := range m.Of {
+			elements = append(elements, refs(of))
+		}
+		lists = append(lists, m.At+":"+strings.Join(elements, ", "))
+	}
+	return strings.Join(lists, "; ")
+}
+
 func TestRestores(t *testing.T) {
 	s := newStage(t, resultFiles(t), nil)
 	ds := s.all(lists(t))
@@ -284,6 +303,9 @@ func TestRestores(t *testing.T) {
 	}
 	if got := refs(d.Scope); got != "ns:prod/tenant-7 label:prod/tenant=tenant-7" {
 		t.Errorf("a restore belongs to whose data it holds, not to its target: %s", got)
+	}
+	if got, want := mentions(d), "/into:ns:prod/tenant-7 label:prod/tenant=tenant-7 ns:prod/drill-tenant-7 label:prod/drill=true"; !strings.HasSuffix(got, want) {
+		t.Errorf("mentions %s, want %s", got, want)
 	}
 	if got := refs(d.Links); got != "object:prod/Backup.velero.io/velero/tenant-7-daily-20260301010000 namespace:prod/tenant-7 namespace:prod/drill-tenant-7" {
 		t.Errorf("links: %s", got)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/pointer"
 )
 
 // end is one end of a link.
@@ -224,7 +225,7 @@ func (r *reading) field(place string, values []string, names ...string) string {
 				v = nil
 				break
 			}
-			at, v = at+"/"+escapePointer(part), m[part]
+			at, v = at+"/"+pointer.Escape(part), m[part]
 		}
 		if found, ok := find(at, v, values); ok {
 			return found
@@ -253,17 +254,12 @@ func find(at string, v any, values []string) (string, bool) {
 		}
 		slices.Sort(keys)
 		for _, k := range keys {
-			if p, ok := find(at+"/"+escapePointer(k), v[k], values); ok {
+			if p, ok := find(at+"/"+pointer.Escape(k), v[k], values); ok {
 				return p, true
 			}
 		}
 	}
 	return "", false
-}
-
-// escapePointer writes a member name as RFC 6901 wants it.
-func escapePointer(s string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
 }
 
 // last returns what stands after the last of the separators.

@@ -4,18 +4,17 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"evidenced/evidence"
 	"evidenced/evidence/lineage"
 	"evidenced/evidence/lineage/lineagetest"
+	"evidenced/evidence/pointer"
 )
 
 // resolves follows a JSON pointer (RFC 6901) into a document.
-func resolves(doc any, pointer string) bool {
-	for _, part := range strings.Split(pointer, "/")[1:] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+func resolves(doc any, at string) bool {
+	for _, part := range pointer.Split(at) {
 		switch v := doc.(type) {
 		case map[string]any:
 			next, ok := v[part]
