@@ -52,7 +52,7 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	all := m.memory.take(len(items))
 	// Before the index is read: what is forgotten now is found there.
 	l.recent.forget(l.flushed.Load())
-	if err := inOrder(len(items), identifyChunk, func(i int) error {
+	if err := inOrder(len(items), identifyChunk, workOn(items, identifying), func(i int) error {
 		all[i].item = &items[i]
 		return l.identify(&all[i])
 	})(len(items) - 1); err != nil {
@@ -69,7 +69,7 @@ func (l *Log) process(items []Item) (Result, *batchMade, error) {
 	}
 	withPeople, err := l.resolvePeople(fresh)
 	if err == nil {
-		err = l.place(m, withPeople)
+		err = l.place(m, withPeople, workOn(items, sealing)*time.Duration(len(fresh))/time.Duration(len(items)))
 	}
 	if err != nil {
 		l.known = map[evidence.ID]evidence.Names{} // their person records were not kept
@@ -118,7 +118,7 @@ func (l *Log) identify(d *draftState) error {
 // It asks three places: this batch, the records that the stored index may not
 // have yet, and the stored index.
 func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err error) {
-	f := filter{l: l}
+	f := filter{l: l, n: len(all)}
 	fresh = make([]*draftState, 0, len(all))
 	for i := range all {
 		d := &all[i]
@@ -147,6 +147,7 @@ func (l *Log) filter(all []draftState, fates []Fate) (fresh []*draftState, err e
 // filter is the filtering of one batch.
 type filter struct {
 	l      *Log
+	n      int // drafts in it
 	events map[digest]*draftState
 	states map[digest][]stateAt
 }
@@ -182,7 +183,7 @@ func (f *filter) event(d *draftState) (Fate, error) {
 
 func (f *filter) remember(d *draftState) {
 	if f.events == nil {
-		f.events = map[digest]*draftState{}
+		f.events = make(map[digest]*draftState, f.n)
 	}
 	f.events[d.ident] = d
 }
@@ -424,8 +425,8 @@ func (l *Log) sealClaim(d *draftState, name string, plain []byte, c *claim.Ciphe
 const sealChunk = 16
 
 // place seals in parallel and places in order, as drafts become ready, what
-// is then stored in one transaction.
-func (l *Log) place(m *batchMade, ds []*draftState) error {
+// is then stored in one transaction. Work is what sealing takes one core.
+func (l *Log) place(m *batchMade, ds []*draftState, work time.Duration) error {
 	head, edge := l.end()
 	now := l.st.o.Clock().UTC().Truncate(time.Microsecond)
 	if now.Before(head.Recorded) {
@@ -445,8 +446,11 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		return err
 	}
 	drawIDs(ds)
-	ready := inOrder(len(ds), sealChunk, func(i int) error {
+	m.drafts, m.entries, m.indexed = ds, m.memory.takeEntries(len(ds)), make([]indexed, len(ds))
+	ready := inOrder(len(ds), sealChunk, work, func(i int) error {
 		d := ds[i]
+		d.seq = head.Size + uint64(i)
+		m.indexed[i] = d.indexed()
 		if err := l.seal(d, dataID, dataKey, alone); err != nil {
 			return err
 		}
@@ -455,7 +459,6 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		}
 		return l.prepare(d)
 	})
-	m.drafts, m.entries = ds, m.memory.takeEntries(len(ds))
 	prev := head.Last
 	if head.Size == 0 {
 		prev = chain.GenesisPrev(l.origin)
@@ -464,7 +467,6 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		if err := ready(i); err != nil {
 			return err
 		}
-		d.seq = head.Size + uint64(i)
 		if d.amendsBatch != nil {
 			d.amends = &evidence.At{Seq: d.amendsBatch.seq, Leaf: d.amendsBatch.leaf}
 			if err := l.prepare(d); err != nil {
@@ -490,12 +492,15 @@ func (l *Log) place(m *batchMade, ds []*draftState) error {
 		head.Intake = l.intake
 	}
 	m.head, m.edge = head, edge
-	// From here on what comes next is compared with these, also before they
-	// are durable: the log stops when they do not become so.
-	for _, d := range ds {
+	return nil
+}
+
+// remember has what comes next be compared with the batch, also before it is
+// durable: the log stops when it does not become so.
+func (l *Log) remember(m *batchMade) {
+	for _, d := range m.drafts {
 		l.recent.add(d, timeKey(d.item.Draft.OccurredAt))
 	}
-	return nil
 }
 
 // drawIDs gives the drafts their ids. Random bytes for many cost hardly more
@@ -533,17 +538,18 @@ func (l *Log) prepare(d *draftState) error {
 	return nil
 }
 
+// indexed says what the index needs of a draft that has its place.
+func (d *draftState) indexed() indexed {
+	draft := &d.item.Draft
+	return indexed{
+		seq: d.seq, kind: draft.Kind, at: draft.OccurredAt, op: draft.Op, ident: d.ident, digest: d.digest,
+		subject: draft.Subject, links: draft.Links, people: d.parties,
+	}
+}
+
 // publish shows what is durable now to readers, and wakes the indexer when
 // much waits for it.
-func (l *Log) publish(ds []*draftState, head Head, e *edge) {
-	recs := make([]indexed, len(ds))
-	for i, d := range ds {
-		draft := &d.item.Draft
-		recs[i] = indexed{
-			seq: d.seq, kind: draft.Kind, at: draft.OccurredAt, op: draft.Op, ident: d.ident, digest: d.digest,
-			subject: draft.Subject, links: draft.Links, people: d.parties,
-		}
-	}
+func (l *Log) publish(recs []indexed, head Head, e *edge) {
 	l.mu.Lock()
 	l.head, l.edge = head, e
 	l.tail.add(recs)

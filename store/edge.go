@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -17,13 +18,12 @@ type edge struct {
 	partial  [][]evidence.Hash // by tile level: hashes of level 8*i since the last full tile
 }
 
+// clone returns a copy. It shares the memory of the partial tiles: what is
+// appended to it stands behind all that the original has. So of the copies of one
+// edge only the last may be appended to, as the committer does, which copies again
+// when the copy it appended to came to nothing.
 func (e *edge) clone() *edge {
-	c := &edge{frontier: e.frontier.Clone(), partial: make([][]evidence.Hash, len(e.partial))}
-	for i, p := range e.partial {
-		// A full slice expression keeps the copy's appends out of the original.
-		c.partial[i] = p[:len(p):len(p)]
-	}
-	return c
+	return &edge{frontier: e.frontier.Clone(), partial: slices.Clone(e.partial)}
 }
 
 // append adds a leaf hash and calls full for every tile it completes.
@@ -35,6 +35,9 @@ func (e *edge) append(leaf evidence.Hash, full func(Tile)) {
 		t := level / 8
 		if t == len(e.partial) {
 			e.partial = append(e.partial, nil)
+		}
+		if cap(e.partial[t]) < TileWidth {
+			e.partial[t] = append(make([]evidence.Hash, 0, TileWidth), e.partial[t]...)
 		}
 		e.partial[t] = append(e.partial[t], h)
 		if len(e.partial[t]) == TileWidth {

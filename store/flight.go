@@ -17,6 +17,7 @@ type batchMade struct {
 	drafts  []*draftState // that become records; none when the log has all of it
 	entries []Entry
 	tiles   []Tile
+	indexed []indexed    // what the index needs of the drafts
 	head    Head         // once it is stored
 	edge    *edge        // once it is stored
 	memory  *batchMemory // that the above stand in
@@ -83,6 +84,9 @@ func (l *Log) settle() {
 	l.flight = nil
 }
 
+// rememberBeside is how many drafts are worth being remembered beside the writing.
+const rememberBeside = 32
+
 // write makes a batch durable behind the one on its way, shows it to readers
 // and calls then; beside what the committer goes on to do, or before it
 // returns. Nothing is written behind a batch that was not: then is given why
@@ -100,15 +104,18 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 		return
 	}
 	f := &flight{head: m.head, edge: m.edge, done: make(chan struct{})}
+	remembered := make(chan struct{})
+	remember := func() { l.remember(m); close(remembered) }
 	run := func() {
 		defer close(f.done)
 		begun := time.Now()
 		err := l.file.Append(m.entries, m.tiles, m.head)
 		f.took = time.Since(begun)
+		<-remembered
 		if err != nil {
 			err = l.stop(err)
 		} else {
-			l.publish(m.drafts, m.head, m.edge)
+			l.publish(m.indexed, m.head, m.edge)
 		}
 		m.done()
 		then(err)
@@ -116,7 +123,13 @@ func (l *Log) write(m *batchMade, beside bool, then func(error)) {
 	l.flight = f
 	if beside {
 		go run() // ends with the transaction; the committer settles before it ends
+		remember()
 		return
+	}
+	if len(m.drafts) < rememberBeside {
+		remember()
+	} else {
+		go remember()
 	}
 	run()
 	l.settle()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -166,7 +167,11 @@ func (s *Store) viaIntake(ctx context.Context, in *Ingested, parts []Part) error
 		}
 	}
 	frames := make([]IntakeFrame, len(pieces))
-	if err := inOrder(len(pieces), 1, func(i int) (err error) {
+	work := time.Duration(0)
+	for _, p := range pieces {
+		work += workOn(p.items, sealing)
+	}
+	if err := inOrder(len(pieces), 1, work, func(i int) (err error) {
 		id := pieces[i].part.log.keys.LogID()
 		frames[i].Log = id
 		frames[i].Body, err = s.o.Keys.Seal("intake/"+id, encodeItems(pieces[i].items))

@@ -316,7 +316,7 @@ func (l *Log) Append(ctx context.Context, items []Item) (Result, error) {
 }
 
 func (l *Log) check(items []Item) error {
-	return inOrder(len(items), identifyChunk, func(i int) error {
+	return inOrder(len(items), identifyChunk, workOn(items, checking), func(i int) error {
 		if err := items[i].Draft.Check(); err != nil {
 			return problem.Wrap(problem.Internal, err, "append to log of %s", l.tenant)
 		}

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Whatever is ready was run, once, whichever core ran it.
 func TestInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 15, 16, 17, 100, 1000, 1037} {
-		for _, chunk := range []int{1, 3, 16, 64} {
+		for k := range 8 {
+			chunk, work := []int{1, 3, 16, 64}[k/2], []time.Duration{0, wakeUp}[k%2]
 			ran := make([]atomic.Int32, n)
-			ready := inOrder(n, chunk, func(i int) error {
+			ready := inOrder(n, chunk, work, func(i int) error {
 				ran[i].Add(1)
 				return nil
 			})
@@ -38,8 +40,9 @@ func TestInOrder(t *testing.T) {
 func TestInOrderErrors(t *testing.T) {
 	odd := errors.New("refused")
 	for _, n := range []int{41, 100, 1000} {
-		for _, chunk := range []int{1, 16} {
-			ready := inOrder(n, chunk, func(i int) error {
+		for k := range 4 {
+			chunk, work := []int{1, 16}[k/2], []time.Duration{0, wakeUp}[k%2]
+			ready := inOrder(n, chunk, work, func(i int) error {
 				if i >= 40 {
 					return fmt.Errorf("%d: %w", i, odd)
 				}

@@ -167,7 +167,7 @@ func (s *Snapshot) eachEntry(seqs []uint64, fn func(i int, e Entry) error) error
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[a], seqs[b]) })
 	chunks := (len(seqs) + loadChunk - 1) / loadChunk
-	return inOrder(chunks, 1, func(c int) error {
+	return inOrder(chunks, 1, time.Duration(len(seqs))*reading, func(c int) error {
 		at := order[c*loadChunk : min((c+1)*loadChunk, len(order))]
 		sorted := make([]uint64, len(at))
 		for i, o := range at {

@@ -93,7 +93,7 @@ func (m *batchMade) done() {
 		}
 	}
 	mem := m.memory
-	m.drafts, m.entries, m.memory = nil, nil, nil
+	m.drafts, m.entries, m.indexed, m.memory = nil, nil, nil, nil
 	for _, a := range mem.arenas {
 		if cap(*a) == leafArena {
 			*a = (*a)[:0]

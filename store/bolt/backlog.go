@@ -43,6 +43,7 @@ type backlog struct {
 	bytes   int64
 	head    store.Head // after the last one
 	taking  bool       // somebody moves batches to the segment
+	wanted  uint64     // number up to which they are moved however few they are
 	failed  error      // why the segment takes nothing more
 }
 
@@ -70,7 +71,7 @@ func (f *logFile) openBacklog() error {
 	}
 	var full func()
 	if !f.readOnly {
-		full = f.startTaking
+		full = func() { f.startTaking(1) }
 	}
 	j, err := journal.Open(filepath.Join(f.dir, journalName), taken, full)
 	if err != nil {
@@ -172,29 +173,38 @@ func (f *logFile) append(buf *[]byte, b []byte, head store.Head) error {
 	much := w.bytes >= takeBytes || len(w.batches) >= takeBatches
 	w.mu.RUnlock()
 	if much {
-		f.startTaking()
+		f.startTaking(0)
 	}
 	return nil
 }
 
-// startTaking has the segment take what waits, beside everything else.
-func (f *logFile) startTaking() {
+// startTaking has the segment take what waits, beside everything else: at least
+// so many of the batches, and more while they fill a transaction.
+func (f *logFile) startTaking(least int) {
 	w := &f.waiting
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.taking && w.failed == nil && len(w.batches) > 0 {
+	if w.failed != nil || len(w.batches) == 0 {
+		return
+	}
+	if least > 0 {
+		w.wanted = max(w.wanted, w.batches[min(least, len(w.batches))-1].frame.Number)
+	}
+	if !w.taking {
 		w.taking = true
 		go f.take()
 	}
 }
 
-// take moves batches to the segment until none wait. One goroutine does, the
-// one that set taking.
+// take moves batches to the segment until those that wait would not fill a
+// transaction: while appends go on, each that is not full costs them two syncs for
+// little. One goroutine does, the one that set taking.
 func (f *logFile) take() {
 	w := &f.waiting
 	for {
 		w.mu.Lock()
-		if len(w.batches) == 0 || w.failed != nil {
+		few := w.bytes < takeMost && len(w.batches) < takeBatches
+		if len(w.batches) == 0 || w.failed != nil || few && w.batches[0].frame.Number > w.wanted {
 			w.taking = false
 			w.changed.Broadcast()
 			w.mu.Unlock()
@@ -278,6 +288,7 @@ func (f *logFile) drain() error {
 		return nil
 	}
 	last := w.batches[len(w.batches)-1].frame.Number
+	w.wanted = max(w.wanted, last)
 	for len(w.batches) > 0 && w.batches[0].frame.Number <= last && w.failed == nil {
 		if !w.taking {
 			w.taking = true

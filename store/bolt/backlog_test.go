@@ -230,6 +230,46 @@ func TestBacklogIsTheLog(t *testing.T) {
 	}
 }
 
+// The segment takes what fills a transaction and leaves a small rest, however small
+// the batches are; and appends never wait for room that nobody makes.
+func TestRestOfTheBacklog(t *testing.T) {
+	for _, c := range []struct{ batches, size int }{{3 * takeBatches, 10}, {400, 200 << 10}} {
+		lf, ix, err := New(t.TempDir()).Open("00aa", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { lf.Close(); ix.Close() }()
+		w := &lf.(*logFile).waiting
+		taken := false
+		for seq := range uint64(c.batches) {
+			if err := lf.Append([]store.Entry{{Seq: seq, Leaf: make([]byte, c.size)}}, nil, store.Head{Size: seq + 1, Segment: 1}); err != nil {
+				t.Fatal(err)
+			}
+			taken = taken || w.from() > 0
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			w.mu.RLock()
+			bytes, n, taking := w.bytes, len(w.batches), w.taking
+			w.mu.RUnlock()
+			if !taking && (bytes >= takeBytes || n >= takeBatches) || !taken {
+				t.Fatalf("%d batches of %d bytes: %d with %d bytes wait and nobody takes them", c.batches, c.size, n, bytes)
+			}
+			if !taking {
+				if n == 0 {
+					t.Errorf("%d batches of %d bytes: the last ones were taken one by one", c.batches, c.size)
+				}
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d batches of %d bytes: still taking", c.batches, c.size)
+			}
+		}
+		if err := lf.(*logFile).drain(); err != nil || w.size() != 0 {
+			t.Errorf("%d bytes wait behind a drain: %v", w.size(), err)
+		}
+	}
+}
+
 // Readers find every record that was acknowledged while it goes from the journal
 // to the segment, and from one segment to the next.
 func TestReadingBesideTaking(t *testing.T) {
