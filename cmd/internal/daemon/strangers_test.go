@@ -211,9 +211,18 @@ func strangeThings(t *testing.T, at time.Time) (ds []evidence.Draft) {
 	return ds
 }
 
-// strangeWorld opens an installation of three tenants. without leaves the rule
-// of another tenant out.
-func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, log io.Writer, without bool) (*Engine, *telemetry.Metrics) {
+// theirRules says what the configuration has of the other tenant.
+type theirRules int
+
+const (
+	allRules theirRules = iota
+	fewRules            // not the rule for what has the strange word in its name
+	noTenant
+)
+
+// strangeWorld opens an installation of three tenants, with more lines of
+// configuration.
+func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, log io.Writer, of theirRules, more string) (*Engine, *telemetry.Metrics) {
 	t.Helper()
 	src.clock = clock.now
 	spec := collectors.Spec{Type: "test", Says: "a test", Config: func() any { return &struct{}{} }, Every: "@every 1m",
@@ -222,9 +231,11 @@ func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, lo
 	owns := func(name string) string {
 		return fmt.Sprintf("      - namespaces: [%[1]s-*]\n        policies: [%[1]s-*]\n        projects: [%[1]s]\n        paths: [kv/%[1]s, apps/%[1]s]\n        hosts: [%[1]s.example]\n", name)
 	}
-	text := "data_dir: data\nlisten: \"\"\ntenants:\n  - name: alpha\n    owns:\n" + owns("alpha") +
-		"  - name: bravo-" + strange + "\n    owns:\n" + owns(reached)
-	if !without {
+	text := "data_dir: data\nlisten: \"\"\n" + more + "tenants:\n  - name: alpha\n    owns:\n" + owns("alpha")
+	if of != noTenant {
+		text += "  - name: bravo-" + strange + "\n    owns:\n" + owns(reached)
+	}
+	if of == allRules {
 		text += owns(strange)
 	}
 	text += "  - name: charlie\n    owns:\n      - namespaces: [charlie]\nsources:\n  - name: shared/prod\n    type: test\n"
@@ -251,7 +262,7 @@ func TestStrangersFindNothing(t *testing.T) {
 	}
 	dir, clock, src := t.TempDir(), &testClock{begin}, &strangers{}
 	var logged bytes.Buffer
-	e, m := strangeWorld(t, dir, clock, src, &logged, false)
+	e, m := strangeWorld(t, dir, clock, src, &logged, allRules, "")
 	collect := func() {
 		t.Helper()
 		if _, err := e.Collect(t.Context(), "", false); err != nil {
@@ -272,7 +283,7 @@ func TestStrangersFindNothing(t *testing.T) {
 	}
 	// Another tenant's rule goes: what loosens the evidence is told to whom it
 	// concerns.
-	e, m2 := strangeWorld(t, dir, clock, src, &logged, true)
+	e, m2 := strangeWorld(t, dir, clock, src, &logged, fewRules, "")
 	t.Cleanup(func() { e.Close() })
 	collect()
 	if err := errors.Join(e.Flush(t.Context()), e.Judge(t.Context()), e.Checkpoints(t.Context())); err != nil {
@@ -381,30 +392,39 @@ func everythingOf(t *testing.T, e *Engine, tenant string) map[string]string {
 			out[name] = textOfPDF(t, []byte(text))
 		case name == "pack":
 			delete(out, name)
-			z, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
-			if err != nil {
-				t.Fatalf("pack: %v, %s", err, out["pack error"])
+			if e := out["pack error"]; e != "" {
+				t.Fatalf("pack: %s", e)
 			}
-			for _, f := range z.File {
-				r, err := f.Open()
-				if err != nil {
-					t.Fatal(err)
-				}
-				b, err := io.ReadAll(r)
-				if err = errors.Join(err, r.Close()); err != nil {
-					t.Fatal(err)
-				}
-				if strings.HasSuffix(f.Name, ".pdf") {
-					b = []byte(textOfPDF(t, b))
-				}
-				out["pack "+f.Name] = string(b)
-			}
+			unpacked(t, name, text, out)
 		}
 	}
 	for name, text := range out {
 		out[name] = text + inBase64(text)
 	}
 	return out
+}
+
+// unpacked adds the members of a pack to out, each behind the pack's name.
+func unpacked(t *testing.T, name, text string, out map[string]string) {
+	t.Helper()
+	z, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err = errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f.Name, ".pdf") {
+			b = []byte(textOfPDF(t, b))
+		}
+		out[name+" "+f.Name] = string(b)
+	}
 }
 
 // inBase64 is what stands encoded in a text, as the plaintexts of claims do.
