@@ -48,7 +48,7 @@ func (s *strangers) Kinds() []evidence.Kind {
 	return []evidence.Kind{
 		evidence.SecretAccess, evidence.SecretAuth, evidence.SecretIdentity, evidence.SecretRole, evidence.SecretPolicy, evidence.ChangeMerge, evidence.ChangeCommit,
 		evidence.DeployProject, evidence.DeployState, evidence.RegistryRobot, evidence.ArtifactImage, evidence.BackupRun, evidence.BackupSchedule, evidence.BackupRestore,
-		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.SecretStore,
+		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.CertIssuer, evidence.SecretStore,
 	}
 }
 
@@ -181,6 +181,14 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	store := draft(evidence.SecretStore, ref("object", "ClusterSecretStore.external-secrets.io//vault"), evidence.SecretStoreFacts{Cluster: "prod", Kind: "ClusterSecretStore", Name: "vault", UID: "u-5", Provider: "vault", Conditions: 1, Namespaces: []string{"alpha-web", strange + "-web"}})
 	store.Scope, store.Mentions = spaces, []evidence.Mention{{At: "/namespaces", Of: inSpaces}}
 
+	// What covers the whole cluster lists nobody, and its words and bytes do.
+	full := draft(evidence.BackupRun, ref("object", "Backup.velero.io/velero/full-1"), evidence.BackupFacts{Cluster: "prod", Namespace: "velero", Name: "full-1", UID: "u-7", Phase: "PartiallyFailed", Terminal: true, Failure: "namespace " + strange + "-web: volume is gone"})
+	full.Scope, full.Links, full.Mentions = spaces, project.Links, []evidence.Mention{{Of: inSpaces}}
+	issuer := draft(evidence.CertIssuer, ref("object", "ClusterIssuer.cert-manager.io//acme"), evidence.CertIssuerFacts{Cluster: "prod", Kind: "ClusterIssuer", Name: "acme", UID: "u-8", Type: "acme"})
+	issuer.Scope, issuer.Raw = []evidence.Ref{ref("ns", "*")}, []byte(`{"spec":{"acme":{"solvers":[{"selector":{"dnsNames":["alpha.example","`+strange+`.example"]}}]}}}`)
+	_, hosts := each("host", "alpha.example", strange+".example")
+	issuer.Mentions = []evidence.Mention{{Of: hosts}}
+
 	// A binding of the cluster gives an account of another tenant a right in
 	// alpha's namespaces; a certificate shows all its names to whoever connects.
 	binding := draft(evidence.AccessRBAC, ref("object", "ClusterRoleBinding.rbac.authorization.k8s.io//all"), evidence.RBACFacts{Cluster: "prod", Kind: "ClusterRoleBinding", Name: "all", UID: "u-6", RoleKind: "ClusterRole", RoleName: "view",
@@ -190,7 +198,7 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	cert.Scope = []evidence.Ref{ref("host", "alpha.example")}
 	node := draft(evidence.RuntimeNode, ref("node", "node-1"), evidence.NodeFacts{})
 	node.Scope = []evidence.Ref{ref("ns", "*")}
-	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, binding, cert, node}
+	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, binding, cert, node}
 }
 
 // strangeThings are other tenants' alone: whatever names them names the word.
