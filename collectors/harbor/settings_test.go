@@ -443,5 +443,9 @@ func TestLongLists(t *testing.T) {
 		if f := factsOf[evidence.RobotFacts](t, d); len(f.Grants) == 0 || len(f.Grants)+f.GrantsCut != 3000 {
 			t.Errorf("%d grants, %d cut", len(f.Grants), f.GrantsCut)
 		}
+		// Whose they are is said of all: the bytes have them.
+		if len(d.Mentions) != 1 || len(d.Mentions[0].Of) != 3000 {
+			t.Errorf("of %d grants it is said whose they are", len(d.Mentions[0].Of))
+		}
 	}
 }

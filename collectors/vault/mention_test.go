@@ -26,8 +26,12 @@ func TestMentions(t *testing.T) {
 		got, want []evidence.Mention
 	}{
 		{"a request", d.Mentions, []evidence.Mention{{At: "/policies", Of: [][]evidence.Ref{{ref("policy", "a")}, nil}}}},
-		{"a policy", w.mentionRules(ns, append(ns.policies["a"], ns.policies["b"]...)), []evidence.Mention{
+		{"a policy", w.mentionRules(ns, append(ns.policies["a"], ns.policies["b"]...), nil), []evidence.Mention{
 			{At: "/rules", Names: []string{"path"}, Of: [][]evidence.Ref{{ref("path", "kv/a/*")}, {ref("path", "kv/b/*")}}},
+		}},
+		{"a policy of more rules than are listed", w.mentionRules(ns, ns.policies["a"], append(ns.policies["b"], evidence.PolicyRule{})), []evidence.Mention{
+			{At: "/rules", Names: []string{"path"}, Of: [][]evidence.Ref{{ref("path", "kv/a/*")}}},
+			{Of: [][]evidence.Ref{{ref("path", "kv/data/b/*"), ref("path", "kv/b/*")}}},
 		}},
 		{"an identity", held, []evidence.Mention{
 			{At: "/policies", Of: [][]evidence.Ref{ofA}},
