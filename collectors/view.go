@@ -73,9 +73,12 @@ func (v *shares) judge() {
 		return
 	}
 	v.lists = make([]mentioned, len(v.mentions))
-	spells := speller(&v.draft)
+	var spells func(string) bool // made for the first mention without a list
 	for i, m := range v.mentions {
 		v.lists[i] = mentioned{m, make([]element, len(m.Of))}
+		if m.At == "" && spells == nil {
+			spells = speller(&v.draft)
+		}
 		var within []evidence.Tenant
 		if !m.Within.IsZero() {
 			within = v.s.owners(m.Within)
