@@ -302,7 +302,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	}
 	changed := s.changed
 	if err != nil {
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), plainCause(err)) || changed
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), PlainCause(err)) || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	r.Log.Info("run ended", "source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests)
@@ -419,9 +419,9 @@ func (r *Runner) appendCoverage(ctx context.Context, fz frozen, t evidence.Tenan
 	return err
 }
 
-// plainCause says in words that name nobody why a look failed: it stands in
+// PlainCause says in words that name nobody why a look failed: it stands in
 // every tenant's log. The whole error stands in the run's record in _platform.
-func plainCause(err error) string {
+func PlainCause(err error) string {
 	switch {
 	case problem.Is(err, problem.Credential):
 		return "the source refused the credential"

@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -39,6 +40,7 @@ type element struct {
 	owners []evidence.Tenant
 	within []evidence.Tenant // who owns all of the list
 	free   bool              // told to everyone: nobody's or the platform's
+	named  bool              // of a mention without a list: the draft may spell its name
 }
 
 func (e *element) stays(t evidence.Tenant) bool {
@@ -71,8 +73,12 @@ func (v *shares) judge() {
 		return
 	}
 	v.lists = make([]mentioned, len(v.mentions))
+	var spells func(string) bool // made for the first mention without a list
 	for i, m := range v.mentions {
 		v.lists[i] = mentioned{m, make([]element, len(m.Of))}
+		if m.At == "" && spells == nil {
+			spells = speller(&v.draft)
+		}
 		var within []evidence.Tenant
 		if !m.Within.IsZero() {
 			within = v.s.owners(m.Within)
@@ -81,7 +87,19 @@ func (v *shares) judge() {
 			e := &v.lists[i].elements[j]
 			e.owners, e.within = v.s.ownersOf(refs), within
 			e.free = len(e.owners) == 0 || slices.Contains(e.owners, evidence.Platform)
+			e.named = m.At == "" && !e.free && spells(refs[0].Name)
 		}
+	}
+}
+
+// speller tells of a name whether the facts, the text or the raw bytes of a
+// draft may hold it. A thing of a whole cluster mentions every namespace and
+// spells few of them.
+func speller(d *evidence.Draft) func(name string) bool {
+	parts := [][]byte{d.Content, d.Text, d.Raw}
+	escapes := slices.ContainsFunc(parts, func(b []byte) bool { return bytes.Contains(b, []byte(`\u`)) || bytes.Contains(b, []byte(`\/`)) })
+	return func(name string) bool {
+		return escapes || strings.ContainsAny(name, `"\<>&`) || slices.ContainsFunc(parts, func(b []byte) bool { return bytes.Contains(b, []byte(name)) })
 	}
 }
 
@@ -99,12 +117,15 @@ func (v *shares) view(t evidence.Tenant) evidence.Draft {
 	for _, m := range v.lists {
 		var out []int
 		for i := range m.elements {
-			if !m.elements[i].stays(t) {
+			e := &m.elements[i]
+			if e.stays(t) {
+				continue
+			}
+			if goes = true; m.At != "" || e.named {
 				out = append(out, i)
 			}
 		}
-		goes = goes || len(out) > 0
-		if len(out) > 0 && m.At != "" {
+		if len(out) > 0 {
 			cut = append(cut, cutList{m.Mention, out})
 		}
 	}
@@ -212,7 +233,8 @@ func (s *sink) ownersOf(refs []evidence.Ref) []evidence.Tenant {
 // cutting is what one tenant's view leaves out of a draft's content.
 type cutting []cutList
 
-// cutList are elements of a mentioned list, in ascending order.
+// cutList are elements of a mentioned list, in ascending order; without a list
+// they are names alone.
 type cutList struct {
 	evidence.Mention
 	elements []int
@@ -227,7 +249,7 @@ func (l *cutList) has(i int) bool {
 func (c cutting) within(at string) bool {
 	return slices.ContainsFunc(c, func(l cutList) bool {
 		rest, ok := strings.CutPrefix(at, l.At+"/")
-		if !ok {
+		if !ok || l.At == "" {
 			return false
 		}
 		i, err := strconv.Atoi(pointer.Split(rest)[0])
@@ -273,11 +295,15 @@ func (c cutting) apply(d *evidence.Draft) {
 	}
 	// Lists within lists come first, while their pointers still hold.
 	slices.SortStableFunc(c, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
-	names, others := map[string]bool{}, evidence.Others{}
+	names, others, lists := map[string]bool{}, evidence.Others{}, false
 	for _, l := range c {
 		for _, i := range l.elements {
 			names[l.Of[i][0].Name] = true
 		}
+		if l.At == "" {
+			continue
+		}
+		lists = true
 		counted := !c.within(l.At)
 		edit(facts, pointer.Split(l.At), func(v any) any {
 			v, n := l.from(v, names)
@@ -296,8 +322,11 @@ func (c cutting) apply(d *evidence.Draft) {
 		m[evidence.OthersMember] = others
 	}
 	h := hiderOf(names)
-	h.prose(facts)
-	d.Content = encode(facts)
+	if lists {
+		d.Content = encode(h.prose(facts))
+	} else if plain := encode(facts); !bytes.Equal(plain, encode(h.prose(facts))) {
+		d.Content = encode(facts) // else as they came
+	}
 	if len(d.Text) > 0 {
 		d.Text = []byte(h.hide(string(d.Text)))
 	}

@@ -237,6 +237,36 @@ func TestViewOfSharedRestore(t *testing.T) {
 	check(t, "scope", a.Scope, refs("ns", "a-web"))
 }
 
+// What covers everything lists nobody, and still tells whom it is about: in why
+// it failed and in its bytes. What tells nothing of others stays as it came.
+func TestViewOfWhatIsNotListed(t *testing.T) {
+	b := newSharing(t)
+	d := drafted(evidence.BackupRestore, ref("object", "restore"), `{"scope":{"all":true},"failure":"namespace b-web: volume is gone, a-web is well"}`)
+	d.Mentions = []evidence.Mention{{Of: each(refs("ns", "a-web", "b-web", "c-web")...)}}
+	d.Scope, d.Links = refs("ns", "a-web", "b-web", "c-web"), refs("namespace", "a-web")
+	d.Text, d.Raw = []byte("b-web is late"), []byte(`{"hooks":["b-web","a-web"],"n":1}`)
+	b.emit(t, d)
+	a := b.got(t, "tenant-a", evidence.BackupRestore)
+	check(t, "facts", string(a.Content), `{"failure":"namespace [removed]: volume is gone, a-web is well","scope":{"all":true}}`)
+	check(t, "text", string(a.Text), "[removed] is late")
+	check(t, "raw", string(a.Raw), `{"hooks":["[removed]","a-web"],"n":1}`)
+	check(t, "removed", a.Removed, []string{"tenancy/1", "/hooks/0"})
+	check(t, "scope", a.Scope, refs("ns", "a-web", "c-web")) // by its name c-web is nobody's
+
+	d.Key, d.Content, d.Text, d.Raw = "2", []byte(`{"scope":{"all":true},"failure":"all is late"}`), nil, []byte(`{"n": 1}`)
+	b = newSharing(t)
+	b.emit(t, d)
+	a = b.got(t, "tenant-a", evidence.BackupRestore)
+	if string(a.Content) != string(d.Content) || string(a.Raw) != string(d.Raw) || a.Removed != nil {
+		t.Errorf("what names nobody was changed: %s, %s", a.Content, a.Raw)
+	}
+	// A name that is spelled otherwise is found too.
+	d.Key, d.Raw = "3", []byte(`{"hooks":["\u0062-web"]}`)
+	b = newSharing(t)
+	b.emit(t, d)
+	check(t, "raw with escapes", string(b.got(t, "tenant-a", evidence.BackupRestore).Raw), `{"hooks":["[removed]"]}`)
+}
+
 // Who sees everything, and what goes as it came.
 func TestViewWhole(t *testing.T) {
 	s := newSharing(t).newSink(t0)

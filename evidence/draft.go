@@ -163,8 +163,8 @@ type Draft struct {
 type Mention struct {
 	// At is the JSON pointer (RFC 6901) of the list in Content, or of an object
 	// whose members stand for elements, in ascending order of their names. Lists
-	// within a mentioned list may be mentioned too. Without a pointer only the
-	// references are mentioned, which stand in Scope and Links.
+	// within a mentioned list may be mentioned too. Without a pointer the elements
+	// stand in Scope and Links, and by name in Text, Raw and sentences of Content.
 	At string
 	// Names are the members by which elements that are objects are called.
 	// Elements that are strings are their own name.

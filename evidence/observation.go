@@ -87,7 +87,10 @@ type Seen struct {
 	Class Class
 	From  time.Time
 	To    time.Time
-	Cause string // for Blind: why; for Reconstructed: how late
+	// Cause says for Blind why, for Reconstructed how late. Every tenant's log tells
+	// that of a claim without a scope, and that of a part its owners': it is in words
+	// that name nobody and quote nothing of the source.
+	Cause string
 	// Every is how often these kinds are looked at when that is less often
 	// than the source's schedule; zero: at every slot.
 	Every time.Duration

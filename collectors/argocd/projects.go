@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -193,8 +194,9 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 	return d
 }
 
-// mentionTargets says whose the namespaces are that a project may deploy to, and
-// those its applications may stand in. Who owns the project owns all of it.
+// mentionTargets says whose the namespaces are that a project may deploy to,
+// those its applications may stand in and its sync windows are for, and whose the
+// repositories are that it deploys from. Who owns the project owns all of it.
 func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 	within := projectRef(c.authority, f.Name)
 	to := evidence.Mention{At: "/destinations", Names: []string{"namespace"}, Of: make([][]evidence.Ref, len(f.Destinations)), Within: within}
@@ -207,8 +209,51 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 	for i, ns := range f.SourceNamespaces {
 		from.Of[i] = []evidence.Ref{nsRef(c.authority, ns)}
 	}
-	return []evidence.Mention{to, from}
+	repos := evidence.Mention{At: "/source_repos", Of: make([][]evidence.Ref, len(f.SourceRepos)), Within: within}
+	for i, r := range f.SourceRepos {
+		repos.Of[i] = c.repoProjects(r)
+	}
+	out := []evidence.Mention{to, from, repos}
+	for i, w := range f.SyncWindows {
+		if len(w.Namespaces) == 0 {
+			continue
+		}
+		in := evidence.Mention{At: fmt.Sprintf("/sync_windows/%d/namespaces", i), Of: make([][]evidence.Ref, len(w.Namespaces)), Within: within}
+		for j, ns := range w.Namespaces {
+			if ns != "" && ns != "*" {
+				in.Of[j] = []evidence.Ref{nsRef(c.authority, ns)}
+			}
+		}
+		out = append(out, in)
+	}
+	return out
 }
+
+// repoProjects are the projects that a repository's address names, by which a
+// forge or a registry calls it: acme/web/gitops, acme/web and acme. A pattern
+// without a path is nobody's.
+func (c *Collector) repoProjects(address string) (refs []evidence.Ref) {
+	name := strings.TrimPrefix(address, "!")
+	if u, err := url.Parse(name); err == nil && u.Host != "" {
+		name = u.Path
+	} else if _, path, ok := strings.Cut(name, ":"); ok { // git@forge.example:acme/web.git
+		name = path
+	} else if _, path, ok := strings.Cut(name, "/"); ok { // registry.example/acme/charts
+		name = path
+	}
+	name = strings.TrimSuffix(strings.Trim(name, "/"), ".git")
+	for name != "" && name != "*" && len(refs) < maxRepoDepth {
+		if ref := projectRef(c.authority, name); len(ref.String()) <= evidence.MaxRef {
+			refs = append(refs, ref)
+		}
+		name = name[:max(0, strings.LastIndexByte(name, '/'))]
+	}
+	return refs
+}
+
+// maxRepoDepth bounds the projects that one address stands for; forges nest
+// groups no deeper than 20 (https://docs.gitlab.com/user/group/subgroups/).
+const maxRepoDepth = 22
 
 // holders are the persons to whom roles of a project are given by their mail
 // address. Argo CD compares it with what the login provider says.

@@ -152,3 +152,31 @@ func BenchmarkProject(b *testing.B) {
 		c.projectDraft(p, t0, t0, evidence.Request{})
 	}
 }
+
+// Whose the parts of a project are, which tenants may share.
+func TestMentionTargets(t *testing.T) {
+	c := &Collector{authority: "prod"}
+	within, ns := projectRef("prod", "shared"), func(n string) []evidence.Ref { return []evidence.Ref{nsRef("prod", n)} }
+	repo := func(names ...string) (refs []evidence.Ref) {
+		for _, n := range names {
+			refs = append(refs, projectRef("prod", n))
+		}
+		return refs
+	}
+	got := c.mentionTargets(evidence.ProjectFacts{
+		Name: "shared", SourceNamespaces: []string{"apps-7"}, Destinations: []evidence.ProjectTarget{{Namespace: "tenant-7"}, {Namespace: "*"}, {}},
+		SourceRepos: []string{"https://forge.example/acme/tenant-7/gitops.git", "git@forge.example:acme/tenant-8.git", "registry.example/tenant-8/charts", "!https://forge.example/acme/*", "*", "https://charts.example"},
+		SyncWindows: []evidence.ProjectSyncWindow{{Applications: []string{"*"}}, {Namespaces: []string{"tenant-8", "*"}}},
+	})
+	want := []evidence.Mention{
+		{At: "/destinations", Names: []string{"namespace"}, Of: [][]evidence.Ref{ns("tenant-7"), nil, nil}, Within: within},
+		{At: "/source_namespaces", Of: [][]evidence.Ref{ns("apps-7")}, Within: within},
+		{At: "/source_repos", Within: within, Of: [][]evidence.Ref{
+			repo("acme/tenant-7/gitops", "acme/tenant-7", "acme"), repo("acme/tenant-8", "acme"), repo("tenant-8/charts", "tenant-8"), repo("acme/*", "acme"), nil, nil,
+		}},
+		{At: "/sync_windows/1/namespaces", Of: [][]evidence.Ref{ns("tenant-8"), nil}, Within: within},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("whose the parts of a project are (-want +got):\n%s", d)
+	}
+}

@@ -431,3 +431,28 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	}
 }
+
+// An issuer of the cluster is told to every tenant: whose the hosts and zones of
+// its solvers are goes with it.
+func TestHostsOfIssuer(t *testing.T) {
+	r := &reader{env: collectors.Env{Source: "cert-manager/prod"}, told: map[string]bool{}}
+	l := kube.NewLook("cert-manager/prod", agent, now)
+	raw := `{"apiVersion":"cert-manager.io/v1","kind":"ClusterIssuer","metadata":{"name":"acme","uid":"i-1","resourceVersion":"1"},"spec":{"acme":{"server":"https://acme.example/dir","solvers":[` +
+		`{"http01":{}},{"selector":{"dnsNames":["shop.tenant-7.example",""],"dnsZones":["tenant-8.example"]}}]}}}`
+	o, err := kube.ParseObject([]byte(raw), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := r.issuers(t.Context(), o, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := func(name string) evidence.Ref { return evidence.NewRef("host", "prod", name) }
+	want := []evidence.Mention{{Of: [][]evidence.Ref{{host("shop.tenant-7.example")}, {host("tenant-8.example"), host("*.tenant-8.example")}}}}
+	if diff := cmp.Diff(want, ds[0].Mentions); diff != "" {
+		t.Errorf("whose the hosts are (-want +got):\n%s", diff)
+	}
+	if err := ds[0].Check(); err != nil {
+		t.Error(err)
+	}
+}

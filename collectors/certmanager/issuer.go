@@ -23,6 +23,7 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	withoutLogins(&d)
 	if o.Namespace == "" { // it may sign in every namespace
 		d.Scope = append(d.Scope, l.Everywhere()...)
+		d.Mentions = mentionHosts(l.Authority, &in)
 	}
 	// The contact of an ACME account is a person, and stands in the bytes.
 	var mails []string
@@ -34,6 +35,32 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	}
 	d.People = certs.Mentioned(nil, mails, r.env.Mark)
 	return []evidence.Draft{d}, nil
+}
+
+// mentionHosts says whose the hosts are that the solvers of an issuer are meant
+// for. They stand in its bytes alone.
+func mentionHosts(authority string, in *issuer) []evidence.Mention {
+	if in.Spec.ACME == nil {
+		return nil
+	}
+	var m evidence.Mention
+	host := func(name string) evidence.Ref { return evidence.NewRef("host", authority, name) }
+	for _, s := range in.Spec.ACME.Solvers {
+		for _, n := range s.Selector.DNSNames {
+			if n != "" {
+				m.Of = append(m.Of, []evidence.Ref{host(n)})
+			}
+		}
+		for _, z := range s.Selector.DNSZones { // a zone is whose its hosts are
+			if z != "" {
+				m.Of = append(m.Of, []evidence.Ref{host(z), host("*." + z)})
+			}
+		}
+	}
+	if len(m.Of) == 0 {
+		return nil
+	}
+	return []evidence.Mention{m}
 }
 
 func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssuerFacts {

@@ -68,8 +68,14 @@ const (
 type issuer struct {
 	Spec struct {
 		ACME *struct {
-			Server string `json:"server"`
-			Email  string `json:"email"`
+			Server  string `json:"server"`
+			Email   string `json:"email"`
+			Solvers []struct {
+				Selector struct {
+					DNSNames []string `json:"dnsNames"`
+					DNSZones []string `json:"dnsZones"`
+				} `json:"selector"`
+			} `json:"solvers"`
 		} `json:"acme"`
 		CA    *struct{} `json:"ca"`
 		Vault *struct {

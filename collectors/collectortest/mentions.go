@@ -3,6 +3,7 @@ package collectortest
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,21 @@ func checkMentions(d *evidence.Draft) error {
 		}
 		if n > len(m.Of) {
 			return fmt.Errorf("draft %s: %q has %d elements, %d are mentioned", d.Kind, m.At, n, len(m.Of))
+		}
+	}
+	return nil
+}
+
+// sourceWords are what words of a source or of its client hold: an address, the
+// status of an answer, a request.
+var sourceWords = regexp.MustCompile(`://|\b(127\.0\.0\.1|localhost)\b|\b[45]\d\d\b|\b(GET|POST|PUT|LIST) `)
+
+// checkCauses reports a claim about the whole source whose cause is not in words
+// of ours: every tenant's log tells it (see evidence.Seen).
+func checkCauses(seen []evidence.Seen) error {
+	for _, s := range seen {
+		if w := sourceWords.FindString(s.Cause); w != "" && s.Scope.IsZero() {
+			return fmt.Errorf("a claim about the whole source, which every tenant is told, says %q: %q", w, s.Cause)
 		}
 	}
 	return nil

@@ -70,6 +70,9 @@ func (r *Recorder) Commit(ctx context.Context, resume []byte, o evidence.Observa
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := checkCauses(o.Seen); err != nil {
+		return err
+	}
 	if r.FailCommit > 0 && len(r.Commits)+1 >= r.FailCommit {
 		return fmt.Errorf("recorder: commit %d fails as asked", len(r.Commits)+1)
 	}

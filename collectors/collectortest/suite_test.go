@@ -237,3 +237,22 @@ two
 		t.Errorf("%d requests", d)
 	}
 }
+
+// What every tenant is told of a source quotes nothing of it.
+func TestCausesInOurWords(t *testing.T) {
+	claim := func(scope evidence.Ref, cause string) error {
+		var rec collectortest.Recorder
+		return rec.Commit(t.Context(), nil, evidence.Observation{At: now, Seen: []evidence.Seen{{Kinds: []evidence.Kind{evidence.ChangeCommit}, Scope: scope, Class: evidence.Blind, From: now, To: now, Cause: cause}}})
+	}
+	for _, cause := range []string{"Get \"https://forge.example/acme\": refused", "the source answers 503 Service Unavailable", "GET sys/audit failed", "dial tcp 127.0.0.1:8200: refused"} {
+		if claim(evidence.Ref{}, cause) == nil {
+			t.Errorf("%q passes", cause)
+		}
+		if err := claim(evidence.NewRef("project", "prod", "acme"), cause); err != nil {
+			t.Errorf("of a part, for its owners alone: %v", err)
+		}
+	}
+	if err := claim(evidence.Ref{}, "the source refused the credential, after 5000 looks"); err != nil {
+		t.Error(err)
+	}
+}

@@ -199,6 +199,29 @@ func TestStores(t *testing.T) {
 	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", []string{"tenant-7", "tenant-8"})}, shared.Mentions); diff != "" {
 		t.Errorf("whose the namespaces of a store are (-want +got):\n%s", diff)
 	}
+	// What chooses namespaces otherwise is whose these are, and stands in the bytes.
+	_, shared, _ = read(`{"provider":{"fake":{}},"conditions":[{"namespaceRegexes":["^tenant-7.*$","(","^other$"]},{"namespaceSelector":{"matchLabels":{"evidence.example.test/tenant":"tenant-8"},"matchExpressions":[{"key":"evidence.example.test/tenant","operator":"In","values":["tenant-7"]}]}}]}`)
+	called := func(scheme, name string, spaces ...string) []evidence.Ref {
+		refs := []evidence.Ref{evidence.NewRef(scheme, "prod", name)}
+		for _, n := range spaces {
+			refs = append(refs, look.Scope(n)...)
+		}
+		return refs
+	}
+	chosen := evidence.Mention{Of: [][]evidence.Ref{
+		called("ns", "^tenant-7.*$", "tenant-7"), called("ns", "^other$"), called("label", "tenant-8", "tenant-8"), called("label", "tenant-7", "tenant-7"),
+	}}
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen}, shared.Mentions); diff != "" {
+		t.Errorf("whose the conditions of a store are (-want +got):\n%s", diff)
+	}
+	many := make([]string, maxNamespaces+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("tenant-%03d", i)
+	}
+	_, shared, _ = read(`{"provider":{"fake":{}},"conditions":[{"namespaces":["` + strings.Join(many, `","`) + `"]}]}`)
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", many[:maxNamespaces]), look.Mention("", many)}, shared.Mentions); diff != "" {
+		t.Errorf("whose many namespaces are (-want +got):\n%s", diff)
+	}
 	f, d, r := read(`{"provider":{"openBao":{"server":"https://vault-two.example.test","path":"kv","version":"v2","namespace":"org","auth":{"appRole":{"path":"approle","roleId":"planted-role-id","secretRef":{"name":"x","key":"y"}}}}}}`)
 	if f.Provider != "openBao" || f.Server != "https://vault-two.example.test" || f.Path != "kv" || f.AuthMethod != "appRole" || f.AuthMount != "org/auth/approle" {
 		t.Errorf("a store of OpenBao: %+v", f)

@@ -51,7 +51,7 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 			d.Scope = append(d.Scope, l.Scope(ns)...)
 		}
 	}
-	d.Mentions = []evidence.Mention{l.Mention("/namespaces", f.Namespaces)}
+	d.Mentions = append([]evidence.Mention{l.Mention("/namespaces", f.Namespaces)}, in.conditions(l)...)
 	for _, who := range p.people {
 		if r.env.Mark != nil {
 			who.Names.Bot, who.Names.Shared = r.env.Mark(who.Realm, who.NativeID, who.Names.Login)
@@ -80,6 +80,63 @@ func (s *secretStore) byName() bool {
 		n += len(c.Namespaces)
 	}
 	return n > 0 && n <= maxNamespaces
+}
+
+// conditions says whose what else of the store's conditions is, which stands in
+// its bytes alone: names beyond those of the facts, and expressions and labels by
+// the namespaces that they choose now.
+func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
+	var names []string
+	var chosen evidence.Mention
+	choose := func(scheme, called string, fits func(kube.Namespace) bool) {
+		refs := []evidence.Ref{evidence.NewRef(scheme, l.Authority, called)}
+		for _, name := range l.Namespaces() {
+			if n, ok := l.Namespace(name); ok && fits(n) {
+				refs = append(refs, l.Scope(name)...)
+			}
+		}
+		if called != "" {
+			chosen.Of = append(chosen.Of, refs)
+		}
+	}
+	for _, c := range s.Spec.Conditions {
+		names = append(names, c.Namespaces...)
+		for _, text := range c.NamespaceRegexes {
+			// The operator takes no store with an expression that does not compile.
+			if re, err := regexp.Compile(text); err == nil {
+				choose("ns", text, func(n kube.Namespace) bool { return re.MatchString(n.Name) })
+			}
+		}
+		var by struct {
+			MatchLabels      map[string]string `json:"matchLabels"`
+			MatchExpressions []struct {
+				Key    string   `json:"key"`
+				Values []string `json:"values"`
+			} `json:"matchExpressions"`
+		}
+		if !isSet(c.NamespaceSelector) || json.Unmarshal(c.NamespaceSelector, &by) != nil {
+			continue
+		}
+		label := func(key, value string) {
+			choose("label", value, func(n kube.Namespace) bool { return n.Labels[key] == value })
+		}
+		for _, k := range slices.Sorted(maps.Keys(by.MatchLabels)) {
+			label(k, by.MatchLabels[k])
+		}
+		for _, x := range by.MatchExpressions {
+			for _, v := range x.Values {
+				label(x.Key, v)
+			}
+		}
+	}
+	var out []evidence.Mention
+	if slices.Sort(names); len(names) > maxNamespaces {
+		out = append(out, l.Mention("", slices.Compact(names)))
+	}
+	if len(chosen.Of) > 0 {
+		out = append(out, chosen)
+	}
+	return out
 }
 
 // login finds the user part of an address.

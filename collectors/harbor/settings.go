@@ -265,6 +265,13 @@ func (r *robot) facts(registry string) evidence.RobotFacts {
 		Registry: registry, ID: number(r.ID), Name: text(r.Name), Level: text(r.Level), Disabled: r.Disable,
 		ExpiresAt: epoch(r.Expires), CreatedAt: when(r.Created),
 	}
+	f.Grants = r.grants()
+	f.GrantsCut = bound(&f.Grants, maxGrants)
+	return f
+}
+
+// grants are all that the robot may do, in order.
+func (r *robot) grants() (grants []evidence.RobotGrant) {
 	for _, p := range r.Permissions {
 		g := evidence.RobotGrant{Kind: text(p.Kind), Project: text(p.Namespace), May: []string{}}
 		if p.Kind == "system" {
@@ -278,13 +285,12 @@ func (r *robot) facts(registry string) evidence.RobotFacts {
 			g.May = append(g.May, may)
 		}
 		slices.Sort(g.May)
-		f.Grants = append(f.Grants, g)
+		grants = append(grants, g)
 	}
-	slices.SortFunc(f.Grants, func(a, b evidence.RobotGrant) int {
+	slices.SortFunc(grants, func(a, b evidence.RobotGrant) int {
 		return strings.Compare(a.Kind+"\x00"+a.Project, b.Kind+"\x00"+b.Project)
 	})
-	f.GrantsCut = bound(&f.Grants, maxGrants)
-	return f
+	return grants
 }
 
 func (s *settingsLook) systemRobots() error {
@@ -337,7 +343,7 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 		}
 		f := r.facts(s.cfg.Registry)
 		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), within, f, a.req)
-		d.Mentions = s.mentionGrants(f.Grants)
+		d.Mentions = s.mentionGrants(r.grants()) // also those that stand in its bytes alone
 		d.Raw, d.Removed = forge.Without(agent, raw, "secret", "description", "creator_ref", "update_time")
 		if r.Description != "" {
 			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))

@@ -211,6 +211,28 @@ func TestDeletedRetention(t *testing.T) {
 	}
 }
 
+// A replication of several projects, whose filter names them, says whose they are.
+func TestReplicationOfSeveral(t *testing.T) {
+	g := newRegistry(t)
+	g.projects = []row{{"project_id": 1, "name": "app"}, {"project_id": 2, "name": "other"}, {"project_id": 3, "name": "third"}}
+	g.lists["replication/policies"] = []row{{"id": 1, "name": "away", "enabled": true, "dest_registry": row{"id": 2, "name": "far", "type": "harbor", "url": "https://far.example"},
+		"filters": []row{{"type": "name", "value": "{app,other}/**"}}}}
+	found := false
+	for _, d := range g.must(nil).Of(evidence.RegistryRule) {
+		if f := factsOf[evidence.RegistryRuleFacts](t, d); f.Type != ruleReplication {
+			continue
+		}
+		found = true
+		of := [][]evidence.Ref{{evidence.NewRef("project", "prod", "app")}, {evidence.NewRef("project", "prod", "other")}}
+		if want := []evidence.Mention{{Of: of}}; !reflect.DeepEqual(d.Mentions, want) || !strings.Contains(string(d.Content), "{app,other}/**") {
+			t.Errorf("whose the projects of a replication are: %v, want %v; %s", d.Mentions, want, d.Content)
+		}
+	}
+	if !found {
+		t.Error("no replication was read")
+	}
+}
+
 // Settings are read when they are due, and a run is told again when it ended.
 func TestSettingsThroughTime(t *testing.T) {
 	g := newRegistry(t)
@@ -420,6 +442,10 @@ func TestLongLists(t *testing.T) {
 	for _, d := range rec.Of(evidence.RegistryRobot) {
 		if f := factsOf[evidence.RobotFacts](t, d); len(f.Grants) == 0 || len(f.Grants)+f.GrantsCut != 3000 {
 			t.Errorf("%d grants, %d cut", len(f.Grants), f.GrantsCut)
+		}
+		// Whose they are is said of all: the bytes have them.
+		if len(d.Mentions) != 1 || len(d.Mentions[0].Of) != 3000 {
+			t.Errorf("of %d grants it is said whose they are", len(d.Mentions[0].Of))
 		}
 	}
 }

@@ -92,8 +92,8 @@ func (l *Look) Scope(namespace string) []evidence.Ref {
 }
 
 // Mention says whose the namespaces are that the list at a JSON pointer of the
-// facts names. Without a pointer it says so of the namespaces in Scope and Links
-// alone.
+// facts names. Without a pointer it says so of namespaces that no list names: those
+// in Scope and Links, and where their names stand in text, sentences and bytes.
 func (l *Look) Mention(at string, namespaces []string) evidence.Mention {
 	m := evidence.Mention{At: at, Of: make([][]evidence.Ref, len(namespaces))}
 	for i, n := range namespaces {

@@ -237,7 +237,7 @@ func (r *run) probe(ctx context.Context) {
 	switch {
 	case !r.cover.Probing:
 	case err != nil:
-		r.cover.Failed(r.probed.UTC(), err.Error())
+		r.cover.Failed(r.probed.UTC(), collectors.PlainCause(err))
 	default:
 		r.cover.Sent(id, r.probed.UTC())
 	}

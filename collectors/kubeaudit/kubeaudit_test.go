@@ -338,6 +338,15 @@ func TestCoverage(t *testing.T) {
 	if got := classes(look(rec.Resume())); got != "blind 15:01:00..16:02:00" {
 		t.Errorf("a probe that stays away: %s", got)
 	}
+	// Nobody answers: why is told to every tenant, and says nothing of the server.
+	cfg.Server = "http://127.0.0.1:1"
+	rec = look(nil)
+	clock = clock.Add(time.Hour)
+	rec = look(rec.Resume())
+	seen := rec.Commits[len(rec.Commits)-1].Observation.Seen
+	if cause := seen[len(seen)-1].Cause; cause != "no probe could be sent: the source was unreachable or answered with an error" {
+		t.Errorf("a probe that cannot be sent: %q", cause)
+	}
 }
 
 func apiText(t testing.TB) []byte {

@@ -230,7 +230,8 @@ func (c *Cover) Sent(id string, at time.Time) {
 	ps.Pending = append(ps.Pending, Sent{id, at})
 }
 
-// Failed notes a probe that the server did not answer.
+// Failed notes a probe that the server did not answer, and why in words that every
+// tenant may read (see collectors.PlainCause).
 func (c *Cover) Failed(at time.Time, why string) {
 	ps := &c.Probe
 	if ps.Failing.IsZero() {

@@ -348,7 +348,7 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 			if s.opt.Open != nil {
 				if text, err = s.opt.Open(text); err != nil {
 					s.opt.Partial("%s, offset %d: %v", f.path, f.pos.Off, err)
-					s.lose(err.Error())
+					s.lose("a line that was kept sealed does not open")
 					s.advance(n, s.raw(n))
 					continue
 				}

@@ -9,15 +9,26 @@ import (
 // What one role, identity or policy has of several tenants: each of them is told
 // its own. A policy is whoever's it is by name, and whoever's paths it opens.
 
-// mentionRules says whose the rules of a policy are.
-func (w *walk) mentionRules(ns *nsState, rules []evidence.PolicyRule) []evidence.Mention {
+// mentionRules says whose the rules of a policy are, and more of them that stand in
+// its text alone.
+func (w *walk) mentionRules(ns *nsState, rules, more []evidence.PolicyRule) []evidence.Mention {
 	of := make([][]evidence.Ref, len(rules))
 	for i, r := range rules {
 		if path := ruleOwner(ns, r); path != "" {
 			of[i] = []evidence.Ref{w.m.ref("path", path)}
 		}
 	}
-	return []evidence.Mention{{At: "/rules", Names: []string{"path"}, Of: of}}
+	ms := []evidence.Mention{{At: "/rules", Names: []string{"path"}, Of: of}}
+	var told evidence.Mention
+	for _, r := range more {
+		if path := ruleOwner(ns, r); path != "" {
+			told.Of = append(told.Of, []evidence.Ref{w.m.ref("path", r.Path), w.m.ref("path", path)})
+		}
+	}
+	if len(told.Of) > 0 {
+		ms = append(ms, told)
+	}
+	return ms
 }
 
 // mentionPolicies says whose the policies in a list are.

@@ -404,6 +404,9 @@ func tuning(f *evidence.MountFacts, mt map[string]any) {
 	f.Plugin = strings.Trim(asString(mt["running_plugin_version"])+" "+asString(mt["running_sha256"]), " ")
 }
 
+// keptRules bounds the rules of a policy in its facts.
+const keptRules = 1000
+
 // policies reads each access policy.
 func (w *walk) policies(ctx context.Context, ns *nsState) error {
 	names, err := w.keys(ctx, ns, "sys/policies/acl")
@@ -432,15 +435,16 @@ func (w *walk) policies(ctx context.Context, ns *nsState) error {
 		sum := sha256.Sum256([]byte(text))
 		f.SHA256 = hex.EncodeToString(sum[:])
 		ns.policies[name] = f.Rules
-		if len(f.Rules) > 1000 {
-			w.r.c.notes.Add("policy %s has %d rules: 1000 are kept in the facts, all in the text", f.Name, len(f.Rules))
-			f.Rules = f.Rules[:1000]
+		rules := f.Rules
+		if len(rules) > keptRules {
+			w.r.c.notes.Add("policy %s has %d rules: %d are kept in the facts, all in the text", f.Name, len(rules), keptRules)
+			f.Rules = rules[:keptRules]
 		}
 		subject := w.m.ref("policy", joinPath(ns.name, f.Name))
 		if err := w.emit(ctx, evidence.SecretPolicy, subject, &f, func(d *evidence.Draft) {
 			d.Text = []byte(text)
 			d.Scope = append(append(w.scope(ns), subject), w.paths(ns, []string{name})...)
-			d.Mentions = w.mentionRules(ns, f.Rules)
+			d.Mentions = w.mentionRules(ns, f.Rules, rules[len(f.Rules):])
 		}); err != nil {
 			return err
 		}

@@ -261,7 +261,7 @@ func (r *run) probe(ctx context.Context) {
 	me, err := r.c.api.lookupSelf(ctx)
 	if err != nil {
 		r.broken = err
-		r.cover.Failed(r.probed.UTC(), err.Error())
+		r.cover.Failed(r.probed.UTC(), collectors.PlainCause(err))
 		return
 	}
 	r.broken = nil

@@ -265,7 +265,7 @@ func (c *collector) restoreDraft(o *kube.Object, l *kube.Look, deleted time.Time
 	}
 	happened(&d, s.Start.Time, o.CreatedAt)
 	place(&d, l, sources) // whose data was restored, not where it was put
-	d.Mentions = append(spec.mention(l, sources), mentionInto(l, f.Into))
+	d.Mentions = append(spec.mention(l, sources), mentionInto(l, spec.NamespaceMapping))
 	var ls links
 	ls.velero(l, "Backup", o.Namespace, spec.BackupName)
 	ls.velero(l, "Schedule", o.Namespace, spec.ScheduleName)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -650,5 +651,31 @@ func TestPlacedLater(t *testing.T) {
 	}
 	if len(s.after()) != 0 {
 		t.Error("placed a third time")
+	}
+}
+
+// Of what a restore maps beyond what its facts list, whose it is is said too: its
+// bytes have it.
+func TestMapsOfMany(t *testing.T) {
+	c, l := &collector{}, kube.NewLook("velero/prod", agent, now)
+	into := map[string]string{}
+	for i := range maxNames + 1 {
+		into[fmt.Sprintf("from-%04d", i)] = "to"
+	}
+	spec, err := json.Marshal(map[string]any{"backupName": "b", "includedNamespaces": []string{"from-0001"}, "namespaceMapping": into})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := kube.ParseObject([]byte(`{"apiVersion":"velero.io/v1","kind":"Restore","metadata":{"name":"r","namespace":"velero","uid":"r-1"},"spec":`+string(spec)+`}`), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _, err := c.restoreDraft(o, l, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := d.Mentions[len(d.Mentions)-1]
+	if f := facts[evidence.RestoreFacts](t, &d); len(f.Into) != maxNames || m.At != "/into" || len(m.Of) != maxNames+1 || m.Of[maxNames][0].Name != fmt.Sprintf("from-%04d", maxNames) {
+		t.Errorf("%d in the facts, %d elements of %s", len(f.Into), len(m.Of), m.At)
 	}
 }

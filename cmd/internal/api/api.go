@@ -29,8 +29,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"evidenced/evidence"
@@ -214,9 +216,49 @@ type call struct {
 func (c *call) decode(into any) error {
 	dec := json.NewDecoder(bytes.NewReader(c.raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	err := oneMeaning(c.raw)
+	if err == nil {
+		err = dec.Decode(into)
+	}
+	if err != nil {
 		return problem.Wrap(problem.Usage, err, "parameters of %s", c.op).
 			WithHint("the daemon may be of another version than this command: compare evidenced version")
+	}
+	return nil
+}
+
+// oneMeaning refuses parameters that two readers could read differently: with a
+// name twice or in another case, or with more behind them. Whoever decides by
+// the tenant's name whether to answer reads the one that is answered.
+func oneMeaning(raw []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("want one JSON object")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string) // the decoder takes nothing else for a name
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return fmt.Errorf("name %.40q: names are of a-z, 0-9 and _", name)
+		}
+		if seen[name] {
+			return fmt.Errorf("name %q stands there twice", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more stands behind the object")
 	}
 	return nil
 }

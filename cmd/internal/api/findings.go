@@ -37,7 +37,12 @@ const allTenants = "all"
 // that is judged; several says which it was.
 func (c *call) judgedTenants(ctx context.Context, name string) (ts []evidence.Tenant, several bool, err error) {
 	if name == allTenants {
-		name = ""
+		if ts, err = c.Tenants(ctx); err != nil {
+			return nil, false, err
+		}
+		if !slices.ContainsFunc(ts, func(t evidence.Tenant) bool { return t.String() == allTenants }) {
+			name = "" // one that is called so is asked alone
+		}
 	}
 	if ts, err = c.tenantOrAll(ctx, name); name != "" {
 		return ts, false, err

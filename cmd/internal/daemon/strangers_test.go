@@ -48,7 +48,7 @@ func (s *strangers) Kinds() []evidence.Kind {
 	return []evidence.Kind{
 		evidence.SecretAccess, evidence.SecretAuth, evidence.SecretIdentity, evidence.SecretRole, evidence.SecretPolicy, evidence.ChangeMerge, evidence.ChangeCommit,
 		evidence.DeployProject, evidence.DeployState, evidence.RegistryRobot, evidence.ArtifactImage, evidence.BackupRun, evidence.BackupSchedule, evidence.BackupRestore,
-		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.SecretStore,
+		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.CertIssuer, evidence.SecretStore,
 	}
 }
 
@@ -181,6 +181,14 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	store := draft(evidence.SecretStore, ref("object", "ClusterSecretStore.external-secrets.io//vault"), evidence.SecretStoreFacts{Cluster: "prod", Kind: "ClusterSecretStore", Name: "vault", UID: "u-5", Provider: "vault", Conditions: 1, Namespaces: []string{"alpha-web", strange + "-web"}})
 	store.Scope, store.Mentions = spaces, []evidence.Mention{{At: "/namespaces", Of: inSpaces}}
 
+	// What covers the whole cluster lists nobody, and its words and bytes do.
+	full := draft(evidence.BackupRun, ref("object", "Backup.velero.io/velero/full-1"), evidence.BackupFacts{Cluster: "prod", Namespace: "velero", Name: "full-1", UID: "u-7", Phase: "PartiallyFailed", Terminal: true, Failure: "namespace " + strange + "-web: volume is gone"})
+	full.Scope, full.Links, full.Mentions = spaces, project.Links, []evidence.Mention{{Of: inSpaces}}
+	issuer := draft(evidence.CertIssuer, ref("object", "ClusterIssuer.cert-manager.io//acme"), evidence.CertIssuerFacts{Cluster: "prod", Kind: "ClusterIssuer", Name: "acme", UID: "u-8", Type: "acme"})
+	issuer.Scope, issuer.Raw = []evidence.Ref{ref("ns", "*")}, []byte(`{"spec":{"acme":{"solvers":[{"selector":{"dnsNames":["alpha.example","`+strange+`.example"]}}]}}}`)
+	_, hosts := each("host", "alpha.example", strange+".example")
+	issuer.Mentions = []evidence.Mention{{Of: hosts}}
+
 	// A binding of the cluster gives an account of another tenant a right in
 	// alpha's namespaces; a certificate shows all its names to whoever connects.
 	binding := draft(evidence.AccessRBAC, ref("object", "ClusterRoleBinding.rbac.authorization.k8s.io//all"), evidence.RBACFacts{Cluster: "prod", Kind: "ClusterRoleBinding", Name: "all", UID: "u-6", RoleKind: "ClusterRole", RoleName: "view",
@@ -190,7 +198,7 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	cert.Scope = []evidence.Ref{ref("host", "alpha.example")}
 	node := draft(evidence.RuntimeNode, ref("node", "node-1"), evidence.NodeFacts{})
 	node.Scope = []evidence.Ref{ref("ns", "*")}
-	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, binding, cert, node}
+	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, binding, cert, node}
 }
 
 // strangeThings are other tenants' alone: whatever names them names the word.
@@ -211,9 +219,18 @@ func strangeThings(t *testing.T, at time.Time) (ds []evidence.Draft) {
 	return ds
 }
 
-// strangeWorld opens an installation of three tenants. without leaves the rule
-// of another tenant out.
-func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, log io.Writer, without bool) (*Engine, *telemetry.Metrics) {
+// theirRules says what the configuration has of the other tenant.
+type theirRules int
+
+const (
+	allRules theirRules = iota
+	fewRules            // not the rule for what has the strange word in its name
+	noTenant
+)
+
+// strangeWorld opens an installation of three tenants, with more lines of
+// configuration.
+func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, log io.Writer, of theirRules, more string) (*Engine, *telemetry.Metrics) {
 	t.Helper()
 	src.clock = clock.now
 	spec := collectors.Spec{Type: "test", Says: "a test", Config: func() any { return &struct{}{} }, Every: "@every 1m",
@@ -222,9 +239,11 @@ func strangeWorld(t *testing.T, dir string, clock *testClock, src *strangers, lo
 	owns := func(name string) string {
 		return fmt.Sprintf("      - namespaces: [%[1]s-*]\n        policies: [%[1]s-*]\n        projects: [%[1]s]\n        paths: [kv/%[1]s, apps/%[1]s]\n        hosts: [%[1]s.example]\n", name)
 	}
-	text := "data_dir: data\nlisten: \"\"\ntenants:\n  - name: alpha\n    owns:\n" + owns("alpha") +
-		"  - name: bravo-" + strange + "\n    owns:\n" + owns(reached)
-	if !without {
+	text := "data_dir: data\nlisten: \"\"\n" + more + "tenants:\n  - name: alpha\n    owns:\n" + owns("alpha")
+	if of != noTenant {
+		text += "  - name: bravo-" + strange + "\n    owns:\n" + owns(reached)
+	}
+	if of == allRules {
 		text += owns(strange)
 	}
 	text += "  - name: charlie\n    owns:\n      - namespaces: [charlie]\nsources:\n  - name: shared/prod\n    type: test\n"
@@ -251,7 +270,7 @@ func TestStrangersFindNothing(t *testing.T) {
 	}
 	dir, clock, src := t.TempDir(), &testClock{begin}, &strangers{}
 	var logged bytes.Buffer
-	e, m := strangeWorld(t, dir, clock, src, &logged, false)
+	e, m := strangeWorld(t, dir, clock, src, &logged, allRules, "")
 	collect := func() {
 		t.Helper()
 		if _, err := e.Collect(t.Context(), "", false); err != nil {
@@ -272,7 +291,7 @@ func TestStrangersFindNothing(t *testing.T) {
 	}
 	// Another tenant's rule goes: what loosens the evidence is told to whom it
 	// concerns.
-	e, m2 := strangeWorld(t, dir, clock, src, &logged, true)
+	e, m2 := strangeWorld(t, dir, clock, src, &logged, fewRules, "")
 	t.Cleanup(func() { e.Close() })
 	collect()
 	if err := errors.Join(e.Flush(t.Context()), e.Judge(t.Context()), e.Checkpoints(t.Context())); err != nil {
@@ -381,30 +400,39 @@ func everythingOf(t *testing.T, e *Engine, tenant string) map[string]string {
 			out[name] = textOfPDF(t, []byte(text))
 		case name == "pack":
 			delete(out, name)
-			z, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
-			if err != nil {
-				t.Fatalf("pack: %v, %s", err, out["pack error"])
+			if e := out["pack error"]; e != "" {
+				t.Fatalf("pack: %s", e)
 			}
-			for _, f := range z.File {
-				r, err := f.Open()
-				if err != nil {
-					t.Fatal(err)
-				}
-				b, err := io.ReadAll(r)
-				if err = errors.Join(err, r.Close()); err != nil {
-					t.Fatal(err)
-				}
-				if strings.HasSuffix(f.Name, ".pdf") {
-					b = []byte(textOfPDF(t, b))
-				}
-				out["pack "+f.Name] = string(b)
-			}
+			unpacked(t, name, text, out)
 		}
 	}
 	for name, text := range out {
 		out[name] = text + inBase64(text)
 	}
 	return out
+}
+
+// unpacked adds the members of a pack to out, each behind the pack's name.
+func unpacked(t *testing.T, name, text string, out map[string]string) {
+	t.Helper()
+	z, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err = errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f.Name, ".pdf") {
+			b = []byte(textOfPDF(t, b))
+		}
+		out[name+" "+f.Name] = string(b)
+	}
 }
 
 // inBase64 is what stands encoded in a text, as the plaintexts of claims do.
