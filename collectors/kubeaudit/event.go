@@ -140,6 +140,8 @@ func unreadable(err error) error {
 	var te *json.UnmarshalTypeError
 	var se *json.SyntaxError
 	switch {
+	case errors.As(err, &te) && te.Field == "":
+		return errors.New("no JSON object")
 	case errors.As(err, &te):
 		return fmt.Errorf("field %s is of another type", te.Field)
 	case errors.As(err, &se):

@@ -409,6 +409,12 @@ func (r *run) decode(s *tail.Stream, t *tail.Line) *line {
 		s.Skip()
 		return nil
 	}
+	if m, ok := readMark(t.Text); ok && r.c.spool != nil {
+		r.c.notes.Partial("%d sent events of %d bytes could not be read: %s", m.Items, m.Bytes, m.Why)
+		s.Lose("events that were sent could not be read")
+		s.Skip()
+		return nil
+	}
 	e, err := parse(t.Text)
 	if err != nil {
 		path, off := s.Where()

@@ -156,7 +156,7 @@ func (s *Stream) damaged(files []*found) {
 		}
 		s.opt.Partial("%s: the compressed file is damaged and cannot be read", f.path)
 		if f.mtime.After(s.At) {
-			s.lose("a compressed file is damaged: none of its lines can be read")
+			s.Lose("a compressed file is damaged: none of its lines can be read")
 		}
 	}
 	s.Damaged = known
@@ -216,7 +216,7 @@ func (s *Stream) match(files []*found) {
 		}
 		if f == nil {
 			if !p.Closed {
-				s.lose(s.missing(files, p))
+				s.Lose(s.missing(files, p))
 			}
 			continue
 		}
@@ -313,7 +313,9 @@ func (s *Stream) missing(files []*found, p *Position) string {
 	return "a file was deleted or rotated away before it was read to its end"
 }
 
-func (s *Stream) lose(cause string) {
+// Lose says that lines are missing before the next one that is taken; the first
+// cause stands.
+func (s *Stream) Lose(cause string) {
 	if s.Gap == "" {
 		s.Gap = cause
 	}
@@ -348,7 +350,7 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 			if s.opt.Open != nil {
 				if text, err = s.opt.Open(text); err != nil {
 					s.opt.Partial("%s, offset %d: %v", f.path, f.pos.Off, err)
-					s.lose(err.Error())
+					s.Lose(err.Error())
 					s.advance(n, s.raw(n))
 					continue
 				}
@@ -507,7 +509,7 @@ func (s *Stream) done(f *found) {
 	if (s.now < len(s.files)-1 || s.opt.Final && !f.active) && !f.pos.Closed {
 		f.pos.Closed = true
 		if f.pos.Cut != "" {
-			s.lose(f.pos.Cut)
+			s.Lose(f.pos.Cut)
 			f.pos.Cut = ""
 		}
 	}
@@ -533,7 +535,7 @@ func (s *Stream) giveUp(f *found) {
 		return
 	}
 	f.pos.Packed = f.size
-	s.lose("a compressed file is damaged: the rest of its lines cannot be read")
+	s.Lose("a compressed file is damaged: the rest of its lines cannot be read")
 	s.done(f)
 }
 
