@@ -135,6 +135,13 @@ func parse(line []byte) (*event, error) {
 	return &e, nil
 }
 
+// ownLog tells a line of the server's own log, which stands beside its audit log
+// where both go to a container's, from an event, whole or not, in any of the
+// formats that there were.
+func ownLog(text []byte) bool {
+	return !bytes.Contains(text, []byte(`"auditID":`)) && !bytes.Contains(text, []byte(` AUDIT: id="`))
+}
+
 // unreadable says why a line cannot be decoded without quoting it.
 func unreadable(err error) error {
 	var te *json.UnmarshalTypeError
