@@ -23,10 +23,14 @@ type CertFacts struct {
 	Fingerprint string      `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
 	SelfSigned  bool        `json:"self_signed,omitempty"`
 	Chain       []ChainCert `json:"chain,omitempty"`
-	NameMatches bool        `json:"name_matches"`
-	Trusted     string      `json:"trusted"` // yes, no, not-checked
-	TrustError  string      `json:"trust_error,omitempty"`
-	LookedAt    time.Time   `json:"looked_at,omitzero"`
+	// Unreadable are the certificates of the file that could not be read, each
+	// by its place in it, with the reason. The one the file is about may be
+	// among them; the other facts are of those that could.
+	Unreadable  []string  `json:"unreadable,omitempty"`
+	NameMatches bool      `json:"name_matches"`
+	Trusted     string    `json:"trusted"` // yes, no, not-checked
+	TrustError  string    `json:"trust_error,omitempty"`
+	LookedAt    time.Time `json:"looked_at,omitzero"`
 }
 
 // ChainCert is one further certificate that was sent or stands in the file.

@@ -96,7 +96,7 @@ type ArtifactFacts struct {
 	Source     string          `json:"source,omitempty"`
 	Tags       []ArtifactTag   `json:"tags,omitempty"`
 	Children   []ArtifactChild `json:"children,omitempty"` // of an index: what a node really runs
-	Scan       string          `json:"scan"`               // never, waiting, running, success, error, stopped, unknown
+	Scan       string          `json:"scan"`               // never, waiting, running, success, partial (of an index, some of its images), error, stopped, unknown
 	Severity   string          `json:"severity,omitempty"` // of the newest successful scan
 	SBOM       string          `json:"sbom,omitempty"`     // as Scan
 	Signed     bool            `json:"signed,omitempty"`   // a signature accessory is there; nobody verified it

@@ -73,7 +73,11 @@ func (s *scene) certItem(st *stretch[evidence.CertFacts]) *item {
 			it.why["trusted"] = "the chain is not trusted: " + short(f.TrustError)
 		}
 	default:
-		it.lacks("trusted", "the chain was not checked")
+		why := "the chain was not checked"
+		if f.TrustError != "" {
+			why += ": " + short(f.TrustError)
+		}
+		it.lacks("trusted", why)
 	}
 	s.expiry(it, st)
 	return it
@@ -103,6 +107,8 @@ func (s *scene) expiry(it *item, st *stretch[evidence.CertFacts]) {
 	case after.Before(sure):
 		it.set("expired_in_use", true)
 		it.why["expired_in_use"] = it.why["left"]
+	case len(st.facts.Unreadable) > 0:
+		it.lacks("expired_in_use", "another certificate of the file cannot be read: "+short(st.facts.Unreadable[0]))
 	case !after.Before(end):
 		it.set("expired_in_use", false)
 		if st.until.IsZero() {

@@ -102,7 +102,7 @@ type sighting struct {
 	scope evidence.Ref
 	draft *evidence.Draft
 	print string
-	err   error // could not be looked at
+	err   error // could not be looked at, or not whole when there is a draft
 	none  bool  // a file without a certificate
 	asked bool  // the endpoint wants a client certificate and broke off
 }
@@ -133,16 +133,17 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, kept []byte, s 
 	next := &resume{V: resumeVersion, Last: map[string]lastLook{}}
 	for _, g := range all {
 		last, ok := res.Last[g.name]
-		if g.draft == nil {
-			if ok && g.err != nil {
-				next.Last[g.name] = last
+		if g.draft != nil {
+			if err := s.Emit(ctx, *g.draft); err != nil {
+				return err
 			}
-			continue
 		}
-		if err := s.Emit(ctx, *g.draft); err != nil {
-			return err
+		switch {
+		case g.err != nil && ok:
+			next.Last[g.name] = last // the last that saw all of it
+		case g.err == nil && g.draft != nil:
+			next.Last[g.name] = lastLook{g.draft.OccurredAt, g.print}
 		}
-		next.Last[g.name] = lastLook{g.draft.OccurredAt, g.print}
 	}
 	o := c.observe(all, res, len(es))
 	if o.Incomplete == "" {
@@ -286,23 +287,27 @@ func (c *Collector) readFiles(ctx context.Context, roots *x509.CertPool, res *re
 
 func (c *Collector) readFile(f pemFile, roots *x509.CertPool, res *resume) sighting {
 	g := sighting{name: clean(f.path), scope: c.pathRef(f.path)}
-	chain, err := f.read()
-	if err != nil {
-		g.err = err
-		return g
+	chain, bad, err := f.read()
+	if len(bad) > 0 {
+		err = fmt.Errorf("%d of its %d certificates cannot be read: %s", len(bad), len(chain)+len(bad), strings.Join(told(bad, maxTold), "; "))
 	}
+	g.err = err
 	if len(chain) == 0 {
-		g.none = true
+		g.none = err == nil
 		return g
 	}
 	at := c.env.Clock().UTC()
 	facts := certFacts(chain)
-	facts.File, facts.LookedAt = g.name, at
+	facts.File, facts.LookedAt, facts.Unreadable = g.name, at, told(bad, maxSpoiled)
 	facts.Trusted = "not-checked" // an authority's own file is trusted by being configured somewhere
 	if !chain[0].IsCA {
 		facts.Trusted = "yes"
 		if ok, why := trust(chain, roots, at, x509.ExtKeyUsageAny); !ok {
 			facts.Trusted, facts.TrustError = "no", why
+		}
+		if facts.Trusted == "no" && len(bad) > 0 && !strings.HasPrefix(facts.TrustError, theCertificate) {
+			// What cannot be read may be the link that is missing.
+			facts.Trusted, facts.TrustError = "not-checked", "a certificate of the file cannot be read"
 		}
 	}
 	g.draft = c.draft(g.name, facts, chain, at, []evidence.Ref{g.scope}, res)
@@ -342,7 +347,10 @@ func (c *Collector) draft(name string, f evidence.CertFacts, chain []*x509.Certi
 	}
 }
 
-const maxNamed = 50 // failures named in one observation
+const (
+	maxNamed = 50 // failures named in one observation
+	maxTold  = 3  // certificates named in one failure
+)
 
 // observe sums the look up.
 func (c *Collector) observe(all []sighting, res *resume, probes int) evidence.Observation {
@@ -383,7 +391,7 @@ func (c *Collector) observe(all []sighting, res *resume, probes int) evidence.Ob
 				blind.From = last.At
 			}
 			blinds = append(blinds, blind)
-		case g.draft != nil:
+		case g.draft != nil: // and all of it was seen
 			when := g.draft.OccurredAt
 			o.Seen = append(o.Seen, evidence.Seen{Kinds: kinds, Scope: g.scope, Class: evidence.Instants, From: when, To: when})
 		}

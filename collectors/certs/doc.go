@@ -22,7 +22,9 @@
 // are refused. From a file with private keys only the certificates are kept,
 // and its other bytes are wiped after reading. The certificate of the state is
 // the first that is no authority's, else the first; the others are its chain.
-// name_matches is false for files: there is no name to compare with.
+// name_matches is false for files: there is no name to compare with. A
+// certificate that cannot be read is told by its place and hides none of the
+// others; the file then counts as not looked at.
 //
 // # Coverage
 //

@@ -26,7 +26,13 @@ const (
 	maxSANs  = 200
 	maxChain = 100
 	maxName  = 256 // bytes of one name
+
+	maxSpoiled = 50 // certificates that cannot be read
 )
+
+// theCertificate begins the reasons that lie in the certificate itself, and not
+// in what is there to make a chain.
+const theCertificate = "the certificate "
 
 // certFacts writes down a chain; the first certificate is the one shown.
 func certFacts(chain []*x509.Certificate) evidence.CertFacts {
@@ -307,7 +313,7 @@ func trust(chain []*x509.Certificate, roots *x509.CertPool, at time.Time, usage 
 	case errors.As(err, &unknown):
 		return false, "no chain to a trusted authority"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		what := "the certificate"
+		what := strings.TrimSpace(theCertificate)
 		if invalid.Cert != nil && !invalid.Cert.Equal(chain[0]) {
 			what = "a certificate of the chain"
 		}
@@ -316,7 +322,7 @@ func trust(chain []*x509.Certificate, roots *x509.CertPool, at time.Time, usage 
 		}
 		return false, what + " has expired"
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return false, "the certificate is not for servers"
+		return false, theCertificate + "is not for servers"
 	case errors.As(err, &invalid) && invalid.Reason == x509.NotAuthorizedToSign:
 		return false, "a certificate of the chain is no authority"
 	case errors.As(err, &invalid):

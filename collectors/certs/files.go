@@ -101,24 +101,25 @@ func walkDir(dir string) ([]pemFile, error) {
 	return files, nil
 }
 
-// read returns the certificates of a file; none is an error only for a file
-// that the configuration names.
-func (f pemFile) read() ([]*x509.Certificate, error) {
+// read returns the certificates of a file, and what stands in it for one and
+// cannot be read; none of either is an error only for a file that the
+// configuration names.
+func (f pemFile) read() (chain []*x509.Certificate, bad []spoiled, err error) {
 	root, err := os.OpenRoot(f.root)
 	if err != nil {
-		return nil, fileCause(err)
+		return nil, nil, fileCause(err)
 	}
 	defer root.Close()
 	fi, err := root.Stat(f.rel)
 	if err != nil {
-		return nil, fileCause(err)
+		return nil, nil, fileCause(err)
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file") // opening a pipe would wait
+		return nil, nil, errors.New("it is no regular file") // opening a pipe would wait
 	}
 	fd, err := root.Open(f.rel)
 	if err != nil {
-		return nil, fileCause(err)
+		return nil, nil, fileCause(err)
 	}
 	defer fd.Close()
 	data := make([]byte, maxFileBytes+1)
@@ -126,18 +127,15 @@ func (f pemFile) read() ([]*x509.Certificate, error) {
 	defer clear(data[:n]) // it may hold private keys
 	switch {
 	case err == nil:
-		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
+		return nil, nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fileCause(err)
+		return nil, nil, fileCause(err)
 	}
-	chain, err := parsePEM(data[:n])
-	if err != nil {
-		return nil, err
+	chain, bad, err = parsePEM(data[:n])
+	if err == nil && len(chain)+len(bad) == 0 && f.named {
+		err = errors.New("it holds no certificate")
 	}
-	if len(chain) == 0 && f.named {
-		return nil, errors.New("it holds no certificate")
-	}
-	return chain, nil
+	return chain, bad, err
 }
 
 // fileCause drops the path from an error; the caller names it.
@@ -169,47 +167,91 @@ func keyBounded(c *x509.Certificate) error {
 	return nil
 }
 
+// spoiled is a certificate of a file that cannot be read.
+type spoiled struct {
+	at  int    // its place among the certificates of the file, from 1
+	why string // for people, without names of persons
+}
+
+func (b spoiled) String() string { return fmt.Sprintf("certificate %d %s", b.at, b.why) }
+
+// told lists what cannot be read, at most n of them.
+func told(bad []spoiled, n int) []string {
+	var list []string
+	for _, b := range bad[:min(len(bad), n)] {
+		list = append(list, b.String())
+	}
+	if more := len(bad) - n; more > 0 {
+		list = append(list, fmt.Sprintf("(%d more)", more))
+	}
+	return list
+}
+
+const pemBegin = "-----BEGIN "
+
 // parsePEM reads the certificates of a PEM file, the one the file is about
-// first. Blocks of other types are passed over unread. A file without any PEM
-// block may be one DER certificate.
-func parsePEM(data []byte) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
+// first. Blocks of other types are passed over unread. What cannot be read is
+// told beside the others: a file of many authorities is not unread for one. A
+// file without any PEM block may be one DER certificate.
+func parsePEM(data []byte) (chain []*x509.Certificate, bad []spoiled, err error) {
 	blocks := 0
-	for rest := data; ; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			break
-		}
+	for at, next := begin(data, 0), 0; at < len(data); at = next {
+		next = begin(data, at+1)
 		blocks++
-		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" {
-			clear(b.Bytes)
+		if !isCertificate(data[at:next]) {
 			continue
 		}
-		c, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("its certificate %d cannot be parsed: %s", len(chain)+1, clean(strings.TrimPrefix(err.Error(), "x509: ")))
-		}
-		if err := keyBounded(c); err != nil {
-			return nil, fmt.Errorf("its certificate %d %w", len(chain)+1, err)
+		c, why := parseBlock(data, at, next)
+		if why != "" {
+			bad = append(bad, spoiled{len(chain) + len(bad) + 1, why})
+			continue
 		}
 		chain = append(chain, c)
-	}
-	if begun := bytes.Count(data, []byte("-----BEGIN CERTIFICATE-----")); begun > len(chain) {
-		return nil, fmt.Errorf("%d of its %d certificates are damaged", begun-len(chain), begun)
 	}
 	if blocks == 0 && len(data) > 0 && data[0] == 0x30 {
 		c, err := x509.ParseCertificate(bytes.Clone(data)) // it keeps what it is given, and data is wiped
 		if err != nil {
-			return nil, errors.New("it is neither PEM nor a DER certificate")
+			return nil, nil, errors.New("it is neither PEM nor a DER certificate")
 		}
 		if err := keyBounded(c); err != nil {
-			return nil, fmt.Errorf("its certificate %w", err)
+			return nil, nil, fmt.Errorf("its certificate %w", err)
 		}
-		return []*x509.Certificate{c}, nil
+		return []*x509.Certificate{c}, nil, nil
 	}
 	if i := slices.IndexFunc(chain, func(c *x509.Certificate) bool { return !c.IsCA }); i > 0 {
 		leaf := chain[i]
 		chain = slices.Insert(slices.Delete(chain, i, i+1), 0, leaf)
 	}
-	return chain, nil
+	return chain, bad, nil
+}
+
+// begin finds the next begin of a block, the end of data when there is none.
+func begin(data []byte, from int) int {
+	i := bytes.Index(data[from:], []byte(pemBegin))
+	if i < 0 {
+		return len(data)
+	}
+	return from + i
+}
+
+func isCertificate(block []byte) bool {
+	return bytes.HasPrefix(block, []byte(pemBegin+"CERTIFICATE-----")) || bytes.HasPrefix(block, []byte(pemBegin+"X509 CERTIFICATE-----"))
+}
+
+// parseBlock reads the block of a certificate that begins at one offset of data
+// and ends before another, or says why it cannot.
+func parseBlock(data []byte, at, end int) (c *x509.Certificate, why string) {
+	b, _ := pem.Decode(data[at:end])
+	if b == nil || at > 0 && data[at-1] != '\n' {
+		return nil, "is damaged: its PEM block cannot be decoded"
+	}
+	c, err := x509.ParseCertificate(b.Bytes)
+	if err != nil {
+		// The library quotes names that it does not like.
+		return nil, "cannot be parsed: " + clean(mailText.ReplaceAllString(strings.TrimPrefix(err.Error(), "x509: "), "{mail}"))
+	}
+	if err := keyBounded(c); err != nil {
+		return nil, err.Error()
+	}
+	return c, ""
 }

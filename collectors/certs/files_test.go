@@ -2,12 +2,19 @@ package certs
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
@@ -94,9 +101,9 @@ func TestFiles(t *testing.T) {
 	write(t, dir+"/bad/big.pem", make([]byte, maxFileBytes+1))
 	for _, tt := range []struct{ pattern, want string }{
 		{dir + "/good", "leads out of the named directory"},
-		{dir + "/bad/damaged.pem", "1 of its 1 certificates are damaged"},
-		{dir + "/bad/no-cert.pem", "its certificate 1 cannot be parsed"},
-		{dir + "/bad/cut.pem", "1 of its 1 certificates are damaged"},
+		{dir + "/bad/damaged.pem", "1 of its 1 certificates cannot be read: certificate 1 is damaged"},
+		{dir + "/bad/no-cert.pem", "certificate 1 cannot be parsed"},
+		{dir + "/bad/cut.pem", "1 of its 1 certificates cannot be read: certificate 1 is damaged"},
 		{dir + "/bad/big.pem", "is larger than"},
 		{dir + "/bad/*.pem", "4 of 4 could not be looked at"},
 		{dir + "/none.pem", "it is not there"},
@@ -111,6 +118,105 @@ func TestFiles(t *testing.T) {
 	ds, missing, _ = run(roots, dir+"/good/*.pem")
 	if len(ds) != 2 || missing != "" {
 		t.Errorf("pattern: %d drafts, incomplete %q, want 2 and nothing", len(ds), missing)
+	}
+}
+
+// One certificate that cannot be read does not hide the others of its file:
+// they are told, it is told by its place, and the file is not claimed as seen.
+func TestSpoiledCertificate(t *testing.T) {
+	ck := start()
+	root := newCA(t, "Test Root", nil, ck.t)
+	inter := newCA(t, "Test Intermediate", root, ck.t)
+	leaf := issue(t, inter, leafOf("www.example.org", ck.t))
+	old := leafOf("www.example.org", ck.t)
+	old.NotAfter = ck.t.Add(-time.Minute)
+	expired := issue(t, inter, old)
+	part := func(p *pair) string { return string(rawPEM([]*x509.Certificate{p.cert})) }
+	odd := "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	torn := strings.Replace(part(inter), "MII", "M*I", 1)
+	// What the library does not like is a name, and it quotes it.
+	l := leafOf("www.example.org", ck.t)
+	l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: append([]byte{0x30, 31, 0x86, 29}, "x://%zz/alice.planted@x.example"[:29]...)}}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SerialNumber = big.NewInt(7)
+	quoted, err := x509.CreateCertificate(rand.Reader, l, inter.cert, &key.PublicKey, inter.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParseCertificate(quoted); err == nil || !strings.Contains(err.Error(), "alice") {
+		t.Fatalf("the library says %v, want an error with the name", err)
+	}
+	named := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: quoted}))
+
+	roots := writeRoots(t, root)
+	for _, tt := range []struct {
+		name, file string
+		subject    string
+		chain      int
+		trusted    string
+		unreadable string
+	}{
+		{"second of three", part(leaf) + odd + part(root), "CN=www.example.org", 1, "not-checked", "certificate 2 cannot be parsed: "},
+		{"torn intermediate", part(leaf) + torn, "CN=www.example.org", 0, "not-checked", "certificate 2 is damaged: "},
+		{"whole chain beside", part(leaf) + part(inter) + odd, "CN=www.example.org", 1, "yes", "certificate 3 cannot be parsed: "},
+		{"expired all the same", part(expired) + part(inter) + odd, "CN=www.example.org", 1, "no", "certificate 3 cannot be parsed: "},
+		{"authorities", part(root) + odd + part(inter), "CN=Test Root", 1, "not-checked", "certificate 2 cannot be parsed: "},
+		{"after a key", string(keyPEM(t, leaf)) + part(leaf) + part(inter) + "x" + part(root), "CN=www.example.org", 1, "yes", "certificate 3 is damaged: "},
+		{"name in the reason", named + part(leaf) + part(inter), "CN=www.example.org", 1, "yes", "certificate 1 cannot be parsed: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir+"/other.pem", []byte(part(root)))
+			write(t, dir+"/tls.pem", []byte(part(leaf)+part(inter)))
+			cfg := config(roots)
+			cfg.Files = []string{dir}
+			c := collector(t, cfg, ck.now)
+			good := poll(t, c, nil)
+			seen := ck.t
+			ck.t = ck.t.Add(time.Hour)
+			defer func() { ck.t = seen }()
+			write(t, dir+"/tls.pem", []byte(tt.file))
+			r := poll(t, c, good.Resume())
+			if len(r.Drafts) != 2 || len(r.Completed) != 0 {
+				t.Fatalf("%d drafts, %d completes, want both files and none", len(r.Drafts), len(r.Completed))
+			}
+			f := facts(t, r.Drafts[1])
+			if f.Subject != tt.subject || len(f.Chain) != tt.chain || f.Trusted != tt.trusted {
+				t.Errorf("got %s with %d more, trusted %s (%s)", f.Subject, len(f.Chain), f.Trusted, f.TrustError)
+			}
+			if len(f.Unreadable) != 1 || !strings.HasPrefix(f.Unreadable[0], tt.unreadable) {
+				t.Errorf("unreadable %q, want %q", f.Unreadable, tt.unreadable)
+			}
+			if b := string(r.Drafts[1].Content) + r.Commits[0].Observation.Incomplete; strings.Contains(b, "alice") {
+				t.Errorf("a name is told: %s", b)
+			}
+			o := r.Commits[0].Observation
+			if !strings.Contains(o.Incomplete, "1 of 2 could not be looked at") || !strings.Contains(o.Incomplete, tt.unreadable) {
+				t.Errorf("incomplete %q", o.Incomplete)
+			}
+			var blind, lit []string
+			for _, s := range o.Seen {
+				switch {
+				case s.Class != evidence.Blind:
+					lit = append(lit, filepath.Base(s.Scope.Name))
+				case s.From.Equal(seen) && s.To.Equal(ck.t):
+					blind = append(blind, filepath.Base(s.Scope.Name))
+				}
+			}
+			if strings.Join(blind, " ") != "tls.pem" || strings.Join(lit, " ") != "other.pem" {
+				t.Errorf("blind at %q, seen %q", blind, lit)
+			}
+			// The stretch in which not all of it was seen goes on from the last look that saw it.
+			ck.t = ck.t.Add(time.Hour)
+			for _, s := range poll(t, c, r.Resume()).Commits[0].Observation.Seen {
+				if s.Class == evidence.Blind && !s.From.Equal(seen) {
+					t.Errorf("later blind from %v, want %v", s.From, seen)
+				}
+			}
+		})
 	}
 }
 
@@ -149,14 +255,16 @@ func FuzzParsePEM(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		chain, err := parsePEM(bytes.Clone(data))
+		chain, bad, err := parsePEM(bytes.Clone(data))
 		if err != nil || len(chain) == 0 {
 			return
 		}
 		if bytes.Contains(rawPEM(chain), []byte("PRIVATE")) {
 			t.Error("raw holds a key")
 		}
-		d := c.draft("x", certFacts(chain), chain, at, nil, &resume{})
+		facts := certFacts(chain)
+		facts.Unreadable = told(bad, maxSpoiled)
+		d := c.draft("x", facts, chain, at, nil, &resume{})
 		if err := d.Check(); err != nil {
 			t.Error(err)
 		}

@@ -26,7 +26,8 @@ type BranchState struct {
 type Walk struct {
 	Base string `json:"base,omitempty"` // commits it reaches are left out; "": from the first commit
 	Head string `json:"head"`
-	Page int    `json:"page"` // pages read
+	Page int    `json:"page"`          // pages read
+	Got  int    `json:"got,omitempty"` // commits on them
 }
 
 // Of returns the position in a branch, which begins with the first call.

@@ -13,8 +13,18 @@ import (
 // told either. The lists of commits have no files: they tell the same with
 // more requests.
 
-// maxHistory bounds the pages read of each of two histories.
-const maxHistory = 50
+const (
+	// maxHistory bounds the pages read of each of two histories.
+	maxHistory = 50
+	// maxRest bounds them where it is known how many commits are looked for:
+	// some 100 MB at most are held of them.
+	maxRest = 250
+)
+
+// farError is of two heads that are too far apart for the lists of commits.
+type farError struct{ error }
+
+func (e *farError) Unwrap() error { return e.error }
 
 // node is a commit of a list, with the page it stands on.
 type node struct {
@@ -28,8 +38,9 @@ type node struct {
 // beyond returns the commits that head reaches and base does not, parents
 // before children, and whether head descends from base or is base. None that
 // belongs there is left out. One that base reaches too may stand among them
-// when the clocks that dated the commits disagree.
-func (r *repoLook) beyond(base, head string) (list []node, descends bool, err error) {
+// when the clocks that dated the commits disagree. pages bounds what is read of
+// each history; a farError says that it was not enough.
+func (r *repoLook) beyond(base, head string, pages int) (list []node, descends bool, err error) {
 	known := map[string]node{}
 	old := map[string]bool{base: true}
 	var next [2]string
@@ -37,7 +48,7 @@ func (r *repoLook) beyond(base, head string) (list []node, descends bool, err er
 	for i, sha := range []string{head, base} {
 		next[i] = r.path + "/commits?sha=" + sha + "&per_page=100"
 	}
-	for range maxHistory {
+	for range pages {
 		for i := range next {
 			if next[i] == "" {
 				continue
@@ -70,8 +81,8 @@ func (r *repoLook) beyond(base, head string) (list []node, descends bool, err er
 			break
 		}
 	}
-	return nil, false, problem.New(problem.Source, "too much of %s changed between two looks for GitHub to compare them, and for its lists of commits", r.name).
-		WithHint("collect the commits of this repository from a clone, with a gitrepo source")
+	return nil, false, &farError{problem.New(problem.Source, "too much of %s changed between two looks for GitHub to compare them, and for its lists of commits", r.name).
+		WithHint("collect the commits of this repository from a clone, with a gitrepo source")}
 }
 
 // enter reads a page of commits into known.

@@ -133,7 +133,7 @@ func TestBeyond(t *testing.T) {
 		if round == 0 {
 			base, head = 300, 301
 		}
-		list, descends, err := r.beyond(id(base), id(head))
+		list, descends, err := r.beyond(id(base), id(head), maxHistory)
 		if err != nil {
 			t.Fatal(err)
 		}

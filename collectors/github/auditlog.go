@@ -58,6 +58,11 @@ func (l *look) auditLog(org string, st *orgState) error {
 		}
 		for _, raw := range list {
 			d, err := l.auditDraft(p, raw, org, st)
+			if e := forge.Odd(err); e != nil {
+				st.Spoilt = e.Cause()
+				l.missing = forge.AddOnce(l.missing, "organisation "+org+": "+err.Error())
+				continue
+			}
 			if err != nil {
 				return false, err
 			}
@@ -89,8 +94,11 @@ func (l *look) auditLog(org string, st *orgState) error {
 			Cause: "the audit log keeps entries for 180 days: what is older was dropped unread"})
 		seen.From = from
 	}
+	if st.Spoilt != "" {
+		seen.Class, seen.Cause = evidence.Blind, st.Spoilt
+	}
 	l.seen = append(l.seen, seen)
-	l.after = append(l.after, func() { st.Looked = l.started })
+	l.after = append(l.after, func() { st.Looked, st.Spoilt = l.started, "" })
 	return nil
 }
 
@@ -123,7 +131,7 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		e.ID = entryID(raw)
 	}
 	if e.ID == "" || len(e.ID) > 200 || at.IsZero() {
-		return evidence.Draft{}, odd(p, "an audit entry without an id or a time")
+		return evidence.Draft{}, oddItem(p, "an audit entry without an id or a time")
 	}
 	who := newPeople(l.Collector)
 	f := evidence.AuditFacts{Platform: "github", ID: forge.Clean(e.ID), Action: word(e.Action), Container: org, Outcome: auditOutcome(e.Action), Who: -1, Behind: -1,

@@ -90,7 +90,7 @@ func (r *repoLook) checks() error {
 	if st.Lost > 0 {
 		r.unseen(partChecks, st.Looked, fmt.Sprintf("checks of %d commits were not asked for: too many at once", st.Lost), evidence.PipelineCheck)
 		st.Lost = 0
-	} else {
+	} else if !r.spoilt(partChecks, st.Looked, evidence.PipelineCheck) {
 		// What is reported on a commit after its checks were over is not seen.
 		r.claimPart(partChecks, evidence.Instants, r.started, "", evidence.PipelineCheck)
 	}
@@ -135,7 +135,8 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 				return false, err
 			}
 			if c.GetID() <= 0 {
-				return false, odd(p, "a check run without an id")
+				r.spoil(partChecks, oddItem(p, "a check run without an id"))
+				continue
 			}
 			ours++
 			over = over && c.GetStatus() == "completed"
@@ -162,7 +163,8 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 				return false, err
 			}
 			if s.GetID() <= 0 {
-				return false, odd(p, "a commit status without an id")
+				r.spoil(partChecks, oddItem(p, "a commit status without an id"))
+				continue
 			}
 			if err := r.emit(scoped(r.statusDraft(p, sha, &s, raw), scope)); err != nil {
 				return false, err

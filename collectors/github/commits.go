@@ -2,6 +2,8 @@ package github
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -218,23 +220,29 @@ func (r *repoLook) walk(branch string, st *forge.BranchState) error {
 	if w.Page > 0 {
 		path += "&page=" + strconv.Itoa(w.Page+1)
 	}
+	total := 0
 	err := r.pages(r.ctx, path, func(p *page) (bool, error) {
-		list, err := commitItems(p, w.Base != "")
+		list, n, err := commitItems(p, w.Base != "")
 		if err != nil {
 			return false, err
 		}
+		total = max(total, n)
 		recent, err := r.commits(branch, st, p, list, w.Base == "")
 		if err != nil {
 			return false, err
 		}
 		w.Page++
+		w.Got += len(list)
 		if p.next == "" {
 			return false, nil
 		}
 		return recent, r.progress()
 	})
-	if w.Base != "" && means(err, tooMuch) {
-		err = r.walkLists(branch, st)
+	switch {
+	case w.Base != "" && means(err, tooMuch):
+		err = r.walkLists(branch, st, maxHistory)
+	case err == nil && total > w.Got:
+		err = r.walkRest(branch, st, total)
 	}
 	if err != nil {
 		return err
@@ -243,9 +251,25 @@ func (r *repoLook) walk(branch string, st *forge.BranchState) error {
 	return r.progress()
 }
 
-// walkLists commits what st.Walk would find by comparing.
-func (r *repoLook) walkLists(branch string, st *forge.BranchState) error {
-	list, _, err := r.beyond(st.Walk.Base, st.Walk.Head)
+// walkRest commits what a comparison counts and does not list. What the lists of
+// commits do not tell either was not seen: the branch goes on from its new head.
+func (r *repoLook) walkRest(branch string, st *forge.BranchState, total int) error {
+	w := st.Walk
+	err := r.walkLists(branch, st, min(maxHistory+total/100, maxRest))
+	var far *farError
+	if !errors.As(err, &far) {
+		return err
+	}
+	st.Class, st.Cause = evidence.Blind, "GitHub did not list all commits that came between two looks"
+	r.missing = forge.AddOnce(r.missing, fmt.Sprintf("repository %s: GitHub lists %d of %d commits that came between two looks, and they are too many for its lists of commits: collect the commits of this repository from a clone, with a gitrepo source",
+		r.name, w.Got, total))
+	return nil
+}
+
+// walkLists commits what st.Walk would find by comparing, from so many pages of
+// each history at most.
+func (r *repoLook) walkLists(branch string, st *forge.BranchState, pages int) error {
+	list, _, err := r.beyond(st.Walk.Base, st.Walk.Head, pages)
 	if err != nil {
 		return err
 	}
@@ -262,16 +286,17 @@ func (r *repoLook) walkLists(branch string, st *forge.BranchState) error {
 	return nil
 }
 
-// commitItems reads a page of a list or of a comparison, oldest first.
-func commitItems(p *page, comparing bool) ([]json.RawMessage, error) {
+// commitItems reads a page of a list or of a comparison, oldest first. total is
+// how many a comparison counts, on all its pages.
+func commitItems(p *page, comparing bool) (list []json.RawMessage, total int, err error) {
 	if comparing {
 		var c comparison
 		err := decode(p, &c)
-		return c.Commits, err
+		return c.Commits, c.Total, err
 	}
-	list, err := items(p)
+	list, err = items(p)
 	slices.Reverse(list)
-	return list, err
+	return list, 0, err
 }
 
 // commits emits the commits of a page. On a first walk those older than the

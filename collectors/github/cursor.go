@@ -37,6 +37,9 @@ type repoState struct {
 	Pushes      pushesState      `json:"pushes,omitzero"`
 	Members     time.Time        `json:"members,omitzero"` // the last look at who has access
 	Origins     forge.Origins    `json:"origins,omitempty"`
+	// Spoilt are the parts of which an item could not be read since they were
+	// claimed last, with the cause.
+	Spoilt map[string]string `json:"spoilt,omitempty"`
 }
 
 // readCursor refuses what it does not know: a silent fresh start would read as

@@ -58,7 +58,8 @@ func (r *repoLook) deployments() error {
 			}
 			at := when(it.d.GetCreatedAt())
 			if it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA()) {
-				return false, odd(p, "a deployment without an id, a time or a commit")
+				r.spoil(partDeployments, oddItem(p, "a deployment without an id, a time or a commit"))
+				continue
 			}
 			if at.Before(floor) {
 				return false, nil

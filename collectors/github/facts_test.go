@@ -97,6 +97,10 @@ func TestProtection(t *testing.T) {
 			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a", "b", "c", "d"}, ChecksOfAnyApp: []string{"a", "c"}, AllowForcePush: no(), AllowDeletion: no()}},
 		{name: "parameters of another form", rules: `[{"type":"pull_request","ruleset_id":1,"parameters":[1]}]`,
 			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, DismissStale: no(), CodeOwners: no(), LastPushApproval: no(), AllowForcePush: yes(), AllowDeletion: yes()}},
+		{name: "deployments alone", rules: `[{"type":"required_deployments","ruleset_id":1,"parameters":{"required_deployment_environments":["staging"]}}]`,
+			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, AllowForcePush: yes(), AllowDeletion: yes()}},
+		{name: "code scanning alone", rules: `[{"type":"code_scanning","ruleset_id":1,"parameters":{"code_scanning_tools":[{"tool":"CodeQL"}]}}]`,
+			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, AllowForcePush: yes(), AllowDeletion: yes()}},
 		{name: "locked", classic: `{"lock_branch":{"enabled":true}}`, rules: "hidden", want: evidence.ProtectionFacts{Classic: "yes", Protected: true}},
 	}
 	for _, tt := range tests {

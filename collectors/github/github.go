@@ -269,7 +269,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			l.unreadOrg(org)
 		}
 	}
-	failed = append(failed, homeless...)
+	failed = append(append(failed, homeless...), l.missing...)
 	l.tokenExpiry(c.expires)
 	for _, move := range l.after {
 		move()
@@ -292,6 +292,7 @@ type look struct {
 	sees     []string
 	notes    []string
 	counts   []evidence.SourceCount
+	missing  []string // items that could not be read
 	after    []func() // moves of the position in time, done when seen is committed
 }
 

@@ -35,7 +35,7 @@ func (r *repoLook) members() error {
 			d, err := part.take(p, raw)
 			d.Scope = append(d.Scope, r.labels...)
 			return d, err
-		})
+		}, func(err error) error { return r.spoil(partMembers, err) })
 		if hidden(err) {
 			whole = false
 			r.note("repository %s: %s", r.name, part.says)
@@ -45,7 +45,9 @@ func (r *repoLook) members() error {
 			return err
 		}
 	}
-	if whole {
+	if r.spoilt(partMembers, r.st.Members, evidence.AccessMember) {
+		// Nothing ends: it may be what could not be read.
+	} else if whole {
 		r.sink.Complete(evidence.AccessMember, r.project(r.name))
 		r.claimPart(partMembers, evidence.Instants, r.started, "", evidence.AccessMember)
 	} else {
@@ -55,7 +57,9 @@ func (r *repoLook) members() error {
 	return nil
 }
 
-func (l *look) memberList(path string, take func(*page, json.RawMessage) (evidence.Draft, error)) error {
+// memberList emits what take makes of each item; odd decides about the errors of
+// items.
+func (l *look) memberList(path string, take func(*page, json.RawMessage) (evidence.Draft, error), odd func(error) error) error {
 	return l.pages(l.ctx, path, func(p *page) (bool, error) {
 		list, err := items(p)
 		if err != nil {
@@ -64,7 +68,10 @@ func (l *look) memberList(path string, take func(*page, json.RawMessage) (eviden
 		for _, raw := range list {
 			d, err := take(p, raw)
 			if err != nil {
-				return false, err
+				if err = odd(err); err != nil {
+					return false, err
+				}
+				continue
 			}
 			if err := l.emit(d); err != nil {
 				return false, err
@@ -94,7 +101,7 @@ func (r *repoLook) collaborator(p *page, raw json.RawMessage) (evidence.Draft, e
 		return evidence.Draft{}, err
 	}
 	if u.GetID() <= 0 {
-		return evidence.Draft{}, odd(p, "a collaborator without an id")
+		return evidence.Draft{}, oddItem(p, "a collaborator without an id")
 	}
 	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "user", Role: forge.Short(forge.Clean(u.Role)), Rank: rankOf(u.Permissions)}
 	return r.memberDraft(p, raw, r.name, "user-"+strconv.FormatInt(u.GetID(), 10), f, &u.User), nil
@@ -111,7 +118,7 @@ func (r *repoLook) team(p *page, raw json.RawMessage) (evidence.Draft, error) {
 		return evidence.Draft{}, err
 	}
 	if t.ID <= 0 {
-		return evidence.Draft{}, odd(p, "a team without an id")
+		return evidence.Draft{}, oddItem(p, "a team without an id")
 	}
 	f := evidence.MemberFacts{Container: r.name, Level: "repository", Type: "team", Name: forge.Short(forge.Clean(t.Slug)), Role: word(t.Permission), Rank: rankOf(t.Permissions), Holder: -1}
 	return r.memberDraft(p, raw, r.name, "team-"+strconv.FormatInt(t.ID, 10), f, nil), nil
@@ -127,7 +134,7 @@ func (r *repoLook) deployKey(p *page, raw json.RawMessage) (evidence.Draft, erro
 		return evidence.Draft{}, err
 	}
 	if k.ID <= 0 {
-		return evidence.Draft{}, odd(p, "a deploy key without an id")
+		return evidence.Draft{}, oddItem(p, "a deploy key without an id")
 	}
 	// Its title is what somebody wrote, often a name, and who added it stands by
 	// login alone: neither is kept, since erasing a person could not reach it.
@@ -162,8 +169,9 @@ func (l *look) memberDraft(p *page, raw []byte, container, holder string, f evid
 // orgState is how far an organisation was read.
 type orgState struct {
 	Members time.Time `json:"members,omitzero"`
-	Audit   time.Time `json:"audit,omitzero"`  // newest entry that was read
-	Looked  time.Time `json:"looked,omitzero"` // begin of the last complete look at the audit log
+	Audit   time.Time `json:"audit,omitzero"`   // newest entry that was read
+	Looked  time.Time `json:"looked,omitzero"`  // begin of the last complete look at the audit log
+	Spoilt  string    `json:"spoilt,omitempty"` // why not every entry since then could be read
 }
 
 // organisations are the owners of the configured repositories, once each.
@@ -198,8 +206,17 @@ func (l *look) org(name string) error {
 }
 
 func (l *look) orgMembers(name string, st *orgState) error {
-	whole := true
+	whole, spoilt := true, ""
 	base := "orgs/" + name
+	spoil := func(err error) error {
+		e := forge.Odd(err)
+		if e == nil {
+			return err
+		}
+		spoilt = e.Cause()
+		l.missing = forge.AddOnce(l.missing, "organisation "+name+": "+err.Error())
+		return nil
+	}
 	user := func(role, rank string, outside bool) func(*page, json.RawMessage) (evidence.Draft, error) {
 		return func(p *page, raw json.RawMessage) (evidence.Draft, error) {
 			if strings.HasSuffix(p.from, "/public_members") {
@@ -212,7 +229,7 @@ func (l *look) orgMembers(name string, st *orgState) error {
 				return evidence.Draft{}, err
 			}
 			if u.GetID() <= 0 {
-				return evidence.Draft{}, odd(p, "a member without an id")
+				return evidence.Draft{}, oddItem(p, "a member without an id")
 			}
 			f := evidence.MemberFacts{Container: name, Level: "organisation", Type: "user", Role: role, Rank: rank, Outside: outside}
 			return l.memberDraft(p, raw, name, "user-"+strconv.FormatInt(u.GetID(), 10), f, &u), nil
@@ -226,7 +243,7 @@ func (l *look) orgMembers(name string, st *orgState) error {
 		{"/members?role=member&per_page=100", user("member", "read", false)},
 		{"/outside_collaborators?per_page=100", user("outside collaborator", "unknown", true)},
 	} {
-		err := l.memberList(base+part.path, part.take)
+		err := l.memberList(base+part.path, part.take, spoil)
 		if hidden(err) {
 			whole = false
 			continue
@@ -235,21 +252,24 @@ func (l *look) orgMembers(name string, st *orgState) error {
 			return err
 		}
 	}
-	err := l.installations(base+"/installations?per_page=100", name)
+	err := l.installations(base+"/installations?per_page=100", name, spoil)
 	if hidden(err) {
 		whole = false
 	} else if err != nil {
 		return err
 	}
 	seen := evidence.Seen{Kinds: []evidence.Kind{evidence.AccessMember}, Scope: l.project(name), Class: evidence.Instants, From: l.started, To: l.started, Every: l.every(partMembers)}
-	if whole {
+	if whole && spoilt == "" {
 		l.sink.Complete(evidence.AccessMember, l.project(name))
 	} else {
-		seen.Class, seen.Cause = evidence.Blind, "members, outside collaborators and apps are not visible in full to this credential (Members: read, Administration: read of the organisation)"
+		seen.Class, seen.Cause = evidence.Blind, spoilt
+	}
+	if !whole {
+		seen.Cause = "members, outside collaborators and apps are not visible in full to this credential (Members: read, Administration: read of the organisation)"
 		l.note("organisation %s: %s", name, seen.Cause)
-		if !st.Members.IsZero() {
-			seen.From = st.Members
-		}
+	}
+	if seen.Class == evidence.Blind && !st.Members.IsZero() {
+		seen.From = st.Members
 	}
 	l.seen = append(l.seen, seen)
 	l.after = append(l.after, func() { st.Members = l.started })
@@ -257,7 +277,7 @@ func (l *look) orgMembers(name string, st *orgState) error {
 }
 
 // installations reads which apps are installed and what they may do.
-func (l *look) installations(path, org string) error {
+func (l *look) installations(path, org string, spoil func(error) error) error {
 	total, ours := -1, 0
 	err := l.pages(l.ctx, path, func(p *page) (bool, error) {
 		var body struct {
@@ -283,7 +303,10 @@ func (l *look) installations(path, org string) error {
 				return false, err
 			}
 			if a.ID <= 0 {
-				return false, odd(p, "an installation without an id")
+				if err := spoil(oddItem(p, "an installation without an id")); err != nil {
+					return false, err
+				}
+				continue
 			}
 			ours++
 			f := evidence.MemberFacts{Container: org, Level: "organisation", Type: "app", Name: forge.Short(forge.Clean(a.Slug)), Role: word(a.Selection) + " repositories", Rank: "read", Holder: -1, Disabled: a.Suspended != nil}

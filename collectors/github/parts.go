@@ -123,6 +123,9 @@ func (r *repoLook) claimPart(part string, class evidence.Class, from time.Time, 
 // walked claims a list that was read down to where the last look ended; the
 // first look read it from history.
 func (r *repoLook) walked(part string, last, oldest time.Time, kinds ...evidence.Kind) {
+	if r.spoilt(part, last, kinds...) {
+		return
+	}
 	if !last.IsZero() {
 		r.claimPart(part, evidence.Continuous, last, "", kinds...)
 		return

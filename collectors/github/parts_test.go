@@ -618,7 +618,7 @@ func FuzzParts(f *testing.F) {
 				}
 			}
 		}
-		if _, list, err := runList(p); err == nil {
+		if _, list, err := (&repoLook{look: &look{}, st: &repoState{}}).runList(p); err == nil {
 			for _, it := range list {
 				if it.GetID() <= 0 || it.created.IsZero() {
 					t.Errorf("%+v", it)
@@ -638,7 +638,7 @@ func BenchmarkRunList(b *testing.B) {
 	p := &page{body: []byte(s)}
 	b.SetBytes(int64(len(s)))
 	for b.Loop() {
-		if _, list, err := runList(p); err != nil || len(list) != 3 {
+		if _, list, err := (&repoLook{look: &look{}, st: &repoState{}}).runList(p); err != nil || len(list) != 3 {
 			b.Fatal(err)
 		}
 	}

@@ -301,7 +301,10 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 			f.RequiredChecks = append(f.RequiredChecks, c.Context)
 			pinned(f, c.Context, c.App)
 		}
-	case "update", "merge_queue", "workflows":
+	case "update", "merge_queue", "workflows",
+		// A push is refused until the commit was deployed, or was scanned and found
+		// good. See https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-rulesets/available-rules-for-rulesets
+		"required_deployments", "code_scanning":
 		f.Protected = true
 	case "non_fast_forward":
 		set(&f.AllowForcePush, false)

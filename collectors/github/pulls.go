@@ -33,10 +33,13 @@ func (r *repoLook) pulls() error {
 	oldest := time.Time{}
 	for i, it := range list {
 		if id := int64(it.number); !r.st.Recent.Settled(id, it.updated) {
-			if err := r.pull(it.number); err != nil {
+			// A request without one of its reviews would be told wrong.
+			err := r.pull(it.number)
+			if err == nil {
+				r.st.Recent.Read(id, it.updated, r.started)
+			} else if err := r.spoil(partPulls, err); err != nil {
 				return err
 			}
-			r.st.Recent.Read(id, it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -55,7 +58,9 @@ func (r *repoLook) pulls() error {
 		again[int64(it.number)] = !it.updated.Before(r.st.Pulls.Add(-r.cfg.Overlap))
 	}
 	r.st.Recent.Keep(again)
-	if r.st.PullsLooked.IsZero() {
+	if r.spoilt(partPulls, r.st.PullsLooked, evidence.ChangeMerge, evidence.ChangeReview) {
+		// It is told.
+	} else if r.st.PullsLooked.IsZero() {
 		r.claimFirst(oldest, evidence.ChangeMerge, evidence.ChangeReview)
 	} else {
 		r.claim(evidence.Continuous, r.st.PullsLooked, "", evidence.ChangeMerge, evidence.ChangeReview)
@@ -80,7 +85,8 @@ func (r *repoLook) updated() ([]listed, error) {
 		for _, pr := range prs {
 			at := when(pr.GetUpdatedAt())
 			if pr.GetNumber() <= 0 || at.IsZero() {
-				return false, odd(p, "a request without a number or time")
+				r.spoil(partPulls, oddItem(p, "a request without a number or time"))
+				continue
 			}
 			if at.Before(floor) {
 				return false, nil
@@ -188,7 +194,7 @@ func (r *repoLook) reviews(base string, q *request) error {
 				return false, err
 			}
 			if rv.GetID() <= 0 || reviewState(rv.GetState()) == "" {
-				return false, odd(p, "a review without an id or a known state")
+				return false, oddItem(p, "a review without an id or a known state")
 			}
 			dismissed = dismissed || rv.GetState() == "DISMISSED"
 			q.reviews = append(q.reviews, rv)

@@ -92,7 +92,10 @@ func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Ti
 			}
 			d, err := draft(p, raw)
 			if err != nil {
-				return false, err
+				if err = r.spoil(partPushes, err); err != nil {
+					return false, err
+				}
+				continue
 			}
 			if d.OccurredAt.Before(floor) {
 				return false, nil
@@ -142,7 +145,7 @@ func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error
 		at = when(a.Pushed)
 	}
 	if a.ID <= 0 || at.IsZero() {
-		return evidence.Draft{}, odd(p, "an activity without an id or a time")
+		return evidence.Draft{}, oddItem(p, "an activity without an id or a time")
 	}
 	if a.Type == "" {
 		a.Type = pushType(a.PushType)
@@ -182,7 +185,7 @@ func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
 		return evidence.Draft{}, err
 	}
 	if s.ID <= 0 || when(s.Pushed).IsZero() {
-		return evidence.Draft{}, odd(p, "a rule suite without an id or a time")
+		return evidence.Draft{}, oddItem(p, "a rule suite without an id or a time")
 	}
 	f := evidence.AuditFacts{ID: strconv.FormatInt(s.ID, 10), Action: "rules." + word(s.Result), Decision: word(s.Result)}
 	switch s.Result {

@@ -247,6 +247,41 @@ func items(p *page) ([]json.RawMessage, error) {
 	return list, nil
 }
 
+// oddItem is the error of an item of a list without what tells it from others.
+func oddItem(p *page, what string) error {
+	return &forge.OddItem{What: what, Err: odd(p, what)}
+}
+
+// parts beside those that can be left out.
+const partPulls = "pulls"
+
+// spoil takes note of an item that could not be read, and goes on: of its part
+// not all was seen since the last look. Any other error stays one.
+func (r *repoLook) spoil(part string, err error) error {
+	e := forge.Odd(err)
+	if e == nil {
+		return err
+	}
+	if r.st.Spoilt == nil {
+		r.st.Spoilt = map[string]string{}
+	}
+	r.st.Spoilt[part] = e.Cause()
+	r.missing = forge.AddOnce(r.missing, "repository "+r.name+": "+err.Error())
+	return nil
+}
+
+// spoilt claims of a part of which an item could not be read that it was not
+// seen, and reports whether there was one.
+func (r *repoLook) spoilt(part string, last time.Time, kinds ...evidence.Kind) bool {
+	why := r.st.Spoilt[part]
+	if why == "" {
+		return false
+	}
+	r.unseen(part, last, why, kinds...)
+	r.after = append(r.after, func() { delete(r.st.Spoilt, part) })
+	return true
+}
+
 func odd(p *page, what string) error {
 	return problem.New(problem.Source, "the answer of %s holds %s", p.req.URL, what).
 		WithHint("report it with the program's version; nothing after it was read")

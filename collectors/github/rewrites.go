@@ -48,7 +48,7 @@ func (r *repoLook) rewritten(name string, st *forge.BranchState, head string) (g
 		}
 		return true, true, false, r.emit(r.rewriteDraft(name, st, p, f))
 	case means(err, tooMuch):
-		_, descends, err := r.beyond(st.Head, head)
+		_, descends, err := r.beyond(st.Head, head, maxHistory)
 		if err != nil || descends {
 			return false, false, false, err
 		}
@@ -121,7 +121,7 @@ func (r *repoLook) lost(head, old string) (shas []string, cut int, err error) {
 	})
 	if means(err, tooMuch) {
 		var list []node
-		list, _, err = r.beyond(head, old)
+		list, _, err = r.beyond(head, old, maxHistory)
 		shas, total = nil, 0
 		for _, l := range list {
 			shas = append(shas, l.sha)

@@ -87,7 +87,7 @@ func (r *repoLook) newRuns(base string, note func(time.Time)) error {
 	if err != nil {
 		return err
 	}
-	total, list, err := runList(p)
+	total, list, err := r.runList(p)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (r *repoLook) spans(base string, from, to time.Time, note func(time.Time)) 
 		if err != nil {
 			return err
 		}
-		total, list, err := runList(p)
+		total, list, err := r.runList(p)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (r *repoLook) spans(base string, from, to time.Time, note func(time.Time)) 
 		}
 		ours := 0
 		if err := r.pages(r.ctx, path, func(p *page) (bool, error) {
-			_, list, err := runList(p)
+			_, list, err := r.runList(p)
 			if err != nil {
 				return false, err
 			}
@@ -180,7 +180,7 @@ func (r *repoLook) walkRuns(base string, floor time.Time, note func(time.Time)) 
 	r.note("repository %s: this GitHub does not list workflow runs by time: the whole list was read", r.name)
 	newest := r.st.Runs.Until
 	err := r.pages(r.ctx, base+"?per_page=100", func(p *page) (bool, error) {
-		_, list, err := runList(p)
+		_, list, err := r.runList(p)
 		if err != nil {
 			return false, err
 		}
@@ -209,7 +209,9 @@ type runItem struct {
 	raw     json.RawMessage
 }
 
-func runList(p *page) (total int, list []runItem, err error) {
+// runList reads a page of runs; total is how many the source has, less those that
+// could not be read.
+func (r *repoLook) runList(p *page) (total int, list []runItem, err error) {
 	var body struct {
 		Total *int              `json:"total_count"`
 		Runs  []json.RawMessage `json:"workflow_runs"`
@@ -222,10 +224,15 @@ func runList(p *page) (total int, list []runItem, err error) {
 	}
 	for _, raw := range body.Runs {
 		it, err := readRun(p, raw)
-		if err != nil {
+		if forge.Odd(err) != nil {
+			*body.Total--
+		}
+		if err := r.spoil(partPipelines, err); err != nil {
 			return 0, nil, err
 		}
-		list = append(list, it)
+		if err == nil {
+			list = append(list, it)
+		}
 	}
 	return *body.Total, list, nil
 }
@@ -237,7 +244,7 @@ func readRun(p *page, raw json.RawMessage) (runItem, error) {
 	}
 	it.created = when(it.GetCreatedAt())
 	if it.GetID() <= 0 || it.created.IsZero() || !forge.ObjectID.MatchString(it.GetHeadSHA()) {
-		return it, odd(p, "a run without an id, a time or a commit")
+		return it, oddItem(p, "a run without an id, a time or a commit")
 	}
 	return it, nil
 }
@@ -280,7 +287,10 @@ func (r *repoLook) takeRun(base string, p *page, it runItem) error {
 		}
 		old, err := readRun(earlier, earlier.body)
 		if err != nil {
-			return err
+			if err = r.spoil(partPipelines, err); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := r.emitRun(base, earlier, old, n); err != nil {
 			return err
@@ -326,6 +336,11 @@ func (r *repoLook) openRuns(base string) error {
 			return err
 		}
 		it, err := readRun(p, p.body)
+		if forge.Odd(err) != nil {
+			if err = r.spoil(partPipelines, err); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -352,7 +367,7 @@ func (r *repoLook) reruns(base string) error {
 	}
 	since := st.Reruns.Add(-r.cfg.Overlap)
 	err := r.pages(r.ctx, base+"?per_page=100", func(p *page) (bool, error) {
-		_, list, err := runList(p)
+		_, list, err := r.runList(p)
 		if err != nil {
 			return false, err
 		}

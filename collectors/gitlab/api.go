@@ -189,6 +189,24 @@ func decodeItem(p *page, raw []byte, v any) error {
 	return nil
 }
 
+// oddItem is the error of an item of a list without what tells it from others.
+func oddItem(p *page, what string) error {
+	return &forge.OddItem{What: what, Err: odd(p, what)}
+}
+
+// spoil takes note of an item of a container that could not be read, and goes on:
+// of the list that the position stands for not all was seen since it was claimed
+// last. Any other error stays one.
+func (l *look) spoil(container string, st *position, err error) error {
+	e := forge.Odd(err)
+	if e == nil {
+		return err
+	}
+	st.Spoilt = e.Cause()
+	l.missing = forge.AddOnce(l.missing, container+": "+err.Error())
+	return nil
+}
+
 func odd(p *page, what string) error {
 	return problem.New(problem.Source, "the answer of %s holds %s", p.req.URL, what).
 		WithHint("report it with the program's version; nothing after it was read")

@@ -121,7 +121,10 @@ func (a *auditLook) window(from, to time.Time) error {
 			for _, raw := range list {
 				e, err := readAudit(p, raw)
 				if err != nil {
-					return false, err
+					if err = a.spoil(a.name, a.st, err); err != nil {
+						return false, err
+					}
+					continue
 				}
 				last = when(e.CreatedAt)
 				if a.seen[e.ID] {
@@ -216,7 +219,7 @@ func readAudit(p *page, raw json.RawMessage) (*auditEvent, error) {
 		return nil, err
 	}
 	if e.ID <= 0 || when(e.CreatedAt).IsZero() {
-		return nil, odd(p, "an audit event without an id or time")
+		return nil, oddItem(p, "an audit event without an id or time")
 	}
 	return e, nil
 }

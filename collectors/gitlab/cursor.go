@@ -28,6 +28,8 @@ type position struct {
 	Looked time.Time `json:"looked,omitzero"` // begin of the last look that read all; zero while the first one lasts
 	// Recent are the items that the next look will list again.
 	Recent forge.Recent `json:"recent,omitempty"`
+	// Spoilt is why not all since Looked could be read; empty when all was.
+	Spoilt string `json:"spoilt,omitempty"`
 }
 
 type projectState struct {

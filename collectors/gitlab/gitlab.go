@@ -316,6 +316,8 @@ const firstLook = "read from history at the first look"
 // needs no history.
 func (l *look) claimList(scope evidence.Ref, st *position, history time.Duration, oldest, created time.Time, weaker string, kinds ...evidence.Kind) {
 	switch {
+	case st.Spoilt != "":
+		l.claim(scope, evidence.Blind, l.blindFrom(st.Looked), st.Spoilt, 0, kinds...)
 	case !st.Looked.IsZero() && weaker != "":
 		l.claim(scope, evidence.Reconstructed, st.Looked, weaker, 0, kinds...)
 	case !st.Looked.IsZero():
@@ -325,7 +327,7 @@ func (l *look) claimList(scope evidence.Ref, st *position, history time.Duration
 	default:
 		l.claimFirst(scope, history, oldest, kinds...)
 	}
-	l.after = append(l.after, func() { st.Looked = l.started })
+	l.after = append(l.after, func() { st.Looked, st.Spoilt = l.started, "" })
 }
 
 // claimFirst claims what the first look read, from the horizon or, without one,

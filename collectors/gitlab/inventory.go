@@ -98,7 +98,7 @@ func (l *look) inventory() error {
 	}
 	var first error
 	hidden := func(what string, err error) error {
-		if !refused(err) {
+		if !refused(err) && forge.Odd(err) == nil {
 			return err
 		}
 		l.unlisted++
@@ -156,8 +156,11 @@ func (l *look) groupProjects(name string, add func(*page, json.RawMessage, bool)
 		l.note("group %s was renamed or moved at the source: change its name under groups", name)
 	}
 	l.addGroup(group{g.ID, g.Path})
-	if err := l.subgroups(g.ID); err != nil {
-		return err
+	// What cannot be told from others does not hold up the others; the group is
+	// then one of which not all is seen.
+	lost := l.subgroups(g.ID)
+	if lost != nil && forge.Odd(lost) == nil {
+		return lost
 	}
 	var req evidence.Request
 	ids := map[int]bool{}
@@ -175,19 +178,26 @@ func (l *look) groupProjects(name string, add func(*page, json.RawMessage, bool)
 			return err
 		}
 		ids[it.ID] = true
-		return add(p, raw, false)
+		err := add(p, raw, false)
+		if forge.Odd(err) != nil {
+			delete(ids, it.ID)
+			lost, err = err, nil
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	l.count("projects of group "+strconv.Itoa(g.ID), req, total, len(ids))
-	return nil
+	return lost
 }
 
 // subgroups lists the groups below a group: each has members and audit events
 // of its own, which those above it do not show. Of the chosen paths those are
-// read that hold a chosen project.
+// read that hold a chosen project. An odd item is the error when there is no
+// other; the others are added all the same.
 func (l *look) subgroups(id int) error {
+	var lost error
 	_, err := l.list(l.ctx, "groups/"+strconv.Itoa(id)+"/descendant_groups", &gl.ListDescendantGroupsOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("id"), Sort: gl.Ptr("asc"),
 	}, func(p *page, raw json.RawMessage) error {
@@ -199,7 +209,8 @@ func (l *look) subgroups(id int) error {
 			return err
 		}
 		if g.ID <= 0 || !fullPath.MatchString(g.Path) {
-			return odd(p, "no group")
+			lost = oddItem(p, "a group without an id or path")
+			return nil
 		}
 		above := func(p string) bool { return len(p) > len(g.Path) && strings.EqualFold(p[:len(g.Path)+1], g.Path+"/") }
 		if l.cfg.includes(g.Path) || slices.ContainsFunc(l.cfg.Include, above) {
@@ -207,6 +218,9 @@ func (l *look) subgroups(id int) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = lost
+	}
 	return err
 }
 
@@ -227,7 +241,7 @@ func readProject(p *page, raw json.RawMessage) (project, error) {
 	}
 	if g.ID <= 0 || len(g.PathWithNamespace) > maxPath || !fullPath.MatchString(g.PathWithNamespace) || !strings.Contains(g.PathWithNamespace, "/") ||
 		g.DefaultBranch != "" && forge.BadBranch.MatchString(g.DefaultBranch) {
-		return project{}, odd(p, "a project without an id or path")
+		return project{}, oddItem(p, "a project without an id or path")
 	}
 	var told struct {
 		Empty *bool `json:"empty_repo"`

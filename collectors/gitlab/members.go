@@ -11,6 +11,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -25,12 +26,28 @@ type container struct {
 	scope []evidence.Ref
 	lists *[]string // that were readable once
 	short bool      // fewer members came than the source counts
+	last  time.Time // that all was seen
+
+	spoilt string // why one of the items could not be read
+}
+
+// each makes of what takes an item one that goes on after an odd one.
+func (c *container) each(take func(*page, json.RawMessage) error) func(*page, json.RawMessage) error {
+	return func(p *page, raw json.RawMessage) error {
+		err := take(p, raw)
+		if e := forge.Odd(err); e != nil {
+			c.spoilt = e.Cause()
+			c.missing = forge.AddOnce(c.missing, c.name+": "+err.Error())
+			return nil
+		}
+		return err
+	}
 }
 
 func (r *projectLook) members() error {
 	c := &container{
 		look: r.look, name: "project " + strconv.Itoa(r.id), path: r.path, api: r.api, level: "project",
-		ref: r.ref, scope: r.scope(), lists: &r.st.Lists,
+		ref: r.ref, scope: r.scope(), lists: &r.st.Lists, last: r.st.Settings,
 	}
 	return c.read(true)
 }
@@ -66,7 +83,7 @@ func (l *look) groupLook(g group, st *groupState) error {
 	if due(st.Settings, l) || st.Path != g.path {
 		c := &container{
 			look: l, name: "group " + strconv.Itoa(g.id), path: g.path, api: api, level: "group",
-			ref: ref, scope: []evidence.Ref{ref}, lists: &st.Lists,
+			ref: ref, scope: []evidence.Ref{ref}, lists: &st.Lists, last: st.Settings,
 		}
 		if err := c.read(false); err != nil {
 			return err
@@ -125,6 +142,10 @@ func (c *container) read(keys bool) error {
 		c.claim(c.ref, evidence.Blind, c.blindFrom(time.Time{}), "members are hidden from the credential", c.cfg.SettingsEvery, evidence.AccessMember)
 		return nil
 	}
+	if c.spoilt != "" {
+		c.claim(c.ref, evidence.Blind, c.blindFrom(c.last), c.spoilt, c.cfg.SettingsEvery, evidence.AccessMember)
+		return nil
+	}
 	if whole && !c.short {
 		c.sink.Complete(evidence.AccessMember, c.ref)
 		c.claim(c.ref, evidence.Instants, c.started, "", c.cfg.SettingsEvery, evidence.AccessMember)
@@ -144,17 +165,17 @@ type member struct {
 // people records everybody with a role, inherited ones too.
 func (c *container) people() error {
 	direct := map[int]bool{}
-	_, err := c.list(c.ctx, c.api+"/members", &gl.ListProjectMembersOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, func(p *page, raw json.RawMessage) error {
+	_, err := c.list(c.ctx, c.api+"/members", &gl.ListProjectMembersOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, c.each(func(p *page, raw json.RawMessage) error {
 		m, err := readMember(p, raw)
 		direct[m.ID] = true
 		return err
-	})
+	}))
 	if err != nil {
 		return err
 	}
 	seen := map[int]bool{}
 	var req evidence.Request
-	total, err := c.list(c.ctx, c.api+"/members/all", &gl.ListProjectMembersOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, func(p *page, raw json.RawMessage) error {
+	total, err := c.list(c.ctx, c.api+"/members/all", &gl.ListProjectMembersOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, c.each(func(p *page, raw json.RawMessage) error {
 		m, err := readMember(p, raw)
 		if err != nil {
 			return err
@@ -167,7 +188,7 @@ func (c *container) people() error {
 		}
 		seen[m.ID] = true
 		return c.emit(c.memberDraft(m, !direct[m.ID]))
-	})
+	}))
 	if err == nil {
 		c.count("members of "+c.name, req, total, len(seen))
 		c.short = int64(len(seen)) < total
@@ -181,7 +202,7 @@ func readMember(p *page, raw json.RawMessage) (member, error) {
 		return m, err
 	}
 	if m.ID <= 0 {
-		return m, odd(p, "a member without an id")
+		return m, oddItem(p, "a member without an id")
 	}
 	return m, nil
 }
@@ -258,13 +279,13 @@ func (c *container) state(id string, f evidence.MemberFacts, req evidence.Reques
 // tokens records access tokens of the container; their bot accounts are members
 // too.
 func (c *container) tokens() error {
-	_, err := c.list(c.ctx, c.api+"/access_tokens", &gl.ListProjectAccessTokensOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
+	_, err := c.list(c.ctx, c.api+"/access_tokens", &gl.ListProjectAccessTokensOptions{PerPage: perPage}, c.each(func(p *page, raw json.RawMessage) error {
 		d, err := c.tokenDraft(p, raw)
 		if err != nil {
 			return err
 		}
 		return c.emit(d)
-	})
+	}))
 	return err
 }
 
@@ -274,7 +295,7 @@ func (c *container) tokenDraft(p *page, raw json.RawMessage) (evidence.Draft, er
 		return evidence.Draft{}, err
 	}
 	if t.ID <= 0 {
-		return evidence.Draft{}, odd(p, "an access token without an id")
+		return evidence.Draft{}, oddItem(p, "an access token without an id")
 	}
 	f := c.memberFacts("token", t.AccessLevel)
 	f.Name, f.ExpiresAt, f.Disabled = label(t.Name), whenDay(t.ExpiresAt), t.Revoked || !t.Active
@@ -304,13 +325,13 @@ func writes(scope string) bool {
 // keys records deploy keys. Their titles and comments are mostly somebody's
 // name and machine: a key stands under its fingerprint.
 func (c *container) keys() error {
-	_, err := c.list(c.ctx, c.api+"/deploy_keys", &gl.ListProjectDeployKeysOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
+	_, err := c.list(c.ctx, c.api+"/deploy_keys", &gl.ListProjectDeployKeysOptions{PerPage: perPage}, c.each(func(p *page, raw json.RawMessage) error {
 		d, err := c.keyDraft(p, raw)
 		if err != nil {
 			return err
 		}
 		return c.emit(d)
-	})
+	}))
 	return err
 }
 
@@ -320,7 +341,7 @@ func (c *container) keyDraft(p *page, raw json.RawMessage) (evidence.Draft, erro
 		return evidence.Draft{}, err
 	}
 	if k.ID <= 0 {
-		return evidence.Draft{}, odd(p, "a deploy key without an id")
+		return evidence.Draft{}, oddItem(p, "a deploy key without an id")
 	}
 	f := c.memberFacts("deploy-key", 0)
 	f.Name, f.Role, f.Rank, f.ExpiresAt = fingerprint(k.Key), "pull", "read", when(k.ExpiresAt)

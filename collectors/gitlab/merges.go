@@ -30,7 +30,7 @@ type listed struct {
 // may come twice but none is skipped, and the next look finds the moved one.
 // The items are then handed out oldest first, so that the position is one time
 // that only grows. The source's total is set beside ours.
-func (r *projectLook) sweep(what, path string, opt any, floor time.Time, read func(json.RawMessage, *page) (listed, error)) ([]listed, error) {
+func (r *projectLook) sweep(what, path string, opt any, st *position, floor time.Time, read func(json.RawMessage, *page) (listed, error)) ([]listed, error) {
 	var list []listed
 	seen := map[int]bool{}
 	var req evidence.Request
@@ -52,7 +52,10 @@ func (r *projectLook) sweep(what, path string, opt any, floor time.Time, read fu
 				continue
 			}
 			if it.id <= 0 || it.updated.IsZero() {
-				return false, odd(p, "an item without a number or time")
+				if err := r.spoil("project "+strconv.Itoa(r.id), st, oddItem(p, "an item without a number or time")); err != nil {
+					return false, err
+				}
+				continue
 			}
 			if it.updated.Before(floor.Truncate(time.Second)) {
 				whole = false // the server knows no such filter: our count is of the rest
@@ -121,7 +124,7 @@ func (r *projectLook) merges(full bool) error {
 	list, err := r.sweep("merge requests", r.api+"/merge_requests", &gl.ListProjectMergeRequestsOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, State: gl.Ptr("all"), Scope: gl.Ptr("all"),
 		OrderBy: gl.Ptr("updated_at"), Sort: gl.Ptr("desc"), UpdatedAfter: after(floor),
-	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
+	}, st, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		var b brief
 		err := decodeItem(p, raw, &b)
 		return listed{id: b.IID, updated: when(b.Updated)}, err
@@ -138,10 +141,13 @@ func (r *projectLook) merges(full bool) error {
 			r.found, weaker = true, untold
 		}
 		if !st.Recent.Settled(int64(it.id), it.updated) {
-			if err := r.merge(it.id); err != nil {
+			// A request without one of its notes would be told wrong.
+			err := r.merge(it.id)
+			if err == nil {
+				st.Recent.Read(int64(it.id), it.updated, r.started)
+			} else if err := r.spoil("project "+strconv.Itoa(r.id), st, err); err != nil {
 				return err
 			}
-			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated

@@ -34,7 +34,7 @@ func (r *projectLook) pipelines() error {
 	}
 	list, err := r.sweep("pipelines", r.api+"/pipelines", &gl.ListProjectPipelinesOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("updated_at"), Sort: gl.Ptr("desc"), UpdatedAfter: after(floor),
-	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
+	}, st, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		var b brief
 		err := decodeItem(p, raw, &b)
 		return listed{id: b.ID, updated: when(b.Updated)}, err
@@ -59,10 +59,13 @@ func (r *projectLook) pipelines() error {
 			continue // listed only to see that it is still there
 		}
 		if !st.Recent.Settled(int64(it.id), it.updated) {
-			if err := r.pipeline(reports, it.id, 0, 0); err != nil {
+			// A pipeline without one of its jobs would be told wrong.
+			err := r.pipeline(reports, it.id, 0, 0)
+			if err == nil {
+				st.Recent.Read(int64(it.id), it.updated, r.started)
+			} else if err := r.spoil("project "+strconv.Itoa(r.id), st, err); err != nil {
 				return err
 			}
-			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -77,7 +80,7 @@ func (r *projectLook) pipelines() error {
 	}
 	for _, id := range forge.Sorted(r.st.Children) {
 		if n, err := strconv.Atoi(id); err == nil && !r.ended[n] {
-			if err := r.pipeline(reports, n, r.st.Children[id], 1); err != nil {
+			if err := r.spoil("project "+strconv.Itoa(r.id), st, r.pipeline(reports, n, r.st.Children[id], 1)); err != nil {
 				return err
 			}
 		}
@@ -245,7 +248,7 @@ func (r *projectLook) statuses(q *run) error {
 			return err
 		}
 		if s.ID <= 0 {
-			return odd(p, "a status without an id")
+			return oddItem(p, "a status without an id")
 		}
 		if !slices.ContainsFunc(q.jobs, func(o *gl.Job) bool { return o.ID == s.ID }) {
 			q.jobs = append(q.jobs, &gl.Job{ID: s.ID, Name: s.Name, Stage: "external", Status: s.Status, AllowFailure: s.AllowFailure, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt})
@@ -296,7 +299,7 @@ func readJob(p *page, raw json.RawMessage) (*gl.Job, error) {
 		return nil, err
 	}
 	if j.ID <= 0 {
-		return nil, odd(p, "a job without an id")
+		return nil, oddItem(p, "a job without an id")
 	}
 	return &j, nil
 }

@@ -51,7 +51,7 @@ func (r *projectLook) pushes() error {
 		opt.After = &day
 	}
 	found, unnumbered := map[int]*push{}, 0
-	list, err := r.sweep("pushes", r.api+"/events", opt, floor, func(raw json.RawMessage, p *page) (listed, error) {
+	list, err := r.sweep("pushes", r.api+"/events", opt, st, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		ev := &push{raw: raw, req: p.req}
 		if err := decodeItem(p, raw, ev); err != nil {
 			return listed{}, err
@@ -95,7 +95,7 @@ func (r *projectLook) pushes() error {
 		}
 	}
 	r.again(st, list)
-	r.after = append(r.after, func() { st.Looked = r.started })
+	r.after = append(r.after, func() { st.Looked, st.Spoilt = r.started, "" })
 	return nil
 }
 

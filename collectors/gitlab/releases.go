@@ -21,7 +21,7 @@ func (r *projectLook) releases() error {
 	others := map[int]bool{} // to environments that are not asked for
 	list, err := r.sweep("deployments", r.api+"/deployments", &gl.ListProjectDeploymentsOptions{
 		ListOptions: gl.ListOptions{PerPage: perPage}, OrderBy: gl.Ptr("updated_at"), Sort: gl.Ptr("desc"), UpdatedAfter: after(floor),
-	}, floor, func(raw json.RawMessage, p *page) (listed, error) {
+	}, st, floor, func(raw json.RawMessage, p *page) (listed, error) {
 		var b struct {
 			brief
 			Environment gl.Environment `json:"environment"`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func readNote(p *page, raw json.RawMessage) (note, error) {
 		return n, err
 	}
 	if n.ID <= 0 || n.CreatedAt == nil {
-		return n, odd(p, "a note without an id or time")
+		return n, oddItem(p, "a note without an id or time")
 	}
 	return n, nil
 }
@@ -122,27 +123,52 @@ type review struct {
 // names the accounts whose approvals the push took away, and of what is left
 // only that of an account that approves now still stands. Older servers write no
 // note of what a push took away.
+//
+// What deleted accounts did stands under one account for all of them, so that its
+// approvals are nobody's, each for itself: one takes away no other. One that was
+// withdrawn is that of the only one who approved; of several it is not known
+// which, and the withdrawal is a review of its own. The others are told as given,
+// by nobody: that a deleted account approves no longer withdraws nothing.
 func (r *projectLook) reviews(q *request) []review {
 	var vs []review
 	open := map[int]int{} // account: index of the approval that may stand
+	var gone []int        // those of deleted accounts
 	for i := range q.notes {
 		n := &q.notes[i]
 		by, at := n.by(), when(n.CreatedAt)
 		switch says := n.says(); says {
 		case "approved", "changes-requested":
-			if j, ok := open[by.ID]; ok && says == "approved" {
-				vs[j].state = "dismissed"
-			}
-			if says == "approved" {
+			if says == "approved" && !named(by) {
+				gone = append(gone, len(vs))
+			} else if says == "approved" {
+				if j, ok := open[by.ID]; ok {
+					vs[j].state = "dismissed"
+				}
 				open[by.ID] = len(vs)
 			}
 			vs = append(vs, review{id: strconv.Itoa(n.ID), by: by, state: says, given: says, commit: q.headAt(at), at: at, note: n})
 		case "unapproved":
+			if !named(by) {
+				if len(gone) == 1 {
+					v := &vs[gone[0]]
+					v.state, v.ended, v.endNote, gone = "dismissed", at, n, nil
+				} else if len(gone) > 1 {
+					vs = append(vs, review{id: strconv.Itoa(n.ID), by: by, state: "dismissed", given: "dismissed", at: at, note: n})
+				}
+				continue
+			}
 			if j, ok := open[by.ID]; ok {
 				vs[j].state, vs[j].ended, vs[j].endNote = "dismissed", at, n
 				delete(open, by.ID)
 			}
 		case "reset":
+			gone = slices.DeleteFunc(gone, func(j int) bool {
+				taken := n.names(vs[j].by)
+				if taken {
+					vs[j].state, vs[j].ended, vs[j].endNote, vs[j].reset = "dismissed", at, n, by
+				}
+				return taken
+			})
 			for id, j := range open {
 				if n.names(vs[j].by) {
 					vs[j].state, vs[j].ended, vs[j].endNote, vs[j].reset = "dismissed", at, n, by
@@ -152,10 +178,24 @@ func (r *projectLook) reviews(q *request) []review {
 		}
 	}
 	now := map[int]approval{}
+	var ghosts []approval
 	for _, a := range q.approved {
-		if a.User != nil && a.User.ID > 0 {
+		switch {
+		case named(a.User):
 			now[a.User.ID] = a
+		case a.User != nil && a.User.ID > 0:
+			ghosts = append(ghosts, a)
 		}
+	}
+	if len(gone) > 1 {
+		r.note("project %d: request %d was approved %d times by accounts that were deleted since: who they were, and whether they were several, is not known", r.id, q.mr.IID, len(gone))
+	}
+	for i := len(gone); i < len(ghosts); i++ { // there is no note of them
+		v := ghosts[i].review(q)
+		if i > len(gone) {
+			v.id += "-" + strconv.Itoa(i)
+		}
+		vs = append(vs, v)
 	}
 	for id, j := range open {
 		if _, ok := now[id]; !ok {
@@ -163,21 +203,26 @@ func (r *projectLook) reviews(q *request) []review {
 		}
 	}
 	for _, a := range q.approved {
-		if a.User == nil || a.User.ID <= 0 {
+		if !named(a.User) {
 			continue
 		}
 		if _, ok := open[a.User.ID]; ok {
 			continue
 		}
-		v := review{id: "user-" + strconv.Itoa(a.User.ID), by: a.User, state: "approved", given: "approved", at: when(a.At)}
-		if !v.at.IsZero() {
-			v.id += "-" + strconv.FormatInt(v.at.Unix(), 10)
-			v.commit = q.headAt(v.at)
-		}
-		vs = append(vs, v)
+		vs = append(vs, a.review(q))
 		open[a.User.ID] = len(vs) - 1
 	}
 	return vs
+}
+
+// review is an approval that stands and that no note tells of.
+func (a approval) review(q *request) review {
+	v := review{id: "user-" + strconv.Itoa(a.User.ID), by: a.User, state: "approved", given: "approved", at: when(a.At)}
+	if !v.at.IsZero() {
+		v.id += "-" + strconv.FormatInt(v.at.Unix(), 10)
+		v.commit = q.headAt(v.at)
+	}
+	return v
 }
 
 // headAt is the head of the request at a time, by its versions: what was on the

@@ -165,6 +165,61 @@ func TestNobodysAccounts(t *testing.T) {
 	}
 }
 
+// TestSeveralGhosts: approvals of several deleted accounts stand under one account.
+// None takes away another, none is somebody's, and what was withdrawn is told
+// without saying whose it was when that is not known.
+func TestSeveralGhosts(t *testing.T) {
+	ghost := account(40, "ghost1", "Ghost User")
+	note := func(id int, body string, hours int) obj {
+		return obj{"id": id, "system": true, "body": body + " this merge request", "created_at": hoursAgo(hours), "author": ghost}
+	}
+	by := func(n int) (list []obj) {
+		for range n {
+			list = append(list, obj{"user": ghost})
+		}
+		return list
+	}
+	for name, tt := range map[string]struct {
+		notes []obj
+		now   int
+		want  string // reviews: id and state
+		said  bool
+	}{
+		"two":                     {[]obj{note(1, "approved", 5), note(2, "approved", 4)}, 1, "1 approved, 2 approved", true},
+		"two, deleted with all":   {[]obj{note(1, "approved", 5), note(2, "approved", 4)}, 0, "1 approved, 2 approved", true},
+		"one withdrew":            {[]obj{note(1, "approved", 5), note(2, "unapproved", 4), note(3, "approved", 3)}, 1, "1 dismissed, 3 approved", false},
+		"one of two withdrew":     {[]obj{note(1, "approved", 5), note(2, "approved", 4), note(3, "unapproved", 3)}, 1, "1 approved, 2 approved, 3 dismissed", true},
+		"without notes":           {nil, 2, "user-40 approved, user-40-1 approved", false},
+		"one of two with no note": {[]obj{note(1, "approved", 5)}, 2, "1 approved, user-40 approved", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, nil)
+			f.request(obj{"state": "merged", "merged_at": hoursAgo(1), "author": account(22, "j", "J"), "merge_user": account(23, "m", "M")}, tt.notes, obj{"approved_by": by(tt.now)})
+			rec := f.must(nil)
+			complete(t, rec)
+			d := rec.Of(evidence.ChangeMerge)[0]
+			var got []string
+			for _, v := range facts[evidence.MergeFacts](t, d).Reviews {
+				got = append(got, v.ID+" "+v.State)
+				if v.Person != -1 {
+					t.Errorf("review %s is somebody's: %+v", v.ID, d.People)
+				}
+			}
+			if s := strings.Join(got, ", "); s != tt.want {
+				t.Errorf("reviews %s, want %s", s, tt.want)
+			}
+			for _, v := range rec.Of(evidence.ChangeReview) {
+				if fv := facts[evidence.ReviewFacts](t, v); len(v.People) > 0 || fv.Person != -1 {
+					t.Errorf("the record of review %s names %+v", fv.ID, v.People)
+				}
+			}
+			if said := strings.Contains(strings.Join(last(rec).Notes, "\n"), "accounts that were deleted since"); said != tt.said {
+				t.Errorf("notes %q", last(rec).Notes)
+			}
+		})
+	}
+}
+
 // TestOtherForms: members that nothing reads come in more than one form, and the
 // details of audit events in any.
 func TestOtherForms(t *testing.T) {

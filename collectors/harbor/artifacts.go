@@ -331,6 +331,9 @@ func (l *look) artifactFacts(p *project, w *wireArtifact) *evidence.ArtifactFact
 		if f.Scan == "success" {
 			f.Severity = severity(o.Severity)
 		}
+		if o.partial() && f.Scan == "success" {
+			f.Scan = "partial"
+		}
 	}
 	if w.SBOM != nil && w.SBOM.Status != "" {
 		f.SBOM = scanState(w.SBOM.Status)

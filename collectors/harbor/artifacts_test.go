@@ -294,19 +294,40 @@ func TestOddArtifacts(t *testing.T) {
 	}
 }
 
-// An index is called scanned as soon as one of its images is; how many were is
-// told where it is not all.
+// An index is called scanned as soon as one of its images is: it is told as
+// partly scanned, with how many were, and again when more are, though the id of
+// the report stays.
 func TestPartOfAnIndex(t *testing.T) {
-	for percent, want := range map[int]int{0: 0, 50: 50, 100: 0} {
-		g := newRegistry(t)
-		o := overview(genericReport, "r1", "Success", 2)
-		o["scan_overview"].(row)[genericReport].(row)["complete_percent"] = percent
-		g.arts["app"] = []row{artifactRow(1, o)}
-		g.reports[digestOf(1)] = fmt.Sprintf(fullReport, genericReport, twoFindings)
-		rec := g.must(nil)
-		f := factsOf[evidence.ScanFacts](t, rec.Of(evidence.ArtifactScan)[0])
-		if f.CompletePercent != want || noted(rec, "percent of an index") != (want > 0) {
-			t.Errorf("%d percent: told %d, notes %q", percent, f.CompletePercent, last(rec).Notes)
+	g := newRegistry(t)
+	o := overview(genericReport, "r1", "Success", 2)
+	g.arts["app"] = []row{artifactRow(1, o)}
+	g.reports[digestOf(1)] = fmt.Sprintf(fullReport, genericReport, twoFindings)
+	keys := map[string]bool{}
+	var resume []byte
+	for _, tt := range []struct {
+		percent, told int
+		state         string
+		drafts        int
+	}{{50, 50, "partial", 1}, {50, 0, "partial", 0}, {75, 75, "partial", 1}, {100, 0, "success", 1}, {100, 0, "success", 0}, {0, 0, "success", 0}} {
+		o["scan_overview"].(row)[genericReport].(row)["complete_percent"] = tt.percent
+		rec := g.must(resume)
+		resume = rec.Resume()
+		scans := rec.Of(evidence.ArtifactScan)
+		if len(scans) != tt.drafts {
+			t.Fatalf("%d percent: %d scans are told, want %d", tt.percent, len(scans), tt.drafts)
+		}
+		for _, d := range scans {
+			checked(t, d)
+			f := factsOf[evidence.ScanFacts](t, d)
+			if f.CompletePercent != tt.told || noted(rec, "percent of an index") != (tt.told > 0) || keys[d.Key] {
+				t.Errorf("%d percent: told %d under %s, notes %q", tt.percent, f.CompletePercent, d.Key, last(rec).Notes)
+			}
+			keys[d.Key] = true
+		}
+		for _, d := range rec.Of(evidence.ArtifactImage) {
+			if f := factsOf[evidence.ArtifactFacts](t, d); f.Scan != tt.state || f.Severity == "" {
+				t.Errorf("%d percent: the index says %q, worst %q, want %q", tt.percent, f.Scan, f.Severity, tt.state)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"mime"
 	"net/http"
@@ -37,6 +38,20 @@ type wireOverview struct {
 		Fixable int            `json:"fixable"`
 		Summary map[string]int `json:"summary"`
 	} `json:"summary"`
+}
+
+// partial reports whether only some images of an index were scanned. Harbor calls
+// the index scanned as soon as one is.
+func (o wireOverview) partial() bool { return o.Percent > 0 && o.Percent < 100 }
+
+// told is what a report is known by beside its id: how it ended, and how far a
+// successful one came. Harbor gives an index the id of the report of one of its
+// images, so that the id stays when the others follow.
+func (o wireOverview) told(outcome string) string {
+	if outcome == "success" && o.partial() {
+		return fmt.Sprintf("partial-%d", o.Percent)
+	}
+	return outcome
 }
 
 // overviewOf picks the scan of an artifact among those of several forms: the
@@ -119,7 +134,7 @@ func (l *look) scans(p *project, w *wireArtifact, current fingerprints) error {
 		return nil
 	}
 	outcome := scanState(o.Status)
-	done := reportStamp(w, o, "success")
+	done := reportStamp(w, o, o.told("success"))
 	if p.state.Reports[done] {
 		current[done] = true
 		return nil // told; whatever the registry says of it now
@@ -127,7 +142,7 @@ func (l *look) scans(p *project, w *wireArtifact, current fingerprints) error {
 	if outcome != "success" && outcome != "error" && outcome != "stopped" {
 		return nil
 	}
-	mark := reportStamp(w, o, outcome)
+	mark := reportStamp(w, o, o.told(outcome))
 	if p.state.Reports[mark] {
 		current[mark] = true
 		return nil
@@ -166,8 +181,7 @@ func (l *look) scanFacts(p *project, w *wireArtifact, mimeType string, o wireOve
 	}
 	if outcome == "success" {
 		f.Severity = severity(o.Severity)
-		if o.Percent > 0 && o.Percent < 100 {
-			// Harbor calls an index scanned as soon as one of its images is.
+		if o.partial() {
 			f.CompletePercent = o.Percent
 			l.note("a scan in project %s reached %d percent of an index's images: what the others hold is not known", p.Name, o.Percent)
 		}
@@ -192,13 +206,13 @@ func (l *look) scanDraft(p *project, w *wireArtifact, o wireOverview, f *evidenc
 	}
 	d := l.draft(evidence.ArtifactScan, evidence.OpEvent, subject, f, req)
 	// The same report read whole, told by its summary alone, and a failed one
-	// are different facts.
+	// are different facts, and so are those of more images of an index.
 	suffix := ""
-	switch {
-	case f.Status != "success":
-		suffix = "/" + f.Status
-	case !f.ReportSeen:
-		suffix = "/summary"
+	if told := o.told(f.Status); told != "success" {
+		suffix = "/" + told
+	}
+	if f.Status == "success" && !f.ReportSeen {
+		suffix += "/summary"
 	}
 	d.Key = keyOf(subject.Name + "/" + o.ReportID + suffix)
 	for _, t := range []time.Time{f.FinishedAt, f.GeneratedAt} {

@@ -34,7 +34,8 @@ type Namespace struct {
 	UID    string
 	Labels map[string]string
 
-	made time.Time // zero when it is not known
+	Made  time.Time // zero when it is not known
+	Ended time.Time // when it was found to be gone; zero while it is there
 }
 
 // NewLook makes a Look without a cluster, so that a test can give a Drafts
@@ -46,7 +47,14 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true },
 	}
 	for _, n := range namespaces {
-		l.namespaces[n.Name] = n
+		if n.Ended.IsZero() {
+			l.namespaces[n.Name] = n
+			continue
+		}
+		if l.gone == nil {
+			l.gone = map[string]Namespace{}
+		}
+		l.gone[n.Name] = n
 	}
 	return l
 }
@@ -115,6 +123,29 @@ func (l *Look) placing(labels map[string]string) map[string]string {
 // namespace: each tenant that owns one is concerned.
 func (l *Look) Everywhere() []evidence.Ref {
 	return []evidence.Ref{evidence.NewRef("ns", l.Authority, "*")}
+}
+
+// During returns the look with the namespaces that were there at some time of the
+// period, as far as is known: one that was made after it is not, unless one of
+// its name that is gone was, and stands for it then. A namespace of which it is
+// not known when it was made counts while it is there, and so does one that older
+// says to be older than its object. A period without an end ends now. Notes belong
+// to the look itself.
+func (l *Look) During(p evidence.Period, older func(Namespace) bool) *Look {
+	then := *l
+	then.namespaces, then.past, then.notes = map[string]Namespace{}, "", nil
+	before := func(n Namespace) bool { return p.To.IsZero() || !n.Made.After(p.To) }
+	for name, n := range l.namespaces {
+		if before(n) || older(n) {
+			then.namespaces[name] = n
+		}
+	}
+	for name, n := range l.gone {
+		if _, there := then.namespaces[name]; !there && !n.Made.IsZero() && before(n) && !n.Ended.Before(p.From) {
+			then.namespaces[name] = n
+		}
+	}
+	return &then
 }
 
 // Namespace returns what is known of a namespace now; false when nothing is.

@@ -32,6 +32,12 @@ type keptSpace struct {
 	UID    string            `json:"uid"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Since  time.Time         `json:"since,omitzero"` // when it was found to be gone
+	Made   time.Time         `json:"made,omitzero"`
+}
+
+// last is a namespace that is gone, as it was last.
+func (k keptSpace) last(name string) Namespace {
+	return Namespace{Name: name, UID: k.UID, Labels: k.Labels, Made: k.Made, Ended: k.Since}
 }
 
 // place is where one feed stands.

@@ -87,7 +87,7 @@ func (s *session) learn(n Namespace) {
 		s.bury(n.Name, s.c.env.Clock().UTC())
 	}
 	s.look.namespaces[n.Name] = n
-	s.res.Spaces[n.Name] = keptSpace{UID: n.UID, Labels: s.look.placing(n.Labels)}
+	s.res.Spaces[n.Name] = keptSpace{UID: n.UID, Labels: s.look.placing(n.Labels), Made: n.Made}
 	if s.res.Gone[n.Name].UID == n.UID {
 		s.dig(n.Name) // told out of order: it is there after all
 	}
@@ -145,7 +145,7 @@ func (s *session) bury(name string, at time.Time) {
 	}
 	n.Since = at
 	s.res.Gone[name] = n
-	s.look.gone[name] = Namespace{Name: name, UID: n.UID, Labels: n.Labels}
+	s.look.gone[name] = n.last(name)
 }
 
 // dig forgets what a namespace was.
@@ -178,7 +178,7 @@ func (s *session) digAll() {
 func (s *session) unearth() {
 	s.look.gone = map[string]Namespace{}
 	for name, n := range s.res.Gone {
-		s.look.gone[name] = Namespace{Name: name, UID: n.UID, Labels: n.Labels}
+		s.look.gone[name] = n.last(name)
 	}
 }
 
@@ -186,7 +186,7 @@ func (s *session) unearth() {
 // namespace that has this name now: it was of the one before.
 func (s *session) pastOf(o *Object) string {
 	n, ok := s.look.namespaces[o.Namespace]
-	if ok && !o.CreatedAt.IsZero() && o.CreatedAt.Before(n.made) {
+	if ok && !o.CreatedAt.IsZero() && o.CreatedAt.Before(n.Made) {
 		return o.Namespace
 	}
 	return ""
@@ -264,5 +264,5 @@ func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err e
 }
 
 func spaceOf(o *Object) Namespace {
-	return Namespace{Name: o.Name, UID: o.UID, Labels: o.Labels, made: o.CreatedAt}
+	return Namespace{Name: o.Name, UID: o.UID, Labels: o.Labels, Made: o.CreatedAt}
 }

@@ -135,11 +135,20 @@ func parse(line []byte) (*event, error) {
 	return &e, nil
 }
 
+// ownLog tells a line of the server's own log, which stands beside its audit log
+// where both go to a container's, from an event, whole or not, in any of the
+// formats that there were.
+func ownLog(text []byte) bool {
+	return !bytes.Contains(text, []byte(`"auditID":`)) && !bytes.Contains(text, []byte(` AUDIT: id="`))
+}
+
 // unreadable says why a line cannot be decoded without quoting it.
 func unreadable(err error) error {
 	var te *json.UnmarshalTypeError
 	var se *json.SyntaxError
 	switch {
+	case errors.As(err, &te) && te.Field == "":
+		return errors.New("no JSON object")
 	case errors.As(err, &te):
 		return fmt.Errorf("field %s is of another type", te.Field)
 	case errors.As(err, &se):

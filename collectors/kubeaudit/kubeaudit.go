@@ -332,8 +332,9 @@ func (r *run) open() error {
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *tail.Stream {
-	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.Add, Partial: c.notes.Partial}
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: lineTime, Note: c.notes.Add, Partial: c.notes.Partial, Join: true}
 	if c.spool != nil {
+		o.Join = false // it holds what was sent
 		o.MaxLine, o.Final = sealed.Grown(c.cfg.MaxLine), true
 		o.Open = func(line []byte) ([]byte, error) { return c.spool.open(path, line) }
 	}
@@ -409,14 +410,32 @@ func (r *run) decode(s *tail.Stream, t *tail.Line) *line {
 		s.Skip()
 		return nil
 	}
-	e, err := parse(t.Text)
+	if m, ok := readMark(t.Text); ok && r.c.spool != nil {
+		r.c.notes.Partial("%d sent events of %d bytes could not be read: %s", m.Items, m.Bytes, m.Why)
+		s.Lose("events that were sent could not be read")
+		s.Skip()
+		return nil
+	}
+	text := t.Text
+	e, err := parse(text)
+	if w, ok := tail.Unwrap(text); err != nil && r.c.spool == nil && (ok || t.Joined) {
+		if ok {
+			text = w.Text
+		}
+		if ownLog(text) {
+			r.c.notes.Add("%s: lines of the server's own log stand between those of its audit log; they are passed over", s.Path)
+			s.Skip()
+			return nil
+		}
+		e, err = parse(text)
+	}
 	if err != nil {
 		path, off := s.Where()
 		r.c.notes.Partial("%s, offset %d, %d bytes: %v", path, off, t.Place.N, err)
 		s.Skip()
 		return nil
 	}
-	l := &line{e: e, raw: t.Text, at: e.at(), known: true, open: r.c.spool != nil && r.c.spool.isOpen(s.Path)}
+	l := &line{e: e, raw: text, at: e.at(), known: true, open: r.c.spool != nil && r.c.spool.isOpen(s.Path)}
 	if l.at.IsZero() {
 		l.at, l.known = s.At, false
 	}

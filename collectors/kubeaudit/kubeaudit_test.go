@@ -501,12 +501,15 @@ func FuzzBatch(f *testing.F) {
 	f.Add([]byte(`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"}]}`))
 	f.Add([]byte(`{"items":null,"apiVersion":"audit.k8s.io/v1","kind":"EventList"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		lines, err := readBatch(bytes.NewReader(b))
+		lines, err := readBatch(bytes.NewReader(b), now)
 		if err != nil {
 			return
 		}
 		for _, l := range bytes.Split(bytes.TrimSuffix(lines, []byte("\n")), []byte("\n")) {
 			if len(l) == 0 && len(lines) == 0 {
+				continue
+			}
+			if _, ok := readMark(l); ok {
 				continue
 			}
 			if _, err := parse(l); err != nil {

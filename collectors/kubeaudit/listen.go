@@ -153,7 +153,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		later(w)
 		return
 	}
-	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch))
+	lines, err := readBatch(http.MaxBytesReader(w, r.Body, maxBatch), l.c.env.Clock())
 	var large *http.MaxBytesError
 	if err != nil {
 		status := http.StatusBadRequest
@@ -199,11 +199,13 @@ func (l *listener) known(r *http.Request) bool {
 }
 
 // readBatch reads an EventList and returns its events as lines, without what
-// must not be kept. An event that cannot be read is kept out of nothing: the
-// batch is refused whole, since an API server sends none. One that is longer
-// than max_line is left to the reader of the spool, which tells it and goes on:
-// a client may make its own as long as it likes, and others' stand beside it.
-func readBatch(r io.Reader) ([]byte, error) {
+// must not be kept. For items that cannot be read a mark stands in their place:
+// an API server that is refused drops the whole batch, or sends it again for
+// ever, so one odd item must not cost the others. A body that is no EventList is
+// an error. An event that is longer than max_line is left to the reader of the
+// spool, which tells it and goes on: a client may make its own as long as it
+// likes, and others' stand beside it. now is the time that marks have.
+func readBatch(r io.Reader, now time.Time) ([]byte, error) {
 	dec := json.NewDecoder(r)
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, orErr(err)
@@ -221,7 +223,7 @@ func readBatch(r io.Reader) ([]byte, error) {
 		case "apiVersion":
 			err = dec.Decode(&version)
 		case "items":
-			err = readItems(dec, &out)
+			err = readItems(dec, &out, now)
 		default:
 			var skip json.RawMessage
 			err = dec.Decode(&skip)
@@ -249,13 +251,14 @@ func orErr(err error) error {
 	return errNotEvent
 }
 
-func readItems(dec *json.Decoder, out *bytes.Buffer) error {
+func readItems(dec *json.Decoder, out *bytes.Buffer, now time.Time) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		if err == nil && t == nil {
 			return nil // null: an empty list
 		}
 		return orErr(err)
 	}
+	var odd mark // of items in a row that cannot be read
 	for dec.More() {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
@@ -263,13 +266,57 @@ func readItems(dec *json.Decoder, out *bytes.Buffer) error {
 		}
 		line, err := itemLine(raw)
 		if err != nil {
-			return err
+			odd.add(len(raw), err)
+			continue
 		}
+		odd.write(out, now)
 		out.Write(line)
 		out.WriteByte('\n')
 	}
+	odd.write(out, now)
 	_, err := dec.Token()
 	return err
+}
+
+// A mark stands in the spool for events that were sent and cannot be read. No
+// line of an event begins like one.
+var markBegin = []byte("\x1eevidenced ")
+
+type mark struct {
+	Time  time.Time `json:"timestamp"` // when they came, where lineTime finds it
+	Items int       `json:"items"`
+	Bytes int       `json:"bytes"`
+	Why   string    `json:"why"` // of the first; nothing of its content
+}
+
+func (m *mark) add(bytes int, err error) {
+	if m.Items == 0 {
+		m.Why = err.Error()
+	}
+	m.Items++
+	m.Bytes += bytes
+}
+
+// write writes the mark, if it stands for anything, and begins anew.
+func (m *mark) write(out *bytes.Buffer, now time.Time) {
+	if m.Items == 0 {
+		return
+	}
+	m.Time = now.UTC()
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic("kubeaudit: a mark does not encode: " + err.Error()) // a clock beyond the year 9999
+	}
+	out.Write(markBegin)
+	out.Write(b)
+	out.WriteByte('\n')
+	*m = mark{}
+}
+
+// readMark reads a line of the spool that is a mark.
+func readMark(line []byte) (m mark, ok bool) {
+	b, ok := bytes.CutPrefix(line, markBegin)
+	return m, ok && json.Unmarshal(b, &m) == nil
 }
 
 // itemLine makes the line of an item of a list. Items of a list leave out kind

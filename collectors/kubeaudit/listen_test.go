@@ -205,7 +205,7 @@ func TestUnauthenticated(t *testing.T) {
 	}
 }
 
-// Bad batches are refused whole and leave nothing behind.
+// What is no list of events is refused whole and leaves nothing behind.
 func TestRefused(t *testing.T) {
 	cfg := listenConfig(t)
 	cfg.MaxLine = 4096
@@ -213,14 +213,11 @@ func TestRefused(t *testing.T) {
 	for body, want := range map[string]int{
 		"":   400,
 		"[]": 400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}`:                                 200,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]} more`:                            400,
-		`{"kind":"PodList","apiVersion":"v1","items":[]}`:                                                400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x"}]}`:                  400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[7]}`:                                400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":{}}`:                                 400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"`:     400,
-		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"kind":"Pod","apiVersion":"v1"}]}`: 400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}`:                             200,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]} more`:                        400,
+		`{"kind":"PodList","apiVersion":"v1","items":[]}`:                                            400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":{}}`:                             400,
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic"`: 400,
 	} {
 		if got := send(t, http.DefaultClient, "http://"+f.addr, "", []byte(body)); got != want {
 			t.Errorf("%.120s: status %d, want %d", body, got, want)
@@ -232,7 +229,7 @@ func TestRefused(t *testing.T) {
 	}
 	resp.Body.Close()
 	// The API server does not send again what it was told is bad: that is said.
-	for told := 0; told != 9; {
+	for told := 0; told != 6; {
 		<-f.rec.commits
 		told = 0
 		f.rec.mu.Lock()
@@ -247,6 +244,64 @@ func TestRefused(t *testing.T) {
 	f.stop()
 	if fi, err := os.Stat(filepath.Join(cfg.SpoolDir, openName)); err == nil && fi.Size() > 0 {
 		t.Errorf("a refused batch left %d bytes", fi.Size())
+	}
+}
+
+// Items of a batch that cannot be read cost none of the others: they are
+// counted, and the log is blind where they stood.
+func TestOddItem(t *testing.T) {
+	good := func(id, at string) string { return strings.TrimSpace(eventOf(id, at, "")) }
+	before, after := good("a", "2026-03-02T14:00:00Z"), good("b", "2026-03-02T14:00:09Z")
+	for _, tt := range []struct {
+		name, items string
+		items1      int
+		why         string
+	}{
+		{"no event", before + `,{"auditID":"planted-x"},` + after, 1, "no event of audit.k8s.io"},
+		{"no object", before + `,7,"planted-x",null,` + after, 3, "no JSON object"},
+		{"of another type", before + `,` + strings.Replace(good("c", "2026-03-02T14:00:01Z"), `"verb":"get"`, `"verb":{"planted-x":1}`, 1) + `,` + after, 1, "field verb is of another type"},
+		{"of another kind", before + `,{"kind":"Pod","apiVersion":"v1","metadata":{"name":"planted-x"}},` + after, 1, "no event of audit.k8s.io"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := listenConfig(t)
+			f := follow(t, cfg, nil)
+			body := `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[` + tt.items + `]}`
+			if got := send(t, http.DefaultClient, "http://"+f.addr, "", []byte(body)); got != 200 {
+				t.Fatalf("status %d", got)
+			}
+			f.until(t, 2)
+			f.stop()
+			var said string
+			var blind []evidence.Seen
+			for _, c := range f.rec.Commits {
+				o := c.Observation
+				said += o.Incomplete
+				for _, s := range o.Seen {
+					if s.Class == evidence.Blind {
+						blind = append(blind, s)
+					}
+				}
+				if all := fmt.Sprint(o); strings.Contains(all, "planted") {
+					t.Errorf("content is told: %s", all)
+				}
+			}
+			if want := fmt.Sprintf("%d sent events of ", tt.items1); !strings.Contains(said, want) || !strings.Contains(said, tt.why) || strings.Contains(said, "refused") {
+				t.Errorf("incomplete %q, want %q and %q", said, want, tt.why)
+			}
+			if len(blind) != 1 || blind[0].From.Second() != 0 || blind[0].To.Second() != 9 || !strings.Contains(blind[0].Cause, "could not be read") {
+				t.Errorf("blind %+v, want between the two events", blind)
+			}
+		})
+	}
+}
+
+// A batch of nothing but odd items is as small in the spool as one mark.
+func TestOddItemsOnly(t *testing.T) {
+	body := `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[7` + strings.Repeat(",7", 100_000) + `]}`
+	lines, err := readBatch(strings.NewReader(body), now)
+	m, ok := readMark(bytes.TrimSpace(lines))
+	if err != nil || !ok || m.Items != 100_001 || m.Bytes != 100_001 || len(lines) > 300 {
+		t.Errorf("%v, mark %+v in %d bytes", err, m, len(lines))
 	}
 }
 
@@ -522,7 +577,7 @@ func TestSuiteSpool(t *testing.T) {
 	if err := os.MkdirAll(cfg.SpoolDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := readBatch(bytes.NewReader(batch(recorded(t))))
+	lines, err := readBatch(bytes.NewReader(batch(recorded(t))), now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,10 @@ type Options struct {
 	// Open makes a line out of what stands in the file; nil when they are the
 	// same. What does not open is lost.
 	Open func(line []byte) ([]byte, error)
+	// Join puts the lines together that a container runtime split. Prefix is what
+	// may stand before the object of a line.
+	Join   bool
+	Prefix []byte
 	// Final says that nobody writes to a rotated file any more, so that one that
 	// was read to its end is done with before the next one has begun.
 	Final bool
@@ -63,6 +67,7 @@ type Stream struct {
 	last    []byte // last line taken, for its hash
 	lastPos *Position
 	peek    *Line
+	stretch *stretch // of which peek is one line; nil when it stands for itself
 }
 
 // State is what a stream keeps between looks: a part of the resume cursor.
@@ -84,8 +89,9 @@ type damage struct {
 
 // Line is one line that was not taken yet.
 type Line struct {
-	Text  []byte // without newline; valid until it is taken or skipped
-	Place Place
+	Text   []byte // without newline; valid until it is taken or skipped
+	Place  Place
+	Joined bool // of the pieces that a container runtime made; nothing wraps it any more
 }
 
 // Place names a line so that it can be read again.
@@ -156,7 +162,7 @@ func (s *Stream) damaged(files []*found) {
 		}
 		s.opt.Partial("%s: the compressed file is damaged and cannot be read", f.path)
 		if f.mtime.After(s.At) {
-			s.lose("a compressed file is damaged: none of its lines can be read")
+			s.Lose("a compressed file is damaged: none of its lines can be read")
 		}
 	}
 	s.Damaged = known
@@ -216,7 +222,7 @@ func (s *Stream) match(files []*found) {
 		}
 		if f == nil {
 			if !p.Closed {
-				s.lose(s.missing(files, p))
+				s.Lose(s.missing(files, p))
 			}
 			continue
 		}
@@ -313,7 +319,9 @@ func (s *Stream) missing(files []*found, p *Position) string {
 	return "a file was deleted or rotated away before it was read to its end"
 }
 
-func (s *Stream) lose(cause string) {
+// Lose says that lines are missing before the next one that is taken; the first
+// cause stands.
+func (s *Stream) Lose(cause string) {
 	if s.Gap == "" {
 		s.Gap = cause
 	}
@@ -325,6 +333,14 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 	for s.peek == nil {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if u := s.stretch; u != nil {
+			if len(u.ready) == 0 {
+				s.pass(u.span, u.last)
+				continue
+			}
+			s.peek, u.ready = u.ready[0], u.ready[1:]
+			break
 		}
 		if s.lines == nil {
 			ok, err := s.open()
@@ -339,16 +355,20 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 		case err != nil:
 			s.broken(err)
 		case over != nil:
-			f := s.files[s.now]
-			s.opt.Partial("%s, offset %d: a line of %d bytes is longer than max_line and was not read (SHA-256 %s)",
-				f.path, f.pos.Off, over.size, over.sum)
+			s.overlong(s.files[s.now].pos.Off, over)
 			s.advance(n, nil)
 		default:
 			f := s.files[s.now]
+			if s.opt.Join {
+				if w, ok := s.splits(text); ok {
+					s.join(text, n, w)
+					continue
+				}
+			}
 			if s.opt.Open != nil {
 				if text, err = s.opt.Open(text); err != nil {
 					s.opt.Partial("%s, offset %d: %v", f.path, f.pos.Off, err)
-					s.lose("a line that was kept sealed does not open")
+					s.Lose("a line that was kept sealed does not open")
 					s.advance(n, s.raw(n))
 					continue
 				}
@@ -359,12 +379,28 @@ func (s *Stream) Next(ctx context.Context) (*Line, error) {
 	return s.peek, nil
 }
 
+func (s *Stream) overlong(off int64, over *overlong) {
+	s.opt.Partial("%s, offset %d: a line of %d bytes is longer than max_line and was not read (SHA-256 %s)",
+		s.files[s.now].path, off, over.size, over.sum)
+}
+
 // Skip passes over the line that Next returned: it has no time and tells no
 // loss.
 func (s *Stream) Skip() {
 	n := s.peek.Place.N
 	s.peek = nil
-	s.advance(n, s.raw(n))
+	switch u := s.stretch; {
+	case u == nil:
+		s.advance(n, s.raw(n))
+	case len(u.ready) == 0: // it is taken when the last of its lines is
+		s.pass(u.span, u.last)
+	}
+}
+
+// pass moves behind a stretch.
+func (s *Stream) pass(n int64, last []byte) {
+	s.stretch = nil
+	s.advance(n, last)
 }
 
 // Take consumes the line that Next returned. at is its time; a zero one is
@@ -480,7 +516,7 @@ func (s *Stream) Stop() {
 			s.buf = nil
 		}
 	}
-	s.close, s.lines, s.peek, s.files, s.now = nil, nil, nil, nil, 0
+	s.close, s.lines, s.peek, s.stretch, s.files, s.now = nil, nil, nil, nil, nil, 0
 }
 
 // endFile goes on to the next file. A half line stays unread, unless no more
@@ -507,7 +543,7 @@ func (s *Stream) done(f *found) {
 	if (s.now < len(s.files)-1 || s.opt.Final && !f.active) && !f.pos.Closed {
 		f.pos.Closed = true
 		if f.pos.Cut != "" {
-			s.lose(f.pos.Cut)
+			s.Lose(f.pos.Cut)
 			f.pos.Cut = ""
 		}
 	}
@@ -533,7 +569,7 @@ func (s *Stream) giveUp(f *found) {
 		return
 	}
 	f.pos.Packed = f.size
-	s.lose("a compressed file is damaged: the rest of its lines cannot be read")
+	s.Lose("a compressed file is damaged: the rest of its lines cannot be read")
 	s.done(f)
 }
 
@@ -584,6 +620,11 @@ func (s *Stream) Reread(ref Place) ([]byte, error) {
 		return nil, err
 	}
 	b = bytes.TrimSuffix(b, []byte("\n"))
+	if s.opt.Join {
+		if text, ok := s.rejoin(b); ok {
+			return text, nil
+		}
+	}
 	if s.opt.Open != nil {
 		return s.opt.Open(b)
 	}

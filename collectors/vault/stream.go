@@ -47,9 +47,11 @@ type lineRef = tail.Place
 
 // stream makes the stream of an active file.
 func (c *Collector) stream(path string) *stream {
-	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.Add, Partial: c.notes.Partial}
+	o := tail.Options{MaxLine: c.cfg.MaxLine, Silence: c.cfg.ProbeLimit, Time: firstTime, Note: c.notes.Add, Partial: c.notes.Partial,
+		Join: true, Prefix: []byte(c.cfg.Prefix)}
 	if c.spool != nil && path == c.spool.path() {
 		o.MaxLine, o.Time, o.Open, o.Final = sealed.Grown(c.cfg.MaxLine), segmentTime, c.spool.opened, true
+		o.Join = false // it holds what was sent
 	}
 	return &stream{prefix: []byte(c.cfg.Prefix), notes: c.notes, Stream: tail.New(path, o)}
 }
@@ -135,6 +137,9 @@ func (s *stream) decode(l *tail.Line) {
 	}
 	e := s.spare()
 	body, err := e.read(slices.Clone(l.Text), s.prefix) // it may have to wait for its response
+	if err != nil && l.Joined && ownLog(bytes.TrimSpace(l.Text)) {
+		err = errOther
+	}
 	switch {
 	case errors.Is(err, errOther):
 		s.notes.Add("%s: lines of the server's own log stand between those of the audit device; they are passed over", s.device)

@@ -3,15 +3,16 @@ package vault
 import (
 	"bytes"
 	"errors"
-	"time"
+
+	"evidenced/collectors/tail"
 )
 
 // A device that writes to standard output has its lines wrapped by the
 // container runtime, or by the shipper that reads them: one log line each of
 // the form "time stream tag text" (CRI), or a JSON object whose member log or
 // message is the text (Docker, Fluent Bit, Filebeat). Whole lines are taken out
-// of that; a runtime splits what is longer than 16 KiB, and the pieces are not
-// put together.
+// of that; the tail puts together what a runtime split. Pieces that a shipper
+// wrapped anew are told as such.
 
 var (
 	errPiece = errors.New("a piece of a line that the container runtime split; let the device write to a file")
@@ -25,7 +26,11 @@ func unwrap(line, prefix []byte) (text []byte, wrapped bool, err error) {
 	if len(line) > 0 && line[0] == '{' {
 		text, wrapped = unwrapObject(line)
 	} else {
-		text, wrapped, err = unwrapCRI(line)
+		var w tail.Wrapped
+		if w, wrapped = tail.Unwrap(line); w.Part {
+			err = errPiece
+		}
+		text = w.Text
 	}
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, prefix))
 	if wrapped && err == nil && ownLog(text) {
@@ -41,21 +46,6 @@ func ownLog(text []byte) bool {
 		return bytes.HasPrefix(text, []byte(`{"@`))
 	}
 	return !bytes.Contains(text, []byte(`"request":{`))
-}
-
-// unwrapCRI reads "2026-03-02T14:00:00.5Z stdout F text"; the tag P marks a
-// piece.
-func unwrapCRI(line []byte) (text []byte, wrapped bool, err error) {
-	at, rest, _ := bytes.Cut(line, []byte(" "))
-	stream, rest, _ := bytes.Cut(rest, []byte(" "))
-	tag, text, ok := bytes.Cut(rest, []byte(" "))
-	if _, bad := time.Parse(time.RFC3339Nano, string(at)); bad != nil || !ok || string(stream) != "stdout" && string(stream) != "stderr" {
-		return nil, false, nil
-	}
-	if tag, _, _ = bytes.Cut(tag, []byte(":")); string(tag) != "F" {
-		return nil, true, errPiece
-	}
-	return text, true, nil
 }
 
 // unwrapObject looks for the text among the members of a JSON object that is no

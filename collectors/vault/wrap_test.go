@@ -72,31 +72,72 @@ func TestWrappedPrefix(t *testing.T) {
 	}
 }
 
-// TestPieces: what a runtime split is told as lost, and the lines around it are
-// read.
+// TestPieces: what a runtime split is one line again, among lines of the other
+// stream; what a shipper wrapped anew, or does not end, is told as lost, and the
+// lines around it are read.
 func TestPieces(t *testing.T) {
 	g := newGen()
 	q, p := g.pair(g.kvRead("alice", "tenant-7/db"))
-	long, _ := g.pair(g.kvRead("bob", "tenant-7/other"))
-	half := len(long) / 2
+	want := collectFile(t, q+p).Drafts[0]
+	cri := func(stream, tag, l string) string {
+		return "2026-03-02T14:00:00Z " + stream + " " + tag + " " + strings.TrimSuffix(l, "\n") + "\n"
+	}
+	docker := func(l, more string) string {
+		b, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return `{"log":` + string(b) + `,"stream":"stdout"` + more + "}\n"
+	}
+	at := `,"time":"2026-03-02T14:00:01Z"`
+	own := "2026-03-02T14:00:00.123Z [INFO]  core: vault is unsealed"
+	half, most := len(q)/2, len(p)-10
+	for _, tt := range []struct {
+		name, text, told string
+		drafts           int
+	}{
+		{"CRI", cri("stdout", "P", q[:half]) + cri("stderr", "F", own) + cri("stdout", "F", q[half:]) +
+			cri("stdout", "P", p[:half]) + cri("stdout", "P", p[half:most]) + cri("stdout", "F", p[most:]), "", 1},
+		{"Docker", docker(q[:half], at) + docker(q[half:], at) + docker(p, at), "", 1},
+		{"own log split", cri("stderr", "P", own) + cri("stdout", "F", q) + cri("stderr", "F", own) + cri("stdout", "F", p), "", 1},
+		{"wrapped anew", cri("stdout", "F", q) + docker(q[:half], "") + docker(q[half:], "") + cri("stdout", "F", p), "split", 1},
+		{"no end", q + docker(q[:half], at) + docker(p, at), "does not end", 1},
+	} {
+		rec := collectFile(t, tt.text)
+		if len(rec.Drafts) != tt.drafts {
+			t.Errorf("%s: %d drafts, want %d", tt.name, len(rec.Drafts), tt.drafts)
+		}
+		for _, d := range rec.Drafts {
+			if string(d.Content) != string(want.Content) || string(d.Raw) != string(want.Raw) || d.Key != want.Key {
+				t.Errorf("%s: the draft differs from that of the bare lines:\n%s\n%s", tt.name, d.Content, want.Content)
+			}
+		}
+		if inc := last(rec).Incomplete; (inc == "") != (tt.told == "") || !strings.Contains(inc, tt.told) {
+			t.Errorf("%s: incomplete %q, want %q", tt.name, inc, tt.told)
+		}
+	}
+}
+
+// TestPiecesResume: a request line that was put together waits for its response,
+// and is put together again after a restart.
+func TestPiecesResume(t *testing.T) {
+	g := newGen()
+	q, p := g.pair(g.kvRead("alice", "tenant-7/db"))
 	cri := func(tag, l string) string {
 		return "2026-03-02T14:00:00Z stdout " + tag + " " + strings.TrimSuffix(l, "\n") + "\n"
 	}
-	quoted, err := json.Marshal(long[:half])
-	if err != nil {
-		t.Fatal(err)
+	path := t.TempDir() + "/0.log"
+	text := cri("P", q[:99]) + cri("F", q[99:])
+	write(t, path, text)
+	cfg := Config{AuditFiles: []string{path}}
+	first := pollAt(t, cfg, nil, g.t)
+	if len(first.Drafts) != 0 {
+		t.Fatalf("%d drafts before the response", len(first.Drafts))
 	}
-	for name, text := range map[string]string{
-		"CRI":    cri("F", q) + cri("P", long[:half]) + cri("F", long[half:]) + cri("F", p),
-		"Docker": q + `{"log":` + string(quoted) + `,"stream":"stdout"}` + "\n" + p,
-	} {
-		rec := collectFile(t, text)
-		if len(rec.Drafts) != 1 || facts(t, rec.Drafts[0]).Outcome != "ok" {
-			t.Errorf("%s: %d drafts, want the one whole request", name, len(rec.Drafts))
-		}
-		if inc := last(rec).Incomplete; !strings.Contains(inc, "split") {
-			t.Errorf("%s: incomplete %q, want the piece", name, inc)
-		}
+	write(t, path, text+cri("F", p))
+	rec := poll(t, cfg, first.Commits[len(first.Commits)-1].Resume)
+	if len(rec.Drafts) != 1 || facts(t, rec.Drafts[0]).Outcome != "ok" || strings.Count(string(rec.Drafts[0].Raw), "\n") != 1 {
+		t.Fatalf("%d drafts after the response, want one of both lines", len(rec.Drafts))
 	}
 }
 

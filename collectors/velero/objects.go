@@ -155,6 +155,49 @@ func later(a, b time.Time) time.Time {
 // from the bucket: otherwise the object is there before the backup starts.
 const syncedAfter = time.Minute
 
+// synced reports whether Velero made the object from the bucket, maybe in another
+// cluster than the backup is of.
+func (v *backupObject) synced(o *kube.Object) bool {
+	return !v.Status.Start.IsZero() && o.CreatedAt.Sub(v.Status.Start.Time) > syncedAfter
+}
+
+// then is the look at the time when a backup ran: whose namespaces it holds is
+// decided by those that were there, so that it is not told to who came after it.
+// Nothing is known of that time while it runs, when it names its namespaces, and
+// when its object came from the bucket: the cluster may be a younger one.
+func (c *collector) then(o *kube.Object, v *backupObject, l *kube.Look) *kube.Look {
+	spec := &v.Spec.selection
+	if !spec.all() && !wild(spec.IncludedNamespaces) || v.synced(o) {
+		return l
+	}
+	p := evidence.Period{From: v.Status.Start.Time, To: v.Status.Completion.Time}
+	if p.From.IsZero() {
+		p.From = o.CreatedAt
+	}
+	if p.To.IsZero() && terminal(v.phase()) {
+		p.To = later(p.From, o.CreatedAt) // it came to no end
+	}
+	// A namespace that a restore brought back is younger than what it was made of.
+	return l.During(p, func(n kube.Namespace) bool { return n.Labels[labelRestoreName] != "" })
+}
+
+// held are the namespaces that a backup may hold: those that were there then, and
+// those that an earlier sighting of it told of and that are gone since.
+func (c *collector) held(o *kube.Object, v *backupObject, l, then *kube.Look) []string {
+	names := then.Namespaces()
+	if then == l {
+		return names
+	}
+	if b := c.backupOf(o.Namespace, o.Name); b != nil && b.UID == o.UID {
+		for _, n := range b.Namespaces {
+			if _, there := l.Namespace(n); !there {
+				names = append(names, n)
+			}
+		}
+	}
+	return names
+}
+
 // phase is the outcome of a backup. While Velero deletes one its phase is
 // Deleting and the outcome is overwritten; Velero's own rule gives it back: a
 // backup that ran to its end is Completed without errors, PartiallyFailed with.
@@ -188,7 +231,8 @@ func (c *collector) backupDraft(o *kube.Object, l *kube.Look, deleted time.Time,
 	if err := o.Decode(&v); err != nil {
 		return evidence.Draft{}, nil, err
 	}
-	names := covered(&v.Spec.selection, l)
+	then := c.then(o, &v, l)
+	names := coveredOf(&v.Spec.selection, l, c.held(o, &v, l, then))
 	s := &v.Status
 	phase := v.phase()
 	f := evidence.BackupFacts{
@@ -200,7 +244,7 @@ func (c *collector) backupDraft(o *kube.Object, l *kube.Look, deleted time.Time,
 		Snapshots:  tries(s.Snapshots+s.CSISnapshots, s.SnapshotsDone+s.CSISnapshotsDone, 0),
 		Operations: tries(s.Operations, s.OperationsDone, s.OperationsFailed), Hooks: s.Hooks.tries(),
 		Failure: cutText(s.FailureReason), Problems: problems(s.ValidationErrors),
-		Synced:    !s.Start.IsZero() && o.CreatedAt.Sub(s.Start.Time) > syncedAfter,
+		Synced:    v.synced(o),
 		GCFailure: o.Labels[labelGCFailure], DeletedAt: deleted, DeletedHow: how, ResourceVersion: o.ResourceVersion,
 	}
 	if s.Progress != nil {
@@ -211,8 +255,8 @@ func (c *collector) backupDraft(o *kube.Object, l *kube.Look, deleted time.Time,
 		return d, nil, err
 	}
 	happened(&d, s.Start.Time, o.CreatedAt)
-	place(&d, l, names)
-	d.Mentions = v.Spec.mention(l, names)
+	place(&d, then, names)
+	d.Mentions = v.Spec.mention(then, names)
 	var ls links
 	ls.velero(l, "Schedule", o.Namespace, f.Schedule)
 	ls.velero(l, "BackupStorageLocation", o.Namespace, f.Location)

@@ -107,8 +107,11 @@ func (s *selection) narrowed() string {
 // covered returns the namespaces that a selection covers now. When it covers all
 // and none is known it is empty: the draft then belongs to Velero's own
 // namespace alone.
-func covered(s *selection, l *kube.Look) []string {
-	names := s.within(l.Namespaces())
+func covered(s *selection, l *kube.Look) []string { return coveredOf(s, l, l.Namespaces()) }
+
+// coveredOf is covered among the namespaces that are known.
+func coveredOf(s *selection, l *kube.Look, known []string) []string {
+	names := s.within(known)
 	if len(names) == 0 {
 		l.Note("a backup or schedule covers all namespaces, and which there are is not known: it stays with Velero's own namespace")
 	}

@@ -54,6 +54,7 @@ type Scan struct {
 	Total    int            `json:"total"`
 	Fixable  int            `json:"fixable"`
 	Scanner  string         `json:"scanner,omitempty"`
+	Percent  int            `json:"complete_percent,omitempty"` // of an index's images that were scanned, when not all
 	Ended    time.Time      `json:"ended,omitzero"`
 	Of       string         `json:"of"` // the digest it looked at: the image's own or its index's
 	Seq      uint64         `json:"record"`
@@ -225,7 +226,7 @@ func (m *Image) attached(b *builder, recs []evidence.Record, digests ...string) 
 			if over.After(b.at) || m.Scan != nil && !over.After(m.Scan.Ended) {
 				continue
 			}
-			m.Scan = &Scan{Status: f.Status, Severity: f.Severity, Counts: f.BySeverity, Total: f.Total, Fixable: f.Fixable, Scanner: f.Scanner.Name, Ended: over, Of: f.Digest, Seq: rec.Seq}
+			m.Scan = &Scan{Status: f.Status, Severity: f.Severity, Counts: f.BySeverity, Total: f.Total, Fixable: f.Fixable, Scanner: f.Scanner.Name, Percent: f.CompletePercent, Ended: over, Of: f.Digest, Seq: rec.Seq}
 		case evidence.ArtifactSigned, evidence.ArtifactSBOM:
 			// Newest first: what ended after it was set is not there any more.
 			if rec.Op == evidence.OpEnd {
@@ -346,7 +347,11 @@ func (m *Image) scanWords(at time.Time) string {
 		}
 		return "no finished scan by then, the registry says " + m.ScanSays
 	}
-	w := "scan " + s.Status + " at " + reports.Near(s.Ended, at) + " UTC"
+	w := "scan "
+	if s.Percent > 0 {
+		w += fmt.Sprintf("of %d%% of its images ", s.Percent)
+	}
+	w += s.Status + " at " + reports.Near(s.Ended, at) + " UTC"
 	if s.Status != "success" {
 		return w
 	}

@@ -101,6 +101,9 @@ func (t *teller) scan(f evidence.ScanFacts) string {
 	if f.Status == "success" {
 		s += ": " + found(f.Total, f.BySeverity, f.Severity)
 	}
+	if f.CompletePercent > 0 {
+		s += fmt.Sprintf(", in %d%% of its images, the others were not scanned", f.CompletePercent)
+	}
 	if f.Scanner.Name != "" {
 		s += ", by " + f.Scanner.Name
 	}

@@ -355,7 +355,11 @@ func (t *teller) mount(f evidence.MountFacts) string {
 }
 
 func (t *teller) cert(f evidence.CertFacts) string {
-	return fmt.Sprintf("%s showed a certificate of %s by %s, valid to %s", cmp.Or(f.Endpoint, f.File), f.Subject, f.Issuer, reports.Stamp(f.NotAfter, nil))
+	s := fmt.Sprintf("%s showed a certificate of %s by %s, valid to %s", cmp.Or(f.Endpoint, f.File), f.Subject, f.Issuer, reports.Stamp(f.NotAfter, nil))
+	if len(f.Unreadable) > 0 {
+		s += "; beside it, what could not be read: " + strings.Join(f.Unreadable, ", ")
+	}
+	return s
 }
 
 func (t *teller) genesis(f evidence.GenesisFacts) string {

@@ -160,6 +160,9 @@ var tellers = map[evidence.Kind]func(*telling){
 		if f.Severity != "" {
 			t.it.Detail += ", worst " + f.Severity
 		}
+		if f.CompletePercent > 0 {
+			t.it.Detail += fmt.Sprintf(", %d%% of its images scanned", f.CompletePercent)
+		}
 	}),
 	evidence.ArtifactSBOM: told(func(t *telling, f *evidence.SBOMFacts) {
 		t.it.Title, t.it.Detail = "bill of materials "+f.Type, "made by the "+f.Maker

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -20,7 +21,8 @@ func (e *Engine) Examine(ctx context.Context, names []string, limit time.Duratio
 
 // Examine examines the named sources of a configuration, all when none is
 // named, each by a collector of its own: the ones at work are not disturbed,
-// and no data directory is needed.
+// and no data directory is needed. The files with the secrets of those sources,
+// or with all that the configuration names, are looked at too.
 func Examine(ctx context.Context, c *config.Config, clock func() time.Time, names []string, limit time.Duration) (*doctor.Report, error) {
 	var sources []doctor.Source
 	for i := range c.Sources {
@@ -40,5 +42,11 @@ func Examine(ctx context.Context, c *config.Config, clock func() time.Time, name
 	if len(sources) == 0 {
 		return nil, problem.New(problem.Config, "no source is configured").WithHint("add one below sources:, see docs/collectors")
 	}
-	return doctor.Examine(ctx, clock, sources, limit), nil
+	r := doctor.Examine(ctx, clock, sources, limit)
+	for _, x := range c.Exposed() {
+		if len(names) == 0 || slices.Contains(names, string(x.Source)) {
+			r.Files = append(r.Files, doctor.File{Field: x.Field, File: x.File, Mode: fmt.Sprintf("%04o", x.Mode), By: x.By, Hint: x.Hint()})
+		}
+	}
+	return r, nil
 }

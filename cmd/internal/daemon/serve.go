@@ -81,6 +81,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 		part("alerts", func() error { return e.alerts.run(ctx, e) })
 	}
 	e.collect(ctx, part)
+	for _, x := range e.o.Config.Exposed() {
+		log.Warn("others may read a file with a secret", "field", x.Field, "file", x.File, "mode", fmt.Sprintf("%04o", x.Mode), "read_by", x.By, "hint", x.Hint())
+	}
 	log.Info("serving", "sources", len(e.sources), "tenants", len(e.o.Config.Tenants))
 	<-ctx.Done()
 	wg.Wait()

@@ -33,6 +33,17 @@ type Source struct {
 type Report struct {
 	At      time.Time  `json:"at"`
 	Sources []Examined `json:"sources"`
+	// Files are those with secrets that others may read. They are warnings.
+	Files []File `json:"exposed_files,omitempty"`
+}
+
+// File is one file with a secret that somebody beside the daemon may read.
+type File struct {
+	Field string `json:"field"` // of the configuration
+	File  string `json:"file"`
+	Mode  string `json:"mode"` // octal
+	By    string `json:"read_by"`
+	Hint  string `json:"hint"`
 }
 
 // Verdict is the state of one source in a word.

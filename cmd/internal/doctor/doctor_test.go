@@ -123,6 +123,22 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// Files with secrets that others may read are warnings: they are counted and told
+// with what to do, and the sources are read all the same.
+func TestExposedFiles(t *testing.T) {
+	r := examine(readOnly)
+	r.Files = []doctor.File{{Field: "sources.github/prod.token_file", File: "/etc/evidenced/github.token", Mode: "0644", By: "everybody on this machine", Hint: "chmod 600 /etc/evidenced/github.token"}}
+	got := strings.Join(strings.Fields(text(t, r)), " ")
+	for _, want := range []string{"The one source is read in full; 1 warning.", "WARNING /etc/evidenced/github.token (sources.github/prod.token_file) has mode 0644: everybody on this machine may read it. chmod 600"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+	if !r.Whole() || r.Err() != nil {
+		t.Errorf("whole %v, %v", r.Whole(), r.Err())
+	}
+}
+
 // What stands in an answer of a source never reaches the terminal raw.
 func TestReportIsEscaped(t *testing.T) {
 	s := readOnly

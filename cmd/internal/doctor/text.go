@@ -19,6 +19,13 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 		fmt.Fprintln(&b)
 		x.text(&b, style)
 	}
+	if len(r.Files) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", style.Bold("files with secrets"))
+	}
+	for _, f := range r.Files {
+		text := fmt.Sprintf("%s (%s) has mode %s: %s may read it. %s", f.File, f.Field, f.Mode, f.By, f.Hint)
+		_ = style.Paragraph(&b, fmt.Sprintf("  %-10s ", "WARNING"), reports.Terminal(text))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -26,7 +33,7 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 // sentence is the answer in one line.
 func (r *Report) sentence() string {
 	needy := r.needy()
-	warned, untold, paused := 0, 0, 0
+	warned, untold, paused := len(r.Files), 0, 0
 	for _, x := range r.Sources {
 		warned += len(x.Warnings)
 		switch {

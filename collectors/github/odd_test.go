@@ -1,0 +1,107 @@
+package github
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// TestOddItems: an item without an id costs none of the others, of whatever list:
+// it is told, of its kinds not all counts as seen since the last look, and nothing
+// ends for it.
+func TestOddItems(t *testing.T) {
+	at := now.Add(30 * time.Minute).Format(time.RFC3339)
+	sha := fmt.Sprintf("%040x", 1)
+	pull := func(n int) string {
+		return fmt.Sprintf(`{"number":%d,"state":"open","updated_at":%q,"head":{"sha":%q},"base":{"ref":"main"},"user":{"login":"mira","id":21}}`, n, at, sha)
+	}
+	request := map[string]string{"pulls": "[" + pull(2) + "," + pull(1) + "]", "pulls/1": pull(1), "pulls/2": pull(2), "pulls/1/reviews": "[]", "pulls/2/reviews": "[]",
+		"pulls/1/commits": "[]", "pulls/2/commits": "[]", "pulls/1/files": "[]", "pulls/2/files": "[]"}
+	with := func(m map[string]string, path, body string) map[string]string {
+		m = maps.Clone(m)
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[path] = body
+		return m
+	}
+	both := []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}
+	run := fmt.Sprintf(`{"id":7,"run_attempt":1,"status":"completed","conclusion":"success","event":"push","head_sha":%q,"created_at":%q,"updated_at":%q}`, sha, at, at)
+	for name, tt := range map[string]struct {
+		set   map[string]string
+		told  string
+		kinds []evidence.Kind
+		good  int // drafts of the first kind that come all the same
+	}{
+		"request":    {with(request, "pulls", "["+fmt.Sprintf(`{"updated_at":%q}`, at)+","+pull(1)+"]"), "a request without a number or time", both, 1},
+		"review":     {with(request, "pulls/1/reviews", fmt.Sprintf(`[{"state":"APPROVED","submitted_at":%q}]`, at)), "a review without an id or a known state", both, 1},
+		"run":        {map[string]string{"actions/runs": `{"total_count":2,"workflow_runs":[{"status":"completed"},` + run + `]}`, "actions/runs/7/attempts/1/jobs": `{"total_count":0,"jobs":[]}`}, "a run without an id, a time or a commit", []evidence.Kind{evidence.PipelineRun}, 1},
+		"deployment": {map[string]string{"deployments": fmt.Sprintf(`[{"sha":%q,"created_at":%q},{"id":4,"sha":%q,"created_at":%q}]`, sha, at, sha, at), "deployments/4/statuses": "[]"}, "a deployment without an id, a time or a commit", []evidence.Kind{evidence.DeployRelease}, 1},
+		"activity":   {map[string]string{"activity": fmt.Sprintf(`[{"timestamp":%q},{"id":5,"timestamp":%q,"activity_type":"push","ref":"refs/heads/main","after":%q}]`, at, at, sha)}, "an activity without an id or a time", []evidence.Kind{evidence.AccessAudit}, 1},
+		"rule suite": {map[string]string{"rulesets/rule-suites": fmt.Sprintf(`[{"pushed_at":%q},{"id":5,"pushed_at":%q,"result":"pass","ref":"refs/heads/main","after_sha":%q}]`, at, at, sha)}, "a rule suite without an id or a time", []evidence.Kind{evidence.AccessAudit}, 1},
+		"collaborator": {map[string]string{"collaborators": `[{"login":"x"},{"login":"mira","id":21,"permissions":{"pull":true}}]`}, "a collaborator without an id",
+			[]evidence.Kind{evidence.AccessMember}, 1},
+		"team":       {map[string]string{"teams": `[{"slug":"x"},{"slug":"y","id":22}]`}, "a team without an id", []evidence.Kind{evidence.AccessMember}, 1},
+		"deploy key": {map[string]string{"keys": `[{"title":"x"},{"id":23}]`}, "a deploy key without an id", []evidence.Kind{evidence.AccessMember}, 1},
+		"check run": {with(request, "commits/"+sha+"/check-runs", fmt.Sprintf(`{"total_count":2,"check_runs":[{"name":"x"},{"id":24,"name":"y","status":"completed","conclusion":"success","head_sha":%q,"completed_at":%q}]}`, sha, at)),
+			"a check run without an id", []evidence.Kind{evidence.PipelineCheck}, 1},
+		"commit status": {with(request, "commits/"+sha+"/statuses", fmt.Sprintf(`[{"state":"success"},{"id":25,"state":"success","context":"x","created_at":%q}]`, at)),
+			"a commit status without an id", []evidence.Kind{evidence.PipelineCheck}, 2},
+		"member": {map[string]string{"orgs/acme/members": `[{"login":"x"},{"login":"mira","id":21}]`}, "a member without an id", nil, 0},
+		"installation": {map[string]string{"orgs/acme/installations": `{"total_count":2,"installations":[{"app_slug":"x"},{"id":26,"app_slug":"y"}]}`},
+			"an installation without an id", nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := now
+			answers := map[string]string{"teams": "[]", "keys": "[]", "collaborators": "[]", "orgs/acme/members": "[]", "orgs/acme/outside_collaborators": "[]",
+				"orgs/acme/installations": `{"total_count":0,"installations":[]}`}
+			clean := maps.Clone(answers)
+			c := standIn(t, wild(answers), 1, &clock, func(cfg *Config) { cfg.Every[partMembers] = 0 })
+			first := lookAt(t, c, clock, nil)
+			whole(t, first)
+			clock = now.Add(time.Hour)
+			maps.Copy(answers, tt.set)
+			rec := lookAt(t, c, clock, first.Resume())
+			if o := last(rec); !strings.Contains(o.Incomplete, tt.told) {
+				t.Errorf("incomplete %q, want %q", o.Incomplete, tt.told)
+			}
+			if tt.good > 0 && len(rec.Of(tt.kinds[0])) != tt.good {
+				t.Errorf("%d drafts of %s, want %d", len(rec.Of(tt.kinds[0])), tt.kinds[0], tt.good)
+			}
+			for _, s := range last(rec).Seen {
+				blind := slices.ContainsFunc(s.Kinds, func(k evidence.Kind) bool { return slices.Contains(tt.kinds, k) })
+				if org := s.Scope.Name == "acme"; org {
+					blind = tt.kinds == nil && slices.Contains(s.Kinds, evidence.AccessMember)
+				}
+				// Whether rules were bypassed, and organisations' audit logs, this GitHub may not tell.
+				if blind && (s.Class != evidence.Blind || !s.From.Equal(now)) || !blind && s.Class == evidence.Blind && strings.Contains(s.Cause, "without") {
+					t.Errorf("%v at %s is claimed as %s from %s: %s", s.Kinds, s.Scope, s.Class, s.From, s.Cause)
+				}
+			}
+			for _, done := range rec.Completed {
+				if done.Kind == evidence.AccessMember && (slices.Contains(tt.kinds, done.Kind) && done.Scope.Name != "acme" || tt.kinds == nil && done.Scope.Name == "acme") {
+					t.Errorf("states of %s end", done.Scope)
+				}
+			}
+			// What is listed properly later is seen from then on, and not before.
+			clear(answers)
+			maps.Copy(answers, clean)
+			if tt.set["pulls"] != "" {
+				maps.Copy(answers, with(request, "pulls", "[]"))
+			}
+			clock = clock.Add(time.Hour)
+			again := lookAt(t, c, clock, rec.Resume())
+			whole(t, again)
+			for _, s := range last(again).Seen {
+				if strings.Contains(s.Cause, "without") || slices.ContainsFunc(s.Kinds, func(k evidence.Kind) bool { return slices.Contains(tt.kinds, k) }) && s.From.Before(now.Add(time.Hour)) && s.Class != evidence.Blind {
+					t.Errorf("after it was mended: %+v", s)
+				}
+			}
+		})
+	}
+}

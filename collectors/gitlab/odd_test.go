@@ -1,0 +1,153 @@
+package gitlab
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// TestOddItems: an item without an id costs none of the others, of whatever list:
+// it is told, of its kinds not all counts as seen since the last look, and nothing
+// ends for it.
+func TestOddItems(t *testing.T) {
+	at := now.Add(30 * time.Minute).Format(time.RFC3339)
+	user := account(21, "mira.k", "Mira")
+	request := map[string]any{
+		"projects/5/merge_requests":             []obj{{"iid": 2, "updated_at": at}, {"iid": 1, "updated_at": at}},
+		"projects/5/merge_requests/1":           obj{"iid": 1, "state": "opened", "author": user, "updated_at": at},
+		"projects/5/merge_requests/1/approvals": obj{"approved_by": []obj{}},
+		"projects/5/merge_requests/2":           obj{"iid": 2, "state": "opened", "author": user, "updated_at": at},
+		"projects/5/merge_requests/2/approvals": obj{"approved_by": []obj{}},
+	}
+	pipelines := map[string]any{
+		"projects/5/pipelines":   []obj{{"id": 4, "updated_at": at}, {"id": 3, "updated_at": at}},
+		"projects/5/pipelines/3": obj{"id": 3, "sha": sha1, "status": "success"},
+		"projects/5/pipelines/4": obj{"id": 4, "sha": sha1, "status": "success"},
+	}
+	and := func(m map[string]any, path string, v any) map[string]any {
+		m = maps.Clone(m)
+		m[path] = v
+		return m
+	}
+	both := []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}
+	for name, tt := range map[string]struct {
+		set   map[string]any
+		told  string
+		kinds []evidence.Kind
+		good  int // drafts of the first kind that come all the same
+	}{
+		"request": {and(request, "projects/5/merge_requests", []obj{{"updated_at": at}, {"iid": 1, "updated_at": at}, {"iid": 3}}), "an item without a number or time", both, 1},
+		"note": {and(request, "projects/5/merge_requests/1/notes", []obj{{"system": true, "body": "approved this merge request", "created_at": at, "author": user}}),
+			"a note without an id or time", both, 1},
+		"pipeline": {and(pipelines, "projects/5/pipelines", []obj{{"updated_at": at}, {"id": 3, "updated_at": at}}), "an item without a number or time",
+			[]evidence.Kind{evidence.PipelineRun, evidence.PipelineReport}, 1},
+		"job": {and(pipelines, "projects/5/pipelines/4/jobs", []obj{{"name": "scan", "status": "success"}}), "a job without an id",
+			[]evidence.Kind{evidence.PipelineRun, evidence.PipelineReport}, 1},
+		"deployment": {map[string]any{"projects/5/deployments": []obj{{"updated_at": at}, {"id": 6, "updated_at": at}},
+			"projects/5/deployments/6": obj{"id": 6, "sha": sha1, "status": "success", "environment": obj{"name": "production"}, "created_at": at}},
+			"an item without a number or time", []evidence.Kind{evidence.DeployRelease}, 1},
+		"audit event": {map[string]any{"projects/5/audit_events": []obj{{"created_at": at}, {"id": 7, "author_id": 21, "entity_type": "Project", "created_at": at}}},
+			"an audit event without an id or time", []evidence.Kind{evidence.AccessAudit}, 1},
+		"member": {map[string]any{"projects/5/members/all": []obj{{"username": "x", "access_level": 30}, {"id": 21, "username": "mira.k", "access_level": 30}}},
+			"a member without an id", []evidence.Kind{evidence.AccessMember}, 1},
+		"access token": {map[string]any{"projects/5/access_tokens": []obj{{"name": "x"}, {"id": 8, "name": "y", "active": true, "access_level": 30}}},
+			"an access token without an id", []evidence.Kind{evidence.AccessMember}, 1},
+		"deploy key": {map[string]any{"projects/5/deploy_keys": []obj{{"title": "x"}, {"id": 9, "title": "y"}}},
+			"a deploy key without an id", []evidence.Kind{evidence.AccessMember}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, func(c *Config) { c.SettingsEvery = time.Minute })
+			f.set("projects/5/access_tokens", []obj{})
+			f.set("projects/5/deploy_keys", []obj{})
+			first := f.must(nil)
+			complete(t, first)
+			f.clock = now.Add(time.Hour)
+			f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+			for path, v := range tt.set {
+				f.set(path, v)
+			}
+			rec := f.must(first.Resume())
+			if o := last(rec); !strings.Contains(o.Incomplete, "project") || !strings.Contains(o.Incomplete, tt.told) {
+				t.Errorf("incomplete %q, want %q", o.Incomplete, tt.told)
+			}
+			if n := len(rec.Of(tt.kinds[0])); n != tt.good {
+				t.Errorf("%d drafts of %s, want %d", n, tt.kinds[0], tt.good)
+			}
+			window := now.Format("02T15:04") + ".." + f.clock.Format("02T15:04")
+			for _, k := range f.collector().Kinds() {
+				got := claimed(rec, k)
+				if blind := strings.Contains(got, " blind "); blind != slices.Contains(tt.kinds, k) || blind && !strings.HasSuffix(got, window) {
+					t.Errorf("%s is claimed as %q", k, got)
+				}
+			}
+			for _, c := range rec.Completed {
+				if slices.Contains(tt.kinds, c.Kind) {
+					t.Errorf("states of %s end", c.Kind)
+				}
+			}
+			// What is listed properly later is seen from then on, and not before.
+			for path := range tt.set {
+				if v, ok := request[path]; ok && !strings.HasSuffix(path, "s") {
+					f.set(path, v)
+				} else {
+					f.set(path, []obj{})
+				}
+			}
+			f.clock = f.clock.Add(time.Hour)
+			f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+			again := f.must(rec.Resume())
+			complete(t, again)
+			for _, s := range last(again).Seen {
+				if s.Class == evidence.Blind || s.From.Before(now.Add(time.Hour)) {
+					t.Errorf("after it was mended: %+v", s)
+				}
+			}
+		})
+	}
+}
+
+// TestOddItemKept: a look that is cut after an odd item does not forget it.
+func TestOddItemKept(t *testing.T) {
+	at := now.Add(30 * time.Minute).Format(time.RFC3339)
+	f := newFake(t, nil)
+	first := f.must(nil)
+	f.clock = now.Add(time.Hour)
+	f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+	f.set("projects/5/pipelines", []obj{{"updated_at": at}, {"id": 3, "updated_at": now.Add(59 * time.Minute).Format(time.RFC3339)}})
+	f.set("projects/5/pipelines/3", obj{"id": 3, "sha": sha1, "status": "success"})
+	f.set("projects/5/deployments", refusal{status: 500})
+	f.cfg.Projects = append(f.cfg.Projects, "acme/other")
+	f.set("projects/acme/other", f.project(6, "acme/other", now.Add(-time.Hour)))
+	f.branch(6, "main", sha2, sha2)
+	cut := f.must(first.Resume())
+	f.set("projects/5/deployments", []obj{})
+	f.set("projects/5/pipelines", []obj{})
+	f.clock = now.Add(2 * time.Hour)
+	rec := f.must(cut.Resume())
+	if got := claimed(rec, evidence.PipelineRun); !strings.Contains(got, "acme/app blind "+now.Format("02T15:04")) {
+		t.Errorf("after a look that was cut: %s", got)
+	}
+}
+
+// TestOddProject: a project that cannot be told holds up none of the others of
+// its group.
+func TestOddProject(t *testing.T) {
+	f := newFake(t, func(c *Config) { c.Projects, c.Groups = nil, []string{"acme"} })
+	f.set("groups/acme", obj{"id": 2, "full_path": "acme"})
+	f.set("groups/2/descendant_groups", []obj{{"full_path": "acme/x"}})
+	f.set("groups/2/projects", []obj{{"path_with_namespace": "acme/nameless"}, f.project(5, "acme/app", now.Add(-time.Hour))})
+	rec := f.must(nil)
+	if o := last(rec); !strings.Contains(o.Incomplete, "group acme") || !strings.Contains(o.Incomplete, "a project without an id or path") {
+		t.Errorf("incomplete %q", o.Incomplete)
+	}
+	if n := len(rec.Of(evidence.ChangeCommit)); n != 1 {
+		t.Errorf("%d commits of the other project, want 1", n)
+	}
+	if got := claimed(rec, evidence.ChangeMerge); !strings.Contains(got, "acme blind") || strings.HasPrefix(got, " ") {
+		t.Errorf("requests are claimed as %s", got)
+	}
+}
