@@ -57,7 +57,7 @@ func TestConformance(t *testing.T) {
 }
 
 func testReader() *reader {
-	r := &reader{cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod"}
+	r := &reader{cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod", again: (*kube.Look).Again}
 	r.begin(true)
 	return r
 }

@@ -48,8 +48,6 @@ func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Loo
 	f.Revisions, f.SyncedRevisions = revisions(kind, x.Attempted), revisions(kind, x.Applied)
 	ready := c.Status.Conditions.Of("Ready")
 	a.settle(o, f, judgeKustomization(&c, f))
-	before := a.Spaces
-	a.Spaces = r.spaces(o, f)
 
 	requested := a.requested(c.Status.LastHandled)
 	var source *evidence.DeploySource // of the newest entry, when it is of what is declared now
@@ -59,8 +57,7 @@ func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Loo
 	}
 	sights, lost := a.history(es, kind, source, requested)
 	if lost != "" {
-		a.Spaces = union(before, a.Spaces)
-		r.memory.lose(a, o.ObservedAt, lost)
+		r.memory.lose(a, r.spaces(o, f), o.ObservedAt, lost)
 	}
 	failure := !slices.ContainsFunc(es[:min(len(es), 1)], func(e entry) bool { return e.Status == ready.Reason })
 	sights = append(sights, a.slot(o, ready, x.Stale, failure, len(es) == 0 && a.Top == "", kind, x.Attempted, x.Applied, requested)...)
@@ -162,9 +159,7 @@ func (a *app) take(e entry, id, kind string, source *evidence.DeploySource, requ
 		s.since = e.First.Time
 	case old == nil:
 	case old.Revision != e.Metadata.Revision, e.Last.After(old.Last) && a.Top != id:
-		if old.Revision == e.Metadata.Revision {
-			s.key += "@" + instant(e.Last.Time)
-		}
+		s.key += "@" + instant(e.Last.Time) // the same may have been there before
 		if e.Total != old.Total+1 {
 			s.since = old.Last
 		}
@@ -250,10 +245,4 @@ func (a *app) syncedAt(applied string) time.Time {
 		return a.Slot.At
 	}
 	return time.Time{}
-}
-
-func union(a, b []string) []string {
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

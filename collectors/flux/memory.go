@@ -1,8 +1,13 @@
 package flux
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -20,12 +25,81 @@ type memory struct {
 	Frozen  time.Time          `json:"frozen,omitzero"`   // since when the controller stands still
 }
 
+// MarshalJSON implements json.Marshaler. A platform has thousands of applications
+// whose memories are alike, and the cursor is copied several times at each commit:
+// it is packed.
+func (m memory) MarshalJSON() ([]byte, error) {
+	type plain memory
+	var b bytes.Buffer
+	z, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	enc := json.NewEncoder(z)
+	part := func(v any) {
+		if err == nil {
+			err = enc.Encode(v)
+		}
+	}
+	// One application at a time: the whole of them in JSON is never held.
+	rest := plain(m)
+	rest.Apps, rest.Sources = nil, nil
+	part(rest)
+	for key, f := range m.Sources {
+		part(kept{Key: key, Source: &f})
+	}
+	for uid, a := range m.Apps {
+		part(kept{Key: uid, App: a})
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(b.Bytes())
+}
+
+// kept is one element of a map in the cursor.
+type kept struct {
+	Key    string   `json:"k"`
+	Source *fetched `json:"s,omitempty"`
+	App    *app     `json:"a,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *memory) UnmarshalJSON(text []byte) error {
+	type plain memory
+	var packed []byte
+	if err := json.Unmarshal(text, &packed); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(flate.NewReader(bytes.NewReader(packed)))
+	out := plain{Sources: map[string]fetched{}, Apps: map[string]*app{}}
+	if err := dec.Decode(&out); err != nil {
+		return err
+	}
+	for {
+		var k kept
+		switch err := dec.Decode(&k); {
+		case errors.Is(err, io.EOF):
+			*m = memory(out)
+			return nil
+		case err != nil:
+			return err
+		case k.Source != nil:
+			out.Sources[k.Key] = *k.Source
+		case k.App != nil:
+			out.Apps[k.Key] = k.App
+		}
+	}
+}
+
 // app is what is remembered of one Kustomization or HelmRelease.
 type app struct {
-	Kind   string    `json:"k"`
-	NS     string    `json:"n"`
-	Spaces []string  `json:"s,omitempty"` // namespaces whose tenants it concerns, its own first
-	Seen   time.Time `json:"t,omitzero"`
+	Kind string    `json:"k"`
+	NS   string    `json:"n"`
+	Seen time.Time `json:"t,omitzero"`
 
 	// The verdict of the last reconciliation that came to an end, and what of.
 	Verdict   verdict `json:"v,omitzero"`
@@ -136,13 +210,15 @@ func (a *app) keep(ids []string) {
 // maxLost bounds the losses that wait for a claim; the rest is joined to the last.
 const maxLost = 200
 
-func (m *memory) lose(a *app, to time.Time, why string) {
+// lose notes that syncs of an application, which concerns the namespaces, may have
+// happened unseen since it was seen last.
+func (m *memory) lose(a *app, spaces []string, to time.Time, why string) {
 	if a.Seen.IsZero() || !a.Seen.Before(to) {
 		return
 	}
 	if len(m.Lost) >= maxLost {
 		last := &m.Lost[len(m.Lost)-1]
-		last.Spaces = append(last.Spaces, a.Spaces...)
+		last.Spaces = append(last.Spaces, spaces...)
 		slices.Sort(last.Spaces)
 		last.Spaces = slices.Compact(last.Spaces)
 		if a.Seen.Before(last.From) {
@@ -151,7 +227,7 @@ func (m *memory) lose(a *app, to time.Time, why string) {
 		last.To = to
 		return
 	}
-	m.Lost = append(m.Lost, loss{a.Spaces, a.Seen, to, why})
+	m.Lost = append(m.Lost, loss{spaces, a.Seen, to, why})
 }
 
 // hashOf is a short hash of texts.

@@ -37,6 +37,8 @@ type reader struct {
 	authority string
 	memory    memory
 
+	again func(l *kube.Look, resource, namespace string) // Look.Again, but in tests
+
 	// Of the run that is going on:
 	whole  bool            // it lists everything anew
 	begun  time.Time       // its first object was seen not before

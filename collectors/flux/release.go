@@ -45,14 +45,11 @@ func (r *reader) releases(ctx context.Context, o *kube.Object, l *kube.Look) ([]
 	f.Revisions, f.SyncedRevisions = revisions(kindChart, x.Attempted), revisions(kindChart, x.Applied)
 	ready := c.Status.Conditions.Of("Ready")
 	a.settle(o, f, judgeRelease(&c, f))
-	before := a.Spaces
-	a.Spaces = r.spaces(o, f)
 
 	requested := a.requested(c.Status.LastHandled)
 	sights, lost := a.versions(snaps, x, f.Sources, o, requested)
 	if lost != "" {
-		a.Spaces = union(before, a.Spaces)
-		r.memory.lose(a, o.ObservedAt, lost)
+		r.memory.lose(a, r.spaces(o, f), o.ObservedAt, lost)
 	}
 	if none := len(snaps) == 0; none && x.Applied != "" && h.Status.LastReleaseRevision > 0 {
 		f.HistoryID = h.Status.LastReleaseRevision

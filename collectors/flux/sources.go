@@ -124,7 +124,7 @@ func (r *reader) learn(l *kube.Look, key string, f fetched, there bool) {
 	for _, a := range m.Apps {
 		for _, u := range a.Uses {
 			if u.Key == key && (u.Spec != specOf(m, key) || a.Of == key && a.Kept.news(a.Kind, &f)) {
-				l.Again(resourceOf[a.Kind], a.NS)
+				r.again(l, resourceOf[a.Kind], a.NS)
 			}
 		}
 	}
