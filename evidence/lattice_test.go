@@ -66,6 +66,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/certs":           {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/collectortest":   {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
 	"collectors/fetch":           {"evidence evidence/address evidence/problem", ""},
+	"collectors/flux":            {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/forge":           {"collectors collectors/fetch evidence evidence/problem", ""},
 	"collectors/github":          {"collectors collectors/fetch collectors/forge evidence evidence/problem", "github.com/google/go-github/v60"},
 	"collectors/gitlab":          {"collectors collectors/fetch collectors/forge evidence evidence/problem", "github.com/xanzy/go-gitlab"},
@@ -80,7 +81,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},

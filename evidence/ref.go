@@ -41,7 +41,7 @@ var schemes = map[string]string{
 	"branch":    "repository path @ branch or full ref name",
 	"image":     "digest of an image, algorithm:hex; authority is empty so that registries and clusters join",
 	"imagetag":  "image reference with a tag and no digest",
-	"app":       "Argo CD application, namespace/name",
+	"app":       "Argo CD application, namespace/name, or Flux object, namespace/Kind/name",
 	"sync":      "application then / and the start of the operation",
 	"workload":  "namespace/Kind/name, by uid",
 	"secret":    "path of a secret in a secret store, mount first",

@@ -303,7 +303,7 @@ func (l *changeLoader) deployed(ctx context.Context, s *scene) error {
 		}
 		for _, src := range f.Sources {
 			b := branchName(src.TargetRevision)
-			if src.Chart != "" || b == "" || b == "HEAD" || objectID.MatchString(b) || strings.HasPrefix(b, "refs/") {
+			if src.Kind != "" && src.Kind != "GitRepository" || src.Chart != "" || b == "" || b == "HEAD" || objectID.MatchString(b) || strings.HasPrefix(b, "refs/") {
 				continue
 			}
 			l.watch(repoName(src.RepoURL), b)

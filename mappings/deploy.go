@@ -24,9 +24,9 @@ var deploymentsView = &view{
 		Kinds: []evidence.Kind{evidence.DeploySync},
 		Fields: []Field{
 			{Name: "type", Type: "string", Doc: "sync, or seen: a change without an observed sync"},
-			{Name: "app", Type: "string", Doc: "application, namespace/name"},
+			{Name: "app", Type: "string", Doc: "application, namespace/name; of Flux namespace/Kind/name"},
 			{Name: "project", Type: "string", Doc: "project of the application"},
-			{Name: "phase", Type: "string", Doc: "Running, Terminating, Succeeded, Failed or Error; Succeeded for seen"},
+			{Name: "phase", Type: "string", Doc: "Running, Terminating, Succeeded, Failed or Error; Succeeded for seen; Unknown for a release of Flux whose outcome nobody saw"},
 			{Name: "automated", Type: "bool", Optional: true, Doc: "started by the controller, not by a person"},
 			{Name: "initiator_known", Type: "bool", Doc: "the source says which person started it"},
 			{Name: "partial", Type: "bool", Doc: "only some resources were synced"},
@@ -79,6 +79,27 @@ type syncSpan struct {
 	it        *item // its deployment; nil before the period
 }
 
+// appKey tells applications of several clusters apart. Argo CD puts things into many
+// clusters from one, so what its applications (namespace/name) made is known by
+// their name wherever it is. Flux works in the cluster that it stands in, and its
+// applications (namespace/Kind/name) are called alike in each.
+func appKey(cluster, app string) string {
+	if !ofFlux(app) {
+		return app
+	}
+	return cluster + "\x00" + app
+}
+
+// ofFlux reports whether an application is Flux's, by its name: no name of
+// Kubernetes holds a slash.
+func ofFlux(app string) bool { return strings.Count(app, "/") >= 2 }
+
+// clusterOf is the last part of a source's name, by which sources of one cluster
+// are joined.
+func clusterOf(source evidence.SourceID) string {
+	return string(source)[strings.LastIndexByte(string(source), '/')+1:]
+}
+
 func buildDeployments(ctx context.Context, s *scene, yield func(*item) error) error {
 	d, err := s.deployLog(ctx, deployAsk{askDeployed, askHead})
 	if err != nil {
@@ -103,8 +124,9 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 		if err := r.Decode(&f); err != nil {
 			return nil, err
 		}
-		d.last[f.App] = deployedBy(&f)
-		d.wasSynced(f.App, f.SyncedRevisions, r.Occurred)
+		app := appKey(clusterOf(r.Source), f.App)
+		d.last[app] = deployedBy(&f)
+		d.wasSynced(app, f.SyncedRevisions, r.Occurred)
 	}
 	states, err := stretches[evidence.DeployFacts](ctx, s, evidence.DeployState)
 	if err != nil {
@@ -112,7 +134,8 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 	}
 	for i := range states {
 		st := &states[i]
-		d.states[st.facts.App] = append(d.states[st.facts.App], stood{st.from, &st.facts})
+		app := appKey(clusterOf(st.source), st.facts.App)
+		d.states[app] = append(d.states[app], stood{st.from, &st.facts})
 	}
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
 		return nil, err
@@ -141,12 +164,13 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	if by.known = f.Initiator >= 0 && f.Initiator < len(r.People); by.known {
 		by.who = r.People[f.Initiator]
 	}
-	reads := readings(f.Revisions, f.Sources, d.declaredAt(f.App, r.Occurred))
-	d.trace(ctx, it, by, d.before(f.App, r.Occurred), deployed{f.Revisions, reads}, f.Sources)
+	app := appKey(clusterOf(r.Source), f.App)
+	reads := readings(f.Revisions, f.Sources, d.declaredAt(app, r.Occurred))
+	d.trace(ctx, it, by, d.before(app, r.Occurred), deployed{f.Revisions, reads}, f.Sources)
 	d.items = append(d.items, it)
-	d.syncs[f.App] = append(d.syncs[f.App], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions, it})
+	d.syncs[app] = append(d.syncs[app], syncSpan{r.Occurred, firstTime(f.FinishedAt, r.Occurred), f.Revisions, it})
 	if f.Phase == "Succeeded" && !f.DryRun && !f.Partial && len(f.Revisions) > 0 {
-		d.last[f.App] = deployed{f.Revisions, reads}
+		d.last[app] = deployed{f.Revisions, reads}
 	}
 	return nil
 }
@@ -170,12 +194,12 @@ const around = time.Hour
 func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFacts]) {
 	for sts := range perSubject(states) {
 		for i := range sts {
-			d.wasSynced(sts[i].facts.App, sts[i].facts.SyncedRevisions, sts[i].from)
+			d.wasSynced(appKey(clusterOf(sts[i].source), sts[i].facts.App), sts[i].facts.SyncedRevisions, sts[i].from)
 		}
 		for i := 1; i < len(sts); i++ {
 			was, is := &sts[i-1], &sts[i]
 			if len(is.facts.SyncedRevisions) == 0 || slices.Equal(was.facts.SyncedRevisions, is.facts.SyncedRevisions) ||
-				d.explained(is.facts.App, is.facts.SyncedRevisions, was.from, is.from) {
+				d.explained(appKey(clusterOf(is.source), is.facts.App), is.facts.SyncedRevisions, was.from, is.from) {
 				continue
 			}
 			d.items = append(d.items, d.unexplained(ctx, was, is))
@@ -337,7 +361,7 @@ var runningView = &view{
 		Doc:   "Applications: one item for each that existed in the period, with how long what ran differed from what was declared.",
 		Kinds: []evidence.Kind{evidence.DeployState},
 		Fields: []Field{
-			{Name: "app", Type: "string", Doc: "application, namespace/name"},
+			{Name: "app", Type: "string", Doc: "application, namespace/name; of Flux namespace/Kind/name"},
 			{Name: "project", Type: "string", Doc: "project of the application"},
 			{Name: "longest_drift", Type: "duration", Doc: "longest stretch that was seen out of sync without a blind window in it"},
 			{Name: "longest_possible_drift", Type: "duration", Doc: "as longest_drift, counting blind windows and unknown states in between as out of sync"},

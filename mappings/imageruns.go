@@ -29,8 +29,10 @@ var imageRunsView = &view{
 			{Name: "at_end", Type: "bool", Doc: "some container ran it at the end of the period, or when pods were last looked at before"},
 			{Name: "matches_declared", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ArtifactImage},
 				Doc: "the digest is the one the pods asked for; of a tag, the one it pointed at in the registry when the container began"},
+			{Name: "images_listed", Type: "bool", Needs: []evidence.Kind{evidence.RuntimeWorkload},
+				Doc: "an application tracks the workloads, of a deployment tool that says which images an application has: Argo CD does, Flux does not"},
 			{Name: "matches_deployed", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.DeployState, evidence.RuntimeWorkload},
-				Doc: "the application's deployment tool lists the image too, by name or digest; missing where no application is known"},
+				Doc: "the application's deployment tool lists the image too, by name or digest; missing where no application is known, and where the tool lists none"},
 			{Name: "matches_scanned", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ArtifactScan, evidence.ArtifactImage},
 				Doc: "a finished scan was of this digest; not, when another digest was scanned under the same name; missing when nothing was scanned"},
 		},
@@ -50,7 +52,7 @@ func buildImageRuns(ctx context.Context, s *scene, yield func(*item) error) erro
 	}
 	m := &matcher{imageBench: b, apps: map[string][]*stretch[deployedImages]{}}
 	for i := range apps {
-		app := apps[i].facts.App
+		app := appKey(clusterOf(apps[i].source), apps[i].facts.App)
 		m.apps[app] = append(m.apps[app], &apps[i])
 		if _, name, ok := strings.Cut(app, "/"); ok {
 			m.apps[name] = append(m.apps[name], &apps[i])
@@ -60,7 +62,7 @@ func buildImageRuns(ctx context.Context, s *scene, yield func(*item) error) erro
 	var order []key
 	groups := map[key][]*use{}
 	for _, u := range b.fleet.uses {
-		k := key{u.image, u.digest, u.app}
+		k := key{u.image, u.digest, appKey(u.cluster, u.app)}
 		if groups[k] == nil {
 			order = append(order, k)
 		}
@@ -111,7 +113,7 @@ func (m *matcher) item(ctx context.Context, g []*use) (*item, error) {
 	slices.Sort(workloads)
 	end := runs[len(runs)-1].To
 	it.set("source", string(u.source)).set("happened", it.at).set("image", u.image).set("digest", u.digest).set("app", u.app)
-	it.set("pinned", pinnedTo(u.image) != "").set("tag", tagOf(u.image)).set("namespaces", spaces).set("workloads", workloads)
+	it.set("images_listed", u.app != "" && !ofFlux(u.app)).set("pinned", pinnedTo(u.image) != "").set("tag", tagOf(u.image)).set("namespaces", spaces).set("workloads", workloads)
 	it.set("first_run", runs[0].From).set("last_run", end).set("at_end", atEnd)
 	if u.digest == "" {
 		why := "the node reports no digest of " + u.image
@@ -128,10 +130,13 @@ func (m *matcher) item(ctx context.Context, g []*use) (*item, error) {
 		declared = worse(declared, m.declared(it, u))
 	}
 	it.answerField("matches_declared", declared)
-	if u.app != "" {
-		it.answerField("matches_deployed", m.deployed(it, u, runs))
-	} else {
+	switch {
+	case u.app == "":
 		it.unseen("matches_deployed", "no application is known to track it")
+	case ofFlux(u.app):
+		it.lacks("matches_deployed", "Flux does not say which images an application has")
+	default:
+		it.answerField("matches_deployed", m.deployed(it, u, runs))
 	}
 	it.answerField("matches_scanned", m.scanned(it, u))
 	return it, nil
@@ -226,7 +231,7 @@ const settling = 10 * time.Minute
 // deployed says whether the deployment tool lists the image for the
 // application while it ran.
 func (m *matcher) deployed(it *item, u *use, runs []evidence.Period) answer {
-	sts := m.apps[u.app]
+	sts := m.apps[appKey(u.cluster, u.app)]
 	if len(sts) == 0 {
 		return answer{is: unknown, why: "no record of application " + u.app, unobserved: true}
 	}

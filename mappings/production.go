@@ -24,7 +24,7 @@ var productionView = &view{
 		Kinds: []evidence.Kind{evidence.DeploySync, evidence.RuntimePod},
 		Fields: []Field{
 			{Name: "type", Type: "string", Doc: "sync; seen: another revision without an observed sync; running: another digest without one"},
-			{Name: "app", Type: "string", Needs: []evidence.Kind{evidence.RuntimeWorkload}, Doc: "application, namespace/name; empty when none is known"},
+			{Name: "app", Type: "string", Needs: []evidence.Kind{evidence.RuntimeWorkload}, Doc: "application, namespace/name (of Flux namespace/Kind/name); empty when none is known"},
 			{Name: "phase", Type: "string", Doc: "Running, Terminating, Succeeded, Failed or Error; Succeeded for seen and running"},
 			{Name: "dry_run", Type: "bool", Doc: "nothing was changed"},
 			{Name: "brought", Type: "bool", Needs: []evidence.Kind{evidence.RuntimeWorkload},
@@ -72,7 +72,7 @@ func buildProduction(ctx context.Context, s *scene, yield func(*item) error) err
 	}
 	for _, it := range its {
 		if it.fields["type"] == "seen" { // judged itself, and it explains what began to run then
-			x.add(it.fields["app"].(string), syncSpan{from: it.at.Add(-around), to: it.at.Add(around), it: it})
+			x.add(appKey(clusterOf(evidence.SourceID(it.fields["source"].(string))), it.fields["app"].(string)), syncSpan{from: it.at.Add(-around), to: it.at.Add(around), it: it})
 		}
 	}
 	changes := map[workloadKey]*workloadChange{}
@@ -148,7 +148,7 @@ func (x *unsynced) load(ctx context.Context) error {
 			return err
 		}
 		if !f.DryRun {
-			x.add(f.App, syncSpan{from: r.Occurred, to: firstTime(f.FinishedAt, r.Occurred)})
+			x.add(appKey(clusterOf(r.Source), f.App), syncSpan{from: r.Occurred, to: firstTime(f.FinishedAt, r.Occurred)})
 		}
 	}
 	return nil
@@ -192,11 +192,11 @@ func (x *unsynced) judge(ctx context.Context, r rollout, changed time.Time) (a a
 	if r.before != nil {
 		since = later(since, r.before.begin())
 	}
-	if renamed && x.synced(r.app, since, r.at) {
+	if renamed && x.synced(appKey(r.cluster, r.app), since, r.at) {
 		return answer{}, true, nil
 	}
 	if since.IsZero() { // the first that is known of the workload
-		if t, ok := x.known[r.app]; ok && !t.After(r.at.Add(clockSlack)) {
+		if t, ok := x.known[appKey(r.cluster, r.app)]; ok && !t.After(r.at.Add(clockSlack)) {
 			return answer{}, true, nil
 		}
 		return answer{is: unknown, why: "no sync of " + r.app + " is known that brought " + r.namespace + "/" + r.workload}, false, nil

@@ -8,6 +8,7 @@ import (
 	"evidenced/collectors/certmanager"
 	"evidenced/collectors/certs"
 	"evidenced/collectors/externalsecrets"
+	"evidenced/collectors/flux"
 	"evidenced/collectors/github"
 	"evidenced/collectors/gitlab"
 	"evidenced/collectors/gitrepo"
@@ -25,6 +26,7 @@ func Specs() []collectors.Spec {
 		certmanager.Spec(),
 		certs.Spec(),
 		externalsecrets.Spec(),
+		flux.Spec(),
 		gitrepo.Spec(),
 		github.Spec(),
 		gitlab.Spec(),

@@ -26,6 +26,7 @@ type Look struct {
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
+	again      func(resource, namespace string)
 }
 
 // Namespace is what is known of a namespace for tenancy.
@@ -45,6 +46,7 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 		Source: source, Authority: authorityOf(source), Now: now.UTC(), agent: agent,
 		labels: foreignLabel, namespaces: map[string]Namespace{},
 		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true },
+		again: func(string, string) {},
 	}
 	for _, n := range namespaces {
 		if n.Ended.IsZero() {
@@ -161,6 +163,13 @@ func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespac
 // full, so that an object that was not seen is not there. It is for drafts
 // that join several objects.
 func (l *Look) Whole(resource string) bool { return l.whole(resource) }
+
+// Again asks for the objects of a resource ("helmreleases.helm.toolkit.fluxcd.io")
+// in a namespace to be read once more, because what their drafts take from other
+// objects has changed and nothing may come to be told of them. They come as from
+// a list; what has not changed is no news. In a run that lists everything they
+// come anyway.
+func (l *Look) Again(resource, namespace string) { l.again(resource, namespace) }
 
 // Draft makes the common part of a draft about an object: its own reference as
 // subject, the scope of its namespace (of itself, when it is one), when it was

@@ -190,7 +190,9 @@ func (o *Object) Ref(authority string) evidence.Ref {
 // RefOf names an object whose uid is not known, in the scheme that its kind
 // has in evidence: pod, node, namespace, account (ServiceAccount), copy
 // (Secret), workload (Deployment, StatefulSet, DaemonSet, ReplicaSet, Job,
-// CronJob and ReplicationController), app (Argo CD's Application), else object.
+// CronJob and ReplicationController), app (Argo CD's Application, and Flux's
+// Kustomization and HelmRelease by their kind, so that no two are called alike),
+// else object.
 func RefOf(authority, group, kind, namespace, name string) evidence.Ref {
 	full := namespace + "/" + name
 	switch group + "/" + kind {
@@ -208,6 +210,8 @@ func RefOf(authority, group, kind, namespace, name string) evidence.Ref {
 		return evidence.NewRef("workload", authority, namespace+"/"+kind+"/"+name)
 	case "argoproj.io/Application":
 		return evidence.NewRef("app", authority, full)
+	case "kustomize.toolkit.fluxcd.io/Kustomization", "helm.toolkit.fluxcd.io/HelmRelease":
+		return evidence.NewRef("app", authority, namespace+"/"+kind+"/"+name)
 	}
 	if group != "" {
 		kind += "." + group

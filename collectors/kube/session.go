@@ -98,9 +98,24 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 		}
 		return found
 	}
+	s.look.again = s.readAgain
 	s.unearth()
 	s.makeFeeds()
 	return s, nil
+}
+
+// readAgain has the objects of a resource in a namespace read once more. A poll
+// lists the resource, in place of going on from its history.
+func (s *session) readAgain(resource, namespace string) {
+	for _, f := range s.feeds {
+		switch {
+		case f.name() != resource || f.ns != "" && f.ns != namespace || s.st[f].Absent:
+		case s.follows:
+			f.again.add(namespace)
+		default:
+			s.st[f].Count = 0 // see goOn
+		}
+	}
 }
 
 // makeFeeds makes a feed of every resource, in each configured namespace.

@@ -54,6 +54,27 @@ func TestTrackedRollout(t *testing.T) {
 	}
 }
 
+// Flux marks what it puts there by labels, a HelmRelease's before a Kustomization's.
+func TestFluxTracks(t *testing.T) {
+	for labels, app := range map[string]string{
+		`"kustomize.toolkit.fluxcd.io/name":"apps","kustomize.toolkit.fluxcd.io/namespace":"flux-system"`:                                                                                  "flux-system/Kustomization/apps",
+		`"helm.toolkit.fluxcd.io/name":"db","helm.toolkit.fluxcd.io/namespace":"tenant-7","kustomize.toolkit.fluxcd.io/name":"apps","kustomize.toolkit.fluxcd.io/namespace":"flux-system"`: "tenant-7/HelmRelease/db",
+		`"kustomize.toolkit.fluxcd.io/name":"apps"`: "",
+	} {
+		d, err := draftOf(t, testConfig(), "deployments", []byte(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web","namespace":"tenant-7","uid":"u","labels":{`+labels+`}},"spec":{}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f evidence.WorkloadFacts
+		if err := json.Unmarshal(d.Content, &f); err != nil || f.App != app {
+			t.Errorf("%s: app %q, want %q (%v)", labels, f.App, app, err)
+		}
+		if linked := slices.Contains(d.Links, evidence.NewRef("app", "prod", app)); linked != (app != "") {
+			t.Errorf("%s: links %v", labels, d.Links)
+		}
+	}
+}
+
 // CRI-O reports its own id of an image, without an algorithm; the image's name
 // may hold the digest by which a registry knows it.
 func TestOwnIDOfImage(t *testing.T) {

@@ -119,8 +119,24 @@ func (m maker) tracked(o *kube.Object) string {
 	return m.inArgoNamespace(app)
 }
 
-// labelled returns the application that a label names.
+// fluxLabels are the labels by which Flux marks what it puts there, and the kind
+// of application that each pair names. What a HelmRelease made comes first: a
+// Kustomization made that HelmRelease.
+// See https://fluxcd.io/flux/components/kustomize/kustomizations/ and
+// https://fluxcd.io/flux/components/helm/helmreleases/.
+var fluxLabels = []struct{ domain, kind string }{
+	{"helm.toolkit.fluxcd.io", "HelmRelease"},
+	{"kustomize.toolkit.fluxcd.io", "Kustomization"},
+}
+
+// labelled returns the application that labels name: one of Flux, as
+// namespace/Kind/name, or the one of the label that is configured.
 func (m maker) labelled(o *kube.Object) string {
+	for _, x := range fluxLabels {
+		if ns, name := o.Labels[x.domain+"/namespace"], o.Labels[x.domain+"/name"]; ns != "" && name != "" {
+			return ns + "/" + x.kind + "/" + name
+		}
+	}
 	if m.argoLabel == "" || o.Labels[m.argoLabel] == "" {
 		return ""
 	}

@@ -156,6 +156,11 @@ func (r *reading) sync() {
 	}
 	self := about(r.rec)
 	for at, c := range r.links("commit", "image") {
+		if f.Flux != nil && r.toldByFlux(c, f.Flux.OriginCommit, f.Flux.OCIDigest, func(proof Proof, at string) {
+			r.add(thing(c), self, StepSynced, proof, at).after = r.rec.Occurred
+		}) {
+			continue
+		}
 		if !slices.ContainsFunc(f.Revisions, func(rev string) bool { return strings.HasSuffix(rev, c.Name) }) {
 			continue // an image of the manifests, not what was synced
 		}
@@ -167,6 +172,20 @@ func (r *reading) sync() {
 	for at, a := range r.refs("app") {
 		r.add(self, thing(a), StepDeployed, BySource, r.field(at, []string{f.UID}, "uid")).after = r.rec.Occurred
 	}
+}
+
+// toldByFlux links what Flux tells beside the revision: the digest of a chart, and
+// the commit that an artifact says it was made from, which is its maker's word.
+func (r *reading) toldByFlux(c evidence.Ref, commit, digest string, link func(proof Proof, at string)) bool {
+	switch c.Name {
+	case commit:
+		link(ByClaim, "/facts/flux/origin_commit")
+	case digest:
+		link(BySource, "/facts/flux/oci_digest")
+	default:
+		return false
+	}
+	return true
 }
 
 // app joins an application with the commits and images it runs. A commit that
@@ -182,6 +201,11 @@ func (r *reading) app() {
 		runs = f.Revisions
 	}
 	for at, c := range r.links("commit", "image") {
+		if f.Flux != nil && r.toldByFlux(c, f.Flux.OriginCommit, f.Flux.OCIDigest, func(proof Proof, at string) {
+			r.add(thing(c), self, StepRunBy, proof, at)
+		}) {
+			continue
+		}
 		switch of := func(list []string) bool {
 			return slices.ContainsFunc(list, func(rev string) bool { return strings.HasSuffix(rev, c.Name) })
 		}; {

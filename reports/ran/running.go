@@ -197,6 +197,9 @@ func (b *builder) fleet(ctx context.Context) (*fleet, error) {
 	})
 	for i := range b.deploys {
 		d := &b.deploys[i]
+		if d.facts.Flux != nil && d.facts.Flux.Remote != "" {
+			continue // its objects are in another cluster, which bears no name
+		}
 		for _, o := range d.facts.Resources {
 			f.app[key(authority(d.rec.Source), o.Namespace, o.Kind+"/"+o.Name)] = d.facts.App
 		}

@@ -126,12 +126,14 @@ func (a *Answer) ran() string {
 
 // declared says whether what ran was what was declared.
 func (a *Answer) declared() string {
-	var revs, off, closed []string
+	var revs, off, unsure, closed []string
 	for _, w := range a.Works {
 		switch {
 		case w.Closed != "":
 			closed = append(closed, w.App)
 			continue
+		case w.Sync == "Unknown":
+			unsure = append(unsure, shortApp(w.App))
 		case w.Sync != "Synced":
 			off = append(off, shortApp(w.App))
 		}
@@ -150,6 +152,10 @@ func (a *Answer) declared() string {
 	switch {
 	case len(closed) == len(a.Works):
 		s = "of which nothing more can be opened"
+	case len(unsure) > 0 && len(unsure)+len(closed) == len(a.Works):
+		s = "not known to be as declared" + at
+	case len(unsure) > 0 && len(off) == 0:
+		s = "as declared" + at + " but for " + list(unsure, 3) + ", of which it is not known"
 	case len(off) == 0 && len(a.Works) == 1:
 		s = "as declared" + at
 	case len(off) == 0:
@@ -159,7 +165,10 @@ func (a *Answer) declared() string {
 	case len(off) == len(a.Works):
 		s = "none as declared" + at
 	default:
-		s = fmt.Sprintf("%d as declared, %s not%s", len(a.Works)-len(off)-len(closed), list(off, 3), at)
+		s = fmt.Sprintf("%d as declared, %s not%s", len(a.Works)-len(off)-len(closed)-len(unsure), list(off, 3), at)
+		if len(unsure) > 0 {
+			s += ", and of " + list(unsure, 3) + " it is not known"
+		}
 	}
 	return s
 }

@@ -141,7 +141,11 @@ func (a *Answer) workloadNotes(p *printer) {
 		if len(w.Declared) > 0 {
 			note("%s: compared with %s, which is not what was synced", name, shortRevs(w.Declared))
 		}
-		if w.Sync != "Synced" && w.Closed == "" {
+		switch {
+		case w.Closed != "" || w.Sync == "Synced":
+		case w.Sync == "Unknown":
+			note("%s: whether what runs is what is declared is not known", name)
+		default:
 			note("%s: %s, what runs differs from what is declared", name, w.Sync)
 		}
 		if w.SyncSeq == 0 && !w.NotBefore.IsZero() {

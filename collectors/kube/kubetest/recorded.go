@@ -149,10 +149,17 @@ func (s *Server) Fill(file string, kinds map[string]string, skip ...string) {
 			}
 			path += "/" + resource
 			there := s.Create(path, o)
-			if status, ok := o["status"]; ok && there["status"] == nil {
+			if status, ok := o["status"]; ok && unwritten(there["status"]) {
 				there["status"] = status
 				s.Do(http.MethodPut, fmt.Sprintf("%s/%s/status", path, meta["name"]), there)
 			}
 		}
 	}
+}
+
+// unwritten reports whether a status is what a definition gives to a new object,
+// whose status is kept apart: nothing, or a generation that cannot be.
+func unwritten(status any) bool {
+	m, ok := status.(map[string]any)
+	return status == nil || ok && len(m) == 1 && m["observedGeneration"] == float64(-1)
 }
