@@ -28,6 +28,7 @@ type Options struct {
 	Link   evidence.Ref      // only records about this thing
 	Person evidence.ID       // only records with this person
 	NoGaps bool              // leave out blind windows
+	Now    time.Time         // nobody has looked at what comes after, and that is no gap; zero: the period is over
 }
 
 // bookkeeping kinds stand behind the timeline, not in it, unless asked for.
@@ -143,6 +144,9 @@ func gapLines(ctx context.Context, r evidence.Reader, p evidence.Period, opt Opt
 	cov, err := evidence.LoadCoverage(ctx, r, p)
 	if err != nil {
 		return nil, err
+	}
+	if opt.Now.After(p.From) && opt.Now.Before(p.To) {
+		p.To = opt.Now
 	}
 	kinds := opt.kinds()
 	var lines []Line
