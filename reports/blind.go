@@ -23,7 +23,7 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 	var out []Strip
 	raw := cov.Strips(source, kind, wide)
 	if n := len(raw); usual > 0 && n > 1 && raw[n-1].Class == "" && raw[n-2].Class == evidence.Instants {
-		raw = notDue(raw, newest(cov), usual+usual/2)
+		raw = notDue(raw, cov.Latest, usual+usual/2)
 	}
 	for i, s := range raw {
 		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}
@@ -58,17 +58,6 @@ func notDue(raw []evidence.Strip, reached time.Time, silent time.Duration) []evi
 		out = append(out, last)
 	}
 	return out
-}
-
-// newest is the end of the newest claim of any source.
-func newest(cov *evidence.Coverage) time.Time {
-	var t time.Time
-	for _, s := range cov.Spans() {
-		if s.Period.To.After(t) {
-			t = s.Period.To
-		}
-	}
-	return t
 }
 
 func clip(strips []Strip, p evidence.Period) []Strip {
