@@ -60,7 +60,7 @@ func (a *Answer) neverSeen(when string) string {
 	looks := a.looksAt(evidence.DeployState)
 	if len(looks) == 0 {
 		if first := a.first(evidence.DeployState); first.After(a.At) {
-			return fmt.Sprintf("Not known: no source had seen what %s ran by %s; the first looked at %s UTC.", a.Tenant, when, reports.Near(first, a.At))
+			return fmt.Sprintf("Not known: no source tells what %s ran by %s; what they tell begins at %s UTC.", a.Tenant, when, reports.Near(first, a.At))
 		}
 		return fmt.Sprintf("Not known: no source observes what %s runs, so nothing can be said of %s.", a.Tenant, when)
 	}
@@ -344,7 +344,7 @@ func (a *Answer) didCount() int {
 // nobody says why no source tells of the kind around the instant.
 func (a *Answer) nobody(kind evidence.Kind) string {
 	if first := a.first(kind); first.After(a.At) {
-		return "no source looked before " + reports.Near(first, a.At) + " UTC"
+		return "no source tells of the time before " + reports.Near(first, a.At) + " UTC"
 	}
 	return "no source configured"
 }
