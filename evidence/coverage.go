@@ -31,6 +31,18 @@ func (c *Coverage) Begin(source SourceID, kind Kind, least Class) time.Time {
 	return c.began[source][kind][least.Rank()]
 }
 
+// First returns when any source first saw the kind, wherever that lies; zero
+// when none ever did, of what was loaded.
+func (c *Coverage) First(kind Kind) time.Time {
+	var first time.Time
+	for source := range c.began {
+		if t := c.Begin(source, kind, Reconstructed); !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
 // Add takes in spans that no record claims yet.
 func (c *Coverage) Add(spans ...Span) {
 	for _, s := range spans {

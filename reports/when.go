@@ -107,6 +107,28 @@ func Lasting(d time.Duration) string {
 	return Count(int((d+12*time.Hour)/(24*time.Hour)), "day")
 }
 
+// Spell gives a duration in its two largest units, so that those of windows that
+// join add up: "40 seconds", "80 minutes", "2 hours 40 minutes", "3 days 4
+// hours". Negative durations lose their sign.
+func Spell(d time.Duration) string {
+	if d < 0 {
+		d = -d
+	}
+	if d < 2*time.Hour {
+		return Lasting(d)
+	}
+	unit, small, name, part := time.Hour, time.Minute, "hour", "minute"
+	if d = d.Round(time.Minute); d >= 48*time.Hour {
+		unit, small, name, part = 24*time.Hour, time.Hour, "day", "hour"
+		d = d.Round(time.Hour)
+	}
+	says := Count(int(d/unit), name)
+	if rest := d % unit / small; rest > 0 {
+		says += " " + Count(int(rest), part)
+	}
+	return says
+}
+
 // Count gives a number with its noun: "1 workload", "3 identities". Nouns in
 // -y and -s change as English has it.
 func Count(n int, noun string) string {

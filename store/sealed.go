@@ -23,25 +23,25 @@ func (NoKeys) Tenant(_ evidence.Tenant, create bool) (TenantKeys, error) {
 	if !create {
 		return nil, ErrKeyMissing // no tenant is known
 	}
-	return nil, errNoKeyring
+	return nil, ErrNoKeyring
 }
 
 // Seal implements Keyring.
-func (NoKeys) Seal(string, []byte) ([]byte, error) { return nil, errNoKeyring }
+func (NoKeys) Seal(string, []byte) ([]byte, error) { return nil, ErrNoKeyring }
 
 // Open implements Keyring.
-func (NoKeys) Open(string, []byte) ([]byte, error) { return nil, errNoKeyring }
+func (NoKeys) Open(string, []byte) ([]byte, error) { return nil, ErrNoKeyring }
 
 // Destroy implements Destroyer.
 func (NoKeys) Destroy(context.Context, []Destruction, []byte) (Destroyed, error) {
-	return Destroyed{}, errNoKeyring
+	return Destroyed{}, ErrNoKeyring
 }
 
 // Unsettled implements Destroyer.
 func (NoKeys) Unsettled(context.Context) ([]Unsettled, error) { return nil, nil }
 
 // Settle implements Destroyer.
-func (NoKeys) Settle(string) error { return errNoKeyring }
+func (NoKeys) Settle(string) error { return ErrNoKeyring }
 
 // SealedLogs lists the ids of logs for which the keyring has no keys. They can
 // be verified, not read and not continued.
@@ -146,9 +146,9 @@ func (l *Log) keyless() bool {
 	return ok
 }
 
-// errNoKeyring is what everything but verifying answers without a keyring.
-var errNoKeyring = problem.New(problem.Refused, "there is no keyring: the evidence can be verified, not read and not continued").
-	WithHint("bring the keyring back, or restore it from a backup: evidenced keyring restore")
+// ErrNoKeyring is what everything but verifying answers without a keyring.
+var ErrNoKeyring = problem.New(problem.Refused, "there is no keyring: the evidence can be verified, not read and not continued").
+	WithHint("bring the keyring back, or restore it from a backup: evidenced keyring restore; evidenced verify without --tenant checks what needs no keys")
 
 // Unreadable returns why the log can only be verified: the keyring is older
 // than it. Nil when it is not so, whatever else may be wrong.

@@ -4,7 +4,8 @@
 //
 // Exit codes: 0 the pack verifies and is complete (and, with --extends, goes on
 // from the earlier one); 2 it does not; 3 it
-// verifies but is a selection; 64 the command line is off.
+// verifies but is a selection; 64 the command line is off, or a file that it
+// names cannot be read: that says nothing about a pack.
 package main
 
 import (
@@ -68,7 +69,7 @@ Example:
   evidence-verify tenant-7-2026.zip --extends tenant-7-2025.zip --trust auditors.trust
 
 Exit codes: 0 verified and complete, 2 failed, 3 verified but a selection,
-64 wrong command line.
+64 wrong command line, or a file that it names cannot be read.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -106,6 +107,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil && o.Sample != nil && *earlier != "" {
 		err = errors.New("--sample and --extends are two questions")
+	}
+	for _, file := range append(packs, *earlier) {
+		if err == nil && file != "" {
+			err = there(file)
+		}
+	}
+	if errors.As(err, new(*os.PathError)) {
+		// A file that cannot be read says nothing about the evidence in it.
+		fmt.Fprintf(stderr, "evidence-verify: %s\nevidence-verify --help tells what to give it.\n", printable(err.Error()))
+		return exitUsage
 	}
 	if err != nil {
 		return misuse(stderr, err.Error())
@@ -149,6 +160,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 func misuse(w io.Writer, why string) int {
 	fmt.Fprintf(w, "evidence-verify: %s\n\n%s", why, usage)
 	return exitUsage
+}
+
+// there says whether a pack can be opened at all.
+func there(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return &os.PathError{Op: "read", Path: path, Err: errors.New("it is a directory, not a pack")}
+	}
+	return nil
 }
 
 // maxFile bounds what the auditor brings along, in bytes.
@@ -236,7 +260,7 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	line("claims", "%s opened and matched to their commitments", group(uint64(r.Disclosed)))
 	line("counted", "%s", counts(r.Counts))
 	line("rules", "record %s of the range states catalog %s, of %s controls, for %s", group(r.Rules.Record), short(r.Rules.Catalog), group(uint64(r.Rules.Controls)), who(r.Rules))
-	line("judged", "%s pairs of %s controls and %s tests, each with its one finding; %s pairs more do not apply to such a tenant or period; the catalog has no others", group(uint64(r.Judged.Pairs)), group(uint64(r.Judged.Controls)), group(uint64(r.Judged.Tests)), group(uint64(r.Judged.LeftOut)))
+	line("judged", "%s of %s and %s, each with its one finding; %s; the catalog has no others", many(r.Judged.Pairs, "pair"), many(r.Judged.Controls, "control"), many(r.Judged.Tests, "test"), leftOut(r.Judged.LeftOut))
 	line("findings", "%s; %s cited records, all in the pack; which records a test looked at, and how it judged them, is as issued and not judged again", counts(r.Findings), group(uint64(r.Cited)))
 	if x := r.Waived; x != nil {
 		line("waived", "of the findings that failed, %s in whole and %s in part are accepted for a while, by the waivers in %s; they stand above by their status all the same", group(uint64(x.Whole)), group(uint64(x.Partly)), records(x.Waivers))
@@ -399,6 +423,21 @@ func counts(m map[string]int) string {
 }
 
 // group writes a number with commas.
+// many gives a number with its noun.
+func many(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return group(uint64(n)) + " " + noun + "s"
+}
+
+func leftOut(n int) string {
+	if n == 1 {
+		return "1 pair more does not apply to such a tenant or period"
+	}
+	return many(n, "pair") + " more do not apply to such a tenant or period"
+}
+
 func group(n uint64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -27,6 +28,32 @@ func TestPackWritesNoLines(t *testing.T) {
 	}
 	if i := strings.IndexAny(b.String(), "\r\x1b\u202e\u2066\u200f\u2028\u0085"); i >= 0 {
 		t.Errorf("%q reaches the terminal", b.String()[i:i+8])
+	}
+}
+
+// A file that is not there says nothing about the evidence: no verdict is given.
+func TestNoSuchFile(t *testing.T) {
+	here := t.TempDir() + "/pack.zip"
+	if err := os.WriteFile(here, []byte("no pack"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"gone.zip"}, {here, "--extends", "gone.zip"}, {here, "--trust", "gone.trust"}, {t.TempDir()}, {"gone.zip", "--json"}} {
+		var out, errs strings.Builder
+		if code := run(args, &out, &errs); code != exitUsage || out.Len() > 0 || strings.Count(errs.String(), "\n") != 2 {
+			t.Errorf("%q: exit code %d\n%s%s", args, code, out.String(), errs.String())
+		}
+	}
+	var out, errs strings.Builder
+	if code := run([]string{here}, &out, &errs); code != exitFailed || !strings.HasPrefix(out.String(), "FAILED ") {
+		t.Errorf("a file that is no pack: exit code %d\n%s%s", code, out.String(), errs.String())
+	}
+}
+
+func TestOneOfAThing(t *testing.T) {
+	for n, want := range []string{"0 pairs more do not apply", "1 pair more does not apply", "2 pairs more do not apply"} {
+		if got := leftOut(n); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ func (p *program) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "demo [--dir DIR]",
 		GroupID: "run",
-		Short:   "Several weeks of a made-up platform in under a minute, with commands to try",
+		Short:   "Four weeks of a made-up platform in a minute or two, with commands to try",
 		Long: "Runs the real daemon against a scripted platform on loopback, on a simulated clock. Its logs\n" +
 			"say simulated, everything made from them says DEMONSTRATION, and serve refuses them.\n\n" +
 			cli.ExitHelp(cli.ExitRefused),

@@ -8,9 +8,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,15 +48,74 @@ func run(ctx context.Context, p parts, args []string, getenv func(string) string
 	prog := &program{parts: p, getenv: getenv, stdout: stdout, stderr: stderr}
 	root := prog.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	called, err := root, unknownAct(root, args)
+	if err == nil {
+		called, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return cli.ExitOK
 	}
 	if !prog.started && problem.Of(err) == nil {
-		err = problem.Wrap(problem.Usage, err, "cannot read the command line").WithHint("evidenced --help lists the commands")
+		err = problem.Wrap(problem.Usage, err, "cannot read the command line").WithHint("%s", howTo(called))
 	}
 	cli.PrintError(stderr, "evidenced", err)
 	return cli.ExitCode(err)
+}
+
+// unknownAct returns an error when args name a group of commands and, behind
+// it, one that the group does not have. Cobra would show the group's help and
+// call that done, so that a script with a slip of the pen in it went on as if
+// something had happened.
+func unknownAct(root *cobra.Command, args []string) error {
+	group, rest, err := root.Find(args)
+	if err != nil || group == root || group.Runnable() || group.ParseFlags(rest) != nil || group.Flags().NArg() == 0 {
+		return nil
+	}
+	var acts []string
+	for _, c := range group.Commands() {
+		if c.IsAvailableCommand() {
+			acts = append(acts, c.Name())
+		}
+	}
+	return problem.New(problem.Usage, "cannot read the command line: unknown command %q for %q", group.Flags().Arg(0), group.CommandPath()).
+		WithHint("there are %s", strings.Join(acts, ", "))
+}
+
+// howTo says where the right command line stands.
+func howTo(cmd *cobra.Command) string {
+	if !cmd.Runnable() {
+		return "evidenced --help lists the commands"
+	}
+	return "write it as " + strings.TrimSuffix(cmd.UseLine(), " [flags]") + "; " + cmd.CommandPath() + " --help tells more"
+}
+
+// countsArgs makes a command say in words that it was given too few or too
+// many arguments. Which ones is not repeated: one may be a secret that slipped
+// behind the wrong flag.
+func countsArgs(cmd *cobra.Command) {
+	check := cmd.Args
+	if check == nil {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch err := check(cmd, args); {
+		case err == nil:
+			return nil
+		case len(args) == 0:
+			return errors.New("an argument is missing")
+		case check(cmd, nil) == nil:
+			return fmt.Errorf("it takes no argument, and %s given", were(len(args)))
+		default:
+			return fmt.Errorf("it takes another number of arguments: %s given", were(len(args)))
+		}
+	}
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return strconv.Itoa(n) + " are"
 }
 
 func (p *program) root() *cobra.Command {
@@ -92,6 +155,7 @@ func (p *program) root() *cobra.Command {
 // noteStart makes every command say that it has begun. What cobra finds wrong
 // before that is the command line's fault.
 func (p *program) noteStart(cmd *cobra.Command) {
+	countsArgs(cmd)
 	if f := cmd.RunE; f != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			p.started = true

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/reports"
@@ -102,6 +104,47 @@ func fills(t *testing.T, row reports.CoverageRow, p evidence.Period) {
 	}
 	if !next.Equal(p.To) {
 		t.Errorf("%s: strips end at %v, the period at %v", row.Source, next, p.To)
+	}
+}
+
+// A source that looks each six hours is not blind three hours after its newest
+// look, while another that is followed was seen up to now; it is when it kept
+// silent for longer than it may, and from then on when nobody claims anything.
+func TestNextLookNotDue(t *testing.T) {
+	for _, tc := range []struct {
+		now  time.Time
+		want []evidence.Period
+	}{
+		{at(14, 21, 0), nil},
+		{at(15, 3, 0), nil},
+		{at(15, 4, 0), []evidence.Period{{From: at(14, 18, 0), To: at(15, 4, 0)}}},
+	} {
+		l := newLog(t)
+		for day := 12; day < 15; day++ {
+			l.CoverLooks("certs/edge", []time.Time{at(day, 0, 0), at(day, 6, 0), at(day, 12, 0), at(day, 18, 0)}, evidence.CertState)
+		}
+		l.Cover("github/acme", evidence.Continuous, evidence.Period{From: at(12, 0, 0), To: tc.now}, "", evidence.ChangeMerge)
+		c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(12, 0, 0), To: tc.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []evidence.Period
+		for _, b := range c.Blind {
+			got = append(got, evidence.Period{From: b.From, To: b.To})
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("blind at %s (-want +got):\n%s", tc.now, diff)
+		}
+		for _, row := range c.Rows {
+			fills(t, row, c.Period)
+		}
+		late, err := coverage.Build(t.Context(), l, evidence.Period{From: at(12, 0, 0), To: at(16, 0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(late.Blind); n < 2 || !late.Blind[n-1].To.Equal(at(16, 0, 0)) || late.Blind[n-1].From.After(tc.now) {
+			t.Errorf("until the 16th, as known %s, blind is %+v; want both sources to its end", tc.now, late.Blind)
+		}
 	}
 }
 

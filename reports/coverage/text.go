@@ -265,7 +265,7 @@ func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) 
 		for _, k := range w.Kinds {
 			kinds = append(kinds, string(k))
 		}
-		s := fmt.Sprintf("%s %s UTC (%s): %s", w.Source, reports.Span(w.From, w.To), reports.Lasting(w.To.Sub(w.From)), w.Cause)
+		s := fmt.Sprintf("%s %s UTC (%s): %s", w.Source, reports.Span(w.From, w.To), reports.Spell(w.To.Sub(w.From)), w.Cause)
 		if w.Seq > 0 {
 			s += fmt.Sprintf(", record %d", w.Seq)
 		}

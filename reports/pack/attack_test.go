@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -477,6 +479,49 @@ func TestHostileContainers(t *testing.T) {
 	} {
 		if err := tryPack(b, nil); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// A pack that somebody unpacked and zipped again is refused, with what to do: a
+// zip program's own headers, and a member in another packed form of one size.
+func TestZippedAnew(t *testing.T) {
+	u := unpack(t)
+	var plainZip bytes.Buffer
+	z := zip.NewWriter(&plainZip)
+	for _, name := range u.order {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write(u.members[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var members []staged
+	for _, name := range u.order {
+		s := u.stage(t, name)
+		if name == memberHowTo {
+			s.path = filepath.Join(t.TempDir(), "stored")
+			b := u.members[name]
+			stored := append([]byte{1, byte(len(b)), byte(len(b) >> 8), ^byte(len(b)), ^byte(len(b) >> 8)}, b...)
+			if err := os.WriteFile(s.path, stored, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.Packed = uint64(len(stored))
+		}
+		members = append(members, s)
+	}
+	var fitting bytes.Buffer
+	if err := assemble(&fitting, members); err != nil {
+		t.Fatal(err)
+	}
+	for what, b := range map[string][]byte{"by a zip program": plainZip.Bytes(), "in a form that fits": fitting.Bytes()} {
+		if err := tryPack(b, nil); err == nil || !strings.Contains(err.Error(), "the pack was zipped anew") || !strings.Contains(err.Error(), "ask for the file as it was issued") {
+			t.Errorf("zipped anew %s: %v", what, err)
 		}
 	}
 }

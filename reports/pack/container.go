@@ -253,7 +253,7 @@ func parseCentral(cd []byte) (s staged, offset uint64, rest []byte, err error) {
 	// Encryption, other methods, comments, extra fields and data descriptors
 	// would all make another header.
 	if !bytes.Equal(header(s, true, offset), cd[:fixed+nameLen]) {
-		return s, 0, nil, fmt.Errorf("member %q: unexpected header (encryption, comment, extra field or other method)", s.Name)
+		return s, 0, nil, fmt.Errorf("member %q: unexpected header (encryption, comment, extra field or other method): the pack was zipped anew; ask for the file as it was issued", s.Name)
 	}
 	return s, offset, cd[fixed+nameLen:], nil
 }

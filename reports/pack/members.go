@@ -121,8 +121,11 @@ func (v *verifier) digests() error {
 		if !ok {
 			return fmt.Errorf("member %s is missing", m.Name)
 		}
-		if e.size != m.Size || e.packed != m.Packed {
-			return fmt.Errorf("member %s has %d bytes, the manifest says %d", m.Name, e.size, m.Size)
+		if e.size != m.Size {
+			return fmt.Errorf("member %s was changed: it has %d bytes, the manifest says %d", m.Name, e.size, m.Size)
+		}
+		if e.packed != m.Packed {
+			return fmt.Errorf("member %s was changed, or the pack was zipped anew: its packed form has %d bytes, the manifest says %d; ask for the file as it was issued", m.Name, e.packed, m.Packed)
 		}
 		if err := v.digest(m, e); err != nil {
 			return err

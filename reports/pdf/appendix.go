@@ -30,15 +30,17 @@ func (p *pack) coverage() {
 	}
 	var rows [][]string
 	for _, b := range ch.Blind {
-		what := "blind"
-		if !b.Looked {
-			what = "nobody looked"
+		what := "nobody looked"
+		if b.Looked {
+			what = "blind: " + b.Cause
+		} else if b.Cause != "" && b.Cause != what {
+			what += ": " + b.Cause
 		}
 		seq := ""
 		if b.Seq > 0 {
 			seq = fmt.Sprint(b.Seq)
 		}
-		rows = append(rows, []string{string(b.Source), b.From.UTC().Format("2 Jan 2006 15:04:05"), b.To.UTC().Format("2 Jan 2006 15:04:05"), reports.Lasting(b.To.Sub(b.From)), what + ": " + b.Cause, seq})
+		rows = append(rows, []string{string(b.Source), b.From.UTC().Format("2 Jan 2006 15:04:05"), b.To.UTC().Format("2 Jan 2006 15:04:05"), reports.Spell(b.To.Sub(b.From)), what, seq})
 	}
 	p.drawTable([]reports.RegisterColumn{{Title: "Source"}, {Title: "From (UTC)"}, {Title: "To (UTC)"}, {Title: "Lasting"}, {Title: "Why", Weight: 3}, {Title: "Record", Right: true}}, rows, 7.5)
 }

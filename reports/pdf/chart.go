@@ -284,7 +284,11 @@ func (p *pack) windows(ws []evidence.Window) {
 		if who == "" {
 			who = "no source"
 		}
-		p.bullet(fmt.Sprintf("%s, %s: %s UTC, %s: %s", who, w.Kind, reports.Span(w.Period.From, w.Period.To), reports.ClassWord(w.Class), w.Cause))
+		says := reports.ClassWord(w.Class)
+		if w.Cause != "" && w.Cause != says {
+			says += ": " + w.Cause
+		}
+		p.bullet(fmt.Sprintf("%s, %s: %s UTC, %s", who, w.Kind, reports.Span(w.Period.From, w.Period.To), says))
 	}
 }
 

@@ -134,6 +134,27 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// TestNamesOfOneLength: of two names of the same number of letters the wider one
+// gets its room too, though it comes second and other columns would take it.
+func TestNamesOfOneLength(t *testing.T) {
+	doc := sampleDoc(t, 0)
+	long := strings.Repeat("a title that takes what it gets ", 4)
+	doc.Registers = []reports.Register{{
+		Title:   "Changes",
+		Columns: []reports.RegisterColumn{{Title: "Record", Right: true}, {Title: "Title", Weight: 4}, {Title: "By", Weight: 2}, {Title: "Merged by", Weight: 2}},
+		Rows:    [][]string{{"1", long, "nil-ill-illil", "nil-ill-illil"}, {"2", long, "mmm-mom[mmow]", "mmm-mom[mmow]"}},
+	}}
+	n := 0
+	for _, p := range extract(t, write(t, doc)) {
+		if p.text == "mmm-mom[mmow]" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("the name stands whole %d times, want 2", n)
+	}
+}
+
 // TestTallRow: a cell taller than a page goes on over pages, nothing is cut.
 func TestTallRow(t *testing.T) {
 	doc := sampleDoc(t, 1)

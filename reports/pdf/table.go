@@ -33,18 +33,7 @@ func (p *pack) newTable(cols []reports.RegisterColumn, rows [][]string, size flo
 		f := t.font(i)
 		need[i] = p.measure(label.at(size), p.clean(label, c.Title)) + 0.2
 		least[i] = min(need[i], avail/float64(len(cols)))
-		longest := ""
-		for _, row := range rows {
-			if i >= len(row) {
-				continue
-			}
-			// Measuring each cell costs more than drawing it; the longest in
-			// runes is the widest but for a little.
-			if n := utf8.RuneCountInString(row[i]); n > utf8.RuneCountInString(longest) {
-				longest = row[i]
-			}
-		}
-		need[i] = max(need[i], min(p.measure(f, p.clean(f, longest))*1.08+0.2, avail))
+		need[i] = max(need[i], min(p.widest(f, rows, i)*1.08+0.2, avail))
 		least[i] = max(least[i], min(need[i], 13))
 	}
 	t.widths = shareOut(cols, need, least, avail)
@@ -52,6 +41,32 @@ func (p *pack) newTable(cols []reports.RegisterColumn, rows [][]string, size flo
 		t.head = append(t.head, p.wrap(label.at(size), t.widths[i], c.Title))
 	}
 	return t
+}
+
+// widest is how wide the cells of a column are, but for a little. Measuring
+// each costs more than drawing it, so that of those that are the longest in
+// runes, or nearly, the first few different ones are measured: of two names of
+// one length the one with more of m than of i is half as wide again.
+func (p *pack) widest(f font, rows [][]string, column int) float64 {
+	const few = 24
+	longest := 0
+	for _, row := range rows {
+		if column < len(row) {
+			longest = max(longest, utf8.RuneCountInString(row[column]))
+		}
+	}
+	w, measured := 0.0, map[string]bool{}
+	for _, row := range rows {
+		if len(measured) == few {
+			break
+		}
+		if column >= len(row) || measured[row[column]] || 8*utf8.RuneCountInString(row[column]) < 7*longest {
+			continue
+		}
+		measured[row[column]] = true
+		w = max(w, p.measure(f, p.clean(f, row[column])))
+	}
+	return w
 }
 
 // shareOut gives each column its least and then, by weight, up to its need.

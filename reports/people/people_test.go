@@ -129,7 +129,7 @@ func TestWho(t *testing.T) {
 			t.Errorf("%q names %d persons", tt.text, len(found))
 			continue
 		}
-		w, err := g.Did(t.Context(), l, found[0], month)
+		w, err := g.Did(t.Context(), l, found[0], month, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestReaderErrors(t *testing.T) {
 		l.Fail(method, nil)
 	}
 	l.Fail("Records", boom)
-	if _, err := g.Did(t.Context(), l, g.Find("dana")[0], evidence.Period{From: at(9, 0), To: at(18, 0)}); !errors.Is(err, boom) {
+	if _, err := g.Did(t.Context(), l, g.Find("dana")[0], evidence.Period{From: at(9, 0), To: at(18, 0)}, time.Time{}); !errors.Is(err, boom) {
 		t.Errorf("did: %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func FuzzFind(f *testing.F) {
 		l.Add(evidence.SecretAccess, evidence.OpEvent, at(10, 12), evidence.AccessFacts{RequestID: "r", Secret: "kv/a", Outcome: "ok", Reading: true, Who: 0}, p)
 		g := load(t, l)
 		for _, found := range g.Find(s) {
-			w, err := g.Did(t.Context(), l, found, evidence.Period{From: at(9, 0), To: at(18, 0)})
+			w, err := g.Did(t.Context(), l, found, evidence.Period{From: at(9, 0), To: at(18, 0)}, time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}

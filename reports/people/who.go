@@ -92,8 +92,8 @@ const MaxDeeds = 5000
 
 // Did tells what the person with these accounts did in the period, whichever
 // account and role it was. What is recorded about the accounts themselves (their
-// names) is no deed.
-func (g *Register) Did(ctx context.Context, r evidence.Reader, tokens []evidence.ID, p evidence.Period) (*Who, error) {
+// names) is no deed. What was not seen is told up to now alone.
+func (g *Register) Did(ctx context.Context, r evidence.Reader, tokens []evidence.ID, p evidence.Period, now time.Time) (*Who, error) {
 	w := &Who{
 		Tenant: g.Tenant, Period: p, Origin: g.Origin, Size: g.Size, Demo: g.Demo, Accounts: []Account{}, Maybe: []string{}, Roles: map[evidence.Role]int{}, Deeds: []Deed{},
 	}
@@ -103,7 +103,7 @@ func (g *Register) Did(ctx context.Context, r evidence.Reader, tokens []evidence
 			w.Accounts = append(w.Accounts, g.Accounts[j])
 		}
 		n := 0
-		for l, err := range timeline.Build(ctx, r, p, timeline.Options{Person: token, NoGaps: i > 0, Kinds: kinds()}) {
+		for l, err := range timeline.Build(ctx, r, p, timeline.Options{Person: token, NoGaps: i > 0, Kinds: kinds(), Now: now}) {
 			if err != nil {
 				return nil, fmt.Errorf("what a person did: %w", err)
 			}

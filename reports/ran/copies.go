@@ -416,7 +416,7 @@ func (a *Answer) textCopies(p *printer) {
 	case len(s.Copies) == 0 && s.CopySync == SeenYes:
 		line("none: no operator fills a Secret and no pod takes one")
 	case len(s.Copies) == 0:
-		line("not observed: " + string(s.CopySync))
+		line(a.notSeen(s.CopySync, evidence.SecretSync))
 	}
 	for i := range s.Copies {
 		c := &s.Copies[i]
@@ -425,11 +425,11 @@ func (a *Answer) textCopies(p *printer) {
 			p.item("", "", "  could be read as the one above")
 			continue
 		}
-		p.item("", "", "  could be read: "+s.couldWords(c))
+		p.item("", "", "  could be read: "+a.couldWords(c))
 	}
 	switch {
 	case s.CopyDidSeen == NotConfigured && len(s.CopyDid) == 0:
-		p.item("", "read a copy", "not observed: "+string(NotConfigured))
+		p.item("", "read a copy", "not observed: "+a.nobody(evidence.AccessAudit))
 	case s.CopyDidSeen != SeenYes && len(s.CopyDid) == 0:
 		p.item("", "read a copy", "not observed for all of "+a.windowWords())
 	case len(s.CopyDid) == 0:
@@ -509,9 +509,10 @@ func sameReaders(x, y *Copy) bool {
 const crowd = 4
 
 // couldWords names who could reach a copy.
-func (s *Secrets) couldWords(c *Copy) string {
+func (a *Answer) couldWords(c *Copy) string {
+	s := &a.Secrets
 	if s.CopyCould != SeenYes && len(c.Could) == 0 {
-		return "not observed: " + string(s.CopyCould)
+		return a.notSeen(s.CopyCould, evidence.AccessRBAC)
 	}
 	if len(c.Could) == 0 {
 		return "by nobody that a role binding names"

@@ -159,7 +159,7 @@ func TestCopiesNotObserved(t *testing.T) {
 		l := base()
 		coverCopies(l, evidence.SecretSync)
 		a, text := build(t, l, asked, ran.Options{})
-		if a.Secrets.CopyCould != ran.NotConfigured || !strings.Contains(text, "could be read: not observed: not-configured") || !strings.Contains(text, "read a copy  not observed: not-configured") {
+		if a.Secrets.CopyCould != ran.NotConfigured || !strings.Contains(text, "could be read: not observed: no source configured") || !strings.Contains(text, "read a copy  not observed: no source configured") {
 			t.Errorf("observed %s:\n%s", a.Secrets.CopyCould, text)
 		}
 		if strings.Contains(a.Sentence, "it uses in the cluster") {

@@ -38,7 +38,7 @@ func (b *builder) coverage(ctx context.Context) error {
 			return err
 		}
 	}
-	b.cov = cov
+	b.cov, b.a.first = cov, cov.First
 	known := window
 	if size := b.r.Size(); size > 0 {
 		last, err := b.r.Record(ctx, size-1)

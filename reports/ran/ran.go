@@ -79,7 +79,8 @@ type Answer struct {
 	Runs          []Run                      `json:"runs,omitempty"`
 	Records       map[evidence.Kind][]uint64 `json:"records"`
 
-	zone *time.Location
+	zone  *time.Location
+	first func(evidence.Kind) time.Time // when any source first saw the kind
 }
 
 // Run is a due run of a source in the window, from the platform's log.

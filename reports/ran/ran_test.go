@@ -249,6 +249,19 @@ func TestAnswer(t *testing.T) {
 }
 
 // TestReviewerNeverGuessed takes the merge record, then only its reviews away.
+// Before the first look of all it is not the configuration that lacks a source.
+func TestBeforeTheFirstLook(t *testing.T) {
+	_, text := build(t, fullLog(t), at(1, 0, 0, 0).AddDate(-6, 0, 0), ran.Options{})
+	for _, want := range []string{"no source tells what tenant-7 ran by 00:00 UTC on 1 Nov 2020; what they tell begins at ", "who read its secrets (no source tells of the time before ", "did read     not observed: no source tells of the time before "} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "no source observes") {
+		t.Errorf("it says that no source observes the tenant:\n%s", text)
+	}
+}
+
 func TestReviewerNeverGuessed(t *testing.T) {
 	l := newLog(t)
 	addDeploys(l)

@@ -91,7 +91,7 @@ func (a *Answer) textRunning(p *printer) {
 	}
 	switch looks := a.looksAt(evidence.RuntimePod); {
 	case len(looks) == 0:
-		p.block("PODS", "not observed: not-configured")
+		p.block("PODS", "not observed: "+a.nobody(evidence.RuntimePod))
 	case !a.PodsSeen:
 		s := "not observed at the instant: " + cmp.Or(looks[0].Cause, "nobody looked")
 		if len(a.Running) > 0 {

@@ -59,6 +59,9 @@ func (a *Answer) looksAt(kind evidence.Kind) []Look {
 func (a *Answer) neverSeen(when string) string {
 	looks := a.looksAt(evidence.DeployState)
 	if len(looks) == 0 {
+		if first := a.first(evidence.DeployState); first.After(a.At) {
+			return fmt.Sprintf("Not known: no source tells what %s ran by %s; what they tell begins at %s UTC.", a.Tenant, when, reports.Near(first, a.At))
+		}
 		return fmt.Sprintf("Not known: no source observes what %s runs, so nothing can be said of %s.", a.Tenant, when)
 	}
 	s := fmt.Sprintf("Not known: no source had seen what %s ran by %s", a.Tenant, when)
@@ -347,6 +350,22 @@ func (a *Answer) didCount() int {
 	return len(names)
 }
 
+// nobody says why no source tells of the kind around the instant.
+func (a *Answer) nobody(kind evidence.Kind) string {
+	if first := a.first(kind); first.After(a.At) {
+		return "no source tells of the time before " + reports.Near(first, a.At) + " UTC"
+	}
+	return "no source configured"
+}
+
+// notSeen says of what was not seen around the instant why it was not.
+func (a *Answer) notSeen(s Seen, kind evidence.Kind) string {
+	if s == NotConfigured {
+		return "not observed: " + a.nobody(kind)
+	}
+	return "not observed at the instant"
+}
+
 // unknowns lists what cannot be told, in the voice of what can.
 func (a *Answer) unknowns() {
 	add := func(format string, args ...any) { a.NotKnown = append(a.NotKnown, fmt.Sprintf(format, args...)) }
@@ -359,7 +378,7 @@ func (a *Answer) unknowns() {
 	}
 	switch pods := a.looksAt(evidence.RuntimePod); {
 	case len(pods) == 0:
-		add("which digests its pods really ran (no source configured)")
+		add("which digests its pods really ran (%s)", a.nobody(evidence.RuntimePod))
 	case !a.PodsSeen:
 		add("which digests its pods really ran at that instant (%s: %s)", pods[0].Source, pods[0].Cause)
 	default:
@@ -390,13 +409,13 @@ func (a *Answer) unknowns() {
 	}
 	switch {
 	case len(a.looksAt(evidence.SecretPolicy)) == 0:
-		add("who could read its secrets (no source configured)")
+		add("who could read its secrets (%s)", a.nobody(evidence.SecretPolicy))
 	case !a.Secrets.CouldSeen:
 		add("who could read its secrets at that instant (access policies were not observed then)")
 	}
 	switch {
 	case len(a.looksAt(evidence.SecretAccess)) == 0:
-		add("who read its secrets (no source configured)")
+		add("who read its secrets (%s)", a.nobody(evidence.SecretAccess))
 	case !a.Secrets.DidSeen:
 		add("who read its secrets while blind within %s, see BLIND", a.windowWords())
 	}
@@ -419,23 +438,23 @@ func (a *Answer) copyUnknowns(add func(string, ...any)) {
 	s := &a.Secrets
 	switch {
 	case s.CopySync == NotConfigured && s.CopyCould == NotConfigured:
-		add("who could read the copies of its secrets in the cluster (no source configured)")
+		add("who could read the copies of its secrets in the cluster (%s)", a.nobody(evidence.SecretSync))
 		return
 	case s.CopySync == NotConfigured:
-		add("which copies of its secrets an operator makes in the cluster (no source configured)")
+		add("which copies of its secrets an operator makes in the cluster (%s)", a.nobody(evidence.SecretSync))
 	case s.CopySync != SeenYes:
 		add("which copies of its secrets the cluster held at that instant (not observed then)")
 	}
 	switch {
 	case len(s.Copies) == 0:
 	case s.CopyCould == NotConfigured:
-		add("who could read the copies of its secrets (no source configured)")
+		add("who could read the copies of its secrets (%s)", a.nobody(evidence.AccessRBAC))
 	case s.CopyCould != SeenYes:
 		add("who could read the copies of its secrets at that instant (roles and bindings were not observed then)")
 	}
 	switch {
 	case s.CopyDidSeen == NotConfigured:
-		add("who read the copies of its secrets (no source configured)")
+		add("who read the copies of its secrets (%s)", a.nobody(evidence.AccessAudit))
 	case s.CopyDidSeen != SeenYes:
 		add("who read the copies of its secrets while blind within %s, see BLIND", a.windowWords())
 	}

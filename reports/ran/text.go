@@ -164,6 +164,9 @@ func (a *Answer) workloadNotes(p *printer) {
 			note("%s: not observed at the instant, last look at %s UTC", name, reports.Near(w.SeenAt, a.At))
 		}
 	}
+	if label == "" && len(a.Running) > 0 {
+		p.Line("") // a table follows
+	}
 }
 
 func (a *Answer) textChange(p *printer, c *Change) {
@@ -241,7 +244,7 @@ func (a *Answer) textSecrets(p *printer) {
 	}
 	switch {
 	case len(a.looksAt(evidence.SecretPolicy)) == 0:
-		could = "not observed: no source configured"
+		could = "not observed: " + a.nobody(evidence.SecretPolicy)
 	case !s.CouldSeen:
 		could = "not observed at the instant"
 		if len(s.Could) > 0 {
@@ -252,7 +255,7 @@ func (a *Answer) textSecrets(p *printer) {
 	did := reads(s.Did)
 	switch {
 	case len(a.looksAt(evidence.SecretAccess)) == 0 && len(s.Did) == 0:
-		did = "not observed: no source configured"
+		did = "not observed: " + a.nobody(evidence.SecretAccess)
 	case len(s.Did) == 0 && !s.DidSeen:
 		did = "not observed"
 	case len(s.Did) == 0:

@@ -28,6 +28,7 @@ type Options struct {
 	Link   evidence.Ref      // only records about this thing
 	Person evidence.ID       // only records with this person
 	NoGaps bool              // leave out blind windows
+	Now    time.Time         // nobody has looked at what comes after, and that is no gap; zero: the period is over
 }
 
 // bookkeeping kinds stand behind the timeline, not in it, unless asked for.
@@ -144,6 +145,9 @@ func gapLines(ctx context.Context, r evidence.Reader, p evidence.Period, opt Opt
 	if err != nil {
 		return nil, err
 	}
+	if opt.Now.After(p.From) && opt.Now.Before(p.To) {
+		p.To = opt.Now
+	}
 	kinds := opt.kinds()
 	var lines []Line
 	for _, w := range reports.AllBlind(cov, p) {
@@ -156,7 +160,7 @@ func gapLines(ctx context.Context, r evidence.Reader, p evidence.Period, opt Opt
 		if len(hit) == 0 || opt.Source != "" && opt.Source != w.Source {
 			continue
 		}
-		says := fmt.Sprintf("nothing seen of %s for %s: %s (%s)", w.Source, reports.Lasting(w.To.Sub(w.From)), w.Cause, strings.Join(hit, ", "))
+		says := fmt.Sprintf("nothing seen of %s for %s: %s (%s)", w.Source, reports.Spell(w.To.Sub(w.From)), w.Cause, strings.Join(hit, ", "))
 		lines = append(lines, Line{
 			At: w.From, Until: w.To, Gap: true, Seq: w.Seq, Kind: evidence.CollectionCoverage, Source: w.Source, Says: says,
 		})

@@ -158,6 +158,26 @@ func TestOrderAndGaps(t *testing.T) {
 	}
 }
 
+// TestAheadIsNoGap: of what has not come yet nobody could have seen anything.
+func TestAheadIsNoGap(t *testing.T) {
+	for _, now := range []time.Time{{}, at(15, 3, 0), at(14, 12, 0)} {
+		var ends []time.Time
+		for _, l := range lines(t, world(t), timeline.Options{Now: now}) {
+			if l.Gap {
+				ends = append(ends, l.Until)
+			}
+		}
+		switch {
+		case now.IsZero() && (len(ends) != 1 || !ends[0].Equal(at(15, 7, 0))):
+			t.Errorf("over and done: gaps until %v", ends)
+		case now.Equal(at(15, 3, 0)) && (len(ends) != 1 || !ends[0].Equal(now)):
+			t.Errorf("at %s: gaps until %v, want it to end now", now, ends)
+		case now.Equal(at(14, 12, 0)) && len(ends) != 0:
+			t.Errorf("at %s: gaps until %v that lie ahead", now, ends)
+		}
+	}
+}
+
 // TestNobodyLooked: without any coverage the timeline says so.
 func TestNobodyLooked(t *testing.T) {
 	tenant, err := evidence.ParseTenant("tenant-9")

@@ -22,11 +22,11 @@ type Several struct {
 // Text writes the answer for people: the sum, then every tenant of which there
 // is something to say, those with the most that came to need somebody first.
 func (s *Several) Text(w io.Writer, style reports.Style) error {
-	var fresh, healed, blind, due int
+	var fresh, healed, blind, due, over int
 	var demo bool
 	var quiet, never []string
 	for _, r := range s.Tenants {
-		fresh, healed, blind, due = fresh+len(r.New), healed+len(r.Healed), blind+len(r.Blind), due+len(r.Due)
+		fresh, healed, blind, due, over = fresh+len(r.New), healed+len(r.Healed), blind+len(r.Blind), due+len(r.Due), over+r.over()
 		demo = demo || r.Demo
 		switch name := r.Tenant.String(); {
 		case r.Judged.IsZero():
@@ -35,8 +35,8 @@ func (s *Several) Text(w io.Writer, style reports.Style) error {
 			quiet = append(quiet, name)
 		}
 	}
-	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
-		reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(s.Since, s.At), blind, due, reports.Near(s.Until, s.At))
+	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %s.",
+		reports.Count(len(s.Tenants), "tenant"), fresh, healed, reports.Near(s.Since, s.At), blind, dueWords(due-over, over, reports.Near(s.Until, s.At)))
 	p := reports.NewPage(w, style)
 	p.Headline(head, demo)
 	for _, r := range s.byNeed() {

@@ -12,8 +12,9 @@ import (
 
 // Text writes the answer for people: the first line is the answer.
 func (r *Report) Text(w io.Writer, style reports.Style) error {
-	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %d due until %s.",
-		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), len(r.Due), reports.Near(r.Until, r.At))
+	over := r.over()
+	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %s.",
+		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), dueWords(len(r.Due)-over, over, reports.Near(r.Until, r.At)))
 	p := reports.NewPage(w, style)
 	p.Headline(head, r.Demo)
 	r.table(p)
@@ -24,6 +25,26 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 	p.Line("")
 	p.Para("", says)
 	return p.Err()
+}
+
+// over is how much of what is due is overdue.
+func (r *Report) over() int {
+	n := 0
+	for _, d := range r.Due {
+		if d.Over {
+			n++
+		}
+	}
+	return n
+}
+
+// dueWords tells what is due from what is overdue.
+func dueWords(due, over int, until string) string {
+	s := fmt.Sprintf("%d due until %s", due, until)
+	if over > 0 {
+		s += fmt.Sprintf(", %d overdue", over)
+	}
+	return s
 }
 
 // table writes a line for each thing, after an empty one; nothing when there is

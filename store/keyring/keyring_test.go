@@ -485,7 +485,7 @@ func TestRefusals(t *testing.T) {
 		}, problem.Refused, "does not open"},
 		{"a damaged wrapping key", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, WrappingFile), []byte("short\n"), 0o600))
-		}, problem.Corrupt, "damaged"},
+		}, problem.Corrupt, "wrapping.key is damaged"},
 		{"a large wrapping key", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, WrappingFile), bytes.Repeat([]byte("a"), maxWrapped+1), 0o600))
 		}, problem.Corrupt, "bytes"},

@@ -82,15 +82,15 @@ func (localFile) Wrap(_ context.Context, key []byte) ([]byte, error) {
 	return []byte(hex.EncodeToString(key) + "\n"), nil
 }
 
-func (localFile) Unwrap(_ context.Context, b []byte) ([]byte, error) {
-	if len(b) != 2*claim.KeySize+1 || b[2*claim.KeySize] != '\n' {
-		return nil, problem.New(problem.Corrupt, "the wrapping key is damaged: want 64 hex digits and a line end")
+func (l localFile) Unwrap(_ context.Context, b []byte) ([]byte, error) {
+	if len(b) == 2*claim.KeySize+1 && b[2*claim.KeySize] == '\n' {
+		if key, err := hex.DecodeString(string(b[:2*claim.KeySize])); err == nil {
+			return key, nil
+		}
 	}
-	key, err := hex.DecodeString(string(b[:2*claim.KeySize]))
-	if err != nil {
-		return nil, problem.New(problem.Corrupt, "the wrapping key is damaged: not hex")
-	}
-	return key, nil
+	// The decoder's own error would repeat a digit of the key.
+	return nil, problem.New(problem.Corrupt, "the wrapping key %s is damaged: want 64 hex digits and a line end", l.path).
+		WithHint("put the file back as it was, or restore keyring and key from a backup: evidenced keyring restore")
 }
 
 func (localFile) Renew(context.Context) error { return nil }

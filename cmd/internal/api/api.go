@@ -51,7 +51,7 @@ type World interface {
 	// Zone is the configured zone of answers; UTC when there is none.
 	Zone() *time.Location
 	// Tenants lists the tenants that have a log, the pseudo-tenants among
-	// them, in order of name.
+	// them, in order of name. Without a keyring it is store.ErrNoKeyring.
 	Tenants(ctx context.Context) ([]evidence.Tenant, error)
 	// Stopped returns why the tenant's log takes nothing more; "" while it does.
 	Stopped(ctx context.Context, t evidence.Tenant) string

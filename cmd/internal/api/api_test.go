@@ -175,6 +175,12 @@ func TestProblemsAreTheSameBothWays(t *testing.T) {
 		{"unknown operation", "no-such", struct{}{}, problem.Usage, "unknown operation"},
 		{"unknown parameter", "ran", map[string]any{"tenant": "tenant-7", "atime": "13:00"}, problem.Usage, `unknown field "atime"`},
 		{"bad raw", "pack", api.PackParams{Common: common("tenant-7", false), Span: api.Span{Last: "1d"}, Raw: "some"}, problem.Usage, "--raw"},
+		{"coverage ahead", "coverage", api.CoverageParams{Common: common("tenant-7", false), Span: api.Span{From: "2026-11-15", To: "2026-11-16"}}, problem.Usage, "lies ahead: it is 2026-11-14 14:00:00 UTC"},
+		{"timeline ahead", "timeline", api.TimelineParams{Common: common("tenant-7", false), Span: api.Span{From: "2026-11-15", To: "2026-11-16"}}, problem.Usage, "lies ahead"},
+		{"who ahead", "who", api.WhoParams{Person: "alice", Span: api.Span{From: "2026-11-15", To: "2026-11-16"}}, problem.Usage, "lies ahead"},
+		{"trace ahead", "trace", api.TraceParams{Common: common("tenant-7", false), Ref: "record 1", Span: api.Span{From: "2026-11-15", To: "2026-11-16"}}, problem.Usage, "lies ahead"},
+		{"timeline of a slip", "timeline", api.TimelineParams{Common: common("tenant-7", false), Span: api.Span{From: "2026-11-14", To: "2026-11-14"}, Source: "argocd/prdo"}, problem.NotFound, "the log of tenant-7 knows no source argocd/prdo"},
+		{"records of a slip", "records", api.RecordsParams{Common: common("tenant-7", false), Source: "argocd/prdo"}, problem.NotFound, "knows no source argocd/prdo"},
 		{"pack ahead", "pack", api.PackParams{Common: common("tenant-7", false), Span: api.Span{From: "2027-01-01", To: "2027-03-31"}}, problem.Usage, "lies ahead"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -190,9 +190,10 @@ func (a *Assessment) text(p *page, all bool) error {
 	p.Line("")
 	p.table(a, all)
 	told := map[string]evidence.ControlID{}
+	whole := false // the line above ends a story that was told in full
 	for _, control := range a.inForceFirst() {
 		if needs(control.Status) || !tells(control.Status) {
-			p.stories(a, control, told)
+			p.stories(a, control, told, &whole)
 		}
 	}
 	p.Line("")
@@ -216,7 +217,7 @@ func (a *Assessment) headline() string {
 			untold++
 		}
 	}
-	over := " over " + reports.Span(a.Period.From, a.Period.To)
+	over := " over " + reports.Span(a.Period.From, a.Period.To) + " (UTC)"
 	rest := "."
 	if waived > 0 {
 		rest = fmt.Sprintf("; %s more failed and %s waived.", reports.Number(int64(waived)), reports.Are(waived))
@@ -225,9 +226,17 @@ func (a *Assessment) headline() string {
 	case someone == 0 && untold == 0:
 		return fmt.Sprintf("No control of %s needs someone%s (%s)%s", a.Tenant, over, reports.Count(judged, "control"), rest)
 	case untold == 0:
-		return fmt.Sprintf("%s of %s need someone%s%s", reports.Count(someone, "control"), a.Tenant, over, rest)
+		return fmt.Sprintf("%s of %s %s someone%s%s", reports.Count(someone, "control"), a.Tenant, need(someone), over, rest)
 	}
-	return fmt.Sprintf("%s of %s need someone%s; %s cannot be told%s", reports.Count(someone, "control"), a.Tenant, over, reports.Number(int64(untold)), rest)
+	return fmt.Sprintf("%s of %s %s someone%s; %s cannot be told%s", reports.Count(someone, "control"), a.Tenant, need(someone), over, reports.Number(int64(untold)), rest)
+}
+
+// need is the verb for so many controls.
+func need(n int) string {
+	if n == 1 {
+		return "needs"
+	}
+	return "need"
 }
 
 func order(s evidence.Status) int {
@@ -251,9 +260,6 @@ func (p *page) table(a *Assessment, all bool) {
 			continue
 		}
 		status := string(c.Status)
-		if c.Reason != "" {
-			status += ": " + string(c.Reason)
-		}
 		if c.Accepted {
 			status, paint = status+", waived", style.Warn
 		}
@@ -264,7 +270,7 @@ func (p *page) table(a *Assessment, all bool) {
 		if !c.Since.IsZero() {
 			since = reports.Near(c.Since, a.Now)
 		}
-		t.PaintedRow(paint, string(c.ID), status, since, reports.OpenNames(core(c.Why), a.Names))
+		t.PaintedRow(paint, string(c.ID), status, since, reports.OpenNames(a.why(c), a.Names))
 	}
 	if t.Len() > 0 {
 		p.Table(&t)
@@ -282,6 +288,22 @@ func (p *page) table(a *Assessment, all bool) {
 	}
 }
 
+// why is what the table says of a control beside its status: of what failed the
+// number first, since the sentence behind it says what should be and is cut
+// where the line ends; of what cannot be told the reason.
+func (a *Assessment) why(c AssessedControl) string {
+	says := core(c.Why)
+	if c.Reason != "" {
+		return string(c.Reason) + ": " + says
+	}
+	for _, i := range c.Findings {
+		if f := &a.Findings[i]; c.Status == evidence.NotSatisfied && f.Status == c.Status {
+			return fmt.Sprintf("failed %s of %s: %s", reports.Number(int64(len(f.Failed))), reports.Number(int64(f.Population)), says)
+		}
+	}
+	return says
+}
+
 // core is what a verdict's sentence says beyond its status, which stands beside
 // it in the table.
 func core(why string) string {
@@ -295,7 +317,7 @@ func core(why string) string {
 
 // stories tells what failed, a few items of each finding. Controls share
 // tests; each is told once.
-func (p *page) stories(a *Assessment, control AssessedControl, told map[string]evidence.ControlID) {
+func (p *page) stories(a *Assessment, control AssessedControl, told map[string]evidence.ControlID, whole *bool) {
 	const most = 5
 	for _, i := range control.Findings {
 		f := a.Findings[i]
@@ -303,12 +325,17 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 			continue
 		}
 		if before, ok := told[f.Test]; ok {
+			if *whole {
+				p.Line("")
+			}
+			*whole = false
 			p.Head(reports.Plain, reports.Terminal(fmt.Sprintf("%s  %s  %s: as told under %s", control.ID, f.Test, f.Status, before)))
 			p.waivers(control.Waived[f.Test], a)
 			p.remedies(control.Remedies[f.Test])
 			continue
 		}
 		p.Line("")
+		*whole = true
 		told[f.Test] = control.ID
 		p.Line(p.Style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
 		p.Para("  ", reports.OpenNames(f.Summary, a.Names))
@@ -331,7 +358,11 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 				p.Line(fmt.Sprintf("  and %d more windows", len(f.Uncovered)-most))
 				break
 			}
-			p.Para("  ~ ", fmt.Sprintf("%s %s: %s", u.Kind, reports.Span(u.Period.From, u.Period.To), u.Cause))
+			who := string(u.Kind)
+			if u.Source != "" {
+				who = string(u.Source) + ", " + who
+			}
+			p.Para("  ~ ", fmt.Sprintf("%s: %s UTC: %s", who, reports.Span(u.Period.From, u.Period.To), u.Cause))
 		}
 	}
 }

@@ -286,7 +286,7 @@ func TestIncidentMistakes(t *testing.T) {
 	if acts != 1 {
 		t.Errorf("%d acts in the log after refused ones, want 1 (size was %d)", acts, size)
 	}
-	if s := d.must(in("", "list")); !strings.Contains(s, "1 incident open.") {
+	if s := d.must(in("", "list")); !strings.Contains(s, "1 incident is open.") {
 		t.Errorf("over all tenants: %s", s)
 	}
 	if _, err := both(t, d.w, "incident", in("tenant-7", "list")); err != nil {

@@ -67,10 +67,10 @@ func (a *acting) clocks(ctx context.Context) error {
 		return a.document(map[string]any{"tenant": a.q.tenant, "id": inc.ID, "now": a.q.now, "calendars": a.Calendars().Version(), "clocks": clocks, "notes": notes})
 	}
 	p := a.page(a.q.style)
+	p.Para("", a.clockHead(inc, clocks))
 	if r.Simulated() {
 		p.Para("", reports.Demonstration)
 	}
-	p.Para("", a.clockHead(inc, clocks))
 	a.clockTable(p, inc, clocks)
 	a.clockRules(p, clocks)
 	for _, n := range notes {

@@ -16,10 +16,10 @@ import (
 
 func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 	p := a.page(a.q.style)
+	p.Para("", a.clockHead(inc, v.Clocks))
 	if v.Demo {
 		p.Para("", reports.Demonstration)
 	}
-	p.Para("", a.clockHead(inc, v.Clocks))
 	state := "open"
 	if !v.Closed.IsZero() {
 		state = "closed " + cli.SayTime(v.Closed, a.q.zone)
@@ -50,8 +50,9 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 		p.Para("note: ", n)
 	}
 	p.Line("")
+	p.Line(fmt.Sprintf("%-10s %-20s  %-9s %s", "RECORD", "TIME (UTC)", "BY", "WHAT"))
 	for _, x := range v.Acts {
-		p.Para(fmt.Sprintf("%-10d %s  %-9s ", x.Record, x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By), x.Says+because(x.Reason))
+		p.Para(fmt.Sprintf("%-10d %-20s  %-9s ", x.Record, x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By), x.Says+because(x.Reason))
 	}
 	return p.Err()
 }

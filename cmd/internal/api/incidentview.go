@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type IncidentLine struct {
 	Decided   []string        `json:"decided,omitempty"`
 	Next      *deadline.Clock `json:"next,omitempty"` // the most urgent open clock
 	Summary   string          `json:"summary,omitempty"`
+	Demo      bool            `json:"demonstration,omitempty"`
 }
 
 // IncidentView is what is known of one incident.
@@ -147,7 +149,7 @@ func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
 			return nil, err
 		}
 		l := IncidentLine{Tenant: a.q.tenant, ID: inc.ID, Reference: inc.Fields.Identity.Reference, Declared: inc.Declared, Closed: inc.Closed,
-			Part: inc.Part, Summary: inc.Fields.Narrative.Summary, Next: urgent(clocks)}
+			Part: inc.Part, Summary: inc.Fields.Narrative.Summary, Next: urgent(clocks), Demo: r.Simulated()}
 		for _, law := range incident.Laws {
 			if d, ok := inc.Decided(law); ok {
 				l.Decided = append(l.Decided, law+": "+d.Decision)
@@ -165,14 +167,11 @@ func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 			open++
 		}
 	}
-	head := fmt.Sprintf("%s open.", plural(open, "incident"))
-	if open != 1 {
-		head = fmt.Sprintf("%d incidents are open.", open)
-	}
+	head := fmt.Sprintf("%s %s open.", reports.Count(open, "incident"), reports.Are(open))
 	if closed {
 		head += fmt.Sprintf(" %d closed.", len(lines)-open)
 	}
-	p.Line(head)
+	p.Headline(head, slices.ContainsFunc(lines, func(l IncidentLine) bool { return l.Demo }))
 	if len(lines) == 0 {
 		return p.Err()
 	}

@@ -130,11 +130,14 @@ func tellTimeline(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.knownSource(ctx, q.tenant, f.source); err != nil {
+		return err
+	}
 	r, err := c.open(ctx, q, period, p.Purpose)
 	if err != nil {
 		return err
 	}
-	opt := timeline.Options{Kinds: f.kinds, Source: f.source, Link: f.link, Person: f.person}
+	opt := timeline.Options{Kinds: f.kinds, Source: f.source, Link: f.link, Person: f.person, Now: q.now}
 	lines := timeline.Build(ctx, r, period, opt)
 	switch {
 	case p.JSON:
@@ -177,7 +180,7 @@ func tellCoverage(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	chart, err := coverage.Build(ctx, r, period)
+	chart, err := coverage.Build(ctx, r, q.passed(period))
 	if err != nil {
 		return err
 	}
@@ -211,9 +214,8 @@ func makePack(ctx context.Context, c *call) error {
 	default:
 		return problem.New(problem.Usage, "--raw %q", p.Raw).WithHint("use none, exceptions or all")
 	}
-	if period.From.After(q.now) {
-		return problem.New(problem.Usage, "the period begins %s and so lies ahead", cli.SayTime(period.From, q.zone))
-	}
+	// A pack that is sealed today claims nothing of tomorrow.
+	period = q.passed(period)
 	if err := c.Flush(ctx); err != nil {
 		return fmt.Errorf("write coverage before the pack: %w", err)
 	}

@@ -60,7 +60,28 @@ func (c *call) questionOver(ctx context.Context, p Common, s Span, last string) 
 		s.Last = last
 	}
 	period, err := q.period(s)
+	if err == nil {
+		err = q.begun(period)
+	}
 	return q, period, err
+}
+
+// begun refuses a period that lies ahead: of it "nobody looked" would be as
+// wrong as "nothing happened".
+func (q *question) begun(p evidence.Period) error {
+	if p.From.After(q.now) {
+		return problem.New(problem.Usage, "the period begins %s and so lies ahead: it is %s", cli.SayTime(p.From, q.zone), cli.SayTime(q.now, q.zone)).
+			WithHint("choose a period that has begun")
+	}
+	return nil
+}
+
+// passed is as much of a period as is over.
+func (q *question) passed(p evidence.Period) evidence.Period {
+	if p.To.After(q.now) {
+		p.To = q.now
+	}
+	return p
 }
 
 // anyQuestion is question before its tenant is known.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
@@ -71,12 +72,15 @@ func tellWho(ctx context.Context, c *call) error {
 		return err
 	}
 	period, err := q.period(p.Span)
+	if err == nil {
+		err = q.begun(period)
+	}
 	if err != nil {
 		return err
 	}
 	answer := whoAnswer{Persons: []*people.Who{}}
 	style, err := c.eachTenant(ctx, p.Common, period, func(r evidence.Reader, g *people.Register) error {
-		return answer.tenant(ctx, r, g, p.Person, period)
+		return answer.tenant(ctx, r, g, p.Person, period, q.now)
 	})
 	if err != nil {
 		return err
@@ -101,7 +105,7 @@ type whoAnswer struct {
 // maxPersons is how many unlinked accounts of one name are told.
 const maxPersons = 12
 
-func (a *whoAnswer) tenant(ctx context.Context, r evidence.Reader, g *people.Register, asked string, period evidence.Period) error {
+func (a *whoAnswer) tenant(ctx context.Context, r evidence.Reader, g *people.Register, asked string, period evidence.Period, now time.Time) error {
 	found := g.Find(asked)
 	if len(found) > maxPersons {
 		return problem.New(problem.Usage, "%s names %d accounts of %s that are not linked", reports.Terminal(asked), len(found), g.Tenant).
@@ -116,7 +120,7 @@ func (a *whoAnswer) tenant(ctx context.Context, r evidence.Reader, g *people.Reg
 			asked, len(found), g.Tenant, strings.Join(names, ", ")))
 	}
 	for _, tokens := range found {
-		w, err := g.Did(ctx, r, tokens, period)
+		w, err := g.Did(ctx, r, tokens, period, now)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,44 @@ func parseFilter(kinds []string, source, link, person string) (f filter, err err
 	return f, nil
 }
 
+// knownSource refuses the name of a source that never told the log anything and
+// never looked: "no records" of a name with a slip in it would read as if
+// nothing had happened.
+// It asks before the log is opened for the answer: a question that is refused
+// is no read.
+func (c *call) knownSource(ctx context.Context, t evidence.Tenant, source evidence.SourceID) error {
+	if source == "" {
+		return nil
+	}
+	r, err := c.Reader(ctx, t)
+	if err != nil {
+		return err
+	}
+	for _, err := range r.Records(ctx, evidence.Query{Source: source, Limit: 1}) {
+		return err
+	}
+	var names []string
+	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.CollectionCoverage}}) {
+		if err != nil {
+			return err
+		}
+		var f evidence.CoverageFacts
+		if err := rec.Decode(&f); err != nil {
+			return err
+		}
+		if f.Source == source {
+			return nil
+		}
+		names = append(names, string(f.Source))
+	}
+	e := problem.New(problem.NotFound, "the log of %s knows no source %s", r.Tenant(), source)
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return e.WithHint("no source has looked at %s yet", r.Tenant())
+	}
+	return e.WithHint("there are %s", strings.Join(names, ", "))
+}
+
 func kindNames() string {
 	var names []string
 	for _, i := range evidence.Kinds() {
@@ -97,6 +135,9 @@ func records(ctx context.Context, c *call) error {
 		if period, err = q.period(p.Span); err != nil {
 			return err
 		}
+	}
+	if err := c.knownSource(ctx, q.tenant, f.source); err != nil {
+		return err
 	}
 	r, err := c.open(ctx, q, period, p.Purpose)
 	if err != nil {

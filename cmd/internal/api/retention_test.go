@@ -96,7 +96,7 @@ func TestRetiredIsSaid(t *testing.T) {
 		}
 	}
 	got, err := both(t, w, "coverage", api.CoverageParams{Common: common, Span: half})
-	if err != nil || !strings.Contains(got.String(), "retired under retention") {
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(got.String()), " "), "retired under retention") {
 		t.Errorf("coverage of a time half retired: %v\n%s", err, got)
 	}
 }

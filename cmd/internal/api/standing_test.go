@@ -20,7 +20,7 @@ func TestAssessmentApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	finding := func(test string, s evidence.Status) evidence.Finding {
-		return evidence.Finding{Tenant: tenant, Test: test, Status: s, Summary: "summary of " + test}
+		return evidence.Finding{Tenant: tenant, Test: test, Status: s, Summary: "summary of " + test, Population: 3, Failed: make([]evidence.Item, 1)}
 	}
 	a := &Assessment{
 		Tenant: tenant, Period: evidence.Period{From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 8, 0, 0, 0, 0, time.UTC)},
@@ -39,8 +39,8 @@ func TestAssessmentApart(t *testing.T) {
 	}
 	got := b.String()
 	for _, want := range []string{
-		"1 control of tenant-7 need someone over 1 Nov to 7 Nov 2026.\n",
-		"cra-annex1-2-1  not-satisfied, preparing         one failed\n",
+		"1 control of tenant-7 needs someone over 1 Nov to 7 Nov 2026 (UTC).\n",
+		"cra-annex1-2-1  not-satisfied, preparing         failed 1 of 3: one failed\n",
 		"1 control of laws that do not apply yet: preparation, no breach\n",
 		"no source answers 2 controls yet; evidenced controls --unanswered lists them\n",
 		"cra-annex1-2-1  x-one  not-satisfied: as told under dora-art-9-4-f\n",

@@ -152,7 +152,10 @@ func (p *TraceParams) options(q *question) (opt trace.Options, period evidence.P
 		}
 		period = evidence.Period{From: opt.At.Add(-opt.Around / 2), To: opt.At.Add(opt.Around / 2)}
 	case !p.Span.isZero():
-		if period, err = q.period(p.Span); err != nil {
+		if period, err = q.period(p.Span); err == nil {
+			err = q.begun(period)
+		}
+		if err != nil {
 			return opt, period, err
 		}
 		opt.Window = period

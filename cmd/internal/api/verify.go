@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,7 +102,7 @@ func (c *call) logs(ctx context.Context, ts []evidence.Tenant, r VerifyRequest) 
 	all := ts == nil
 	if all {
 		var err error
-		if ts, err = c.Tenants(ctx); err != nil {
+		if ts, err = c.Tenants(ctx); err != nil && !errors.Is(err, store.ErrNoKeyring) {
 			return nil, err
 		}
 		if err := c.sealed(ctx, v); err != nil {

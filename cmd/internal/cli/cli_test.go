@@ -204,6 +204,12 @@ func TestExitHelp(t *testing.T) {
 	if d := cmp.Diff(want, ExitHelp(ExitNotFound)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+	opens := ExitHelp(ExitLocked)
+	for _, want := range []string{"\n  4 ", "\n  5 ", "\n  6 ", "\n  7 "} {
+		if !strings.Contains(opens, want) {
+			t.Errorf("a command that opens a data directory does not tell %q:\n%s", want, opens)
+		}
+	}
 }
 
 func TestPrintError(t *testing.T) {

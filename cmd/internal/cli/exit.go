@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"evidenced/evidence/problem"
@@ -44,16 +45,18 @@ var ExitCodes = []struct {
 }
 
 // ExitHelp returns the lines of the table for the codes, for a help text; 0, 1
-// and 2 are always among them.
+// and 2 are always among them. A command that can find a data directory locked
+// opens it, and so can also find it damaged, not there, or with keys that are
+// missing or that others may read: 4, 6 and 7 come with 5.
 func ExitHelp(codes ...int) string {
+	if slices.Contains(codes, ExitLocked) {
+		codes = append([]int{ExitVerify, ExitNotFound, ExitRefused}, codes...)
+	}
 	var b strings.Builder
 	b.WriteString("Exit codes:\n")
 	for _, e := range ExitCodes {
 		always := e.Code <= ExitUsage
-		for _, c := range codes {
-			always = always || c == e.Code
-		}
-		if always {
+		if always || slices.Contains(codes, e.Code) {
 			fmt.Fprintf(&b, "  %-4d %s\n", e.Code, e.Says)
 		}
 	}

@@ -158,7 +158,7 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	}
 	b.people = reports.NewPeople(b.snap)
 	if b.now.Before(q.Period.To.Add(pack.Lag)) {
-		b.interim = "the period ends " + evidence.FormatTime(q.Period.To) + "; records of it may come in until a day later"
+		b.interim = "the period ends " + reports.Stamp(q.Period.To, nil) + "; records of it may come in until a day later"
 	}
 	if err := b.judge(ctx); err != nil {
 		return nil, err

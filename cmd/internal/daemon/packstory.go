@@ -56,13 +56,21 @@ func packIncidents(ctx context.Context, r evidence.Reader, cals *deadline.Calend
 		for i := range clocks {
 			k := &clocks[i]
 			p.Clocks = append(p.Clocks, reports.PackClock{
-				Stage: string(k.Stage), Article: k.Article, State: strings.ReplaceAll(string(k.State), "-", " "), Bad: k.Late || k.State == deadline.Overdue, Open: k.IsOpen(),
+				Stage: string(k.Stage), Article: k.Article, State: stateWord(k.State), Bad: k.Late || k.State == deadline.Overdue, Open: k.IsOpen(),
 				Safe: k.Due.Safe, Latest: k.Due.Latest, Sent: k.Sent, Receipt: k.Receipt,
 			})
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// stateWord says a clock's state as evidenced incident does.
+func stateWord(s deadline.State) string {
+	if s == deadline.Void {
+		return "not owed"
+	}
+	return strings.ReplaceAll(string(s), "-", " ")
 }
 
 // sampled says what was drawn of a finding for people to look at; empty when

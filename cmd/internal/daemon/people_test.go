@@ -52,7 +52,7 @@ func TestLinkedPeopleAndChains(t *testing.T) {
 	if len(found) != 1 || len(found[0]) != 2 {
 		t.Fatalf("found %v", found)
 	}
-	w, err := g.Did(ctx, r, found[0], evidence.Period{From: begin.AddDate(0, 0, -1), To: begin.AddDate(0, 0, 1)})
+	w, err := g.Did(ctx, r, found[0], evidence.Period{From: begin.AddDate(0, 0, -1), To: begin.AddDate(0, 0, 1)}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,14 @@ func (e *Engine) Now() time.Time { return e.o.Clock() }
 // Zone implements api.World.
 func (e *Engine) Zone() *time.Location { return e.o.Config.Zone() }
 
-// Tenants implements api.World.
-func (e *Engine) Tenants(context.Context) ([]evidence.Tenant, error) { return e.local.Store.Tenants() }
+// Tenants implements api.World. Which log is whose stands in the keyring alone:
+// without one nobody knows, and no answer may read as if there were no tenants.
+func (e *Engine) Tenants(context.Context) ([]evidence.Tenant, error) {
+	if e.local.Keys == nil {
+		return nil, store.ErrNoKeyring
+	}
+	return e.local.Store.Tenants()
+}
 
 // Reader implements api.World.
 func (e *Engine) Reader(_ context.Context, t evidence.Tenant) (evidence.Reader, error) {

@@ -47,7 +47,7 @@ func (r *Report) sentence() string {
 	for i, x := range needy {
 		switch {
 		case i == 3:
-			s += fmt.Sprintf("; %d more need somebody", len(needy)-i)
+			s += fmt.Sprintf("; %d more %s", len(needy)-i, verb(len(needy)-i))
 		case i > 3:
 		case x.Verdict == Partly:
 			s += fmt.Sprintf("; %s cannot read %s", x.Source, x.firstMissing())
@@ -198,4 +198,11 @@ func days(d time.Duration) string {
 		return fmt.Sprintf("%d hours", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func verb(n int) string {
+	if n == 1 {
+		return "needs somebody"
+	}
+	return "need somebody"
 }
