@@ -24,7 +24,7 @@ var counted = []struct {
 // missing.
 func (a *Answer) speak() {
 	s := a.start()
-	name := strings.TrimSpace(string(s.Stage) + " " + s.Title)
+	name := s.name()
 	var parts []string
 	if a.Direction != lineage.Forward {
 		if list := a.count(func(it *Item) bool { return it.Back }); list != "" {
@@ -156,7 +156,7 @@ func (a *Answer) approved() string {
 // missing says one missing link in a clause.
 func (a *Answer) missing(m *lineage.Missing) string {
 	it := a.item(m.Node)
-	return fmt.Sprintf("for %s %s, %s (%s)", it.Stage, it.Title, m.What, m.Says)
+	return fmt.Sprintf("for %s, %s (%s)", it.name(), m.What, m.Says)
 }
 
 func appendNew(list []string, s string) []string {

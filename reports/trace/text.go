@@ -41,7 +41,7 @@ func (a *Answer) Text(w io.Writer, style reports.Style) error {
 	for _, l := range a.Limits {
 		p.PaintedPara("CUT        ", style.Warn, l)
 	}
-	p.Para("RECORDS    ", fmt.Sprintf("%s    as known at log size %d", a.cited(), a.Size))
+	p.Para("RECORDS    ", fmt.Sprintf("%s; as known at log size %d", a.cited(), a.Size))
 	return p.Err()
 }
 
@@ -61,7 +61,7 @@ func (p *printer) item(a *Answer, it *Item, links []*lineage.Link) {
 	}
 	p.PaintedPara(fmt.Sprintf("%s%-*s ", mark, stageWidth, strings.ToUpper(string(it.Stage))), paint, a.describe(it))
 	for _, l := range links {
-		text := string(l.Step) + " " + string(a.item(l.To).Stage) + " " + a.item(l.To).Title
+		text := string(l.Step) + " " + a.item(l.To).name()
 		switch l.Proof {
 		case lineage.ByClaim:
 			text += " (claimed)"
@@ -72,6 +72,16 @@ func (p *printer) item(a *Answer, it *Item, links []*lineage.Link) {
 		}
 		p.PaintedPara(strings.Repeat(" ", stageWidth+3)+"- ", p.Style.Dim, text+a.spans(l.Spans)+": "+because(l))
 	}
+}
+
+// name is what a thing is called beside others: its stage and its title, unless
+// the title says what it is by itself ("sync of argocd/web").
+func (it *Item) name() string {
+	stage := string(it.Stage)
+	if it.Title == stage || strings.HasPrefix(it.Title, stage+" ") || strings.HasPrefix(it.Title, stage+".") || it.Stage == lineage.SBOM {
+		return it.Title
+	}
+	return stage + " " + it.Title
 }
 
 // describe says a thing on one line: title, what it is, who, when, where it is
@@ -95,9 +105,16 @@ func (a *Answer) describe(it *Item) string {
 		parts = append(parts, strings.TrimSpace(s))
 	}
 	if len(it.Records) > 0 {
-		parts = append(parts, "record "+seqs(it.Records))
+		parts = append(parts, recordWord(len(it.Records))+seqs(it.Records))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func recordWord(n int) string {
+	if n == 1 {
+		return "record "
+	}
+	return "records "
 }
 
 func seqs(list []uint64) string {
@@ -170,9 +187,9 @@ var whyWords = map[lineage.Why]string{
 
 func (p *printer) missing(a *Answer, m *lineage.Missing) {
 	it := a.item(m.Node)
-	text := fmt.Sprintf("%s %s: %s: %s", it.Stage, it.Title, m.What, m.Says)
+	text := fmt.Sprintf("%s: %s: %s", it.name(), m.What, m.Says)
 	if !strings.HasPrefix(m.Says, whyWords[m.Why]) {
-		text = fmt.Sprintf("%s %s: %s: %s: %s", it.Stage, it.Title, m.What, whyWords[m.Why], m.Says)
+		text = fmt.Sprintf("%s: %s: %s: %s", it.name(), m.What, whyWords[m.Why], m.Says)
 	}
 	for i, id := range m.Among {
 		if i == 0 {
@@ -194,5 +211,5 @@ func (a *Answer) cited() string {
 	if len(parts) == 0 {
 		return "none"
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, "; ")
 }

@@ -19,7 +19,7 @@ import (
 
 // recordNumbers are places in the log: they follow the order in which sources
 // were read, which is no part of the story. The list of them ends an answer.
-var recordNumbers = regexp.MustCompile(`record [0-9]+(\.\.[0-9]+)?(, [0-9]+(\.\.[0-9]+)?)*`)
+var recordNumbers = regexp.MustCompile(`records? [0-9]+(\.\.[0-9]+)?(, [0-9]+(\.\.[0-9]+)?)*`)
 
 // checkDemoTraces compares three whole answers with golden files: from a commit
 // that was deployed within a later one forward to the pods, from a read of a
