@@ -3,10 +3,12 @@ package today
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/mappings/statement"
 	"evidenced/reports"
 )
 
@@ -48,10 +50,10 @@ func dueWords(due, over int, until string) string {
 }
 
 // table writes a line for each thing, after an empty one; nothing when there is
-// none.
+// none. What one test says of several controls is one thing.
 func (r *Report) table(p *reports.Page) {
 	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT", Max: 30}, {Title: "WHY"}}}
-	for _, c := range r.New {
+	for _, c := range once(r.New) {
 		paint := p.Style.Warn
 		if c.Severity == "high" {
 			paint = p.Style.Bad
@@ -59,10 +61,10 @@ func (r *Report) table(p *reports.Page) {
 		if c.Waived != nil && c.Waived.Whole {
 			paint = p.Style.Dim
 		}
-		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("%s%s, %s", accepted(c, r.At), c.Is, c.Why))
+		t.PaintedRow(paint, "NEW", reports.Near(c.At, r.At), c.controls(), fmt.Sprintf("%s%s, %s", accepted(c.Change, r.At), c.Is, c.Why))
 	}
-	for _, c := range r.Healed {
-		t.Row("HEALED", reports.Near(c.At, r.At), string(c.Control), fmt.Sprintf("was %s: %s", c.Was, c.Why))
+	for _, c := range once(r.Healed) {
+		t.Row("HEALED", reports.Near(c.At, r.At), c.controls(), fmt.Sprintf("was %s: %s", c.Was, c.Why))
 	}
 	for _, b := range r.Blind {
 		since := "all along"
@@ -83,6 +85,45 @@ func (r *Report) table(p *reports.Page) {
 	}
 	p.Line("")
 	p.Table(&t)
+}
+
+// told is a change, and in how many further controls the same one is.
+type told struct {
+	Change
+	more int
+}
+
+// controls names the gravest of the controls.
+func (c told) controls() string {
+	if c.more == 0 {
+		return string(c.Control)
+	}
+	return fmt.Sprintf("%s +%d", c.Control, c.more)
+}
+
+// once puts changes together that one test made in one moment, in the place of
+// the first of them.
+func once(changes []Change) []told {
+	var out []told
+	for _, c := range changes {
+		i := slices.IndexFunc(out, func(o told) bool {
+			return o.Test == c.Test && o.Was == c.Was && o.Is == c.Is && o.At.Equal(c.At) && o.Why == c.Why && sameWaiver(o.Waived, c.Waived)
+		})
+		if i < 0 {
+			out = append(out, told{Change: c})
+			continue
+		}
+		out[i].more++
+	}
+	return out
+}
+
+// sameWaiver reports whether two controls are accepted alike.
+func sameWaiver(a, b *statement.ToldWaived) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Whole == b.Whole && a.Until.Equal(b.Until)
 }
 
 // accepted says until when all of a change is waived.

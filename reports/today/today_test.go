@@ -13,6 +13,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/mappings"
+	"evidenced/mappings/statement"
 	"evidenced/reports"
 	"evidenced/reports/today"
 )
@@ -113,5 +114,55 @@ func TestSeveral(t *testing.T) {
 	}
 	if four, two := strings.Index(got, "\ntenant-4\n"), strings.Index(got, "\ntenant-2\n"); four < 0 || two < four {
 		t.Errorf("tenant-4 has more to say:\n%s", got)
+	}
+}
+
+// What one test says of several controls at one moment stands on one line, and
+// each control is counted; what differs in anything that is told stands alone.
+func TestOneLineForEachThing(t *testing.T) {
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(control evidence.ControlID, test string, is evidence.Status, at time.Time, whole bool) today.Change {
+		c := today.Change{Control: control, Test: test, Severity: "high", Was: evidence.Satisfied, Is: is, At: at, Why: "1 of 4: " + test}
+		if whole {
+			c.Waived = &statement.ToldWaived{Whole: true, Until: now.Add(24 * time.Hour)}
+		}
+		return c
+	}
+	noon := now.Add(-12 * time.Hour)
+	r := &today.Report{Tenant: tenant, At: now, Since: now.Add(-24 * time.Hour), Until: now.Add(today.Horizon), Judged: now, New: []today.Change{
+		change("dora-1", "backups-come", evidence.NotSatisfied, noon, false),
+		change("dora-2", "drift", evidence.NotSatisfied, noon, false),
+		change("gdpr-1", "backups-come", evidence.NotSatisfied, noon, false),
+		change("gdpr-2", "backups-come", evidence.NotSatisfied, noon.Add(time.Hour), false),
+		change("nis2-1", "backups-come", evidence.NotSatisfied, noon, true),
+		change("nis2-2", "backups-come", evidence.Stale, noon, false),
+		change("nis2-3", "backups-come", evidence.NotSatisfied, noon, false),
+	}, Healed: []today.Change{
+		change("cra-1", "drift", evidence.Satisfied, noon, false),
+		change("cra-2", "drift", evidence.Satisfied, noon, false),
+	}}
+	var b bytes.Buffer
+	if err := r.Text(&b, reports.Style{Width: 120}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(b.String()) {
+		if f := strings.Fields(line); len(f) > 5 && (f[0] == "NEW" || f[0] == "HEALED") {
+			got = append(got, strings.Join(f, " "))
+		}
+	}
+	want := []string{
+		"NEW 30 Dec 12:00 dora-1 +2 not-satisfied, 1 of 4: backups-come",
+		"NEW 30 Dec 12:00 dora-2 not-satisfied, 1 of 4: drift",
+		"NEW 30 Dec 13:00 gdpr-2 not-satisfied, 1 of 4: backups-come",
+		"NEW 30 Dec 12:00 nis2-1 waived until 1 Jan 2027 00:00: not-satisfied, 1 of 4: backups-come",
+		"NEW 30 Dec 12:00 nis2-2 stale, 1 of 4: backups-come",
+		"HEALED 30 Dec 12:00 cra-1 +1 was satisfied: 1 of 4: drift",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || !strings.Contains(b.String(), "7 new and 2 healed") {
+		t.Errorf("got\n%s\nwant\n%s\nin\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), b.String())
 	}
 }
