@@ -343,3 +343,32 @@ func TestRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A silence with more conditions than a record holds is told all the same, and
+// costs no other.
+func TestHugeSilence(t *testing.T) {
+	var many []string
+	for i := range 500 {
+		var names []string
+		for j := range 100 {
+			names = append(names, fmt.Sprintf("tenant-%d-%s", j, strings.Repeat("x", 25)))
+		}
+		many = append(many, fmt.Sprintf(`{"name":"tenant","value":%q,"isRegex":true,"isEqual":%v}`, strings.Join(names, "|"), i > 0))
+	}
+	l := newLab(t, 1)
+	l.has("alerts", "[]")
+	l.has("silences", listed(silence("huge", "active", now.Add(-time.Minute), now.Add(time.Hour), now.Add(-time.Minute), strings.Join(many, ",")),
+		silence("s", "active", now.Add(-time.Minute), now.Add(time.Hour), now.Add(-time.Minute), onTenant7)))
+	rec := l.must(nil)
+	ds := rec.Of(evidence.AlertSilence)
+	if len(ds) != 2 || len(ds[0].Scope) != 100 {
+		t.Fatalf("%d silences: %s", len(ds), last(rec).Incomplete)
+	}
+	var f evidence.SilenceFacts
+	if err := json.Unmarshal(ds[0].Content, &f); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Matchers) != maxMatchers || f.MatchersCut != 450 || !f.Matchers[49].Left || len(f.Matchers[0].Values) != 100 {
+		t.Errorf("%d matchers, %d cut", len(f.Matchers), f.MatchersCut)
+	}
+}

@@ -9,6 +9,7 @@ const (
 	maxPattern = 4096 // bytes of an expression that is looked into
 	maxListed  = 200  // texts that an expression may stand for
 	maxClass   = 16   // letters of one place
+	maxBytes   = 16 << 10
 )
 
 // alternatives lists the texts that a regular expression matches as a whole, in
@@ -84,7 +85,7 @@ func product(subs []*syntax.Regexp) ([]string, bool) {
 	all := []string{""}
 	for _, sub := range subs {
 		some, ok := texts(sub)
-		if !ok || len(all)*len(some) > maxListed {
+		if !ok || len(all)*len(some) > maxListed || size(all)*len(some)+size(some)*len(all) > maxBytes {
 			return nil, false
 		}
 		next := make([]string, 0, len(all)*len(some))
@@ -96,4 +97,11 @@ func product(subs []*syntax.Regexp) ([]string, bool) {
 		all = next
 	}
 	return all, true
+}
+
+func size(texts []string) (n int) {
+	for _, s := range texts {
+		n += len(s)
+	}
+	return n
 }

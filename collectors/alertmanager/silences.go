@@ -117,8 +117,15 @@ func (l *look) silenceDraft(s foundSilence) evidence.Draft {
 	f := evidence.SilenceFacts{ID: s.ID, Broad: w.broad, StartsAt: s.Starts, EndsAt: s.Ends, Author: -1, CommentLetters: letterCount(s.Comment)}
 	f.MatchersCut = max(len(s.Matchers)-maxMatchers, 0)
 	var mentions []evidence.Mention
+	room := maxValues
 	for i, m := range s.Matchers[:min(len(s.Matchers), maxMatchers)] {
 		fact, of := l.matcher(m, w)
+		for _, v := range fact.Values {
+			room -= len(v)
+		}
+		if room < 0 {
+			fact.Values, fact.Left, of = nil, true, nil
+		}
 		f.Matchers = append(f.Matchers, fact)
 		if len(of) > 0 {
 			mentions = append(mentions, evidence.Mention{At: "/matchers/" + strconv.Itoa(i) + "/values", Of: of})
@@ -142,8 +149,11 @@ func (l *look) silenceDraft(s foundSilence) evidence.Draft {
 	return d
 }
 
-// maxMatchers bounds the matchers of one silence in facts.
-const maxMatchers = 50
+// Bounds on what facts hold of one silence: matchers, and bytes of their values.
+const (
+	maxMatchers = 50
+	maxValues   = 16 << 10
+)
 
 func letterCount(s string) (n int) {
 	for _, r := range s {
@@ -173,8 +183,11 @@ func (l *look) whose(ms []matcher) *reach {
 	}{{l.cfg.TenantLabel, l.cfg.tenant}, {l.cfg.NamespaceLabel, l.cfg.namespace}} {
 		var best []string
 		for _, m := range ms {
+			if m.Name != x.label || !m.Equal {
+				continue
+			}
 			values, listed := m.values()
-			if m.Name == x.label && m.Equal && listed && !slices.Contains(values, "") && (best == nil || len(values) < len(best)) {
+			if listed && !slices.Contains(values, "") && (best == nil || len(values) < len(best)) {
 				best = values
 			}
 		}

@@ -155,14 +155,15 @@ func TestStaleByTheServersClock(t *testing.T) {
 // What is no whole list is an error, and says nothing of the server's own words.
 func TestNoList(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"status":"error","errorType":"internal","error":"secret words"}`:   `error type "internal"`,
-		`{"status":"success","data":{"groups":null}}`:                        "no list of groups",
-		`{"status":"success","data":{}}`:                                     "no list of groups",
-		`{"status":"success","data":[]}`:                                     "not what the rules API describes",
-		`{"status":"success"}`:                                               "no list of groups",
-		`{"status":"success","isPartial":true,"data":{"groups":[]}}`:         "a part of its rules",
-		`{"status":"success","data":{"groups":[],"groupNextToken":"x"}}`:     "a part of its rules",
-		`{"status":"success","data":{"groups":[]},"page":1,"total_pages":2}`: "a part of its rules",
+		`{"status":"error","errorType":"internal","error":"secret words"}`:      `error type "internal"`,
+		`{"status":"success","data":{"groups":null}}`:                           "no list of groups",
+		`{"status":"success","data":{}}`:                                        "no list of groups",
+		`{"status":"success","data":[]}`:                                        "not what the rules API describes",
+		`{"status":"success"}`:                                                  "no list of groups",
+		`{"status":"success","isPartial":true,"data":{"groups":[]}}`:            "a part of its rules",
+		`{"status":"success","data":{"groups":[],"groupNextToken":"x"}}`:        "a part of its rules",
+		`{"status":"success","data":{"groups":[]},"page":1,"total_pages":2}`:    "a part of its rules",
+		`{"status":"success","data":{"groups":[]},"warnings":["secret words"]}`: "a part of its rules",
 		`[]`: "not what the rules API describes", `null`: "not what the rules API describes", `{}`: "not what the rules API describes",
 		`<html>secret words</html>`: "not what the rules API describes",
 	} {

@@ -48,7 +48,8 @@ func parseAnswer(body []byte) ([]json.RawMessage, error) {
 			NextToken  string          `json:"groupNextToken"`
 			TotalPages int             `json:"total_pages"`
 		} `json:"data"`
-		TotalPages int `json:"total_pages"`
+		TotalPages int               `json:"total_pages"`
+		Warnings   []json.RawMessage `json:"warnings"` // of a server that asks others: some did not answer
 	}
 	if err := json.Unmarshal(body, &v); err != nil || v.Status == "" {
 		return nil, problem.New(problem.Source, "the answer is not what the rules API describes").WithHint(hint)
@@ -61,7 +62,7 @@ func parseAnswer(body []byte) ([]json.RawMessage, error) {
 			WithHint("look into the server's own log")
 	case v.Data == nil || !isList(v.Data.Groups) || json.Unmarshal(v.Data.Groups, &groups) != nil:
 		return nil, problem.New(problem.Source, "the answer holds no list of groups").WithHint(hint)
-	case v.Partial || v.Data.NextToken != "" || v.Data.TotalPages > 1 || v.TotalPages > 1:
+	case v.Partial || v.Data.NextToken != "" || v.Data.TotalPages > 1 || v.TotalPages > 1 || len(v.Warnings) > 0:
 		return nil, problem.New(problem.Source, "the server gave a part of its rules only").
 			WithHint("ask the server itself, not a proxy that pages or merges")
 	}
