@@ -74,10 +74,13 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind { return slices.Clone(kinds) }
 
-// memory is what a Commit keeps: when a look was made that saw every rule.
+// memory is what a Commit keeps: when the last look was, and when rules that are
+// evaluated rarely were, by their names. A server that begins anew has forgotten
+// that, and waits for the rule's next turn.
 type memory struct {
-	V      int       `json:"v"`
-	Looked time.Time `json:"looked,omitzero"`
+	V      int                  `json:"v"`
+	Looked time.Time            `json:"looked,omitzero"`
+	Rare   map[string]time.Time `json:"rare,omitempty"`
 }
 
 const memoryVersion = 1
@@ -123,7 +126,7 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, resume []byte, 
 		return err
 	}
 	st := c.http.Stats()
-	l := &look{Collector: c, sink: s, req: req, at: c.env.Clock().UTC(), last: mem.Looked}
+	l := &look{Collector: c, sink: s, req: req, at: c.env.Clock().UTC(), last: mem.Looked, was: mem.Rare, rare: map[string]time.Time{}}
 	if l.server = l.at; st.OffsetOK {
 		l.server = l.at.Add(st.Offset)
 	}
@@ -143,7 +146,7 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, resume []byte, 
 	if l.blind > 0 {
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of %d rules are not evaluated", l.blind, l.rules))
 	}
-	b, err := json.Marshal(&memory{V: memoryVersion, Looked: l.at})
+	b, err := json.Marshal(&memory{V: memoryVersion, Looked: l.at, Rare: l.rare})
 	if err != nil {
 		return problem.Wrap(problem.Internal, err, "write the resume cursor")
 	}
@@ -161,6 +164,8 @@ type look struct {
 	rules  int
 	blind  int // rules that are not evaluated
 	bad    int // groups and rules that could not be read
+
+	was, rare map[string]time.Time // see memory, before and after
 }
 
 func (l *look) tell(ctx context.Context, groups []json.RawMessage) error {
@@ -220,9 +225,14 @@ func (l *look) rule(ctx context.Context, g *apiGroup, r *apiRule, name string) e
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, r.Labels)
+	subject := evidence.NewRef("alertrule", l.authority, name)
+	if len(subject.String()) > evidence.MaxRef {
+		sum := sha256.Sum256([]byte(name))
+		subject.Name = "~" + hex.EncodeToString(sum[:])
+	}
 	f := evidence.AlertRuleFacts{
 		File: alertmanager.Short(g.File), Group: alertmanager.Short(g.Name), Name: alertmanager.Short(r.Name), Type: orUnknown(r.Type), Severity: alertmanager.Short(labels["severity"]),
-		ForSeconds: r.For, KeepSeconds: r.KeepFiring, IntervalSeconds: g.Interval.Seconds(), Health: orUnknown(r.Health), Blind: l.why(g, r),
+		ForSeconds: r.For, KeepSeconds: r.KeepFiring, IntervalSeconds: g.Interval.Seconds(), Health: orUnknown(r.Health), Blind: l.why(g, r, subject.Name),
 		LastEvaluation: r.Evaluated, State: r.State, QuerySeries: r.Series,
 	}
 	f.Labels, f.LabelsLeft = l.cfg.Pick(labels)
@@ -240,11 +250,6 @@ func (l *look) rule(ctx context.Context, g *apiGroup, r *apiRule, name string) e
 	}
 	// What a template will stand for is not known: it names nobody.
 	maps.DeleteFunc(labels, func(_, v string) bool { return strings.Contains(v, "{{") })
-	subject := evidence.NewRef("alertrule", l.authority, name)
-	if len(subject.String()) > evidence.MaxRef {
-		sum := sha256.Sum256([]byte(name))
-		subject.Name = "~" + hex.EncodeToString(sum[:])
-	}
 	return l.sink.Emit(ctx, evidence.Draft{
 		Kind: evidence.AlertRule, Op: evidence.OpSet, Source: l.env.Source, Key: subject.Name, Subject: subject,
 		OccurredAt: l.at, Basis: evidence.BasisObserved, NotBefore: l.last, ObservedAt: l.at,
@@ -259,14 +264,24 @@ func orUnknown(s string) string {
 	return s
 }
 
-// why says why a rule sees nothing; "" when it is evaluated.
-func (l *look) why(g *apiGroup, r *apiRule) string {
+// why says why a rule sees nothing; "" when it is evaluated. One whose turn comes
+// rarely is not blind for having to wait for it after its server began anew.
+func (l *look) why(g *apiGroup, r *apiRule, name string) string {
+	evaluated := r.Evaluated
+	if g.Interval > l.cfg.StaleAfter {
+		if before, known := l.was[name]; known && evaluated.IsZero() {
+			evaluated = before
+		}
+		if !evaluated.IsZero() {
+			l.rare[name] = evaluated
+		}
+	}
 	switch {
 	case r.Health == "err":
 		return evidence.RuleErr
-	case r.Evaluated.IsZero():
+	case evaluated.IsZero():
 		return evidence.RuleNever
-	case l.server.Sub(r.Evaluated) > g.Interval+l.cfg.StaleAfter:
+	case l.server.Sub(evaluated) > g.Interval+l.cfg.StaleAfter:
 		return evidence.RuleStale
 	}
 	return ""

@@ -152,6 +152,55 @@ func TestStaleByTheServersClock(t *testing.T) {
 	}
 }
 
+// A rule that is evaluated every six hours waits for its turn after a restart of
+// its server, and is blind only when that was missed.
+func TestRareRuleAfterRestart(t *testing.T) {
+	r := collectortest.NewReplay(t, "testdata/prometheus.txtar", now)
+	clock := now
+	desk := collectortest.Desk(t, "prometheus/prod", r.URL, &clock)
+	var resume []byte
+	for i, x := range []struct {
+		after     time.Duration
+		evaluated string
+		want      string
+	}{
+		{0, "0001-01-01T00:00:00Z", "never"},
+		{time.Hour, "2026-03-03T12:30:00Z", ""},
+		{2 * time.Hour, "0001-01-01T00:00:00Z", ""},
+		{6 * time.Hour, "0001-01-01T00:00:00Z", ""},
+		{7 * time.Hour, "0001-01-01T00:00:00Z", "stale"},
+		{8 * time.Hour, "2026-03-03T19:45:00Z", ""},
+	} {
+		clock = now.Add(x.after)
+		r.Now = clock
+		r.Replace("GET /prom/api/v1/rules?exclude_alerts=true", `{"status":"success","data":{"groups":[{"name":"slow","file":"f","interval":21600,"rules":[{"name":"r","type":"alerting","health":"unknown","lastEvaluation":"`+x.evaluated+`"}]}]}}`)
+		c, err := newWith(config(r.URL, desk.TokenFile), desk.Env, fetch.Options{Sleep: desk.Sleep}) // as after a restart of the daemon
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := &collectortest.Recorder{}
+		if err := c.Poll(t.Context(), evidence.Period{To: clock}, resume, rec); err != nil {
+			t.Fatal(err)
+		}
+		resume = rec.Resume()
+		var f evidence.AlertRuleFacts
+		if err := json.Unmarshal(rec.Drafts[0].Content, &f); err != nil || f.Blind != x.want {
+			t.Errorf("look %d: it is %q, want %q (%v)", i, f.Blind, x.want, err)
+		}
+	}
+}
+
+// An examination asks once and names no rule.
+func TestExamine(t *testing.T) {
+	x, err := answering(t, vmalert).Examine(t.Context())
+	if err != nil || len(x.Rights) != 1 || x.Rights[0].Access != collectors.Readable || x.Requests != 1 || strings.Contains(fmt.Sprint(x), "Fine") {
+		t.Errorf("got %+v, %v", x, err)
+	}
+	if _, err := answering(t, "null").Examine(t.Context()); !problem.Is(err, problem.Source) {
+		t.Errorf("of no list: %v", err)
+	}
+}
+
 // What is no whole list is an error, and says nothing of the server's own words.
 func TestNoList(t *testing.T) {
 	for body, want := range map[string]string{
@@ -226,7 +275,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		rec := &collectortest.Recorder{}
-		l := &look{Collector: c, sink: rec, at: now, server: now}
+		l := &look{Collector: c, sink: rec, at: now, server: now, rare: map[string]time.Time{}}
 		if err := l.tell(t.Context(), groups); err != nil {
 			t.Fatal(err)
 		}
