@@ -150,7 +150,9 @@ func (s *scene) incidentsOf(ctx context.Context, alerts []stretch[evidence.Alert
 			return nil, fmt.Errorf("acts of incidents: %w", err)
 		}
 		if r.Kind == evidence.IncidentDeclared {
-			x.declared[r.Subject] = r.Occurred
+			if _, twice := x.declared[r.Subject]; !twice {
+				x.declared[r.Subject] = r.Occurred
+			}
 			continue
 		}
 		var f evidence.IncidentUpdatedFacts

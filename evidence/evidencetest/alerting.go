@@ -13,13 +13,13 @@ type alertNames struct {
 	Fingerprint string `json:"fingerprint"`
 	StartsAt    string `json:"starts_at"`
 	ID          string `json:"id"`
+	Incident    string `json:"incident"`
 	Group       string `json:"group"`
 	Name        string `json:"name"`
 }
 
 // alertIdentity returns what a draft of alerting is about, as collectors name it.
-// Of an incident's acts the facts name their incident by an id, which real ones
-// do not hold.
+// Of an incident's acts the facts name their incident, which real ones do not.
 func alertIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok bool) {
 	var f alertNames
 	switch d.Kind {
@@ -36,7 +36,7 @@ func alertIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok bool
 	case evidence.AlertRule:
 		return evidence.NewRef("alertrule", "prod", "rules.yaml/"+f.Group+"/"+f.Name), "", true
 	case evidence.IncidentDeclared, evidence.IncidentUpdated:
-		return evidence.NewRef("incident", "", f.ID), f.ID + "/" + string(d.Kind) + "/" + evidence.FormatTime(d.OccurredAt), true
+		return evidence.NewRef("incident", "", f.Incident), f.Incident + "/" + string(d.Kind) + "/" + evidence.FormatTime(d.OccurredAt), true
 	}
 	return evidence.Ref{}, "", false
 }
