@@ -151,14 +151,18 @@ func (l *look) instance(print string, starts time.Time) (evidence.Ref, string) {
 }
 
 // began chooses when an alert began. Peers that were told by different senders
-// may say different times: the one that was told before stands, else the first.
+// may say different times: the one that was told before stands while none says
+// only later ones, else the first. An Alertmanager that hears of a firing from two
+// senders moves its start back: it is that firing still.
 func (m *merged) began(before time.Time) time.Time {
-	switch {
-	case len(m.starts) == 0 || slices.ContainsFunc(m.starts, before.Equal):
+	if len(m.starts) == 0 {
 		return before
-	default:
-		return slices.MinFunc(m.starts, time.Time.Compare)
 	}
+	first := slices.MinFunc(m.starts, time.Time.Compare)
+	if !before.IsZero() && (!first.After(before) || slices.ContainsFunc(m.starts, before.Equal)) {
+		return before
+	}
+	return first
 }
 
 const maxHiders = 100 // silences and other alerts named in facts

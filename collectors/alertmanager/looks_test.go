@@ -87,6 +87,21 @@ func TestFlapping(t *testing.T) {
 	}
 }
 
+// A start that moves back, since another sender of the same rule says so, is no
+// other firing.
+func TestStartMovesBack(t *testing.T) {
+	l := newLab(t, 1)
+	l.has("silences", "[]")
+	l.has("alerts", listed(firing(print1, now.Add(-time.Minute), "active")))
+	rec := l.must(nil)
+	l.has("alerts", listed(firing(print1, now.Add(-time.Minute-5*time.Second), "active")))
+	rec = l.later(30*time.Second, rec)
+	ds := rec.Of(evidence.AlertInstance)
+	if len(ds) != 1 || ds[0].Op != evidence.OpSet || !ds[0].OccurredAt.Equal(now.Add(-time.Minute)) {
+		t.Errorf("got %+v", ds)
+	}
+}
+
 // An empty list after a restart says nothing until everything could be told again.
 func TestRestart(t *testing.T) {
 	l := newLab(t, 1)
