@@ -58,6 +58,9 @@ const (
 	CertDeclared     Kind = "cert.declared"      // a certificate that is asked to exist, and its renewal
 	CertRequest      Kind = "cert.request"       // one request for a certificate, its approval and what came of it
 	CertIssuer       Kind = "cert.issuer"        // who signs certificates
+	AlertInstance    Kind = "alert.instance"     // one firing of an alert, and whether it is hidden
+	AlertSilence     Kind = "alert.silence"      // a silence that hides alerts
+	AlertRule        Kind = "alert.rule"         // a rule that makes alerts, and whether it is evaluated
 )
 
 // The kinds that evidenced makes itself.
@@ -165,6 +168,9 @@ func init() {
 		{Kind: CertDeclared, State: true, Volatile: []string{"resource_version"}, Says: "a certificate that is asked to exist, its expiry and renewal"},
 		{Kind: CertRequest, Revisable: true, Volatile: []string{"resource_version"}, Says: "one request for a certificate, its approval and outcome"},
 		{Kind: CertIssuer, State: true, Volatile: []string{"resource_version"}, Says: "who signs certificates, and whether it is ready"},
+		{Kind: AlertInstance, State: true, Says: "one firing of an alert, from its start, and what hides it"},
+		{Kind: AlertSilence, State: true, Says: "a silence: what it hides, from when to when, and who says to have made it"},
+		{Kind: AlertRule, State: true, Volatile: []string{"last_evaluation", "state", "query_series"}, Says: "a rule that makes alerts or what they stand on, and whether it is evaluated"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},

@@ -62,6 +62,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"store/keyring/transit": {"evidence/address evidence/problem store/keyring", "github.com/hashicorp/vault/api"},
 
 	"collectors":                 {"evidence evidence/pointer evidence/problem", ""},
+	"collectors/alertmanager":    {"collectors collectors/fetch evidence evidence/problem", ""},
+	"collectors/alertrules":      {"collectors collectors/alertmanager collectors/fetch evidence evidence/problem", ""},
 	"collectors/argocd":          {"collectors collectors/fetch collectors/kube evidence evidence/pointer evidence/problem", "github.com/argoproj/argo-cd/v2"},
 	"collectors/certs":           {"collectors evidence evidence/address evidence/problem", ""},
 	"collectors/collectortest":   {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal"},
@@ -81,7 +83,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},

@@ -4,6 +4,8 @@ package all
 
 import (
 	"evidenced/collectors"
+	"evidenced/collectors/alertmanager"
+	"evidenced/collectors/alertrules"
 	"evidenced/collectors/argocd"
 	"evidenced/collectors/certmanager"
 	"evidenced/collectors/certs"
@@ -22,6 +24,8 @@ import (
 // Specs are the kinds of sources, by name.
 func Specs() []collectors.Spec {
 	return []collectors.Spec{
+		alertrules.Spec(),
+		alertmanager.Spec(),
 		argocd.Spec(),
 		certmanager.Spec(),
 		certs.Spec(),

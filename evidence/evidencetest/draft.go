@@ -46,6 +46,9 @@ func DraftFor(kind evidence.Kind, op evidence.Op, at time.Time, facts any, peopl
 		known = deliveryIdentity(&d)
 	}
 	if !known {
+		d.Subject, d.Key, known = alertIdentity(&d)
+	}
+	if !known {
 		d.Subject, d.Key = f.identity(kind)
 	}
 	for _, sha := range append(append([]string{f.SHA, f.MergeSHA, f.HeadSHA}, f.Commits...), f.Revisions...) {

@@ -17,6 +17,7 @@ var platformSources = map[evidence.Kind]evidence.SourceID{
 	evidence.SecretRotation: "vault/prod", evidence.SecretServer: "vault/prod", evidence.SecretLease: "vault/prod",
 	evidence.RuntimeNode: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod", evidence.AccessRBAC: "kubernetes/prod",
 	evidence.AccessAudit: "kubernetes-audit/prod", evidence.AccessMember: "github/acme",
+	evidence.AlertInstance: "alertmanager/prod", evidence.AlertSilence: "alertmanager/prod", evidence.AlertRule: "prometheus/prod",
 }
 
 // platformNames are the facts that name something in those kinds.

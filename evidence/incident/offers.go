@@ -1,10 +1,10 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/evidence"
@@ -92,21 +92,27 @@ func (inc *Incident) window(until time.Time) evidence.Period {
 	return evidence.Period{From: from, To: until}
 }
 
-// firstAlert finds the first record of an alert, or the first verdict that
-// somebody is needed.
+// calm are severities of alerts that ask for nobody: those that always fire, to
+// show that alerting works, and those that others are told with.
+var calm = []string{"none", "info"}
+
+// firstAlert finds the first alert that began to fire and was told to people, or
+// the first verdict that somebody is needed.
 func firstAlert(ctx context.Context, r evidence.Reader, p evidence.Period) (*evidence.IncidentCandidate, error) {
-	kinds := []evidence.Kind{evidence.FindingState, evidence.LogDamage}
-	for _, k := range evidence.Kinds() {
-		if strings.HasPrefix(string(k.Kind), "alert.") {
-			kinds = append(kinds, k.Kind)
-		}
-	}
+	kinds := []evidence.Kind{evidence.FindingState, evidence.LogDamage, evidence.AlertInstance}
 	for rec, err := range r.Records(ctx, evidence.Query{Kinds: kinds, Period: p}) {
 		if err != nil {
 			return nil, err
 		}
-		what := "the first alert"
+		var what string
 		switch rec.Kind {
+		case evidence.AlertInstance:
+			var f evidence.AlertFacts
+			if rec.Op != evidence.OpSet || rec.Decode(&f) != nil || f.Status == "suppressed" || slices.Contains(calm, f.Severity) ||
+				!f.StartsAt.IsZero() && f.StartsAt.Before(p.From) {
+				continue
+			}
+			what = "the first alert: " + cmp.Or(f.Name, f.Fingerprint)
 		case evidence.FindingState:
 			var f evidence.FindingFacts
 			if rec.Op != evidence.OpSet || rec.Decode(&f) != nil || f.Status != evidence.NotSatisfied && f.Status != evidence.Gap {

@@ -61,6 +61,33 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// An alert counts from when it began to fire and people were told of it: not one
+// that fired before, is hidden or asks for nobody, nor a silence, a rule or an end.
+func TestCandidateAlert(t *testing.T) {
+	w := begin(t, first) // occurred 15:00
+	occurred := at(t, "2026-12-18T15:00:00Z")
+	minute := func(n int) time.Time { return occurred.Add(time.Duration(n) * time.Minute) }
+	alert := func(n int, print, severity, status string, began int) {
+		w.log.Add(evidence.AlertInstance, evidence.OpSet, minute(n), evidence.AlertFacts{Fingerprint: print, Name: "Alert" + print, Severity: severity, Status: status, StartsAt: minute(began)})
+	}
+	w.log.Add(evidence.AlertRule, evidence.OpSet, minute(1), evidence.AlertRuleFacts{Group: "g", Name: "r", Blind: evidence.RuleErr})
+	w.log.Add(evidence.AlertSilence, evidence.OpSet, minute(2), evidence.SilenceFacts{ID: "s", Author: -1})
+	alert(-60, "1", "critical", "suppressed", -60)
+	alert(3, "1", "critical", "active", -60)
+	alert(4, "2", "none", "active", 4)
+	alert(5, "3", "critical", "suppressed", 5)
+	w.log.Add(evidence.AlertInstance, evidence.OpEnd, minute(6), map[string]any{"fingerprint": "1", "starts_at": minute(-60), "reason": "absent"})
+	if found, _, err := incident.Candidates(t.Context(), w.log, w.load(), minute(60)); err != nil || len(found) != 0 {
+		t.Errorf("before the first: %+v, %v", found, err)
+	}
+	alert(7, "4", "warning", "active", 7)
+	alert(8, "5", "critical", "active", 8)
+	found, _, err := incident.Candidates(t.Context(), w.log, w.load(), minute(60))
+	if err != nil || len(found) != 1 || !found[0].At.Equal(minute(7)) || found[0].What != "the first alert: Alert4" {
+		t.Errorf("got %+v, %v", found, err)
+	}
+}
+
 // Downtime runs from a state in force at the begin, over several stretches, to
 // the end; reads by the tenant's own are none by others.
 func TestOffers(t *testing.T) {

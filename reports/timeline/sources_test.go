@@ -59,6 +59,10 @@ var delivered = []struct {
 	{evidence.CertDeclared, evidence.CertDeclaredFacts{Namespace: "tenant-7", Name: "web", Names: []string{"web.t7.example"}, IssuerName: "ca", Ready: "True", NotAfter: at(30, 0, 0)}},
 	{evidence.CertRequest, evidence.CertRequestFacts{Namespace: "tenant-7", Name: "web-1", Certificate: "web", IssuerName: "ca", Requester: -1, Account: "cert-manager/cert-manager", Approval: "denied", Status: "denied", Reason: "policy"}},
 	{evidence.CertIssuer, evidence.CertIssuerFacts{Kind: "ClusterIssuer", Name: "ca", Type: "acme", Ready: "False", Reason: "ErrRegisterACMEAccount"}},
+	{evidence.AlertInstance, evidence.AlertFacts{Fingerprint: "1bfb93d10b7610d4", Name: "DiskFull", Severity: "critical", StartsAt: at(14, 8, 30), Status: "suppressed", SilencedBy: []string{"s-1", "s-2"}, InhibitedBy: []string{"0ba5812e20cce76c"}}},
+	{evidence.AlertSilence, evidence.SilenceFacts{ID: "s-1", Matchers: []evidence.AlertMatcher{{Name: "alertname", Op: "=~", Values: []string{"Disk.*"}, Pattern: true}, {Name: "instance", Op: "=", Left: true}}, StartsAt: at(14, 9, 0), EndsAt: at(14, 11, 0), Author: 0}},
+	{evidence.AlertRule, evidence.AlertRuleFacts{Group: "disks", Name: "DiskFull", Type: "alerting", Health: "err", Blind: "error"}},
+	{evidence.AlertRule, evidence.AlertRuleFacts{Group: "disks", Name: "DiskFull", Type: "alerting", Health: "ok"}},
 }
 
 // TestEverySource tells a record of each kind that the other test does not

@@ -66,6 +66,8 @@ func (t *teller) end() (string, error) {
 	switch {
 	case isStatement(t.rec.Kind):
 		return t.statement() + " was ended before its time", nil
+	case t.rec.Kind == evidence.AlertInstance:
+		return alertGone(t.rec.Subject.Name, f.Reason), nil
 	case t.rec.Kind == evidence.RemedyPlan:
 		return "remedy " + t.rec.Subject.Name + " was withdrawn", nil
 	}
@@ -133,6 +135,9 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.CertDeclared:     facts((*teller).certDeclared),
 	evidence.CertRequest:      facts((*teller).certRequest),
 	evidence.CertIssuer:       facts((*teller).certIssuer),
+	evidence.AlertInstance:    facts((*teller).alert),
+	evidence.AlertSilence:     facts((*teller).silence),
+	evidence.AlertRule:        facts((*teller).alertRule),
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),

@@ -48,7 +48,7 @@ func (s *strangers) Kinds() []evidence.Kind {
 	return []evidence.Kind{
 		evidence.SecretAccess, evidence.SecretAuth, evidence.SecretIdentity, evidence.SecretRole, evidence.SecretPolicy, evidence.ChangeMerge, evidence.ChangeCommit,
 		evidence.DeployProject, evidence.DeployState, evidence.RegistryRobot, evidence.ArtifactImage, evidence.BackupRun, evidence.BackupSchedule, evidence.BackupRestore,
-		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.CertIssuer, evidence.SecretStore,
+		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.CertIssuer, evidence.SecretStore, evidence.AlertSilence,
 	}
 }
 
@@ -198,7 +198,10 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	cert.Scope = []evidence.Ref{ref("host", "alpha.example")}
 	node := draft(evidence.RuntimeNode, ref("node", "node-1"), evidence.NodeFacts{})
 	node.Scope = []evidence.Ref{ref("ns", "*")}
-	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, binding, cert, node}
+	silence := draft(evidence.AlertSilence, ref("silence", "s-1"), evidence.SilenceFacts{ID: "s-1", Author: -1, StartsAt: at, EndsAt: at.Add(time.Hour), Matchers: []evidence.AlertMatcher{
+		{Name: "namespace", Op: "=~", Values: []string{"alpha-web", strange + "-web"}}}})
+	silence.Scope, silence.Mentions = spaces, []evidence.Mention{{At: "/matchers/0/values", Of: inSpaces}}
+	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, binding, cert, node, silence}
 }
 
 // strangeThings are other tenants' alone: whatever names them names the word.
