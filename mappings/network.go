@@ -356,6 +356,7 @@ type netJudge struct {
 	outside  []string
 	denies   tri // every pod is denied, yes; unknown: something is
 	invalid  []string
+	below    []string // kinds that count where no other rule isolates
 	unknowns []string
 	seqs     []uint64
 }
@@ -386,7 +387,7 @@ func (j *netJudge) policy(st *stretch[evidence.NetworkPolicyFacts], side func(*e
 	name := f.Kind + " " + f.Name
 	before := len(j.closed) + len(j.passes) + len(j.outside) + len(j.unknowns)
 	defer func() {
-		if len(j.closed)+len(j.partly)+len(j.passes)+len(j.outside)+len(j.unknowns) > before {
+		if len(j.closed)+len(j.partly)+len(j.below)+len(j.passes)+len(j.outside)+len(j.unknowns) > before {
 			j.seqs = append(j.seqs, st.seq)
 		}
 	}()
@@ -395,6 +396,9 @@ func (j *netJudge) policy(st *stretch[evidence.NetworkPolicyFacts], side func(*e
 		j.invalid = append(j.invalid, name)
 		j.seqs = append(j.seqs, st.seq)
 		return // the cluster does not apply it
+	case f.Unread != "" && f.Kind == "BaselineAdminNetworkPolicy":
+		j.below = append(j.below, fmt.Sprintf("%s: %s", name, f.Unread))
+		return
 	case f.Unread != "":
 		j.maybe = true
 		j.passes = append(j.passes, pass{name, false})
@@ -572,8 +576,9 @@ func (j *netJudge) side() netSide {
 	switch {
 	case len(j.closed) > 0 || j.mode.always:
 		n.open = no
-	case j.maybe:
+	case j.maybe || len(j.below) > 0:
 		n.open = unknown
+		n.unknowns = append(slices.Clip(n.unknowns), j.below...)
 	default:
 		n.open = yes
 		n.why = "no rule isolates it for what " + map[string]string{"in": "comes in", "out": "goes out"}[j.word]

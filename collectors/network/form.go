@@ -250,8 +250,8 @@ func (b *building) mentions() (ms []evidence.Mention) {
 				about.Of[i] = slices.Concat(b.l.Mention("", names).Of...)
 			}
 		}
-		ms = append(ms, b.named(at+"/namespaces", s.Namespaces)...)
-		ms = append(ms, b.named(at+"/pods", s.Pods)...)
+		ms = append(ms, b.named(at+"/namespaces", s.Namespaces, true)...)
+		ms = append(ms, b.named(at+"/pods", s.Pods, false)...)
 		for _, part := range []struct {
 			at    string
 			rules []evidence.NetworkRule
@@ -263,8 +263,8 @@ func (b *building) mentions() (ms []evidence.Mention) {
 					if len(p.Spaces) > 0 {
 						ms = append(ms, b.l.Mention(at+"/spaces", p.Spaces))
 					}
-					ms = append(ms, b.named(at+"/namespaces", p.Namespaces)...)
-					ms = append(ms, b.named(at+"/pods", p.Pods)...)
+					ms = append(ms, b.named(at+"/namespaces", p.Namespaces, true)...)
+					ms = append(ms, b.named(at+"/pods", p.Pods, false)...)
 				}
 			}
 		}
@@ -276,8 +276,9 @@ func (b *building) mentions() (ms []evidence.Mention) {
 }
 
 // named says whose the values of requirements are: namespaces by their name,
-// others by the label.
-func (b *building) named(at string, list []evidence.NetworkMatch) (ms []evidence.Mention) {
+// others by the label, and by the namespace where they are its name; those on
+// namespaces also by the ones that have the label.
+func (b *building) named(at string, list []evidence.NetworkMatch, ofSpaces bool) (ms []evidence.Mention) {
 	for i, m := range list {
 		if len(m.Values) == 0 {
 			continue
@@ -290,6 +291,17 @@ func (b *building) named(at string, list []evidence.NetworkMatch) (ms []evidence
 		of := evidence.Mention{At: at, Of: make([][]evidence.Ref, len(m.Values))}
 		for j, v := range m.Values {
 			of.Of[j] = []evidence.Ref{evidence.NewRef("label", b.l.Authority, m.Key+"="+v)}
+			if _, there := b.l.Namespace(v); there {
+				of.Of[j] = append(of.Of[j], b.l.Mention("", []string{v}).Of[0]...) // a label that holds a namespace's name
+			}
+			if !ofSpaces {
+				continue
+			}
+			for _, name := range b.l.Namespaces() {
+				if n, _ := b.l.Namespace(name); n.Labels[m.Key] == v {
+					of.Of[j] = append(of.Of[j], b.l.Scope(name)...)
+				}
+			}
 		}
 		ms = append(ms, of)
 	}

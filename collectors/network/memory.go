@@ -37,8 +37,14 @@ func (b *building) remember(ms []evidence.NetworkMatch) bool {
 		b.l.Note("more than %d policies choose namespaces: of the others it is not said which ones they let in", maxPolicies)
 		return false
 	}
-	b.chosen = append(b.chosen, ms)
+	if !slices.ContainsFunc(b.chosen, func(known []evidence.NetworkMatch) bool { return slices.EqualFunc(known, ms, sameMatch) }) {
+		b.chosen = append(b.chosen, ms)
+	}
 	return true
+}
+
+func sameMatch(a, b evidence.NetworkMatch) bool {
+	return a.Key == b.Key && a.Op == b.Op && slices.Equal(a.Values, b.Values)
 }
 
 // settled keeps what came of the choices of the policy at hand.
