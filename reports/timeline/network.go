@@ -104,8 +104,10 @@ func peer(p evidence.NetworkPeer) string {
 		pods = "some pods"
 	}
 	switch {
-	case p.Type != "pods":
+	case p.Type == "service", p.Type != "pods" && p.Name == "":
 		return strings.TrimSpace(p.Type + " " + p.Name)
+	case p.Type != "pods":
+		return p.Name
 	case p.Reach == evidence.ReachOwn:
 		return pods + " of its namespace"
 	case p.Reach == evidence.ReachAll:
@@ -113,14 +115,16 @@ func peer(p evidence.NetworkPeer) string {
 	case p.Reach != evidence.ReachSome:
 		return pods + " of namespaces that are not known"
 	}
-	names := slices.Clone(p.Spaces)
-	if n := p.SpacesAll - len(p.Spaces); n > 0 {
-		names = append(names, fmt.Sprintf("%d more", n))
-	}
-	if len(names) == 0 {
+	others := p.SpacesAll - len(p.Spaces)
+	switch {
+	case p.SpacesAll == 0:
 		return pods + " of no namespace that is there"
+	case len(p.Spaces) == 0:
+		return pods + " of " + reports.Count(others, "other namespace")
+	case others > 0:
+		return pods + " of " + few(p.Spaces) + " and " + reports.Count(others, "other namespace")
 	}
-	return pods + " of " + few(names)
+	return pods + " of " + few(p.Spaces)
 }
 
 func (t *teller) networkNamespace(f evidence.NetworkNamespaceFacts) string {
