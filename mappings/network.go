@@ -111,7 +111,7 @@ func (s *scene) unlistedSpaces(ctx context.Context, listed map[string]bool) (its
 	for i := range flat {
 		st := &flat[i]
 		cluster := clusterOf(st.source)
-		if key := cluster + "/" + st.facts.Name; listed[key] || s.justMade(cluster, st.from) {
+		if key := cluster + "/" + st.facts.Name; listed[key] || s.neverLooked(cluster, st.from, st.end(s.period)) {
 			continue
 		} else {
 			listed[key] = true
@@ -131,14 +131,15 @@ func (s *scene) unlistedSpaces(ctx context.Context, listed map[string]bool) (its
 	return its, nil
 }
 
-// justMade reports whether a namespace began behind the newest look of the sources
-// of network rules of its cluster: they have not had the time to see it.
-func (s *scene) justMade(cluster string, from time.Time) bool {
+// neverLooked reports whether the sources of network rules of a cluster looked, and
+// not once while a namespace was there: it came after their newest look, or came
+// and went between two of them.
+func (s *scene) neverLooked(cluster string, from, to time.Time) bool {
 	for _, id := range s.cover.sources(evidence.NetworkNamespace) {
 		if clusterOf(id) != cluster {
 			continue
 		}
-		if last := s.cover.lastLook(id, evidence.NetworkNamespace, s.period.To); !last.IsZero() && last.Before(from) {
+		if last := s.cover.lastLook(id, evidence.NetworkNamespace, to); !last.IsZero() && last.Before(from) {
 			return true
 		}
 	}
