@@ -153,12 +153,14 @@ func (r *reader) resolve(l *kube.Look, ms []evidence.NetworkMatch) (names []stri
 		if !there && labels {
 			continue // no such namespace: none that has the labels
 		}
-		has := maps.Clone(n.Labels)
-		if has == nil {
-			has = map[string]string{}
-		}
-		has[evidence.NamespaceName] = name
-		if !slices.ContainsFunc(ms, func(m evidence.NetworkMatch) bool { holds, _ := m.Holds(has); return !holds }) {
+		if !slices.ContainsFunc(ms, func(m evidence.NetworkMatch) bool {
+			has := n.Labels
+			if m.Key == evidence.NamespaceName {
+				has = map[string]string{m.Key: name}
+			}
+			holds, _ := m.Holds(has)
+			return !holds
+		}) {
 			names = append(names, name)
 		}
 	}

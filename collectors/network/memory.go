@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -80,12 +81,31 @@ func (r *reader) came(l *kube.Look, asks [][]evidence.NetworkMatch) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// spacesNow sums up all namespaces, so that a change is noticed.
+func spacesNow(l *kube.Look) string {
+	h := sha256.New()
+	for _, name := range l.Namespaces() {
+		n, _ := l.Namespace(name)
+		fmt.Fprintf(h, "%s %s", name, n.UID)
+		for _, k := range sortedKeys(n.Labels) {
+			fmt.Fprintf(h, " %s=%s", k, n.Labels[k])
+		}
+		h.Write([]byte{'\n'})
+	}
+	return string(h.Sum(nil))
+}
+
 // settle looks, before each commit, whether a policy chooses other namespaces than
 // when it was read, and has it read again.
 func (r *reader) settle(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	if r.cfg.NamespaceLabels && len(l.Namespaces()) == 0 {
 		return nil, nil // nothing is known of them yet
 	}
+	now := spacesNow(l)
+	if now == r.spaces {
+		return nil, nil
+	}
+	r.spaces = now
 	if r.asked == nil {
 		r.asked = map[string]string{}
 	}

@@ -303,10 +303,29 @@ func TestCiliumMeaning(t *testing.T) {
 		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db"}}]}]}`:                          "pods[0/0] in:- out:isolated+own(db)",
 		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db","namespace":"monitoring"}}]}]}`: "pods[0/0] in:- out:isolated+some(db):monitoring",
 		// What is not understood is not guessed.
-		`{"endpointSelector":{},"ingress":[{"fromRequires":[{}],"fromEndpoints":[{}]}]}`:      "pods[0/0] unread in:isolated+own out:-",
-		`{"endpointSelector":{},"ingress":[{"fromMoon":[{}]}]}`:                               "pods[0/0] unread in:isolated+nobody out:-",
-		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[{}],"fromEntities":["world"]}]}`: "pods[0/0] unread in:isolated+own,outside(world) out:-",
-		`{"endpointSelector":{},"audit":true,"ingress":[{}]}`:                                 "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":[{"fromRequires":[{}],"fromEndpoints":[{}]}]}`:                                                                                                    "pods[0/0] unread in:isolated+own out:-",
+		`{"endpointSelector":{},"ingress":[{"fromMoon":[{}]}]}`:                                                                                                                             "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[{}],"fromEntities":["world"]}]}`:                                                                                               "pods[0/0] unread in:isolated+own,outside(world) out:-",
+		`{"endpointSelector":{},"audit":true,"ingress":[{}]}`:                                                                                                                               "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":[{"fromNodes":[{"matchLabels":{"role":"edge"}}]}]}`:                                                                                               "pods[0/0] in:isolated+outside/1 out:-",
+		`{"endpointSelector":{},"egress":[{"toGroups":[{"aws":{"region":"x"}}]}]}`:                                                                                                          "pods[0/0] in:- out:isolated+outside",
+		`{"endpointSelector":{},"egress":[{"toCIDRSet":[{"cidrGroupSelector":{}}]}]}`:                                                                                                       "pods[0/0] in:- out:isolated+outside(groups chosen by labels)",
+		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sServiceSelector":{"selector":{},"namespace":"monitoring"}}]}]}`:                                                               "pods[0/0] in:- out:isolated+some:monitoring",
+		`{"endpointSelector":{},"egress":[{"toServices":[{"other":{}}]}]}`:                                                                                                                  "pods[0/0] in:- out:isolated+unknown",
+		`{"endpointSelector":{},"egress":[{"toPorts":[{"ports":[{"port":"0","protocol":"TCP"},{"port":"80","protocol":"TCP"},{"port":"80","protocol":"TCP"}],"rules":{"http":[{}]}},{}]}]}`: "pods[0/0] in:- out:isolated+anyone@TCP,TCP/80,ANY",
+		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[{}],"authentication":{"mode":"required"}}]}`:                                                                                   "pods[0/0] in:isolated+own out:-",
+		`{"endpointSelector":{},"ingress":[{"fromEndpoints":"x"}]}`:                                                                                                                         "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":[{"toPorts":"x"}]}`:                                                                                                                               "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":[{"icmps":"x"}]}`:                                                                                                                                 "pods[0/0] unread in:isolated+nobody out:-",
+		`{"endpointSelector":{},"ingress":["x"]}`:                                                                                                                                           "pods[0/0] unread in:- out:-",
+		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[7],"toPorts":null}]}`:                                                                                                          "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[{"matchFields":[]}]}]}`:                                                                                                        "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"ingress":[{"fromNodes":[7]}]}`:                                                                                                                             "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"ingress":[{"fromEntities":[7]}]}`:                                                                                                                          "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"ingress":[{"fromCIDR":[7]}]}`:                                                                                                                              "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"ingress":[{"fromCIDRSet":[7]}]}`:                                                                                                                           "pods[0/0] in:isolated+unknown out:-",
+		`{"endpointSelector":{},"egress":[{"toFQDNs":[7]}]}`:                                                                                                                                "pods[0/0] in:- out:isolated+unknown",
+		`{"endpointSelector":{},"egress":[{"toServices":[7]}]}`:                                                                                                                             "pods[0/0] in:- out:isolated+unknown",
 		`"text"`: "pods[0/0] unread in:- out:-",
 	} {
 		raw := `{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":` + spec + `}`
@@ -511,6 +530,72 @@ func TestReadAgain(t *testing.T) {
 	// It has another owner now, under the same label that is chosen by.
 	if got := asked(testLook(kube.Namespace{Name: "other", Labels: map[string]string{"team": "a", tenantLabel: "tenant-8"}})); !slices.Equal(got, want[1:]) {
 		t.Errorf("a namespace that went to another tenant: asked for %q, want %q", got, want[1:])
+	}
+}
+
+// What is remembered is bounded, and forgets namespaces that went.
+func TestRemembered(t *testing.T) {
+	r := mustReader(t, testConfig())
+	policy := func(name string) []byte {
+		return []byte(`{"metadata":{"name":"` + name + `","namespace":"tenant-7","uid":"u"},"spec":{"ingress":[{"from":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]}]}}`)
+	}
+	reach := func(l *kube.Look, name string) string {
+		t.Helper()
+		ds, err := r.give(t, l, "networkpolicies.networking.k8s.io", policy(name), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return facts[evidence.NetworkPolicyFacts](t, ds[0]).Specs[0].Ingress.Allow[0].Peers[0].Reach
+	}
+	l := testLook()
+	if got := reach(l, "first"); got != evidence.ReachSome {
+		t.Errorf("got %s", got)
+	}
+	for i := len(r.memory.Policies); i < maxPolicies; i++ {
+		r.memory.Policies[policyKey(kindPolicy, "gone", fmt.Sprint(i))] = chosen{}
+	}
+	if got := reach(l, "one too many"); got != evidence.ReachUnknown || len(l.Notes()) != 1 {
+		t.Errorf("beyond the limit: got %s, notes %q", got, l.Notes())
+	}
+	if got := reach(l, "first"); got != evidence.ReachSome {
+		t.Errorf("one that is remembered: got %s", got)
+	}
+	if _, err := r.settle(t.Context(), l); err != nil || len(r.memory.Policies) != 1 {
+		t.Errorf("%d policies are remembered, want that of a namespace that is there (%v)", len(r.memory.Policies), err)
+	}
+}
+
+// Of rules, peers, ports and sets of rules beyond the limits a count is kept.
+func TestLimits(t *testing.T) {
+	list := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
+	r := mustReader(t, testConfig())
+	read := func(resource, raw string) evidence.NetworkPolicyFacts {
+		t.Helper()
+		ds, err := r.give(t, testLook(), resource, []byte(raw), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return facts[evidence.NetworkPolicyFacts](t, ds[0])
+	}
+	const head = `{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":`
+	if f := read("networkpolicies.networking.k8s.io", head+`{"ingress":[`+list(maxRules+2, `{}`)+`]}}`); f.Specs[0].Ingress.Cut != 2 {
+		t.Errorf("rules: %d cut", f.Specs[0].Ingress.Cut)
+	}
+	if f := read("ciliumnetworkpolicies.cilium.io", head+`{"endpointSelector":{},"egressDeny":[`+list(maxRules+2, `{}`)+`]}}`); f.Specs[0].Egress.Cut != 2 {
+		t.Errorf("rules that deny: %d cut", f.Specs[0].Egress.Cut)
+	}
+	if f := read("ciliumnetworkpolicies.cilium.io", head+`{"endpointSelector":{},"ingress":[{"fromEntities":[`+list(maxPeers+3, `"world"`)+`]}]}}`); f.Specs[0].Ingress.Allow[0].PeersCut != 3 {
+		t.Errorf("peers: %d cut", f.Specs[0].Ingress.Allow[0].PeersCut)
+	}
+	var ports []string
+	for i := range maxPorts + 4 {
+		ports = append(ports, fmt.Sprintf(`{"port":%d}`, i+1))
+	}
+	if f := read("networkpolicies.networking.k8s.io", head+`{"ingress":[{"ports":[`+strings.Join(ports, ",")+`]}]}}`); f.Specs[0].Ingress.Allow[0].PortsCut != 4 {
+		t.Errorf("ports: %d cut", f.Specs[0].Ingress.Allow[0].PortsCut)
+	}
+	if f := read("ciliumnetworkpolicies.cilium.io", `{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"specs":[`+list(maxSpecs+5, `{"endpointSelector":{}}`)+`]}`); f.SpecsCut != 5 {
+		t.Errorf("sets of rules: %d cut", f.SpecsCut)
 	}
 }
 

@@ -16,6 +16,7 @@ type reader struct {
 	pods   []netip.Prefix // addresses of pods; none: not known
 	memory memory
 	again  func(l *kube.Look, resource, namespace string) // Look.Again, but in tests
+	spaces string                                         // all namespaces when the memory was gone through last, summed up
 	asked  map[string]string                              // what a policy was asked to be read again for, by its key in the memory
 }
 

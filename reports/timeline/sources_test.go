@@ -50,6 +50,17 @@ var delivered = []struct {
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "web", Valid: "False", Specs: []evidence.NetworkSpec{{Of: "pods", Pods: []evidence.NetworkMatch{{Key: "app", Op: "in", Values: []string{"web"}}},
 		Ingress: evidence.NetworkRules{Isolates: true, Allow: []evidence.NetworkRule{{Peers: []evidence.NetworkPeer{{Type: "pods", Reach: evidence.ReachSome, Spaces: []string{"ingress"}, SpacesAll: 3}, {Type: "entity", Name: "world", Reach: evidence.ReachOutside}}}}, Deny: []evidence.NetworkRule{{Anyone: true}}},
 		Egress:  evidence.NetworkRules{Allow: []evidence.NetworkRule{{Anyone: true}}}}}}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumCIDRGroup", Name: "partners", CIDRs: []string{"203.0.113.0/24"}, CIDRsCut: 2}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumClusterwideNetworkPolicy", Name: "hosts", Specs: []evidence.NetworkSpec{{Of: "nodes", Ingress: evidence.NetworkRules{Isolates: true}}}, SpecsCut: 1}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "odd", Specs: []evidence.NetworkSpec{{Of: "pods", Unread: "a rule holds x"}}}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "nothing", Specs: []evidence.NetworkSpec{{Of: "pods"}}}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "NetworkPolicy", Namespace: "tenant-7", Name: "peers", Specs: []evidence.NetworkSpec{{Of: "pods", Egress: evidence.NetworkRules{Isolates: true, Deny: []evidence.NetworkRule{{}}, Allow: []evidence.NetworkRule{{Peers: []evidence.NetworkPeer{
+		{Type: "pods", Reach: evidence.ReachOwn, Pods: []evidence.NetworkMatch{{Key: "a"}}}, {Type: "pods", Reach: evidence.ReachAll}, {Type: "pods", Reach: evidence.ReachUnknown}, {Type: "pods", Reach: evidence.ReachSome},
+	}}}}}}}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "NetworkPolicy", Namespace: "tenant-7", Name: "more peers", Specs: []evidence.NetworkSpec{{Of: "pods", Ingress: evidence.NetworkRules{Isolates: true, Allow: []evidence.NetworkRule{{Peers: []evidence.NetworkPeer{
+		{Type: "pods", Reach: evidence.ReachSome, SpacesAll: 1}, {Type: "pods", Reach: evidence.ReachSome, Spaces: []string{"ingress"}, SpacesAll: 1}, {Type: "service", Name: "db", Reach: evidence.ReachOwn}, {Type: "group", Reach: evidence.ReachOutside},
+	}}}}}}}},
+	{evidence.NetworkMode, evidence.NetworkModeFacts{Cluster: "test", Agent: "cilium"}},
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "AdminNetworkPolicy", Name: "above", Unread: "AdminNetworkPolicy is not interpreted"}},
 	{evidence.AccessRBAC, evidence.RBACFacts{Kind: "RoleBinding", Namespace: "tenant-7", Name: "sre", RoleKind: "ClusterRole", RoleName: "debug", Subjects: []evidence.RBACSubject{{Kind: "User", Person: 0}, {Kind: "Group", Name: "oidc:sre", Person: -1}, {Kind: "ServiceAccount", Namespace: "ops", Name: "eso", Person: -1}}, SubjectsCut: 3}},
 	{evidence.AccessAudit, evidence.AuditFacts{Platform: "kubernetes", ID: "a", Action: "create", Resource: "pods", Subresource: "exec", Namespace: "tenant-7", Name: "web-1", Outcome: "denied", Behind: -1}},
