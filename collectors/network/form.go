@@ -21,6 +21,9 @@ const (
 	maxPorts  = 100
 	maxWords  = 20
 	maxSpaces = 300 // namespaces of a peer
+	// maxMentions bounds the lists of names in one draft: each is judged for each
+	// tenant that gets it.
+	maxMentions = 1000
 )
 
 // building is the draft of one policy while it is made.
@@ -183,8 +186,10 @@ func (b *building) drafts() ([]evidence.Draft, error) {
 		}
 	}
 	d, err := b.l.Draft(evidence.NetworkPolicy, b.o, f)
-	for err == nil && len(d.Content) > evidence.MaxContent && b.shorten() {
+	mentions := b.mentions()
+	for err == nil && (len(d.Content) > evidence.MaxContent || len(mentions) > maxMentions) && b.shorten() {
 		d, err = b.l.Draft(evidence.NetworkPolicy, b.o, f)
+		mentions = b.mentions()
 	}
 	if err != nil {
 		return nil, err
@@ -195,7 +200,7 @@ func (b *building) drafts() ([]evidence.Draft, error) {
 	if b.cut() && b.o.Namespace == "" {
 		d.Raw, d.Removed = nil, []string{agent, ""} // what is not listed was not asked whose it is
 	}
-	d.Mentions = b.mentions()
+	d.Mentions = mentions
 	b.settled()
 	return []evidence.Draft{d}, nil
 }

@@ -17,6 +17,7 @@ import (
 // they are read again, for nobody tells of them then.
 type memory struct {
 	Policies map[string]chosen `json:"policies,omitempty"`
+	Mode     bool              `json:"mode,omitempty"` // the ConfigMap that is asked for was there
 }
 
 // chosen is what one policy asks of namespaces.
@@ -98,6 +99,10 @@ func spacesNow(l *kube.Look) string {
 // settle looks, before each commit, whether a policy chooses other namespaces than
 // when it was read, and has it read again.
 func (r *reader) settle(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
+	if r.cfg.CiliumConfig != "" && !r.memory.Mode && !r.noted && l.Whole("configmaps") {
+		r.noted = true
+		l.Note("there is no ConfigMap cilium-config in the namespace that cilium_config names: whether rules are enforced is not known")
+	}
 	if r.cfg.NamespaceLabels && len(l.Namespaces()) == 0 {
 		return nil, nil // nothing is known of them yet
 	}

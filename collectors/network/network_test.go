@@ -594,8 +594,43 @@ func TestLimits(t *testing.T) {
 	if f := read("networkpolicies.networking.k8s.io", head+`{"ingress":[{"ports":[`+strings.Join(ports, ",")+`]}]}}`); f.Specs[0].Ingress.Allow[0].PortsCut != 4 {
 		t.Errorf("ports: %d cut", f.Specs[0].Ingress.Allow[0].PortsCut)
 	}
+	var named []string
+	for i := range 250 {
+		named = append(named, fmt.Sprintf(`{"fromEndpoints":[%s]}`, list(5, fmt.Sprintf(`{"matchLabels":{"n":"%d"}}`, i))))
+	}
+	if f := read("ciliumnetworkpolicies.cilium.io", head+`{"endpointSelector":{},"ingress":[`+strings.Join(named, ",")+`]}}`); f.Specs[0].Ingress.Cut != 125 {
+		t.Errorf("lists of names: %d rules cut", f.Specs[0].Ingress.Cut)
+	}
 	if f := read("ciliumnetworkpolicies.cilium.io", `{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"specs":[`+list(maxSpecs+5, `{"endpointSelector":{}}`)+`]}`); f.SpecsCut != 5 {
 		t.Errorf("sets of rules: %d cut", f.SpecsCut)
+	}
+}
+
+// That the ConfigMap is not where it is said to be is told, once.
+func TestNoMode(t *testing.T) {
+	r := mustReader(t, testConfig())
+	notes := func() int {
+		l := testLook()
+		if _, err := r.settle(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		return len(l.Notes())
+	}
+	if notes() != 1 || notes() != 0 {
+		t.Error("it is not told once that the ConfigMap is not there")
+	}
+	raw := []byte(`{"metadata":{"name":"cilium-config","namespace":"kube-system","uid":"u"},"data":{"policy-audit-mode":"true","other":"planted"}}`)
+	r = mustReader(t, testConfig())
+	ds, err := r.give(t, testLook(), "configmaps", raw, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := facts[evidence.NetworkModeFacts](t, ds[0])
+	if len(f.Settings) != 1 || f.Settings["policy-audit-mode"] != "true" || ds[0].Raw != nil || fmt.Sprint(ds[0].Scope) != "[ns:prod/*]" || notes() != 0 {
+		t.Errorf("got %s, raw %s, scope %v", ds[0].Content, ds[0].Raw, ds[0].Scope)
+	}
+	if ds, err := r.give(t, testLook(), "configmaps", raw, true); err != nil || ds[0].Op != evidence.OpEnd || notes() != 1 {
+		t.Errorf("when it went: %v", err)
 	}
 }
 

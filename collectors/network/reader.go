@@ -17,6 +17,7 @@ type reader struct {
 	memory memory
 	again  func(l *kube.Look, resource, namespace string) // Look.Again, but in tests
 	spaces string                                         // all namespaces when the memory was gone through last, summed up
+	noted  bool                                           // that the ConfigMap is not there was noted
 	asked  map[string]string                              // what a policy was asked to be read again for, by its key in the memory
 }
 
@@ -66,7 +67,7 @@ func (r *reader) resources() []kube.Resource {
 	}
 	if r.cfg.CiliumConfig != "" {
 		rs = append(rs, kube.Resource{Resource: "configmaps", Kind: "ConfigMap", Versions: []string{"v1"}, In: r.cfg.CiliumConfig, Named: "cilium-config",
-			Kinds: []evidence.Kind{evidence.NetworkMode}, Remove: []string{annotations}, Drafts: r.mode})
+			Kinds: []evidence.Kind{evidence.NetworkMode}, Remove: []string{annotations}, Drafts: r.mode, Gone: r.gone(r.mode)})
 	}
 	return rs
 }
@@ -98,6 +99,9 @@ func (r *reader) gone(drafts draftsFunc) draftsFunc {
 	return func(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 		ds, err := drafts(ctx, o, l)
 		delete(r.memory.Policies, policyKey(o.Kind, o.Namespace, o.Name))
+		if o.Kind == "ConfigMap" {
+			r.memory.Mode = false
+		}
 		for i := range ds {
 			ds[i].Op, ds[i].Content, ds[i].Mentions = evidence.OpEnd, []byte(`{"reason":"deleted"}`), nil
 			ds[i].Raw, ds[i].Removed = nil, []string{agent, ""} // its last form may name what is other tenants'
@@ -150,6 +154,7 @@ func (r *reader) mode(_ context.Context, o *kube.Object, l *kube.Look) ([]eviden
 	if err := o.Decode(&in); err != nil {
 		return nil, err
 	}
+	r.memory.Mode = true
 	f := evidence.NetworkModeFacts{
 		Cluster: l.Authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Agent: "cilium", ResourceVersion: o.ResourceVersion, Settings: map[string]string{},
 	}

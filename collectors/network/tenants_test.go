@@ -65,7 +65,7 @@ func (g *given) PutCursor(string, []byte) error { return nil }
 
 // views returns what each tenant's log gets of drafts. byName gives namespaces to
 // tenants by their names, else by their labels.
-func views(t *testing.T, byName bool, ds ...evidence.Draft) map[string]map[string]evidence.Draft {
+func views(t testing.TB, byName bool, ds ...evidence.Draft) map[string]map[string]evidence.Draft {
 	t.Helper()
 	g := &given{drafts: ds, got: map[evidence.Tenant]map[string]evidence.Draft{}}
 	rule := func(tenant evidence.Tenant, name string, spaces ...string) collectors.TenantRules {
@@ -76,7 +76,8 @@ func views(t *testing.T, byName bool, ds ...evidence.Draft) map[string]map[strin
 		return collectors.TenantRules{Tenant: tenant, Owns: []collectors.Owns{o}}
 	}
 	rules := []collectors.TenantRules{rule(evidence.Platform, "platform", "monitoring", "ingress", "kube-system")}
-	for _, n := range []string{"tenant-7", "tenant-8"} {
+	for i := range 100 {
+		n := fmt.Sprintf("tenant-%d", i)
 		tenant, err := evidence.ParseTenant(n)
 		if err != nil {
 			t.Fatal(err)
