@@ -21,6 +21,7 @@ var isolationView = &view{
 			{Name: "namespace", Type: "string", Doc: "name of the namespace"},
 			{Name: "cluster", Type: "string", Doc: "cluster it is in"},
 			{Name: "of_kubernetes", Type: "bool", Doc: "kube-system, kube-public or kube-node-lease"},
+			{Name: "platform", Type: "bool", Doc: "it is the platform's own: what serves every tenant is there"},
 			{Name: "ingress_open", Type: "duration", Optional: true, Doc: "longest stretch of the period in which no rule isolated all its pods for what comes in"},
 			{Name: "possible_ingress_open", Type: "duration", Optional: true, Doc: "as ingress_open, counting blind windows and what could not be decided as open"},
 			{Name: "egress_open", Type: "duration", Optional: true, Doc: "longest stretch of the period in which no rule isolated all its pods for what goes out"},
@@ -117,7 +118,7 @@ func (s *scene) unlistedSpaces(ctx context.Context, listed map[string]bool) (its
 			listed[key] = true
 		}
 		it := stateItem(st, evidence.RuntimeNamespace, "namespace "+st.facts.Name)
-		it.set("namespace", st.facts.Name).set("cluster", cluster).set("of_kubernetes", ofKubernetes(st.facts.Name)).set("blind", true)
+		it.set("namespace", st.facts.Name).set("cluster", cluster).set("platform", s.reader.Tenant() == evidence.Platform).set("of_kubernetes", ofKubernetes(st.facts.Name)).set("blind", true)
 		const why = "no source of network rules looked at this namespace"
 		for _, f := range isolationMeasures {
 			it.unseen(f, why)
@@ -180,7 +181,7 @@ func (s *scene) isolationItem(id evidence.SourceID, name string, sts []*stretch[
 		it.also(st.seq)
 	}
 	it.set("source", string(id)).set("happened", it.at).set("at_end", last.until.IsZero())
-	it.set("namespace", name).set("cluster", clusterOf(id)).set("of_kubernetes", ofKubernetes(name))
+	it.set("namespace", name).set("cluster", clusterOf(id)).set("platform", s.reader.Tenant() == evidence.Platform).set("of_kubernetes", ofKubernetes(name))
 	states := s.netStates(id, sts, x)
 	if len(states) == 0 {
 		return nil // it went as the period began
