@@ -23,8 +23,8 @@ type NetworkPolicyFacts struct {
 	ValidReason     string        `json:"valid_reason,omitempty"`
 	Specs           []NetworkSpec `json:"specs,omitempty"` // of a Kubernetes policy one; of Cilium's spec, then specs
 	SpecsCut        int           `json:"specs_cut,omitempty"`
-	CIDRs           []string      `json:"cidrs,omitempty"` // of a CiliumCIDRGroup
-	CIDRsCut        int           `json:"cidrs_cut,omitempty"`
+	Blocks          int           `json:"blocks,omitempty"`        // of addresses, of a CiliumCIDRGroup: which they are may be one tenant's business
+	BlocksSHA256    string        `json:"blocks_sha256,omitempty"` // of the blocks, sorted, each with a line end
 	CreatedAt       time.Time     `json:"created_at,omitzero"`
 	ResourceVersion string        `json:"resource_version,omitempty"`
 	Others          Others        `json:"others,omitempty"`

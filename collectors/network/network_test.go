@@ -634,6 +634,25 @@ func TestNoMode(t *testing.T) {
 	}
 }
 
+// Of a group of addresses everybody is told how many there are, in whatever order.
+func TestGroup(t *testing.T) {
+	var seen []string
+	for _, list := range []string{`"203.0.113.0/24","2001:db8::/32"`, `"2001:db8::/32","203.0.113.0/24"`, `"203.0.113.0/24"`, ``} {
+		ds, err := mustReader(t, testConfig()).give(t, testLook(), "ciliumcidrgroups.cilium.io", []byte(`{"metadata":{"name":"g","uid":"u"},"spec":{"externalCIDRs":[`+list+`]}}`), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := facts[evidence.NetworkPolicyFacts](t, ds[0])
+		if text := string(ds[0].Content) + string(ds[0].Raw); strings.Contains(text, "203.0.113") || f.Blocks != strings.Count(list, "/") {
+			t.Errorf("%s: got %s", list, text)
+		}
+		seen = append(seen, f.BlocksSHA256)
+	}
+	if seen[0] != seen[1] || seen[1] == seen[2] || seen[2] == seen[3] {
+		t.Errorf("sums %q", seen)
+	}
+}
+
 // An end tells nothing of what the policy was.
 func TestGone(t *testing.T) {
 	r := mustReader(t, testConfig())

@@ -2,6 +2,8 @@ package network
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strings"
@@ -185,9 +187,6 @@ func newFacts(o *kube.Object, l *kube.Look) evidence.NetworkPolicyFacts {
 	}
 }
 
-// maxCIDRs bounds the addresses listed of one group.
-const maxCIDRs = 1000
-
 // cidrGroup makes the draft of a group of addresses that policies name.
 func (r *reader) cidrGroup(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	var in struct {
@@ -199,9 +198,11 @@ func (r *reader) cidrGroup(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		return nil, err
 	}
 	f := newFacts(o, l)
-	n := min(len(in.Spec.External), maxCIDRs)
-	f.CIDRs, f.CIDRsCut = in.Spec.External[:n], len(in.Spec.External)-n
+	slices.Sort(in.Spec.External)
+	sum := sha256.Sum256([]byte(strings.Join(append(in.Spec.External, ""), "\n")))
+	f.Blocks, f.BlocksSHA256 = len(in.Spec.External), hex.EncodeToString(sum[:])
 	d, err := l.Draft(evidence.NetworkPolicy, o, &f)
-	d.Scope = l.Everywhere()
+	// Every tenant is told that there is a group, and none whose addresses it holds.
+	d.Scope, d.Raw, d.Removed = l.Everywhere(), nil, []string{agent, ""}
 	return []evidence.Draft{d}, err
 }

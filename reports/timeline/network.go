@@ -18,7 +18,7 @@ func (t *teller) networkPolicy(f evidence.NetworkPolicyFacts) string {
 	case f.Unread != "":
 		return name + " is there; what it means is not known: " + f.Unread
 	case f.Kind == "CiliumCIDRGroup":
-		return fmt.Sprintf("%s lists %s", name, reports.Count(len(f.CIDRs)+f.CIDRsCut, "block")+" of addresses")
+		return fmt.Sprintf("%s lists %s", name, reports.Count(f.Blocks, "block")+" of addresses")
 	}
 	var says []string
 	for _, part := range []struct {

@@ -50,7 +50,7 @@ var delivered = []struct {
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "web", Valid: "False", Specs: []evidence.NetworkSpec{{Of: "pods", Pods: []evidence.NetworkMatch{{Key: "app", Op: "in", Values: []string{"web"}}},
 		Ingress: evidence.NetworkRules{Isolates: true, Allow: []evidence.NetworkRule{{Peers: []evidence.NetworkPeer{{Type: "pods", Reach: evidence.ReachSome, Spaces: []string{"ingress"}, SpacesAll: 3}, {Type: "entity", Name: "world", Reach: evidence.ReachOutside}}}}, Deny: []evidence.NetworkRule{{Anyone: true}}},
 		Egress:  evidence.NetworkRules{Allow: []evidence.NetworkRule{{Anyone: true}}}}}}},
-	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumCIDRGroup", Name: "partners", CIDRs: []string{"203.0.113.0/24"}, CIDRsCut: 2}},
+	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumCIDRGroup", Name: "partners", Blocks: 3}},
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumClusterwideNetworkPolicy", Name: "hosts", Specs: []evidence.NetworkSpec{{Of: "nodes", Ingress: evidence.NetworkRules{Isolates: true}}}, SpecsCut: 1}},
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "odd", Specs: []evidence.NetworkSpec{{Of: "pods", Unread: "a rule holds x"}}}},
 	{evidence.NetworkPolicy, evidence.NetworkPolicyFacts{Kind: "CiliumNetworkPolicy", Namespace: "tenant-7", Name: "nothing", Specs: []evidence.NetworkSpec{{Of: "pods"}}}},
