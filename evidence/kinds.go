@@ -33,6 +33,9 @@ const (
 	RuntimeWorkload  Kind = "runtime.workload"   // what a Deployment, StatefulSet, ... declares
 	RuntimePod       Kind = "runtime.pod"        // a pod and the digests it really runs
 	RuntimeNode      Kind = "runtime.node"       // a node and where it stands
+	NetworkPolicy    Kind = "network.policy"     // one object of network rules, in one form
+	NetworkNamespace Kind = "network.namespace"  // a namespace whose network rules are read
+	NetworkMode      Kind = "network.mode"       // how a network agent applies rules
 	AccessMember     Kind = "access.member"      // a person, team or machine with a role on a container
 	AccessRBAC       Kind = "access.rbac"        // a Kubernetes role or binding
 	AccessAudit      Kind = "access.audit"       // one line of a platform's own audit log
@@ -143,6 +146,9 @@ func init() {
 		{Kind: RuntimeWorkload, State: true, Volatile: []string{"resource_version", "ready", "observed_generation"}, Says: "what a workload declares: images, service account, secrets it mounts"},
 		{Kind: RuntimePod, State: true, Volatile: []string{"resource_version", "restarts"}, Says: "a pod, where it runs, and the digests it really runs"},
 		{Kind: RuntimeNode, State: true, Volatile: []string{"resource_version"}, Says: "a node, its region and software"},
+		{Kind: NetworkPolicy, State: true, Volatile: []string{"resource_version"}, Says: "an object of network rules: whom it isolates, and whom it lets in and out"},
+		{Kind: NetworkNamespace, State: true, Volatile: []string{"resource_version"}, Says: "a namespace whose network rules are read, and the labels that rules choose it by"},
+		{Kind: NetworkMode, State: true, Volatile: []string{"resource_version"}, Says: "how a network agent applies rules: enforced, logged or not at all"},
 		{Kind: AccessMember, State: true, Says: "a person, team or machine with a role on a repository, project or organisation"},
 		{Kind: AccessRBAC, State: true, Volatile: []string{"resource_version"}, Says: "a Kubernetes role or binding and what it opens to whom"},
 		{Kind: AccessAudit, Says: "one line of a platform's own audit log"},

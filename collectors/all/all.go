@@ -17,6 +17,7 @@ import (
 	"evidenced/collectors/harbor"
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
+	"evidenced/collectors/network"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
 )
@@ -37,6 +38,7 @@ func Specs() []collectors.Spec {
 		harbor.Spec(),
 		kubernetes.Spec(),
 		kubeaudit.Spec(),
+		network.Spec(),
 		vault.Spec(),
 		velero.Spec(),
 	}

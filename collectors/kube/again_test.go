@@ -45,3 +45,31 @@ func TestAgain(t *testing.T) {
 	w.tells("tenant-1", podKind, "set web-1 first", "set web-1 second")
 	w.tells("tenant-2", podKind, "set mail-1 first") // of another namespace
 }
+
+// So is what belongs to the cluster.
+func TestAgainOfCluster(t *testing.T) {
+	w := newWorld(t)
+	word := "first"
+	rs := []Resource{{
+		Resource: "namespaces", Kind: "Namespace", Versions: []string{"v1"}, Cluster: true, Kinds: []evidence.Kind{evidence.RuntimeNamespace},
+		Drafts: func(_ context.Context, o *Object, l *Look) ([]evidence.Draft, error) {
+			d, err := l.Draft(evidence.RuntimeNamespace, o, map[string]string{"name": o.Name, "phase": word})
+			return []evidence.Draft{d}, err
+		},
+	}}
+	for _, r := range tiny() {
+		if drafts := r.Drafts; r.Resource == "restores" {
+			r.Drafts = func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error) {
+				word = "second"
+				l.Again("namespaces", "")
+				return drafts(ctx, o, l)
+			}
+		}
+		rs = append(rs, r)
+	}
+	w.resources = rs
+	w.follow()
+	w.tells("tenant-1", evidence.RuntimeNamespace, "set shop first")
+	w.fake.put("restores.velero.io", object("shop", "r", "u3"))
+	w.tells("tenant-1", evidence.RuntimeNamespace, "set shop first", "set shop second")
+}

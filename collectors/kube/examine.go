@@ -89,8 +89,8 @@ func (s *session) try1(ctx context.Context, f *feed, d *discovery) (collectors.R
 		f.version = version
 		var body io.ReadCloser
 		q := url.Values{"limit": {"1"}}
-		if f.res.selector != "" {
-			q.Set("fieldSelector", f.res.selector)
+		if s := f.res.chosen(); s != "" {
+			q.Set("fieldSelector", s)
 		}
 		body, _, err = s.x.open(ctx, f.res.path(version, f.ns), q, f.accept("List"), s.x.idle)
 		if err == nil {
@@ -116,7 +116,11 @@ func hint(r *Resource) string {
 	if group == "" {
 		group = `""`
 	}
-	return fmt.Sprintf("add verbs [list, watch] on resources [%s] of apiGroups [%s]", r.Resource, group)
+	h := fmt.Sprintf("add verbs [list, watch] on resources [%s] of apiGroups [%s]", r.Resource, group)
+	if r.Named != "" {
+		h += fmt.Sprintf(", resourceNames [%s], in namespace %s", r.Named, r.In)
+	}
+	return h
 }
 
 // rule is one thing that the server says the credential may do.
@@ -177,7 +181,8 @@ func has(list []string, s string) bool { return slices.Contains(list, s) || slic
 // allows reports whether a rule gives the verb on all objects of the resource.
 func allows(rules []rule, verb string, r *Resource) bool {
 	return slices.ContainsFunc(rules, func(x rule) bool {
-		return len(x.ResourceNames) == 0 && has(x.Verbs, verb) && has(x.APIGroups, r.Group) && has(x.Resources, r.Resource)
+		named := len(x.ResourceNames) == 0 || r.Named != "" && slices.Contains(x.ResourceNames, r.Named)
+		return named && has(x.Verbs, verb) && has(x.APIGroups, r.Group) && has(x.Resources, r.Resource)
 	})
 }
 

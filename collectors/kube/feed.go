@@ -161,8 +161,8 @@ func (f *feed) pages(ctx context.Context, ns string, at time.Time, d deliver) (m
 	m := message{f: f, at: at, total: -1}
 	path := f.res.path(f.version, ns)
 	q := url.Values{"limit": {strconv.Itoa(f.size)}}
-	if f.res.selector != "" {
-		q.Set("fieldSelector", f.res.selector)
+	if s := f.res.chosen(); s != "" {
+		q.Set("fieldSelector", s)
 	}
 	m.query, m.version = path+"?"+q.Encode(), f.version
 	pages := fetch.NewPages(maxPages)
@@ -340,8 +340,8 @@ const maxHeld = 5 * time.Second
 // watchAt is the address of the watch that goes on from f.rv.
 func (f *feed) watchAt() (path string, q url.Values) {
 	q = url.Values{"watch": {"1"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {f.rv}}
-	if f.res.selector != "" {
-		q.Set("fieldSelector", f.res.selector)
+	if s := f.res.chosen(); s != "" {
+		q.Set("fieldSelector", s)
 	}
 	return f.res.path(f.version, f.ns), q
 }
@@ -479,7 +479,7 @@ func (f *feed) relistAll(ctx context.Context, d deliver) error {
 // nothing it tells later is older than what is read here, but for what stale
 // filters out.
 func (f *feed) relist(ctx context.Context, ns string, d deliver) error {
-	if f.res.Cluster || f.ns != "" && f.ns != ns {
+	if f.res.Cluster && ns != "" || f.ns != "" && f.ns != ns {
 		return nil
 	}
 	m, err := f.pages(ctx, ns, f.clock().UTC(), d)

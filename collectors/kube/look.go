@@ -165,7 +165,7 @@ func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespac
 func (l *Look) Whole(resource string) bool { return l.whole(resource) }
 
 // Again asks for the objects of a resource ("helmreleases.helm.toolkit.fluxcd.io")
-// in a namespace to be read once more, because what their drafts take from other
+// in a namespace ("" of one of the cluster) to be read once more, because what their drafts take from other
 // objects has changed and nothing may come to be told of them. They come as from
 // a list; what has not changed is no news. In a run that lists everything they
 // come anyway.

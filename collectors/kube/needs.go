@@ -23,7 +23,7 @@ func (fw *following) gateOf(f *feed) <-chan struct{} {
 // release opens the gates of the feeds whose needs are met.
 func (fw *following) release() {
 	for f, gate := range fw.waiting {
-		if (f.res.Cluster || fw.known) && !slices.ContainsFunc(f.res.Needs, fw.untried) {
+		if (fw.known || f.res.Cluster && !slices.Contains(f.res.Needs, namespaces.name())) && !slices.ContainsFunc(f.res.Needs, fw.untried) {
 			close(gate)
 			delete(fw.waiting, f)
 		}

@@ -14,6 +14,10 @@ type Resource struct {
 	Kind     string   // "Restore": lists leave it out of their items
 	Versions []string // served versions it understands, best first; the first that the cluster serves is used
 	Cluster  bool     // cluster-scoped
+	// In and Named limit the resource to the one object of that name in that
+	// namespace, whichever namespaces are read of the others: a right on it alone
+	// is enough. Both or neither.
+	In, Named string
 	// Metadata asks for labels, annotations and owners alone: neither spec nor
 	// data ever leaves the server.
 	Metadata bool
@@ -25,7 +29,8 @@ type Resource struct {
 	// reason deleted on the server's word, absent when a complete list lacks it.
 	Kinds []evidence.Kind
 	// Needs names resources of the collector, with their group, that this one's
-	// drafts build on: they are read first. They must stand before it.
+	// drafts build on: they are read first. They must stand before it. What needs
+	// namespaces begins when the look knows them too, be it of the cluster itself.
 	Needs []string
 	// Remove are JSON pointers of members that are taken out of each object
 	// before anybody sees it, beside those that always are; the segment *
@@ -65,6 +70,14 @@ func (r *Resource) path(version, namespace string) string {
 	return p + "/" + r.Resource
 }
 
+// chosen is the fieldSelector of the lists; empty for all objects.
+func (r *Resource) chosen() string {
+	if r.Named != "" {
+		return "metadata.name=" + r.Named
+	}
+	return r.selector
+}
+
 // apiVersion is what an object of the resource says of itself.
 func (r *Resource) apiVersion(version string) string {
 	if r.Group == "" {
@@ -80,6 +93,8 @@ func (r *Resource) check() (*cutter, error) {
 		return nil, errors.New("no resource, group or kind that a path can hold")
 	case len(r.Versions) == 0:
 		return nil, errors.New("no version")
+	case (r.In == "") != (r.Named == "") || r.In != "" && (r.Cluster || !pathSegment(r.In) || !pathSegment(r.Named)):
+		return nil, errors.New("one object needs its namespace and its name, as a path can hold them")
 	case r.Drafts == nil:
 		return nil, errors.New("no drafts function")
 	}

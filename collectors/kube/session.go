@@ -124,7 +124,10 @@ func (s *session) makeFeeds() {
 	for i := range c.resources {
 		r := &c.resources[i]
 		spaces := c.cfg.Namespaces
-		if r.Cluster || len(spaces) == 0 {
+		switch {
+		case r.In != "":
+			spaces = []string{r.In}
+		case r.Cluster || len(spaces) == 0:
 			spaces = []string{""}
 		}
 		for _, ns := range spaces {

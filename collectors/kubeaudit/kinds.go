@@ -24,6 +24,7 @@ var kindNames = map[string]string{
 	"kustomize.toolkit.fluxcd.io/kustomizations": "Kustomization", "helm.toolkit.fluxcd.io/helmreleases": "HelmRelease",
 	"source.toolkit.fluxcd.io/gitrepositories": "GitRepository", "source.toolkit.fluxcd.io/ocirepositories": "OCIRepository", "source.toolkit.fluxcd.io/helmrepositories": "HelmRepository",
 	"source.toolkit.fluxcd.io/helmcharts": "HelmChart", "source.toolkit.fluxcd.io/buckets": "Bucket",
+	"cilium.io/ciliumnetworkpolicies": "CiliumNetworkPolicy", "cilium.io/ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "cilium.io/ciliumcidrgroups": "CiliumCIDRGroup",
 	"velero.io/backups": "Backup", "velero.io/restores": "Restore", "velero.io/schedules": "Schedule", "velero.io/backupstoragelocations": "BackupStorageLocation",
 	"cert-manager.io/certificates": "Certificate", "cert-manager.io/certificaterequests": "CertificateRequest", "cert-manager.io/issuers": "Issuer", "cert-manager.io/clusterissuers": "ClusterIssuer",
 	"external-secrets.io/externalsecrets": "ExternalSecret", "external-secrets.io/secretstores": "SecretStore", "external-secrets.io/clustersecretstores": "ClusterSecretStore",

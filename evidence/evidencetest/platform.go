@@ -16,6 +16,7 @@ var platformSources = map[evidence.Kind]evidence.SourceID{
 	evidence.SecretSync: "external-secrets/prod", evidence.SecretStore: "external-secrets/prod",
 	evidence.SecretRotation: "vault/prod", evidence.SecretServer: "vault/prod", evidence.SecretLease: "vault/prod",
 	evidence.RuntimeNode: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod", evidence.AccessRBAC: "kubernetes/prod",
+	evidence.NetworkPolicy: "network/prod", evidence.NetworkNamespace: "network/prod", evidence.NetworkMode: "network/prod",
 	evidence.AccessAudit: "kubernetes-audit/prod", evidence.AccessMember: "github/acme",
 	evidence.AlertInstance: "alertmanager/prod", evidence.AlertSilence: "alertmanager/prod", evidence.AlertRule: "prometheus/prod",
 }
@@ -53,7 +54,7 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 	full := f.Namespace + "/" + f.Name
 	switch d.Kind {
 	case evidence.BackupSchedule, evidence.BackupLocation, evidence.CertDeclared, evidence.CertIssuer, evidence.SecretSync,
-		evidence.SecretStore, evidence.AccessRBAC:
+		evidence.SecretStore, evidence.AccessRBAC, evidence.NetworkPolicy, evidence.NetworkMode:
 		return object("object", string(d.Kind)+f.Kind+"/"+full), "", true
 	case evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest, evidence.CertRequest:
 		return object("object", string(d.Kind)+"/"+full), f.UID, true
@@ -63,7 +64,7 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 		return ref("server", "prod", "vault"), "", true
 	case evidence.RuntimeNode:
 		return object("node", f.Name), "", true
-	case evidence.RuntimeNamespace:
+	case evidence.RuntimeNamespace, evidence.NetworkNamespace:
 		return object("namespace", f.Name), "", true
 	case evidence.AccessAudit:
 		return ref("line", "prod", f.ID), f.ID + "/" + f.Stage, true
