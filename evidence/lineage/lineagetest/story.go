@@ -98,7 +98,7 @@ var sourceOf = map[evidence.Kind]evidence.SourceID{
 	evidence.ChangeCommit: "github/acme", evidence.ChangeMerge: "github/acme", evidence.ChangeReview: "github/acme",
 	evidence.PipelineRun: "github/acme", evidence.PipelineCheck: "github/acme", evidence.PipelineReport: "github/acme",
 	evidence.ArtifactImage: "harbor/main", evidence.ArtifactScan: "harbor/main", evidence.ArtifactSigned: "harbor/main", evidence.ArtifactSBOM: "harbor/main", evidence.RegistryAudit: "harbor/main",
-	evidence.DeploySync: "argocd/prod", evidence.DeployState: "argocd/prod",
+	evidence.DeploySync: "argocd/prod", evidence.DeployState: "argocd/prod", evidence.InfraRun: "terraform/acme", evidence.InfraState: "terraform/acme",
 	evidence.RuntimeWorkload: "kubernetes/prod", evidence.RuntimePod: "kubernetes/prod", evidence.AccessAudit: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod",
 	evidence.SecretSync: "kubernetes/prod", evidence.SecretStore: "kubernetes/prod", evidence.SecretAccess: "vault/prod",
 	evidence.CertDeclared: "certmanager/prod", evidence.CertRequest: "certmanager/prod", evidence.CertIssuer: "certmanager/prod", evidence.CertState: "certs/edge",
