@@ -172,7 +172,7 @@ func init() {
 		credentialsView, syncedView, serversView, bindingsView, readersView, membersView, copyReadsView, placesView,
 		sourcesView, clocksView, configsView, offboardingsView)
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
-		registryProjectsView, releasesView, reportsView)
+		registryProjectsView, releasesView, reportsView, infraView)
 }
 
 // Views describes all views, sorted by name.
