@@ -45,11 +45,13 @@ type InfraRunFacts struct {
 	Native       string `json:"native"`
 	Source       string `json:"source,omitempty"` // what asked for it, in the platform's words
 	Trigger      string `json:"trigger,omitempty"`
-	AutoApply    bool   `json:"auto_apply"`
-	PlanOnly     bool   `json:"plan_only,omitempty"`
-	Destroy      bool   `json:"destroy,omitempty"`
-	RefreshOnly  bool   `json:"refresh_only,omitempty"`
-	EmptyApply   bool   `json:"empty_apply,omitempty"` // it may be applied without a change
+	// Claimed says that files tell it, which whoever ran it wrote, and no platform.
+	Claimed     bool `json:"claimed,omitempty"`
+	AutoApply   bool `json:"auto_apply"`
+	PlanOnly    bool `json:"plan_only,omitempty"`
+	Destroy     bool `json:"destroy,omitempty"`
+	RefreshOnly bool `json:"refresh_only,omitempty"`
+	EmptyApply  bool `json:"empty_apply,omitempty"` // it may be applied without a change
 	// Variables, Targets and Replaces count what whoever asked for the run set for it
 	// alone, beside the configuration.
 	Variables        int       `json:"variables,omitempty"`
