@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 // Config is the configuration of a source of type terraform.
 type Config struct {
+	// Directory is where pipelines leave what they ran, in place of a platform.
+	Directory string `yaml:"directory" loosens:"change: another directory is read"`
 	// URL is the address of the platform, without /api.
 	URL string `yaml:"url" loosens:"change: another platform is read"`
 	// Organization is the organization whose workspaces are read.
@@ -40,7 +43,7 @@ type Config struct {
 func Spec() collectors.Spec {
 	return collectors.Spec{
 		Type:  "terraform",
-		Says:  "workspaces, runs, versions of states and audit trail of HCP Terraform or Terraform Enterprise",
+		Says:  "workspaces, runs, versions of states and audit trail of HCP Terraform or Terraform Enterprise; or files that pipelines leave",
 		Every: "@every 5m",
 		Config: func() any {
 			return &Config{URL: "https://app.terraform.io", States: true, History: 30 * 24 * time.Hour, Timeout: 30 * time.Second}
@@ -49,6 +52,12 @@ func Spec() collectors.Spec {
 			c, ok := config.(*Config)
 			if !ok {
 				return nil, fmt.Errorf("terraform: configuration of type %T", config)
+			}
+			if c.Directory != "" {
+				if err := c.check(); err != nil {
+					return nil, err
+				}
+				return newFiles(*c, env), nil
 			}
 			return New(*c, env)
 		},
@@ -61,12 +70,18 @@ var organizationName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 // check reports the first thing to fix.
 func (c *Config) check() error {
 	switch {
+	case c.Directory != "" && (c.Organization != "" || c.TokenFile != "" || c.AuditTokenFile != ""):
+		return problem.New(problem.Config, "directory is set beside an organization or a token").WithHint("make two sources: one of the platform, one of the directory")
+	case c.Directory != "" && !filepath.IsAbs(c.Directory):
+		return problem.New(problem.Config, "directory is %q, which is not absolute", c.Directory).WithHint("write the whole path, such as /var/lib/terraform-runs")
+	case c.Directory != "":
+		return nil
 	case c.URL == "":
 		return problem.New(problem.Config, "url is empty").WithHint("set it to the platform's address, such as https://app.terraform.io")
 	case strings.Contains(c.URL, "/api/"):
 		return problem.New(problem.Config, "url holds the path of the API").WithHint("leave out /api and what follows")
 	case c.Organization == "":
-		return problem.New(problem.Config, "organization is not set").WithHint("set it to the organization's name, as it stands in the address of its workspaces")
+		return problem.New(problem.Config, "organization is not set").WithHint("set it to the organization's name, as it stands in the address of its workspaces; or set directory to where pipelines leave their runs")
 	case !organizationName.MatchString(c.Organization):
 		return problem.New(problem.Config, "organization is %q, which cannot be the name of one", c.Organization).WithHint("it holds letters, digits, - and _")
 	case c.TokenFile == "":

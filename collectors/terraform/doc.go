@@ -21,6 +21,10 @@
 // variables; what is kept raw is built from a list of what may stay (see reduce),
 // not by taking out what may not.
 //
+// Where Terraform runs elsewhere, [FileCollector] reads what pipelines leave in a
+// directory: plans, outputs of applies and states, of which it keeps no value
+// either.
+//
 // The API answers 404 for what is not there and for what may not be seen. So a
 // workspace that is gone from the list ends only where the configuration says that
 // the credential sees all of them.

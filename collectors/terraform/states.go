@@ -180,11 +180,13 @@ func resourcesOf(wire []wireResource) (rs []evidence.InfraResource, providers []
 		}
 		rs = append(rs, r)
 	}
-	slices.SortFunc(rs, func(a, b evidence.InfraResource) int {
-		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Provider, b.Provider), cmp.Compare(a.Count, b.Count))
-	})
+	slices.SortFunc(rs, compareResources)
 	slices.Sort(providers)
 	return rs, providers
+}
+
+func compareResources(a, b evidence.InfraResource) int {
+	return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Provider, b.Provider), cmp.Compare(a.Count, b.Count))
 }
 
 // resourceAddress joins what the platform takes apart.
