@@ -22,6 +22,7 @@ var infraView = &view{
 			{Name: "additions", Type: "int", Optional: true, Doc: "resources that were made, by the apply's own count"},
 			{Name: "changes", Type: "int", Optional: true, Doc: "resources that were changed"},
 			{Name: "destructions", Type: "int", Optional: true, Doc: "resources that were destroyed"},
+			{Name: "claimed", Type: "bool", Doc: "files that a pipeline left tell it: that cannot show an approval, only its lack"},
 			{Name: "destroy", Type: "bool", Doc: "it was asked for to destroy everything"},
 			{Name: "special", Type: "bool", Doc: "something was set for this run alone: variables, a choice of resources, a destruction of everything"},
 			{Name: "auto_apply", Type: "bool", Doc: "it was to be applied without a confirmation"},
@@ -69,7 +70,10 @@ type infraRun struct {
 
 func (b *infraRun) fill(ctx context.Context, it *item) {
 	f := &b.f
-	it.set("source", string(b.r.Source)).set("happened", b.r.Occurred)
+	if f.Claimed {
+		it.weak = "files that whoever ran it wrote tell it"
+	}
+	it.set("source", string(b.r.Source)).set("happened", b.r.Occurred).set("claimed", f.Claimed)
 	it.set("organization", f.Organization).set("workspace", f.Workspace).set("status", f.Status)
 	it.set("destroy", f.Destroy).set("special", b.special() != "").set("auto_apply", f.AutoApply).set("commit", f.Commit)
 	_, maker := b.party(f.Creator)
@@ -163,6 +167,9 @@ func (b *infraRun) reviewed(ctx context.Context, ask string) answer {
 	if why := b.special(); why != "" {
 		return answer{is: no, why: why}
 	}
+	if b.f.Commit == "" && b.f.Claimed {
+		return answer{is: unknown, why: "no file tells the commit that it ran on"}
+	}
 	if b.f.Commit == "" {
 		return answer{is: no, why: "its configuration is no commit that the source names"}
 	}
@@ -184,6 +191,8 @@ func (b *infraRun) reviewed(ctx context.Context, ask string) answer {
 func (b *infraRun) confirmedByOther(ctx context.Context, ask string) answer {
 	who, ok := b.party(b.f.Confirmer)
 	switch {
+	case !ok && b.f.Claimed:
+		return answer{is: no, why: "files tell of no confirmation"}
 	case !ok && b.f.AutoApply:
 		return answer{is: no, why: "it was applied without a confirmation"}
 	case !ok:
