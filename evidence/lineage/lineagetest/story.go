@@ -98,7 +98,7 @@ var sourceOf = map[evidence.Kind]evidence.SourceID{
 	evidence.ChangeCommit: "github/acme", evidence.ChangeMerge: "github/acme", evidence.ChangeReview: "github/acme",
 	evidence.PipelineRun: "github/acme", evidence.PipelineCheck: "github/acme", evidence.PipelineReport: "github/acme",
 	evidence.ArtifactImage: "harbor/main", evidence.ArtifactScan: "harbor/main", evidence.ArtifactSigned: "harbor/main", evidence.ArtifactSBOM: "harbor/main", evidence.RegistryAudit: "harbor/main",
-	evidence.DeploySync: "argocd/prod", evidence.DeployState: "argocd/prod", evidence.InfraRun: "terraform/acme", evidence.InfraState: "terraform/acme",
+	evidence.DeploySync: "argocd/prod", evidence.DeployState: "argocd/prod",
 	evidence.RuntimeWorkload: "kubernetes/prod", evidence.RuntimePod: "kubernetes/prod", evidence.AccessAudit: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod",
 	evidence.SecretSync: "kubernetes/prod", evidence.SecretStore: "kubernetes/prod", evidence.SecretAccess: "vault/prod",
 	evidence.CertDeclared: "certmanager/prod", evidence.CertRequest: "certmanager/prod", evidence.CertIssuer: "certmanager/prod", evidence.CertState: "certs/edge",
@@ -112,8 +112,12 @@ func (s *Story) Add(name string, kind evidence.Kind, op evidence.Op, when time.T
 	if s.skip(name) {
 		return evidence.Record{}
 	}
+	source, ok := sourceOf[kind]
+	if !ok {
+		source = evidencetest.DefaultSource(kind) // of no part in the story
+	}
 	return s.Log.AddDraft(evidence.Draft{
-		Kind: kind, Op: op, Source: sourceOf[kind], Key: name, Subject: subject, People: people, OccurredAt: when, Basis: evidence.BasisSource,
+		Kind: kind, Op: op, Source: source, Key: name, Subject: subject, People: people, OccurredAt: when, Basis: evidence.BasisSource,
 		ObservedAt: when.Add(time.Second), Links: links, Content: evidencetest.Facts(facts),
 	})
 }
