@@ -218,7 +218,7 @@ func (b *infraRun) other(ctx context.Context, who evidence.Party, ask, did strin
 		}
 	}
 	// Behind a push and behind a machine somebody stands who wrote the change.
-	need := !known || machine || ask == askIndependent
+	need := !known || machine || b.pushed() || ask == askIndependent
 	authors, unsaid := b.authors(ask)
 	for _, a := range authors {
 		switch is, why := b.s.people.same(ctx, who, a, b.r.Occurred); {

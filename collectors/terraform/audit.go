@@ -2,11 +2,13 @@ package terraform
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -67,7 +69,7 @@ func (l *look) readAudit() error {
 	}
 	if err != nil {
 		blind(from, "the audit trail could not be read")
-		return l.miss(err, "audit trail")
+		return l.missAudit(err)
 	}
 	if from.Before(kept) {
 		l.seen = append(l.seen, evidence.Seen{
@@ -80,6 +82,20 @@ func (l *look) readAudit() error {
 		l.seen = append(l.seen, seen)
 	}
 	l.after = append(l.after, func() { l.cur.Audit = l.started })
+	return nil
+}
+
+// missAudit remembers that the audit trail could not be read. It has a token of its
+// own: that this one is dead costs nothing of what the other read.
+func (l *look) missAudit(err error) error {
+	if l.ctx.Err() != nil || collectors.EndOf(err) != nil {
+		return err
+	}
+	if l.first == nil {
+		l.first = fmt.Errorf("audit trail: %w", err)
+	}
+	l.failures++
+	l.missing = append(l.missing, fmt.Sprintf("audit trail: %v", err))
 	return nil
 }
 

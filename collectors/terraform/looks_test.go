@@ -431,3 +431,57 @@ func TestNeverReadable(t *testing.T) {
 		t.Errorf("told %v", got)
 	}
 }
+
+// A dead token of the audit trail costs the audit trail alone.
+func TestAuditTokenDead(t *testing.T) {
+	for _, code := range []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusTooManyRequests} {
+		p := newPlatform(t, func(c *Config) { c.AuditTokenFile = c.TokenFile })
+		p.workspaces = []row{wsRow("ws-1", "net", "")}
+		p.runs["ws-1"] = []row{runRow("run-a", "applied", now.Add(-time.Hour))}
+		p.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "audit-trail") {
+				return false
+			}
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(code)
+			return true
+		}
+		rec := p.must(nil)
+		if got := keysOf(rec, evidence.InfraRun); !slices.Equal(got, []string{"run-a"}) || len(blind(rec, evidence.AccessAudit)) != 1 || len(blind(rec, evidence.InfraRun)) != 0 {
+			t.Errorf("%d: told %v, blind %v", code, got, blind(rec, evidence.AccessAudit))
+		}
+		if !strings.Contains(last(rec).Incomplete, "audit trail") {
+			t.Errorf("%d: %q", code, last(rec).Incomplete)
+		}
+	}
+}
+
+// A look that the platform ends half way keeps what it has read, claims nothing,
+// and the next one reads the rest.
+func TestEndedHalfWay(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "a", ""), wsRow("ws-2", "b", "")}
+	p.runs["ws-1"], p.runs["ws-2"] = []row{runRow("run-a", "applied", now.Add(-time.Hour))}, []row{runRow("run-b", "applied", now.Add(-time.Hour))}
+	p.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/ws-2/runs") {
+			return false
+		}
+		w.Header().Set("X-RateLimit-Reset", "7200")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	first, err := p.poll(nil)
+	if err == nil || len(first.Commits) != 1 || len(last(first).Seen) != 0 || len(first.Completed) != 0 {
+		t.Fatalf("%v, %+v", err, first.Commits)
+	}
+	p.before = nil
+	second := p.later(5*time.Minute, first)
+	if got := keysOf(second, evidence.InfraRun); !slices.Equal(got, []string{"run-b"}) {
+		t.Errorf("told %v", got)
+	}
+	if s := last(second).Seen; len(blind(second, evidence.InfraRun)) != 0 || !slices.ContainsFunc(s, func(s evidence.Seen) bool {
+		return s.Class == evidence.Reconstructed && s.Kinds[0] == evidence.InfraRun && s.Scope.IsZero()
+	}) {
+		t.Errorf("claims %+v", s)
+	}
+}

@@ -79,7 +79,7 @@ func segment(s string) string { return strings.ReplaceAll(text(s), "/", "_") }
 // word is a text that is one of a platform's own words; what is not stands as
 // "other".
 func word(s string) string {
-	if s != "" && (len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") != "") {
+	if s != "" && (len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+") != "") {
 		return "other"
 	}
 	return s

@@ -110,7 +110,7 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 	}
 	for _, w := range l.workspaces {
 		if err := w.read(); err != nil {
-			return err
+			return l.stop(err)
 		}
 		if err := l.progress(); err != nil {
 			return err
@@ -127,6 +127,17 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		move()
 	}
 	return l.commit(l.seen, strings.Join(l.missing, "; "))
+}
+
+// stop keeps, where the platform ends a look half way, what was read of the
+// workspaces before: with many of them the next look would else come no further.
+func (l *look) stop(err error) error {
+	if l.ctx.Err() == nil && collectors.EndOf(err) == nil && l.pending > 0 {
+		if err := l.commit(nil, ""); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // firstLook is the cause of what the first look read from lists of the platform.

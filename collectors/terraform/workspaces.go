@@ -157,7 +157,9 @@ func (l *look) workspacesWith(include string) error {
 		return nil
 	}
 	l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: l.started, To: l.started})
-	l.sink.Complete(evidence.InfraWorkspace, evidence.Ref{})
+	// Only with the commit that says what the credential sees: where it sees less
+	// than before nothing ends.
+	l.after = append(l.after, func() { l.sink.Complete(evidence.InfraWorkspace, evidence.Ref{}) })
 	return nil
 }
 
