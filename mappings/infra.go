@@ -292,12 +292,12 @@ func (b *infraRun) overriders(ctx context.Context, overridden int) answer {
 	if !b.f.EventsSeen {
 		return answer{is: unknown, why: "who let it pass a policy was not read", unobserved: true}
 	}
-	found, all := 0, answer{is: yes}
+	found, all := false, answer{is: yes} // one act may let it pass several
 	for _, e := range b.f.Events {
 		if !strings.Contains(e.Action, "overrid") {
 			continue
 		}
-		found++
+		found = true
 		who, ok := b.party(e.Person)
 		switch {
 		case !ok:
@@ -308,7 +308,7 @@ func (b *infraRun) overriders(ctx context.Context, overridden int) answer {
 			all = worse(all, b.other(ctx, who, askHead, "let it pass a policy"))
 		}
 	}
-	if found < overridden && all.is == yes {
+	if !found {
 		return answer{is: unknown, why: "the source does not say who let it pass a policy"}
 	}
 	return all

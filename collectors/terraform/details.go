@@ -123,35 +123,77 @@ func (w *workspace) policyChecks(run string) (ps []evidence.InfraPolicy, err err
 	return ps, err
 }
 
-// policyEvaluations reads the evaluations of policies in the stages of a run.
+// policyEvaluations reads the evaluations of policies in the stages of a run, and
+// whether somebody let it pass a stage.
 // See https://developer.hashicorp.com/terraform/cloud-docs/api-docs/policy-evaluations
 func (w *workspace) policyEvaluations(run string) (ps []evidence.InfraPolicy, err error) {
 	seen := map[string]bool{}
 	_, _, err = w.pages(w.fetch, "runs/"+run+"/task-stages", url.Values{"include": {"policy_evaluations"}}, wholePage, func(d *document) (bool, error) {
 		for _, raw := range d.items {
 			r, err := object(raw, "task-stages")
-			var stage struct {
-				Stage  string `json:"stage"`
-				Status string `json:"status"`
-			}
-			if err != nil || json.Unmarshal(r.Attributes, &stage) != nil {
+			var a stageAttr
+			if err != nil || json.Unmarshal(r.Attributes, &a) != nil {
 				return false, d.odd("holds a stage of an unknown form")
 			}
-			list, _ := r.many("policy-evaluations")
-			for _, i := range list {
-				e := d.included(i)
-				p, ok := evaluation(e, stage.Stage)
-				if !ok {
-					return false, d.odd("holds a policy evaluation of an unknown form")
-				}
-				if !seen[p.ID] {
-					seen[p.ID] = true
-					ps = append(ps, p)
-				}
+			if seen[r.ID] {
+				continue
 			}
+			seen[r.ID] = true
+			of, err := w.stage(d, r, &a)
+			if err != nil {
+				return false, err
+			}
+			ps = append(ps, of...)
 		}
 		return true, nil
 	})
+	return ps, err
+}
+
+// stageAttr is what of a stage's attributes is read.
+type stageAttr struct {
+	Stage  string            `json:"stage"`
+	Status string            `json:"status"`
+	Times  map[string]moment `json:"status-timestamps"`
+}
+
+// passedOver reports whether the stage waited for somebody to let the run go on,
+// and the run did.
+func (a *stageAttr) passedOver() bool {
+	return !a.Times["awaiting-override-at"].IsZero() && (a.Status == "passed" || a.Status == "running" || a.Status == "failed")
+}
+
+// stage tells the evaluations of a stage. Those that did not come along are read
+// by themselves.
+func (w *workspace) stage(d *document, r *resource, a *stageAttr) (ps []evidence.InfraPolicy, err error) {
+	list, told := r.many("policy-evaluations")
+	complete := told
+	for _, i := range list {
+		p, ok := evaluation(d.included(i), a.Stage)
+		ps, complete = append(ps, p), complete && ok
+	}
+	if !complete {
+		ps = nil
+		_, _, err = w.pages(w.fetch, "task-stages/"+r.ID+"/policy-evaluations", nil, wholePage, func(d *document) (bool, error) {
+			for _, raw := range d.items {
+				e, err := object(raw, "policy-evaluations")
+				if err != nil {
+					return false, d.odd("holds a policy evaluation of an unknown form")
+				}
+				p, ok := evaluation(e, a.Stage)
+				if !ok {
+					return false, d.odd("holds a policy evaluation of an unknown form")
+				}
+				if !slices.ContainsFunc(ps, func(o evidence.InfraPolicy) bool { return o.ID == p.ID }) {
+					ps = append(ps, p)
+				}
+			}
+			return true, nil
+		})
+	}
+	if a.passedOver() && !slices.ContainsFunc(ps, func(p evidence.InfraPolicy) bool { return p.Overridden }) {
+		ps = append(ps, evidence.InfraPolicy{ID: r.ID, Form: "task-stage", Stage: word(a.Stage), Status: word(a.Status), Overridden: true})
+	}
 	return ps, err
 }
 

@@ -485,3 +485,54 @@ func TestEndedHalfWay(t *testing.T) {
 		t.Errorf("claims %+v", s)
 	}
 }
+
+// Who let a run pass a stage is told, whether the stage failed by policies or by a
+// task; evaluations that do not come along are asked for.
+func TestStages(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	run := runRow("run-a", "applied", now.Add(-time.Hour))
+	run["relationships"].(row)["task-stages"] = row{"data": []row{{"id": "ts-1", "type": "task-stages"}}}
+	p.runs["ws-1"] = []row{run}
+	stage := func(id, status string, times row, evaluations ...row) row {
+		return row{"id": id, "type": "task-stages", "attributes": row{"stage": "post_plan", "status": status, "status-timestamps": times}, "relationships": row{"policy-evaluations": row{"data": evaluations}}}
+	}
+	waited := row{"awaiting-override-at": "2026-03-03T10:00:00Z"}
+	list := row{"meta": row{}, "data": []row{
+		stage("ts-1", "passed", waited, row{"id": "poleval-1", "type": "policy-evaluations"}),
+		stage("ts-2", "running", waited),
+		stage("ts-3", "passed", row{}),
+		stage("ts-4", "canceled", waited),
+	}}
+	broken := false
+	p.before = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/task-stages"):
+			p.write(w, list)
+		case strings.HasSuffix(r.URL.Path, "/task-stages/ts-1/policy-evaluations") && broken:
+			w.WriteHeader(http.StatusBadGateway)
+		case strings.HasSuffix(r.URL.Path, "/task-stages/ts-1/policy-evaluations"):
+			p.write(w, row{"data": []row{{"id": "poleval-1", "type": "policy-evaluations", "attributes": row{"status": "overridden", "policy-kind": "opa", "result-count": row{"mandatory-failed": 2}}}}})
+		default:
+			return false
+		}
+		return true
+	}
+	rec := p.must(nil)
+	want := `"policies_seen":true,"policies":[{"id":"poleval-1","form":"policy-evaluation","kind":"opa","stage":"post_plan","status":"overridden","mandatory_failed":2,"overridden":true},` +
+		`{"id":"ts-2","form":"task-stage","stage":"post_plan","status":"running","overridden":true}]`
+	if ds := rec.Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), want) {
+		t.Errorf("told %s\nwant %s", ds[0].Content, want)
+	}
+	// What cannot be read now is owed.
+	broken = true
+	p.restart()
+	first := p.must(nil)
+	if ds := first.Of(evidence.InfraRun); !strings.Contains(string(ds[0].Content), `"policies_seen":false`) || last(first).Incomplete == "" {
+		t.Errorf("told %s, %q", ds[0].Content, last(first).Incomplete)
+	}
+	broken = false
+	if ds := p.later(5*time.Minute, first).Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), want) {
+		t.Errorf("what was owed is not told: %+v", ds)
+	}
+}
