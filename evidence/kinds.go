@@ -29,6 +29,9 @@ const (
 	DeploySync       Kind = "deploy.sync"        // one sync operation
 	DeployProject    Kind = "deploy.project"     // what an Argo CD project lets applications do, where and when
 	DeployRelease    Kind = "deploy.release"     // one deployment as a forge tells it
+	InfraWorkspace   Kind = "infra.workspace"    // a workspace of infrastructure as code and its settings
+	InfraRun         Kind = "infra.run"          // one run of Terraform: plan, confirmation, apply
+	InfraState       Kind = "infra.state"        // one version of a workspace's state
 	RuntimeNamespace Kind = "runtime.namespace"  // a namespace, by uid, and the labels that say whose it is
 	RuntimeWorkload  Kind = "runtime.workload"   // what a Deployment, StatefulSet, ... declares
 	RuntimePod       Kind = "runtime.pod"        // a pod and the digests it really runs
@@ -142,6 +145,9 @@ func init() {
 		{Kind: RegistryAudit, Says: "one line of a registry's audit log"},
 		{Kind: DeployProject, State: true, Volatile: []string{"resource_version"}, Says: "what an Argo CD project allows: sources, destinations, roles, sync windows"},
 		{Kind: DeployRelease, Revisable: true, Volatile: []string{"updated_at"}, Says: "one deployment as a forge tells it, with who approved it"},
+		{Kind: InfraWorkspace, State: true, Volatile: []string{"updated_at"}, Says: "a workspace of infrastructure as code and its settings"},
+		{Kind: InfraRun, Revisable: true, Says: "one run of Terraform: what it planned, who confirmed it, what it applied"},
+		{Kind: InfraState, Revisable: true, Says: "one version of a workspace's state: its serial, resources and providers, never their values"},
 		{Kind: RuntimeNamespace, State: true, Volatile: []string{"resource_version"}, Says: "a namespace by uid, and the labels that say whose it is"},
 		{Kind: RuntimeWorkload, State: true, Volatile: []string{"resource_version", "ready", "observed_generation"}, Says: "what a workload declares: images, service account, secrets it mounts"},
 		{Kind: RuntimePod, State: true, Volatile: []string{"resource_version", "restarts"}, Says: "a pod, where it runs, and the digests it really runs"},

@@ -20,7 +20,7 @@ var productionView = &view{
 		Name: "production_changes",
 		Doc: "Changes of production: every sync operation, every change of what an application runs that no observed sync explains, " +
 			"and every digest that began to run in a workload without a sync that brought it. " +
-			"Applies of infrastructure will be of a type of their own once a source tells of them.",
+			"Applies of infrastructure are no part of it: infra_changes tells them.",
 		Kinds: []evidence.Kind{evidence.DeploySync, evidence.RuntimePod},
 		Fields: []Field{
 			{Name: "type", Type: "string", Doc: "sync; seen: another revision without an observed sync; running: another digest without one"},

@@ -173,7 +173,7 @@ func init() {
 		sourcesView, clocksView, configsView, offboardingsView)
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
 		registryProjectsView, releasesView, reportsView)
-	register(alertsView, silencesView, alertRulesView, isolationView)
+	register(alertRulesView, alertsView, infraView, isolationView, silencesView)
 }
 
 // Views describes all views, sorted by name.

@@ -18,6 +18,7 @@ import (
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/network"
+	"evidenced/collectors/terraform"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
 )
@@ -39,6 +40,7 @@ func Specs() []collectors.Spec {
 		kubernetes.Spec(),
 		kubeaudit.Spec(),
 		network.Spec(),
+		terraform.Spec(),
 		vault.Spec(),
 		velero.Spec(),
 	}

@@ -33,7 +33,10 @@ type deliveryNames struct {
 	Containers []struct {
 		Digest string `json:"digest"`
 	} `json:"containers"`
-	Revision string `json:"revision"`
+	Revision     string `json:"revision"`
+	Organization string `json:"organization"`
+	Commit       string `json:"commit"`
+	Run          string `json:"run"`
 }
 
 // deliveryIdentity sets source, subject, key and links of a draft of the
@@ -70,6 +73,18 @@ func deliveryIdentity(d *evidence.Draft) bool {
 	case evidence.DeployRelease:
 		d.Source, d.Key = "github/acme", f.Repo+"/release/"+f.ID
 		d.Subject = ref("release", "acme", f.Repo+"/"+f.ID)
+	case evidence.InfraWorkspace:
+		d.Source, d.Subject = "terraform/acme", ref("workspace", "acme", f.Organization+"/"+f.Name).WithUID(f.ID)
+	case evidence.InfraRun, evidence.InfraState:
+		scheme := map[evidence.Kind]string{evidence.InfraRun: "tfrun", evidence.InfraState: "tfstate"}[d.Kind]
+		d.Source, d.Key = "terraform/acme", f.ID
+		d.Subject = ref(scheme, "acme", f.Organization+"/"+f.ID)
+		if f.Run != "" {
+			d.Links = append(d.Links, ref("tfrun", "acme", f.Organization+"/"+f.Run))
+		}
+		if len(f.Commit) >= 40 {
+			d.Links = append(d.Links, ref("commit", "", f.Commit))
+		}
 	case evidence.ArtifactImage:
 		d.Source, d.Subject = "harbor/prod", artifact(f.Digest)
 		image(f.Digest)

@@ -61,6 +61,8 @@ var derivers = map[evidence.Kind]func(*reading){
 	evidence.DeploySync:      (*reading).sync,
 	evidence.DeployState:     (*reading).app,
 	evidence.DeployRelease:   (*reading).release,
+	evidence.InfraRun:        (*reading).infraRun,
+	evidence.InfraState:      (*reading).infraState,
 	evidence.RuntimeWorkload: (*reading).workload,
 	evidence.RuntimePod:      (*reading).pod,
 	evidence.SecretSync:      (*reading).secretSync,
@@ -80,7 +82,7 @@ var derivers = map[evidence.Kind]func(*reading){
 var making = []evidence.Kind{
 	evidence.ChangeCommit, evidence.ChangeMerge, evidence.ChangeReview, evidence.PipelineRun, evidence.PipelineCheck, evidence.PipelineReport,
 	evidence.ArtifactImage, evidence.ArtifactScan, evidence.ArtifactSBOM, evidence.ArtifactSigned,
-	evidence.DeploySync, evidence.DeployState, evidence.DeployRelease, evidence.RuntimeNamespace, evidence.RuntimeWorkload, evidence.RuntimePod, evidence.RuntimeNode,
+	evidence.DeploySync, evidence.DeployState, evidence.DeployRelease, evidence.InfraRun, evidence.InfraState, evidence.RuntimeNamespace, evidence.RuntimeWorkload, evidence.RuntimePod, evidence.RuntimeNode,
 	evidence.SecretSync, evidence.SecretStore, evidence.CertDeclared, evidence.CertRequest, evidence.CertIssuer, evidence.CertState,
 	evidence.BackupSchedule, evidence.BackupLocation, evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest,
 }

@@ -267,3 +267,26 @@ func (r *reading) release() {
 		r.add(thing(c), self, StepReleased, BySource, r.field(at, []string{last(c.Name, "/")}, "pipeline")).after = r.rec.Occurred
 	}
 }
+
+// infraRun joins a run of infrastructure with the commit that its configuration
+// came from. A run whose apply never began changed nothing.
+func (r *reading) infraRun() {
+	var f evidence.InfraRunFacts
+	if r.rec.Decode(&f) != nil {
+		return
+	}
+	step := StepPlanned
+	if f.Began != nil && *f.Began {
+		step = StepApplied
+	}
+	for at, c := range r.links("commit") {
+		r.add(thing(c), thing(r.rec.Subject), step, BySource, r.field(at, []string{c.Name}, "commit")).after = r.rec.Occurred
+	}
+}
+
+// infraState joins a version of a state with the run that wrote it.
+func (r *reading) infraState() {
+	for at, c := range r.links("tfrun") {
+		r.add(thing(c), thing(r.rec.Subject), StepWrote, BySource, r.field(at, []string{last(c.Name, "/")}, "run")).after = r.rec.Occurred
+	}
+}

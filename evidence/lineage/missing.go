@@ -27,9 +27,12 @@ type expectation struct {
 var expectations = []expectation{
 	{stage: Commit, either: true, steps: []Step{StepProposed, StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the request that brought it and who approved it"},
 	{stage: Commit, either: true, steps: []Step{StepRan, StepChecked, StepReported}, kinds: []evidence.Kind{evidence.PipelineRun}, what: "the pipeline that ran on it"},
-	{stage: Commit, forward: true, steps: []Step{StepBuilt, StepSynced, StepRunBy, StepDeclared, StepReleased, StepProposed, StepContained}, kinds: []evidence.Kind{evidence.ArtifactImage, evidence.DeploySync, evidence.DeployState}, what: "an image built from it or a deployment of it"},
+	{stage: Commit, forward: true, steps: []Step{StepBuilt, StepSynced, StepRunBy, StepDeclared, StepReleased, StepApplied, StepProposed, StepContained}, kinds: []evidence.Kind{evidence.ArtifactImage, evidence.DeploySync, evidence.DeployState}, what: "an image built from it or a deployment of it"},
 	{stage: Change, either: true, steps: []Step{StepReviews}, kinds: []evidence.Kind{evidence.ChangeReview}, what: "its reviews", unless: reviewsRead},
 	{stage: Change, forward: true, steps: []Step{StepLanded}, kinds: []evidence.Kind{evidence.ChangeMerge}, what: "the commit it landed as", unless: notMerged},
+	{stage: InfraRun, steps: []Step{StepApplied, StepPlanned}, kinds: []evidence.Kind{evidence.InfraRun}, what: "the commit it applied", unless: noCommit},
+	{stage: InfraRun, forward: true, steps: []Step{StepWrote}, kinds: []evidence.Kind{evidence.InfraState}, what: "the version of the state that it wrote", unless: notApplied},
+	{stage: InfraState, steps: []Step{StepWrote}, kinds: []evidence.Kind{evidence.InfraState}, what: "the run that wrote it"},
 	{stage: Image, either: true, steps: []Step{StepScanned}, kinds: []evidence.Kind{evidence.ArtifactScan}, what: "a scan of it", unless: isIndex},
 	{stage: Image, either: true, steps: []Step{StepSigned}, kinds: []evidence.Kind{evidence.ArtifactSigned}, what: "a signature on it", unless: isIndex},
 	{stage: Image, steps: []Step{StepBuilt, StepNamed, StepChild}, kinds: []evidence.Kind{evidence.ArtifactImage}, what: "the commit it was built from", unless: noRevision},
@@ -70,6 +73,20 @@ func notMerged(rec *evidence.Record) (bool, string) {
 		return false, ""
 	}
 	return false, "the request is " + f.State
+}
+
+func noCommit(rec *evidence.Record) (bool, string) {
+	var f evidence.InfraRunFacts
+	if rec.Kind != evidence.InfraRun || rec.Decode(&f) != nil || f.Commit != "" {
+		return false, ""
+	}
+	return false, "the platform names no commit: its configuration came from no repository that it reads"
+}
+
+// notApplied: what applied nothing wrote no state.
+func notApplied(rec *evidence.Record) (bool, string) {
+	var f evidence.InfraRunFacts
+	return rec.Kind == evidence.InfraRun && rec.Decode(&f) == nil && f.Began != nil && !*f.Began, ""
 }
 
 // isIndex: what is scanned, signed and run is what an index holds.

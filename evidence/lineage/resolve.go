@@ -48,7 +48,7 @@ var (
 // schemes they stand for.
 var words = map[string][]string{
 	"commit": {"commit"}, "image": {"image", "imagetag"}, "digest": {"image"}, "tag": {"imagetag"},
-	"change": {"change"}, "request": {"change", "request"}, "review": {"review"}, "pipeline": {"pipeline"}, "check": {"check"}, "release": {"release"},
+	"change": {"change"}, "request": {"change", "request"}, "review": {"review"}, "pipeline": {"pipeline"}, "check": {"check"}, "release": {"release"}, "run": {"tfrun"}, "state": {"tfstate"},
 	"app": {"app"}, "application": {"app"}, "workload": {"workload"}, "pod": {"pod"}, "node": {"node"}, "account": {"account"},
 	"namespace": {"namespace"}, "ns": {"namespace"}, "copy": {"copy"}, "secret": {"secret", "copy"}, "access": {"request"},
 	"host": {"host"}, "endpoint": {"host", "cert"}, "certificate": {"object:Certificate.cert-manager.io", "host"}, "cert": {"object:Certificate.cert-manager.io", "host"},
@@ -149,7 +149,7 @@ func (w *Wanted) guess() {
 		}
 	}
 	if strings.Contains(name, "/") {
-		for _, s := range []string{"app", "pod", "workload", "copy", "account", "secret", "pipeline", "check", "release", "review"} {
+		for _, s := range []string{"app", "pod", "workload", "copy", "account", "secret", "pipeline", "check", "release", "review", "tfrun", "tfstate"} {
 			add(s, name, false)
 		}
 		add("secret", strings.Replace(name, "/data/", "/", 1), false)

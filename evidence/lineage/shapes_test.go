@@ -15,7 +15,7 @@ import (
 func TestShapes(t *testing.T) {
 	change := newRef("change", "lab", "acme/shop!7")
 	line := func(name string) evidence.Ref { return newRef("pipeline", "lab", "acme/shop/"+name) }
-	minus := 412
+	minus, began := 412, true
 	for _, tt := range []struct {
 		name    string
 		kind    evidence.Kind
@@ -72,6 +72,15 @@ func TestShapes(t *testing.T) {
 		{"a workload that another made", evidence.RuntimeWorkload, evidence.OpSet, newRef("workload", "prod", "t/ReplicaSet/web-1").WithUID("rs"),
 			evidence.WorkloadFacts{Kind: "ReplicaSet", UID: "rs", Owner: &evidence.OwnerRef{Kind: "Deployment", Name: "web", UID: "dep-1"}}, []evidence.Ref{deploy}, deploy,
 			[]string{"workload:prod/tenant-7/Deployment/web#dep-1 made workload:prod/t/ReplicaSet/web-1#rs /facts/owner/uid"}},
+		{"a run of infrastructure that changed something", evidence.InfraRun, evidence.OpEvent, newRef("tfrun", "acme", "acme/run-1"),
+			evidence.InfraRunFacts{ID: "run-1", Status: "failed", Commit: main, Began: &began, Creator: -1, Confirmer: -1}, []evidence.Ref{commit(main), newRef("workspace", "acme", "acme/net")}, newRef("tfrun", "acme", "acme/run-1"),
+			[]string{"commit:/" + main + " applied by tfrun:acme/acme/run-1 /facts/commit"}},
+		{"a run of infrastructure without an apply", evidence.InfraRun, evidence.OpEvent, newRef("tfrun", "acme", "acme/run-1"),
+			evidence.InfraRunFacts{ID: "run-1", Status: "planned", Commit: main, Creator: -1, Confirmer: -1}, []evidence.Ref{commit(main)}, newRef("tfrun", "acme", "acme/run-1"),
+			[]string{"commit:/" + main + " planned by tfrun:acme/acme/run-1 /facts/commit"}},
+		{"a version of a state and the run that wrote it", evidence.InfraState, evidence.OpEvent, newRef("tfstate", "acme", "acme/sv-1"),
+			evidence.InfraStateFacts{ID: "sv-1", Serial: 88, Run: "run-1", Commit: main, Creator: -1}, []evidence.Ref{newRef("tfrun", "acme", "acme/run-1"), commit(main)}, newRef("tfstate", "acme", "acme/sv-1"),
+			[]string{"tfrun:acme/acme/run-1 wrote tfstate:acme/acme/sv-1 /facts/run"}},
 		{"facts of another shape", evidence.DeployState, evidence.OpSet, app, map[string]any{"revisions": minus}, []evidence.Ref{commit(main)}, app, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	Check       Stage = "check"
 	Report      Stage = "report"
 	Release     Stage = "release"
+	InfraRun    Stage = "infra-run"
+	InfraState  Stage = "infra-state"
 	Image       Stage = "image"
 	Tag         Stage = "tag"
 	Scan        Stage = "scan"
@@ -53,7 +55,7 @@ const (
 
 // Stages lists all stages in the order of a chain.
 var Stages = []Stage{
-	Commit, Review, Change, Pipeline, Check, Report, Release, Image, Tag, Scan, SBOM, Signature, Namespace, Sync, App,
+	Commit, Review, Change, Pipeline, Check, Report, Release, InfraRun, InfraState, Image, Tag, Scan, SBOM, Signature, Namespace, Sync, App,
 	Workload, Pod, Machine, Account, Copy, SecretSync, Store, Role, Certificate, CertRequest, Issuer, Host, Probe,
 	Secret, Access, Audit, Schedule, Location, Backup, Restore, RestoreTest, Other,
 }
@@ -75,6 +77,9 @@ const (
 	StepReported  Step = "reported in"  // commit or pipeline, report
 	StepNamed     Step = "names"        // pipeline or report, image or tag
 	StepReleased  Step = "released as"  // commit or pipeline, release
+	StepApplied   Step = "applied by"   // commit, run of infrastructure whose apply began
+	StepPlanned   Step = "planned by"   // commit, run of infrastructure that applied nothing
+	StepWrote     Step = "wrote"        // run of infrastructure, version of a state
 	StepBuilt     Step = "built into"   // commit, image
 	StepChild     Step = "holds"        // index of images, image
 	StepTagged    Step = "tagged"       // image, tag
@@ -216,6 +221,7 @@ var objectStages = map[string]Stage{
 
 var schemeStages = map[string]Stage{
 	"commit": Commit, "change": Change, "review": Review, "pipeline": Pipeline, "check": Check, "release": Release,
+	"tfrun": InfraRun, "tfstate": InfraState,
 	"image": Image, "artifact": Image, "imagetag": Tag, "namespace": Namespace, "sync": Sync, "app": App, "workload": Workload, "pod": Pod,
 	"node": Machine, "account": Account, "copy": Copy, "role": Role, "secret": Secret, "request": Access, "line": Audit,
 	"host": Host, "cert": Probe,

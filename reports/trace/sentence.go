@@ -15,7 +15,7 @@ var counted = []struct {
 	stage lineage.Stage
 	noun  string
 }{
-	{lineage.Commit, "commit"}, {lineage.Image, "image"}, {lineage.App, "application"}, {lineage.Workload, "workload"}, {lineage.Pod, "pod"},
+	{lineage.Commit, "commit"}, {lineage.InfraRun, "run of infrastructure"}, {lineage.Image, "image"}, {lineage.App, "application"}, {lineage.Workload, "workload"}, {lineage.Pod, "pod"},
 	{lineage.Secret, "secret"}, {lineage.Access, "secret access"}, {lineage.Audit, "audit line"}, {lineage.Certificate, "certificate"},
 	{lineage.Issuer, "issuer"}, {lineage.Probe, "probed endpoint"}, {lineage.Backup, "backup"}, {lineage.Restore, "restore"}, {lineage.RestoreTest, "restore test"},
 }

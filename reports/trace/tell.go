@@ -193,6 +193,20 @@ var tellers = map[evidence.Kind]func(*telling){
 			}
 		}
 	}),
+	evidence.InfraRun: told(func(t *telling, f *evidence.InfraRunFacts) {
+		t.it.Title, t.it.Detail, t.it.Time = f.ID+" of "+f.Workspace, f.Status, t.rec.Occurred
+		if c := f.Apply; c != nil {
+			t.it.Detail += fmt.Sprintf(", %d added, %d changed, %d destroyed", c.Additions, c.Changes, c.Deletions)
+		}
+		t.who(f.Creator, evidence.RoleInitiator)
+		t.who(f.Confirmer, evidence.RoleApprover)
+	}),
+	evidence.InfraState: told(func(t *telling, f *evidence.InfraStateFacts) {
+		t.it.Title, t.it.Time = fmt.Sprintf("%s, serial %d", f.Workspace, f.Serial), t.rec.Occurred
+		if f.Processed {
+			t.it.Detail = reports.Count(len(f.Resources)+f.ResourcesCut, "resource")
+		}
+	}),
 	evidence.RuntimeNamespace: told(func(t *telling, f *evidence.NamespaceFacts) { t.it.Title, t.it.Detail = f.Name, f.Phase }),
 	evidence.RuntimeWorkload: told(func(t *telling, f *evidence.WorkloadFacts) {
 		t.it.Title = f.Kind + " " + f.Namespace + "/" + f.Name

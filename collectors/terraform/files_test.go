@@ -1,0 +1,302 @@
+package terraform
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+	"evidenced/evidence"
+)
+
+// What pipelines leave, with a secret in every value, key and message.
+const (
+	plan = `{"format_version":"1.2","terraform_version":"1.11.4","timestamp":"2026-03-03T10:00:00Z","errored":false,"applyable":true,"complete":true,
+"variables":{"s3cr3t_name":{"value":"s3cr3t"}},
+"planned_values":{"outputs":{"s3cr3t":{"sensitive":true,"type":"string","value":"s3cr3t"}},"root_module":{"resources":[{"address":"aws_db_instance.main[\"s3cr3t\"]","mode":"managed","type":"aws_db_instance","name":"main","index":"s3cr3t","provider_name":"registry.terraform.io/hashicorp/aws","values":{"password":"s3cr3t"},"sensitive_values":{}}]}},
+"resource_changes":[
+{"address":"aws_db_instance.main[\"s3cr3t\"]","previous_address":"s3cr3t.x","mode":"managed","type":"aws_db_instance","name":"main","index":"s3cr3t","deposed":"s3cr3t","provider_name":"registry.terraform.io/hashicorp/aws","action_reason":"s3cr3t","change":{"actions":["create"],"before":null,"after":{"password":"s3cr3t"},"after_unknown":{"s3cr3t":true},"before_sensitive":false,"after_sensitive":{},"generated_config":"s3cr3t","importing":{"id":"s3cr3t"}}},
+{"address":"module.net[\"s3cr3t\"].aws_vpc.main","module_address":"module.net[\"s3cr3t\"]","mode":"managed","type":"aws_vpc","name":"main","provider_name":"registry.terraform.io/hashicorp/aws","change":{"actions":["delete","create"],"before":{"x":"s3cr3t"},"after":{"x":"s3cr3t"},"replace_paths":[["s3cr3t"]]}},
+{"address":"null_resource.a","mode":"managed","type":"null_resource","name":"a","provider_name":"registry.terraform.io/hashicorp/null","change":{"actions":["update"],"before":{},"after":{}}},
+{"address":"null_resource.b","mode":"managed","type":"null_resource","name":"b","provider_name":"registry.terraform.io/hashicorp/null","change":{"actions":["no-op"],"before":{},"after":{}}},
+{"address":"x","mode":"managed","type":"s3cr3t x","name":"b","provider_name":"s3cr3t provider!","change":{"actions":["s3cr3t action"]}}],
+"resource_drift":[{"address":"s3cr3t","change":{"before":"s3cr3t"}}],"output_changes":{"s3cr3t":{"actions":["create"],"after":"s3cr3t"}},
+"prior_state":{"values":{"outputs":{"pw":{"value":"s3cr3t"}}}},"configuration":{"provider_config":{"aws":{"expressions":{"access_key":{"constant_value":"s3cr3t"}}}},"root_module":{"variables":{"pw":{"default":"s3cr3t"}}}},
+"relevant_attributes":[{"resource":"s3cr3t","attribute":["s3cr3t"]}],"checks":[{"address":{"to_display":"check.s3cr3t"},"status":"fail","instances":[{"problems":[{"message":"s3cr3t"}]}]}]}`
+
+	applied = `{"@level":"info","@message":"Terraform 1.11.4 s3cr3t","@module":"terraform.ui","@timestamp":"2026-03-03T10:01:00.100000Z","terraform":"1.11.4","type":"version","ui":"1.2"}
+{"@level":"info","@message":"s3cr3t: Plan to create","@timestamp":"2026-03-03T10:01:01Z","change":{"resource":{"addr":"aws_db_instance.main[\"s3cr3t\"]","module":"","resource":"aws_db_instance.main","implied_provider":"aws","resource_type":"aws_db_instance","resource_name":"main","resource_key":"s3cr3t"},"action":"create","reason":"s3cr3t"},"type":"planned_change"}
+{"@level":"info","@message":"s3cr3t","@timestamp":"2026-03-03T10:01:02Z","hook":{"resource":{"addr":"aws_db_instance.main[\"s3cr3t\"]","resource_type":"aws_db_instance","resource_key":"s3cr3t"},"action":"create"},"type":"apply_start"}
+{"@level":"info","@message":"s3cr3t","@timestamp":"2026-03-03T10:01:03Z","hook":{"resource":{"addr":"s3cr3t"},"provisioner":"local-exec","output":"export TOKEN=s3cr3t"},"type":"provision_progress"}
+{"@level":"info","@message":"s3cr3t [id=s3cr3t]","@timestamp":"2026-03-03T10:01:04Z","hook":{"resource":{"addr":"s3cr3t","resource_type":"aws_db_instance"},"action":"create","id_key":"id","id_value":"s3cr3t","elapsed_seconds":2},"type":"apply_complete"}
+{"@level":"warn","@message":"Warning: s3cr3t","@timestamp":"2026-03-03T10:01:05Z","diagnostic":{"severity":"warning","summary":"s3cr3t","detail":"s3cr3t","address":"s3cr3t","snippet":{"code":"password = \"s3cr3t\"","values":[{"traversal":"var.pw","statement":"is \"s3cr3t\""}]}},"type":"diagnostic"}
+`
+	done   = `{"@level":"info","@message":"Apply complete! s3cr3t","@timestamp":"2026-03-03T10:01:06Z","changes":{"add":2,"change":1,"import":1,"remove":1,"operation":"apply"},"type":"change_summary"}` + "\n" + `{"@level":"info","@message":"Outputs: s3cr3t","@timestamp":"2026-03-03T10:01:07Z","outputs":{"s3cr3t":{"sensitive":true,"type":"string","value":"s3cr3t"}},"type":"outputs"}` + "\n"
+	failed = `{"@level":"error","@message":"Error: s3cr3t","@timestamp":"2026-03-03T10:01:06Z","diagnostic":{"severity":"error","summary":"s3cr3t","detail":"s3cr3t"},"type":"diagnostic"}` + "\n"
+
+	tfstate = `{"version":4,"terraform_version":"1.11.4","serial":88,"lineage":"871d1b4a-e579-fb7c-ffdb-f0c858a647a7","outputs":{"s3cr3t":{"value":"s3cr3t","type":"string","sensitive":true}},
+"resources":[{"module":"module.net[\"s3cr3t\"]","mode":"managed","type":"aws_subnet","name":"a","each":"map","provider":"provider[\"registry.terraform.io/hashicorp/aws\"].west","instances":[{"index_key":"s3cr3t","schema_version":1,"attributes":{"s3cr3t":"s3cr3t"},"sensitive_attributes":[[{"type":"get_attr","value":"s3cr3t"}]],"private":"s3cr3t","dependencies":["s3cr3t"]},{"index_key":"b","attributes_flat":{"s3cr3t":"s3cr3t"}}]},
+{"mode":"data","type":"aws_ami","name":"base","provider":"module.net[\"s3cr3t\"].provider[\"registry.terraform.io/hashicorp/aws\"]","instances":[{"attributes":{"id":"s3cr3t"}}]}],"check_results":[{"config_addr":"check.s3cr3t"}]}`
+	printed = `{"format_version":"1.0","terraform_version":"1.11.4","values":{"outputs":{"pw":{"value":"s3cr3t"}},"root_module":{"resources":[{"address":"random_password.pw[0]","mode":"managed","type":"random_password","name":"pw","index":"s3cr3t","provider_name":"registry.terraform.io/hashicorp/random","values":{"result":"s3cr3t"}}],"child_modules":[{"address":"module.a[\"s3cr3t\"]","resources":[{"address":"x","mode":"managed","type":"null_resource","name":"n","provider_name":"registry.terraform.io/hashicorp/null","values":{"t":"s3cr3t"}}]}]}}}`
+	locked  = `{"serial":3,"lineage":"871d1b4a-e579-fb7c-ffdb-f0c858a647a7","meta":{"key_provider.x":"s3cr3t"},"encrypted_data":"s3cr3t","encryption_version":"v0"}`
+	own     = `{"commit":"c0ffee12a4b6c8d0e2f4061828a3b5c7d9e1f304","branch":"main","repo":"acme/infra","change":7,"token":"s3cr3t"}`
+)
+
+// folder is a directory that pipelines leave runs in.
+type folder struct {
+	t     *testing.T
+	dir   string
+	clock time.Time
+	log   bytes.Buffer
+	cfg   Config
+}
+
+func newFolder(t *testing.T) *folder {
+	f := &folder{t: t, dir: t.TempDir(), clock: now}
+	f.cfg = *Spec().Config().(*Config)
+	f.cfg.Directory = f.dir
+	return f
+}
+
+// leave writes a file of a run, as of a moment.
+func (f *folder) leave(run, name, content string, at time.Time) {
+	f.t.Helper()
+	dir := filepath.Join(f.dir, filepath.FromSlash(run))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	p := filepath.Join(dir, name)
+	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Chtimes(p, at, at); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *folder) collector() collectors.Collector {
+	f.t.Helper()
+	c, err := Spec().New(&f.cfg, collectors.Env{Source: "terraform/files", Clock: func() time.Time { return f.clock }, Log: slog.New(slog.NewJSONHandler(&f.log, nil))})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
+}
+
+func (f *folder) poll(resume []byte) (*collectortest.Recorder, error) {
+	rec := &collectortest.Recorder{}
+	return rec, f.collector().Poll(f.t.Context(), evidence.Period{To: f.clock}, resume, rec)
+}
+
+func (f *folder) must(resume []byte) *collectortest.Recorder {
+	f.t.Helper()
+	rec, err := f.poll(resume)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return rec
+}
+
+func full(f *folder) {
+	at := f.clock.Add(-10 * time.Minute)
+	f.leave("tenant-7/network/901", planFile, plan, at)
+	f.leave("tenant-7/network/901", applyFile, applied+done, at)
+	f.leave("tenant-7/network/901", stateFile, tfstate, at)
+	f.leave("tenant-7/network/901", runFile, own, at)
+	f.leave("tenant-7/network/902", applyFile, applied+failed, at)
+	f.leave("tenant-7/network/902", stateFile, locked, at)
+	f.leave("tenant-8/903", planFile, strings.Replace(plan, `"errored":false`, `"errored":true`, 1), at)
+	f.leave("tenant-8/904", applyFile, applied, at)
+	f.leave("tenant-8/904", stateFile, printed, at)
+	f.leave("tenant-8/905", applyFile, failed, at)
+	f.leave("tenant-8/906", "notes.txt", "s3cr3t", at)
+}
+
+func TestFilesConformance(t *testing.T) {
+	f := newFolder(t)
+	full(f)
+	collectortest.Run(t, collectortest.Suite{
+		Source: "terraform/files", Now: now, Planted: []string{secret}, Wants: []evidence.Kind{evidence.InfraRun, evidence.InfraState},
+		New: func(t testing.TB, w collectortest.World) collectors.Collector {
+			c, err := Spec().New(&f.cfg, w.Env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		},
+	})
+}
+
+func TestFilesGolden(t *testing.T) {
+	f := newFolder(t)
+	full(f)
+	collectortest.Golden{File: "testdata/files.golden", Update: *update, URL: "no address"}.Check(t, f.must(nil))
+}
+
+// No value of a plan, a state or an output is kept anywhere, nor told in an error
+// of a file that is of another form.
+func TestFilesKeepNoSecret(t *testing.T) {
+	f := newFolder(t)
+	full(f)
+	at := f.clock.Add(-10 * time.Minute)
+	for i, bad := range []string{`s3cr3t`, `{"format_version":"s3cr3t","resource_changes":"s3cr3t"}`, `{"type":"s3cr3t"`, `{"version":4,"resources":[{"instances":"s3cr3t"}]}`, `["s3cr3t"]`, ``} {
+		f.leave(fmt.Sprintf("tenant-9/a%d", i), planFile, bad, at)
+		f.leave(fmt.Sprintf("tenant-9/b%d", i), applyFile, bad+"\n", at)
+		f.leave(fmt.Sprintf("tenant-9/c%d", i), stateFile, bad, at)
+	}
+	rec := f.must(nil)
+	for _, d := range rec.Drafts {
+		if whole := fmt.Sprintf("%+v %s %s %s", d, d.Content, d.Text, d.Raw); strings.Contains(whole, secret) {
+			t.Errorf("%s %s holds a secret: %s", d.Kind, d.Key, whole)
+		}
+		dec := json.NewDecoder(bytes.NewReader(d.Raw))
+		for n := 0; dec.More(); n++ {
+			if dec.Decode(new(map[string]any)) != nil {
+				t.Errorf("%s: raw is no JSON: %s", d.Key, d.Raw)
+				break
+			}
+		}
+	}
+	o := last(rec)
+	if whole := fmt.Sprintf("%+v %s %s", o, rec.Resume(), f.log.String()); strings.Contains(whole, secret) {
+		t.Errorf("a secret: %s", whole)
+	}
+	if o.Incomplete == "" || len(blind(rec, evidence.InfraRun)) != 1 {
+		t.Errorf("files of another form are passed over: %+v", o)
+	}
+	if got := keysOf(rec, evidence.InfraRun); !slices.Contains(got, "tenant-7/network/901") {
+		t.Errorf("told %v", got)
+	}
+}
+
+// A folder that is still written to is left for a later look; one that grows is
+// told again; times that a pipeline claims cannot move it out of sight.
+func TestFilesAreFollowed(t *testing.T) {
+	f := newFolder(t)
+	f.leave("a/1", planFile, plan, f.clock.Add(-10*time.Second))
+	first := f.must(nil)
+	if len(first.Drafts) != 0 || last(first).Incomplete != "" {
+		t.Errorf("told %v of what is still written", first.Drafts)
+	}
+	f.clock = f.clock.Add(5 * time.Minute)
+	second := f.must(first.Resume())
+	if ds := second.Of(evidence.InfraRun); len(ds) != 1 || ds[0].Basis != evidence.BasisClaimed || !ds[0].OccurredAt.Equal(time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)) {
+		t.Errorf("told %+v", ds)
+	}
+	f.leave("a/1", applyFile, applied+done, f.clock)
+	f.leave("a/2", planFile, strings.Replace(plan, "2026-03-03", "2019-03-03", 1), f.clock)
+	f.leave("a/3", planFile, strings.Replace(plan, "2026-03-03", "2036-03-03", 1), f.clock)
+	f.clock = f.clock.Add(5 * time.Minute)
+	third := f.must(second.Resume())
+	for _, d := range third.Of(evidence.InfraRun) {
+		switch claimed := d.Basis == evidence.BasisClaimed; d.Key {
+		case "a/1":
+			if !claimed || !strings.Contains(string(d.Content), `"status":"applied"`) || !strings.Contains(string(d.Content), `"began":true`) {
+				t.Errorf("%+v %s", d, d.Content)
+			}
+		default:
+			if claimed || !d.OccurredAt.Equal(f.clock) || !d.NotBefore.Equal(f.clock.Add(-5*time.Minute)) {
+				t.Errorf("%s claims a time that cannot be: %v %v", d.Key, d.Basis, d.OccurredAt)
+			}
+		}
+	}
+	if len(third.Drafts) != 3 {
+		t.Errorf("told %v", keysOf(third, evidence.InfraRun))
+	}
+	if fourth := f.must(third.Resume()); len(fourth.Drafts) != 0 {
+		t.Errorf("told again: %v", keysOf(fourth, evidence.InfraRun))
+	}
+	if err := os.RemoveAll(filepath.Join(f.dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if rec := f.must(third.Resume()); strings.Contains(string(rec.Resume()), "a/1") || len(rec.Drafts) != 0 {
+		t.Errorf("what was cleared away: %s", rec.Resume())
+	}
+}
+
+// Links out of the directory are not followed, and one odd folder blinds no other.
+func TestFilesOdd(t *testing.T) {
+	f := newFolder(t)
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, planFile), []byte(plan), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := f.clock.Add(-time.Hour)
+	f.leave("a/good", planFile, plan, at)
+	f.leave("a/big", applyFile, strings.Repeat("x", maxLine+2), at)
+	for name, target := range map[string]string{"a/out": outside, "a/up": "..", "a/loop": "."} {
+		if err := os.Symlink(target, filepath.Join(f.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(f.dir, "a/dir", planFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.leave("a/linked", "x", "", at)
+	if err := os.Symlink(filepath.Join(outside, planFile), filepath.Join(f.dir, "a/linked", planFile)); err != nil {
+		t.Fatal(err)
+	}
+	f.leave("nameless", planFile, plan, at) // names no workspace
+	rec := f.must(nil)
+	if got := keysOf(rec, evidence.InfraRun); !slices.Equal(got, []string{"a/good"}) {
+		t.Errorf("told %v", got)
+	}
+	if b := blind(rec, evidence.InfraRun); len(b) != 1 || !strings.Contains(last(rec).Incomplete, "a/big") {
+		t.Errorf("blind %v, %q", b, last(rec).Incomplete)
+	}
+	f.cfg.Directory = filepath.Join(f.dir, "gone")
+	if _, err := f.poll(nil); err == nil || !strings.Contains(err.Error(), "directory") {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	f.cfg.Directory = f.dir
+	x, err := f.collector().(collectors.Examiner).Examine(t.Context())
+	if err != nil || len(x.Rights) != 1 || x.Rights[0].Name != "2 runs in the directory" {
+		t.Errorf("%+v, %v", x, err)
+	}
+	for want, c := range map[string]Config{
+		"beside an organization":     {Directory: "/x", Organization: "acme"},
+		"which is not absolute":      {Directory: "x"},
+		"or set directory to where ": {URL: "https://x.example"},
+	} {
+		if err := c.check(); err == nil || !strings.Contains(fmt.Sprintf("%v %+v", err, err), want) && want != "or set directory to where " {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// FuzzFiles reads any bytes as each of the files.
+func FuzzFiles(f *testing.F) {
+	for _, s := range []string{plan, applied + done, applied + failed, tfstate, printed, locked, own} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var raw bytes.Buffer
+		run := &evidence.InfraRunFacts{}
+		for _, err := range []error{readPlan(b, run, &raw), readApply(b, run, &raw), readOwn(b, run)} {
+			if err != nil && len(err.Error()) > 80 {
+				t.Errorf("an error quotes: %v", err)
+			}
+		}
+		state := &evidence.InfraStateFacts{}
+		if err := readStateFile(b, state); err == nil {
+			for _, r := range state.Resources {
+				if strings.ContainsAny(r.Address+r.Type+r.Provider, "[]\"\\ \n") {
+					t.Errorf("%+v", r)
+				}
+			}
+		}
+		for _, v := range []any{run, state} {
+			if _, err := evidence.EncodeFacts(v); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,356 @@
+package terraform
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/collectors/forge"
+	"evidenced/evidence"
+)
+
+// What Terraform and OpenTofu write, as far as it is read. Every type below names
+// members that hold no value of an attribute, a variable or an output; the decoder
+// passes over all others. See
+// https://developer.hashicorp.com/terraform/internals/json-format and
+// https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+
+// errForm is what is said of a file of another form. What the decoder says may
+// quote it.
+type errForm string
+
+// Error implements error.
+func (e errForm) Error() string { return string(e) + " is not of the form that Terraform writes" }
+
+// wirePlan is a plan in its JSON form.
+type wirePlan struct {
+	Format  string       `json:"format_version"`
+	Version string       `json:"terraform_version"`
+	At      moment       `json:"timestamp"`
+	Errored bool         `json:"errored"`
+	Changes []wireChange `json:"resource_changes"`
+}
+
+type wireChange struct {
+	Mode     string `json:"mode"`
+	Type     string `json:"type"`
+	Provider string `json:"provider_name"`
+	Change   struct {
+		Actions   []string        `json:"actions"`
+		Importing json.RawMessage `json:"importing"`
+	} `json:"change"`
+}
+
+// keptChange is what of a planned change is kept raw: without its address, which
+// holds keys.
+type keptChange struct {
+	Type     string   `json:"type"`
+	Provider string   `json:"provider_name"`
+	Actions  []string `json:"actions"`
+}
+
+// maxKept bounds the changes and lines that are kept raw.
+const maxKept = 5000
+
+// readPlan takes what a plan tells into the facts, and into raw what of it may be
+// kept.
+func readPlan(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+	if b == nil {
+		return nil
+	}
+	p := &wirePlan{}
+	if json.Unmarshal(b, p) != nil || p.Format == "" {
+		return errForm(planFile)
+	}
+	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
+	f.Plan = &evidence.InfraCount{Status: "finished"}
+	if p.Errored {
+		f.Native, f.Plan.Status = "errored", "errored"
+	}
+	kept := []keptChange{}
+	for _, c := range p.Changes {
+		k := keptChange{Type: address(c.Type), Provider: providerName(c.Provider), Actions: []string{}}
+		for _, a := range c.Change.Actions {
+			count1(f.Plan, a)
+			k.Actions = append(k.Actions, word(a))
+		}
+		if len(c.Change.Importing) > 0 && string(c.Change.Importing) != "null" {
+			f.Plan.Imports++
+		}
+		if len(kept) < maxKept {
+			kept = append(kept, k)
+		}
+	}
+	began := false
+	f.Began = &began
+	return keep(raw, map[string]any{"format_version": word(p.Format), "terraform_version": f.TerraformVersion, "timestamp": f.PlannedAt, "errored": p.Errored, "resource_changes": kept})
+}
+
+// count1 counts one action on one resource. One that is replaced is destroyed and
+// made.
+func count1(c *evidence.InfraCount, action string) {
+	switch action {
+	case "create":
+		c.Additions++
+	case "update":
+		c.Changes++
+	case "delete":
+		c.Deletions++
+	}
+}
+
+func keep(raw *bytes.Buffer, v any) error {
+	b, err := evidence.EncodeFacts(v)
+	if err != nil {
+		return errors.New("a time in it cannot be")
+	}
+	if raw.Len() > 0 {
+		raw.WriteByte('\n')
+	}
+	raw.Write(b)
+	return nil
+}
+
+// wireLine is one line of an apply's output. Messages, ids of resources, outputs,
+// the text of diagnostics and what provisioners print are not read.
+type wireLine struct {
+	At      moment `json:"@timestamp"`
+	Level   string `json:"@level"`
+	Type    string `json:"type"`
+	Version string `json:"terraform"`
+	Changes *struct {
+		Add       int64  `json:"add"`
+		Change    int64  `json:"change"`
+		Remove    int64  `json:"remove"`
+		Import    int64  `json:"import"`
+		Operation string `json:"operation"`
+	} `json:"changes"`
+	Hook *struct {
+		Action   string `json:"action"`
+		Resource struct {
+			Type string `json:"resource_type"`
+		} `json:"resource"`
+	} `json:"hook"`
+	Diagnostic *struct {
+		Severity string `json:"severity"`
+	} `json:"diagnostic"`
+}
+
+// keptLine is what of a line is kept raw.
+type keptLine struct {
+	At        time.Time `json:"@timestamp,omitzero"`
+	Type      string    `json:"type"`
+	Action    string    `json:"action,omitempty"`
+	Resource  string    `json:"resource_type,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+	Severity  string    `json:"severity,omitempty"`
+}
+
+// readApply takes what an apply wrote into the facts. An output that breaks off
+// says neither that all was applied nor that it failed.
+func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+	if b == nil {
+		return nil
+	}
+	began, kept, lines := false, 0, 0
+	done := &evidence.InfraCount{Status: "unknown"}
+	var last time.Time
+	in := bufio.NewReaderSize(bytes.NewReader(b), 64<<10)
+	for {
+		line, err := readLine(in)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		l := &wireLine{}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		if json.Unmarshal(line, l) != nil || l.Type == "" {
+			return errForm(applyFile)
+		}
+		lines++
+		if last = firstTime(l.At.Time, last); f.ApplyingAt.IsZero() && strings.HasPrefix(l.Type, "apply_") {
+			f.ApplyingAt = l.At.Time
+		}
+		k := keptLine{At: l.At.Time, Type: word(l.Type)}
+		switch {
+		case l.Type == "version":
+			f.TerraformVersion = text(l.Version)
+		case l.Hook != nil && strings.HasPrefix(l.Type, "apply_"):
+			began = true
+			k.Action, k.Resource = word(l.Hook.Action), address(l.Hook.Resource.Type)
+			if l.Type == "apply_complete" {
+				count1(done, l.Hook.Action)
+			}
+			if l.Type == "apply_errored" {
+				f.Native = "errored"
+			}
+		case l.Type == "change_summary" && l.Changes != nil:
+			k.Operation = word(l.Changes.Operation)
+			if k.Operation == "apply" || k.Operation == "destroy" {
+				began = true
+				f.Destroy = f.Destroy || k.Operation == "destroy"
+				done = &evidence.InfraCount{Status: "finished", Additions: l.Changes.Add, Changes: l.Changes.Change, Deletions: l.Changes.Remove, Imports: l.Changes.Import}
+			}
+		case l.Type == "diagnostic" && l.Diagnostic != nil:
+			if k.Severity = word(l.Diagnostic.Severity); k.Severity == "error" {
+				f.Native = "errored"
+			}
+		}
+		if kept++; kept <= maxKept {
+			if err := keep(raw, k); err != nil {
+				return err
+			}
+		}
+	}
+	if lines == 0 {
+		return errForm(applyFile)
+	}
+	f.Began, f.EndedAt = &began, last
+	if !began {
+		return nil
+	}
+	if f.Native == "errored" {
+		done.Status = "errored"
+	}
+	f.Apply = done
+	if done.Status == "finished" {
+		f.Native, f.AppliedAt = "applied", last
+	}
+	return nil
+}
+
+// readLine reads one line, without its end.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, more, err := in.ReadLine()
+		if err != nil {
+			return nil, err
+		}
+		if line = append(line, part...); len(line) > maxLine {
+			return nil, errors.New("a line of " + applyFile + " is too long")
+		}
+		if !more {
+			return line, nil
+		}
+	}
+}
+
+// readOwn takes what a pipeline says of itself: the commit that it ran on.
+func readOwn(b []byte, f *evidence.InfraRunFacts) error {
+	if b == nil {
+		return nil
+	}
+	var own struct {
+		Commit string `json:"commit"`
+		Branch string `json:"branch"`
+		Repo   string `json:"repo"`
+		Change int    `json:"change"`
+	}
+	if json.Unmarshal(b, &own) != nil {
+		return errForm(runFile)
+	}
+	f.Commit, f.Branch, f.Repo = forge.ObjectOrNone(strings.ToLower(own.Commit)), text(own.Branch), text(own.Repo)
+	if own.Change > 0 {
+		f.Change = own.Change
+	}
+	return nil
+}
+
+// wireState is a state as backends keep it (version 4), or as terraform show
+// prints it.
+type wireState struct {
+	Version   int64           `json:"version"`
+	Terraform string          `json:"terraform_version"`
+	Serial    int64           `json:"serial"`
+	Lineage   string          `json:"lineage"`
+	Encrypted json.RawMessage `json:"encrypted_data"`
+	Resources []struct {
+		Module    string     `json:"module"`
+		Mode      string     `json:"mode"`
+		Type      string     `json:"type"`
+		Name      string     `json:"name"`
+		Provider  string     `json:"provider"`
+		Instances []struct{} `json:"instances"`
+	} `json:"resources"`
+
+	Format string `json:"format_version"`
+	Values *struct {
+		Root wireModule `json:"root_module"`
+	} `json:"values"`
+}
+
+// wireModule is a module of a printed state.
+type wireModule struct {
+	Address   string `json:"address"`
+	Resources []struct {
+		Mode     string `json:"mode"`
+		Type     string `json:"type"`
+		Name     string `json:"name"`
+		Provider string `json:"provider_name"`
+	} `json:"resources"`
+	Children []wireModule `json:"child_modules"`
+}
+
+// readStateFile takes what a state tells into the facts: what there is, and
+// nothing of what it holds.
+func readStateFile(b []byte, f *evidence.InfraStateFacts) error {
+	s := &wireState{}
+	if json.Unmarshal(b, s) != nil || s.Version == 0 && s.Format == "" && len(s.Encrypted) == 0 {
+		return errForm(stateFile)
+	}
+	f.Size, f.TerraformVersion = int64(len(b)), text(s.Terraform)
+	if len(s.Encrypted) > 0 {
+		f.Status = "encrypted"
+		return nil
+	}
+	f.Format, f.Serial, f.Lineage, f.Processed = s.Version, s.Serial, word(s.Lineage), true
+	counts := map[evidence.InfraResource]int64{}
+	add := func(mode, module, kind, name, provider string, n int64) {
+		if mode == "data" {
+			kind = "data." + kind
+		}
+		counts[evidence.InfraResource{Address: resourceAddress(module, kind, name), Type: address(kind), Provider: providerName(provider)}] += n
+	}
+	for _, r := range s.Resources {
+		add(r.Mode, r.Module, r.Type, r.Name, r.Provider, int64(len(r.Instances)))
+	}
+	if s.Values != nil {
+		s.Values.Root.walk(0, add)
+	}
+	var wire []evidence.InfraResource
+	for r, n := range counts {
+		if r.Count = n; r.Provider != "" && !slices.Contains(f.Providers, r.Provider) {
+			f.Providers = append(f.Providers, r.Provider)
+		}
+		wire = append(wire, r)
+	}
+	slices.SortFunc(wire, compareResources)
+	slices.Sort(f.Providers)
+	f.Resources = wire
+	f.ResourcesCut = cut(&f.Resources, maxResources)
+	return nil
+}
+
+// maxModules bounds how deep modules are nested.
+const maxModules = 64
+
+func (m *wireModule) walk(depth int, add func(mode, module, kind, name, provider string, n int64)) {
+	for _, r := range m.Resources {
+		add(r.Mode, m.Address, r.Type, r.Name, r.Provider, 1)
+	}
+	for i := range m.Children {
+		if depth < maxModules {
+			m.Children[i].walk(depth+1, add)
+		}
+	}
+}
