@@ -9,6 +9,7 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
+	"evidenced/mappings/deadline"
 )
 
 // Input is what an assessment stands on.
@@ -35,6 +36,10 @@ type Input struct {
 	Entities []string
 	// Controls limits the assessment to these; empty: all.
 	Controls []evidence.ControlID
+
+	// Days are the days off that limits of incidents are moved by. Nil: those of
+	// [deadline.Builtin].
+	Days *deadline.Calendars
 
 	// Rolling is for judging again and again while the period's end moves with
 	// the clock: windows begin with a UTC day, and no test looks further back
@@ -312,7 +317,7 @@ func (a *assessment) groups(controls []*Control) []*group {
 func (a *assessment) view(ctx context.Context, g *group) error {
 	s := a.scenes[g.period]
 	if s == nil {
-		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins, together: a.over[g.period]}
+		s = &scene{reader: a.in.Reader, period: g.period, cover: a.cover, people: a.people, book: &a.book, joins: &a.joins, together: a.over[g.period], days: a.in.Days}
 		a.scenes[g.period] = s
 	}
 	defer a.book.into(&g.notes)()

@@ -211,7 +211,7 @@ func (b *builder) addTest(y *yamlTest) {
 		b.fault(y.At, "threshold.failed_percent: want 0 to 100")
 	}
 	b.oneOf(y.At, "least", y.Least, string(evidence.Continuous), string(evidence.Instants), string(evidence.Reconstructed))
-	b.oneOf(y.At, "empty", y.Empty, string(evidence.Gap), string(evidence.NotApplicable), string(evidence.Satisfied))
+	b.oneOf(y.At, "empty", y.Empty, string(evidence.Gap), string(evidence.NotApplicable), string(evidence.NotObserved), string(evidence.Satisfied))
 	t := &Test{
 		ID: y.ID.s, Title: y.Title.s, Says: y.Says.s, View: y.View.s,
 		Population: strings.TrimSpace(y.Population.s), Assertion: strings.TrimSpace(y.Assert.s),

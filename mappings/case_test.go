@@ -30,9 +30,11 @@ import (
 //	cover SOURCE CLASS FROM TO KIND,... [cause]
 //	looks SOURCE EVERY FROM TO KIND,...
 //	link|unlink TIME PERSON PERSON APPROVER
-//	KIND OP TIME [source=S] [basis=B] [notbefore=T] [observed=T] [actor=REF] {facts} [person...]
+//	KIND OP TIME [source=S] [basis=B] [notbefore=T] [observed=T] [actor=REF] [lost=WHY] {facts} [text:{...}] [person...]
 //
 // A person is ROLE/PROOF/REALM|ID, then ,login=, ,mail=, ,bot and ,shared.
+// A text claim is JSON without spaces; lost says that it cannot be opened any
+// more. Records of incidents name theirs by "incident" among the facts.
 // An @A in facts stands for a commit id made of the letter. Under tests, "want"
 // lists the findings. Run with -update to write it.
 type testCase struct {
@@ -265,12 +267,19 @@ func (c *testCase) record(t testing.TB, line string) error {
 	}
 	tail := ("{" + shas(rest))[dec.InputOffset():]
 	var people []evidence.Person
+	var text []byte
 	for _, p := range strings.Fields(tail) {
+		if s, ok := strings.CutPrefix(p, "text:"); ok {
+			text = []byte(s)
+			continue
+		}
 		people = append(people, person(p))
 	}
 	w := strings.Fields(head)
 	when := at(t, w[2])
 	d := evidencetest.DraftFor(evidence.Kind(w[0]), evidence.Op(w[1]), when, []byte(facts), people...)
+	d.Text = text
+	lost := ""
 	for _, o := range w[3:] {
 		k, v, _ := strings.Cut(o, "=")
 		switch k {
@@ -282,13 +291,18 @@ func (c *testCase) record(t testing.TB, line string) error {
 			d.NotBefore = at(t, v)
 		case "observed":
 			d.ObservedAt = at(t, v)
+		case "lost":
+			lost = v
 		case "actor":
 			d.ActorScope = []evidence.Ref{evidence.NewRef("tenant", "", v)}
 		default:
 			return fmt.Errorf("unknown option %q", o)
 		}
 	}
-	c.log.AddDraft(d)
+	r := c.log.AddDraft(d)
+	if lost != "" {
+		c.log.CloseText(r.Seq, lost)
+	}
 	return nil
 }
 

@@ -32,7 +32,10 @@ func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 		f.Period.To = a.in.Period.To
 	}
 	f.Status = a.status(c, r, sight)
-	if f.Status == evidence.NotObserved {
+	switch {
+	case f.Status == evidence.NotObserved && r.onlyTold(sight):
+		f.Reason = evidence.ReasonNoCollector
+	case f.Status == evidence.NotObserved:
 		f.Reason = a.cover.reason(sight, a.in.Collectable)
 	}
 	f.Summary = a.summary(&f, r, sight) + c.forceNote(r.period)
@@ -40,6 +43,13 @@ func (a *assessment) finding(c *Control, ref TestRef) evidence.Finding {
 		f.Preparing = c.InForceSince
 	}
 	return f
+}
+
+// onlyTold reports whether a verdict of not-observed says that nothing counts and
+// that none of what could count is shown by a source: people alone put it on
+// record.
+func (r *run) onlyTold(s *sight) bool {
+	return r.population() == 0 && len(s.holes) == 0 && r.test.Empty == evidence.NotObserved
 }
 
 // sight returns what was seen for a test, which several controls may have.
@@ -75,6 +85,8 @@ func (a *assessment) status(c *Control, r *run, s *sight) evidence.Status {
 		return evidence.NotApplicable
 	case r.test.Empty == evidence.NotApplicable && !a.outOfScope(c, r.period):
 		return evidence.Gap // nobody has said, in due form, that it does not apply
+	case r.test.Empty == evidence.NotObserved && a.outOfScope(c, r.period):
+		return evidence.NotApplicable
 	}
 	return r.test.Empty
 }
@@ -106,6 +118,9 @@ func (a *assessment) summary(f *evidence.Finding, r *run, s *sight) string {
 		return fmt.Sprintf("It cannot be told whether %s: %d of %s could not be decided (%s).", t.Says,
 			r.nUnknown(), plural(f.Population, "item"), r.why())
 	case evidence.NotObserved:
+		if r.onlyTold(s) {
+			return fmt.Sprintf("It was not observed whether %s: nothing on record could be judged, and no source shows what nobody recorded.", t.Says)
+		}
 		return fmt.Sprintf("It was not observed whether %s: %s.", t.Says, unseen(f, r, s))
 	case evidence.Stale:
 		return fmt.Sprintf("It is no longer known whether %s: the newest look was %s, more than %s before %s.", t.Says,
@@ -202,6 +217,12 @@ func human(d time.Duration) string {
 	return s
 }
 
+// isSilent reports whether a finding is of a test that found nothing on record
+// to judge, where no source would show what nobody recorded.
+func isSilent(f *evidence.Finding) bool {
+	return f.Status == evidence.NotObserved && f.Reason == evidence.ReasonNoCollector && f.Class.Rank() > 0
+}
+
 // rank orders statuses, worst first, as the decision table does. A test that
 // does not apply says nothing, so it comes last.
 var rank = map[evidence.Status]int{
@@ -211,21 +232,30 @@ var rank = map[evidence.Status]int{
 
 // judge makes a control's verdict from its findings: the worst of those that
 // apply. Supporting tests can pull it down, but they alone never lift it to
-// satisfied.
+// satisfied. A test that had nothing on record to judge says nothing beside
+// others: see [run.onlyTold].
 func (c *ControlResult) judge(all []evidence.Finding) {
 	if len(c.Findings) == 0 {
 		c.Status, c.Reason = evidence.NotObserved, evidence.ReasonNoCollector
 		c.Why = "No source answers it yet: " + c.Control.AnsweredBy + "."
 		return
 	}
-	worst := &all[c.Findings[0]]
+	var worst, silent *evidence.Finding
 	carried := false
 	for _, i := range c.Findings {
 		f := &all[i]
-		if rank[f.Status] < rank[worst.Status] {
+		switch {
+		case isSilent(f):
+			if silent == nil || f.Strength != Supporting && silent.Strength == Supporting {
+				silent = f
+			}
+		case worst == nil || rank[f.Status] < rank[worst.Status]:
 			worst = f
 		}
 		carried = carried || f.Strength != Supporting && f.Status == evidence.Satisfied
+	}
+	if silent != nil && (worst == nil || worst.Status == evidence.NotApplicable || worst.Status == evidence.Satisfied && !carried && silent.Strength != Supporting) {
+		worst = silent
 	}
 	c.Status, c.Reason, c.Why = worst.Status, worst.Reason, worst.Summary
 	if c.Status == evidence.Satisfied && !carried {

@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"evidenced/evidence"
@@ -43,6 +44,13 @@ func (c *Control) StandsOver(p evidence.Period) bool { return c.applicability().
 // Unanswered reports whether no source of this program answers the control. It
 // is listed apart and calls for nobody.
 func (c *Control) Unanswered() bool { return len(c.Tests) == 0 }
+
+// OnlyTold reports whether every test of the control is about what people alone
+// put on record: when nothing of it can be judged there is no finding.
+func (c *Control) OnlyTold() bool {
+	return len(c.Tests) > 0 && len(c.Tiers)+len(c.Tags) == 0 && c.ValidFrom == "" && c.ValidTo == "" &&
+		!slices.ContainsFunc(c.Tests, func(r TestRef) bool { return r.Test.Empty != evidence.NotObserved })
+}
 
 // forceNote is what a finding says beside its verdict when the law did not
 // apply over all of what was judged; empty when it did.

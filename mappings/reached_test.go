@@ -16,6 +16,7 @@ import (
 var alwaysTold = []string{
 	"registry-integrity", "chg-attributed", "chg-history-kept", "cert-renewed", "vault-audit", "vault-audit-sealed", "role-bound",
 	"backup-expired", "vault-device-always", "vault-unsealed", "offboard-order", "collect-clock", "silence-bounded",
+	"incident-dora-followed",
 }
 
 // TestEveryTestReachesItsStatuses expects of every test of the catalog a case

@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"evidenced/evidence"
+	"evidenced/evidence/incident"
+	"evidenced/mappings/deadline"
 )
 
 // Field is one field of a view's items, as a rule sees it.
@@ -134,6 +136,8 @@ type scene struct {
 
 	joins *joins
 
+	days *deadline.Calendars // days off, for the limits of incidents; nil: the built-in ones
+
 	delivery delivery
 }
 
@@ -142,6 +146,8 @@ type scene struct {
 type joins struct {
 	changes shared[changeIndex]
 	wide    shared[coverage] // of all time, for views that look back further than the period
+
+	incidents shared[[]*incident.Incident]
 }
 
 func (s *scene) vars(it *item) map[string]any {
@@ -173,7 +179,7 @@ func init() {
 		sourcesView, clocksView, configsView, offboardingsView)
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
 		registryProjectsView, releasesView, reportsView)
-	register(alertRulesView, alertsView, infraView, isolationView, silencesView)
+	register(alertRulesView, alertsView, incidentsView, incidentNoticesView, infraView, isolationView, silencesView)
 }
 
 // Views describes all views, sorted by name.

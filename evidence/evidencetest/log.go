@@ -210,6 +210,14 @@ func (l *Log) Erase(token evidence.ID) {
 	l.identities[token] = evidence.Identity{Token: token, Erased: true}
 }
 
+// CloseText takes the text claim of a record away, as an erasure does. why says
+// what happened to it.
+func (l *Log) CloseText(seq uint64, why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records[seq].Text, l.records[seq].Closed = nil, map[string]string{"text": why}
+}
+
 // Cover appends a coverage record that claims one span of the source for the
 // kinds. The record occurs when the span ends.
 func (l *Log) Cover(source evidence.SourceID, class evidence.Class, p evidence.Period, cause string, kinds ...evidence.Kind) evidence.Record {

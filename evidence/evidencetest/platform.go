@@ -1,6 +1,8 @@
 package evidencetest
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -39,7 +41,8 @@ type platformNames struct {
 	SHA256    string          `json:"sha256"`
 	Catalog   string          `json:"catalog"`
 	Source    string          `json:"source"`
-	Cluster   json.RawMessage `json:"cluster"` // a cluster's name, or an id of a secret store's
+	Incident  string          `json:"incident"` // of an act on an incident; no fact of it
+	Cluster   json.RawMessage `json:"cluster"`  // a cluster's name, or an id of a secret store's
 }
 
 // platformIdentity returns what a draft of such a kind is about, and its key
@@ -82,6 +85,9 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 		return ref("config", "", f.SHA256), f.SHA256 + "/" + evidence.FormatTime(d.OccurredAt), true
 	case evidence.LogSegment:
 		return ref("log", "", "test/log"), fmt.Sprintf("%s/%s", d.Content, d.OccurredAt), true
+	case evidence.IncidentDeclared, evidence.IncidentUpdated, evidence.IncidentMoment, evidence.IncidentDecision,
+		evidence.IncidentNotice, evidence.IncidentContact, evidence.IncidentClosed:
+		return ref("incident", "", cmp.Or(f.Incident, "inc1")), fmt.Sprintf("%x/%s", sha256.Sum256(d.Content), d.OccurredAt), true
 	case evidence.CollectionRun:
 		return ref("source", "", f.Source), f.Source + "/" + evidence.FormatTime(d.OccurredAt), true
 	}

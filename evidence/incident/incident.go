@@ -37,8 +37,11 @@ type Incident struct {
 	Contacts  map[string]Contact // by place; the newest of each
 	Closed    time.Time          // zero while it is open
 	ClosedAct uint64
+	Closings  []Closing // in order of the acts
 	Acts      []Act
 	Size      uint64 // of the log
+
+	first map[string]uint64 // see Written
 }
 
 // Act is one record of the incident.
@@ -172,7 +175,7 @@ type folding struct {
 func fold(id string, size uint64, recs iter.Seq2[evidence.Record, error]) (*Incident, error) {
 	f := &folding{&Incident{
 		ID: id, Size: size, Set: map[string]uint64{}, Filled: map[string][]uint64{}, Lost: map[string]string{},
-		Aware: map[string][]Moment{}, Contacts: map[string]Contact{},
+		Aware: map[string][]Moment{}, Contacts: map[string]Contact{}, first: map[string]uint64{},
 	}, map[string]any{}}
 	for rec, err := range recs {
 		if err == nil {
@@ -230,9 +233,12 @@ func (f *folding) add(rec *evidence.Record) error {
 		var c evidence.IncidentClosedFacts
 		if err = rec.Decode(&c); err == nil {
 			f.Closed, f.ClosedAct, act.By, act.Says = c.At, rec.Seq, c.By, "closed"
+			done := Closing{Seq: rec.Seq, At: c.At}
 			if c.Reopen {
 				f.Closed, act.Says = time.Time{}, "opened again"
+				done.At, done.Reopen = rec.Recorded, true
 			}
+			f.Closings = append(f.Closings, done)
 		}
 	}
 	f.Acts = append(f.Acts, act)
@@ -278,6 +284,15 @@ func (f *folding) updated(rec *evidence.Record, t texts, act *Act) error {
 			back := Patch{}
 			back.put(path, nil)
 			merge(f.doc, back)
+		}
+	}
+	for _, path := range append(set.Paths(), u.Texts...) {
+		_, known := f.first[path]
+		switch there := f.Lost[path] != "" || stands(f.doc, path); {
+		case !there:
+			delete(f.first, path)
+		case !known:
+			f.first[path] = rec.Seq
 		}
 	}
 	n := len(set.Paths()) + len(u.Texts)

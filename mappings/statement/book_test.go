@@ -419,6 +419,8 @@ func TestAttestation(t *testing.T) {
 	if err := d.add(s("a", control), signedBy(bob)); !problem.Is(err, problem.Refused) || !strings.Contains(err.Error(), "is judged by evidence") {
 		t.Errorf("what evidence answers: %v", err)
 	}
+	// Where nobody declared an incident, a person may say that there was none.
+	d.mustAdd(s("no-major-incident", "dora-art-19-4"), signedBy(bob))
 	a := s("register", "gdpr-art-30-1-g")
 	d.mustAdd(a, signedBy(bob))
 	b := s("signed-register", "gdpr-art-30-1-g")

@@ -118,11 +118,11 @@ func breach(inc *incident.Incident, clocks []deadline.Clock) Breach {
 	b := Breach{
 		Incident: inc.ID, Reference: f.Identity.Reference, Declared: inc.Declared, Closed: inc.Closed,
 		Occurred: f.Times.Occurred, Detected: f.Times.Detected, Aware: aware.At,
-		Facts:      paragraphs(f.Narrative.Summary, f.Narrative.Description, f.Narrative.Sequence, f.Narrative.Cause),
 		Categories: f.Data.Categories, People: f.Data.People.Number, Records: f.Data.Records, Special: f.Data.Special, Encrypted: f.Data.Encrypted,
-		Effects: paragraphs(f.Data.Consequences, f.Data.Text),
-		Remedy:  paragraphs(f.Response.Mitigation, f.Response.TemporaryText, f.Response.Permanent, f.Narrative.Resolution),
-		Told:    []Told{},
+		Told: []Told{},
+	}
+	for i, into := range []*string{&b.Facts, &b.Effects, &b.Remedy} {
+		*into = paragraphs(texts(f, notice.Breach[i].Fields)...)
 	}
 	for _, role := range f.Reporter.Roles {
 		if role == "controller" || role == "processor" {
@@ -152,6 +152,17 @@ func (b *Breach) lacks() []string {
 		}
 	}
 	return open
+}
+
+// texts are what stands in fields of text.
+func texts(f *incident.Fields, paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		if s, ok := f.Value(p).(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // WriteJSON writes the register for programs.

@@ -53,6 +53,9 @@ type Tenant struct {
 	// Outside are controls that do not apply to the tenant. They are not among
 	// the supported ones.
 	Outside int `json:"not_applicable"`
+	// Unrecorded are controls on what people alone put on record, such as
+	// incidents, of which nothing could be judged. They are not counted.
+	Unrecorded int `json:"nothing_on_record,omitempty"`
 	// Owed is what is planned for what needs somebody.
 	Owed Owed `json:"remedies"`
 }
@@ -134,6 +137,8 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 		}
 		if all, judged := byControl[c.ID]; judged {
 			x.control(cat, c, all, said, plans)
+		} else if len(standing) > 0 && c.OnlyTold() {
+			x.Unrecorded++
 		}
 	}
 	for _, list := range [][]Gap{x.Needs, x.Untold, x.Preparing, x.Waived} {

@@ -34,7 +34,8 @@ controls: []
 func catalog(t *testing.T, controls ...string) *mappings.Catalog {
 	t.Helper()
 	text := strings.Replace(strings.Replace(house, "&none ", "", 1), "controls: []\n", "", 1) +
-		"  - {id: no-stranger, title: No stranger came in., says: nobody came, view: changes, assert: item.reviewed_by_other, window: period, freshness: 24h, least: instants, empty: gap}\ncontrols:\n"
+		"  - {id: no-stranger, title: No stranger came in., says: nobody came, view: changes, assert: item.reviewed_by_other, window: period, freshness: 24h, least: instants, empty: gap}\n" +
+		"  - {id: no-word, title: Nobody is silent., says: all was said, view: incidents, assert: item.closed, window: period, freshness: 24h, least: continuous, empty: not-observed}\ncontrols:\n"
 	for _, c := range controls {
 		w := strings.Fields(c) // id severity test,test | -answerer
 		text += "  - {id: " + w[0] + ", act: " + strings.Split(w[0], "-")[0] + ", article: Art. " + w[0][strings.LastIndex(w[0], "-")+1:] + ", title: Control " + w[0] + ", objective: Do., severity: " + w[1] + ", cannot_prove: much, "
@@ -129,6 +130,21 @@ func TestOf(t *testing.T) {
 		Since: now.Add(-time.Hour), Why: "4 of 38: No stranger came in (records 3..5, 9)", Findings: []gaps.Finding{{Standing: all[2]}, {Standing: all[1]}}}
 	if d := cmp.Diff(want, g); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What people alone record, and of which nothing could be judged, has no finding
+// and is counted apart.
+func TestUnrecorded(t *testing.T) {
+	cat := catalog(t, "house-art-1 low no-word", "house-art-2 high no-word,no-drift", "house-art-3 high no-word", "house-art-4 high no-drift")
+	all := []mappings.Standing{standing("house-art-3", "no-word", evidence.Satisfied, time.Hour)}
+	var x, never gaps.Tenant
+	x.Of(cat, gaps.Filter{}, all, nil, nil)
+	if x.Unrecorded != 1 || x.Good != 1 {
+		t.Errorf("%d controls with nothing on record and %d supported, want 1 and 1", x.Unrecorded, x.Good)
+	}
+	if never.Of(cat, gaps.Filter{}, nil, nil, nil); never.Unrecorded != 0 {
+		t.Errorf("%d controls with nothing on record of a tenant that was never judged", never.Unrecorded)
 	}
 }
 

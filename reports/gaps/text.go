@@ -174,9 +174,9 @@ func (r *Report) apart(p *reports.Page) {
 			preparing[g.Control] = true
 		}
 	}
-	outside := 0
+	outside, unrecorded := 0, 0
 	if len(r.Tenants) == 1 {
-		outside = r.Tenants[0].Outside
+		outside, unrecorded = r.Tenants[0].Outside, r.Tenants[0].Unrecorded
 	}
 	attested := map[evidence.ControlID]bool{}
 	for _, x := range r.Tenants {
@@ -184,7 +184,7 @@ func (r *Report) apart(p *reports.Page) {
 			attested[a.Control] = true
 		}
 	}
-	if len(preparing)+len(r.Unanswered)+len(attested)+outside > 0 {
+	if len(preparing)+len(r.Unanswered)+len(attested)+outside+unrecorded > 0 {
 		p.Line("")
 	}
 	if outside > 0 {
@@ -195,6 +195,9 @@ func (r *Report) apart(p *reports.Page) {
 	}
 	if n := len(attested); n > 0 {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
+	}
+	if unrecorded > 0 {
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s on what people record: nothing of it can be judged", reports.Count(unrecorded, "control"))))
 	}
 	if n := len(r.Unanswered); n > 0 {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))

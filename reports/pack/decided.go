@@ -63,9 +63,9 @@ func (f *Finding) allowed(r *testRule, elsewhere bool) (known, allowed bool) {
 	case evidence.Satisfied:
 		return true, !failed && !unknown && (!none || !elsewhere && r.Empty == evidence.Satisfied)
 	case evidence.Gap:
-		return true, none && !elsewhere && r.Empty != evidence.Satisfied
+		return true, none && !elsewhere && r.Empty != evidence.Satisfied && r.Empty != evidence.NotObserved
 	case evidence.NotApplicable:
-		return true, none && (elsewhere || r.Empty == evidence.NotApplicable)
+		return true, none && (elsewhere || r.Empty == evidence.NotApplicable || r.Empty == evidence.NotObserved)
 	}
 	return false, false
 }

@@ -169,11 +169,11 @@ func listedOf(r evidence.Reader, at time.Time) Listed {
 
 func collectable(in mappings.Input) func(evidence.Kind) bool {
 	return func(k evidence.Kind) bool {
-		if in.Collectable != nil {
+		if info, ok := evidence.KindInfo(k); in.Collectable != nil && !(ok && info.Own) {
 			return in.Collectable[k]
 		}
-		info, ok := evidence.KindInfo(k)
-		return ok && !info.Own
+		_, ok := evidence.KindInfo(k)
+		return ok // what evidenced records itself needs no collector
 	}
 }
 

@@ -199,6 +199,7 @@ func (e *Explained) meantFor() string {
 var emptyWords = map[evidence.Status]string{
 	evidence.Satisfied:     "satisfied: there was nothing that could have failed",
 	evidence.Gap:           "gap: there must be some",
+	evidence.NotObserved:   "not observed: no source shows what nobody recorded; not applicable, once an approved statement says so",
 	evidence.NotApplicable: "not applicable, once an approved statement says so; a gap until then",
 }
 

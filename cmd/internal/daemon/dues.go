@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"evidenced/cmd/internal/alert"
 	"evidenced/evidence"
 	"evidenced/evidence/incident"
 	"evidenced/evidence/problem"
+	"evidenced/mappings"
 	"evidenced/mappings/deadline"
 	"evidenced/mappings/notice"
 )
@@ -81,6 +83,19 @@ func dueOf(id string, k *deadline.Clock) (alert.Deadline, bool) {
 	}
 	lead := max(time.Hour, k.Due.Safe.Sub(k.From)/4)
 	return alert.Deadline{Name: alert.DueSoon, Late: alert.Critical, Key: id + "/" + string(k.Stage), Says: says, Warn: k.Due.Safe.Add(-lead), Due: k.Due.Safe, Severity: alert.Warning}, true
+}
+
+// beyondClocks leaves out the failures of limits of notices: the clocks of
+// incidents alert of these, before and while they are over, and one clock is one
+// alert. What was sent late, or never, stands in the findings all the same.
+func beyondClocks(cat *mappings.Catalog, facts []evidence.FindingFacts) []evidence.FindingFacts {
+	about := map[string]bool{}
+	for _, t := range cat.Tests() {
+		if t.AboutLimits() {
+			about[t.ID] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(facts), func(f evidence.FindingFacts) bool { return f.Status == evidence.NotSatisfied && about[f.Test] })
 }
 
 // dateAlerts hands the deadlines of every tenant over: the clocks of incidents

@@ -235,7 +235,7 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	if facts, err = unwaived(ctx, book, facts); err != nil {
 		return at, err
 	}
-	e.alerts.judged(t, facts)
+	e.alerts.judged(t, beyondClocks(e.catalog, facts))
 	return round.At, nil
 }
 
@@ -285,7 +285,11 @@ func (e *Engine) record(ctx context.Context, log *store.Log, d *judged, round *m
 		items = append(items, d.item(evidence.OpSet, ref, round.At, content))
 	}
 	for finding := range was {
-		items = append(items, d.item(evidence.OpEnd, finding.Value(), round.At, []byte(`{"reason":"no test of the catalog gives it any more"}`)))
+		why := `{"reason":"no test of the catalog gives it any more"}`
+		if slices.ContainsFunc(round.Findings, func(f evidence.Finding) bool { return mappings.FindingRef(f.Control, f.Test) == finding.Value() }) {
+			why = `{"reason":"nothing is on record any more that it could judge"}`
+		}
+		items = append(items, d.item(evidence.OpEnd, finding.Value(), round.At, []byte(why)))
 	}
 	if len(items) > 0 {
 		if _, err := log.Append(ctx, items); err != nil {

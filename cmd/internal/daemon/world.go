@@ -76,7 +76,7 @@ func (e *Engine) Judging(ctx context.Context, t evidence.Tenant) (mappings.Input
 
 // judging is Judging without a reader.
 func (e *Engine) judging(t evidence.Tenant) (mappings.Input, error) {
-	in := mappings.Input{Catalog: e.catalog, Entities: e.o.Config.EntityTypesOf(t)}
+	in := mappings.Input{Catalog: e.catalog, Entities: e.o.Config.EntityTypesOf(t), Days: e.calendars}
 	for _, c := range e.o.Config.Tenants {
 		if c.Name == t {
 			in.Tenancy = &evidence.Tenancy{Tier: c.Tier, Tags: c.Tags}
