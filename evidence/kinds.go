@@ -58,6 +58,9 @@ const (
 	CertDeclared     Kind = "cert.declared"      // a certificate that is asked to exist, and its renewal
 	CertRequest      Kind = "cert.request"       // one request for a certificate, its approval and what came of it
 	CertIssuer       Kind = "cert.issuer"        // who signs certificates
+	PolicyInForce    Kind = "policy.rule"        // a policy of a policy engine, and whether it refuses or only tells
+	PolicyException  Kind = "policy.exception"   // what is excepted from such policies
+	PolicyResult     Kind = "policy.result"      // what a rule of one found at one thing
 )
 
 // The kinds that evidenced makes itself.
@@ -166,6 +169,9 @@ func init() {
 		{Kind: CertRequest, Revisable: true, Volatile: []string{"resource_version"}, Says: "one request for a certificate, its approval and outcome"},
 		{Kind: CertIssuer, State: true, Volatile: []string{"resource_version"}, Says: "who signs certificates, and whether it is ready"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
+		{Kind: PolicyInForce, State: true, Volatile: []string{"resource_version", "violations", "listed", "audited_at"}, Says: "a policy of a policy engine, and whether it refuses or only tells"},
+		{Kind: PolicyException, State: true, Volatile: []string{"resource_version"}, Says: "what is excepted from the policies of a policy engine"},
+		{Kind: PolicyResult, State: true, Volatile: []string{"checked_at", "times"}, Says: "what a rule of a policy found at one thing of the cluster"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
 		{Kind: LogKey, Own: true, Lasting: true, Says: "a new log key"},

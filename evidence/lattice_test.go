@@ -77,11 +77,12 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/kube/kubetest":   {"collectors evidence", "github.com/rogpeppe/go-internal"},
 	"collectors/kubeaudit":       {"collectors collectors/fetch collectors/kube collectors/spool collectors/tail evidence evidence/pointer evidence/problem", ""},
 	"collectors/kubernetes":      {"collectors collectors/kube evidence evidence/problem", ""},
+	"collectors/policies":        {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/spool":           {"collectors evidence/problem", ""},
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/policies collectors/vault collectors/velero", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},

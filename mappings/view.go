@@ -173,6 +173,7 @@ func init() {
 		sourcesView, clocksView, configsView, offboardingsView)
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
 		registryProjectsView, releasesView, reportsView)
+	register(admissionPoliciesView, policyExceptionsView, policyResultsView)
 }
 
 // Views describes all views, sorted by name.

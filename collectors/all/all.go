@@ -15,6 +15,7 @@ import (
 	"evidenced/collectors/harbor"
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
+	"evidenced/collectors/policies"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
 )
@@ -33,6 +34,7 @@ func Specs() []collectors.Spec {
 		harbor.Spec(),
 		kubernetes.Spec(),
 		kubeaudit.Spec(),
+		policies.Spec(),
 		vault.Spec(),
 		velero.Spec(),
 	}

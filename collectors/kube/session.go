@@ -98,10 +98,32 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 		}
 		return found
 	}
+	s.look.listed = s.listedAt
 	s.look.again = s.readAgain
 	s.unearth()
 	s.makeFeeds()
 	return s, nil
+}
+
+// listedAt is Look.ListedAt.
+func (s *session) listedAt(resource string) (at time.Time) {
+	for _, f := range s.feeds {
+		if f.name() != resource {
+			continue
+		}
+		st := s.st[f]
+		since := st.listing
+		switch {
+		case st.Absent && st.fault == nil:
+			since = s.look.Now
+		case !st.whole || st.resumed || since.IsZero():
+			return time.Time{}
+		}
+		if at.IsZero() || since.Before(at) {
+			at = since
+		}
+	}
+	return at
 }
 
 // readAgain has the objects of a resource in a namespace read once more. A poll

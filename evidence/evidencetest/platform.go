@@ -3,6 +3,7 @@ package evidencetest
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"evidenced/evidence"
 )
@@ -17,6 +18,7 @@ var platformSources = map[evidence.Kind]evidence.SourceID{
 	evidence.SecretRotation: "vault/prod", evidence.SecretServer: "vault/prod", evidence.SecretLease: "vault/prod",
 	evidence.RuntimeNode: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod", evidence.AccessRBAC: "kubernetes/prod",
 	evidence.AccessAudit: "kubernetes-audit/prod", evidence.AccessMember: "github/acme",
+	evidence.PolicyInForce: "policies/prod", evidence.PolicyException: "policies/prod", evidence.PolicyResult: "policies/prod",
 }
 
 // platformNames are the facts that name something in those kinds.
@@ -52,10 +54,16 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 	full := f.Namespace + "/" + f.Name
 	switch d.Kind {
 	case evidence.BackupSchedule, evidence.BackupLocation, evidence.CertDeclared, evidence.CertIssuer, evidence.SecretSync,
-		evidence.SecretStore, evidence.AccessRBAC:
+		evidence.SecretStore, evidence.AccessRBAC, evidence.PolicyInForce, evidence.PolicyException:
 		return object("object", string(d.Kind)+f.Kind+"/"+full), "", true
 	case evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest, evidence.CertRequest:
 		return object("object", string(d.Kind)+"/"+full), f.UID, true
+	case evidence.PolicyResult:
+		var r evidence.PolicyResultFacts
+		if err := json.Unmarshal(d.Content, &r); err != nil {
+			panic(fmt.Sprintf("evidencetest: facts of %s: %v", d.Kind, err))
+		}
+		return ref("result", "prod", strings.Join([]string{r.Resource.Namespace, r.Resource.Kind, r.Resource.Name, r.Engine, r.Policy, r.Rule}, "|")).WithUID(r.Resource.UID), "", true
 	case evidence.SecretRotation:
 		return ref("secret", "prod", f.Path), "", true
 	case evidence.SecretServer:

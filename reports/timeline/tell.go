@@ -70,6 +70,9 @@ func (t *teller) end() (string, error) {
 		return "remedy " + t.rec.Subject.Name + " was withdrawn", nil
 	}
 	what := t.rec.Subject.Name
+	if t.rec.Kind == evidence.PolicyResult {
+		return t.resultEnded(f.Reason), nil
+	}
 	switch f.Reason {
 	case "deleted":
 		return what + " was deleted", nil
@@ -133,6 +136,9 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.CertDeclared:     facts((*teller).certDeclared),
 	evidence.CertRequest:      facts((*teller).certRequest),
 	evidence.CertIssuer:       facts((*teller).certIssuer),
+	evidence.PolicyInForce:    facts((*teller).admissionPolicy),
+	evidence.PolicyException:  facts((*teller).policyException),
+	evidence.PolicyResult:     facts((*teller).policyResult),
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),
