@@ -83,6 +83,13 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 		it.set("excludes", excludes)
 		it.setBool("fails_open", f.FailsOpen)
 		out := longest(s, evidence.PolicyInForce, enforcedOver(s, sts, bindings[k]), func(g *guarded) tri { return g.is.not() })
+		if f.Mode == evidence.PolicyBound {
+			for _, b := range bindings[k] {
+				if it.also(b.seq); b.endSeq != 0 {
+					it.also(b.endSeq)
+				}
+			}
+		}
 		it.set("blind", out.blind).set("longest_off", out.sure).set("longest_possible_off", out.possible)
 		if out.sure > 0 {
 			it.why["longest_off"] = fmt.Sprintf("%s for %s from %s", offWord(f), human(out.sure.Truncate(time.Second)), evidence.FormatTime(out.from))

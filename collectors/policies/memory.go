@@ -28,7 +28,7 @@ type memory struct {
 // template is what is remembered of a ConstraintTemplate.
 type template struct {
 	Kind string    `json:"k"` // of the constraints that it makes
-	Seen time.Time `json:"t"`
+	Seen time.Time `json:"-"`
 }
 
 // policy is what is remembered of a policy.
@@ -37,10 +37,11 @@ type policy struct {
 	Name   string    `json:"n"` // as a requirement names it
 	Engine string    `json:"e"`
 	Checks bool      `json:"c,omitempty"` // it checks what is there, and its engine reports on that
-	Seen   time.Time `json:"t"`
+	Seen   time.Time `json:"-"`
 }
 
-// report is what is remembered of a report or a constraint.
+// report is what is remembered of a report or a constraint. Seen of it, of policies
+// and of templates is not kept: a list that can miss one begins after that.
 type report struct {
 	Of    string    `json:"g"`           // its resource
 	Space string    `json:"n,omitempty"` // its namespace
@@ -50,7 +51,7 @@ type report struct {
 	Names []named   `json:"x,omitempty"` // results about something else
 	From  string    `json:"e,omitempty"` // engine
 	Cut   string    `json:"c,omitempty"` // why it does not tell everything
-	Seen  time.Time `json:"t"`
+	Seen  time.Time `json:"-"`
 }
 
 // named is a result that is remembered whole.

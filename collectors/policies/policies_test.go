@@ -601,9 +601,8 @@ func TestLeastPrivilege(t *testing.T) {
 			t.Errorf("the role gives %s", v[1])
 		}
 	}
-	// The kinds of constraints are the cluster's own: that group alone is whole.
-	if strings.Count(role, `"*"`) != 1 || !regexp.MustCompile(`(?s)apiGroups: \[constraints.gatekeeper.sh\]\s+resources: \["\*"\]`).MatchString(role) || regexp.MustCompile(`\bsecrets\b`).MatchString(role) {
-		t.Error("the role gives more than reading these resources")
+	if strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(role) || !strings.Contains(role, "[constraints.gatekeeper.sh]") {
+		t.Error("the role gives more than reading these resources, or no constraint")
 	}
 }
 

@@ -1,8 +1,10 @@
 package policies
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 	"path"
 	"regexp"
 	"slices"
@@ -38,7 +40,9 @@ type reader struct {
 	env       collectors.Env
 	authority string
 	memory    memory
-	held      map[named]bool // results that reports of openreports.io tell; nil: not gathered
+	held      map[uint64]bool   // results that reports of openreports.io tell; nil: not gathered
+	seed      maphash.Seed      // of held
+	same      map[string]string // words that come again and again, once each
 
 	refused bool      // reports were not taken because openreports.io had not been read
 	now     time.Time // of the commit that is being made
@@ -46,7 +50,23 @@ type reader struct {
 }
 
 // begin is called before each run of an engine.
-func (r *reader) begin() { r.held, r.full, r.refused = nil, false, false }
+func (r *reader) begin() { r.held, r.same, r.full, r.refused = nil, nil, false, false }
+
+// maxSame bounds the words that are kept once.
+const maxSame = 10_000
+
+// once returns the text that is equal and was seen first: tens of thousands of
+// reports bear the same few.
+func (r *reader) once(s string) string {
+	if kept, ok := r.same[s]; ok {
+		return kept
+	}
+	if r.same == nil || len(r.same) >= maxSame {
+		r.same = map[string]string{}
+	}
+	r.same[s] = s
+	return s
+}
 
 // templateResource tells the kinds of constraints. It makes no drafts.
 var templateResource = kube.Resource{
@@ -310,11 +330,19 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = userPart.ReplaceAllString(s, "$1")
+	s = withoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
+}
+
+// withoutUser takes user and password out of the addresses in a text.
+func withoutUser(s string) string {
+	if !strings.Contains(s, "://") {
+		return s // most texts, and there are many
+	}
+	return userPart.ReplaceAllString(s, "$1")
 }
 
 // userPart finds the user part of addresses inside any text. It is greedy up to
@@ -327,7 +355,7 @@ var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'
 // withoutCredentials takes out the object's bytes, whole, when an address in them
 // holds a user or a password.
 func withoutCredentials(d *evidence.Draft) {
-	if credentials.Match(d.Raw) {
+	if bytes.ContainsRune(d.Raw, '@') && credentials.Match(d.Raw) {
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -228,16 +229,20 @@ func timeOf(s string) time.Time {
 // told and tells no more. Why says why it does not tell everything.
 func (r *reader) results(o *kube.Object, l *kube.Look, found []finding, from told, why string) ([]evidence.Draft, error) {
 	own := nameOf(from.own)
-	is := &report{Of: from.of, Space: o.Namespace, Own: own, UID: from.own.UID, From: from.engine, Cut: why, Seen: o.ObservedAt}
+	is := &report{Of: r.once(from.of), Space: r.once(o.Namespace), Own: own, UID: from.own.UID, From: r.once(from.engine), Cut: why, Seen: o.ObservedAt}
 	order, by := unite(found, from.suffix)
 	var ds []evidence.Draft
 	there := make(map[named]bool, len(order))
+	var scope []evidence.Ref // of what stands in the object's own namespace
+	if o.Namespace != "" {
+		scope = l.Scope(o.Namespace)
+	}
 	for _, key := range order {
 		f := by[key]
 		if from.group == reportGroup && r.isHeld(l, key) {
 			continue // openreports.io tells it
 		}
-		d, err := r.result(o, l, f, from, key)
+		d, err := r.result(o, l, f, from, key, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +257,7 @@ func (r *reader) results(o *kube.Object, l *kube.Look, found []finding, from tol
 	r.memory.keep(o.UID, is)
 	if from.group == openGroup && r.held != nil {
 		for key := range there {
-			r.held[key] = true
+			r.held[r.hash(key)] = true
 		}
 	}
 	return ds, nil
@@ -281,8 +286,8 @@ func (r *reader) dropped(o *kube.Object, l *kube.Look, was *report, there map[na
 		if there[key] || group == reportGroup && r.isHeld(l, key) {
 			return
 		}
-		if group == openGroup {
-			delete(r.held, key)
+		if group == openGroup && r.held != nil {
+			delete(r.held, r.hash(key))
 		}
 		d, err := l.Draft(evidence.PolicyResult, o, struct{}{})
 		if err != nil {
@@ -340,14 +345,24 @@ func unite(found []finding, suffix string) (order []named, by map[named]*finding
 func (r *reader) isHeld(l *kube.Look, key named) bool {
 	if r.held == nil {
 		r.memory.forget(l.ListedAt)
-		r.held = map[named]bool{}
+		r.held, r.seed = map[uint64]bool{}, maphash.MakeSeed()
 		for _, x := range r.memory.Reports {
 			if groupOf(x.Of) == openGroup {
-				r.memory.each(x, func(key named) { r.held[key] = true })
+				r.memory.each(x, func(key named) { r.held[r.hash(key)] = true })
 			}
 		}
 	}
-	return r.held[key]
+	return r.held[r.hash(key)]
+}
+
+// hash stands for a result in held.
+func (r *reader) hash(key named) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	_, _ = h.WriteString(key.Name) // never fails
+	_ = h.WriteByte(0)
+	_, _ = h.WriteString(key.UID)
+	return h.Sum64()
 }
 
 // maxName bounds what a result is called, in bytes; a longer name is cut to a hash.
@@ -375,8 +390,10 @@ func ruleName(f *finding, suffix string) string {
 
 // part keeps the parts of a name apart.
 func part(s string) string {
-	return strings.NewReplacer("%", "%25", "|", "%7C").Replace(strings.ToValidUTF8(s, "?"))
+	return partEscapes.Replace(strings.ToValidUTF8(s, "?"))
 }
+
+var partEscapes = strings.NewReplacer("%", "%25", "|", "%7C")
 
 func bounded(s string) string {
 	if len(s) <= maxName {
@@ -394,7 +411,7 @@ func (r *reader) subject(key named) evidence.Ref {
 const maxMessage = 4 << 10
 
 // result makes the draft of one result.
-func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key named) (evidence.Draft, error) {
+func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key named, scope []evidence.Ref) (evidence.Draft, error) {
 	facts := evidence.PolicyResultFacts{
 		Cluster: l.Authority, Engine: f.engine, Policy: f.policy, Rule: f.rule, Category: f.category, Severity: f.severity,
 		Result: f.result, Scored: f.scored, Resource: f.of, Group: from.group, Actions: f.actions, Exceptions: f.exceptions, CheckedAt: f.at,
@@ -412,12 +429,14 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 	if thing := l.Ref(f.of.Group, f.of.Kind, f.of.Namespace, f.of.Name); f.of.Kind != "" && f.of.Name != "" {
 		d.Links = append(d.Links, thing.WithUID(f.of.UID))
 	}
-	d.Raw, d.Removed = slices.Clone(f.raw), nil
+	d.Raw, d.Removed = f.raw, nil
 	if len(f.message) > maxMessage {
 		f.message = strings.ToValidUTF8(f.message[:maxMessage], "") + " (cut)"
 	}
-	d.Text = []byte(strings.ToValidUTF8(userPart.ReplaceAllString(f.message, "$1"), "\uFFFD"))
-	d.Scope = r.whose(o, l, f.of)
+	d.Text = []byte(strings.ToValidUTF8(withoutUser(f.message), "\uFFFD"))
+	if d.Scope = scope; scope == nil {
+		d.Scope = r.whose(l, f.of)
+	}
 	if m, ok := spelled(l, f.of.Namespace, d.Raw); ok {
 		d.Mentions = []evidence.Mention{m}
 	}
@@ -425,12 +444,10 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 	return d, nil
 }
 
-// whose is the scope of a result: the namespace of its thing. What stands in none
-// reaches into all of them.
-func (r *reader) whose(o *kube.Object, l *kube.Look, of evidence.PolicySubject) []evidence.Ref {
+// whose is the scope of a result that an object of the cluster tells: the namespace
+// of its thing. What stands in none reaches into all of them.
+func (r *reader) whose(l *kube.Look, of evidence.PolicySubject) []evidence.Ref {
 	switch {
-	case o.Namespace != "":
-		return l.Scope(o.Namespace)
 	case of.Namespace != "":
 		return l.Scope(of.Namespace)
 	case of.Kind == "Namespace" && of.Group == "" && of.Name != "":
