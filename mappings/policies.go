@@ -231,7 +231,8 @@ var policyExceptionsView = &view{
 			{Name: "possible_past_end", Type: "duration", Doc: "as past_end, up to the look that first showed it changed or gone"},
 		},
 	},
-	build: subjectItems(evidence.PolicyException, (*scene).policyException),
+	build:  subjectItems(evidence.PolicyException, (*scene).policyException),
+	steady: true,
 }
 
 func (s *scene) policyException(sts []stretch[evidence.PolicyExceptionFacts]) *item {
@@ -274,8 +275,14 @@ func (s *scene) policyException(sts []stretch[evidence.PolicyExceptionFacts]) *i
 			continue
 		}
 		end := st.end(s.period)
-		held := s.heldUntil(evidence.PolicyException, st.source, st.from, end, st.lastLook, st.until.IsZero())
-		if d := held.Sub(st.facts.ExpiresAt); d > sure {
+		held := st.lastLook
+		if st.until.IsZero() { // as far as is known, it is there and stays
+			held = s.cover.lastLookAsYet(st.source, evidence.PolicyException, end)
+			it.grows("possible_past_end", end.Sub(st.facts.ExpiresAt)).follows("past_end", end.Sub(st.facts.ExpiresAt), sure > 0)
+		} else if held.IsZero() {
+			held = end // the source itself told the change
+		}
+		if d := earlier(later(held, st.from), end).Sub(st.facts.ExpiresAt); d > sure {
 			sure = d
 			it.why["past_end"] = "it was to end at " + evidence.FormatTime(st.facts.ExpiresAt) + " and was still there at " + evidence.FormatTime(held)
 			it.front(st.seq)
@@ -303,12 +310,13 @@ var policyResultsView = &view{
 			{Name: "namespace", Type: "string", Doc: "its namespace; empty for things of the cluster itself"},
 			{Name: "excepted", Type: "bool", Doc: "it was skipped for an exception at some time in the period"},
 			{Name: "unlisted", Type: "int", Doc: "violations that are counted and not listed; zero but of what nobody sees"},
-			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed in the period nobody looked at it"},
 			{Name: "longest_failed", Type: "duration", Optional: true, Doc: "longest stretch in which it was seen to fail, without a blind window in it; missing of what nobody sees"},
-			{Name: "longest_possible_failed", Type: "duration", Optional: true, Doc: "as longest_failed, counting blind windows, errors and unknown results as failures"},
+			{Name: "longest_unclear", Type: "duration", Optional: true, Doc: "as longest_failed, counting errors and unknown results as failures"},
+			{Name: "longest_possible_failed", Type: "duration", Optional: true, Doc: "as longest_unclear, counting blind windows too"},
 		},
 	},
-	build: buildPolicyResults,
+	build:  buildPolicyResults,
+	steady: true,
 }
 
 func buildPolicyResults(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -339,14 +347,22 @@ func (s *scene) policyResult(sts []stretch[evidence.PolicyResultFacts]) *item {
 	thing = strings.TrimSpace(f.Resource.Kind + " " + thing)
 	it := subjectItem(sts, evidence.PolicyResult, "policy "+strings.TrimSuffix(f.Policy+"/"+f.Rule, "/")+" at "+cmp.Or(thing, "what its report is about"))
 	it.set("engine", f.Engine).set("policy", f.Policy).set("rule", f.Rule).set("severity", f.Severity).set("category", f.Category)
-	it.set("result", f.Result).set("resource", thing).set("namespace", f.Resource.Namespace).set("unlisted", int64(0))
+	it.set("result", f.Result).set("resource", thing).set("namespace", f.Resource.Namespace).set("unlisted", 0)
 	excepted := false
 	for i := range sts {
 		excepted = excepted || len(sts[i].facts.Exceptions) > 0
 	}
 	it.set("excepted", excepted)
-	out := longest(s, evidence.PolicyResult, sts, func(f *evidence.PolicyResultFacts) tri { return fails(f.Result) })
-	it.set("blind", out.blind).set("longest_failed", out.sure).set("longest_possible_failed", out.possible)
+	out := longestAsYet(s, evidence.PolicyResult, sts, func(f *evidence.PolicyResultFacts) tri { return fails(f.Result) })
+	unclear := longestAsYet(s, evidence.PolicyResult, sts, func(f *evidence.PolicyResultFacts) tri {
+		if fails(f.Result) == no {
+			return no
+		}
+		return yes
+	})
+	it.set("longest_failed", out.sure).set("longest_unclear", unclear.sure).set("longest_possible_failed", out.possible)
+	out.goesOn(s, it, "longest_failed", "longest_possible_failed")
+	unclear.goesOn(s, it, "longest_unclear", "")
 	if out.sure > 0 {
 		it.why["longest_failed"] = fmt.Sprintf("it failed for %s from %s", human(out.sure.Truncate(time.Second)), evidence.FormatTime(out.from))
 		it.front(out.seqs...)
@@ -391,6 +407,6 @@ func unseenViolations(sts []stretch[evidence.AdmissionPolicyFacts]) *item {
 	it := subjectItem(sts, evidence.PolicyInForce, "violations of "+f.Kind+" "+f.Name+" that are not listed")
 	it.front(worst.seq)
 	it.set("engine", f.Engine).set("policy", f.Kind).set("rule", f.Name).set("severity", f.Severity).set("category", f.Category)
-	it.set("resource", "").set("namespace", "").set("excepted", false).set("unlisted", int64(unlisted)).set("blind", false)
-	return it.lacks("result", why).lacks("longest_failed", why).lacks("longest_possible_failed", why)
+	it.set("resource", "").set("namespace", "").set("excepted", false).set("unlisted", unlisted)
+	return it.lacks("result", why).lacks("longest_failed", why).lacks("longest_unclear", why).lacks("longest_possible_failed", why)
 }
