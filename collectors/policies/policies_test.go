@@ -204,10 +204,7 @@ func TestConstraintTellsEachItsOwn(t *testing.T) {
 
 // What one tenant gets of a policy of the cluster names no namespace of another.
 func TestViews(t *testing.T) {
-	var all []evidence.Draft
-	for _, d := range look(t) {
-		all = append(all, d)
-	}
+	all := look(t)
 	for _, d := range all {
 		if slices.Contains(d.Scope, evidence.NewRef("ns", "prod", "tenant-8")) {
 			continue // tenant-8 is concerned itself: see below
@@ -634,9 +631,6 @@ func TestConfig(t *testing.T) {
 			_, examines := c.(collectors.Examiner)
 			if !follows || !examines {
 				t.Errorf("it follows %t, examines %t", follows, examines)
-			}
-			if d := cmp.Diff([]evidence.Kind{evidence.PolicyInForce, evidence.PolicyResult, evidence.PolicyException}, c.Kinds()); d != "" {
-				t.Error(d)
 			}
 		}
 	}

@@ -44,9 +44,10 @@ func (s *source) make(cfg kube.Config, rs []kube.Resource, opts ...kube.Option) 
 }
 
 // probe learns which kinds of constraints the cluster has, by a look at the
-// templates alone. When that fails the kinds known before stay: the run itself
-// reads the templates too, and says what is wrong with them.
-func (s *source) probe(ctx context.Context) error {
+// templates alone; false when that failed: the kinds known before stay then, since
+// the run itself reads the templates too and says what is wrong with them. It
+// changes nothing of the source.
+func (s *source) probe(ctx context.Context) ([]string, bool, error) {
 	cfg := s.r.cfg.Config
 	cfg.NamespaceLabels, cfg.Watch, cfg.Namespaces = false, false, nil
 	var found []string
@@ -61,19 +62,22 @@ func (s *source) probe(ctx context.Context) error {
 	}
 	e, err := s.make(cfg, []kube.Resource{t})
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	err = e.Poll(ctx, evidence.Period{}, nil, nothing{})
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return nil
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
 	}
-	if kinds := sortedKinds(found); !slices.Equal(kinds, s.kinds) {
-		return s.build(kinds)
+	return sortedKinds(found), err == nil, nil
+}
+
+// prepare makes the engine that reads the kinds of constraints there are now.
+func (s *source) prepare(ctx context.Context) error {
+	kinds, ok, err := s.probe(ctx)
+	if err != nil || !ok || slices.Equal(kinds, s.kinds) {
+		return err
 	}
-	return nil
+	return s.build(kinds)
 }
 
 // nothing is a sink that keeps nothing.
@@ -132,12 +136,14 @@ func (k *keeping) sink() collectors.Sink {
 	return k
 }
 
-// Kinds implements collectors.Collector.
-func (s *source) Kinds() []evidence.Kind { return s.engine.Kinds() }
+// Kinds implements collectors.Collector. They are the same whatever the engine.
+func (s *source) Kinds() []evidence.Kind {
+	return []evidence.Kind{evidence.PolicyInForce, evidence.PolicyResult, evidence.PolicyException}
+}
 
 // Poll implements collectors.Collector.
 func (s *source) Poll(ctx context.Context, w evidence.Period, resume []byte, sink collectors.Sink) error {
-	if err := s.probe(ctx); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	return s.run(resume, sink, func(e collectors.Collector, resume []byte, sink collectors.Sink) error {
@@ -145,12 +151,18 @@ func (s *source) Poll(ctx context.Context, w evidence.Period, resume []byte, sin
 	})
 }
 
-// Examine implements collectors.Examiner.
+// Examine implements collectors.Examiner. It may be called while a run goes on, so
+// it has an engine of its own.
 func (s *source) Examine(ctx context.Context) (collectors.Examination, error) {
-	if err := s.probe(ctx); err != nil {
+	kinds, _, err := s.probe(ctx)
+	if err != nil {
 		return collectors.Examination{}, err
 	}
-	e, ok := s.engine.(collectors.Examiner)
+	own, err := s.make(s.r.cfg.Config, s.r.resources(kinds))
+	if err != nil {
+		return collectors.Examination{}, err
+	}
+	e, ok := own.(collectors.Examiner)
 	if !ok {
 		return collectors.Examination{}, problem.New(problem.Internal, "policies: the engine cannot be examined")
 	}
@@ -162,7 +174,7 @@ type follower struct{ *source }
 
 // Follow implements collectors.Follower.
 func (f *follower) Follow(ctx context.Context, resume []byte, sink collectors.Sink) error {
-	if err := f.probe(ctx); err != nil {
+	if err := f.prepare(ctx); err != nil {
 		return err
 	}
 	return f.run(resume, sink, func(e collectors.Collector, resume []byte, sink collectors.Sink) error {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
@@ -80,13 +82,57 @@ func TestKindsThatNeverRest(t *testing.T) {
 	}
 }
 
-// A look before the run finds the kinds, and reads them at once.
-func TestProbe(t *testing.T) {
+// A look before the run finds the kinds, so that they are read at once.
+func TestPrepare(t *testing.T) {
 	s, _ := served(t)
-	if err := s.probe(t.Context()); err != nil {
+	if err := s.prepare(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if d := cmp.Diff(s.engine.Kinds(), s.Kinds()); d != "" {
+		t.Errorf("the engine makes other kinds (-engine +source):\n%s", d)
 	}
 	if !slices.Equal(s.kinds, []string{"K8sRequiredLabels"}) {
 		t.Errorf("kinds %v", s.kinds)
+	}
+}
+
+// beginning is a sink that is told where lists begin.
+type beginning struct {
+	collectortest.Recorder
+	began int
+}
+
+func (b *beginning) Begin(evidence.Kind, evidence.Ref) { b.began++ }
+
+// Another engine goes on where the one before it committed, and the sink keeps its
+// abilities.
+func TestGoesOnAfterCommit(t *testing.T) {
+	s, _ := served(t)
+	sink := &beginning{}
+	var resumes []string
+	err := s.run([]byte("first"), sink, func(_ collectors.Collector, resume []byte, k collectors.Sink) error {
+		resumes = append(resumes, string(resume))
+		if len(resumes) == 3 {
+			return nil
+		}
+		k.(collectors.Beginner).Begin(evidence.PolicyResult, evidence.Ref{})
+		if len(resumes) == 1 {
+			if err := k.Commit(t.Context(), []byte("second"), evidence.Observation{At: now}); err != nil {
+				return err
+			}
+		}
+		return errKinds
+	})
+	if err != nil || !slices.Equal(resumes, []string{"first", "second", "second"}) || sink.began != 2 {
+		t.Errorf("went on from %q, %d lists begun: %v", resumes, sink.began, err)
+	}
+	plain := &collectortest.Recorder{}
+	if err := s.run(nil, plain, func(_ collectors.Collector, _ []byte, k collectors.Sink) error {
+		if _, ok := k.(collectors.Beginner); ok {
+			t.Error("a sink without that ability got it")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }
