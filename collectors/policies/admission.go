@@ -101,7 +101,7 @@ func (r *reader) celPolicy(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		admission := e.Admission.on()
 		background = e.Background.on()
 		f.Admission, f.Background = &admission, &background
-		f.Actions = words(in.Spec.Actions)
+		f.Actions = few(words(in.Spec.Actions))
 		if len(f.Actions) == 0 {
 			f.Actions = []string{"Deny"} // its default
 		}
@@ -211,7 +211,7 @@ func (r *reader) binding(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 		return nil, err
 	}
 	f := r.policyFacts(o, l, kubernetes)
-	f.Binds, f.Actions, f.Ready = word(in.Spec.Policy), words(in.Spec.Actions), ""
+	f.Binds, f.Actions, f.Ready = word(in.Spec.Policy), few(words(in.Spec.Actions)), ""
 	f.Mode = evidence.PolicyAudits
 	if slices.Contains(f.Actions, "Deny") {
 		f.Mode = evidence.PolicyEnforces
@@ -226,7 +226,7 @@ func (r *reader) binding(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	if err != nil {
 		return nil, err
 	}
-	d.Links = append(d.Links, l.Ref(admissionGroup, "ValidatingAdmissionPolicy", "", in.Spec.Policy))
+	d.Links = append(d.Links, l.Ref(admissionGroup, "ValidatingAdmissionPolicy", "", f.Binds))
 	return []evidence.Draft{d}, nil
 }
 
@@ -340,7 +340,7 @@ func (r *reader) constraint(_ context.Context, o *kube.Object, l *kube.Look) ([]
 		}
 		found = append(found, finding{
 			engine: gatekeeper, policy: o.Kind, rule: o.Name, result: "fail", severity: f.Severity, category: f.Category,
-			message: v.Message, at: f.AuditedAt, actions: words(append(v.Actions, v.Action)), raw: raw,
+			message: v.Message, at: f.AuditedAt, actions: few(words(append(v.Actions, v.Action))), raw: raw,
 			of: evidence.PolicySubject{Group: v.Group, Kind: v.Kind, Namespace: v.Namespace, Name: v.Name},
 		})
 	}
@@ -390,7 +390,7 @@ func (c *constraint) actions() []string {
 			out = append(out, fmt.Sprintf("%s at %s", s.Action, p.Name))
 		}
 	}
-	return words(out)
+	return few(words(out))
 }
 
 // refuses reports whether a request that breaks the constraint is refused.

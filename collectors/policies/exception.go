@@ -46,7 +46,7 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
 	}
 	for _, x := range in.Spec.Exceptions {
-		f.Policies = append(f.Policies, evidence.PolicyExcused{Policy: word(x.Policy), Rules: words(x.Rules)})
+		f.Policies = append(f.Policies, evidence.PolicyExcused{Policy: word(x.Policy), Rules: few(words(x.Rules))})
 	}
 	for _, x := range in.Spec.Refs {
 		f.Policies = append(f.Policies, evidence.PolicyExcused{Policy: word(strings.TrimPrefix(x.Kind+"/"+x.Name, "/"))})
@@ -59,9 +59,9 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 	f.Applies = applies.facts()
 	f.ExpiresAt, f.ExpiresBy = r.expiry(o)
 	var d evidence.Draft
-	for all, keep := f.Policies, maxExcused; ; keep /= 2 {
-		f.Policies = all[:min(len(all), keep)]
-		f.Cut = len(all) - len(f.Policies)
+	for all, keep := f, maxExcused; ; keep /= 2 {
+		f.Policies = all.Policies[:min(len(all.Policies), keep)]
+		f.Cut, f.Applies = len(all.Policies)-len(f.Policies), shortened(all.Applies, keep)
 		var err error
 		if d, err = l.Draft(evidence.PolicyException, o, f); err != nil {
 			return nil, err
@@ -71,7 +71,7 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		}
 	}
 	// Who owns a namespace that it opens is concerned, beside who owns its own.
-	for _, ns := range f.Applies.Namespaces {
+	for _, ns := range applies.namespaces {
 		for _, known := range l.Namespaces() {
 			if match(ns, known) {
 				for _, ref := range l.Scope(known) {

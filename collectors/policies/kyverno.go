@@ -224,10 +224,11 @@ func (r *reader) policyFacts(o *kube.Object, l *kube.Look, engine string) *evide
 // policyDraft makes the draft of a policy, with as much of its lists as its size
 // allows.
 func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.AdmissionPolicyFacts) (evidence.Draft, error) {
-	rules, other := f.Rules, f.Differs
+	all := *f
 	for keep := maxRules; ; keep /= 2 {
-		f.Rules, f.Differs = rules[:min(len(rules), keep)], other[:min(len(other), keep)]
-		f.RulesCut = len(rules) - len(f.Rules) + len(other) - len(f.Differs)
+		f.Rules, f.Differs = all.Rules[:min(len(all.Rules), keep)], all.Differs[:min(len(all.Differs), keep)]
+		f.RulesCut = len(all.Rules) - len(f.Rules) + len(all.Differs) - len(f.Differs)
+		f.Applies, f.Excludes = shortened(all.Applies, keep), shortened(all.Excludes, keep)
 		d, err := l.Draft(evidence.PolicyInForce, o, f)
 		if err != nil {
 			return d, err
@@ -324,11 +325,20 @@ func (c *reach) who(subjects []struct{}, roles, clusterRoles []string) {
 }
 
 func (c *reach) facts() evidence.PolicyReach {
-	f := evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}
-	for _, list := range []*[]string{&f.Kinds, &f.Namespaces} {
-		if n := len(*list) - maxReach; n > 0 {
-			*list, f.Cut = (*list)[:maxReach], f.Cut+n
+	return shortened(evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}, maxReach)
+}
+
+// shortened keeps so many of each list and counts the rest.
+func shortened(f evidence.PolicyReach, keep int) evidence.PolicyReach {
+	for _, list := range []*[]string{&f.Kinds, &f.Namespaces, &f.By} {
+		if n := len(*list) - keep; n > 0 {
+			*list, f.Cut = (*list)[:keep], f.Cut+n
 		}
 	}
 	return f
 }
+
+// maxActions bounds the actions and exceptions that one record lists.
+const maxActions = 20
+
+func few(list []string) []string { return list[:min(len(list), maxActions)] }

@@ -418,6 +418,47 @@ func TestOddResults(t *testing.T) {
 	}
 }
 
+// What is larger than a record can be is cut and counted: it never ends a run.
+func TestHuge(t *testing.T) {
+	long := func(prefix string) (out []string) {
+		for i := range 300 {
+			out = append(out, fmt.Sprint(prefix, i, strings.Repeat("<", 1100)))
+		}
+		return out
+	}
+	kinds, spaces, others, excepts := long("k"), long("n"), long("o"), long("e")
+	var rules, results, excused []entry
+	for i, name := range long("r") {
+		rules = append(rules, entry{"name": name, "match": entry{"resources": entry{"kinds": kinds[i : i+1], "namespaces": spaces[i : i+1]}},
+			"validate": entry{"failureAction": "Enforce", "failureActionOverrides": []entry{{"action": "Audit", "namespaces": others[i : i+1]}}}})
+		excused = append(excused, entry{"policyName": name, "ruleNames": excepts[i : i+1]})
+	}
+	r, l := testReader(), testLook(now)
+	ds := r.give(t, l, clusterPolicies, policyOf("huge", entry{"rules": rules}), false)
+	f := facts[evidence.AdmissionPolicyFacts](t, ds[0])
+	if f.RulesCut == 0 || len(f.Rules) == 0 || f.Applies.Cut == 0 {
+		t.Errorf("%d rules, %d cut, reach cut %d", len(f.Rules), f.RulesCut, f.Applies.Cut)
+	}
+	meta := entry{"name": "huge", "namespace": "tenant-7", "uid": "u"}
+	raw, err := json.Marshal(entry{"metadata": meta, "spec": entry{"exceptions": excused, "match": entry{"resources": entry{"kinds": kinds}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.give(t, l, "policyexceptions.kyverno.io", raw, false)
+	raw, err = json.Marshal(entry{"metadata": entry{"name": "huge", "uid": "u"}, "spec": entry{"policyName": long("p")[0], "validationActions": long("a"),
+		"matchResources": entry{"resourceRules": []entry{{"apiGroups": []string{"x"}, "resources": long("r")}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.give(t, l, "validatingadmissionpolicybindings.admissionregistration.k8s.io", raw, false)
+	all := long("x")
+	results = append(results, entry{"policy": all[0], "rule": all[1], "category": all[2], "source": all[3], "result": "skip", "message": strings.Repeat(all[4], 10),
+		"properties": entry{"exceptions": strings.Join(all, ",")}, "resources": []entry{{"kind": all[5], "name": all[6], "uid": all[7], "apiVersion": all[8] + "/v1"}}})
+	if ds := r.give(t, l, wg, reportOf("x", "r1", results...), false); len(ds) != 1 {
+		t.Errorf("%d drafts", len(ds))
+	}
+}
+
 // seen gives the claims about results after a full look.
 func (r *reader) seen(t testing.TB, l *kube.Look) []string {
 	t.Helper()

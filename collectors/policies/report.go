@@ -130,7 +130,7 @@ func (r *reader) report(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 			}
 		}
 		if e := x.Properties["exceptions"]; e != "" {
-			f.exceptions = words(strings.Split(e, ","))
+			f.exceptions = few(words(strings.Split(e, ",")))
 		}
 		of := []evidence.PolicySubject{from.own}
 		if len(x.Resources) > 0 {
