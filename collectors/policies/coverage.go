@@ -23,7 +23,7 @@ func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error
 	policies := true
 	for _, res := range r.resources(r.known()) {
 		if !l.Whole(res.Resource + "." + res.Group) {
-			r.full = false
+			r.full = r.full && !slices.Contains(res.Kinds, evidence.PolicyResult)
 			policies = policies && !slices.Contains(res.Kinds, evidence.PolicyInForce)
 		}
 	}
