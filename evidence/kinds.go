@@ -67,6 +67,9 @@ const (
 	AlertInstance    Kind = "alert.instance"     // one firing of an alert, and whether it is hidden
 	AlertSilence     Kind = "alert.silence"      // a silence that hides alerts
 	AlertRule        Kind = "alert.rule"         // a rule that makes alerts, and whether it is evaluated
+	PolicyInForce    Kind = "policy.rule"        // a policy of a policy engine, and whether it refuses or only tells
+	PolicyException  Kind = "policy.exception"   // what is excepted from such policies
+	PolicyResult     Kind = "policy.result"      // what a rule of one found at one thing
 )
 
 // The kinds that evidenced makes itself.
@@ -184,6 +187,9 @@ func init() {
 		{Kind: AlertSilence, State: true, Says: "a silence: what it hides, from when to when, and who says to have made it"},
 		{Kind: AlertRule, State: true, Volatile: []string{"last_evaluation", "state", "query_series"}, Says: "a rule that makes alerts or what they stand on, and whether it is evaluated"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
+		{Kind: PolicyInForce, State: true, Volatile: []string{"resource_version", "violations", "listed", "audited_at"}, Says: "a policy of a policy engine, and whether it refuses or only tells"},
+		{Kind: PolicyException, State: true, Volatile: []string{"resource_version"}, Says: "what is excepted from the policies of a policy engine"},
+		{Kind: PolicyResult, State: true, Volatile: []string{"checked_at", "times"}, Says: "what a rule of a policy found at one thing of the cluster"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
 		{Kind: LogKey, Own: true, Lasting: true, Says: "a new log key"},

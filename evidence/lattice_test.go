@@ -80,12 +80,13 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/kubeaudit":       {"collectors collectors/fetch collectors/kube collectors/spool collectors/tail evidence evidence/pointer evidence/problem", ""},
 	"collectors/kubernetes":      {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/network":         {"collectors collectors/kube evidence evidence/problem", ""},
+	"collectors/policies":        {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/spool":           {"collectors evidence/problem", ""},
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
 	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/pointer evidence/problem", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/terraform collectors/vault collectors/velero", ""},
+	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/policies collectors/terraform collectors/vault collectors/velero", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},
@@ -95,7 +96,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/externalsecrets": {"collectors collectors/certs collectors/kube collectors/vault evidence evidence/problem", ""},
 
 	// A backup schedule's cron means what the parser that Velero takes says.
-	"mappings": {"evidence evidence/problem evidence/reach", "cel.dev/cel-go go.yaml.in/yaml/v3 github.com/robfig/cron/v3"},
+	"mappings": {"evidence evidence/incident evidence/problem evidence/reach mappings/deadline mappings/notice", "cel.dev/cel-go go.yaml.in/yaml/v3 github.com/robfig/cron/v3"},
 
 	"mappings/classify":  {"evidence evidence/incident", ""},
 	"mappings/statement": {"evidence evidence/problem mappings", ""},

@@ -84,6 +84,7 @@ var schemes = map[string]string{
 	"node":      "node name, by uid",
 	"account":   "Kubernetes service account, namespace/name",
 	"copy":      "Kubernetes Secret, namespace/name: the copy of a secret in the cluster",
+	"result":    "what a policy found at one thing of a cluster: namespace|kind.group|name|engine|policy|rule, by the thing's uid",
 	"object":    "any other Kubernetes object: kind.group/namespace/name, by uid; the namespace is empty for a cluster's own",
 	// Scope schemes: what tenancy rules look at.
 	"ns":      "Kubernetes or Vault namespace",

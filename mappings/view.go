@@ -180,6 +180,7 @@ func init() {
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
 		registryProjectsView, releasesView, reportsView)
 	register(alertRulesView, alertsView, incidentsView, incidentNoticesView, infraView, isolationView, silencesView)
+	register(admissionPoliciesView, policyExceptionsView, policyResultsView)
 }
 
 // Views describes all views, sorted by name.

@@ -18,6 +18,7 @@ import (
 	"evidenced/collectors/kubeaudit"
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/network"
+	"evidenced/collectors/policies"
 	"evidenced/collectors/terraform"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
@@ -40,6 +41,7 @@ func Specs() []collectors.Spec {
 		kubernetes.Spec(),
 		kubeaudit.Spec(),
 		network.Spec(),
+		policies.Spec(),
 		terraform.Spec(),
 		vault.Spec(),
 		velero.Spec(),

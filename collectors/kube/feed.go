@@ -25,8 +25,9 @@ type feed struct {
 	clock func() time.Time
 	res   *Resource
 	cuts  *cutter
-	ns    string // limits the feed; "" for all
-	size  int    // objects in a page
+	ns    string       // limits the feed; "" for all
+	ref   evidence.Ref // of its list, in the scope of each state
+	size  int          // objects in a page
 
 	version string // the served version that is read
 	rv      string // where the watch goes on; "" before the first list

@@ -26,6 +26,7 @@ type Look struct {
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
+	listed     func(resource string) time.Time
 	again      func(resource, namespace string)
 }
 
@@ -45,7 +46,7 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 	l := &Look{
 		Source: source, Authority: authorityOf(source), Now: now.UTC(), agent: agent,
 		labels: foreignLabel, namespaces: map[string]Namespace{},
-		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true },
+		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true }, listed: func(string) time.Time { return time.Time{} },
 		again: func(string, string) {},
 	}
 	for _, n := range namespaces {
@@ -163,6 +164,11 @@ func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespac
 // full, so that an object that was not seen is not there. It is for drafts
 // that join several objects.
 func (l *Look) Whole(resource string) bool { return l.whole(resource) }
+
+// ListedAt returns when the newest full list of the resource in this run began, so
+// that what is remembered of an object that was not seen since can go: zero when
+// none was made. A cluster that does not have the resource was listed just now.
+func (l *Look) ListedAt(resource string) time.Time { return l.listed(resource) }
 
 // Again asks for the objects of a resource ("helmreleases.helm.toolkit.fluxcd.io")
 // in a namespace ("" of one of the cluster) to be read once more, because what their drafts take from other

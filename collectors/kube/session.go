@@ -98,10 +98,32 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 		}
 		return found
 	}
+	s.look.listed = s.listedAt
 	s.look.again = s.readAgain
 	s.unearth()
 	s.makeFeeds()
 	return s, nil
+}
+
+// listedAt is Look.ListedAt.
+func (s *session) listedAt(resource string) (at time.Time) {
+	for _, f := range s.feeds {
+		if f.name() != resource {
+			continue
+		}
+		st := s.st[f]
+		since := st.listing
+		switch {
+		case st.Absent && st.fault == nil:
+			since = s.look.Now
+		case !st.whole || st.resumed || since.IsZero():
+			return time.Time{}
+		}
+		if at.IsZero() || since.Before(at) {
+			at = since
+		}
+	}
+	return at
 }
 
 // readAgain has the objects of a resource in a namespace read once more. A poll
@@ -147,7 +169,9 @@ func (s *session) makeFeeds() {
 }
 
 func (s *session) newFeed(r *Resource, cuts *cutter, ns string) *feed {
-	return &feed{x: s.x, clock: s.c.env.Clock, res: r, cuts: cuts, ns: ns, size: s.c.cfg.PageSize, again: newQueue()}
+	f := &feed{x: s.x, clock: s.c.env.Clock, res: r, cuts: cuts, ns: ns, size: s.c.cfg.PageSize, again: newQueue()}
+	f.ref = evidence.NewRef("object", s.look.Authority, feedName(f))
+	return f
 }
 
 func feedName(f *feed) string {
@@ -160,9 +184,7 @@ func feedName(f *feed) string {
 // listRef names a list: the resource, and the namespace when the feed is
 // limited to one. It stands in the scope of every state of the list, so that a
 // complete list ends no state of another one.
-func (s *session) listRef(f *feed) evidence.Ref {
-	return evidence.NewRef("object", s.look.Authority, feedName(f))
-}
+func (s *session) listRef(f *feed) evidence.Ref { return f.ref }
 
 // handle takes one message.
 func (s *session) handle(ctx context.Context, m message) error {
@@ -361,12 +383,16 @@ func (s *session) object(ctx context.Context, m message) error {
 		return nil
 	}
 	delete(s.st[m.f].Bad, m.obj.UID)
+	var own, scope []evidence.Ref // of an object's many states most share their scope
 	for _, d := range ds {
 		if info, _ := evidence.KindInfo(d.Kind); info.State {
 			if gone && d.Op == evidence.OpSet {
 				d = ended(d)
 			}
-			d.Scope = append(slices.Clone(d.Scope), s.listRef(m.f))
+			if same := len(own) > 0 && len(own) == len(d.Scope) && &own[0] == &d.Scope[0]; !same {
+				own, scope = d.Scope, slices.Concat(d.Scope, []evidence.Ref{s.listRef(m.f)})
+			}
+			d.Scope = scope
 		}
 		if err := s.emit(ctx, d); err != nil {
 			return err

@@ -27,7 +27,14 @@ var kindNames = map[string]string{
 	"cilium.io/ciliumnetworkpolicies": "CiliumNetworkPolicy", "cilium.io/ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "cilium.io/ciliumcidrgroups": "CiliumCIDRGroup",
 	"velero.io/backups": "Backup", "velero.io/restores": "Restore", "velero.io/schedules": "Schedule", "velero.io/backupstoragelocations": "BackupStorageLocation",
 	"cert-manager.io/certificates": "Certificate", "cert-manager.io/certificaterequests": "CertificateRequest", "cert-manager.io/issuers": "Issuer", "cert-manager.io/clusterissuers": "ClusterIssuer",
-	"external-secrets.io/externalsecrets": "ExternalSecret", "external-secrets.io/secretstores": "SecretStore", "external-secrets.io/clustersecretstores": "ClusterSecretStore",
+	"kyverno.io/clusterpolicies": "ClusterPolicy", "kyverno.io/policies": "Policy", "kyverno.io/policyexceptions": "PolicyException",
+	"policies.kyverno.io/validatingpolicies": "ValidatingPolicy", "policies.kyverno.io/namespacedvalidatingpolicies": "NamespacedValidatingPolicy",
+	"policies.kyverno.io/imagevalidatingpolicies": "ImageValidatingPolicy", "policies.kyverno.io/namespacedimagevalidatingpolicies": "NamespacedImageValidatingPolicy",
+	"policies.kyverno.io/policyexceptions":                           "PolicyException",
+	"admissionregistration.k8s.io/validatingadmissionpolicies":       "ValidatingAdmissionPolicy",
+	"admissionregistration.k8s.io/validatingadmissionpolicybindings": "ValidatingAdmissionPolicyBinding",
+	"templates.gatekeeper.sh/constrainttemplates":                    "ConstraintTemplate",
+	"external-secrets.io/externalsecrets":                            "ExternalSecret", "external-secrets.io/secretstores": "SecretStore", "external-secrets.io/clustersecretstores": "ClusterSecretStore",
 }
 
 // clusterOnly are resources that stand outside namespaces and say nothing of

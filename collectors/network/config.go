@@ -21,7 +21,7 @@ type Config struct {
 	// PodAddresses are the blocks of addresses that pods get. Where they are
 	// given, the blocks that a NetworkPolicy of Kubernetes names are held against
 	// them; without them it stays open whether pods are among those.
-	PodAddresses []string `yaml:"pod_addresses" loosens:"change: rules for addresses are judged by others"`
+	PodAddresses []string `yaml:"pod_addresses" loosens:"limits"`
 }
 
 // Spec describes this collector to the configuration.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"evidenced/evidence"
 )
@@ -21,6 +22,7 @@ var platformSources = map[evidence.Kind]evidence.SourceID{
 	evidence.NetworkPolicy: "network/prod", evidence.NetworkNamespace: "network/prod", evidence.NetworkMode: "network/prod",
 	evidence.AccessAudit: "kubernetes-audit/prod", evidence.AccessMember: "github/acme",
 	evidence.AlertInstance: "alertmanager/prod", evidence.AlertSilence: "alertmanager/prod", evidence.AlertRule: "prometheus/prod",
+	evidence.PolicyInForce: "policies/prod", evidence.PolicyException: "policies/prod", evidence.PolicyResult: "policies/prod",
 }
 
 // platformNames are the facts that name something in those kinds.
@@ -57,10 +59,16 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 	full := f.Namespace + "/" + f.Name
 	switch d.Kind {
 	case evidence.BackupSchedule, evidence.BackupLocation, evidence.CertDeclared, evidence.CertIssuer, evidence.SecretSync,
-		evidence.SecretStore, evidence.AccessRBAC, evidence.NetworkPolicy, evidence.NetworkMode:
+		evidence.SecretStore, evidence.AccessRBAC, evidence.NetworkPolicy, evidence.NetworkMode, evidence.PolicyInForce, evidence.PolicyException:
 		return object("object", string(d.Kind)+f.Kind+"/"+full), "", true
 	case evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest, evidence.CertRequest:
 		return object("object", string(d.Kind)+"/"+full), f.UID, true
+	case evidence.PolicyResult:
+		var r evidence.PolicyResultFacts
+		if err := json.Unmarshal(d.Content, &r); err != nil {
+			panic(fmt.Sprintf("evidencetest: facts of %s: %v", d.Kind, err))
+		}
+		return ref("result", "prod", strings.Join([]string{r.Resource.Namespace, r.Resource.Kind, r.Resource.Name, r.Engine, r.Policy, r.Rule}, "|")).WithUID(r.Resource.UID), "", true
 	case evidence.SecretRotation:
 		return ref("secret", "prod", f.Path), "", true
 	case evidence.SecretServer:

@@ -197,7 +197,7 @@ func (r *Report) apart(p *reports.Page) {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
 	}
 	if unrecorded > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s on what people record: nothing of it can be judged", reports.Count(unrecorded, "control"))))
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s on declared incidents: none to judge is on record", reports.Count(unrecorded, "control"))))
 	}
 	if n := len(r.Unanswered); n > 0 {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))

@@ -18,6 +18,7 @@ var restless = []evidence.Kind{
 	evidence.SecretAccess, evidence.SecretAuth, evidence.AccessAudit, evidence.AccessRead, evidence.RuntimePod, evidence.RegistryAudit,
 	evidence.PipelineCheck, evidence.ArtifactScan, evidence.SecretLease, evidence.SecretSync, evidence.CertState, evidence.ChangeCommit,
 	evidence.RuntimeWorkload, evidence.RuntimeNode, evidence.ArtifactImage, evidence.RegistryRobot, evidence.AlertRule,
+	evidence.PolicyResult,
 }
 
 // Telling are the kinds that are told one by one: without the restless ones and

@@ -86,6 +86,21 @@ var delivered = []struct {
 	{evidence.AlertSilence, evidence.SilenceFacts{ID: "s-1", Matchers: []evidence.AlertMatcher{{Name: "alertname", Op: "=~", Values: []string{"Disk.*"}, Pattern: true}, {Name: "instance", Op: "=", Left: true}}, StartsAt: at(14, 9, 0), EndsAt: at(14, 11, 0), Author: 0}},
 	{evidence.AlertRule, evidence.AlertRuleFacts{Group: "disks", Name: "DiskFull", Type: "alerting", Health: "err", Blind: "error"}},
 	{evidence.AlertRule, evidence.AlertRuleFacts{Group: "disks", Name: "DiskFull", Type: "alerting", Health: "ok"}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ClusterPolicy", Name: "require-signed", Mode: "enforce", Ready: "True", FailsOpen: some(true), Excludes: evidence.PolicyReach{Namespaces: []string{"kube-system"}}}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ClusterPolicy", Name: "limits", Mode: "audit", Ready: "False", Reason: "Failed", Differs: []evidence.PolicyDiffer{{Namespace: "a"}}}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "gatekeeper", Kind: "K8sRequiredLabels", Name: "owner", Mode: "enforce", Ready: "Unknown", Violations: some(431), Listed: some(20), ViolationsCut: true}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "gatekeeper", Kind: "K8sRequiredLabels", Name: "new", Mode: "mixed", Ready: "True", Audited: some(false)}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kubernetes", Kind: "ValidatingAdmissionPolicy", Name: "replicas", Mode: "bound", Ready: "True"}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kubernetes", Kind: "ValidatingAdmissionPolicyBinding", Name: "replicas-all", Mode: "enforce", Binds: "replicas"}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "Policy", Namespace: "tenant-7", Name: "defaults", Mode: "none", Ready: "True"}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Kind: "RequiredPolicy", Name: "require-signed", Mode: "missing"}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Kind: "RequiredPolicy", Name: "limits", Mode: "there"}},
+	{evidence.PolicyException, evidence.PolicyExceptionFacts{Namespace: "tenant-7", Name: "legacy", Policies: []evidence.PolicyExcused{{Policy: "require-signed"}}, ExpiresAt: at(30, 0, 0)}},
+	{evidence.PolicyException, evidence.PolicyExceptionFacts{Namespace: "tenant-7", Name: "endless", Policies: []evidence.PolicyExcused{{Policy: "limits", Rules: []string{"memory"}}}}},
+	{evidence.PolicyResult, evidence.PolicyResultFacts{Engine: "kyverno", Policy: "require-signed", Rule: "verify", Result: "fail", Severity: "high", Resource: evidence.PolicySubject{Kind: "Deployment", Namespace: "tenant-7", Name: "web"}}},
+	{evidence.PolicyResult, evidence.PolicyResultFacts{Engine: "kyverno", Policy: "limits", Result: "skip", Exceptions: []string{"tenant-7/endless"}, Resource: evidence.PolicySubject{Kind: "Pod", Namespace: "tenant-7", Name: "web-1"}}},
+	{evidence.PolicyResult, evidence.PolicyResultFacts{Engine: "kyverno", Policy: "limits", Rule: "cpu", Result: "pass", Resource: evidence.PolicySubject{Kind: "Pod", Namespace: "tenant-7", Name: "web-1"}}},
+	{evidence.PolicyResult, evidence.PolicyResultFacts{Engine: "kyverno", Policy: "limits", Rule: "cpu", Result: "error"}},
 }
 
 // TestEverySource tells a record of each kind that the other test does not

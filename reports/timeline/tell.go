@@ -72,6 +72,9 @@ func (t *teller) end() (string, error) {
 		return "remedy " + t.rec.Subject.Name + " was withdrawn", nil
 	}
 	what := t.rec.Subject.Name
+	if t.rec.Kind == evidence.PolicyResult {
+		return t.resultEnded(f.Reason), nil
+	}
 	switch f.Reason {
 	case "deleted":
 		return what + " was deleted", nil
@@ -144,6 +147,9 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.AlertInstance:    facts((*teller).alert),
 	evidence.AlertSilence:     facts((*teller).silence),
 	evidence.AlertRule:        facts((*teller).alertRule),
+	evidence.PolicyInForce:    facts((*teller).admissionPolicy),
+	evidence.PolicyException:  facts((*teller).policyException),
+	evidence.PolicyResult:     facts((*teller).policyResult),
 	evidence.LogGenesis:       facts((*teller).genesis),
 	evidence.CollectionRun:    facts((*teller).run),
 	evidence.PlatformConfig:   facts((*teller).config),

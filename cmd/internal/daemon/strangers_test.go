@@ -49,6 +49,7 @@ func (s *strangers) Kinds() []evidence.Kind {
 		evidence.SecretAccess, evidence.SecretAuth, evidence.SecretIdentity, evidence.SecretRole, evidence.SecretPolicy, evidence.ChangeMerge, evidence.ChangeCommit,
 		evidence.DeployProject, evidence.DeployState, evidence.RegistryRobot, evidence.ArtifactImage, evidence.BackupRun, evidence.BackupSchedule, evidence.BackupRestore,
 		evidence.AccessRBAC, evidence.RuntimeNode, evidence.RuntimePod, evidence.CertState, evidence.CertIssuer, evidence.SecretStore, evidence.AlertSilence,
+		evidence.PolicyInForce, evidence.PolicyResult,
 	}
 }
 
@@ -189,6 +190,16 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	_, hosts := each("host", "alpha.example", strange+".example")
 	issuer.Mentions = []evidence.Mention{{Of: hosts}}
 
+	// A policy of the cluster is told to everybody, and leaves out others' namespaces.
+	guard := draft(evidence.PolicyInForce, ref("object", "ClusterPolicy.kyverno.io//signed"), evidence.AdmissionPolicyFacts{Cluster: "prod", Engine: "kyverno", Kind: "ClusterPolicy", Name: "signed", UID: "u-9", Mode: evidence.PolicyEnforces, Ready: "True",
+		Excludes: evidence.PolicyReach{Namespaces: []string{"alpha-web", strange + "-web"}}})
+	guard.Scope, guard.Raw = []evidence.Ref{ref("ns", "*")}, []byte(`{"spec":{"exclude":["alpha-web","`+strange+`-web"]}}`)
+	guard.Mentions = []evidence.Mention{{At: "/excludes/namespaces", Of: inSpaces}, {Of: inSpaces}}
+	broken := draft(evidence.PolicyResult, ref("result", "alpha-web|Deployment.apps|web|kyverno|signed|verify"), evidence.PolicyResultFacts{Cluster: "prod", Engine: "kyverno", Policy: "signed", Rule: "verify", Result: "fail",
+		Resource: evidence.PolicySubject{Kind: "Deployment", Namespace: "alpha-web", Name: "web"}})
+	broken.Scope, broken.Text, broken.Raw = []evidence.Ref{ref("ns", "alpha-web")}, []byte("as in "+strange+"-web"), []byte(`{"message":"as in `+strange+`-web"}`)
+	broken.Mentions = []evidence.Mention{{Of: inSpaces}}
+
 	// A binding of the cluster gives an account of another tenant a right in
 	// alpha's namespaces; a certificate shows all its names to whoever connects.
 	binding := draft(evidence.AccessRBAC, ref("object", "ClusterRoleBinding.rbac.authorization.k8s.io//all"), evidence.RBACFacts{Cluster: "prod", Kind: "ClusterRoleBinding", Name: "all", UID: "u-6", RoleKind: "ClusterRole", RoleName: "view",
@@ -201,7 +212,7 @@ func sharedThings(t *testing.T, at time.Time) []evidence.Draft {
 	silence := draft(evidence.AlertSilence, ref("silence", "s-1"), evidence.SilenceFacts{ID: "s-1", Author: -1, StartsAt: at, EndsAt: at.Add(time.Hour), Matchers: []evidence.AlertMatcher{
 		{Name: "namespace", Op: "=~", Values: []string{"alpha-web", strange + "-web"}}}})
 	silence.Scope, silence.Mentions = spaces, []evidence.Mention{{At: "/matchers/0/values", Of: inSpaces}}
-	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, binding, cert, node, silence}
+	return []evidence.Draft{access, login, identity, role, policy, granting, merge, commit, project, robot, backup, schedule, restore, store, full, issuer, guard, broken, binding, cert, node, silence}
 }
 
 // strangeThings are other tenants' alone: whatever names them names the word.

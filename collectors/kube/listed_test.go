@@ -1,0 +1,59 @@
+package kube
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// When a full list began is told of lists alone: not of a look that went on from
+// the history, nor before the list is whole; what the cluster does not have was
+// listed just now.
+func TestListedAt(t *testing.T) {
+	w := newWorld(t)
+	var pods, restores time.Time
+	var within bool // some object of a list was handed out when the list counted as whole
+	rs := tiny()
+	for i := range rs {
+		if rs[i].name() == "pods" {
+			make := rs[i].Drafts
+			rs[i].Drafts = func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error) {
+				within = within || o.Listed && !l.ListedAt("pods").IsZero()
+				return make(ctx, o, l)
+			}
+		}
+	}
+	w.resources = rs
+	w.opts = []Option{After(nil, func(_ context.Context, l *Look) ([]evidence.Draft, error) {
+		pods, restores = l.ListedAt("pods"), l.ListedAt("restores.velero.io")
+		return nil, nil
+	})}
+	for _, name := range []string{"web-1", "web-2", "web-3"} {
+		w.fake.put("pods", pod("shop", name, "uid-"+name, "Running"))
+	}
+	before := w.clock()
+	w.look()
+	if !pods.After(before) || pods.After(w.clock()) || within {
+		t.Errorf("the first look listed at %s, begun after %s; before it was whole: %t", pods, before, within)
+	}
+	if restores.IsZero() {
+		t.Error("what is listed, or not there, was not listed")
+	}
+	w.pass(time.Minute)
+	w.fake.bookmark("pods")
+	w.look()
+	if !pods.IsZero() {
+		t.Errorf("a look that went on from the history listed at %s", pods)
+	}
+	w.pass(time.Minute)
+	w.later("pods")
+	w.fake.compact()
+	w.fake.put("pods", pod("shop", "web-4", "uid-web-4", "Running"))
+	before = w.clock()
+	w.look()
+	if !pods.After(before) {
+		t.Errorf("when the history was lost the list began at %s, not after %s", pods, before)
+	}
+}

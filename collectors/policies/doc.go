@@ -1,0 +1,32 @@
+// Package policies reads policy engines of a cluster: Kyverno, Gatekeeper and
+// Kubernetes' own ValidatingAdmissionPolicies. It tells the policies in force
+// (policy.rule), what is excepted from them (policy.exception), and what they
+// found (policy.result), out of PolicyReports and Gatekeeper's constraints.
+//
+// # Results
+//
+// A result is the state of one rule at one thing. An engine writes its reports
+// anew at each scan, with new times: that is no news. What a report no longer
+// holds ends with the reason "dropped": the thing went, the policy went, or it no
+// longer applies; nobody says which.
+//
+// The same reports come in the groups wgpolicyk8s.io and openreports.io. What
+// both tell is one state, and openreports.io tells it.
+//
+// A denied request leaves no report: what was refused never existed. That is in
+// the audit log of the API server.
+//
+// # What is not measured
+//
+// An empty answer is no good one. Where neither a report nor a constraint is
+// there, where Kyverno's policies are there and none of its reports is, and where
+// a report counts more than it lists, results are blind, with that cause. A
+// constraint that counts more violations than it lists (Gatekeeper lists the first
+// 20) says so itself.
+//
+// # Kinds of constraints
+//
+// Each ConstraintTemplate of Gatekeeper makes a resource of its own. Templates are
+// read first, and when the kinds change the reading goes on with those that are
+// there now.
+package policies

@@ -1,0 +1,122 @@
+package policies
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+// exception is a PolicyException, of kyverno.io or policies.kyverno.io. See
+// https://kyverno.io/docs/exceptions/.
+type exception struct {
+	Spec struct {
+		Exceptions []struct {
+			Policy string   `json:"policyName"`
+			Rules  []string `json:"ruleNames"`
+		} `json:"exceptions"`
+		Match      kyvernoMatch `json:"match"`
+		Conditions any          `json:"conditions"`
+		Refs       []struct {   // of policies.kyverno.io
+			Name string `json:"name"`
+			Kind string `json:"kind"`
+		} `json:"policyRefs"`
+		MatchConditions []struct{} `json:"matchConditions"`
+	} `json:"spec"`
+}
+
+// ttlLabel makes Kyverno delete any object, after a while or at a time. See
+// https://kyverno.io/docs/policy-types/cleanup-policy/#cleanup-label.
+const ttlLabel = "cleanup.kyverno.io/ttl"
+
+// maxExcused bounds the policies that one exception lists.
+const maxExcused = 200
+
+// exception makes the draft of a PolicyException.
+func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in exception
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	f := evidence.PolicyExceptionFacts{
+		Cluster: l.Authority, Engine: kyverno, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
+	}
+	for _, x := range in.Spec.Exceptions {
+		f.Policies = append(f.Policies, evidence.PolicyExcused{Policy: word(x.Policy), Rules: few(words(x.Rules))})
+	}
+	for _, x := range in.Spec.Refs {
+		f.Policies = append(f.Policies, evidence.PolicyExcused{Policy: word(strings.TrimPrefix(x.Kind+"/"+x.Name, "/"))})
+	}
+	var applies reach
+	applies.kyverno(&in.Spec.Match)
+	if in.Spec.Conditions != nil || len(in.Spec.MatchConditions) > 0 {
+		applies.by("conditions")
+	}
+	f.Applies = applies.facts()
+	f.ExpiresAt, f.ExpiresBy = r.expiry(o)
+	var d evidence.Draft
+	for all, keep := f, maxExcused; ; keep /= 2 {
+		f.Policies = all.Policies[:min(len(all.Policies), keep)]
+		f.Cut, f.Applies = len(all.Policies)-len(f.Policies), shortened(all.Applies, keep)
+		var err error
+		if d, err = l.Draft(evidence.PolicyException, o, f); err != nil {
+			return nil, err
+		}
+		if len(d.Content) <= evidence.MaxContent || keep == 0 {
+			break
+		}
+	}
+	// Who owns a namespace that it opens is concerned, beside who owns its own.
+	for _, ns := range applies.namespaces {
+		for _, known := range l.Namespaces() {
+			if match(ns, known) {
+				for _, ref := range l.Scope(known) {
+					if len(d.Scope) < maxReach && !slices.Contains(d.Scope, ref) {
+						d.Scope = append(d.Scope, ref)
+					}
+				}
+			}
+		}
+	}
+	r.place(&d, o, l, map[string][]string{"/applies/namespaces": f.Applies.Namespaces})
+	return []evidence.Draft{d}, nil
+}
+
+// expiry is when an exception is to end, and what says so.
+func (r *reader) expiry(o *kube.Object) (time.Time, string) {
+	if v := o.Labels[ttlLabel]; v != "" {
+		if t := instant(v); !t.IsZero() {
+			return t, ttlLabel
+		}
+		if d, err := time.ParseDuration(v); err == nil && d > 0 && !o.CreatedAt.IsZero() {
+			return o.CreatedAt.Add(d).UTC(), ttlLabel
+		}
+	}
+	for _, k := range r.cfg.ExpiryKeys {
+		for _, m := range []map[string]string{o.Annotations, o.Labels} {
+			if t := instant(m[k]); !t.IsZero() {
+				return t, k
+			}
+		}
+	}
+	return time.Time{}, ""
+}
+
+// instant reads a time or a date, which ends with its day; zero for anything else.
+// Labels hold no colons: Kyverno takes 2026-12-31T235959Z.
+func instant(s string) time.Time {
+	if t := timeOf(s); !t.IsZero() {
+		return t
+	}
+	if t, err := time.Parse("2006-01-02T150405Z", s); err == nil && t.Unix() > 0 {
+		return t.UTC()
+	}
+	if t, err := time.Parse(time.DateOnly, s); err == nil && t.Unix() > 0 && t.Year() < 9999 {
+		return t.UTC().AddDate(0, 0, 1).Add(-time.Second)
+	}
+	return time.Time{}
+}

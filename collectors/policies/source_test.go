@@ -1,0 +1,138 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
+	"evidenced/collectors/kube"
+	"evidenced/collectors/kube/kubetest"
+	"evidenced/evidence"
+)
+
+// served makes a source of a server that serves the recorded objects.
+func served(t *testing.T) (*source, *collectortest.Replay) {
+	t.Helper()
+	srv := collectortest.NewReplay(t, kubetest.Conversation(t, objectsFile, spaces), now)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig()
+	cfg.Server, cfg.TokenFile, cfg.QPS, cfg.Watch = srv.URL, token, 1e6, false
+	env := collectors.Env{Source: "policies/prod", Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	c, err := newWith(cfg, env, kube.Client(func(o *fetch.Options) {
+		o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*source), srv
+}
+
+func ofConstraints(rec *collectortest.Recorder) (n int) {
+	for _, d := range rec.Drafts {
+		if d.Kind == evidence.PolicyInForce && len(d.Scope) > 0 && slices.Contains(d.Scope, evidence.NewRef("object", "prod", "k8srequiredlabels.constraints.gatekeeper.sh")) {
+			n++
+		}
+	}
+	return n
+}
+
+// A run finds that there is a kind of constraints that it does not read, and goes
+// on with it; nothing is lost and nothing ends for that.
+func TestNewKindOfConstraints(t *testing.T) {
+	s, _ := served(t)
+	rec := &collectortest.Recorder{}
+	err := s.run(nil, rec, func(e collectors.Collector, resume []byte, sink collectors.Sink) error {
+		return e.Poll(t.Context(), evidence.Period{To: now}, resume, sink)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := ofConstraints(rec); n != 2 || !slices.Equal(s.kinds, []string{"K8sRequiredLabels"}) {
+		t.Errorf("%d constraints of kinds %v", n, s.kinds)
+	}
+	for _, d := range rec.Drafts {
+		if d.Op == evidence.OpEnd {
+			t.Errorf("%s ended", d.Subject)
+		}
+	}
+	if o := rec.Commits[len(rec.Commits)-1].Observation; o.Incomplete != "" {
+		t.Errorf("incomplete: %s", o.Incomplete)
+	}
+}
+
+// With kinds that change all the time a run ends and says so.
+func TestKindsThatNeverRest(t *testing.T) {
+	s, _ := served(t)
+	err := s.run(nil, &collectortest.Recorder{}, func(collectors.Collector, []byte, collectors.Sink) error { return errKinds })
+	if err == nil || errors.Is(err, errKinds) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A look before the run finds the kinds, so that they are read at once.
+func TestPrepare(t *testing.T) {
+	s, _ := served(t)
+	if err := s.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(s.engine.Kinds(), s.Kinds()); d != "" {
+		t.Errorf("the engine makes other kinds (-engine +source):\n%s", d)
+	}
+	if !slices.Equal(s.kinds, []string{"K8sRequiredLabels"}) {
+		t.Errorf("kinds %v", s.kinds)
+	}
+}
+
+// beginning is a sink that is told where lists begin.
+type beginning struct {
+	collectortest.Recorder
+	began int
+}
+
+func (b *beginning) Begin(evidence.Kind, evidence.Ref) { b.began++ }
+
+// Another engine goes on where the one before it committed, and the sink keeps its
+// abilities.
+func TestGoesOnAfterCommit(t *testing.T) {
+	s, _ := served(t)
+	sink := &beginning{}
+	var resumes []string
+	err := s.run([]byte("first"), sink, func(_ collectors.Collector, resume []byte, k collectors.Sink) error {
+		resumes = append(resumes, string(resume))
+		if len(resumes) == 3 {
+			return nil
+		}
+		k.(collectors.Beginner).Begin(evidence.PolicyResult, evidence.Ref{})
+		if len(resumes) == 1 {
+			if err := k.Commit(t.Context(), []byte("second"), evidence.Observation{At: now}); err != nil {
+				return err
+			}
+		}
+		return errKinds
+	})
+	if err != nil || !slices.Equal(resumes, []string{"first", "second", "second"}) || sink.began != 2 {
+		t.Errorf("went on from %q, %d lists begun: %v", resumes, sink.began, err)
+	}
+	plain := &collectortest.Recorder{}
+	if err := s.run(nil, plain, func(_ collectors.Collector, _ []byte, k collectors.Sink) error {
+		if _, ok := k.(collectors.Beginner); ok {
+			t.Error("a sink without that ability got it")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}

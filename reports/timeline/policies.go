@@ -1,0 +1,145 @@
+package timeline
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"evidenced/evidence"
+	"evidenced/reports"
+)
+
+// The sentences of policy engines.
+
+func (t *teller) admissionPolicy(f evidence.AdmissionPolicyFacts) string {
+	name := strings.TrimPrefix(f.Namespace+"/"+f.Name, "/")
+	switch {
+	case f.Kind == evidence.RequiredPolicy && f.Mode == evidence.PolicyMissing:
+		return fmt.Sprintf("policy %s is required, and no policy of this name is in the cluster", name)
+	case f.Kind == evidence.RequiredPolicy:
+		return fmt.Sprintf("policy %s is required, and it is in the cluster", name)
+	case f.Binds != "":
+		return fmt.Sprintf("policy %s is bound by %s: %s", f.Binds, name, modeWords(f.Mode)) + reachWords(&f)
+	}
+	s := fmt.Sprintf("policy %s of %s: %s", name, engineWords(&f), modeWords(f.Mode))
+	if n := len(f.Differs); n > 0 {
+		s += ", with another action in " + reports.Count(n, "namespace")
+	}
+	s += reachWords(&f)
+	switch f.Ready {
+	case "False":
+		s += ", not ready: " + cmp.Or(f.Reason, "no reason given")
+	case "Unknown":
+		s += ", not known to be ready"
+	}
+	if f.FailsOpen != nil && *f.FailsOpen {
+		s += ", lets requests in unchecked while the engine is away"
+	}
+	switch {
+	case f.ViolationsCut && f.Violations != nil && f.Listed != nil:
+		s += fmt.Sprintf("; %d of %d violations in the cluster are listed, the others were not seen", *f.Listed, *f.Violations)
+	case f.ViolationsCut:
+		s += "; not all violations in the cluster are listed"
+	case f.Audited != nil && !*f.Audited:
+		s += "; what is there already was not checked yet"
+	case f.Violations != nil:
+		s += "; " + reports.Count(*f.Violations, "violation") + " in the cluster"
+	}
+	return s
+}
+
+func engineWords(f *evidence.AdmissionPolicyFacts) string {
+	switch f.Engine {
+	case "kyverno":
+		return "Kyverno"
+	case "gatekeeper":
+		return "Gatekeeper (" + f.Kind + ")"
+	case "kubernetes":
+		return "Kubernetes"
+	}
+	return cmp.Or(f.Engine, f.Kind)
+}
+
+func modeWords(mode string) string {
+	switch mode {
+	case evidence.PolicyEnforces:
+		return "what breaks it is refused"
+	case evidence.PolicyAudits:
+		return "what breaks it is reported and let in"
+	case evidence.PolicyMixed:
+		return "some of what breaks it is refused, the rest reported and let in"
+	case evidence.PolicyBound:
+		return "its bindings say what happens to what breaks it"
+	case evidence.PolicyNoCheck:
+		return "it checks nothing, it changes or makes objects"
+	}
+	return mode
+}
+
+func reachWords(f *evidence.AdmissionPolicyFacts) string {
+	if len(f.Excludes.Namespaces) > 0 {
+		return ", leaves out " + few(f.Excludes.Namespaces)
+	}
+	return ""
+}
+
+func (t *teller) policyException(f evidence.PolicyExceptionFacts) string {
+	var from []string
+	for _, p := range f.Policies {
+		name := p.Policy
+		if len(p.Rules) > 0 {
+			name += " (" + few(p.Rules) + ")"
+		}
+		from = append(from, name)
+	}
+	s := fmt.Sprintf("exception %s/%s lets things break %s", f.Namespace, f.Name, cmp.Or(few(from), "a policy that it does not name"))
+	if len(f.Applies.Namespaces) > 0 {
+		s += " in " + few(f.Applies.Namespaces)
+	}
+	if f.ExpiresAt.IsZero() {
+		return s + ", without an end"
+	}
+	return s + " until " + reports.Stamp(f.ExpiresAt, nil)
+}
+
+func (t *teller) policyResult(f evidence.PolicyResultFacts) string {
+	thing := cmp.Or(strings.TrimSpace(f.Resource.Kind+" "+strings.TrimPrefix(f.Resource.Namespace+"/"+f.Resource.Name, "/")), "what the report is about")
+	policy := "policy " + strings.TrimSuffix(f.Policy+"/"+f.Rule, "/")
+	if f.Severity != "" {
+		policy += " (severity " + f.Severity + ")"
+	}
+	switch f.Result {
+	case "fail":
+		return thing + " breaks " + policy
+	case "pass":
+		return thing + " keeps to " + policy
+	case "warn":
+		return thing + " is not as " + policy + " advises"
+	case "skip":
+		if len(f.Exceptions) > 0 {
+			return thing + " was not checked against " + policy + ", for exception " + few(f.Exceptions)
+		}
+		return thing + " was not checked against " + policy
+	case "error":
+		return thing + " could not be checked against " + policy
+	}
+	return thing + " was checked against " + policy + ", with a result that is not understood"
+}
+
+// resultEnded tells that nobody tells a result any more.
+func (t *teller) resultEnded(reason string) string {
+	p := strings.Split(strings.NewReplacer("%7C", "\x00").Replace(t.rec.Subject.Name), "|")
+	if len(p) < 6 {
+		return "a policy's result on " + t.rec.Subject.Name + " is no longer told"
+	}
+	for i := range p {
+		p[i] = strings.NewReplacer("\x00", "|", "%25", "%").Replace(p[i])
+	}
+	kind, _, _ := strings.Cut(p[1], ".")
+	thing := strings.TrimSpace(kind + " " + strings.TrimPrefix(p[0]+"/"+p[2], "/"))
+	policy := strings.TrimSuffix(p[4]+"/"+p[5], "/")
+	if reason == "reassigned" {
+		return fmt.Sprintf("what policy %s found at %s belongs to another tenant from now on", policy, thing)
+	}
+	return fmt.Sprintf("policy %s has no result on %s any more (the thing or the policy went, or the one no longer applies to the other)", policy, thing)
+}
