@@ -58,6 +58,8 @@ const (
 	CertDeclared     Kind = "cert.declared"      // a certificate that is asked to exist, and its renewal
 	CertRequest      Kind = "cert.request"       // one request for a certificate, its approval and what came of it
 	CertIssuer       Kind = "cert.issuer"        // who signs certificates
+	WorkflowRun      Kind = "workflow.run"       // one run of a workflow of Argo Workflows
+	WorkflowSchedule Kind = "workflow.schedule"  // when such workflows are due
 )
 
 // The kinds that evidenced makes itself.
@@ -166,6 +168,8 @@ func init() {
 		{Kind: CertRequest, Revisable: true, Volatile: []string{"resource_version"}, Says: "one request for a certificate, its approval and outcome"},
 		{Kind: CertIssuer, State: true, Volatile: []string{"resource_version"}, Says: "who signs certificates, and whether it is ready"},
 		{Kind: CertState, State: true, Volatile: []string{"dialled", "looked_at"}, Says: "the certificate an endpoint showed or a file held"},
+		{Kind: WorkflowRun, Revisable: true, Says: "one run of a workflow: what ran, its steps and how it ended"},
+		{Kind: WorkflowSchedule, State: true, Volatile: []string{"last_scheduled", "resource_version"}, Says: "when which workflow is due"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
 		{Kind: LogKey, Own: true, Lasting: true, Says: "a new log key"},

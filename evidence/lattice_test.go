@@ -81,7 +81,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero", ""},
+	"collectors/workflows":       {"collectors collectors/fetch collectors/kube evidence evidence/problem", ""},
+	"collectors/all":             {"collectors collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/vault collectors/velero collectors/workflows", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},

@@ -17,6 +17,7 @@ import (
 	"evidenced/collectors/kubernetes"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
+	"evidenced/collectors/workflows"
 )
 
 // Specs are the kinds of sources, by name.
@@ -35,5 +36,6 @@ func Specs() []collectors.Spec {
 		kubeaudit.Spec(),
 		vault.Spec(),
 		velero.Spec(),
+		workflows.Spec(),
 	}
 }

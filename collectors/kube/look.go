@@ -26,6 +26,7 @@ type Look struct {
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
+	listed     func(resource string) time.Time
 	again      func(resource, namespace string)
 }
 
@@ -46,7 +47,8 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 		Source: source, Authority: authorityOf(source), Now: now.UTC(), agent: agent,
 		labels: foreignLabel, namespaces: map[string]Namespace{},
 		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true },
-		again: func(string, string) {},
+		listed: func(string) time.Time { return now.UTC() },
+		again:  func(string, string) {},
 	}
 	for _, n := range namespaces {
 		if n.Ended.IsZero() {
@@ -163,6 +165,11 @@ func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespac
 // full, so that an object that was not seen is not there. It is for drafts
 // that join several objects.
 func (l *Look) Whole(resource string) bool { return l.whole(resource) }
+
+// Listed returns when the newest list of everything that the resource holds began,
+// in this run: what was not seen since is not there. It is zero when no such list
+// was read in full; then the server's history told, or nothing did.
+func (l *Look) Listed(resource string) time.Time { return l.listed(resource) }
 
 // Again asks for the objects of a resource ("helmreleases.helm.toolkit.fluxcd.io")
 // in a namespace to be read once more, because what their drafts take from other

@@ -51,6 +51,7 @@ type standing struct {
 	resumed  bool      // told by its history since the last look, without a list
 	whole    bool      // listed in full, and followed since
 	listing  time.Time // a list has begun
+	full     time.Time // begin of the newest list that was read in full, or when there was nothing to list
 	appeared bool      // was not there at the look before
 	fault    error     // nothing can be read
 	since    time.Time // of fault
@@ -97,6 +98,21 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 			}
 		}
 		return found
+	}
+	s.look.listed = func(name string) (began time.Time) {
+		for _, f := range s.feeds {
+			if f.name() != name {
+				continue
+			}
+			full := s.st[f].full
+			if full.IsZero() {
+				return full
+			}
+			if began.IsZero() || full.Before(began) {
+				began = full
+			}
+		}
+		return began
 	}
 	s.look.again = s.readAgain
 	s.unearth()
@@ -241,7 +257,7 @@ func (s *session) listed(m message) {
 	case s.follows && !st.To.IsZero():
 		s.lost(st, st.listing, "the server no longer had the history since the last look, and the list shows only what is there now")
 	}
-	st.appeared, st.Absent, st.whole, st.fault = false, false, true, nil
+	st.appeared, st.Absent, st.whole, st.fault, st.full = false, false, true, nil, st.listing
 	st.Served, st.RV, st.To, st.Count = m.version, m.rv, later(st.To, st.listing), m.ours
 	if st.first.IsZero() {
 		st.first = st.To
@@ -302,7 +318,7 @@ func (s *session) notThere(m message) {
 	if !st.Absent || st.fault == nil {
 		st.since = m.at
 	}
-	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, "", "", nil
+	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault, st.full = true, false, false, "", "", nil, m.at
 	clear(st.Bad)
 	if m.f.res.Optional {
 		s.look.Note("the cluster does not have %s", m.f.name())
