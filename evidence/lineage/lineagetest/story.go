@@ -112,8 +112,12 @@ func (s *Story) Add(name string, kind evidence.Kind, op evidence.Op, when time.T
 	if s.skip(name) {
 		return evidence.Record{}
 	}
+	source, ok := sourceOf[kind]
+	if !ok {
+		source = "other/prod" // of which the story tells nothing by itself
+	}
 	return s.Log.AddDraft(evidence.Draft{
-		Kind: kind, Op: op, Source: sourceOf[kind], Key: name, Subject: subject, People: people, OccurredAt: when, Basis: evidence.BasisSource,
+		Kind: kind, Op: op, Source: source, Key: name, Subject: subject, People: people, OccurredAt: when, Basis: evidence.BasisSource,
 		ObservedAt: when.Add(time.Second), Links: links, Content: evidencetest.Facts(facts),
 	})
 }
