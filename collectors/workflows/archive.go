@@ -279,25 +279,24 @@ func (r *reader) archivedRun(ctx context.Context, l *kube.Look, uid string) (*ev
 	return &d, nil
 }
 
-// then is the look with the namespaces that were there while the run was.
+// then is the look with the namespaces that were there when the run was made.
 func (r *reader) then(l *kube.Look, o *kube.Object) *kube.Look {
-	return l.During(evidence.Period{From: o.CreatedAt, To: o.CreatedAt.Add(r.cfg.Archive.Longest)}, func(kube.Namespace) bool { return false })
+	return l.During(evidence.Period{From: o.CreatedAt, To: o.CreatedAt}, func(kube.Namespace) bool { return false })
 }
 
 // placed reports whether the run's namespace may be told by its name: the one that
 // has the name is as old as the run, or one that had it then is remembered.
 func (r *reader) placed(l *kube.Look, o *kube.Object) bool {
 	n, ok := l.Namespace(o.Namespace)
-	if !ok || n.Made.IsZero() || o.CreatedAt.IsZero() || !n.Made.After(o.CreatedAt) {
+	if !ok || n.Made.IsZero() || !n.Made.After(o.CreatedAt) {
 		return true
+	}
+	if o.CreatedAt.IsZero() {
+		return false
 	}
 	_, ok = r.then(l, o).Namespace(o.Namespace)
 	return ok
 }
-
-// nobody is the uid of a run that is not there: asking for it tells what the
-// credential may read.
-const nobody = "00000000-0000-0000-0000-000000000000"
 
 // examineArchive adds how the archive can be read.
 func (r *reader) examineArchive(ctx context.Context, x *collectors.Examination) error {
