@@ -428,6 +428,7 @@ type RestoreRung struct {
 type RestoreProof struct {
 	What   string    `json:"what"` // workflow node, job, checksum
 	Name   string    `json:"name"`
+	UID    string    `json:"uid,omitempty"` // of the workflow
 	Passed bool      `json:"passed"`
 	At     time.Time `json:"at,omitzero"`
 }

@@ -70,6 +70,8 @@ const (
 	PolicyInForce    Kind = "policy.rule"        // a policy of a policy engine, and whether it refuses or only tells
 	PolicyException  Kind = "policy.exception"   // what is excepted from such policies
 	PolicyResult     Kind = "policy.result"      // what a rule of one found at one thing
+	WorkflowRun      Kind = "workflow.run"       // one run of a workflow of Argo Workflows
+	WorkflowSchedule Kind = "workflow.schedule"  // when such workflows are due
 )
 
 // The kinds that evidenced makes itself.
@@ -190,6 +192,8 @@ func init() {
 		{Kind: PolicyInForce, State: true, Volatile: []string{"resource_version", "violations", "listed", "audited_at"}, Says: "a policy of a policy engine, and whether it refuses or only tells"},
 		{Kind: PolicyException, State: true, Volatile: []string{"resource_version"}, Says: "what is excepted from the policies of a policy engine"},
 		{Kind: PolicyResult, State: true, Volatile: []string{"checked_at", "times"}, Says: "what a rule of a policy found at one thing of the cluster"},
+		{Kind: WorkflowRun, Revisable: true, Says: "one run of a workflow: what ran, its steps and how it ended"},
+		{Kind: WorkflowSchedule, State: true, Volatile: []string{"last_scheduled", "resource_version"}, Says: "when which workflow is due"},
 
 		{Kind: LogGenesis, Own: true, Lasting: true, Says: "the first record of a log"},
 		{Kind: LogKey, Own: true, Lasting: true, Says: "a new log key"},

@@ -86,7 +86,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/tail":            {"evidence", ""},
 	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/pointer evidence/problem", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
-	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/policies collectors/terraform collectors/vault collectors/velero", ""},
+	"collectors/workflows":       {"collectors collectors/fetch collectors/kube evidence evidence/problem", ""},
+	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/policies collectors/terraform collectors/vault collectors/velero collectors/workflows", ""},
 
 	"collectors/bucket": {"collectors/fetch evidence evidence/problem", "github.com/minio/minio-go/v7"},
 	"collectors/velero": {"collectors collectors/bucket collectors/fetch collectors/kube evidence evidence/problem", ""},

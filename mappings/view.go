@@ -177,6 +177,7 @@ func init() {
 	register(schedulesView, locationsView, backupsView, restoresView, declaredCertsView, certRequestsView, rotationsView,
 		credentialsView, syncedView, serversView, bindingsView, readersView, membersView, copyReadsView, placesView,
 		sourcesView, clocksView, configsView, offboardingsView)
+	register(workflowRunsView)
 	register(runningImagesView, imageRunsView, rolloutsView, changeTestsView, productionView, releasedArtifactsView,
 		registryProjectsView, releasesView, reportsView)
 	register(alertRulesView, alertsView, incidentsView, incidentNoticesView, infraView, isolationView, silencesView)

@@ -22,6 +22,7 @@ import (
 	"evidenced/collectors/terraform"
 	"evidenced/collectors/vault"
 	"evidenced/collectors/velero"
+	"evidenced/collectors/workflows"
 )
 
 // Specs are the kinds of sources, by name.
@@ -45,5 +46,6 @@ func Specs() []collectors.Spec {
 		terraform.Spec(),
 		vault.Spec(),
 		velero.Spec(),
+		workflows.Spec(),
 	}
 }

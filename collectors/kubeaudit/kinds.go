@@ -21,6 +21,7 @@ var kindNames = map[string]string{
 	"networking.k8s.io/networkpolicies": "NetworkPolicy", "networking.k8s.io/ingresses": "Ingress",
 	rbacGroup + "/roles": "Role", rbacGroup + "/clusterroles": "ClusterRole", rbacGroup + "/rolebindings": "RoleBinding", rbacGroup + "/clusterrolebindings": "ClusterRoleBinding",
 	"argoproj.io/applications": "Application", "argoproj.io/appprojects": "AppProject",
+	"argoproj.io/workflows": "Workflow", "argoproj.io/cronworkflows": "CronWorkflow", "argoproj.io/workflowtemplates": "WorkflowTemplate", "argoproj.io/clusterworkflowtemplates": "ClusterWorkflowTemplate",
 	"kustomize.toolkit.fluxcd.io/kustomizations": "Kustomization", "helm.toolkit.fluxcd.io/helmreleases": "HelmRelease",
 	"source.toolkit.fluxcd.io/gitrepositories": "GitRepository", "source.toolkit.fluxcd.io/ocirepositories": "OCIRepository", "source.toolkit.fluxcd.io/helmrepositories": "HelmRepository",
 	"source.toolkit.fluxcd.io/helmcharts": "HelmChart", "source.toolkit.fluxcd.io/buckets": "Bucket",

@@ -106,7 +106,7 @@ func (c *collector) workflow(o *kube.Object) error {
 		}
 		for _, value := range values {
 			c.proofs.put(value, o.UID+"/"+id, evidence.RestoreProof{
-				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + n.DisplayName, Passed: passed, At: n.FinishedAt.Time,
+				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + n.DisplayName, UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
 			})
 		}
 	}

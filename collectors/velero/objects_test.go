@@ -606,10 +606,14 @@ func TestWorkflow(t *testing.T) {
 		"c":{"type":"Pod","displayName":"orders(0)","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
 		"d":{"type":"Pod","displayName":"verify-sum","templateName":"sum","phase":"Failed","finishedAt":"2026-03-01T02:31:00Z"},
 		"e":{"type":"Pod","displayName":"check-late","templateName":"late","phase":"Running","finishedAt":null}}}}`)}
-	f := facts[evidence.RestoreTestFacts](t, of(t, s.all(ls), evidence.BackupTest, uid("70")))
+	d := of(t, s.all(ls), evidence.BackupTest, uid("70"))
+	if run := kube.RefOf("prod", "argoproj.io", "Workflow", "drills", "drill-9").WithUID("w-1"); !slices.Contains(d.Links, run) {
+		t.Errorf("the run of the workflow that checked is not linked: %v", d.Links)
+	}
+	f := facts[evidence.RestoreTestFacts](t, d)
 	want := []evidence.RestoreProof{
-		{What: "workflow node", Name: "drills/drill-9/orders(0)", Passed: true, At: time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)},
-		{What: "workflow node", Name: "drills/drill-9/verify-sum", At: time.Date(2026, 3, 1, 2, 31, 0, 0, time.UTC)},
+		{What: "workflow node", Name: "drills/drill-9/orders(0)", UID: "w-1", Passed: true, At: time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)},
+		{What: "workflow node", Name: "drills/drill-9/verify-sum", UID: "w-1", At: time.Date(2026, 3, 1, 2, 31, 0, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, f.Checks); diff != "" || f.Grade != 3 || !strings.Contains(f.Stopped, "verify-sum failed") {
 		t.Errorf("grade %d, %s (-want +got):\n%s", f.Grade, f.Stopped, diff)

@@ -429,6 +429,11 @@ func (c *collector) testDraft(t *test, l *kube.Look) (evidence.Draft, error) {
 	if t.Backup != nil {
 		ls.add(l.Ref("velero.io", "Backup", r.Namespace, r.Backup).WithUID(t.Backup.UID))
 	}
+	for _, one := range t.Checks {
+		if name := strings.SplitN(one.Name, "/", 3); one.UID != "" && len(name) == 3 {
+			ls.add(l.Ref("argoproj.io", "Workflow", name[0], name[1]).WithUID(one.UID))
+		}
+	}
 	ls.namespaces(l, r.Sources)
 	ls.namespaces(l, r.targets())
 	d.Links = ls

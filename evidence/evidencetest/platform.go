@@ -16,6 +16,7 @@ var platformSources = map[evidence.Kind]evidence.SourceID{
 	evidence.BackupSchedule: "velero/prod", evidence.BackupLocation: "velero/prod", evidence.BackupRun: "velero/prod",
 	evidence.BackupRestore: "velero/prod", evidence.BackupTest: "velero/prod",
 	evidence.CertDeclared: "cert-manager/prod", evidence.CertRequest: "cert-manager/prod", evidence.CertIssuer: "cert-manager/prod",
+	evidence.WorkflowRun: "workflows/prod", evidence.WorkflowSchedule: "workflows/prod",
 	evidence.SecretSync: "external-secrets/prod", evidence.SecretStore: "external-secrets/prod",
 	evidence.SecretRotation: "vault/prod", evidence.SecretServer: "vault/prod", evidence.SecretLease: "vault/prod",
 	evidence.RuntimeNode: "kubernetes/prod", evidence.RuntimeNamespace: "kubernetes/prod", evidence.AccessRBAC: "kubernetes/prod",
@@ -59,9 +60,9 @@ func platformIdentity(d *evidence.Draft) (subject evidence.Ref, key string, ok b
 	full := f.Namespace + "/" + f.Name
 	switch d.Kind {
 	case evidence.BackupSchedule, evidence.BackupLocation, evidence.CertDeclared, evidence.CertIssuer, evidence.SecretSync,
-		evidence.SecretStore, evidence.AccessRBAC, evidence.NetworkPolicy, evidence.NetworkMode, evidence.PolicyInForce, evidence.PolicyException:
+		evidence.SecretStore, evidence.AccessRBAC, evidence.NetworkPolicy, evidence.NetworkMode, evidence.PolicyInForce, evidence.PolicyException, evidence.WorkflowSchedule:
 		return object("object", string(d.Kind)+f.Kind+"/"+full), "", true
-	case evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest, evidence.CertRequest:
+	case evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest, evidence.CertRequest, evidence.WorkflowRun:
 		return object("object", string(d.Kind)+"/"+full), f.UID, true
 	case evidence.PolicyResult:
 		var r evidence.PolicyResultFacts

@@ -76,6 +76,7 @@ var derivers = map[evidence.Kind]func(*reading){
 	evidence.BackupRun:       (*reading).backup,
 	evidence.BackupRestore:   (*reading).restore,
 	evidence.BackupTest:      (*reading).restoreTest,
+	evidence.WorkflowRun:     (*reading).workflow,
 }
 
 // Kinds whose records say what became of a thing; they make or hold it.
@@ -85,6 +86,7 @@ var making = []evidence.Kind{
 	evidence.DeploySync, evidence.DeployState, evidence.DeployRelease, evidence.InfraRun, evidence.InfraState, evidence.RuntimeNamespace, evidence.RuntimeWorkload, evidence.RuntimePod, evidence.RuntimeNode,
 	evidence.SecretSync, evidence.SecretStore, evidence.CertDeclared, evidence.CertRequest, evidence.CertIssuer, evidence.CertState,
 	evidence.BackupSchedule, evidence.BackupLocation, evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest,
+	evidence.WorkflowRun, evidence.WorkflowSchedule,
 }
 
 // Kinds whose records say what was done with a thing: they may be many, and

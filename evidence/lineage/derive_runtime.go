@@ -224,4 +224,27 @@ func (r *reading) restoreTest() {
 			r.add(thing(s), about(r.rec), StepTested, BySource, r.field(at, []string{s.UID, last(s.Name, "/"), strings.TrimPrefix(s.Name, "Restore.velero.io/")}, "restore", "uid")).after = r.rec.Occurred
 		}
 	}
+	for at, w := range r.objects(Workflow) {
+		r.add(about(r.rec), thing(w), StepChecked, BySource, r.field(at, []string{w.UID}, "checks")).after = r.rec.Occurred
+	}
+}
+
+// workflow joins a run of a workflow with the images that it surely ran, the
+// account it ran as and the schedule that made it: which that was is the cluster's
+// word where it owns the run, else a label that anybody may write.
+func (r *reading) workflow() {
+	self := thing(r.rec.Subject)
+	for at, i := range r.links("image") {
+		r.add(thing(i), self, StepRunBy, BySource, r.field(at, []string{i.Name}, "images")).after = r.rec.Occurred
+	}
+	for at, a := range r.links("account") {
+		r.add(self, thing(a), StepAs, BySource, r.field(at, []string{last(a.Name, "/")}, "account")).after = r.rec.Occurred
+	}
+	for at, c := range r.objects(Planned) {
+		proof := ByClaim
+		if c.UID != "" {
+			proof = BySource
+		}
+		r.add(thing(c), self, StepMade, proof, r.field(at, []string{last(c.Name, "/")}, "schedule")).after = r.rec.Occurred
+	}
 }

@@ -53,6 +53,7 @@ var words = map[string][]string{
 	"namespace": {"namespace"}, "ns": {"namespace"}, "copy": {"copy"}, "secret": {"secret", "copy"}, "access": {"request"},
 	"host": {"host"}, "endpoint": {"host", "cert"}, "certificate": {"object:Certificate.cert-manager.io", "host"}, "cert": {"object:Certificate.cert-manager.io", "host"},
 	"backup": {"object:Backup.velero.io"}, "restore": {"object:Restore.velero.io"}, "schedule": {"object:Schedule.velero.io"},
+	"workflow": {"object:Workflow.argoproj.io"}, "cronworkflow": {"object:CronWorkflow.argoproj.io"},
 	"externalsecret": {"object:ExternalSecret.external-secrets.io"}, "issuer": {"object:Issuer.cert-manager.io"}, "clusterissuer": {"object:ClusterIssuer.cert-manager.io"},
 }
 

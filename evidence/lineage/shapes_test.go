@@ -16,6 +16,7 @@ func TestShapes(t *testing.T) {
 	change := newRef("change", "lab", "acme/shop!7")
 	line := func(name string) evidence.Ref { return newRef("pipeline", "lab", "acme/shop/"+name) }
 	minus, began := 412, true
+	run := newRef("object", "prod", "Workflow.argoproj.io/tenant-7/drill-1").WithUID("wf-1")
 	for _, tt := range []struct {
 		name    string
 		kind    evidence.Kind
@@ -57,6 +58,15 @@ func TestShapes(t *testing.T) {
 		{"a sync of a chart from a registry", evidence.DeploySync, evidence.OpEvent, app,
 			evidence.SyncFacts{App: "f/HelmRelease/web", Phase: "Failed", Revisions: []string{"1.2.3"}, Initiator: -1, Flux: &evidence.FluxSync{OCIDigest: "sha256:5", OriginCommit: main}}, []evidence.Ref{newRef("sync", "prod", "s"), image("sha256:5"), commit(main)}, newRef("sync", "prod", "s"),
 			[]string{"commit:/" + main + " synced sync:prod/s /facts/flux/origin_commit", "image:/sha256:5 synced sync:prod/s /facts/flux/oci_digest"}},
+		{"a workflow that its schedule owns", evidence.WorkflowRun, evidence.OpEvent, run,
+			evidence.WorkflowRunFacts{Name: "drill-1", UID: "wf-1", Phase: "Succeeded", Schedule: "drill", Account: "drill", Images: []string{child}, Creator: -1, Actor: -1},
+			[]evidence.Ref{newRef("object", "prod", "CronWorkflow.argoproj.io/tenant-7/drill").WithUID("cron-1"), newRef("account", "prod", "tenant-7/drill"), image(child)}, run,
+			[]string{"image:/" + child + " run by " + run.String() + " /facts/images/0", "object:prod/CronWorkflow.argoproj.io/tenant-7/drill#cron-1 made " + run.String() + " /facts/schedule",
+				run.String() + " runs as account:prod/tenant-7/drill /facts/account"}},
+		{"a restore test that a workflow checked", evidence.BackupTest, evidence.OpEvent, newRef("object", "prod", "Restore.velero.io/velero/r").WithUID("rs"),
+			evidence.RestoreTestFacts{Restore: "velero/r", UID: "rs", Checks: []evidence.RestoreProof{{What: "workflow node", Name: "tenant-7/drill-1/verify", UID: "wf-1", Passed: true}}},
+			[]evidence.Ref{newRef("object", "prod", "Restore.velero.io/velero/r").WithUID("rs"), run}, run,
+			[]string{"backup.test velero/prod one checked by " + run.String() + " /facts/checks/0/uid"}},
 		{"a denied request", evidence.SecretAccess, evidence.OpEvent, secret,
 			evidence.AccessFacts{RequestID: "r", Secret: secret.Name, Outcome: "denied", Reading: true, Who: -1}, []evidence.Ref{newRef("request", "prod", "r"), secret}, secret,
 			[]string{"secret:prod/kv/tenant-7/web/db denied in request:prod/r /facts/secret"}},

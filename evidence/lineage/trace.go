@@ -50,6 +50,8 @@ const (
 	Backup      Stage = "backup"
 	Restore     Stage = "restore"
 	RestoreTest Stage = "restore-test"
+	Workflow    Stage = "workflow" // one run
+	Planned     Stage = "workflow-schedule"
 	Other       Stage = "other"
 )
 
@@ -57,7 +59,7 @@ const (
 var Stages = []Stage{
 	Commit, Review, Change, Pipeline, Check, Report, Release, InfraRun, InfraState, Image, Tag, Scan, SBOM, Signature, Namespace, Sync, App,
 	Workload, Pod, Machine, Account, Copy, SecretSync, Store, Role, Certificate, CertRequest, Issuer, Host, Probe,
-	Secret, Access, Audit, Schedule, Location, Backup, Restore, RestoreTest, Other,
+	Secret, Access, Audit, Schedule, Location, Backup, Restore, RestoreTest, Planned, Workflow, Other,
 }
 
 // Step says what a link means, read from its From to its To.
@@ -73,7 +75,7 @@ const (
 	StepPushed    Step = "pushed in"    // commit, audit line
 	StepContained Step = "contained in" // commit, a later one that was deployed; found going forward alone
 	StepRan       Step = "ran"          // commit, change or pipeline, pipeline
-	StepChecked   Step = "checked by"   // commit or pipeline, check
+	StepChecked   Step = "checked by"   // commit or pipeline, check; restore test, workflow
 	StepReported  Step = "reported in"  // commit or pipeline, report
 	StepNamed     Step = "names"        // pipeline or report, image or tag
 	StepReleased  Step = "released as"  // commit or pipeline, release
@@ -88,11 +90,11 @@ const (
 	StepSigned    Step = "signed"       // image, signature
 	StepSynced    Step = "synced"       // commit or image, sync
 	StepDeployed  Step = "deployed to"  // sync, application
-	StepRunBy     Step = "run by"       // commit, image or tag, application, workload or pod
+	StepRunBy     Step = "run by"       // commit, image or tag, application, workload, pod or workflow
 	StepDeclared  Step = "declared in"  // commit, application that does not run it
-	StepMade      Step = "made"         // application or workload, workload or pod
+	StepMade      Step = "made"         // application or workload, workload or pod; schedule of workflows, workflow
 	StepOn        Step = "runs on"      // pod, node
-	StepAs        Step = "runs as"      // workload or pod, account
+	StepAs        Step = "runs as"      // workload, pod or workflow, account
 	StepGiven     Step = "is given"     // workload or pod, copy
 	StepFilled    Step = "filled by"    // copy, secret sync or certificate
 	StepFetches   Step = "fetches"      // secret sync, secret
@@ -217,6 +219,7 @@ var objectStages = map[string]Stage{
 	"SecretStore": Store, "ClusterSecretStore": Store,
 	"Certificate": Certificate, "CertificateRequest": CertRequest, "Issuer": Issuer, "ClusterIssuer": Issuer,
 	"Schedule": Schedule, "Backup": Backup, "Restore": Restore, "BackupStorageLocation": Location,
+	"Workflow": Workflow, "CronWorkflow": Planned,
 }
 
 var schemeStages = map[string]Stage{

@@ -291,3 +291,57 @@ func (t *teller) certIssuer(f evidence.CertIssuerFacts) string {
 	}
 	return s
 }
+
+func (t *teller) workflow(f evidence.WorkflowRunFacts) string {
+	s := fmt.Sprintf("workflow %s/%s", f.Namespace, f.Name)
+	if f.Purpose != "" {
+		s += " (" + f.Purpose + ")"
+	}
+	switch {
+	case !f.DeletedAt.IsZero():
+		s += fmt.Sprintf(" was deleted before it ended, while %s", f.Phase)
+	case f.Phase == "Succeeded" || f.Phase == "Failed" || f.Phase == "Error":
+		s += " ended " + f.Phase
+	default:
+		s += " is " + f.Phase
+	}
+	if f.Failed > 0 {
+		s += ", with " + reports.Count(f.Failed, "failed step")
+	}
+	for _, n := range f.Nodes {
+		if n.Type == "Suspend" && n.Phase == "Running" {
+			s += ", waiting for somebody at " + n.Name
+			break
+		}
+	}
+	if f.NodesUnread != "" {
+		s += ", its steps are not known"
+	}
+	switch {
+	case f.Fired != nil:
+		s += ", fired by sensor " + f.Fired.Sensor
+	case f.Schedule != "":
+		s += ", by schedule " + f.Schedule
+	}
+	if f.Creator >= 0 {
+		s += ", made by " + t.name(f.Creator)
+	}
+	if f.Actor >= 0 {
+		s += fmt.Sprintf(", %s by %s", cmp.Or(f.Action, "acted on"), t.name(f.Actor))
+	}
+	return s
+}
+
+func (t *teller) workflowSchedule(f evidence.WorkflowScheduleFacts) string {
+	s := fmt.Sprintf("workflow schedule %s/%s is due %s", f.Namespace, f.Name, cmp.Or(few(f.Crons), "at no told time"))
+	if f.Template != "" {
+		s += ", runs " + f.Template
+	}
+	if f.Suspended {
+		s += ", suspended"
+	}
+	if f.Phase == "Stopped" {
+		s += ", stopped by its own condition"
+	}
+	return s
+}

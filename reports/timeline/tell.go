@@ -141,6 +141,8 @@ var tellers = map[evidence.Kind]func(*teller) (string, error){
 	evidence.BackupRun:        facts((*teller).backup),
 	evidence.BackupRestore:    facts((*teller).restore),
 	evidence.BackupTest:       facts((*teller).restoreTest),
+	evidence.WorkflowRun:      facts((*teller).workflow),
+	evidence.WorkflowSchedule: facts((*teller).workflowSchedule),
 	evidence.CertDeclared:     facts((*teller).certDeclared),
 	evidence.CertRequest:      facts((*teller).certRequest),
 	evidence.CertIssuer:       facts((*teller).certIssuer),

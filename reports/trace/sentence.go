@@ -18,6 +18,7 @@ var counted = []struct {
 	{lineage.Commit, "commit"}, {lineage.InfraRun, "run of infrastructure"}, {lineage.Image, "image"}, {lineage.App, "application"}, {lineage.Workload, "workload"}, {lineage.Pod, "pod"},
 	{lineage.Secret, "secret"}, {lineage.Access, "secret access"}, {lineage.Audit, "audit line"}, {lineage.Certificate, "certificate"},
 	{lineage.Issuer, "issuer"}, {lineage.Probe, "probed endpoint"}, {lineage.Backup, "backup"}, {lineage.Restore, "restore"}, {lineage.RestoreTest, "restore test"},
+	{lineage.Workflow, "workflow"},
 }
 
 // speak makes the sentence: where it came from, what came of it, what is

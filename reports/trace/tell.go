@@ -291,6 +291,17 @@ var tellers = map[evidence.Kind]func(*telling){
 		t.it.Title, t.it.Time = fmt.Sprintf("grade %d of 5", f.Grade), t.rec.Occurred
 		t.it.Detail = f.Stopped
 	}),
+	evidence.WorkflowRun: told(func(t *telling, f *evidence.WorkflowRunFacts) {
+		t.it.Title, t.it.Detail, t.it.Time = f.Namespace+"/"+f.Name, f.Phase, t.rec.Occurred
+		if f.Purpose != "" {
+			t.it.Detail += ", purpose " + f.Purpose
+		}
+		t.who(f.Creator, evidence.RoleInitiator)
+		t.who(f.Actor, evidence.RoleActor)
+	}),
+	evidence.WorkflowSchedule: told(func(t *telling, f *evidence.WorkflowScheduleFacts) {
+		t.it.Title, t.it.Detail = f.Namespace+"/"+f.Name, strings.Join(f.Crons, ", ")
+	}),
 }
 
 func quote(s string) string { return "“" + s + "”" }

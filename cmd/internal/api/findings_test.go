@@ -95,7 +95,7 @@ func TestGapsAndToday(t *testing.T) {
 		{"gaps.txt", "gaps", api.GapsParams{Common: common("tenant-7", false)}},
 		{"gaps-all.txt", "gaps", api.GapsParams{}},
 		{"gaps-law.txt", "gaps", api.GapsParams{Common: common("all", false), Law: "GDPR", Severity: "medium"}},
-		{"gaps.json", "gaps", api.GapsParams{Common: common("tenant-7", true), Law: "dora", Severity: "medium"}},
+		{"gaps.json", "gaps", api.GapsParams{Common: common("tenant-7", true), Law: "gdpr", Severity: "low"}},
 		{"today.txt", "today", api.TodayParams{Common: common("tenant-7", false)}},
 		{"today-all.txt", "today", api.TodayParams{}},
 		{"today-week.txt", "today", api.TodayParams{Common: common("tenant-7", false), Last: "14d"}},

@@ -1,0 +1,611 @@
+package workflows
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"evidenced/collectors"
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+const (
+	group = "argoproj.io"
+
+	kindRun             = "Workflow"
+	kindCron            = "CronWorkflow"
+	kindTemplate        = "WorkflowTemplate"
+	kindClusterTemplate = "ClusterWorkflowTemplate"
+)
+
+// resourceOf has the resources of the kinds, with their group.
+var resourceOf = map[string]string{
+	kindRun: "workflows." + group, kindCron: "cronworkflows." + group,
+	kindTemplate: "workflowtemplates." + group, kindClusterTemplate: "clusterworkflowtemplates." + group,
+}
+
+// reader makes drafts of Argo's objects. It is used by one goroutine at a time.
+type reader struct {
+	cfg       Config
+	env       collectors.Env
+	authority string
+	realm     string // of its people
+	memory    memory
+	archive   *archive // nil: none configured
+
+	// Look.Whole and Look.ListedAt, but in tests.
+	complete func(l *kube.Look, resource string) bool
+	listed   func(l *kube.Look, resource string) time.Time
+
+	// Of the run that is going on:
+	says   map[string]bool // keys of templates and schedules that were seen to say something
+	behind string          // why the archive could not be read; "" when it was
+}
+
+func newReader(cfg Config, env collectors.Env) *reader {
+	r := &reader{cfg: cfg, env: env, authority: authorityOf(env.Source), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
+	r.realm = "argo:" + r.authority
+	return r
+}
+
+func (r *reader) begin() {
+	r.says, r.behind = map[string]bool{}, ""
+	if r.archive != nil {
+		r.archive.begin()
+	}
+}
+
+// resources lists what is read, templates and schedules first: they say what runs
+// are for. What may hold secrets is taken out of a run after what ran was hashed,
+// see [withoutValues].
+func (r *reader) resources() []kube.Resource {
+	v1 := []string{"v1alpha1"}
+	needs := []string{resourceOf[kindClusterTemplate], resourceOf[kindTemplate], resourceOf[kindCron]}
+	return []kube.Resource{
+		{Group: group, Resource: "clusterworkflowtemplates", Kind: kindClusterTemplate, Versions: v1, Cluster: true, Optional: true, Metadata: true,
+			Drafts: r.purposeOf, Gone: r.purposeGone},
+		{Group: group, Resource: "workflowtemplates", Kind: kindTemplate, Versions: v1, Metadata: true, Drafts: r.purposeOf, Gone: r.purposeGone},
+		{Group: group, Resource: "cronworkflows", Kind: kindCron, Versions: v1, Kinds: []evidence.Kind{evidence.WorkflowSchedule},
+			Drafts: r.schedule, Gone: r.scheduleGone},
+		{Group: group, Resource: "workflows", Kind: kindRun, Versions: v1, Kinds: []evidence.Kind{evidence.WorkflowRun}, Needs: needs,
+			Drafts: r.run, Gone: r.runGone},
+	}
+}
+
+func purposeKey(kind, namespace, name string) string { return kind + "/" + namespace + "/" + name }
+
+// purposeOf keeps what a template says that it is for.
+func (r *reader) purposeOf(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	r.keep(o, l)
+	return nil, nil
+}
+
+func (r *reader) purposeGone(context.Context, *kube.Object, *kube.Look) ([]evidence.Draft, error) {
+	// What it said stands for the runs that it leaves behind; a list of everything
+	// forgets it.
+	return nil, nil
+}
+
+func (r *reader) keep(o *kube.Object, l *kube.Look) {
+	key := purposeKey(o.Kind, o.Namespace, o.Name)
+	said := r.said(o.Labels, o.Annotations)
+	if said != "" {
+		r.says[key] = true
+	}
+	if !r.memory.says(key, said) {
+		l.Note("more templates and schedules say what they are for than are remembered: name them in purposes")
+	}
+}
+
+// said is what labels or annotations say that something is for; "" for nothing,
+// and for what is no word.
+func (r *reader) said(labels, annotations map[string]string) string {
+	for _, v := range []string{labels[r.cfg.PurposeKey], annotations[r.cfg.PurposeKey]} {
+		if purpose.MatchString(v) {
+			return v
+		}
+	}
+	return ""
+}
+
+// setting is what the configuration says that the runs of a template or schedule
+// are for; "" for nothing.
+func (r *reader) setting(namespace, cron, kind, template string) string {
+	full := namespace + "/" + template
+	if kind == kindClusterTemplate {
+		full = template
+	}
+	for _, p := range r.cfg.Purposes {
+		if template != "" && fitsAny(p.Templates, full) || cron != "" && fitsAny(p.Schedules, namespace+"/"+cron) {
+			return p.Purpose
+		}
+	}
+	return ""
+}
+
+// forWhat says what a run is for and who says so: the configuration over the
+// workflow itself (own), that over its schedule, that over its template. Unread
+// says why one of them could not be asked.
+func (r *reader) forWhat(l *kube.Look, namespace, own, cron, kind, template string) (purpose, from, unread string) {
+	if p := r.setting(namespace, cron, kind, template); p != "" {
+		return p, "setting", ""
+	}
+	if own != "" {
+		return own, "workflow", ""
+	}
+	type asked struct{ kind, ns, name, from string }
+	all := []asked{{kindCron, namespace, cron, "schedule"}}
+	switch kind {
+	case kindTemplate:
+		all = append(all, asked{kind, namespace, template, "template"})
+	case kindClusterTemplate:
+		all = append(all, asked{kind, "", template, "template"})
+	}
+	for _, a := range all {
+		if a.name == "" {
+			continue
+		}
+		if p := r.memory.For[purposeKey(a.kind, a.ns, a.name)]; p != "" {
+			return p, a.from, ""
+		}
+		if !r.complete(l, resourceOf[a.kind]) {
+			return "", "", "what it stems from could not be asked what it is for: " + resourceOf[a.kind] + " could not be read"
+		}
+	}
+	return "", "", ""
+}
+
+func fitsAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := path.Match(p, name)
+		return ok && err == nil
+	})
+}
+
+// ended reports whether a run of the phase came to an end. It may begin again:
+// a retry goes on under the same uid.
+func ended(phase string) bool { return phase == "Succeeded" || phase == "Failed" || phase == "Error" }
+
+func (r *reader) run(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	d, f, err := r.draft(o, l, false)
+	if err != nil {
+		return nil, err
+	}
+	if !ended(f.Phase) {
+		r.memory.see(o.UID, o.Namespace, o.ObservedAt)
+		return []evidence.Draft{d}, nil
+	}
+	delete(r.memory.Open, o.UID)
+	if r.archive == nil {
+		return []evidence.Draft{d}, nil
+	}
+	if f.NodesUnread != "" && r.memory.told(o.UID) {
+		return nil, nil // the archive told more of it
+	}
+	if f.NodesUnread == "" {
+		r.memory.tell(o.UID)
+	}
+	return []evidence.Draft{d}, nil
+}
+
+// runGone makes the draft of a run that was deleted: its last form. That one was
+// deleted after its end is no news, the controller does it.
+func (r *reader) runGone(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	d, f, err := r.draft(o, l, true)
+	if err != nil {
+		return nil, err
+	}
+	if ended(f.Phase) {
+		return r.run(ctx, o, l)
+	}
+	delete(r.memory.Open, o.UID)
+	return []evidence.Draft{d}, nil
+}
+
+// draft makes workflow.run of an object. Gone: it was deleted, which is told of a
+// run that had not ended.
+func (r *reader) draft(o *kube.Object, l *kube.Look, gone bool) (evidence.Draft, *evidence.WorkflowRunFacts, error) {
+	var w workflow
+	if err := o.Decode(&w); err != nil {
+		return evidence.Draft{}, nil, err
+	}
+	var spec, stored runSpec
+	for _, part := range []struct {
+		raw json.RawMessage
+		to  *runSpec
+	}{{w.Spec, &spec}, {w.Status.StoredSpec, &stored}} {
+		if len(part.raw) > 0 && json.Unmarshal(part.raw, part.to) != nil {
+			return evidence.Draft{}, nil, errSpec
+		}
+	}
+	f := &evidence.WorkflowRunFacts{
+		Cluster: r.authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Phase: phaseOf(w.Status.Phase),
+		CreatedAt: o.CreatedAt, StartedAt: w.Status.StartedAt.Time, FinishedAt: w.Status.FinishedAt.Time,
+		Entrypoint: word(cmp.Or(spec.Entrypoint, stored.Entrypoint)), Schedule: word(o.Labels[labelCron]), DueAt: instant(o.Annotations[annotationDue]),
+		ResubmittedFrom: word(o.Labels[labelResubmitted]), Binding: word(o.Labels[labelBinding]), Creator: -1, Actor: -1, Action: word(o.Labels[labelAction]),
+		Account: word(cmp.Or(spec.ServiceAccountName, stored.ServiceAccountName)), Suspended: spec.Suspend, Shutdown: word(cmp.Or(spec.Shutdown, stored.Shutdown)),
+		Fired: fired(o.Labels),
+	}
+	cron := ownerCron(o)
+	if cron != nil {
+		f.Schedule = word(cron.Name)
+	}
+	f.Template = templateOf(o, &w, &spec)
+	f.Templates, f.TemplatesCut = storedOf(w.Status.StoredTemplates)
+	f.Purpose, f.PurposeFrom, f.Unread = r.forWhat(l, o.Namespace, r.said(o.Labels, o.Annotations), f.Schedule, f.Template.Kind, f.Template.Name)
+	arguments := slices.Concat(spec.Arguments.Parameters, stored.Arguments.Parameters)
+	f.Parameters, f.ParametersCut = r.params(arguments)
+	f.Outputs, f.OutputsCut = r.params(w.Status.Outputs.Parameters)
+	over := ended(f.Phase)
+	if gone && !over {
+		f.DeletedAt = o.ObservedAt
+	}
+	r.nodes(f, &w, &spec, &stored, over || gone)
+
+	d, err := r.fit(o, l, f)
+	if err != nil {
+		return d, nil, err
+	}
+	remove := removedOfRun
+	if f.NodesUnread == nodesOdd {
+		remove = append(slices.Clone(remove), "/status/nodes")
+	}
+	if d.Raw, d.Removed, err = withoutValues(o, remove); err != nil {
+		return d, nil, err
+	}
+	happened(&d, f.FinishedAt, f.StartedAt, f.CreatedAt)
+	if gone && !over {
+		d.OccurredAt, d.Basis, d.NotBefore = o.ObservedAt, evidence.BasisObserved, time.Time{}
+	}
+	d.People = r.people(o.Labels, f)
+	if d.Content, err = evidence.EncodeFacts(f); err != nil {
+		return d, nil, err
+	}
+	d.Links = r.links(o, l, f, cron)
+	return d, f, nil
+}
+
+// fit makes the draft with as many nodes as its limit allows.
+func (r *reader) fit(o *kube.Object, l *kube.Look, f *evidence.WorkflowRunFacts) (evidence.Draft, error) {
+	const room = 8 << 10 // for the places of people
+	for all, cut, keep := f.Nodes, f.NodesCut, len(f.Nodes); ; keep /= 2 {
+		f.Nodes, f.NodesCut = all[:keep], cut+len(all)-keep
+		d, err := l.Draft(evidence.WorkflowRun, o, f)
+		if err != nil || len(d.Content) <= evidence.MaxContent-room || keep == 0 {
+			return d, err
+		}
+	}
+}
+
+func phaseOf(s string) string {
+	if s == "" {
+		return "Unknown" // the controller has not come to it
+	}
+	return word(s)
+}
+
+// happened dates a draft by the source's own time, where it has one.
+func happened(d *evidence.Draft, times ...time.Time) {
+	for _, t := range times {
+		if !t.IsZero() {
+			d.OccurredAt, d.Basis, d.NotBefore = t.UTC(), evidence.BasisSource, time.Time{}
+			return
+		}
+	}
+}
+
+// fired reads what Argo Events writes on what it makes; nil when it did not.
+func fired(labels map[string]string) *evidence.WorkflowFiring {
+	if labels[labelSensor] == "" {
+		return nil
+	}
+	f := &evidence.WorkflowFiring{Sensor: word(labels[labelSensor]), Trigger: word(labels[labelTrigger])}
+	if ms, err := strconv.ParseInt(labels[labelFiredAt], 10, 64); err == nil && ms > 0 {
+		if t := time.UnixMilli(ms).UTC(); t.Year() <= 9999 {
+			f.At = t
+		}
+	}
+	return f
+}
+
+// ownerCron is the CronWorkflow that owns the run, nil when none does.
+func ownerCron(o *kube.Object) *kube.Owner {
+	for i := range o.Owners {
+		if w := &o.Owners[i]; w.Kind == kindCron && w.Group() == group {
+			return w
+		}
+	}
+	return nil
+}
+
+// templateOf says what ran. A workflow that names a template holds what that was
+// when it began; one that names none holds its own.
+func templateOf(o *kube.Object, w *workflow, spec *runSpec) *evidence.WorkflowTemplate {
+	t := &evidence.WorkflowTemplate{Kind: kindRun}
+	ran := w.Spec
+	switch ref := spec.WorkflowTemplateRef; {
+	case ref != nil && ref.ClusterScope:
+		t.Kind, t.Name, ran = kindClusterTemplate, word(ref.Name), w.Status.StoredSpec
+	case ref != nil:
+		t.Kind, t.Name, ran = kindTemplate, word(ref.Name), w.Status.StoredSpec
+	case o.Labels[labelTemplate] != "": // submitted from one, with a copy of it
+		t.Kind, t.Name = kindTemplate, word(o.Labels[labelTemplate])
+	case o.Labels[labelClusterTemplate] != "":
+		t.Kind, t.Name = kindClusterTemplate, word(o.Labels[labelClusterTemplate])
+	}
+	t.SHA256 = hashOf(ran)
+	return t
+}
+
+// patched are the members of a spec that a run has for itself, or that change
+// while it runs.
+var patched = []string{"arguments", "suspend", "shutdown", "activeDeadlineSeconds", "workflowTemplateRef"}
+
+// hashOf is the SHA-256 of a spec or template in JSON with sorted keys; "" of
+// what is not there.
+func hashOf(raw json.RawMessage) string {
+	if len(raw) == 0 || string(raw) == "null" {
+		return ""
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return ""
+	}
+	if m, ok := v.(map[string]any); ok {
+		for _, k := range patched {
+			delete(m, k)
+		}
+	}
+	b, err := json.Marshal(withoutNulls(v))
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// withoutNulls leaves out members that are null: one writer leaves them out and
+// another does not.
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			if x == nil {
+				delete(v, k)
+				continue
+			}
+			v[k] = withoutNulls(x)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = withoutNulls(x)
+		}
+	}
+	return v
+}
+
+// maxTemplates bounds the templates that are listed of one run.
+const maxTemplates = 50
+
+// storedOf lists the templates that steps took from elsewhere. Keys are
+// namespaced/NAME/TEMPLATE and cluster/NAME/TEMPLATE.
+func storedOf(stored map[string]json.RawMessage) (out []evidence.WorkflowTemplate, cut int) {
+	for _, key := range slices.Sorted(maps.Keys(stored)) {
+		scope, name, _ := strings.Cut(key, "/")
+		t := evidence.WorkflowTemplate{Name: word(name), SHA256: hashOf(stored[key])}
+		switch scope {
+		case "namespaced":
+			t.Kind = kindTemplate
+		case "cluster":
+			t.Kind = kindClusterTemplate
+		default:
+			t.Kind, t.Name = kindRun, word(key)
+		}
+		if len(out) == maxTemplates {
+			cut++
+			continue
+		}
+		out = append(out, t)
+	}
+	return out, cut
+}
+
+// maxParameters bounds the parameters that are listed of one run or node.
+const maxParameters = 50
+
+// params lists parameters by name, each once; the first that has a value counts.
+func (r *reader) params(list []parameter) (out []evidence.WorkflowParameter, cut int) {
+	for _, p := range list {
+		if p.Name == "" {
+			continue
+		}
+		x := evidence.WorkflowParameter{Name: word(p.Name)}
+		if slices.Contains(r.cfg.KeepValues, p.Name) {
+			x.Value = valueOf(p.Value)
+			if x.Value == "" {
+				x.Value = valueOf(p.Default)
+			}
+		}
+		i := slices.IndexFunc(out, func(o evidence.WorkflowParameter) bool { return o.Name == x.Name })
+		switch {
+		case i >= 0:
+			out[i].Value = cmp.Or(out[i].Value, x.Value)
+		case len(out) == maxParameters:
+			cut++
+		default:
+			out = append(out, x)
+		}
+	}
+	return out, cut
+}
+
+func valueOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return word(s)
+	}
+	if s := string(raw); s != "null" {
+		return word(s)
+	}
+	return ""
+}
+
+// people makes persons of the labels. They are claims: the server writes them,
+// shortened to their last 63 characters and with other characters replaced, and
+// so may anybody else who may write workflows.
+func (r *reader) people(labels map[string]string, f *evidence.WorkflowRunFacts) (out []evidence.Person) {
+	for _, who := range []struct {
+		label string
+		role  evidence.Role
+		at    *int
+	}{{labelCreator, evidence.RoleInitiator, &f.Creator}, {labelActor, evidence.RoleActor, &f.Actor}} {
+		names := evidence.Names{Login: labels[who.label+suffixName], Mail: mailOf(labels[who.label+suffixMail])}
+		id := cmp.Or(labels[who.label], names.Mail, names.Login)
+		if id == "" {
+			continue
+		}
+		names.Login = cmp.Or(names.Login, labels[who.label])
+		names.Bot = strings.HasPrefix(labels[who.label], "system-serviceaccount-")
+		*who.at = len(out)
+		out = append(out, evidence.Person{Role: who.role, Realm: r.realm, NativeID: id, Names: names, Proof: evidence.ProofClaimed})
+	}
+	return out
+}
+
+// mailOf undoes what the server does to an address for a label to hold it.
+func mailOf(label string) string {
+	if i := strings.LastIndex(label, ".at."); i > 0 {
+		return label[:i] + "@" + label[i+len(".at."):]
+	}
+	return ""
+}
+
+func instant(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return kube.Time(&t)
+}
+
+// links names what a run is joined with.
+func (r *reader) links(o *kube.Object, l *kube.Look, f *evidence.WorkflowRunFacts, cron *kube.Owner) (out []evidence.Ref) {
+	add := func(ref evidence.Ref) {
+		if len(out) < evidence.MaxLinks && len(ref.String()) <= evidence.MaxRef && !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	switch {
+	case cron != nil:
+		add(l.Ref(group, kindCron, o.Namespace, cron.Name).WithUID(cron.UID))
+	case f.Schedule != "":
+		add(l.Ref(group, kindCron, o.Namespace, f.Schedule))
+	}
+	switch f.Template.Kind {
+	case kindTemplate:
+		add(l.Ref(group, kindTemplate, o.Namespace, f.Template.Name))
+	case kindClusterTemplate:
+		add(l.Ref(group, kindClusterTemplate, "", f.Template.Name))
+	}
+	if f.ResubmittedFrom != "" {
+		add(l.Ref(group, kindRun, o.Namespace, f.ResubmittedFrom))
+	}
+	if f.Fired != nil {
+		add(l.Ref(group, "Sensor", o.Namespace, f.Fired.Sensor))
+	}
+	if f.Account != "" {
+		add(l.Ref("", "ServiceAccount", o.Namespace, f.Account))
+	}
+	for _, digest := range f.Images {
+		add(evidence.NewRef("image", "", digest))
+	}
+	return out
+}
+
+// schedule makes workflow.schedule of a CronWorkflow.
+func (r *reader) schedule(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var c cronWorkflow
+	if err := o.Decode(&c); err != nil {
+		return nil, err
+	}
+	var spec runSpec
+	if len(c.Spec.WorkflowSpec) > 0 && json.Unmarshal(c.Spec.WorkflowSpec, &spec) != nil {
+		return nil, errSpec
+	}
+	r.keep(o, l)
+	f := evidence.WorkflowScheduleFacts{
+		Cluster: r.authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Zone: word(c.Spec.Timezone), Suspended: c.Spec.Suspend,
+		Phase: word(c.Status.Phase), Concurrency: word(c.Spec.Concurrency), DeadlineSeconds: c.Spec.Deadline, LastScheduled: c.Status.LastScheduled.Time,
+		ResourceVersion: o.ResourceVersion,
+	}
+	for _, cron := range append([]string{c.Spec.Schedule}, c.Spec.Schedules...) {
+		if cron != "" && len(f.Crons) < maxParameters && !slices.Contains(f.Crons, word(cron)) {
+			f.Crons = append(f.Crons, word(cron))
+		}
+	}
+	kind, name := kindRun, ""
+	if ref := spec.WorkflowTemplateRef; ref != nil {
+		if kind, name = kindTemplate, word(ref.Name); ref.ClusterScope {
+			kind = kindClusterTemplate
+		}
+		f.Template = kind + "/" + name
+	} else {
+		f.SHA256 = hashOf(c.Spec.WorkflowSpec)
+	}
+	// Its runs carry the labels that it gives them. What its template says stands
+	// with each run.
+	f.Purpose, f.PurposeFrom = r.setting(o.Namespace, o.Name, kind, name), "setting"
+	if f.Purpose == "" {
+		f.Purpose, f.PurposeFrom = cmp.Or(r.said(c.Spec.Metadata.Labels, c.Spec.Metadata.Annotations), r.said(o.Labels, o.Annotations)), "schedule"
+	}
+	if f.Purpose == "" {
+		f.PurposeFrom = ""
+	}
+	for _, x := range c.Status.Conditions {
+		if x.Status == "True" && len(f.Conditions) < maxParameters && !slices.Contains(f.Conditions, word(x.Type)) {
+			f.Conditions = append(f.Conditions, word(x.Type))
+		}
+	}
+	slices.Sort(f.Conditions)
+	d, err := l.Draft(evidence.WorkflowSchedule, o, f)
+	if err != nil {
+		return nil, err
+	}
+	if d.Raw, d.Removed, err = withoutValues(o, removedOfCron); err != nil {
+		return nil, err
+	}
+	switch kind {
+	case kindTemplate:
+		d.Links = append(d.Links, l.Ref(group, kindTemplate, o.Namespace, name))
+	case kindClusterTemplate:
+		d.Links = append(d.Links, l.Ref(group, kindClusterTemplate, "", name))
+	}
+	return []evidence.Draft{d}, nil
+}
+
+// scheduleGone ends the schedule.
+func (r *reader) scheduleGone(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	ds, err := r.schedule(ctx, o, l)
+	for i := range ds {
+		d := &ds[i]
+		d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, d.ObservedAt, evidence.BasisObserved
+		d.Content = []byte(`{"reason":"deleted"}`)
+	}
+	return ds, err
+}
+
+// errSpec leaves out what the decoder saw.
+var errSpec = errors.New("the spec cannot be read")
