@@ -89,6 +89,8 @@ type ControlResult struct {
 	Reason   evidence.Reason
 	Why      string // one sentence
 	Findings []int  // indices into the findings
+
+	silent []int // those of them that say nothing beside others
 }
 
 // Assess judges a tenant's log over a period: one finding for every test of
@@ -128,7 +130,11 @@ func (a *assessment) conclude(controls []*Control) ([]evidence.Finding, []Contro
 		for _, ref := range c.Tests {
 			res.Findings = append(res.Findings, len(findings))
 			if a.in.binds(c) {
-				findings = append(findings, a.finding(c, ref))
+				f := a.finding(c, ref)
+				if isSilent(&f) || a.notUsed(ref.Test, &f) {
+					res.silent = append(res.silent, len(findings))
+				}
+				findings = append(findings, f)
 			} else {
 				findings = append(findings, a.unbound(c, ref))
 			}

@@ -501,3 +501,56 @@ func BenchmarkAssess(b *testing.B) {
 	}
 	b.ReportMetric(20_000*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
+
+// A test about what not every platform has says nothing beside others while no
+// source shows that, and all that it would say once one did.
+func TestOptionalTests(t *testing.T) {
+	catalog := func(optional, beside bool) *Catalog {
+		tests := "{test: y-z, strength: direct}"
+		if beside {
+			tests = "{test: x-y, strength: direct}, " + tests
+		}
+		c, err := LoadOnly(fstest.MapFS{"own.yaml": {Data: []byte(`version: 1
+acts: [{id: own, name: House, title: House, in_force_since: 2026-01-01, addressee: us}]
+tests:
+  - {id: x-y, title: T, says: all is well, view: secret_accesses, assert: "true", window: period, freshness: 1h, least: continuous, empty: gap}
+  - {id: y-z, title: T, says: all runs are reviewed, view: infra_changes, assert: item.commit_known, window: period, freshness: 1h, least: continuous, empty: satisfied, optional: ` + fmt.Sprint(optional) + `}
+controls:
+  - {id: own-1, act: own, article: Art. 1, title: T, objective: O, severity: low, cannot_prove: much, tests: [` + tests + `]}
+`)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, tt := range []struct {
+		name             string
+		optional, beside bool
+		cover            func(*evidencetest.Log, evidence.Period)
+		want             evidence.Status
+		reason           evidence.Reason
+	}{
+		{"no source", true, true, nil, evidence.Satisfied, evidence.ReasonNotConfigured},
+		{"no source, and every platform has it", false, true, nil, evidence.NotObserved, evidence.ReasonNotConfigured},
+		{"no source, and nothing beside it", true, false, nil, evidence.NotObserved, evidence.ReasonNotConfigured},
+		{"a source that is down", true, true, func(l *evidencetest.Log, p evidence.Period) {
+			l.Cover("terraform/prod", evidence.Blind, p, "503 from server", evidence.InfraRun)
+		}, evidence.NotObserved, evidence.ReasonNotConfigured}, // of the forge there is none
+		{"a source that saw", true, true, func(l *evidencetest.Log, p evidence.Period) {
+			l.Cover("terraform/prod", evidence.Continuous, p, "", evidence.InfraRun, evidence.InfraWorkspace)
+		}, evidence.NotObserved, evidence.ReasonNotConfigured},
+	} {
+		log, p := accesses(6)
+		if tt.cover != nil {
+			tt.cover(log, p)
+		}
+		findings, results, err := Assess(t.Context(), Input{Reader: log, Catalog: catalog(tt.optional, tt.beside), Period: p, Now: p.To})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := findings[len(findings)-1]
+		if results[0].Status != tt.want || f.Status != evidence.NotObserved || f.Reason != tt.reason {
+			t.Errorf("%s: the control is %s, want %s; the finding is %s (%s), want not-observed (%s)", tt.name, results[0].Status, tt.want, f.Status, f.Reason, tt.reason)
+		}
+	}
+}

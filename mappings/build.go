@@ -48,6 +48,7 @@ type (
 		Threshold  yamlThreshold `yaml:"threshold"`
 		Numbers    []yamlNumber  `yaml:"numbers"`
 		Shared     bool          `yaml:"shared"`
+		Optional   bool          `yaml:"optional"`
 		Limits     text          `yaml:"limits"`
 	}
 	yamlThreshold struct {
@@ -216,7 +217,7 @@ func (b *builder) addTest(y *yamlTest) {
 		ID: y.ID.s, Title: y.Title.s, Says: y.Says.s, View: y.View.s,
 		Population: strings.TrimSpace(y.Population.s), Assertion: strings.TrimSpace(y.Assert.s),
 		Window: b.window(y), Freshness: y.Freshness.d, Least: evidence.Class(y.Least.s), Empty: evidence.Status(y.Empty.s),
-		Threshold: y.Threshold.FailedPercent, Shared: y.Shared, Limits: y.Limits.s, Numbers: b.numbers(y),
+		Threshold: y.Threshold.FailedPercent, Shared: y.Shared, Optional: y.Optional, Limits: y.Limits.s, Numbers: b.numbers(y),
 	}
 	b.short("limits", y.Limits)
 	b.compile(y, t)

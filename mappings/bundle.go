@@ -83,6 +83,9 @@ func Compare(before, after *Catalog) (changed, loosen, rewritten []string) {
 		if (old.Empty == evidence.Gap || old.Empty == evidence.NotApplicable) && young.Empty == evidence.NotObserved {
 			weaker("test %s misses nothing when there is nothing", old.ID)
 		}
+		if young.Optional && !old.Optional {
+			weaker("test %s says nothing beside others while no source is configured for it", old.ID)
+		}
 		if young.Threshold > old.Threshold {
 			weaker("test %s names %g %% of failed items as its threshold instead of %g %%", old.ID, young.Threshold, old.Threshold)
 		}

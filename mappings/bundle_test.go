@@ -101,6 +101,7 @@ func TestCompare(t *testing.T) {
 			[]string{"test house-one changed"}, []string{"test house-one accepts coverage of class reconstructed instead of instants", "test house-one looks back less far"}, nil},
 		{"content", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: satisfied\n  - id"}, []string{"test house-one changed"}, []string{"test house-one is content when there is nothing"}, nil},
 		{"not missed", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: not-observed\n  - id"}, []string{"test house-one changed"}, []string{"test house-one misses nothing when there is nothing"}, nil},
+		{"optional", []string{"least: instants\n    empty: gap\n  - id", "least: instants\n    empty: gap\n    optional: true\n  - id"}, []string{"test house-one changed"}, []string{"test house-one says nothing beside others while no source is configured for it"}, nil},
 		{"untested", []string{", {test: house-two, strength: partial}", ""}, []string{"control house-1 no longer has test house-two"}, []string{"control house-1 is no longer tested by house-two"}, nil},
 		{"renamed", []string{"id: house-1\n", "id: house-9\n"}, []string{"control house-1 is gone", "control house-9 is new"}, []string{"control house-1 was dropped"}, nil},
 		{"a limit relaxed", []string{"assert: item.at_end", "assert: item.at_end || item.longest_drift < duration('24h')"}, []string{"test house-two changed"},

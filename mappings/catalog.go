@@ -89,6 +89,7 @@ type Test struct {
 	Threshold  float64         `json:"threshold,omitempty"` // share of failed items, in percent, to name beside the status
 	Numbers    []Number        `json:"numbers,omitempty"`   // whose the numbers are that stand in the rule
 	Shared     bool            `json:"shared,omitempty"`    // what it is about may be the platform's alone, see docs/catalog.md
+	Optional   bool            `json:"optional,omitempty"`  // not every platform has what it is about, see docs/catalog.md
 	Limits     string          `json:"limits,omitempty"`
 
 	view   *view

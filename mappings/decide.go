@@ -223,6 +223,16 @@ func isSilent(f *evidence.Finding) bool {
 	return f.Status == evidence.NotObserved && f.Reason == evidence.ReasonNoCollector && f.Class.Rank() > 0
 }
 
+// notUsed reports whether a finding is of a test about a system that not every
+// platform has, and no source shows that system, or ever did.
+func (a *assessment) notUsed(t *Test, f *evidence.Finding) bool {
+	if !t.Optional || f.Status != evidence.NotObserved || f.Reason != evidence.ReasonNotConfigured {
+		return false
+	}
+	none := a.sights[t].none
+	return !slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool { return !slices.Contains(none, k) })
+}
+
 // rank orders statuses, worst first, as the decision table does. A test that
 // does not apply says nothing, so it comes last.
 var rank = map[evidence.Status]int{
@@ -233,7 +243,8 @@ var rank = map[evidence.Status]int{
 // judge makes a control's verdict from its findings: the worst of those that
 // apply. Supporting tests can pull it down, but they alone never lift it to
 // satisfied. A test that had nothing on record to judge says nothing beside
-// others: see [run.onlyTold].
+// others, and neither does one about a system that no source shows: see
+// [run.onlyTold] and [assessment.notUsed].
 func (c *ControlResult) judge(all []evidence.Finding) {
 	if len(c.Findings) == 0 {
 		c.Status, c.Reason = evidence.NotObserved, evidence.ReasonNoCollector
@@ -245,7 +256,7 @@ func (c *ControlResult) judge(all []evidence.Finding) {
 	for _, i := range c.Findings {
 		f := &all[i]
 		switch {
-		case isSilent(f):
+		case slices.Contains(c.silent, i):
 			if silent == nil || f.Strength != Supporting && silent.Strength == Supporting {
 				silent = f
 			}

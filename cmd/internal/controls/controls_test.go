@@ -48,6 +48,7 @@ tests:
     least: reconstructed
     empty: not-applicable
     shared: true
+    optional: true
     threshold: {failed_percent: 5}
     numbers:
       - {value: 366d, origin: law, source: House rules Art. 4(2), says: how often}

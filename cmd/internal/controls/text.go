@@ -219,6 +219,9 @@ func (p *page) test(t *ExplainedTest) {
 	if t.Shared {
 		p.fact("  shared", "what it is about may be the platform's alone: a tenant whose own log has none of it is not judged by it, _platform is")
 	}
+	if t.Optional {
+		p.fact("  optional", "not every platform has what it is about: while no source is configured that shows it, it says nothing beside other tests")
+	}
 	if t.Threshold > 0 {
 		p.fact("  threshold", fmt.Sprintf("%g %% failed, beside the status (default)", t.Threshold))
 	}

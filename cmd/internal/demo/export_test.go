@@ -1,5 +1,16 @@
 package demo
 
 // Unanswered is what nobody planted and still cannot be told here: no source of
-// this platform leaves what would answer it.
-func Unanswered() []Hide { return []Hide{{everyLog, []string{"pipe-reports"}, "not-configured"}} }
+// this platform tells what would answer it. Its pipelines leave no reports, and it
+// shows neither network rules, policy engines, alerting, infrastructure as code
+// nor workflows.
+func Unanswered() []Hide {
+	return []Hide{{everyLog, []string{
+		"pipe-reports",
+		"net-deny", "net-apart",
+		"policy-enforced", "policy-failed", "policy-excepted",
+		"alert-rules-live", "alert-ended", "silence-bounded",
+		"infra-approved", "infra-independent", "infra-policy",
+		"export-drill", "rebuild-drill",
+	}, "not-configured"}}
+}
