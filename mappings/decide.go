@@ -233,6 +233,18 @@ func (a *assessment) notUsed(t *Test, f *evidence.Finding) bool {
 	return !slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool { return !slices.Contains(none, k) })
 }
 
+// NotUsed reports whether a recorded finding of an optional test says that no
+// source shows what it is about, or ever did. Such a finding says nothing beside
+// those of other tests.
+func (t *Test) NotUsed(f *evidence.FindingFacts) bool {
+	if !t.Optional || f.Status != evidence.NotObserved || f.Reason != evidence.ReasonNotConfigured {
+		return false
+	}
+	return !slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool {
+		return !slices.ContainsFunc(f.Uncovered, func(w evidence.Unseen) bool { return w.Kind == k && w.Source == "" })
+	})
+}
+
 // rank orders statuses, worst first, as the decision table does. A test that
 // does not apply says nothing, so it comes last.
 var rank = map[evidence.Status]int{

@@ -56,6 +56,9 @@ type Tenant struct {
 	// Unrecorded are controls on what people alone put on record, such as
 	// incidents, of which nothing could be judged. They are not counted.
 	Unrecorded int `json:"nothing_on_record,omitempty"`
+	// NotUsed are tests of what not every platform has and no source shows. They
+	// are not counted where other tests speak for their control.
+	NotUsed []string `json:"not_used,omitempty"`
 	// Owed is what is planned for what needs somebody.
 	Owed Owed `json:"remedies"`
 }
@@ -136,7 +139,7 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 			x.Attested = append(x.Attested, Attested{c.ID, c.Reference(), c.Title, said.Attested[c.ID]})
 		}
 		if all, judged := byControl[c.ID]; judged {
-			x.control(cat, c, all, said, plans)
+			x.control(cat, c, x.used(c, all), said, plans)
 		} else if len(standing) > 0 && c.OnlyTold() {
 			x.Unrecorded++
 		}
@@ -145,6 +148,27 @@ func (x *Tenant) Of(cat *mappings.Catalog, f Filter, standing []mappings.Standin
 		slices.SortStableFunc(list, byNeed)
 	}
 	x.Owed, _ = remediesOf(x.Needs)
+}
+
+// used leaves out findings of tests of what no source shows, where there are
+// others.
+func (x *Tenant) used(c *mappings.Control, all []mappings.Standing) (used []mappings.Standing) {
+	var not []string
+	for _, s := range all {
+		i := slices.IndexFunc(c.Tests, func(r mappings.TestRef) bool { return r.Test.ID == s.Test })
+		if i >= 0 && c.Tests[i].Test.NotUsed(&s.FindingFacts) {
+			not = append(not, s.Test)
+			continue
+		}
+		used = append(used, s)
+	}
+	if len(used) == 0 {
+		return all
+	}
+	x.NotUsed = append(x.NotUsed, not...)
+	slices.Sort(x.NotUsed)
+	x.NotUsed = slices.Compact(x.NotUsed)
+	return used
 }
 
 // control sorts a control in. What is accepted stands apart from what needs

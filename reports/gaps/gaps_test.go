@@ -35,7 +35,8 @@ func catalog(t *testing.T, controls ...string) *mappings.Catalog {
 	t.Helper()
 	text := strings.Replace(strings.Replace(house, "&none ", "", 1), "controls: []\n", "", 1) +
 		"  - {id: no-stranger, title: No stranger came in., says: nobody came, view: changes, assert: item.reviewed_by_other, window: period, freshness: 24h, least: instants, empty: gap}\n" +
-		"  - {id: no-word, title: Nobody is silent., says: all was said, view: incidents, assert: item.closed, window: period, freshness: 24h, least: continuous, empty: not-observed}\ncontrols:\n"
+		"  - {id: no-word, title: Nobody is silent., says: all was said, view: incidents, assert: item.closed, window: period, freshness: 24h, least: continuous, empty: not-observed}\n" +
+		"  - {id: no-hand, title: No run by hand., says: no run was by hand, view: infra_changes, assert: item.confirmed, window: period, freshness: 24h, least: instants, empty: satisfied, optional: true}\ncontrols:\n"
 	for _, c := range controls {
 		w := strings.Fields(c) // id severity test,test | -answerer
 		text += "  - {id: " + w[0] + ", act: " + strings.Split(w[0], "-")[0] + ", article: Art. " + w[0][strings.LastIndex(w[0], "-")+1:] + ", title: Control " + w[0] + ", objective: Do., severity: " + w[1] + ", cannot_prove: much, "
@@ -145,6 +146,41 @@ func TestUnrecorded(t *testing.T) {
 	}
 	if never.Of(cat, gaps.Filter{}, nil, nil, nil); never.Unrecorded != 0 {
 		t.Errorf("%d controls with nothing on record of a tenant that was never judged", never.Unrecorded)
+	}
+}
+
+// A test of what no source shows says nothing beside others, and is counted
+// apart; alone it is what cannot be told, and so is one of which a source tells
+// that it saw nothing.
+func TestNotUsed(t *testing.T) {
+	cat := catalog(t, "house-art-1 low no-drift,no-hand", "house-art-2 high no-hand", "house-art-3 high no-drift,no-hand", "house-art-4 high no-drift,no-hand")
+	unseen := func(source string, reason evidence.Reason) func(*mappings.Standing) {
+		return func(s *mappings.Standing) {
+			s.Reason, s.Uncovered = reason, []evidence.Unseen{{Source: evidence.SourceID(source), Kind: evidence.InfraRun, Cause: "nobody looked"}}
+		}
+	}
+	none := unseen("", evidence.ReasonNotConfigured)
+	all := []mappings.Standing{
+		standing("house-art-1", "no-drift", evidence.Satisfied, time.Hour), standing("house-art-1", "no-hand", evidence.NotObserved, time.Hour, none),
+		standing("house-art-2", "no-hand", evidence.NotObserved, time.Hour, none),
+		standing("house-art-3", "no-drift", evidence.Satisfied, time.Hour), standing("house-art-3", "no-hand", evidence.NotObserved, time.Hour, unseen("terraform/prod", evidence.ReasonSourceDown)),
+		standing("house-art-4", "no-drift", evidence.NotSatisfied, time.Hour, failed(1, 9)), standing("house-art-4", "no-hand", evidence.NotObserved, time.Hour, none),
+	}
+	var x gaps.Tenant
+	x.Of(cat, gaps.Filter{}, all, nil, nil)
+	var untold []string
+	for _, g := range x.Untold {
+		untold = append(untold, string(g.Control))
+	}
+	if x.Good != 1 || strings.Join(untold, " ") != "house-art-2 house-art-3" || len(x.Needs) != 1 || len(x.Needs[0].Findings) != 1 || strings.Join(x.NotUsed, " ") != "no-hand" {
+		t.Errorf("%d supported, cannot be told %q, needs %+v, not used %q", x.Good, untold, x.Needs, x.NotUsed)
+	}
+	var b bytes.Buffer
+	if err := (&gaps.Report{At: now, Tenants: []gaps.Tenant{x}}).Text(&b, reports.Style{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "not counted: 1 test of what no source is configured for; --json names them\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, b.String())
 	}
 }
 

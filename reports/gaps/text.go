@@ -184,7 +184,13 @@ func (r *Report) apart(p *reports.Page) {
 			attested[a.Control] = true
 		}
 	}
-	if len(preparing)+len(r.Unanswered)+len(attested)+outside+unrecorded > 0 {
+	unused := map[string]bool{}
+	for _, x := range r.Tenants {
+		for _, test := range x.NotUsed {
+			unused[test] = true
+		}
+	}
+	if len(preparing)+len(r.Unanswered)+len(attested)+len(unused)+outside+unrecorded > 0 {
 		p.Line("")
 	}
 	if outside > 0 {
@@ -198,6 +204,9 @@ func (r *Report) apart(p *reports.Page) {
 	}
 	if unrecorded > 0 {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s on declared incidents: none to judge is on record", reports.Count(unrecorded, "control"))))
+	}
+	if n := len(unused); n > 0 {
+		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s of what no source is configured for; --json names them", reports.Count(n, "test"))))
 	}
 	if n := len(r.Unanswered); n > 0 {
 		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))

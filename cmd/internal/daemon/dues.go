@@ -85,17 +85,19 @@ func dueOf(id string, k *deadline.Clock) (alert.Deadline, bool) {
 	return alert.Deadline{Name: alert.DueSoon, Late: alert.Critical, Key: id + "/" + string(k.Stage), Says: says, Warn: k.Due.Safe.Add(-lead), Due: k.Due.Safe, Severity: alert.Warning}, true
 }
 
-// beyondClocks leaves out the failures of limits of notices: the clocks of
-// incidents alert of these, before and while they are over, and one clock is one
-// alert. What was sent late, or never, stands in the findings all the same.
-func beyondClocks(cat *mappings.Catalog, facts []evidence.FindingFacts) []evidence.FindingFacts {
-	about := map[string]bool{}
+// toAlert leaves out what nobody is alerted of by a finding, and what stands in
+// the findings all the same. Failures of limits of notices: the clocks of incidents
+// alert of these, before and while they are over, and one clock is one alert. And
+// tests of what not every platform has, while no source shows it.
+func toAlert(cat *mappings.Catalog, facts []evidence.FindingFacts) []evidence.FindingFacts {
+	tests := map[string]*mappings.Test{}
 	for _, t := range cat.Tests() {
-		if t.AboutLimits() {
-			about[t.ID] = true
-		}
+		tests[t.ID] = t
 	}
-	return slices.DeleteFunc(slices.Clone(facts), func(f evidence.FindingFacts) bool { return f.Status == evidence.NotSatisfied && about[f.Test] })
+	return slices.DeleteFunc(slices.Clone(facts), func(f evidence.FindingFacts) bool {
+		t := tests[f.Test]
+		return t != nil && (f.Status == evidence.NotSatisfied && t.AboutLimits() || t.NotUsed(&f))
+	})
 }
 
 // dateAlerts hands the deadlines of every tenant over: the clocks of incidents

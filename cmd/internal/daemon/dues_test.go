@@ -63,7 +63,8 @@ func TestOneAlertForAClock(t *testing.T) {
 	other := evidence.FindingFacts{Test: "incident-nis2-recipients", Status: evidence.NotSatisfied}
 	unsure := s.FindingFacts
 	unsure.Status = evidence.Undetermined
-	if left := beyondClocks(e.catalog, []evidence.FindingFacts{s.FindingFacts, other, unsure}); len(left) != 2 || left[0].Test != other.Test || left[1].Status != evidence.Undetermined {
+	unused := evidence.FindingFacts{Test: "infra-policy", Status: evidence.NotObserved, Reason: evidence.ReasonNotConfigured, Uncovered: []evidence.Unseen{{Kind: evidence.InfraRun}}}
+	if left := toAlert(e.catalog, []evidence.FindingFacts{s.FindingFacts, other, unsure, unused}); len(left) != 2 || left[0].Test != other.Test || left[1].Status != evidence.Undetermined {
 		t.Errorf("alerted beside the clock: %+v", left)
 	}
 

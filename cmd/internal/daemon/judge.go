@@ -235,7 +235,7 @@ func (e *Engine) judgeOne(ctx context.Context, t evidence.Tenant) (at time.Time,
 	if facts, err = unwaived(ctx, book, facts); err != nil {
 		return at, err
 	}
-	e.alerts.judged(t, beyondClocks(e.catalog, facts))
+	e.alerts.judged(t, toAlert(e.catalog, facts))
 	return round.At, nil
 }
 
