@@ -56,8 +56,8 @@ check: format
 # another; what they call is raced by the other tests there.
 SINGLE := ./reports/pack
 LONG   := ./cmd/internal/daemon ./evidence/chain ./mappings ./store/local
-ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncrementalIsFull \
-	TestItemsKeepTheirTypes TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey \
+ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncidentHistories \
+	TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey \
 	TestPackOfWindows TestPackStatesTheRules TestPackTellsRemedies TestPackTellsThePeriod TestPackVerifies \
 	TestPackWithForgedHandover TestPacksExtendOneAnother TestPythonFollowsLogKey TestReceiptsOfAPack TestRulesAreRecorded \
 	TestSealedAsIssued TestTenancyIsRecorded TestTreeAgainstRFC6962 TestTwoHistories TestViewOfChangedBytes
