@@ -1,7 +1,6 @@
 package flux
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -48,56 +47,10 @@ func newWith(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Co
 	if cfg.StaleAfter < time.Minute {
 		return nil, problem.New(problem.Config, "stale_after must be at least 1m").WithHint("leave it out for 15m")
 	}
-	r := &reader{cfg: cfg, env: env, authority: authorityOf(env.Source), again: (*kube.Look).Again}
-	k, err := kube.New(cfg.Config, env, agent, r.resources(),
+	r := &reader{cfg: cfg, env: env, authority: authorityOf(env.Source), again: (*kube.Look).Again, listed: (*kube.Look).ListedAt}
+	return kube.New(cfg.Config, env, agent, r.resources(),
 		append(opts, kube.State(&r.memory), kube.After(nil, r.after), kube.Observe(r.observe))...)
-	if err != nil {
-		return nil, err
-	}
-	s := &source{k, r}
-	if f, ok := k.(collectors.Follower); ok {
-		return &follower{s, f}, nil
-	}
-	return s, nil
 }
-
-// source is the engine with what is ours.
-type source struct {
-	collectors.Collector
-	r *reader
-}
-
-// Poll implements collectors.Collector.
-func (s *source) Poll(ctx context.Context, w evidence.Period, resume []byte, sink collectors.Sink) error {
-	s.r.begin(true)
-	return s.Collector.Poll(ctx, w, resume, sink)
-}
-
-// Examine implements collectors.Examiner.
-func (s *source) Examine(ctx context.Context) (collectors.Examination, error) {
-	e, ok := s.Collector.(collectors.Examiner)
-	if !ok {
-		return collectors.Examination{}, problem.New(problem.Internal, "flux: the engine cannot be examined")
-	}
-	return e.Examine(ctx)
-}
-
-// follower is a source that can stay with the cluster.
-type follower struct {
-	*source
-	f collectors.Follower
-}
-
-// Follow implements collectors.Follower.
-func (f *follower) Follow(ctx context.Context, resume []byte, sink collectors.Sink) error {
-	f.r.begin(resume == nil) // otherwise a watch goes on where it was, and lists nothing
-	return f.f.Follow(ctx, resume, sink)
-}
-
-var (
-	_ collectors.Follower = (*follower)(nil)
-	_ collectors.Examiner = (*source)(nil)
-)
 
 func authorityOf(s evidence.SourceID) string {
 	return string(s)[strings.LastIndexByte(string(s), '/')+1:]

@@ -13,9 +13,8 @@ import (
 func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	r.now = l.Now
 	for kind, resource := range resourceOf {
-		if r.whole && !r.listed[kind] && l.Whole(resource) {
-			r.listed[kind] = true
-			r.memory.forget(kind, r.begun)
+		if began := r.listed(l, resource); !began.IsZero() {
+			r.memory.forget(kind, began)
 		}
 	}
 	return nil, nil

@@ -57,9 +57,10 @@ func TestConformance(t *testing.T) {
 }
 
 func testReader() *reader {
-	r := &reader{cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod", again: (*kube.Look).Again}
-	r.begin(true)
-	return r
+	return &reader{
+		cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod",
+		again: (*kube.Look).Again, listed: (*kube.Look).ListedAt,
+	}
 }
 
 func testLook(at time.Time) *kube.Look {

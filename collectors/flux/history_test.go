@@ -551,3 +551,29 @@ func FuzzFlux(f *testing.F) {
 		r.observe(&o)
 	})
 }
+
+// What a list of everything did not show is forgotten. A look that goes on from
+// the server's history, which tells what changed alone, forgets nothing.
+func TestForgotten(t *testing.T) {
+	r := testReader()
+	r.give(t, testLook(now), ks, ksOf(object{"history": []object{of("1", "ReconciliationSucceeded", 1, 1, 1, "a")}}), false)
+	began := time.Time{}
+	r.listed = func(*kube.Look, string) time.Time { return began }
+	for _, tt := range []struct {
+		what  string
+		began time.Time
+		left  int
+	}{
+		{"the history went on", time.Time{}, 1},
+		{"the list that showed it", now, 1},
+		{"a list that did not show it", now.Add(time.Minute), 0},
+	} {
+		began = tt.began
+		if _, err := r.after(t.Context(), testLook(now.Add(time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.memory.Apps); n != tt.left {
+			t.Errorf("%s: %d remembered, want %d", tt.what, n, tt.left)
+		}
+	}
+}

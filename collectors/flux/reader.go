@@ -37,18 +37,11 @@ type reader struct {
 	authority string
 	memory    memory
 
-	again func(l *kube.Look, resource, namespace string) // Look.Again, but in tests
+	// Look.Again and Look.ListedAt, but in tests.
+	again  func(l *kube.Look, resource, namespace string)
+	listed func(l *kube.Look, resource string) time.Time
 
-	// Of the run that is going on:
-	whole  bool            // it lists everything anew
-	begun  time.Time       // its first object was seen not before
-	listed map[string]bool // kinds of which everything was listed
-	now    time.Time       // of the commit that is being made
-}
-
-func (r *reader) begin(whole bool) {
-	r.whole, r.listed = whole, map[string]bool{}
-	r.begun = r.env.Clock().UTC()
+	now time.Time // of the commit that is being made
 }
 
 // resources lists what is read, sources first: applications are described by them.
