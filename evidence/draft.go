@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -104,6 +105,13 @@ type Names struct {
 
 // SourceID is the configured name of a source, such as "vault/prod".
 type SourceID string
+
+// Authority returns the last part of the name, "prod" of "velero/prod", which
+// references of the source's things carry. Sources of one cluster or one server
+// share it on purpose: things join by it.
+func (s SourceID) Authority() string {
+	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
+}
 
 // Valid reports whether the name is 1 to 63 of a-z, 0-9, / and -, beginning
 // with a letter or digit.

@@ -94,12 +94,6 @@ func appKey(cluster, app string) string {
 // Kubernetes holds a slash.
 func ofFlux(app string) bool { return strings.Count(app, "/") >= 2 }
 
-// clusterOf is the last part of a source's name, by which sources of one cluster
-// are joined.
-func clusterOf(source evidence.SourceID) string {
-	return string(source)[strings.LastIndexByte(string(source), '/')+1:]
-}
-
 func buildDeployments(ctx context.Context, s *scene, yield func(*item) error) error {
 	d, err := s.deployLog(ctx, deployAsk{askDeployed, askHead})
 	if err != nil {
@@ -124,7 +118,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 		if err := r.Decode(&f); err != nil {
 			return nil, err
 		}
-		app := appKey(clusterOf(r.Source), f.App)
+		app := appKey(r.Source.Authority(), f.App)
 		d.last[app] = deployedBy(&f)
 		d.wasSynced(app, f.SyncedRevisions, r.Occurred)
 	}
@@ -134,7 +128,7 @@ func (s *scene) deployLog(ctx context.Context, asks ...deployAsk) (*deployLog, e
 	}
 	for i := range states {
 		st := &states[i]
-		app := appKey(clusterOf(st.source), st.facts.App)
+		app := appKey(st.source.Authority(), st.facts.App)
 		d.states[app] = append(d.states[app], stood{st.from, &st.facts})
 	}
 	if err := events(ctx, s, func(r *evidence.Record, seqs []uint64) error { return d.sync(ctx, r, seqs) }, evidence.DeploySync); err != nil {
@@ -164,7 +158,7 @@ func (d *deployLog) sync(ctx context.Context, r *evidence.Record, seqs []uint64)
 	if by.known = f.Initiator >= 0 && f.Initiator < len(r.People); by.known {
 		by.who = r.People[f.Initiator]
 	}
-	app := appKey(clusterOf(r.Source), f.App)
+	app := appKey(r.Source.Authority(), f.App)
 	reads := readings(f.Revisions, f.Sources, d.declaredAt(app, r.Occurred))
 	d.trace(ctx, it, by, d.before(app, r.Occurred), deployed{f.Revisions, reads}, f.Sources)
 	d.items = append(d.items, it)
@@ -194,12 +188,12 @@ const around = time.Hour
 func (d *deployLog) seen(ctx context.Context, states []stretch[evidence.DeployFacts]) {
 	for sts := range perSubject(states) {
 		for i := range sts {
-			d.wasSynced(appKey(clusterOf(sts[i].source), sts[i].facts.App), sts[i].facts.SyncedRevisions, sts[i].from)
+			d.wasSynced(appKey(sts[i].source.Authority(), sts[i].facts.App), sts[i].facts.SyncedRevisions, sts[i].from)
 		}
 		for i := 1; i < len(sts); i++ {
 			was, is := &sts[i-1], &sts[i]
 			if len(is.facts.SyncedRevisions) == 0 || slices.Equal(was.facts.SyncedRevisions, is.facts.SyncedRevisions) ||
-				d.explained(appKey(clusterOf(is.source), is.facts.App), is.facts.SyncedRevisions, was.from, is.from) {
+				d.explained(appKey(is.source.Authority(), is.facts.App), is.facts.SyncedRevisions, was.from, is.from) {
 				continue
 			}
 			d.items = append(d.items, d.unexplained(ctx, was, is))

@@ -52,7 +52,7 @@ func buildImageRuns(ctx context.Context, s *scene, yield func(*item) error) erro
 	}
 	m := &matcher{imageBench: b, apps: map[string][]*stretch[deployedImages]{}}
 	for i := range apps {
-		app := appKey(clusterOf(apps[i].source), apps[i].facts.App)
+		app := appKey(apps[i].source.Authority(), apps[i].facts.App)
 		m.apps[app] = append(m.apps[app], &apps[i])
 		if _, name, ok := strings.Cut(app, "/"); ok {
 			m.apps[name] = append(m.apps[name], &apps[i])

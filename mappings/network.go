@@ -92,7 +92,7 @@ func buildIsolation(ctx context.Context, s *scene, yield func(*item) error) erro
 			if it := s.isolationItem(id, name, sts, x); it != nil {
 				its = append(its, it)
 			}
-			listed[clusterOf(id)+"/"+name] = true
+			listed[id.Authority()+"/"+name] = true
 		}
 	}
 	more, err := s.unlistedSpaces(ctx, listed)
@@ -111,7 +111,7 @@ func (s *scene) unlistedSpaces(ctx context.Context, listed map[string]bool) (its
 	}
 	for i := range flat {
 		st := &flat[i]
-		cluster := clusterOf(st.source)
+		cluster := st.source.Authority()
 		if key := cluster + "/" + st.facts.Name; listed[key] || s.neverLooked(cluster, st.from, st.end(s.period)) {
 			continue
 		} else {
@@ -137,7 +137,7 @@ func (s *scene) unlistedSpaces(ctx context.Context, listed map[string]bool) (its
 // and went between two of them.
 func (s *scene) neverLooked(cluster string, from, to time.Time) bool {
 	for _, id := range s.cover.sources(evidence.NetworkNamespace) {
-		if clusterOf(id) != cluster {
+		if id.Authority() != cluster {
 			continue
 		}
 		if last := s.cover.lastLook(id, evidence.NetworkNamespace, to); !last.IsZero() && last.Before(from) {
@@ -181,7 +181,7 @@ func (s *scene) isolationItem(id evidence.SourceID, name string, sts []*stretch[
 		it.also(st.seq)
 	}
 	it.set("source", string(id)).set("happened", it.at).set("at_end", last.until.IsZero())
-	it.set("namespace", name).set("cluster", clusterOf(id)).set("platform", s.reader.Tenant() == evidence.Platform).set("of_kubernetes", ofKubernetes(name))
+	it.set("namespace", name).set("cluster", id.Authority()).set("platform", s.reader.Tenant() == evidence.Platform).set("of_kubernetes", ofKubernetes(name))
 	states := s.netStates(id, sts, x)
 	if len(states) == 0 {
 		return nil // it went as the period began

@@ -72,7 +72,7 @@ func buildProduction(ctx context.Context, s *scene, yield func(*item) error) err
 	}
 	for _, it := range its {
 		if it.fields["type"] == "seen" { // judged itself, and it explains what began to run then
-			x.add(appKey(clusterOf(evidence.SourceID(it.fields["source"].(string))), it.fields["app"].(string)), syncSpan{from: it.at.Add(-around), to: it.at.Add(around), it: it})
+			x.add(appKey(evidence.SourceID(it.fields["source"].(string)).Authority(), it.fields["app"].(string)), syncSpan{from: it.at.Add(-around), to: it.at.Add(around), it: it})
 		}
 	}
 	changes := map[workloadKey]*workloadChange{}
@@ -148,7 +148,7 @@ func (x *unsynced) load(ctx context.Context) error {
 			return err
 		}
 		if !f.DryRun {
-			x.add(appKey(clusterOf(r.Source), f.App), syncSpan{from: r.Occurred, to: firstTime(f.FinishedAt, r.Occurred)})
+			x.add(appKey(r.Source.Authority(), f.App), syncSpan{from: r.Occurred, to: firstTime(f.FinishedAt, r.Occurred)})
 		}
 	}
 	return nil

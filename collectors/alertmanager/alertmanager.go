@@ -49,7 +49,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 		env.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Clock, o.Log = env.Clock, env.Log
-	c := &Collector{cfg: cfg, env: env, authority: AuthorityOf(env.Source)}
+	c := &Collector{cfg: cfg, env: env, authority: env.Source.Authority()}
 	for _, u := range cfg.URLs {
 		p, err := newPeer(u, &cfg, o)
 		if err != nil {

@@ -68,7 +68,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{cfg, env, alertmanager.AuthorityOf(env.Source), c}, nil
+	return &Collector{cfg, env, env.Source.Authority(), c}, nil
 }
 
 // Kinds implements collectors.Collector.

@@ -154,8 +154,8 @@ func newWith(cfg Config, env collectors.Env, change func(*fetch.Options)) (*Coll
 	}
 	return &Collector{
 		cfg: cfg, env: env, client: client, token: token,
-		authority:   authorityOf(env.Source),
-		realm:       "argocd:" + authorityOf(env.Source),
+		authority:   env.Source.Authority(),
+		realm:       "argocd:" + env.Source.Authority(),
 		commitEvery: 5 * time.Second,
 		idleCommit:  time.Minute,
 		backoff:     time.Second,

@@ -46,7 +46,7 @@ func newDoor(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Co
 	// An application is placed by its project and by where it deploys to, not
 	// by the namespace its own object stands in.
 	k.NamespaceLabels = false
-	authority := authorityOf(env.Source)
+	authority := env.Source.Authority()
 	d := &door{Collector: &Collector{cfg: cfg, env: env, authority: authority, realm: "argocd:" + authority}}
 	engine, err := kube.New(k, env, agent, d.resources(), append(opts, kube.After(nil, d.after))...)
 	if err != nil {

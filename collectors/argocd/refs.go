@@ -4,7 +4,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"evidenced/evidence"
 	"evidenced/evidence/pointer"
@@ -120,10 +119,4 @@ func destination(a *app) string {
 		return cleanURL(s)
 	}
 	return a.Spec.Destination.Name
-}
-
-// authorityOf returns the last part of a source's name: "prod" of
-// "argocd/prod".
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
 }

@@ -53,7 +53,7 @@ func New(cfg *Config, env collectors.Env) (*Collector, error) {
 	}
 	c := &Collector{cfg: cfg, env: env, authority: cfg.Authority, endpoints: es}
 	if c.authority == "" {
-		c.authority = string(env.Source)[strings.LastIndexByte(string(env.Source), '/')+1:]
+		c.authority = env.Source.Authority()
 	}
 	c.prober = &prober{timeout: cfg.Timeout, allow: as, clock: env.Clock,
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {

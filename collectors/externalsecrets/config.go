@@ -46,7 +46,7 @@ func New(cfg Config, env collectors.Env) (collectors.Collector, error) { return 
 
 // newWith lets tests change how requests are made.
 func newWith(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Collector, error) {
-	r := &reader{env: env, authority: authorityOf(env.Source), vaults: map[string]string{}}
+	r := &reader{env: env, authority: env.Source.Authority(), vaults: map[string]string{}}
 	for _, server := range slices.Sorted(maps.Keys(cfg.Vaults)) {
 		key, authority := serverKey(server), cfg.Vaults[server]
 		if safeURL(server) == "" || !evidence.SourceID(authority).Valid() || strings.Contains(authority, "/") {
@@ -59,10 +59,6 @@ func newWith(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Co
 		r.vaults[key] = authority
 	}
 	return kube.New(cfg.Config, env, agent, r.resources(), append(opts, kube.State(&r.memory))...)
-}
-
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
 }
 
 // reader makes drafts of the operator's objects. It is used by one goroutine

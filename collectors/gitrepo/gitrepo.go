@@ -38,7 +38,7 @@ func New(cfg *Config, env collectors.Env) (*Collector, error) {
 	}
 	c := &Collector{cfg: cfg, env: env, targets: ts, authority: cfg.Authority, batch: batchSize, waiting: map[string]chan struct{}{}}
 	if c.authority == "" {
-		c.authority = string(env.Source)[strings.LastIndexByte(string(env.Source), '/')+1:]
+		c.authority = env.Source.Authority()
 	}
 	if c.env.Clock == nil {
 		c.env.Clock = time.Now

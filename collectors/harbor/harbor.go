@@ -68,7 +68,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{cfg: cfg, env: env, fetch: f, authority: authorityOf(env.Source), auditPages: maxAuditPages, maxBOM: maxBOM}, nil
+	return &Collector{cfg: cfg, env: env, fetch: f, authority: env.Source.Authority(), auditPages: maxAuditPages, maxBOM: maxBOM}, nil
 }
 
 // The media types of scan reports, in the order in which they are asked for.

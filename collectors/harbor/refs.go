@@ -17,12 +17,6 @@ var (
 	mail       = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 )
 
-// authorityOf returns the last part of a source's name: "prod" of
-// "harbor/prod".
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
-}
-
 func (c *Collector) projectRef(name string) evidence.Ref {
 	return evidence.NewRef("project", c.authority, name)
 }

@@ -44,7 +44,7 @@ type Namespace struct {
 // function recorded objects. Agent names collector and version, "velero/1".
 func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces ...Namespace) *Look {
 	l := &Look{
-		Source: source, Authority: authorityOf(source), Now: now.UTC(), agent: agent,
+		Source: source, Authority: source.Authority(), Now: now.UTC(), agent: agent,
 		labels: foreignLabel, namespaces: map[string]Namespace{},
 		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true }, listed: func(string) time.Time { return time.Time{} },
 		again: func(string, string) {},
@@ -60,12 +60,6 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 		l.gone[n.Name] = n
 	}
 	return l
-}
-
-// authorityOf returns the last part of a source's name: "prod" of
-// "velero/prod". Sources of one cluster share it on purpose.
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
 }
 
 // foreignLabel reports whether a label key is not one of Kubernetes itself.

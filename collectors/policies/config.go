@@ -5,7 +5,6 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/kube"
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
 
@@ -55,7 +54,7 @@ func newWith(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Co
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	r := &reader{cfg: cfg, env: env, authority: authorityOf(env.Source)}
+	r := &reader{cfg: cfg, env: env, authority: env.Source.Authority()}
 	s := &source{r: r, opts: opts}
 	if err := s.build(nil); err != nil {
 		return nil, err
@@ -93,8 +92,4 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
-}
-
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
 }

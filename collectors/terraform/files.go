@@ -49,7 +49,7 @@ const (
 )
 
 func newFiles(cfg Config, env collectors.Env) *FileCollector {
-	return &FileCollector{cfg: cfg, env: env, authority: authorityOf(env.Source)}
+	return &FileCollector{cfg: cfg, env: env, authority: env.Source.Authority()}
 }
 
 // Kinds implements collectors.Collector.

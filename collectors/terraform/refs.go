@@ -10,12 +10,6 @@ import (
 	"evidenced/evidence"
 )
 
-// authorityOf returns the last part of a source's name: "acme" of
-// "terraform/acme".
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
-}
-
 // project is the scope of what has the path: an organization, one of its
 // projects, a workspace of that.
 func (c *Collector) project(path ...string) evidence.Ref {

@@ -46,7 +46,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	// Answers hold addresses from which a state can be downloaded by whoever knows
 	// them: none is kept beyond its look.
 	o.CacheBytes = -1
-	c := &Collector{cfg: cfg, env: env, authority: authorityOf(env.Source), logins: map[string]evidence.Names{}}
+	c := &Collector{cfg: cfg, env: env, authority: env.Source.Authority(), logins: map[string]evidence.Names{}}
 	var err error
 	o.Header = fetch.Bearer(fetch.TokenFile(cfg.TokenFile))
 	if c.fetch, err = fetch.New(o); err != nil {

@@ -5,7 +5,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/collectors"
@@ -203,7 +202,3 @@ var (
 	_ collectors.Follower = (*follower)(nil)
 	_ collectors.Examiner = (*source)(nil)
 )
-
-func authorityOf(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
-}

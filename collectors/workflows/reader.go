@@ -54,7 +54,7 @@ type reader struct {
 }
 
 func newReader(cfg Config, env collectors.Env) *reader {
-	r := &reader{cfg: cfg, env: env, authority: authorityOf(env.Source), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
+	r := &reader{cfg: cfg, env: env, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
 	r.realm = "argo:" + r.authority
 	return r
 }

@@ -369,7 +369,7 @@ func tagName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:]
 func (b *builder) compareApp(ctx context.Context, d *deployed, all []*Running) error {
 	var mine []*Running
 	loose := false
-	cluster := authority(d.rec.Source)
+	cluster := d.rec.Source.Authority()
 	for _, r := range all {
 		switch {
 		case sameApp(r.App, d.facts.App):

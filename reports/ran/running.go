@@ -201,7 +201,7 @@ func (b *builder) fleet(ctx context.Context) (*fleet, error) {
 			continue // its objects are in another cluster, which bears no name
 		}
 		for _, o := range d.facts.Resources {
-			f.app[key(authority(d.rec.Source), o.Namespace, o.Kind+"/"+o.Name)] = d.facts.App
+			f.app[key(d.rec.Source.Authority(), o.Namespace, o.Kind+"/"+o.Name)] = d.facts.App
 		}
 	}
 	return f, err
@@ -225,19 +225,13 @@ func states[F any](ctx context.Context, b *builder, kind evidence.Kind, each fun
 	return nil
 }
 
-// authority is the last part of a source's name, which its references carry:
-// "prod" of "kubernetes/prod".
-func authority(s evidence.SourceID) string {
-	return string(s)[strings.LastIndexByte(string(s), '/')+1:]
-}
-
 // clusters lists the authorities whose things of the kind were seen at the
 // instant.
 func (b *builder) clusters(kind evidence.Kind) map[string]bool {
 	in := map[string]bool{}
 	for _, id := range b.cov.Sources(kind) {
 		if sighting(b.cov, id, kind, b.at).Covered() {
-			in[authority(id)] = true
+			in[id.Authority()] = true
 		}
 	}
 	return in
