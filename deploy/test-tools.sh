@@ -9,7 +9,6 @@ need python3 python3
 need pdftotext poppler-utils
 need openssl openssl
 need prometheus-alertmanager prometheus-alertmanager
-need promtool prometheus
 need prometheus prometheus
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0

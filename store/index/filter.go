@@ -107,21 +107,3 @@ func (r *run) may(sum uint64) bool {
 	}
 	return true
 }
-
-// touch reads where the filters of all runs would have the hash. Memory answers
-// for all of them in about the time that it takes for one, where asking one
-// filter after another waits for each. What it returns means nothing.
-//
-//go:noinline
-func (v *version) touch(sum uint64) (read byte) {
-	for _, rs := range [...][]*run{v.memory, v.files} {
-		for _, r := range rs {
-			if r.lines == 0 {
-				continue
-			}
-			l := line(sum, r.lines)
-			read |= r.data[int(r.filterAt+l/linesInside)*blockSize+int(lineBytes*(1+l%linesInside))]
-		}
-	}
-	return read
-}

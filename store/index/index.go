@@ -374,9 +374,6 @@ func (x *index) Get(bucket byte, key []byte) (val []byte, err error) {
 	full := fullKey(buf[:], bucket, key)
 	h, hashed := filtered(full)
 	sum := hashOf(h)
-	if hashed {
-		v.touch(sum)
-	}
 	v.newest(func(r *run) bool {
 		if hashed && !r.may(sum) {
 			return true
@@ -405,9 +402,6 @@ func (x *index) Last(bucket byte, prefix []byte, limit store.When) (when store.W
 	h, hashed := filtered(full)
 	sum := hashOf(h)
 	past := append(full, 0) // the first key that is too late
-	if hashed {
-		v.touch(sum)
-	}
 	v.newest(func(r *run) bool {
 		if bytes.Compare(r.earliest[:], limit[:]) > 0 || ok && bytes.Compare(r.latest[:], when[:]) <= 0 || hashed && !r.may(sum) {
 			return true
