@@ -165,37 +165,44 @@ func (p *pack) lawTable() {
 // lawLines draws a line for each law that has judged controls in force, or in
 // preparation.
 func (p *pack) lawLines(preparing bool) {
-	for _, law := range p.laws() {
-		var n [4]int
-		var shapes []string
-		for i := range p.doc.Controls {
-			if c := &p.doc.Controls[i]; c.Law == law && c.AnsweredBy == "" && (c.Preparing != "") == preparing {
-				n[reports.StatusGroup(c.Status)]++
-				shapes = append(shapes, shapeOf(c.Status))
-			}
+	shapes, most := map[string][]string{}, 0
+	counts := map[string]*[4]int{}
+	for i := range p.doc.Controls {
+		c := &p.doc.Controls[i]
+		if c.AnsweredBy != "" || (c.Preparing != "") != preparing {
+			continue
 		}
-		if len(shapes) > 0 {
-			paint := shapeColour
-			if preparing {
-				paint = func(string) colour { return soft }
-			}
-			p.lawLine(law, n, shapes, paint)
+		if counts[c.Law] == nil {
+			counts[c.Law] = &[4]int{}
+		}
+		counts[c.Law][reports.StatusGroup(c.Status)]++
+		shapes[c.Law] = append(shapes[c.Law], shapeOf(c.Status))
+		most = max(most, len(shapes[c.Law]))
+	}
+	paint := shapeColour
+	if preparing {
+		paint = func(string) colour { return soft }
+	}
+	for _, law := range p.laws() {
+		if n := counts[law]; n != nil {
+			p.lawLine(law, *n, shapes[law], most, paint)
 		}
 	}
 	p.space(3)
 }
 
-func (p *pack) lawLine(law string, n [4]int, shapes []string, paint func(string) colour) {
+// lawLine draws one of several lines, of which one has most shapes.
+func (p *pack) lawLine(law string, n [4]int, shapes []string, most int, paint func(string) colour) {
 	const wordsW, shapeW = 88.0, 3.6
 	// Names of implementing acts are long; the shapes give way to them, and
-	// where they do not fit beside the words they stand below.
+	// where those of one law do not fit beside the words, all stand below.
 	lawW := 26.0
 	for _, l := range p.laws() {
 		lawW = max(lawW, min(p.measure(strong, l)+4, 62))
 	}
 	shapesX, shapesY := lawW+wordsW, 0.0
 	perLine := int((width - shapesX) / shapeW)
-	if len(shapes) > perLine {
+	if most > perLine {
 		shapesX, shapesY = lawW, body.height()
 		perLine = int((width - shapesX) / shapeW)
 	}
