@@ -63,7 +63,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody
 	}
-	o.Header = alertmanager.Header(cfg.User, cfg.TokenFile)
+	o.Header = fetch.FileHeader(cfg.User, cfg.TokenFile)
 	c, err := fetch.New(o)
 	if err != nil {
 		return nil, err
