@@ -145,6 +145,64 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// A restart in the middle of a look ends nothing either.
+func TestRestartWithinALook(t *testing.T) {
+	for after := range 4 {
+		l := newLab(t, 1)
+		l.has("silences", "[]")
+		l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active")))
+		rec := l.must(nil)
+		l.peers[0].Requests()
+		l.peers[0].SetFault(func(n int, line string, w http.ResponseWriter, _ *http.Request) bool {
+			switch {
+			case n < after || strings.HasSuffix(line, "/silences"):
+				return false
+			case strings.HasSuffix(line, "/alerts"):
+				fmt.Fprint(w, "[]")
+			default:
+				fmt.Fprint(w, l.began(l.clock))
+			}
+			return true
+		})
+		if rec = l.later(30*time.Second, rec); len(ends(rec, evidence.AlertInstance)) > 0 {
+			t.Errorf("after %d requests: these end: %v", after, ends(rec, evidence.AlertInstance))
+		}
+	}
+}
+
+// When an Alertmanager began is told by its own clock, and when it was seen last
+// by ours.
+func TestRestartByAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		l := newLab(t, 1)
+		look := func(after time.Duration, resume []byte) *collectortest.Recorder {
+			t.Helper()
+			l.clock = l.clock.Add(after)
+			l.peers[0].Now = l.clock.Add(ahead)
+			rec := &collectortest.Recorder{}
+			if err := l.c.Poll(t.Context(), evidence.Period{To: l.clock}, resume, rec); err != nil {
+				t.Fatal(err)
+			}
+			return rec
+		}
+		l.has("silences", "[]")
+		l.has("status", l.began(now.Add(-10*time.Minute+ahead)))
+		l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active"), firing(print2, now.Add(-time.Hour), "active")))
+		rec := look(0, nil)
+		l.has("alerts", listed(firing(print2, now.Add(-time.Hour), "active")))
+		rec = look(30*time.Second, rec.Resume())
+		if got := ends(rec, evidence.AlertInstance); got[print1] != `{"reason":"absent"}` {
+			t.Errorf("%v ahead: without a restart these end: %v", ahead, got)
+		}
+		l.has("status", l.began(l.clock.Add(10*time.Second+ahead)))
+		l.has("alerts", "[]")
+		rec = look(10*time.Minute, rec.Resume())
+		if got := ends(rec, evidence.AlertInstance); got[print2] != `{"reason":"absent after a restart"}` {
+			t.Errorf("%v ahead: after a restart these end: %v", ahead, got)
+		}
+	}
+}
+
 // A first look at an Alertmanager that has just begun claims nothing.
 func TestFirstLookAfterRestart(t *testing.T) {
 	l := newLab(t, 1)
