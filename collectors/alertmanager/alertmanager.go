@@ -260,8 +260,11 @@ func (l *look) end(kind evidence.Kind, subject evidence.Ref, key, reason string,
 	}
 }
 
-// causeSettling stands in every tenant's log.
-const causeSettling = "the Alertmanager began anew a short while ago: what fired before, and was not told to it again yet, was not seen"
+// Causes that stand in every tenant's log.
+const (
+	causeSettling = "the Alertmanager began anew a short while ago: what fired before, and was not told to it again yet, was not seen"
+	causeOdd      = "not all could be read: the Alertmanager lists something of an unknown form"
+)
 
 // observe sums the look up.
 func (l *look) observe() evidence.Observation {
@@ -278,6 +281,8 @@ func (l *look) observe() evidence.Observation {
 		switch {
 		case g.err != nil:
 			s.Class, s.Cause = evidence.Blind, collectors.PlainCause(g.err)
+		case g.bad > 0:
+			s.Class, s.Cause = evidence.Blind, causeOdd
 		case !settled:
 			s.Class, s.Cause = evidence.Blind, causeSettling
 		}

@@ -299,7 +299,7 @@ func TestNoList(t *testing.T) {
 	}
 }
 
-// One odd item costs no other, and ends nothing.
+// One odd item costs no other, and ends nothing; it may be anybody's.
 func TestOddItem(t *testing.T) {
 	l := newLab(t, 1)
 	l.has("silences", "[]")
@@ -312,6 +312,22 @@ func TestOddItem(t *testing.T) {
 	}
 	if o := last(rec); !strings.Contains(o.Incomplete, "4 of the records of alert.instance") {
 		t.Errorf("incomplete %q", o.Incomplete)
+	}
+	if s := claimed(rec, evidence.AlertInstance); s.Class != evidence.Blind || s.Cause != causeOdd || !s.From.Equal(now) {
+		t.Errorf("of alerts that could not all be read it claims %+v", s)
+	}
+	if s := claimed(rec, evidence.AlertSilence); s.Class != evidence.Instants {
+		t.Errorf("of silences, which could, it claims %+v", s)
+	}
+	// What was odd may have been there all the time.
+	l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active"), firing("00000000000000aa", now.Add(-time.Hour), "active")))
+	rec = l.later(30*time.Second, rec)
+	if d := rec.Of(evidence.AlertInstance)[0]; d.Subject.Name != "00000000000000aa" || !d.NotBefore.Equal(now) {
+		t.Errorf("one that could not be read before is told as %+v", d)
+	}
+	l.has("silences", listed("{}"))
+	if s := claimed(l.later(30*time.Second, rec), evidence.AlertSilence); s.Class != evidence.Blind || s.Cause != causeOdd {
+		t.Errorf("of silences that could not be read it claims %+v", s)
 	}
 }
 

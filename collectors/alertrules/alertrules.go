@@ -74,8 +74,11 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind { return slices.Clone(kinds) }
 
-// memory is what a Commit keeps: when the last look was, and when rules that are
-// evaluated rarely were, by their names. A server that begins anew has forgotten
+// causeOdd stands in every tenant's log.
+const causeOdd = "not all could be read: the server lists a group or a rule of an unknown form"
+
+// memory is what a Commit keeps: when the last look was that showed every rule,
+// and when rules that are evaluated rarely were, by their names. A server that begins anew has forgotten
 // that, and waits for the rule's next turn.
 type memory struct {
 	V      int                  `json:"v"`
@@ -133,20 +136,23 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, resume []byte, 
 	if err := l.tell(ctx, groups); err != nil {
 		return err
 	}
-	o := evidence.Observation{
-		At: l.at, Total: -1, Requests: st.Requests, Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey,
-		Seen: []evidence.Seen{{Kinds: kinds, Class: evidence.Instants, From: l.at, To: l.at}},
-	}
-	switch {
-	case l.bad > 0:
+	o := evidence.Observation{At: l.at, Total: -1, Requests: st.Requests, Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey}
+	seen := evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: l.at, To: l.at}
+	looked := l.at
+	if l.bad > 0 {
 		o.Incomplete = fmt.Sprintf("%d groups or rules could not be read: no rule counts as gone", l.bad)
-	default:
+		seen.Class, seen.Cause = evidence.Blind, causeOdd
+		if looked = mem.Looked; !looked.IsZero() {
+			seen.From = looked
+		}
+	} else {
 		s.Complete(evidence.AlertRule, evidence.Ref{})
 	}
+	o.Seen = []evidence.Seen{seen}
 	if l.blind > 0 {
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of %d rules are not evaluated", l.blind, l.rules))
 	}
-	b, err := json.Marshal(&memory{V: memoryVersion, Looked: l.at, Rare: l.rare})
+	b, err := json.Marshal(&memory{V: memoryVersion, Looked: looked, Rare: l.rare})
 	if err != nil {
 		return problem.Wrap(problem.Internal, err, "write the resume cursor")
 	}
@@ -160,7 +166,7 @@ type look struct {
 	req    evidence.Request
 	at     time.Time
 	server time.Time // the same by the server's clock
-	last   time.Time // the look before
+	last   time.Time // the look before that showed every rule
 	rules  int
 	blind  int // rules that are not evaluated
 	bad    int // groups and rules that could not be read

@@ -227,15 +227,16 @@ func TestNoList(t *testing.T) {
 	}
 }
 
-// One odd rule or group costs no other, and ends nothing.
+// One odd rule or group costs no other, and ends nothing; it may be anybody's. Of
+// a group whose labels cannot be read nobody knows whose its rules are.
 func TestOddRule(t *testing.T) {
-	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[7,{"name":"x"},{"name":"","rules":[]},{"name":"g","interval":"soon","file":7,"labels":"odd","rules":[
+	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[7,{"name":"x"},{"name":"","rules":[]},{"name":"h","labels":{"tenant":7},"rules":[{"name":"r"}]},{"name":"g","interval":"soon","file":7,"labels":null,"rules":[
 		{"labels":{}},{"name":"r","labels":{"a":1}},{"name":"good","type":5,"health":"fine","duration":"1h","lastEvaluation":7,"lastSeriesFetched":"many","query":[]}]}]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := rec.Commits[0].Observation
-	if len(rec.Drafts) != 1 || len(rec.Completed) != 0 || !strings.HasPrefix(o.Incomplete, "5 groups or rules") || o.Seen[0].Class != evidence.Instants {
+	if len(rec.Drafts) != 1 || len(rec.Completed) != 0 || !strings.HasPrefix(o.Incomplete, "6 groups or rules") || o.Seen[0].Class != evidence.Blind || o.Seen[0].Cause != causeOdd {
 		t.Errorf("got %d drafts, complete %v, %+v", len(rec.Drafts), rec.Completed, o)
 	}
 	if d := rec.Drafts[0]; d.Subject.String() != "alertrule:prod/-/g/good" {
