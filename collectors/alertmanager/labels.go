@@ -96,7 +96,7 @@ func (l *Labels) Scope(authority string, all map[string]string) evidence.Ref {
 }
 
 func (l *Labels) tenant(authority, value string) evidence.Ref {
-	return bounded(evidence.NewRef("label", authority, l.TenantLabel+"="+value))
+	return Bounded(evidence.NewRef("label", authority, l.TenantLabel+"="+value))
 }
 
 // namespace takes a value by its letter: the * that stands for every namespace is
@@ -105,14 +105,14 @@ func (l *Labels) namespace(authority, value string) evidence.Ref {
 	if value == everywhere {
 		value = "%2A"
 	}
-	return bounded(evidence.NewRef("ns", authority, value))
+	return Bounded(evidence.NewRef("ns", authority, value))
 }
 
 // everywhere is the namespace that stands for all of them, see collectors.Owns.
 const everywhere = "*"
 
-// bounded lets a name that is too long stand as its hash.
-func bounded(r evidence.Ref) evidence.Ref {
+// Bounded lets a name that is too long stand as its hash.
+func Bounded(r evidence.Ref) evidence.Ref {
 	if len(r.String()) > evidence.MaxRef {
 		r.Name = "~" + hashOf(r.Name)
 	}

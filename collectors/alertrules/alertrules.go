@@ -175,7 +175,7 @@ type look struct {
 }
 
 func (l *look) tell(ctx context.Context, groups []json.RawMessage) error {
-	called := map[string]bool{}
+	called := map[string]int{} // names that are taken, and how often they were wanted
 	for _, raw := range groups {
 		g, ok := parseGroup(raw)
 		if !ok {
@@ -192,10 +192,11 @@ func (l *look) tell(ctx context.Context, groups []json.RawMessage) error {
 		}
 		for i, name := range names(g, rules) {
 			one := name
-			for n := 2; called[one]; n++ {
-				one = fmt.Sprintf("%s~%d", name, n)
+			for called[one] > 0 {
+				called[name]++
+				one = fmt.Sprintf("%s~%d", name, called[name])
 			}
-			called[one] = true
+			called[one] = 1
 			if err := l.rule(ctx, g, rules[i], one); err != nil {
 				return err
 			}
@@ -231,11 +232,7 @@ func (l *look) rule(ctx context.Context, g *apiGroup, r *apiRule, name string) e
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, r.Labels)
-	subject := evidence.NewRef("alertrule", l.authority, name)
-	if len(subject.String()) > evidence.MaxRef {
-		sum := sha256.Sum256([]byte(name))
-		subject.Name = "~" + hex.EncodeToString(sum[:])
-	}
+	subject := alertmanager.Bounded(evidence.NewRef("alertrule", l.authority, name))
 	f := evidence.AlertRuleFacts{
 		File: alertmanager.Short(g.File), Group: alertmanager.Short(g.Name), Name: alertmanager.Short(r.Name), Type: orUnknown(r.Type), Severity: alertmanager.Short(labels["severity"]),
 		ForSeconds: r.For, KeepSeconds: r.KeepFiring, IntervalSeconds: g.Interval.Seconds(), Health: orUnknown(r.Health), Blind: l.why(g, r, subject.Name),

@@ -244,6 +244,40 @@ func TestOddRule(t *testing.T) {
 	}
 }
 
+// A server may list very many rules of one name; each has a name of its own, and
+// costs about as much as any other.
+func TestManyOfOneName(t *testing.T) {
+	answer := func(n int) []json.RawMessage {
+		groups, err := parseAnswer([]byte(`{"status":"success","data":{"groups":[{"name":"g","rules":[{"name":"r~3"}` + strings.Repeat(`,{"name":"r"}`, n) + `]}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return groups
+	}
+	c := answering(t, "")
+	tell := func(groups []json.RawMessage) *collectortest.Recorder {
+		rec := &collectortest.Recorder{}
+		l := &look{Collector: c, sink: rec, at: now, server: now, rare: map[string]time.Time{}}
+		if err := l.tell(t.Context(), groups); err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	var got []string
+	for _, d := range tell(answer(4)).Pending {
+		got = append(got, d.Subject.Name)
+	}
+	if want := "-/g/r~3 -/g/r -/g/r~2 -/g/r~4 -/g/r~5"; strings.Join(got, " ") != want {
+		t.Errorf("they are called %v, want %s", got, want)
+	}
+	const few, many = 100, 2000
+	a, b := answer(few), answer(many)
+	one := testing.AllocsPerRun(1, func() { tell(a) }) / few
+	if all := testing.AllocsPerRun(1, func() { tell(b) }) / many; all > 2*one {
+		t.Errorf("one of %d rules takes %.0f allocations, one of %d takes %.0f", many, all, few, one)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"url is not set":      func(c *Config) { c.URL = "" },
