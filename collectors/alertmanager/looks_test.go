@@ -265,6 +265,27 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// The fingerprint is a short hash, which can be met on purpose: alerts with other
+// labels are others.
+func TestFingerprintOfTwo(t *testing.T) {
+	l := newLab(t, 2)
+	l.has("silences", "[]")
+	one := firing(print1, now.Add(-time.Hour), "active")
+	l.peerHas(0, "alerts", listed(one))
+	l.peerHas(1, "alerts", listed(one, strings.ReplaceAll(one, "tenant-7", "tenant-8")))
+	rec := l.must(nil)
+	for range 2 {
+		var scopes []string
+		for _, d := range rec.Of(evidence.AlertInstance) {
+			scopes = append(scopes, d.Scope[0].Name+" "+string(d.Op))
+		}
+		if got := strings.Join(scopes, ", "); got != "tenant=tenant-7 set, tenant=tenant-8 set" {
+			t.Errorf("told of %s", got)
+		}
+		rec = l.later(30*time.Second, rec)
+	}
+}
+
 func TestPeersThatAreNotRead(t *testing.T) {
 	l := newLab(t, 1)
 	l.has("status", `{"uptime":"2026-03-01T06:00:00Z","cluster":{"peers":[{},{},{}]}}`)

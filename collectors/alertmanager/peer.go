@@ -122,6 +122,12 @@ type apiAlert struct {
 
 var hexPrint = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
+// printOf is our own fingerprint of an alert, for one without any.
+func printOf(labels map[string]string) string {
+	text, _ := json.Marshal(labels) // in order of the names
+	return "~" + hashOf(string(text))[:32]
+}
+
 // parseAlert reads an alert. Labels say what it is and whose: without them it is
 // none. Of the rest, what is of another form than the API describes is left out.
 func parseAlert(b []byte) (*apiAlert, bool) {
@@ -136,8 +142,7 @@ func parseAlert(b []byte) (*apiAlert, bool) {
 	}
 	a := &apiAlert{Labels: v.Labels, Starts: v.Starts.Time}
 	if json.Unmarshal(v.Fingerprint, &a.Fingerprint) != nil || !hexPrint.MatchString(a.Fingerprint) {
-		text, _ := json.Marshal(v.Labels) // in order of the names
-		a.Fingerprint = "~" + hashOf(string(text))[:32]
+		a.Fingerprint = printOf(v.Labels)
 	}
 	var st struct {
 		State     string   `json:"state"`
