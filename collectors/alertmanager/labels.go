@@ -71,11 +71,15 @@ func (l *Labels) kept(name string) bool {
 	return name == nameLabel || name == severityLabel || l.owns(name) || slices.Contains(l.Keep, name)
 }
 
-// Pick returns the labels that are kept, and how many are not.
+// login finds the user part of an address.
+var login = regexp.MustCompile(`://[^\s/"]*@`)
+
+// Pick returns the labels that are kept, and how many are not. An address with a
+// user or a password in it is not, whatever its label is called.
 func (l *Labels) Pick(all map[string]string) (kept map[string]string, left int) {
 	kept = map[string]string{}
 	for k, v := range all {
-		if l.kept(k) {
+		if l.kept(k) && !login.MatchString(v) {
 			kept[k] = Short(v)
 		} else {
 			left++

@@ -286,6 +286,26 @@ func TestFingerprintOfTwo(t *testing.T) {
 	}
 }
 
+// An address with a login in it is not kept, whatever its label is called.
+func TestLoginInALabel(t *testing.T) {
+	l := newLab(t, 1)
+	l.has("silences", listed(silence("s", "active", now.Add(-time.Minute), now.Add(time.Hour), now.Add(-time.Minute),
+		onTenant7+`,{"name":"job","value":"https://u:planted-secret@x.example","isRegex":false,"isEqual":true}`)))
+	l.has("alerts", listed(strings.Replace(firing(print1, now, "active"), `"severity"`, `"service":"https://u:planted-secret@x.example/y","job":"https://x.example/@y","severity"`, 1)))
+	rec := l.must(nil)
+	for _, d := range rec.Drafts {
+		if strings.Contains(string(d.Content), "planted") {
+			t.Errorf("kept: %s", d.Content)
+		}
+	}
+	if c := string(rec.Of(evidence.AlertInstance)[0].Content); !strings.Contains(c, `"labels_left":1`) || !strings.Contains(c, `https://x.example/@y`) {
+		t.Errorf("the alert is told as %s", c)
+	}
+	if c := string(rec.Of(evidence.AlertSilence)[0].Content); !strings.Contains(c, `{"name":"job","op":"=","left":true}`) {
+		t.Errorf("the silence is told as %s", c)
+	}
+}
+
 func TestPeersThatAreNotRead(t *testing.T) {
 	l := newLab(t, 1)
 	l.has("status", `{"uptime":"2026-03-01T06:00:00Z","cluster":{"peers":[{},{},{}]}}`)
