@@ -128,6 +128,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api":             {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem evidence/remedy mappings mappings/classify mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace reports/xlsx store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest":     {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline mappings/statement reports/today store", ""},
 	"cmd/internal/alert/alerttest": {"", ""},
+
+	"cmd/internal/config/configtest": {"", ""},
+
 	"cmd/internal/daemon": {"cmd/internal/alert cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors collectors/fetch collectors/gitrepo/signed " +
 		"evidence evidence/chain evidence/incident evidence/problem evidence/remedy evidence/sample evidence/timestamp evidence/witness mappings mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/pack reports/pdf reports/timeline reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.

@@ -2,7 +2,6 @@ package harbor
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,16 +81,15 @@ const (
 // forms of reports, and that a project in a path is a name even when it is all
 // digits.
 func header(user string, token func() (evidence.Secret, error)) func() (http.Header, error) {
+	credential := fetch.Basic(user, token)
 	return func() (http.Header, error) {
-		s, err := token()
+		h, err := credential()
 		if err != nil {
 			return nil, err
 		}
-		return http.Header{
-			"Authorization":            {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+s.Reveal()))},
-			"X-Accept-Vulnerabilities": {genericReport + ", " + nativeReport},
-			"X-Is-Resource-Name":       {"true"},
-		}, nil
+		h.Set("X-Accept-Vulnerabilities", genericReport+", "+nativeReport)
+		h.Set("X-Is-Resource-Name", "true")
+		return h, nil
 	}
 }
 
