@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,37 @@ func TestTenants(t *testing.T) {
 						t.Errorf("by name %t: %s is told of %s in %s: %s", byName, who, s, name, text)
 					}
 				}
+			}
+		}
+	}
+}
+
+// What a policy names beyond what its facts hold is told to nobody in its bytes,
+// whether it is of the cluster or of a namespace.
+func TestCutTellsNobody(t *testing.T) {
+	peer := func(name string) string {
+		return `{"matchLabels":{"k8s:io.kubernetes.pod.namespace":"` + name + `"}}`
+	}
+	peers := slices.Repeat([]string{peer("tenant-7")}, maxPeers)
+	for i := range 100 {
+		peers = append(peers, peer(fmt.Sprintf("tenant-%d", i)))
+	}
+	var values []string
+	for i := range 30_000 {
+		values = append(values, fmt.Sprintf("tenant-%d", i))
+	}
+	for what, x := range map[string]struct{ resource, raw string }{
+		"peers": {"ciliumnetworkpolicies.cilium.io", `{"metadata":{"name":"p","namespace":"tenant-7","uid":"1"},"spec":{"endpointSelector":{},"ingress":[{"fromEndpoints":[` + strings.Join(peers, ",") + `]}]}}`},
+		"whom": {"ciliumclusterwidenetworkpolicies.cilium.io", `{"metadata":{"name":"w","uid":"2"},"spec":{"enableDefaultDeny":{"ingress":true},
+			"endpointSelector":{"matchExpressions":[{"key":"k8s:io.kubernetes.pod.namespace","operator":"In","values":["` + strings.Join(values, `","`) + `"]}]}}}`},
+	} {
+		ds, err := mustReader(t, testConfig()).give(t, testLook(), x.resource, []byte(x.raw), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range views(t, true, ds...)["tenant-7"] {
+			if text := string(d.Content) + string(d.Raw); strings.Contains(text, "tenant-8") {
+				t.Errorf("%s: tenant-7 is told of tenant-8: %.1000s", what, text)
 			}
 		}
 	}
