@@ -176,7 +176,8 @@ func TestStores(t *testing.T) {
 	chosen := evidence.Mention{Of: [][]evidence.Ref{
 		called("ns", "^tenant-7.*$", "tenant-7"), called("ns", "^other$"), called("label", "tenant-8", "tenant-8"), called("label", "tenant-7", "tenant-7"),
 	}}
-	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen}, shared.Mentions); diff != "" {
+	spelled := look.Mention("", []string{"other", "tenant-7"})
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen, spelled}, shared.Mentions); diff != "" {
 		t.Errorf("whose the conditions of a store are (-want +got):\n%s", diff)
 	}
 	many := make([]string, maxNamespaces+1)
@@ -219,6 +220,26 @@ func TestStores(t *testing.T) {
 			if reached != slices.Contains(tenants, ns) {
 				t.Errorf("conditions %s: scope %v", conditions, d.Scope)
 			}
+		}
+	}
+}
+
+// An expression that chooses the namespaces of several tells none of the others,
+// whether or not the namespaces are known by their labels.
+func TestExpressionOfSeveral(t *testing.T) {
+	rules := kubetest.ByLabel(t, "tenant-7", "tenant-8")
+	for i, name := range []string{"platform", "tenant-7", "tenant-8"} {
+		rules[i].Owns[0].Namespaces = []string{name}
+	}
+	raw := `{"metadata":{"name":"bao","uid":"s-1"},"spec":{"provider":{"fake":{}},"conditions":[{"namespaceRegexes":["^(tenant-7|tenant-8)$"]}]}}`
+	for what, l := range map[string]*kube.Look{"labels": looktest.New("external-secrets/prod", agent, now, spaces), "names": kube.NewLook("external-secrets/prod", agent, now)} {
+		ds, err := looktest.Give(t, testReader().resources(), l, "clustersecretstores.external-secrets.io", []byte(raw), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := kubetest.Views(t, "external-secrets/prod", now, rules, ds...)["tenant-7"]
+		if len(got) != 1 || strings.Contains(string(got[0].Raw), "tenant-8") || !strings.Contains(string(ds[0].Raw), "tenant-8") {
+			t.Errorf("%s: tenant-7 is told %d times, in bytes %s", what, len(got), got[0].Raw)
 		}
 	}
 }
