@@ -342,20 +342,22 @@ const maxSpelled = 5000
 // them are left out.
 func (r *reader) spelled(d *evidence.Draft, l *kube.Look, own string) {
 	all := r.cfg.NamespaceLabels && len(r.cfg.Namespaces) == 0
-	found := map[string]bool{}
+	var found map[string]bool // of most results none is made
 	find := func(word []byte) {
 		// A byte slice as a key is looked up without a copy.
 		if found[string(word)] || string(word) == own || len(word) > maxLabel {
 			return
 		}
 		if _, ok := l.Namespace(string(word)); ok || !all {
+			if found == nil {
+				found = map[string]bool{}
+			}
 			found[string(word)] = true
 		}
 	}
 	eachName(d.Text, find)
-	inText := len(found)
 	eachString(d.Raw, func(s []byte) { eachName(s, find) })
-	if len(found) > maxSpelled && len(found) > inText {
+	if len(found) > maxSpelled { // a text is too short for so many
 		clear(found)
 		eachName(d.Text, find)
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
