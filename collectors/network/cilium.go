@@ -256,7 +256,7 @@ func (b *building) ciliumPeer(member string, raw json.RawMessage) evidence.Netwo
 		switch {
 		case set.Group != "":
 			return evidence.NetworkPeer{Type: "addresses", Name: "group " + word(set.Group), Except: set.Except, Reach: evidence.ReachOutside}
-		case len(set.Chosen) > 0:
+		case len(set.Chosen) > 0 && string(set.Chosen) != "null":
 			return evidence.NetworkPeer{Type: "addresses", Name: "groups chosen by labels", Except: set.Except, Reach: evidence.ReachOutside}
 		}
 		return cilium(addresses(set.CIDR, set.Except))

@@ -59,7 +59,8 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 	f.Applies = applies.facts()
 	f.ExpiresAt, f.ExpiresBy = r.expiry(o)
 	var d evidence.Draft
-	for all, keep := f, maxExcused; ; keep /= 2 {
+	all := f
+	for keep := maxExcused; ; keep /= 2 {
 		f.Policies = all.Policies[:min(len(all.Policies), keep)]
 		f.Cut, f.Applies = len(all.Policies)-len(f.Policies), shortened(all.Applies, keep)
 		var err error
@@ -71,18 +72,21 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		}
 	}
 	// Who owns a namespace that it opens is concerned, beside who owns its own.
-	for _, ns := range applies.namespaces {
-		for _, known := range l.Namespaces() {
-			if match(ns, known) {
-				for _, ref := range l.Scope(known) {
-					if len(d.Scope) < maxReach && !slices.Contains(d.Scope, ref) {
-						d.Scope = append(d.Scope, ref)
-					}
-				}
+	told := map[evidence.Ref]bool{}
+	for _, ref := range d.Scope {
+		told[ref] = true
+	}
+	for _, known := range l.Namespaces() {
+		if !slices.ContainsFunc(all.Applies.Namespaces, func(ns string) bool { return match(ns, known) }) {
+			continue
+		}
+		for _, ref := range l.Scope(known) {
+			if !told[ref] {
+				d.Scope, told[ref] = append(d.Scope, ref), true
 			}
 		}
 	}
-	r.place(&d, o, l, map[string][]string{"/applies/namespaces": f.Applies.Namespaces})
+	r.place(&d, o, l, map[string][]string{"/applies/namespaces": f.Applies.Namespaces}, all.Applies.Namespaces)
 	return []evidence.Draft{d}, nil
 }
 

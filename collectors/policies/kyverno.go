@@ -237,11 +237,8 @@ func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.Admission
 			continue
 		}
 		d.Links = append(d.Links, o.Ref(l.Authority))
-		lists := map[string][]string{"/applies/namespaces": f.Applies.Namespaces, "/excludes/namespaces": f.Excludes.Namespaces}
-		for _, x := range f.Differs {
-			lists["/differs"] = append(lists["/differs"], x.Namespace)
-		}
-		r.place(&d, o, l, lists)
+		lists := map[string][]string{"/applies/namespaces": f.Applies.Namespaces, "/excludes/namespaces": f.Excludes.Namespaces, "/differs": spacesOf(f.Differs)}
+		r.place(&d, o, l, lists, all.Applies.Namespaces, all.Excludes.Namespaces, spacesOf(all.Differs))
 		for i := range d.Mentions {
 			if d.Mentions[i].At == "/differs" {
 				d.Mentions[i].Names = []string{"namespace"}
@@ -251,9 +248,20 @@ func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.Admission
 	}
 }
 
+func spacesOf(list []evidence.PolicyDiffer) (names []string) {
+	for _, x := range list {
+		names = append(names, x.Namespace)
+	}
+	return names
+}
+
 // remember notes that a policy is there.
 func (r *reader) remember(o *kube.Object, engine string, checks bool) {
-	r.memory.policy(o.UID, policy{Of: resourceOf(o), Name: requiredName(o), Engine: engine, Checks: checks, Seen: o.ObservedAt})
+	p := policy{Of: resourceOf(o), Name: requiredName(o), Engine: engine, Checks: checks, Seen: o.ObservedAt}
+	if o.Group() == constraintGroup {
+		p.Kind = o.Kind
+	}
+	r.memory.policy(o.UID, p)
 }
 
 // requiredName is what a requirement calls a policy.
@@ -325,7 +333,7 @@ func (c *reach) who(subjects []struct{}, roles, clusterRoles []string) {
 }
 
 func (c *reach) facts() evidence.PolicyReach {
-	return shortened(evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}, maxReach)
+	return evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}
 }
 
 // shortened keeps so many of each list and counts the rest.
