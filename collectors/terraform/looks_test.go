@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -361,6 +362,53 @@ func TestOddItems(t *testing.T) {
 	}
 	if last(rec).Incomplete == "" {
 		t.Error("the look says it is complete")
+	}
+}
+
+// A page of nothing but items of an odd form does not hide what stands behind it.
+func TestOddPage(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	for i := range pageSize {
+		p.runs["ws-1"] = append(p.runs["ws-1"], row{"id": fmt.Sprintf("run-odd%d", i), "type": "runs"})
+	}
+	p.runs["ws-1"] = append(p.runs["ws-1"], manyRuns(3, now.Add(-time.Hour))...)
+	if got := keysOf(p.must(nil), evidence.InfraRun); len(got) != 3 {
+		t.Errorf("told %v", got)
+	}
+}
+
+// A run that the platform dates into the future does not hide those that come
+// after it.
+func TestRunFromTheFuture(t *testing.T) {
+	p := newPlatform(t, nil)
+	p.workspaces = []row{wsRow("ws-1", "net", "sv-1")}
+	p.runs["ws-1"] = []row{runRow("run-future", "applied", now.AddDate(5, 0, 0))}
+	p.states["net"] = []row{svRow("sv-1", 1, now.AddDate(5, 0, 0), true)}
+	first := p.must(nil)
+	p.workspaces[0] = wsRow("ws-1", "net", "sv-2")
+	p.runs["ws-1"] = append([]row{runRow("run-next", "applied", now.Add(time.Minute))}, p.runs["ws-1"]...)
+	p.states["net"] = append([]row{svRow("sv-2", 2, now.Add(time.Minute), true)}, p.states["net"]...)
+	second := p.later(5*time.Minute, first)
+	if got := keysOf(second, evidence.InfraRun); !slices.Equal(got, []string{"run-next"}) {
+		t.Errorf("told runs %v", got)
+	}
+	if got := keysOf(second, evidence.InfraState); !slices.Equal(got, []string{"sv-2"}) {
+		t.Errorf("told states %v", got)
+	}
+	third := p.later(20*time.Minute, second)
+	if len(third.Of(evidence.InfraRun)) != 0 {
+		t.Errorf("told again: %v", keysOf(third, evidence.InfraRun))
+	}
+}
+
+// Times without a zone are of no moment that is known.
+func TestTimesWithoutZone(t *testing.T) {
+	for in, want := range map[string]bool{`"2026-03-03T10:00:00"`: false, `"2026-03-03 10:00:00Z"`: false, `"2026-03-03"`: false, `1772532000`: false, `"2026-03-03T10:00:00+02:00"`: true} {
+		var m moment
+		if err := json.Unmarshal([]byte(in), &m); err != nil || m.IsZero() == want {
+			t.Errorf("%s: %v, %v", in, m, err)
+		}
 	}
 }
 

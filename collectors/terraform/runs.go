@@ -143,6 +143,7 @@ func (w *workspace) readRuns() error {
 				if err := w.odd(&w.runs, d, "a run without an id, a time or a known form"); err != nil {
 					return false, err
 				}
+				fresh = true // what stands behind it may be new
 				continue
 			}
 			if a.madeAt().Before(floor) {
@@ -183,7 +184,7 @@ func (w *workspace) readRuns() error {
 // settle moves a position behind what was read.
 func (w *workspace) settle(p *position, made map[string]time.Time, open []string) {
 	slices.Sort(open)
-	if n := p.move(made, slices.Compact(open)); n > 0 {
+	if n := p.move(made, slices.Compact(open), w.started); n > 0 {
 		w.note("workspace %s: %d runs or versions that have not ended are not followed any longer", w.id, n)
 	}
 }

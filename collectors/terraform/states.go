@@ -72,6 +72,7 @@ func (w *workspace) readStates() error {
 				if err := w.odd(&w.states, d, "a version of a state without an id, a time or a known form"); err != nil {
 					return false, err
 				}
+				fresh = true
 				continue
 			}
 			// The current version is read however old it is.
