@@ -111,7 +111,7 @@ type fileLook struct {
 	sink    collectors.Sink
 	cur     *fileCursor
 	started time.Time
-	missing []string
+	missed  forge.Missed
 	blind   map[string]bool // workspaces of which a run could not be read
 	cut     string          // why not all was read of no known workspace, in words that quote nothing
 	notes   []string
@@ -199,7 +199,7 @@ func (l *fileLook) commit(window evidence.Period, seen []evidence.Seen) error {
 	}
 	o := evidence.Observation{At: l.env.Clock().UTC(), Window: window, Seen: seen, Total: -1}
 	if seen != nil {
-		o.Incomplete, o.Notes = strings.Join(l.missing, "; "), l.notes
+		o.Incomplete, o.Notes = l.missed.String(), l.notes
 	}
 	l.pending = 0
 	return collectors.Ending(l.sink.Commit(l.ctx, b, o))
@@ -208,13 +208,7 @@ func (l *fileLook) commit(window evidence.Period, seen []evidence.Seen) error {
 // miss remembers a run that could not be read: it costs no other. What the
 // decoder says may quote the file and is not told.
 func (l *fileLook) miss(err error, run string) error {
-	if forge.Ends(l.ctx, err) {
-		return err
-	}
-	if len(l.missing) < maxMissing {
-		l.missing = append(l.missing, fmt.Sprintf("%s: %v", text(run), err))
-	}
-	return nil
+	return l.missed.Miss(l.ctx, err, "%s", text(run))
 }
 
 // list finds the folders of runs: those that hold one of the files.
@@ -442,7 +436,7 @@ func (c *FileCollector) Examine(ctx context.Context) (collectors.Examination, er
 		return collectors.Examination{}, err
 	}
 	right := collectors.Right{Name: fmt.Sprintf("%d runs in the directory", len(found)), Access: collectors.Readable, Kinds: c.Kinds()}
-	if len(l.missing) > 0 {
+	if l.missed.N > 0 {
 		right.Access, right.Hint = collectors.Missing, "let the daemon read every folder below directory"
 	}
 	return collectors.Examination{Rights: []collectors.Right{right}}, nil

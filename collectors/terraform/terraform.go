@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/collectors"
@@ -86,9 +85,7 @@ type look struct {
 	seen       []evidence.Seen
 	sees       []string
 	notes      []string
-	missing    []string // what could not be read, for people
-	failures   int
-	first      error // the first of what could not be read
+	missed     forge.Missed
 	counts     []evidence.SourceCount
 	after      []func() // moves of positions in time, done when seen is committed
 	pending    int      // drafts since the last commit
@@ -120,13 +117,13 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		return err
 	}
 	l.conclude()
-	if len(l.seen) == 0 && l.first != nil {
-		return l.first
+	if len(l.seen) == 0 && l.missed.First != nil {
+		return l.missed.First
 	}
 	for _, move := range l.after {
 		move()
 	}
-	return l.commit(l.seen, strings.Join(l.missing, "; "))
+	return l.commit(l.seen, l.missed.String())
 }
 
 // stop keeps, where the platform ends a look half way, what was read of the
@@ -234,27 +231,10 @@ func (l *look) earliest() time.Time {
 	return t
 }
 
-// maxMissing is how many causes a partial run spells out.
-const maxMissing = 20
-
 // miss remembers what could not be read; it returns the error when that is the
 // end of the run.
 func (l *look) miss(err error, format string, args ...any) error {
-	if forge.Ends(l.ctx, err) {
-		return err
-	}
-	what := fmt.Sprintf(format, args...)
-	if l.first == nil {
-		l.first = fmt.Errorf("%s: %w", what, err)
-	}
-	l.failures++
-	switch {
-	case len(l.missing) < maxMissing:
-		l.missing = append(l.missing, fmt.Sprintf("%s: %v", what, err))
-	case len(l.missing) == maxMissing:
-		l.missing = append(l.missing, "and more")
-	}
-	return nil
+	return l.missed.Miss(l.ctx, err, format, args...)
 }
 
 func (l *look) emit(d evidence.Draft) error {
