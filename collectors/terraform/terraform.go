@@ -187,22 +187,15 @@ func (l *look) concludePart(kind evidence.Kind, of func(*workspace) *part) {
 	begin := l.claim(kinds)
 	for _, w := range l.workspaces {
 		p := of(w)
-		looked := p.at(w.st).Looked
-		if looked.IsZero() && w.known && p.cause == "" {
-			looked = l.started.Add(-l.cfg.History) // it never could be read before
-		} else if looked.IsZero() {
-			looked = begin
-		}
-		switch {
-		case p.cause != "":
-			l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Blind, From: since(looked), To: l.started, Cause: p.cause})
-		case looked.Before(begin):
-			// It could not be read for a while. Its list holds what came meanwhile.
-			l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Reconstructed, From: looked, To: l.started, Cause: "read later from the platform's lists"})
-		}
 		if p.cause == "" {
 			l.after = append(l.after, func() { p.at(w.st).Looked = l.started })
+			continue
 		}
+		looked := p.at(w.st).Looked
+		if looked.IsZero() {
+			looked = begin
+		}
+		l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Blind, From: since(looked), To: l.started, Cause: p.cause})
 	}
 }
 
