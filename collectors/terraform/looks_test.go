@@ -369,6 +369,42 @@ func TestOddPage(t *testing.T) {
 	}
 }
 
+// A page of a login proxy, with whatever status, is neither an empty list nor told
+// to anybody.
+func TestLoginPage(t *testing.T) {
+	for _, suffix := range []string{"/workspaces", "/ws-1/runs", "/run-a/run-events", "/run-a/policy-checks", "/state-versions", "/audit-trail"} {
+		for _, code := range []int{http.StatusOK, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests} {
+			p := newPlatform(t, func(c *Config) { c.AuditTokenFile = c.TokenFile })
+			p.workspaces = []row{wsRow("ws-1", "net", "sv-1"), wsRow("ws-2", "db", "")}
+			p.runs["ws-1"] = []row{runRow("run-a", "applied", now.Add(-time.Hour))}
+			p.runs["ws-1"][0]["relationships"].(row)["policy-checks"] = nil
+			p.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, suffix) {
+					return false
+				}
+				w.Header().Set("Content-Type", "text/html")
+				w.Header().Set("X-RateLimit-Reset", "soon")
+				w.WriteHeader(code)
+				fmt.Fprint(w, "<html>s3cr3t")
+				return true
+			}
+			rec, err := p.poll(nil)
+			if err == nil && last(rec).Incomplete == "" {
+				t.Errorf("%s %d: the look says it is complete", suffix, code)
+			}
+			if whole := fmt.Sprintf("%v %+v", err, rec); strings.Contains(whole, secret) {
+				t.Errorf("%s %d: %s", suffix, code, whole)
+			}
+			for _, d := range rec.Of(evidence.InfraRun) {
+				c := string(d.Content)
+				if strings.HasSuffix(suffix, "run-events") && !strings.Contains(c, `"events_seen":false`) || strings.HasSuffix(suffix, "policy-checks") && !strings.Contains(c, `"policies_seen":false`) {
+					t.Errorf("%s %d: %s", suffix, code, c)
+				}
+			}
+		}
+	}
+}
+
 // A run that the platform dates into the future does not hide those that come
 // after it.
 func TestRunFromTheFuture(t *testing.T) {
@@ -403,8 +439,8 @@ func TestTimesWithoutZone(t *testing.T) {
 	}
 }
 
-// A workspace cannot be named like another one's path, and a version of another
-// workspace's state is not told as its own.
+// A workspace cannot be named like another one's path, and a run of another
+// workspace, or a version of its state, is not told as its own.
 func TestForeign(t *testing.T) {
 	p := newPlatform(t, nil)
 	ws := wsRow("ws-1", "a/b", "")
@@ -414,6 +450,9 @@ func TestForeign(t *testing.T) {
 	foreign := svRow("sv-1", 1, now, true)
 	foreign["relationships"] = row{"workspace": row{"data": row{"id": "ws-9", "type": "workspaces"}}}
 	p.states["net"] = []row{foreign}
+	taken := runRow("run-a", "applied", now)
+	taken["relationships"].(row)["workspace"] = row{"data": row{"id": "ws-9", "type": "workspaces"}}
+	p.runs["ws-2"] = []row{taken}
 	rec := p.must(nil)
 	want := []evidence.Ref{evidence.NewRef("project", "acme", "acme/x_tenant-7/a_b"), evidence.NewRef("project", "acme", "acme/x_tenant-7")}
 	if d := rec.Of(evidence.InfraWorkspace)[0]; !slices.Equal(d.Scope, want) {
@@ -421,6 +460,19 @@ func TestForeign(t *testing.T) {
 	}
 	if len(rec.Of(evidence.InfraState)) != 0 || len(blind(rec, evidence.InfraState)) != 1 {
 		t.Errorf("a foreign version: %v, blind %v", keysOf(rec, evidence.InfraState), blind(rec, evidence.InfraState))
+	}
+	if len(rec.Of(evidence.InfraRun)) != 0 || len(blind(rec, evidence.InfraRun)) != 1 {
+		t.Errorf("a foreign run: %v, blind %v", keysOf(rec, evidence.InfraRun), blind(rec, evidence.InfraRun))
+	}
+	// One that waits is asked for by itself.
+	waits := runRow("run-b", "planned", now)
+	p.runs["ws-2"] = []row{waits}
+	first := p.must(nil)
+	waits["relationships"].(row)["workspace"] = row{"data": row{"id": "ws-9", "type": "workspaces"}}
+	p.runs["ws-2"], p.runs["ws-9"] = nil, []row{waits}
+	second := p.later(5*time.Minute, first)
+	if len(first.Of(evidence.InfraRun)) != 1 || len(second.Of(evidence.InfraRun)) != 0 || len(blind(second, evidence.InfraRun)) != 1 {
+		t.Errorf("a foreign run by its id: %v, then %v", keysOf(first, evidence.InfraRun), keysOf(second, evidence.InfraRun))
 	}
 }
 

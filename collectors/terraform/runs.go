@@ -139,6 +139,9 @@ func (w *workspace) readRuns() error {
 		fresh := false
 		for _, raw := range d.items {
 			r, a, err := readRun(raw)
+			if err == nil && !w.owns(r) {
+				return false, d.odd("holds a run of another workspace")
+			}
 			if err != nil {
 				if err := w.odd(&w.runs, d, "a run without an id, a time or a known form"); err != nil {
 					return false, err
@@ -164,7 +167,7 @@ func (w *workspace) readRuns() error {
 			}
 			w.learn(d)
 			r, a, err := readRun(d.Data)
-			if err != nil || r.ID != id {
+			if err != nil || r.ID != id || !w.owns(r) {
 				return d.odd("is not the run that was asked for")
 			}
 			return tell(d, r, a)

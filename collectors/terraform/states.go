@@ -65,7 +65,7 @@ func (w *workspace) readStates() error {
 		fresh := false
 		for _, raw := range d.items {
 			r, a, err := readState(raw)
-			if err == nil && r.one("workspace").ID != "" && r.one("workspace").ID != w.id {
+			if err == nil && !w.owns(r) {
 				return false, d.odd("holds a version of another workspace's state")
 			}
 			if err != nil {
@@ -93,7 +93,7 @@ func (w *workspace) readStates() error {
 				return err
 			}
 			r, a, err := readState(d.Data)
-			if err != nil || r.ID != id {
+			if err != nil || r.ID != id || !w.owns(r) {
 				return d.odd("is not the version that was asked for")
 			}
 			return tell(d, r, a)

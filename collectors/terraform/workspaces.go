@@ -350,6 +350,12 @@ func (w *workspace) read() error {
 	return w.readStates()
 }
 
+// owns reports whether an item may be the workspace's: it names no other one.
+func (w *workspace) owns(r *resource) bool {
+	id := r.one("workspace").ID
+	return id == "" || id == w.id
+}
+
 // odd notes an item of a list that cannot be told: it costs no other.
 func (w *workspace) odd(p *part, d *document, what string) error {
 	e := &forge.OddItem{What: what, Err: d.odd("holds " + what)}
