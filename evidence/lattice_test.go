@@ -85,7 +85,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/spool":           {"collectors evidence/problem", ""},
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
-	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/pointer evidence/problem", ""},
+	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/problem", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
 	"collectors/workflows":       {"collectors collectors/fetch collectors/kube evidence evidence/problem", ""},
 	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/policies collectors/terraform collectors/vault collectors/velero collectors/workflows", ""},

@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -91,11 +90,7 @@ func (l *look) missAudit(err error) error {
 	if l.ctx.Err() != nil || collectors.EndOf(err) != nil {
 		return err
 	}
-	if l.first == nil {
-		l.first = fmt.Errorf("audit trail: %w", err)
-	}
-	l.failures++
-	l.missing = append(l.missing, fmt.Sprintf("audit trail: %v", err))
+	l.missed.Add(err, "audit trail")
 	return nil
 }
 

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
@@ -269,6 +271,177 @@ func TestFilesOdd(t *testing.T) {
 		if err := c.check(); err == nil || !strings.Contains(fmt.Sprintf("%v %+v", err, err), want) && want != "or set directory to where " {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+// What a pipeline calls its repository is often an address with its token in it.
+func TestFilesRepositoryWithoutToken(t *testing.T) {
+	for in, want := range map[string]string{
+		"acme/infra": "acme/infra", "https://forge.example/acme/infra.git": "https://forge.example/acme/infra.git",
+		"https://gitlab-ci-token:s3cr3t@forge/acme/infra.git":         "https://forge/acme/infra.git",
+		"https://oauth2:a/s3cr3t@forge.example/acme/infra.git":        "https://forge.example/acme/infra.git",
+		"https://forge.example/acme/infra.git?private_token=s3cr3t#x": "https://forge.example/acme/infra.git",
+		"s3cr3t@forge:acme/infra":                                     "forge:acme/infra",
+	} {
+		f := &evidence.InfraRunFacts{}
+		if err := readOwn([]byte(fmt.Sprintf(`{"repo":%q}`, in)), f); err != nil || f.Repo != want {
+			t.Errorf("repo %q: told %q, %v, want %q", in, f.Repo, err, want)
+		}
+	}
+}
+
+// A file that says it was written in the future is read like any other.
+func TestFilesFromTheFuture(t *testing.T) {
+	f := newFolder(t)
+	f.leave("a/1", planFile, plan, f.clock.Add(10000*time.Hour))
+	f.leave("a/2", planFile, plan, f.clock.Add(10*time.Second)) // clocks differ: it may still be written
+	if got := keysOf(f.must(nil), evidence.InfraRun); !slices.Equal(got, []string{"a/1"}) {
+		t.Errorf("told %v", got)
+	}
+}
+
+// Of an apply that was stopped half way the last line may be half a line.
+func TestFilesHalfALine(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	f.leave("a/1", applyFile, applied+`{"@level":"info","@message":"s3cr3t`, at)
+	f.leave("a/2", applyFile, `{"@level":"info","@message":"s3cr3t`, at)
+	f.leave("a/3", applyFile, applied+strings.TrimSuffix(done, "\n"), at)
+	rec := f.must(nil)
+	status := map[string]string{}
+	for _, d := range rec.Of(evidence.InfraRun) {
+		var v evidence.InfraRunFacts
+		if err := json.Unmarshal(d.Content, &v); err != nil {
+			t.Fatal(err)
+		}
+		status[d.Key] = v.Status
+	}
+	if len(status) != 2 || status["a/1"] != "unknown" || status["a/3"] != "applied" {
+		t.Errorf("told %v", status)
+	}
+	if !strings.Contains(last(rec).Incomplete, "a/2") || strings.Contains(last(rec).Incomplete, "a/1") {
+		t.Errorf("incomplete: %q", last(rec).Incomplete)
+	}
+}
+
+// What stands in a state of a form that is not known is not told as nothing.
+func TestFilesOldState(t *testing.T) {
+	for _, b := range []string{`{"version":3,"serial":1,"modules":[{"path":["root"],"resources":{"aws_vpc.main":{"type":"aws_vpc"}}}]}`, `{"version":5,"serial":1}`} {
+		s := &evidence.InfraStateFacts{}
+		if err := readStateFile([]byte(b), s); err != nil || s.Processed || s.Serial != 1 {
+			t.Errorf("%s: %+v, %v", b, s, err)
+		}
+	}
+	for _, b := range []string{tfstate, printed, `{"format_version":"1.0"}`} {
+		s := &evidence.InfraStateFacts{}
+		if err := readStateFile([]byte(b), s); err != nil || !s.Processed {
+			t.Errorf("%s: %+v, %v", b, s, err)
+		}
+	}
+}
+
+// However much a state holds, what is told of it fits a record.
+func TestFilesStateOfManyProviders(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"version":4,"serial":1,"resources":[`)
+	for i := range 60000 {
+		fmt.Fprintf(&b, `{"type":"t","name":"n%d","provider":"provider[\"registry.example/%s/p%d\"]","instances":[{}]},`, i, strings.Repeat("x", 100), i)
+	}
+	b.WriteString(`{"type":"t","name":"n","instances":[]}]}`)
+	f := newFolder(t)
+	f.leave("a/1", stateFile, b.String(), f.clock.Add(-time.Hour))
+	ds := f.must(nil).Of(evidence.InfraState)
+	if len(ds) != 1 || len(ds[0].Content) > evidence.MaxContent {
+		t.Fatalf("%d drafts", len(ds))
+	}
+	var s evidence.InfraStateFacts
+	if err := json.Unmarshal(ds[0].Content, &s); err != nil || len(s.Providers) != 200 || len(s.Resources)+s.ResourcesCut != 60001 {
+		t.Errorf("%d providers, %d resources and %d more: %v", len(s.Providers), len(s.Resources), s.ResourcesCut, err)
+	}
+}
+
+// A file takes little more memory than its size, whatever stands in it.
+func TestFilesOfManyElements(t *testing.T) {
+	for name, read := range map[string]func([]byte) error{
+		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return readPlan(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
+		`{"version":4,"resources":[`:                   func(b []byte) error { return readStateFile(b, &evidence.InfraStateFacts{}) },
+	} {
+		b := []byte(name + strings.Repeat("{},", 1<<20) + "{}]}")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := read(b); err != nil {
+			t.Error(err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 8*uint64(len(b)) {
+			t.Errorf("%s takes %d bytes for %d", name, took, len(b))
+		}
+	}
+}
+
+// A workspace whose run cannot be read costs no other workspace.
+func TestFilesBlindApart(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	f.leave("tenant-7/net/1", planFile, plan[:len(plan)/2], at)
+	f.leave("tenant-7/net/2", planFile, plan, at)
+	f.leave("tenant-8/net/1", planFile, plan, at)
+	rec := f.must(nil)
+	if b := blind(rec, evidence.InfraRun); len(b) != 1 || b["project:files/tenant-7/net"] == "" {
+		t.Errorf("blind %v", b)
+	}
+	if !slices.ContainsFunc(last(rec).Seen, func(s evidence.Seen) bool { return s.Class == evidence.Instants && s.Scope.IsZero() }) {
+		t.Errorf("nothing is seen: %+v", last(rec).Seen)
+	}
+}
+
+// A state that cannot be read costs nothing of the run that wrote it, and is owed.
+func TestFilesStateOwed(t *testing.T) {
+	f := newFolder(t)
+	f.leave("a/1", planFile, plan, f.clock.Add(-time.Hour))
+	f.leave("a/1", stateFile, tfstate[:len(tfstate)/2], f.clock.Add(-time.Hour))
+	first := f.must(nil)
+	second := f.must(first.Resume())
+	f.leave("a/1", stateFile, tfstate, f.clock.Add(-time.Hour))
+	third := f.must(second.Resume())
+	for i, want := range []struct{ runs, states, blind int }{{1, 0, 1}, {0, 0, 1}, {1, 1, 0}} {
+		rec := []*collectortest.Recorder{first, second, third}[i]
+		if r, s, b := len(rec.Of(evidence.InfraRun)), len(rec.Of(evidence.InfraState)), len(blind(rec, evidence.InfraState)); r != want.runs || s != want.states || b != want.blind {
+			t.Errorf("look %d: %d runs, %d states, %d blind, want %+v", i, r, s, b, want)
+		}
+	}
+}
+
+// Runs that lie where none is looked for are told of.
+func TestFilesMisplaced(t *testing.T) {
+	f := newFolder(t)
+	f.leave("nameless", planFile, plan, f.clock.Add(-time.Hour))
+	f.leave("1/2/3/4/5/6/7/8/9/10/11", planFile, plan, f.clock.Add(-time.Hour))
+	rec := f.must(nil)
+	if n := last(rec).Notes; len(rec.Drafts) != 0 || len(n) != 2 {
+		t.Errorf("%v, told %v", n, keysOf(rec, evidence.InfraRun))
+	}
+}
+
+// Names of folders are anything.
+func TestFilesNames(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	for _, name := range []string{"a\nb/1", "a\x1b[31m/x", "a\xff/1", "a\xfe/1", "mira@example.com/1", strings.Repeat(strings.Repeat("n", 250)+"/", 7) + "1"} {
+		f.leave(name, planFile, plan, at)
+		f.leave(name, stateFile, "s3cr3t", at)
+	}
+	rec := f.must(nil)
+	if o := last(rec); strings.ContainsAny(o.Incomplete, "\n\x1b") || !utf8.ValidString(o.Incomplete) {
+		t.Errorf("%q", o.Incomplete)
+	}
+	for _, d := range rec.Drafts {
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(keysOf(rec, evidence.InfraRun)); n != 4 { // of the names that are UTF-8
+		t.Errorf("%d runs told", n)
 	}
 }
 

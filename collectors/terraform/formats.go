@@ -1,15 +1,13 @@
 package terraform
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
+	"evidenced/collectors/fetch"
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
@@ -27,13 +25,36 @@ type errForm string
 // Error implements error.
 func (e errForm) Error() string { return string(e) + " is not of the form that Terraform writes" }
 
+// each takes the elements of a list as they are read: a list may be most of a
+// file, and its elements take more memory than their bytes.
+type each[T any] func(*T)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (take each[T]) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	switch t, err := d.Token(); {
+	case err != nil || t == nil: // null is none
+		return err
+	case t != json.Delim('['):
+		return errShape
+	}
+	var v, none T
+	for ; d.More(); v = none {
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		take(&v)
+	}
+	return nil
+}
+
 // wirePlan is a plan in its JSON form.
 type wirePlan struct {
-	Format  string       `json:"format_version"`
-	Version string       `json:"terraform_version"`
-	At      moment       `json:"timestamp"`
-	Errored bool         `json:"errored"`
-	Changes []wireChange `json:"resource_changes"`
+	Format  string           `json:"format_version"`
+	Version string           `json:"terraform_version"`
+	At      moment           `json:"timestamp"`
+	Errored bool             `json:"errored"`
+	Changes each[wireChange] `json:"resource_changes"`
 }
 
 type wireChange struct {
@@ -54,6 +75,14 @@ type keptChange struct {
 	Actions  []string `json:"actions"`
 }
 
+func (c *wireChange) keep() keptChange {
+	k := keptChange{Type: address(c.Type), Provider: providerName(c.Provider), Actions: []string{}}
+	for _, a := range c.Change.Actions {
+		k.Actions = append(k.Actions, word(a))
+	}
+	return k
+}
+
 // maxKept bounds the changes and lines that are kept raw.
 const maxKept = 5000
 
@@ -63,28 +92,25 @@ func readPlan(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	if b == nil {
 		return nil
 	}
-	p := &wirePlan{}
-	if json.Unmarshal(b, p) != nil || p.Format == "" {
-		return errForm(planFile)
-	}
-	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
 	f.Plan = &evidence.InfraCount{Status: "finished"}
-	if p.Errored {
-		f.Native, f.Plan.Status = "errored", "errored"
-	}
 	kept := []keptChange{}
-	for _, c := range p.Changes {
-		k := keptChange{Type: address(c.Type), Provider: providerName(c.Provider), Actions: []string{}}
+	p := &wirePlan{Changes: func(c *wireChange) {
 		for _, a := range c.Change.Actions {
 			count1(f.Plan, a)
-			k.Actions = append(k.Actions, word(a))
 		}
 		if len(c.Change.Importing) > 0 && string(c.Change.Importing) != "null" {
 			f.Plan.Imports++
 		}
 		if len(kept) < maxKept {
-			kept = append(kept, k)
+			kept = append(kept, c.keep())
 		}
+	}}
+	if json.Unmarshal(b, p) != nil || p.Format == "" {
+		return errForm(planFile)
+	}
+	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
+	if p.Errored {
+		f.Native, f.Plan.Status = "errored", "errored"
 	}
 	began := false
 	f.Began = &began
@@ -160,14 +186,13 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	began, kept, lines := false, 0, 0
 	done := &evidence.InfraCount{Status: "unknown"}
 	var last time.Time
-	in := bufio.NewReaderSize(bytes.NewReader(b), 64<<10)
-	for {
-		line, err := readLine(in)
-		if err == io.EOF {
-			break
-		}
+	// Whoever was stopped half way may have left half a line.
+	if end := bytes.LastIndexByte(b, '\n') + 1; !json.Valid(b[end:]) {
+		b = b[:end]
+	}
+	for line, err := range fetch.Lines(bytes.NewReader(b), maxLine) {
 		if err != nil {
-			return err
+			return errors.New("a line of " + applyFile + " is too long")
 		}
 		l := &wireLine{}
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -228,23 +253,6 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	return nil
 }
 
-// readLine reads one line, without its end.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, more, err := in.ReadLine()
-		if err != nil {
-			return nil, err
-		}
-		if line = append(line, part...); len(line) > maxLine {
-			return nil, errors.New("a line of " + applyFile + " is too long")
-		}
-		if !more {
-			return line, nil
-		}
-	}
-}
-
 // readOwn takes what a pipeline says of itself: the commit that it ran on.
 func readOwn(b []byte, f *evidence.InfraRunFacts) error {
 	if b == nil {
@@ -259,34 +267,52 @@ func readOwn(b []byte, f *evidence.InfraRunFacts) error {
 	if json.Unmarshal(b, &own) != nil {
 		return errForm(runFile)
 	}
-	f.Commit, f.Branch, f.Repo = forge.ObjectOrNone(strings.ToLower(own.Commit)), text(own.Branch), text(own.Repo)
+	f.Commit, f.Branch, f.Repo = forge.ObjectOrNone(strings.ToLower(own.Commit)), text(own.Branch), repository(own.Repo)
 	if own.Change > 0 {
 		f.Change = own.Change
 	}
 	return nil
 }
 
-// wireState is a state as backends keep it (version 4), or as terraform show
-// prints it.
+// repository is what a pipeline calls its repository. That is often the address
+// that it was cloned from, with a token before the host or in the query.
+func repository(s string) string {
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s = s[:i]
+	}
+	scheme := ""
+	if before, after, ok := strings.Cut(s, "://"); ok {
+		scheme, s = before+"://", after
+	}
+	return text(scheme + s[strings.LastIndexByte(s, '@')+1:])
+}
+
+// stateVersion is the version of states whose resources are read.
+const stateVersion = 4
+
+// wireState is a state as backends keep it, or as terraform show prints it.
 type wireState struct {
-	Version   int64           `json:"version"`
-	Terraform string          `json:"terraform_version"`
-	Serial    int64           `json:"serial"`
-	Lineage   string          `json:"lineage"`
-	Encrypted json.RawMessage `json:"encrypted_data"`
-	Resources []struct {
-		Module    string     `json:"module"`
-		Mode      string     `json:"mode"`
-		Type      string     `json:"type"`
-		Name      string     `json:"name"`
-		Provider  string     `json:"provider"`
-		Instances []struct{} `json:"instances"`
-	} `json:"resources"`
+	Version   int64             `json:"version"`
+	Terraform string            `json:"terraform_version"`
+	Serial    int64             `json:"serial"`
+	Lineage   string            `json:"lineage"`
+	Encrypted json.RawMessage   `json:"encrypted_data"`
+	Resources each[keptInState] `json:"resources"`
 
 	Format string `json:"format_version"`
 	Values *struct {
 		Root wireModule `json:"root_module"`
 	} `json:"values"`
+}
+
+// keptInState is one resource of a state as backends keep it.
+type keptInState struct {
+	Module    string     `json:"module"`
+	Mode      string     `json:"mode"`
+	Type      string     `json:"type"`
+	Name      string     `json:"name"`
+	Provider  string     `json:"provider"`
+	Instances []struct{} `json:"instances"`
 }
 
 // wireModule is a module of a printed state.
@@ -301,10 +327,25 @@ type wireModule struct {
 	Children []wireModule `json:"child_modules"`
 }
 
+// maxCounted bounds the resources of a state that are told apart.
+const maxCounted = 100 * maxResources
+
 // readStateFile takes what a state tells into the facts: what there is, and
 // nothing of what it holds.
 func readStateFile(b []byte, f *evidence.InfraStateFacts) error {
-	s := &wireState{}
+	counts := map[evidence.InfraResource]int64{}
+	add := func(mode, module, kind, name, provider string, n int64) {
+		if mode == "data" {
+			kind = "data." + kind
+		}
+		r := evidence.InfraResource{Address: resourceAddress(module, kind, name), Type: address(kind), Provider: providerName(provider)}
+		if _, ok := counts[r]; !ok && len(counts) >= maxCounted {
+			f.ResourcesCut++
+			return
+		}
+		counts[r] += n
+	}
+	s := &wireState{Resources: func(r *keptInState) { add(r.Mode, r.Module, r.Type, r.Name, r.Provider, int64(len(r.Instances))) }}
 	if json.Unmarshal(b, s) != nil || s.Version == 0 && s.Format == "" && len(s.Encrypted) == 0 {
 		return errForm(stateFile)
 	}
@@ -313,31 +354,19 @@ func readStateFile(b []byte, f *evidence.InfraStateFacts) error {
 		f.Status = "encrypted"
 		return nil
 	}
-	f.Format, f.Serial, f.Lineage, f.Processed = s.Version, s.Serial, word(s.Lineage), true
-	counts := map[evidence.InfraResource]int64{}
-	add := func(mode, module, kind, name, provider string, n int64) {
-		if mode == "data" {
-			kind = "data." + kind
-		}
-		counts[evidence.InfraResource{Address: resourceAddress(module, kind, name), Type: address(kind), Provider: providerName(provider)}] += n
-	}
-	for _, r := range s.Resources {
-		add(r.Mode, r.Module, r.Type, r.Name, r.Provider, int64(len(r.Instances)))
+	f.Format, f.Serial, f.Lineage = s.Version, s.Serial, word(s.Lineage)
+	if f.Processed = s.Version == stateVersion || s.Format != ""; !f.Processed {
+		return nil // what stands in it stands elsewhere
 	}
 	if s.Values != nil {
 		s.Values.Root.walk(0, add)
 	}
 	var wire []evidence.InfraResource
 	for r, n := range counts {
-		if r.Count = n; r.Provider != "" && !slices.Contains(f.Providers, r.Provider) {
-			f.Providers = append(f.Providers, r.Provider)
-		}
+		r.Count = n
 		wire = append(wire, r)
 	}
-	slices.SortFunc(wire, compareResources)
-	slices.Sort(f.Providers)
-	f.Resources = wire
-	f.ResourcesCut = cut(&f.Resources, maxResources)
+	holds(f, wire)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func FuzzItem(f *testing.F) {
 			}
 		}
 		if _, a, err := readState(raw); err == nil {
-			rs, _ := resourcesOf(a.Resources)
+			rs := resourcesOf(a.Resources)
 			if _, err := evidence.EncodeFacts(evidence.InfraStateFacts{Resources: rs}); err != nil {
 				t.Error(err)
 			}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-
-	"evidenced/evidence/pointer"
 )
 
-// shape says what of an object may be kept: members by name, "*" for any name;
-// the elements of a list have the shape of the list. A shape without members is
-// of a plain value: a text that is not long, a number, a truth or null.
+// shape says what of an object may be kept: members by name; the elements of a
+// list have the shape of the list. A shape without members is of a plain value: a
+// text that is not long, a number, a truth or null.
 type shape map[string]shape
 
 var plain = shape{}
@@ -61,19 +59,16 @@ func (s shape) keep(v any, at string, removed *[]string) (any, bool) {
 		}
 		out := map[string]any{}
 		for name, x := range v {
-			// A name that the shape does not hold is not told either: it may be a value.
 			sub, ok := s[name]
-			place := at + "/" + pointer.Escape(name)
 			if !ok {
-				if sub, ok = s["*"]; !ok {
-					if place = at + "/*"; known[name] {
-						place = at + "/" + name
-					}
-					*removed = append(*removed, place)
-					continue
+				// Its name is not told either: it may be a value.
+				if !known[name] {
+					name = "*"
 				}
+				*removed = append(*removed, at+"/"+name)
+				continue
 			}
-			if x, ok = sub.keep(x, place, removed); ok {
+			if x, ok = sub.keep(x, at+"/"+name, removed); ok {
 				out[name] = x
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
@@ -44,27 +43,10 @@ func (l *links) commit(sha string) {
 	}
 }
 
-var mail = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
-
 const maxText = 256 // bytes of one text in facts
 
-// text makes a text of the platform fit for facts: no control characters, no mail
-// addresses, not long.
-func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if strings.Contains(s, "@") {
-		s = mail.ReplaceAllString(s, "{mail}")
-	}
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText-3], "") + "..."
-}
+// text makes a text of the platform fit for facts.
+func text(s string) string { return forge.Fact(s) }
 
 // segment is a name as it stands in a path: whoever may name a thing must not name
 // it like another one's path.

@@ -139,10 +139,14 @@ func (w *workspace) readRuns() error {
 		fresh := false
 		for _, raw := range d.items {
 			r, a, err := readRun(raw)
+			if err == nil && !w.owns(r) {
+				return false, d.odd("holds a run of another workspace")
+			}
 			if err != nil {
 				if err := w.odd(&w.runs, d, "a run without an id, a time or a known form"); err != nil {
 					return false, err
 				}
+				fresh = true // what stands behind it may be new
 				continue
 			}
 			if a.madeAt().Before(floor) {
@@ -163,7 +167,7 @@ func (w *workspace) readRuns() error {
 			}
 			w.learn(d)
 			r, a, err := readRun(d.Data)
-			if err != nil || r.ID != id {
+			if err != nil || r.ID != id || !w.owns(r) {
 				return d.odd("is not the run that was asked for")
 			}
 			return tell(d, r, a)
@@ -183,7 +187,7 @@ func (w *workspace) readRuns() error {
 // settle moves a position behind what was read.
 func (w *workspace) settle(p *position, made map[string]time.Time, open []string) {
 	slices.Sort(open)
-	if n := p.move(made, slices.Compact(open)); n > 0 {
+	if n := p.move(made, slices.Compact(open), w.started); n > 0 {
 		w.note("workspace %s: %d runs or versions that have not ended are not followed any longer", w.id, n)
 	}
 }

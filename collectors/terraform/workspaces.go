@@ -21,7 +21,6 @@ type workspace struct {
 	project string
 	tags    []string // nil: not known
 	unread  string   // why not
-	known   bool     // an earlier look found it too
 	locked  bool     // by a person or a team
 	current string   // id of the current version of its state
 	told    bool     // whether current says anything
@@ -98,7 +97,6 @@ func (l *look) listWorkspaces() error {
 	}
 	for _, w := range l.workspaces {
 		l.sees = append(l.sees, w.id)
-		w.known = l.cur.Workspaces[w.id] != nil
 		w.st = l.cur.workspace(w.id, w.attr.Name)
 		if err := w.rememberTags(); err != nil {
 			return err
@@ -350,6 +348,12 @@ func (w *workspace) read() error {
 		return nil
 	}
 	return w.readStates()
+}
+
+// owns reports whether an item may be the workspace's: it names no other one.
+func (w *workspace) owns(r *resource) bool {
+	id := r.one("workspace").ID
+	return id == "" || id == w.id
 }
 
 // odd notes an item of a list that cannot be told: it costs no other.
