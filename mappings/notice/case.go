@@ -160,7 +160,8 @@ func decisions(inc *incident.Incident, c *deadline.Case) {
 	if d, ok := inc.Decided("dora"); ok && d.Decision == classify.NotMajor {
 		c.NotMajor = d.At
 		if len(inc.Sent(string(deadline.DORAInitial))) > 0 {
-			c.Reclassified = d.At
+			since, _ := inc.DecidedSince("dora", classify.NotMajor)
+			c.Reclassified = since.At
 		}
 	}
 	// The look at recurrence counts from the newest one, decided or not.
@@ -176,15 +177,14 @@ func decisions(inc *incident.Incident, c *deadline.Case) {
 	if d, ok := inc.Decided("cra"); ok && d.Decision == classify.NotSevere {
 		c.Void[deadline.CRA] = "decided: neither severe nor exploited"
 	}
-	if d, ok := inc.Decided("gdpr"); ok {
-		switch d.Decision {
-		case classify.NoBreach:
-			c.Void[deadline.GDPR] = "decided: no breach of personal data"
-		case classify.RiskUnlikely:
-			c.RiskUnlikely = true
-		case classify.HighRisk:
-			c.HighRisk = d.At
-		}
+	switch d, _ := inc.Decided("gdpr"); d.Decision {
+	case classify.NoBreach:
+		c.Void[deadline.GDPR] = "decided: no breach of personal data"
+	case classify.RiskUnlikely:
+		c.RiskUnlikely = true
+	case classify.HighRisk:
+		since, _ := inc.DecidedSince("gdpr", classify.HighRisk)
+		c.HighRisk = since.At
 	}
 }
 
