@@ -190,6 +190,9 @@ func (s *scene) notice(inc *incident.Incident, c *deadline.Case, k *deadline.Clo
 		return nil
 	}
 	filed := inc.Sent(string(k.Stage))
+	if k.Stage == deadline.DORAUpdate && !k.From.IsZero() { // what came before the recovery could not tell it
+		filed = slices.DeleteFunc(filed, func(f incident.Filing) bool { return f.At.Before(k.From) })
+	}
 	var first, newest *incident.Filing
 	for i := range filed {
 		if f := &filed[i]; first == nil || f.At.Before(first.At) {
@@ -434,7 +437,7 @@ var incidentFields = []Field{
 	{Name: "documented", Type: "bool", Optional: true, Doc: "facts, effects and remedy were written down before the end (docs/filing.md tells in which fields); missing where a text cannot be opened any more"},
 	{Name: "over", Type: "bool", Doc: "closed, or resolved or handled as its record says, before the end"},
 	{Name: "reviewed", Type: "bool", Optional: true, Doc: "cause (causes.high or narrative.cause) and what was learnt (narrative.lessons) were written down before the end; missing where a text cannot be opened any more"},
-	{Name: "review_took", Type: "duration", Optional: true, Doc: "from when it was over (closed, resolved or handled, whichever came first) to when both were written down, or to the end; zero where that came before. Missing while it is not over, and where a text cannot be opened any more"},
+	{Name: "review_took", Type: "duration", Optional: true, Doc: "from when it was over (resolved or handled, whichever came first, or else closed for the first time) to when both were written down, or to the end; zero where that came before. Missing while it is not over, and where a text cannot be opened any more"},
 	{Name: "recipients_told", Type: "bool", Doc: "a notice to recipients of the service is on record as sent"},
 	{Name: "recipients_wait", Type: "duration", Optional: true, Doc: "from awareness for NIS-2, or else from the decision, to that notice, or to the end while there is none; missing where neither is on record"},
 }
@@ -498,41 +501,58 @@ func (s *scene) incident(now *incident.Incident) *item {
 	return it
 }
 
-// idle sets how long nobody did anything about the incident.
+// idle sets how long nobody did anything about the incident while it was open.
 func (s *scene) idle(it *item, inc *incident.Incident) {
-	end := s.period.To
-	if !inc.Closed.IsZero() {
-		end = inc.Closed
-	}
 	var longest, last time.Duration
-	var at, from, until time.Time
-	pause := func(to time.Time) {
-		if last = to.Sub(at); !to.Before(s.period.From) && last > longest {
-			longest, from, until = last, at, to
+	var from, until time.Time
+	for _, open := range openIn(inc, s.period.To) {
+		at := open.From
+		pause := func(to time.Time) {
+			if last = to.Sub(at); !to.Before(s.period.From) && last > longest {
+				longest, from, until = last, at, to
+			}
+			at = to
+		}
+		for _, a := range inc.Acts {
+			if open.Contains(a.At) {
+				pause(a.At)
+			}
+		}
+		pause(open.To)
+		if open.To.Equal(s.period.To) {
+			it.grows("longest_idle", last)
 		}
 	}
 	for _, a := range inc.Acts {
-		if !a.At.Before(end) {
-			if !a.At.Before(s.period.To) {
-				s.later(a.At)
-			}
-			continue
+		if !a.At.Before(s.period.To) {
+			s.later(a.At)
 		}
-		if !at.IsZero() {
-			pause(a.At)
-		}
-		at = a.At
-	}
-	if !at.IsZero() {
-		pause(end)
 	}
 	it.set("longest_idle", longest)
-	if inc.Closed.IsZero() && !at.IsZero() {
-		it.grows("longest_idle", last)
-	}
 	if longest > 0 {
 		it.why["longest_idle"] = fmt.Sprintf("nothing was done from %s to %s", evidence.FormatTime(from), evidence.FormatTime(until))
 	}
+}
+
+// openIn returns when an incident was open before an instant: from its first act,
+// and from each that opened it again, until it was closed.
+func openIn(inc *incident.Incident, end time.Time) (ps []evidence.Period) {
+	from := inc.Acts[0].At
+	until := func(to time.Time) {
+		if !from.IsZero() && from.Before(to) {
+			ps = append(ps, evidence.Period{From: from, To: to})
+		}
+	}
+	for _, c := range inc.Closings {
+		if c.Reopen {
+			from = c.At
+			continue
+		}
+		until(c.At)
+		from = time.Time{}
+	}
+	until(end)
+	return ps
 }
 
 // written tells whether one of the fields was written down before the end, since
@@ -620,12 +640,7 @@ func (s *scene) reviewed(it *item, inc *incident.Incident, r hindsight) {
 	default:
 		it.lacks("reviewed", whyLost)
 	}
-	var over time.Time
-	for _, t := range []time.Time{inc.Closed, inc.Fields.Times.Resolved, inc.Fields.Times.Handled} {
-		if !t.IsZero() && (over.IsZero() || t.Before(over)) {
-			over = t
-		}
-	}
+	over := endOf(inc)
 	it.set("over", !over.IsZero())
 	switch {
 	case over.IsZero():
@@ -640,6 +655,22 @@ func (s *scene) reviewed(it *item, inc *incident.Incident, r hindsight) {
 		it.set("review_took", took).grows("review_took", took)
 		it.why["review_took"] = "it was over " + evidence.FormatTime(over) + "; not written down: " + strings.Join(r.lacks, ", ")
 	}
+}
+
+// endOf returns when an incident was over; zero while it is not. One that was
+// opened again, as it has to be for a review to be written down, was over when it
+// was closed first, unless people said when it was resolved or handled.
+func endOf(inc *incident.Incident) time.Time {
+	t := &inc.Fields.Times
+	switch {
+	case !t.Resolved.IsZero() && !t.Handled.IsZero():
+		return earlier(t.Resolved, t.Handled)
+	case !t.Resolved.IsZero() || !t.Handled.IsZero():
+		return later(t.Resolved, t.Handled)
+	case inc.Closed.IsZero():
+		return time.Time{}
+	}
+	return inc.Closings[0].At
 }
 
 // recipients sets when those who use the service were told (NIS-2 Art 23(1)).
