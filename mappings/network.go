@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -537,7 +538,7 @@ func (j *netJudge) allow(name string, x *evidence.NetworkRule, sure bool) {
 		default:
 			j.beyond(strings.TrimSpace(p.Type + " " + p.Name))
 			add(strings.TrimSpace(p.Type+" "+p.Name), false)
-			j.unknown("%s: %s", name, firstNonEmpty(p.Why, "how far a peer reaches is not known"))
+			j.unknown("%s: %s", name, cmp.Or(p.Why, "how far a peer reaches is not known"))
 		}
 	}
 }
