@@ -244,16 +244,16 @@ func (s *scene) netStates(id evidence.SourceID, sts []*stretch[evidence.NetworkN
 	for _, st := range sts {
 		cut(st.from, st.until)
 	}
-	for _, others := range x.spaces {
-		for _, st := range others {
-			cut(st.from, st.until)
-		}
-	}
 	about := netRules{spaces: x.spaces, modes: x.modes}
 	for _, st := range x.policies {
 		if f := &st.facts; f.Namespace == "" || f.Namespace == sts[0].facts.Name {
 			cut(st.from, st.until)
 			about.policies = append(about.policies, st)
+		}
+	}
+	for name := range about.peers() { // whose they are counts, and no other namespace does
+		for _, st := range x.spaces[name] {
+			cut(st.from, st.until)
 		}
 	}
 	for _, st := range x.modes {
@@ -278,6 +278,24 @@ func (s *scene) netStates(id evidence.SourceID, sts []*stretch[evidence.NetworkN
 		out = append(out, n)
 	}
 	return out
+}
+
+// peers are the names of namespaces that the policies let pass.
+func (x *netRules) peers() map[string]bool {
+	names := map[string]bool{}
+	for _, st := range x.policies {
+		for i := range st.facts.Specs {
+			spec := &st.facts.Specs[i]
+			for _, rule := range slices.Concat(spec.Ingress.Allow, spec.Egress.Allow) {
+				for _, p := range rule.Peers {
+					for _, n := range p.Spaces {
+						names[n] = true
+					}
+				}
+			}
+		}
+	}
+	return names
 }
 
 // ownAt returns whether a namespace of the source was the tenant's at a time.
