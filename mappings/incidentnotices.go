@@ -18,7 +18,7 @@ var incidentNoticesView = &view{
 	View: View{
 		Name: "incident_notices",
 		Doc: "Notices that laws ask for of declared incidents: one item for each stage of each incident (docs/incidents.md) whose clock was known to run before the end of the period. " +
-			"It is there until it was sent and its receipt is on record, or until the incident was closed without that. Clocks and limits are those of `evidenced incident clock`, as they stand at the end. " +
+			"It is there until it was sent and its receipt is on record, or until the incident was closed without that and the limit is over. Clocks and limits are those of `evidenced incident clock`, as they stand at the end. " +
 			"Of the looks at whether an incident comes again each is an item. What is not owed is left out, and an incident that nobody declared has no items.",
 		Kinds:  []evidence.Kind{evidence.IncidentDeclared, evidence.IncidentMoment, evidence.IncidentDecision, evidence.IncidentNotice},
 		Fields: noticeFields,
@@ -162,8 +162,8 @@ func (s *scene) notice(inc *incident.Incident, c *deadline.Case, k *deadline.Clo
 		over = newest.Received()
 	case !inc.Closed.IsZero() && newest != nil:
 		over = later(inc.Closed, newest.At)
-	case !inc.Closed.IsZero():
-		over = inc.Closed
+	case !inc.Closed.IsZero(): // a limit that lay ahead then comes all the same
+		over = later(inc.Closed, k.Due.Latest)
 	}
 	if !over.IsZero() && over.Before(s.period.From) {
 		return nil
