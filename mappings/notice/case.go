@@ -164,14 +164,16 @@ func decisions(inc *incident.Incident, c *deadline.Case) {
 			c.Reclassified = since.At
 		}
 	}
-	// The look at recurrence counts from the newest one, decided or not.
-	for _, d := range inc.Decisions {
-		if d.Law == "dora" && !c.NotMajor.IsZero() && d.At.After(c.NotMajor) {
-			c.NotMajor = d.At
-		}
-	}
 	if d, ok := inc.Decided("nis2"); ok && d.Decision == classify.NotSignificant {
 		c.Void[deadline.NIS2], c.NotSignificant = "decided: not significant", d.At
+	}
+	// The look at recurrence counts from the newest one, decided or not.
+	for law, looked := range map[string]*time.Time{"dora": &c.NotMajor, "nis2": &c.NotSignificant} {
+		for _, d := range inc.Decisions {
+			if d.Law == law && !looked.IsZero() && d.At.After(*looked) {
+				*looked = d.At
+			}
+		}
 	}
 	c.Vulnerability = vulnerability(inc)
 	if d, ok := inc.Decided("cra"); ok && d.Decision == classify.NotSevere {
