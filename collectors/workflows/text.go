@@ -80,9 +80,3 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 
 // credentials finds an address with a user part within raw bytes.
 var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
-
-// kindOf is the kind of a key of purposes.
-func kindOf(key string) string {
-	kind, _, _ := strings.Cut(key, "/")
-	return kind
-}
