@@ -26,27 +26,27 @@ func word(s string) string {
 var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
 
 // item is what stands behind the number of a node that was made for one of a
-// list: "send(3:value)".
-var item = regexp.MustCompile(`\((\d+):.*\)`)
+// list: "send(3:value)". A value may have lines.
+var item = regexp.MustCompile(`(?s)\((\d+):.*\)`)
 
 // nodeName is the name of a node without the item that it was made for: that is a
 // value, as parameters have.
 func nodeName(s string) string { return word(item.ReplaceAllString(s, "($1)")) }
 
 // What these objects may hold of secrets in clear: values of parameters, what
-// steps wrote and said, commands and variables of containers, and names of nodes,
-// which quote items.
+// steps wrote and said, commands and variables of containers, names of nodes, which
+// quote items, and names of locks, which may be made of parameters.
 var (
 	specSecrets = []string{
 		"/templates", "/templateDefaults", "/arguments/artifacts", "/arguments/parameters/*/value", "/arguments/parameters/*/default",
-		"/arguments/parameters/*/enum", "/hooks", "/metrics", "/podSpecPatch", "/volumes", "/volumeClaimTemplates", "/synchronization", "/workflowMetadata",
+		"/arguments/parameters/*/enum", "/arguments/parameters/*/valueFrom", "/artifactGC/podSpecPatch", "/hooks", "/metrics", "/podSpecPatch", "/volumes", "/volumeClaimTemplates", "/synchronization", "/workflowMetadata",
 	}
 	removedOfRun = append(under("/spec", specSecrets),
 		"/status/message", "/status/conditions/*/message", "/status/outputs", "/status/compressedNodes", "/status/storedTemplates",
 		"/status/storedWorkflowTemplateSpec", "/status/nodes/*/name", "/status/nodes/*/displayName", "/status/nodes/*/message",
 		"/status/nodes/*/inputs", "/status/nodes/*/outputs/parameters", "/status/nodes/*/outputs/artifacts", "/status/nodes/*/outputs/result",
-		"/status/nodes/*/memoizationStatus", "/status/synchronization")
-	removedOfCron = append(under("/spec/workflowSpec", specSecrets), "/spec/when", "/spec/stopStrategy", "/status/conditions/*/message")
+		"/status/nodes/*/memoizationStatus", "/status/nodes/*/synchronizationStatus", "/status/synchronization")
+	removedOfCron = append(under("/spec/workflowSpec", specSecrets), "/spec/when", "/spec/stopStrategy", "/spec/workflowMetadata/labelsFrom", "/status/conditions/*/message")
 )
 
 func under(prefix string, parts []string) (out []string) {

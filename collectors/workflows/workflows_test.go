@@ -233,6 +233,23 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	}
 }
 
+// What a value may stand in beside the usual places.
+func TestSecretsInOddPlaces(t *testing.T) {
+	status := `{"phase":"Succeeded","nodes":{"a":{"id":"a","type":"Pod","phase":"Succeeded","displayName":"send(0:-----BEGIN\nplanted-item\n-----END)(1)","synchronizationStatus":{"waiting":"tenant-7/Mutex/planted-lock"}}}}`
+	raw := strings.Replace(string(aRun("1", status)), `"entrypoint":"main"`, `"entrypoint":"main","artifactGC":{"podSpecPatch":"planted-gc"},
+		"arguments":{"parameters":[{"name":"token","valueFrom":{"default":"planted-default","expression":"'planted-expression'","event":"planted-event"}}]}`, 1)
+	cron := `{"metadata":{"name":"c","namespace":"tenant-7","uid":"c"},"spec":{"schedule":"* * * * *","workflowMetadata":{"labelsFrom":{"x":{"expression":"'planted-label'"}}},
+		"workflowSpec":{"artifactGC":{"podSpecPatch":"planted-gc"},"arguments":{"parameters":[{"name":"token","valueFrom":{"default":"planted-default"}}]}}}}`
+	r := testReader()
+	for kind, raw := range map[string]string{kindRun: raw, kindCron: cron} {
+		for _, d := range r.give(t, testLook(now), kind, []byte(raw), false) {
+			if all := string(d.Content) + string(d.Raw); strings.Contains(all, "planted") {
+				t.Errorf("%s: %s", kind, all)
+			}
+		}
+	}
+}
+
 // The values of parameters are kept where the configuration names them, and
 // nowhere else.
 func TestKeptValues(t *testing.T) {
