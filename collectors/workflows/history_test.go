@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -247,6 +248,32 @@ func packed(b []byte) string {
 	w.Write(b)
 	w.Close()
 	return base64.StdEncoding.EncodeToString(z.Bytes())
+}
+
+// Small nodes in very great number would fill the memory, packed or not.
+func TestSwarmOfNodes(t *testing.T) {
+	var nodes strings.Builder
+	for i := 0; nodes.Len() < maxUnpacked-100; i++ {
+		fmt.Fprintf(&nodes, `"%x":{},`, i)
+	}
+	for name, swarm := range map[string]string{
+		"nodes":      `{` + nodes.String() + `"a":{}}`,
+		"parameters": `{"a":{"outputs":{"parameters":[` + strings.Repeat(`{},`, maxUnpacked/3-20) + `{}]}}}`,
+		"children":   `{"a":{"children":[` + strings.Repeat(`"",`, maxUnpacked/3-20) + `""]}}`,
+	} {
+		var w workflow
+		w.Status.CompressedNodes = packed([]byte(swarm))
+		if name == "nodes" {
+			w.Status.Nodes = json.RawMessage(swarm)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, unread := readNodes(&w)
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 128 || unread != nodesMany {
+			t.Errorf("%s: %d MiB, unread %q", name, n, unread)
+		}
+	}
 }
 
 // Nodes that are not known are told as that, and never as none.
