@@ -80,6 +80,24 @@ func TestDeleted(t *testing.T) {
 	}
 }
 
+// A run whose last form cannot be read went without its end having been seen.
+func TestDeletedUnreadable(t *testing.T) {
+	r := testReader()
+	r.listed = func(*kube.Look, string) time.Time { return time.Time{} }
+	r.give(t, testLook(now), kindRun, aRun("1", running), false)
+	observed(t, r, now)
+	gone := now.Add(time.Minute)
+	if _, err := r.try(t, testLook(gone), kindRun, aRun("1", `"planted"`), true); err == nil {
+		t.Error("it was read")
+	}
+	if o := observed(t, r, gone); len(o.Seen) != 2 || o.Seen[0].Class != evidence.Blind || !o.Seen[0].From.Equal(now) || !o.Seen[0].To.Equal(gone) {
+		t.Errorf("%+v", o.Seen)
+	}
+	if _, err := r.try(t, testLook(gone), kindRun, aRun("2", `"planted"`), true); err == nil || len(r.memory.Lost) != 0 {
+		t.Errorf("%v, lost %+v", err, r.memory.Lost)
+	}
+}
+
 // A run that fails may be tried again, under its uid.
 func TestRetried(t *testing.T) {
 	r := testReader()

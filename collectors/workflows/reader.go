@@ -109,6 +109,9 @@ func (r *reader) run(_ context.Context, o *kube.Object, l *kube.Look) ([]evidenc
 func (r *reader) runGone(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	d, f, err := r.draft(o, l, true)
 	if err != nil {
+		if _, ok := r.memory.Open[o.UID]; ok {
+			r.memory.lose(o.UID, o.ObservedAt) // nobody tells of it again
+		}
 		return nil, err
 	}
 	if ended(f.Phase) {
