@@ -185,9 +185,9 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("the rest is not of all namespaces: %+v", last)
 	}
 	for i := range maxTold + 5 {
-		m.tell(fmt.Sprint("u", i))
+		m.tell(fmt.Sprint("u", i), now)
 	}
-	if len(m.Told) != maxTold || m.told("u4") || !m.told("u5") {
+	if len(m.Told) != maxTold || m.told("u4", now) || !m.told("u5", now) {
 		t.Error("the newest ends are not those that are remembered")
 	}
 	for i := range maxFor + 1 {

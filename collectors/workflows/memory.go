@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"evidenced/evidence"
 )
 
 // memory is what is kept in the cursor.
@@ -16,8 +18,9 @@ type memory struct {
 	// For are the purposes that templates and schedules say of themselves, by
 	// kind/namespace/name.
 	For map[string]string `json:"for,omitempty"`
-	// Told are the runs whose end was told, newest last: what the archive shows of
-	// them is no news. Only with an archive.
+	// Told are the ends of runs that were told, newest last: what the archive shows
+	// of them is no news. A run that is tried again has another end. Only with an
+	// archive.
 	Told []string `json:"told,omitempty"`
 	// Odd are the runs of the archive that could not be read, by uid, to try again.
 	Odd []string `json:"odd,omitempty"`
@@ -104,17 +107,18 @@ func (m *memory) missed(begun, now time.Time) {
 	}
 }
 
-func (m *memory) tell(uid string) {
-	id := short(uid)
-	if i := slices.Index(m.Told, id); i >= 0 {
+func (m *memory) tell(uid string, end time.Time) {
+	if m.told(uid, end) {
 		return
 	}
-	if m.Told = append(m.Told, id); len(m.Told) > maxTold {
-		m.Told = slices.Clone(m.Told[len(m.Told)-maxTold:])
+	if m.Told = append(m.Told, endOf(uid, end)); len(m.Told) > maxTold {
+		m.Told = slices.Delete(m.Told, 0, len(m.Told)-maxTold)
 	}
 }
 
-func (m *memory) told(uid string) bool { return slices.Contains(m.Told, short(uid)) }
+func (m *memory) told(uid string, end time.Time) bool {
+	return slices.Contains(m.Told, endOf(uid, end))
+}
 
 // odd notes whether a run of the archive could be read.
 func (m *memory) odd(uid string, yes bool) {
@@ -144,8 +148,8 @@ func (m *memory) says(key, purpose string) bool {
 	return true
 }
 
-// short is enough of a uid to know it again.
-func short(uid string) string {
-	h := sha256.Sum256([]byte(uid))
+// endOf is enough of the end of a run to know it again.
+func endOf(uid string, end time.Time) string {
+	h := sha256.Sum256([]byte(uid + "@" + evidence.FormatTime(end)))
 	return hex.EncodeToString(h[:6])
 }

@@ -95,11 +95,11 @@ func (r *reader) run(_ context.Context, o *kube.Object, l *kube.Look) ([]evidenc
 	if r.archive == nil {
 		return []evidence.Draft{d}, nil
 	}
-	if f.NodesUnread != "" && r.memory.told(o.UID) {
+	if f.NodesUnread != "" && r.memory.told(o.UID, f.FinishedAt) {
 		return nil, nil // the archive told more of it
 	}
 	if f.NodesUnread == "" {
-		r.memory.tell(o.UID)
+		r.memory.tell(o.UID, f.FinishedAt)
 	}
 	return []evidence.Draft{d}, nil
 }
