@@ -1,6 +1,7 @@
 package flux
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -404,6 +405,24 @@ func TestCoverage(t *testing.T) {
 	r.give(t, l, ks, state(91), false)
 	check("alive again", claim(now.Add(32*time.Minute)), "blind [deploy.state]  14:31-14:32", both+"14:31-14:32")
 	check("and on", claim(now.Add(33*time.Minute)), both+"14:32-14:33")
+
+	// What was suspended is not late as soon as it is resumed, and its resuming is
+	// no word of the controller.
+	suspended := func(yes bool) []byte {
+		if !yes {
+			return state(91)
+		}
+		return bytes.Replace(state(91), []byte(`"prune"`), []byte(`"suspend":true,"prune"`), 1)
+	}
+	r.give(t, testLook(now.Add(34*time.Minute)), ks, suspended(true), false)
+	check("suspended", claim(now.Add(1000*time.Minute)), both+"06:39-06:40")
+	r.give(t, testLook(now.Add(1001*time.Minute)), ks, suspended(false), false)
+	check("resumed", claim(now.Add(1001*time.Minute)), both+"06:40-06:41")
+	check("and not reconciled since", claim(now.Add(1030*time.Minute)), "blind [deploy.state]  06:41-07:10", "continuous [deploy.sync]  07:09-07:10")
+	other := bytes.ReplaceAll(suspended(true), []byte(`"u-1"`), []byte(`"u-2"`))
+	r.give(t, testLook(now.Add(1030*time.Minute)), ks, other, false)
+	r.give(t, testLook(now.Add(1031*time.Minute)), ks, bytes.Replace(other, []byte(`"suspend":true,`), nil, 1), false)
+	check("another is resumed", claim(now.Add(1031*time.Minute)), "blind [deploy.state]  07:10-07:11", "continuous [deploy.sync]  07:10-07:11")
 }
 
 // What a Kustomization of the platform puts into the namespaces of two tenants is

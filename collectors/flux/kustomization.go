@@ -65,7 +65,11 @@ func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Loo
 	if len(es) > 0 {
 		f.ReconciledAt = es[0].Last.Time
 	}
-	a.Pulse, a.Every, a.Idle = f.ReconciledAt, c.Spec.Interval, c.Spec.Suspend || x.Deleting
+	idle := c.Spec.Suspend || x.Deleting
+	if a.Idle && !idle {
+		a.Awake = o.ObservedAt
+	}
+	a.Pulse, a.Every, a.Idle = f.ReconciledAt, c.Spec.Interval, idle
 	return r.drafts(ctx, o, l, a, f, sights)
 }
 

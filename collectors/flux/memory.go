@@ -118,6 +118,7 @@ type app struct {
 	Pulse   time.Time `json:"l,omitzero"`  // last reconciled
 	Every   span      `json:"e,omitempty"`
 	Idle    bool      `json:"i,omitempty"` // left alone on purpose
+	Awake   time.Time `json:"w,omitzero"`  // when it was found to be so no longer
 }
 
 // use is a source with what was told of its declaration.
