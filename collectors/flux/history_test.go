@@ -89,6 +89,13 @@ func TestHistory(t *testing.T) {
 			{"back to what was before", []object{of("1", ok, 1, 19, 3, "a"), of("2", ok, 17, 17, 1, "b"), of("2", failed, 13, 15, 2, "b")}, []string{"13:19 history Succeeded " + a}, ""},
 			{"which stays", []object{of("1", ok, 1, 29, 4, "a"), of("2", ok, 17, 17, 1, "b"), of("2", failed, 13, 15, 2, "b")}, nil, ""},
 		},
+		"away and back while nobody looked": {
+			{"first", []object{of("1", ok, 1, 11, 2, "a")}, []string{"13:11 history Succeeded " + a + " since 13:01"}, ""},
+			{"both", []object{of("1", ok, 1, 31, 4, "a"), of("2", ok, 21, 21, 1, "b")}, []string{"13:21 history Succeeded " + b, "13:31 history Succeeded " + a + " since 13:11"}, ""},
+			{"and stays", []object{of("1", ok, 1, 41, 5, "a"), of("2", ok, 21, 21, 1, "b")}, nil, ""},
+			{"once more", []object{of("1", ok, 1, 61, 7, "a"), of("2", ok, 21, 51, 2, "b")},
+				[]string{"13:51 history Succeeded " + b, "14:01 history Succeeded " + a + " since 13:41"}, ""},
+		},
 		"another revision with the same manifests": {
 			{"first", []object{of("1", ok, 1, 1, 1, "a")}, []string{"13:01 history Succeeded " + a}, ""},
 			{"at the next reconciliation", []object{of("1", ok, 1, 11, 2, "b")}, []string{"13:11 history Succeeded " + b}, ""},

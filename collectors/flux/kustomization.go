@@ -142,8 +142,13 @@ func (a *app) history(es []entry, kind string, source *evidence.DeploySource, re
 		if i > 0 {
 			of = nil
 		}
+		old := a.find(ids[i])
+		moved := old == nil || e.Last.After(old.Last)
 		if s, ok := a.take(e, ids[i], kind, of, requested && i == 0); ok {
 			out = append(out, s)
+		}
+		if moved {
+			a.Top = ids[i] // what is newer came up after it
 		}
 	}
 	if a.keep(ids); len(ids) > 0 {
