@@ -12,6 +12,7 @@ import (
 // after is called before each commit.
 func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	r.now = l.Now
+	r.sweep(l)
 	for kind, resource := range resourceOf {
 		if began := r.listed(l, resource); !began.IsZero() {
 			r.memory.forget(kind, began)

@@ -377,6 +377,58 @@ func TestSourceComesLater(t *testing.T) {
 	step("nothing is verified any more", git("", "b"), true, 0, evidence.DeploySource{Verify: "none", Verified: "True", Artifact: digest})
 }
 
+// A source that went while nobody looked is not there: a list of all of its kind
+// did not show it. Without a list nothing is known to be gone.
+func TestSourceGoneUnseen(t *testing.T) {
+	git := []byte(`{"metadata":{"name":"config","namespace":"tenant-7","uid":"g"},"spec":{"url":"https://git.example.test/x.git","verify":{"mode":"HEAD"}}}`)
+	r := testReader()
+	var again []string
+	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
+	r.give(t, testLook(now), gits, git, false)
+	r.give(t, testLook(now), ks, ksOf(object{}), false)
+	b, err := json.Marshal(r.memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, shown := range map[string]bool{"shown": true, "not shown": false} {
+		for _, listed := range []bool{false, true} {
+			later := now.Add(time.Hour)
+			r.memory, again = memory{}, nil // as the next run begins
+			if err := json.Unmarshal(b, &r.memory); err != nil {
+				t.Fatal(err)
+			}
+			r.listed = func(*kube.Look, string) time.Time {
+				if listed {
+					return later
+				}
+				return time.Time{}
+			}
+			if shown {
+				r.give(t, testLook(later), gits, git, false)
+			}
+			ds := r.give(t, testLook(later), ks, ksOf(object{}), false)
+			s := facts[evidence.DeployFacts](t, ds[len(ds)-1]).Sources[0]
+			if gone := listed && !shown; gone != (s.Unread == "there is no such object") || gone != (s.RepoURL == "") {
+				t.Errorf("%s, listed %t: %+v", what, listed, s)
+			}
+			// Where the applications were told before, they are told again.
+			r.memory, again = memory{}, nil
+			if err := json.Unmarshal(b, &r.memory); err != nil {
+				t.Fatal(err)
+			}
+			if shown {
+				r.give(t, testLook(later), gits, git, false)
+			}
+			if _, err := r.after(t.Context(), testLook(later)); err != nil {
+				t.Fatal(err)
+			}
+			if (len(again) > 0) != (listed && !shown) {
+				t.Errorf("%s, listed %t: read again %q", what, listed, again)
+			}
+		}
+	}
+}
+
 // What is known to be lost is blind for everybody whose it is, and the states are
 // while nothing is reconciled.
 func TestCoverage(t *testing.T) {

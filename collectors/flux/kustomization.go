@@ -21,6 +21,7 @@ const maxHistory = 5
 
 // kustomizations makes the drafts of a Kustomization.
 func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	r.sweep(l)
 	var c common
 	var k kustomization
 	if err := o.Decode(&c); err != nil {

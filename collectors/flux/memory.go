@@ -23,6 +23,10 @@ type memory struct {
 	Lost    []loss             `json:"lost,omitempty"`    // not claimed yet
 	Claimed time.Time          `json:"claimed,omitzero"`  // of the last claims
 	Frozen  time.Time          `json:"frozen,omitzero"`   // since when the controller stands still
+
+	// Of the run that is going on, and never in the cursor:
+	shown map[string]time.Time // when a source was read, by its key
+	swept map[string]time.Time // the list by which sources were forgotten, by kind
 }
 
 // MarshalJSON implements json.Marshaler. A platform has thousands of applications
