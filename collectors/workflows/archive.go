@@ -49,9 +49,7 @@ const archiveRetry = time.Minute
 // archive reads the archive. It is used by one goroutine at a time.
 type archive struct {
 	client  *fetch.Client
-	counted int       // requests reported already
-	next    time.Time // not asked before; zero: at once
-	tried   bool      // the odd runs, in this run of the collector
+	counted int // requests reported already
 }
 
 func openArchive(cfg Config, env collectors.Env, change func(*fetch.Options)) (*archive, error) {
@@ -66,8 +64,6 @@ func openArchive(cfg Config, env collectors.Env, change func(*fetch.Options)) (*
 	}
 	return &archive{client: c}, nil
 }
-
-func (a *archive) begin() { a.next, a.tried = time.Time{}, false }
 
 func (a *archive) newRequests() int {
 	n := a.client.Stats().Requests
@@ -97,29 +93,29 @@ type wanted struct {
 // the run partial and never end it.
 func (r *reader) readArchive(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	a := r.archive
-	if a == nil || l.Now.Before(a.next) || !r.complete(l, resourceOf[kindRun]) {
+	if a == nil || l.Now.Before(r.memory.next) || !r.complete(l, resourceOf[kindRun]) {
 		return nil, nil // what is there now is known first
 	}
-	if len(r.memory.Odd) > 0 && r.behind == "" {
-		r.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd)) // since an earlier run
+	if len(r.memory.Odd) > 0 && r.memory.behind == "" {
+		r.memory.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd)) // since an earlier run
 	}
 	due := r.memory.Read.IsZero() || !l.Now.Before(r.memory.Read.Add(r.cfg.Archive.Every))
-	odd := len(r.memory.Odd) > 0 && (due || !a.tried)
+	odd := len(r.memory.Odd) > 0 && (due || !r.memory.tried)
 	if !due && !odd && !slices.ContainsFunc(r.memory.Lost, func(x loss) bool { return x.UID != "" }) {
 		return nil, nil
 	}
-	r.behind = ""
+	r.memory.behind = ""
 	ds, err := r.archived(ctx, l, due, odd)
-	a.tried = true
+	r.memory.tried = true
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	switch {
 	case err != nil:
-		a.next = l.Now.Add(archiveRetry)
-		r.behind = "the archive: " + plain(err)
+		r.memory.next = l.Now.Add(archiveRetry)
+		r.memory.behind = "the archive: " + plain(err)
 	case len(r.memory.Odd) > 0:
-		r.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd))
+		r.memory.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd))
 	}
 	return ds, nil
 }
@@ -337,7 +333,8 @@ func (r *reader) placed(l *kube.Look, o *kube.Object) bool {
 	return ok
 }
 
-// examineArchive adds how the archive can be read.
+// examineArchive adds how the archive can be read. It leaves alone what belongs to
+// a run that may be going on.
 func (r *reader) examineArchive(ctx context.Context, x *collectors.Examination) error {
 	kinds := []evidence.Kind{evidence.WorkflowRun}
 	right := collectors.Right{Name: "the archive of finished workflows", Kinds: kinds}
@@ -347,8 +344,9 @@ func (r *reader) examineArchive(ctx context.Context, x *collectors.Examination) 
 		x.Rights = append(x.Rights, right)
 		return nil
 	}
+	before := r.archive.client.Stats().Requests
 	_, err := r.archive.client.Get(ctx, archivePath, url.Values{"listOptions.limit": {"1"}})
-	x.Requests += r.archive.newRequests()
+	x.Requests += r.archive.client.Stats().Requests - before
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -85,13 +85,12 @@ func archiver(t testing.TB, s *shelf, change ...func(*Config)) *reader {
 	}
 	r := testReader(append(change, func(c *Config) { c.Archive.URL, c.Archive.TokenFile = srv.URL, token })...)
 	var err error
-	if r.archive, err = openArchive(r.cfg, r.env, func(o *fetch.Options) {
+	if r.archive, err = openArchive(r.cfg, collectors.Env{Clock: func() time.Time { return now }}, func(o *fetch.Options) {
 		o.Retries, o.Sleep = -1, func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}); err != nil {
 		t.Fatal(err)
 	}
 	r.listed = func(*kube.Look, string) time.Time { return time.Time{} }
-	r.begin()
 	return r
 }
 

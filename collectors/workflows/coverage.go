@@ -16,7 +16,7 @@ func (r *reader) after(ctx context.Context, l *kube.Look) ([]evidence.Draft, err
 			continue
 		}
 		for key := range r.memory.For {
-			if !r.says[key] && kindOf(key) == kind {
+			if !r.memory.heard[key] && kindOf(key) == kind {
 				delete(r.memory.For, key)
 			}
 		}
@@ -41,11 +41,11 @@ const lostRun = "a run that had not ended is gone, and how it ended was not seen
 func (r *reader) observe(o *evidence.Observation) {
 	if r.archive != nil {
 		o.Requests += r.archive.newRequests()
-		if r.behind != "" {
+		if r.memory.behind != "" {
 			if o.Incomplete != "" {
 				o.Incomplete += "; "
 			}
-			o.Incomplete += r.behind
+			o.Incomplete += r.memory.behind
 		}
 	}
 	if len(o.Seen) == 0 {
@@ -53,7 +53,7 @@ func (r *reader) observe(o *evidence.Observation) {
 	}
 	var seen []evidence.Seen
 	r.memory.Lost = slices.DeleteFunc(r.memory.Lost, func(x loss) bool {
-		if x.UID != "" && r.archive != nil && r.behind == "" {
+		if x.UID != "" && r.archive != nil && r.memory.behind == "" {
 			return false
 		}
 		s := evidence.Seen{Kinds: []evidence.Kind{evidence.WorkflowRun}, Class: evidence.Blind, From: x.From, To: x.To, Cause: lostRun}

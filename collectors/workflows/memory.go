@@ -30,6 +30,12 @@ type memory struct {
 	Alive time.Time `json:"alive,omitzero"`
 	// Read is until when the archive was read.
 	Read time.Time `json:"read,omitzero"`
+
+	// Of the run that is going on, and never in the cursor:
+	heard  map[string]bool // keys of templates and schedules that were seen to say something
+	behind string          // why the archive could not be read; "" when it was
+	next   time.Time       // the archive is not asked before; zero: at once
+	tried  bool            // the odd runs were
 }
 
 type open struct {
@@ -129,6 +135,14 @@ func (m *memory) odd(uid string, yes bool) {
 	case !yes && i >= 0:
 		m.Odd = slices.Delete(m.Odd, i, i+1)
 	}
+}
+
+// hear notes that a template or schedule said what it is for.
+func (m *memory) hear(key string) {
+	if m.heard == nil {
+		m.heard = map[string]bool{}
+	}
+	m.heard[key] = true
 }
 
 // says keeps what a template or schedule says that it is for; "" for nothing. It

@@ -28,7 +28,7 @@ func (r *reader) keep(o *kube.Object, l *kube.Look) {
 	key := purposeKey(o.Kind, o.Namespace, o.Name)
 	said := r.said(o.Labels, o.Annotations)
 	if said != "" {
-		r.says[key] = true
+		r.memory.hear(key)
 	}
 	if !r.memory.says(key, said) {
 		l.Note("more templates and schedules say what they are for than are remembered: name them in purposes")

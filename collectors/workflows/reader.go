@@ -33,7 +33,6 @@ var resourceOf = map[string]string{
 // reader makes drafts of Argo's objects. It is used by one goroutine at a time.
 type reader struct {
 	cfg       Config
-	env       collectors.Env
 	authority string
 	realm     string // of its people
 	memory    memory
@@ -42,23 +41,12 @@ type reader struct {
 	// Look.Whole and Look.ListedAt, but in tests.
 	complete func(l *kube.Look, resource string) bool
 	listed   func(l *kube.Look, resource string) time.Time
-
-	// Of the run that is going on:
-	says   map[string]bool // keys of templates and schedules that were seen to say something
-	behind string          // why the archive could not be read; "" when it was
 }
 
 func newReader(cfg Config, env collectors.Env) *reader {
-	r := &reader{cfg: cfg, env: env, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
+	r := &reader{cfg: cfg, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
 	r.realm = "argo:" + r.authority
 	return r
-}
-
-func (r *reader) begin() {
-	r.says, r.behind = map[string]bool{}, ""
-	if r.archive != nil {
-		r.archive.begin()
-	}
 }
 
 // resources lists what is read, templates and schedules first: they say what runs

@@ -116,7 +116,6 @@ func testReader(change ...func(*Config)) *reader {
 	}
 	r := newReader(cfg, collectors.Env{Source: "workflows/prod", Clock: func() time.Time { return now }})
 	r.listed = func(l *kube.Look, _ string) time.Time { return l.Now } // all of it, at each look
-	r.begin()
 	return r
 }
 
