@@ -12,7 +12,14 @@ import (
 // after is called before each commit.
 func (r *reader) after(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	for _, kind := range []string{kindTemplate, kindClusterTemplate, kindCron} {
-		if r.listed(l, resourceOf[kind]).IsZero() || !r.complete(l, resourceOf[kind]) {
+		if !r.complete(l, resourceOf[kind]) {
+			continue
+		}
+		for _, ns := range r.memory.Without[kind] {
+			r.again(l, resourceOf[kindRun], ns)
+		}
+		delete(r.memory.Without, kind)
+		if r.listed(l, resourceOf[kind]).IsZero() {
 			continue
 		}
 		for key := range r.memory.For {

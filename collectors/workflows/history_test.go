@@ -242,6 +242,37 @@ func TestPurpose(t *testing.T) {
 	}
 }
 
+// A run that was told while its schedule could not be asked is read again when that
+// can be, after a restart too.
+func TestPurposeComesLater(t *testing.T) {
+	r := testReader()
+	var again []string
+	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
+	r.complete = func(_ *kube.Look, res string) bool { return res != resourceOf[kindCron] }
+	raw := aRun("1", good, `,"labels":{"workflows.argoproj.io/cron-workflow":"c"}`)
+	if f := facts[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, raw, false)[0]); f.Unread == "" {
+		t.Errorf("%+v", f)
+	}
+	if observed(t, r, now); len(again) != 0 {
+		t.Errorf("read again while nothing was to be had: %q", again)
+	}
+	b, err := json.Marshal(r.memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.memory = memory{}
+	if err := json.Unmarshal(b, &r.memory); err != nil {
+		t.Fatal(err)
+	}
+	r.complete = func(*kube.Look, string) bool { return true }
+	for range 2 {
+		observed(t, r, now)
+	}
+	if d := cmp.Diff([]string{resourceOf[kindRun] + " tenant-7"}, again); d != "" {
+		t.Error(d)
+	}
+}
+
 // A list of everything forgets what templates said that it does not show.
 func TestPurposeForgotten(t *testing.T) {
 	r := testReader()

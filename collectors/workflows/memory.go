@@ -22,6 +22,9 @@ type memory struct {
 	// of them is no news. A run that is tried again has another end. Only with an
 	// archive.
 	Told []string `json:"told,omitempty"`
+	// Without are the namespaces of runs that were told without what schedules or
+	// templates say that they are for, by the kind that could not be asked.
+	Without map[string][]string `json:"without,omitempty"`
 	// Odd are the runs of the archive that could not be read, by uid, to try again.
 	Odd []string `json:"odd,omitempty"`
 	// Lost are runs whose end nobody saw, until that is claimed.
@@ -135,6 +138,17 @@ func (m *memory) odd(uid string, yes bool) {
 	case !yes && i >= 0:
 		m.Odd = slices.Delete(m.Odd, i, i+1)
 	}
+}
+
+// without notes that what runs of the namespace are for could not be asked.
+func (m *memory) without(kind, ns string) {
+	if slices.Contains(m.Without[kind], ns) {
+		return
+	}
+	if m.Without == nil {
+		m.Without = map[string][]string{}
+	}
+	m.Without[kind] = append(m.Without[kind], ns)
 }
 
 // hear notes that a template or schedule said what it is for.

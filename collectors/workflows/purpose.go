@@ -87,6 +87,7 @@ func (r *reader) forWhat(l *kube.Look, namespace, own, cron, kind, template stri
 			return p, a.from, ""
 		}
 		if !r.complete(l, resourceOf[a.kind]) {
+			r.memory.without(a.kind, namespace)
 			return "", "", "what it stems from could not be asked what it is for: " + resourceOf[a.kind] + " could not be read"
 		}
 	}

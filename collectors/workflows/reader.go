@@ -38,13 +38,14 @@ type reader struct {
 	memory    memory
 	archive   *archive // nil: none configured
 
-	// Look.Whole and Look.ListedAt, but in tests.
+	// Look.Whole, Look.ListedAt and Look.Again, but in tests.
 	complete func(l *kube.Look, resource string) bool
 	listed   func(l *kube.Look, resource string) time.Time
+	again    func(l *kube.Look, resource, namespace string)
 }
 
 func newReader(cfg Config, env collectors.Env) *reader {
-	r := &reader{cfg: cfg, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
+	r := &reader{cfg: cfg, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt, again: (*kube.Look).Again}
 	r.realm = "argo:" + r.authority
 	return r
 }
