@@ -58,7 +58,7 @@ func TestConformance(t *testing.T) {
 
 func testReader() *reader {
 	return &reader{
-		cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod",
+		cfg: *Spec().Config().(*Config), authority: "prod",
 		again: (*kube.Look).Again, listed: (*kube.Look).ListedAt,
 	}
 }
