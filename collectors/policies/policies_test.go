@@ -2,11 +2,8 @@ package policies
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 )
@@ -27,11 +25,9 @@ var now = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
 
 const objectsFile = "testdata/objects.txtar"
 
-const tenantLabel = "evidence.example.test/tenant"
-
 var spaces = map[string]map[string]string{
-	"platform": {tenantLabel: "platform"}, "kube-system": {tenantLabel: "platform"},
-	"tenant-7": {tenantLabel: "tenant-7"}, "tenant-8": {tenantLabel: "tenant-8"},
+	"platform": {kubetest.TenantLabel: "platform"}, "kube-system": {kubetest.TenantLabel: "platform"},
+	"tenant-7": {kubetest.TenantLabel: "tenant-7"}, "tenant-8": {kubetest.TenantLabel: "tenant-8"},
 }
 
 // planted are secrets that stand in the objects in clear. Nothing of them is in a
@@ -70,80 +66,31 @@ func testReader() *reader {
 	return r
 }
 
-func testLook(at time.Time) *kube.Look {
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
-	}
-	return kube.NewLook("policies/prod", agent, at, ns...)
-}
-
-// objectOf reads an object as the engine would.
-func objectOf(t testing.TB, res *kube.Resource, l *kube.Look, raw []byte) *kube.Object {
-	t.Helper()
-	o, err := kube.ParseObject(raw, l.Now, res.Remove...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.APIVersion, o.Kind = res.Group+"/"+res.Versions[0], res.Kind
-	return o
-}
-
-func (r *reader) resource(t testing.TB, name string) *kube.Resource {
-	t.Helper()
-	rs := r.resources([]string{"K8sRequiredLabels"})
-	i := slices.IndexFunc(rs, func(x kube.Resource) bool { return x.Resource+"."+x.Group == name })
-	if i < 0 {
-		t.Fatalf("no resource %s", name)
-	}
-	return &rs[i]
-}
+func testLook(at time.Time) *kube.Look { return looktest.New("policies/prod", agent, at, spaces) }
 
 // give hands an object to the functions of its resource.
 func (r *reader) give(t testing.TB, l *kube.Look, resource string, raw []byte, gone bool) []evidence.Draft {
 	t.Helper()
-	res := r.resource(t, resource)
-	f := res.Drafts
-	if gone {
-		f = res.Gone
-	}
-	ds, err := f(context.Background(), objectOf(t, res, l, raw), l)
+	ds, err := looktest.Give(t, r.resources(constraintKinds), l, resource, raw, gone)
 	if err != nil {
 		t.Fatalf("%s: %v", resource, err)
 	}
-	for _, d := range ds {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
-	}
 	return ds
 }
+
+// constraintKinds are the kinds of Gatekeeper's constraints in the recorded objects.
+var constraintKinds = []string{"K8sRequiredLabels"}
 
 // look gives the drafts of the recorded objects.
 func look(t testing.TB) []evidence.Draft {
 	t.Helper()
 	r, l := testReader(), testLook(now)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources([]string{"K8sRequiredLabels"}) {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			out = append(out, r.give(t, l, res.Resource+"."+res.Group, raw, false)...)
-		}
-	}
-	ds, err := r.after(t.Context(), l)
+	ds := looktest.Objects(t, r.resources(constraintKinds), l, objectsFile)
+	more, err := r.after(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(out, ds...)
-}
-
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	return append(ds, more...)
 }
 
 func TestGolden(t *testing.T) {
@@ -186,7 +133,7 @@ func TestConstraintTellsEachItsOwn(t *testing.T) {
 			if strings.Contains(string(d.Raw), "shop") || !slices.Contains(d.Removed, "/status/violations") {
 				t.Errorf("raw %s, removed %q", d.Raw, d.Removed)
 			}
-			f := facts[evidence.AdmissionPolicyFacts](t, d)
+			f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d)
 			if *f.Violations != 431 || *f.Listed != 3 || !f.ViolationsCut || f.Ready != "False" || f.Reason != "not in force in 1 of 2 pods" {
 				t.Errorf("facts %s", d.Content)
 			}
@@ -237,7 +184,7 @@ func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 		}
 		s := string(d.Op) + " " + d.Subject.Name
 		if d.Op == evidence.OpSet {
-			f := facts[evidence.PolicyResultFacts](t, d)
+			f := evidencetest.Decode[evidence.PolicyResultFacts](t, d)
 			s += " " + f.Result + " of " + f.Group
 		}
 		out = append(out, s)
@@ -303,7 +250,7 @@ func TestTransitions(t *testing.T) {
 }
 
 func stable(t testing.TB, d evidence.Draft, info evidence.Info) string {
-	f := facts[map[string]any](t, d)
+	f := evidencetest.Decode[map[string]any](t, d)
 	for _, v := range info.Volatile {
 		delete(f, v)
 	}
@@ -352,7 +299,7 @@ func TestWorstCounts(t *testing.T) {
 			es = append(es, outcome("p", "r", o, 0))
 		}
 		ds := r.give(t, testLook(now), wg, reportOf("u-web", "r1", es...), false)
-		if f := facts[evidence.PolicyResultFacts](t, ds[0]); len(ds) != 1 || f.Result != "fail" || f.Times != 3 {
+		if f := evidencetest.Decode[evidence.PolicyResultFacts](t, ds[0]); len(ds) != 1 || f.Result != "fail" || f.Times != 3 {
 			t.Errorf("%v: %d drafts, %+v", order, len(ds), f)
 		}
 	}
@@ -435,7 +382,7 @@ func TestHuge(t *testing.T) {
 	}
 	r, l := testReader(), testLook(now)
 	ds := r.give(t, l, clusterPolicies, policyOf("huge", entry{"rules": rules}), false)
-	f := facts[evidence.AdmissionPolicyFacts](t, ds[0])
+	f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, ds[0])
 	if f.RulesCut == 0 || len(f.Rules) == 0 || f.Applies.Cut == 0 {
 		t.Errorf("%d rules, %d cut, reach cut %d", len(f.Rules), f.RulesCut, f.Applies.Cut)
 	}
@@ -539,7 +486,7 @@ func TestRequirements(t *testing.T) {
 		for _, d := range ds {
 			s := string(d.Op) + " " + d.Subject.Name
 			if d.Op == evidence.OpSet {
-				s += " " + facts[evidence.AdmissionPolicyFacts](t, d).Mode
+				s += " " + evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d).Mode
 			}
 			if err := d.Check(); err != nil {
 				t.Error(err)
@@ -622,26 +569,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/policies/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	for _, res := range testReader().resources(nil) {
-		if !regexp.MustCompile(`(?s)apiGroups: \[` + regexp.QuoteMeta(res.Group) + `\]\s+resources: \[[^\]]*\b` + res.Resource + `\b`).MatchString(role) {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	for _, v := range regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1) {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(role) || !strings.Contains(role, "[constraints.gatekeeper.sh]") {
-		t.Error("the role gives more than reading these resources, or no constraint")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/policies/role.yaml", testReader().resources(constraintKinds))
 }
 
 func TestConfig(t *testing.T) {
@@ -668,11 +597,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 		if err == nil {
-			_, follows := c.(collectors.Follower)
-			_, examines := c.(collectors.Examiner)
-			if !follows || !examines {
-				t.Errorf("it follows %t, examines %t", follows, examines)
-			}
+			looktest.Works(t, c, true)
 		}
 	}
 	cfg := Spec().Config().(*Config)
@@ -681,9 +606,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, follows := c.(collectors.Follower); follows {
-		t.Error("it follows without a watch")
-	}
+	looktest.Works(t, c, false)
 }
 
 func FuzzPolicies(f *testing.F) {
@@ -695,7 +618,7 @@ func FuzzPolicies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, l := testReader(), testLook(now)
 		for range 2 {
-			for _, res := range r.resources([]string{"K8sRequiredLabels"}) {
+			for _, res := range r.resources(constraintKinds) {
 				o, err := kube.ParseObject(raw, now, res.Remove...)
 				if err != nil {
 					return
