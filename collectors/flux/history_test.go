@@ -2,11 +2,8 @@ package flux
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -14,10 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // object is one whose status a test writes.
@@ -59,7 +56,7 @@ func tell(t testing.TB, ds []evidence.Draft) (out []string) {
 		if d.Kind != evidence.DeploySync {
 			continue
 		}
-		f := facts[evidence.SyncFacts](t, d)
+		f := evidencetest.Decode[evidence.SyncFacts](t, d)
 		s := fmt.Sprintf("%s %s %s %s", d.OccurredAt.Format("15:04"), f.Seen, f.Phase, strings.Join(f.Revisions, ","))
 		if !d.NotBefore.IsZero() {
 			s += " since " + d.NotBefore.Format("15:04")
@@ -250,7 +247,7 @@ func TestVerdicts(t *testing.T) {
 			t.Fatal(err)
 		}
 		ds := testReader().give(t, testLook(now), tc.resource, b, false)
-		f := facts[evidence.DeployFacts](t, ds[len(ds)-1])
+		f := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1])
 		if f.Sync != tc.sync || f.Health != tc.health {
 			t.Errorf("%s: %s and %s, want %s and %s", tc.what, f.Sync, f.Health, tc.sync, tc.health)
 		}
@@ -350,7 +347,9 @@ func TestSourceComesLater(t *testing.T) {
 	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
 	ds := r.give(t, l, ks, ksOf(status), false)
 	key := ds[0].Key
-	source := func(d evidence.Draft) evidence.DeploySource { return facts[evidence.DeployFacts](t, d).Sources[0] }
+	source := func(d evidence.Draft) evidence.DeploySource {
+		return evidencetest.Decode[evidence.DeployFacts](t, d).Sources[0]
+	}
 	if s := source(ds[1]); s.Unread != "there is no such object" || s.RepoURL != "" {
 		t.Errorf("without its source: %+v", s)
 	}
@@ -407,7 +406,7 @@ func TestSourceGoneUnseen(t *testing.T) {
 				r.give(t, testLook(later), gits, git, false)
 			}
 			ds := r.give(t, testLook(later), ks, ksOf(object{}), false)
-			s := facts[evidence.DeployFacts](t, ds[len(ds)-1]).Sources[0]
+			s := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1]).Sources[0]
 			if gone := listed && !shown; gone != (s.Unread == "there is no such object") || gone != (s.RepoURL == "") {
 				t.Errorf("%s, listed %t: %+v", what, listed, s)
 			}
@@ -491,9 +490,9 @@ func TestTenants(t *testing.T) {
 		if d.Subject.Name != "flux-system/Kustomization/apps" || d.Kind != evidence.DeployState {
 			continue
 		}
-		v := viewOf(t, d, "tenant-7")
+		v := kubetest.Views(t, "flux/prod", now, kubetest.ByLabel(t, "tenant-7", "tenant-8"), d)["tenant-7"][0]
 		var names []string
-		for _, x := range facts[evidence.DeployFacts](t, v).Resources {
+		for _, x := range evidencetest.Decode[evidence.DeployFacts](t, v).Resources {
 			names = append(names, x.Kind+" "+x.Namespace+"/"+x.Name)
 		}
 		if d := cmp.Diff([]string{"ClusterRole /read:nodes", "Namespace /tenant-7", "Deployment tenant-7/web"}, names); d != "" {
@@ -521,82 +520,6 @@ func TestRemote(t *testing.T) {
 	if !found {
 		t.Error("nothing of the remote one")
 	}
-}
-
-// given is a collector that hands over one draft, and a ledger that keeps what each
-// tenant gets of it.
-type given struct {
-	draft evidence.Draft
-	got   map[evidence.Tenant]evidence.Draft
-}
-
-func (g *given) Kinds() []evidence.Kind { return []evidence.Kind{g.draft.Kind} }
-
-func (g *given) Poll(ctx context.Context, _ evidence.Period, _ []byte, s collectors.Sink) error {
-	if err := s.Emit(ctx, g.draft); err != nil {
-		return err
-	}
-	return s.Commit(ctx, nil, evidence.Observation{At: now})
-}
-
-func (g *given) Tenants() (ts []evidence.Tenant) { return nil }
-
-func (g *given) Append(_ context.Context, t evidence.Tenant, ds []collectors.Placed) ([]bool, error) {
-	for _, d := range ds {
-		if d.Draft.Kind == g.draft.Kind {
-			g.got[t] = d.Draft
-		}
-	}
-	return make([]bool, len(ds)), nil
-}
-
-func (g *given) Ingest(ctx context.Context, batch map[evidence.Tenant][]collectors.Placed) (map[evidence.Tenant]collectors.Taken, error) {
-	taken := map[evidence.Tenant]collectors.Taken{}
-	for t, ds := range batch {
-		taken[t] = collectors.Taken{New: make([]bool, len(ds))}
-		if _, err := g.Append(ctx, t, ds); err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
-}
-
-func (g *given) OpenStates(context.Context, evidence.Tenant, evidence.Kind) iter.Seq2[evidence.Record, error] {
-	return func(func(evidence.Record, error) bool) {}
-}
-
-func (g *given) Cursor(string) ([]byte, error)  { return nil, nil }
-func (g *given) PutCursor(string, []byte) error { return nil }
-
-// viewOf returns what the tenant's log gets of a draft, by rules that go by the
-// labels of namespaces.
-func viewOf(t testing.TB, d evidence.Draft, name string) evidence.Draft {
-	t.Helper()
-	g := &given{draft: d, got: map[evidence.Tenant]evidence.Draft{}}
-	rules := []collectors.TenantRules{{Tenant: evidence.Platform, Owns: []collectors.Owns{{Labels: []string{"evidence.example.test/tenant=platform"}}}}}
-	for _, n := range []string{"tenant-7", "tenant-8"} {
-		tenant, err := evidence.ParseTenant(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rules = append(rules, collectors.TenantRules{Tenant: tenant, Owns: []collectors.Owns{{Labels: []string{"evidence.example.test/tenant=" + n}}}})
-	}
-	set, err := collectors.NewRules(rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &collectors.Runner{Source: "flux/prod", Collector: g, Rules: set, Ledger: g, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), Every: time.Minute}
-	if _, err := r.Poll(t.Context(), now); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	tenant, err := evidence.ParseTenant(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g.got[tenant]
 }
 
 func FuzzFlux(f *testing.F) {

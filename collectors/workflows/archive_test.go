@@ -18,6 +18,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // shelf is an archive as Argo's server answers: by the start of runs, newest
@@ -252,7 +253,7 @@ func TestRetriedAfterItsEndWasTold(t *testing.T) {
 		}
 		s.runs["1"] = string(aRun("1", good))
 		told, _ := r.round(t, testLook(now.Add(time.Hour)))
-		if d := told["1"]; d.Key == "" || facts[evidence.WorkflowRunFacts](t, d).Phase != "Succeeded" {
+		if d := told["1"]; d.Key == "" || evidencetest.Decode[evidence.WorkflowRunFacts](t, d).Phase != "Succeeded" {
 			t.Errorf("told %v", told)
 		}
 		if told, _ := r.round(t, testLook(now.Add(2*time.Hour))); len(told) != 0 {
@@ -330,7 +331,7 @@ func TestOffloadedIsTakenFromTheArchive(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	told, _ := r.round(t, testLook(now))
-	if f := facts[evidence.WorkflowRunFacts](t, told["1"]); f.NodesUnread != "" || len(f.Nodes) != 1 {
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, told["1"]); f.NodesUnread != "" || len(f.Nodes) != 1 {
 		t.Errorf("%+v", f)
 	}
 	if ds := r.give(t, testLook(now), kindRun, aRun("1", away), false); len(ds) != 0 {

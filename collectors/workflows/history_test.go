@@ -15,6 +15,7 @@ import (
 
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // aRun is a workflow with a status.
@@ -35,7 +36,7 @@ func run1(t testing.TB, r *reader, status string) evidence.WorkflowRunFacts {
 	if len(ds) != 1 {
 		t.Fatalf("%d drafts", len(ds))
 	}
-	return facts[evidence.WorkflowRunFacts](t, ds[0])
+	return evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 }
 
 // While a run goes on its steps do not make it news; its suspends do.
@@ -71,7 +72,7 @@ func TestDeleted(t *testing.T) {
 	}
 	r.give(t, testLook(now), kindRun, aRun("2", running), false)
 	ds := r.give(t, testLook(now.Add(time.Minute)), kindRun, aRun("2", `{"phase":"Running","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","outputs":{"exitCode":"2"}}}}`), true)
-	f := facts[evidence.WorkflowRunFacts](t, ds[0])
+	f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 	if !f.DeletedAt.Equal(now.Add(time.Minute)) || f.Phase != "Running" || len(f.Nodes) != 1 || *f.Nodes[0].ExitCode != 2 || ds[0].Op != evidence.OpEvent {
 		t.Errorf("%+v", f)
 	}
@@ -235,7 +236,7 @@ func TestPurpose(t *testing.T) {
 		r := testReader()
 		tc.setup(r)
 		ds := r.give(t, testLook(now), kindRun, aRun("1", good, fmt.Sprintf(owned, tc.own)), false)
-		f := facts[evidence.WorkflowRunFacts](t, ds[0])
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 		if f.Purpose != tc.purpose || f.PurposeFrom != tc.from || (f.Unread != "") != tc.unread {
 			t.Errorf("%s: %q from %q, unread %q", tc.name, f.Purpose, f.PurposeFrom, f.Unread)
 		}
@@ -250,7 +251,7 @@ func TestPurposeComesLater(t *testing.T) {
 	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
 	r.complete = func(_ *kube.Look, res string) bool { return res != resourceOf[kindCron] }
 	raw := aRun("1", good, `,"labels":{"workflows.argoproj.io/cron-workflow":"c"}`)
-	if f := facts[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, raw, false)[0]); f.Unread == "" {
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, raw, false)[0]); f.Unread == "" {
 		t.Errorf("%+v", f)
 	}
 	if observed(t, r, now); len(again) != 0 {
@@ -347,7 +348,7 @@ func TestNodesUnread(t *testing.T) {
 	} {
 		r := testReader()
 		ds := r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Succeeded",`+tc.status+`}`), false)
-		f := facts[evidence.WorkflowRunFacts](t, ds[0])
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 		if f.NodesUnread != tc.unread || len(f.Nodes) != tc.nodes {
 			t.Errorf("%s: %q, %d nodes", tc.name, f.NodesUnread, len(f.Nodes))
 		}
@@ -377,7 +378,7 @@ func TestManyNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := testReader()
-	f := facts[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Failed","nodes":`+string(b)+`}`), false)[0])
+	f := evidencetest.Decode[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Failed","nodes":`+string(b)+`}`), false)[0])
 	if f.Failed != 30 || len(f.Nodes)+f.NodesCut != 3000 || len(f.Nodes) == 0 || len(f.Nodes) > maxNodes {
 		t.Errorf("%d failed, %d listed, %d cut", f.Failed, len(f.Nodes), f.NodesCut)
 	}
@@ -451,7 +452,7 @@ func TestImages(t *testing.T) {
 		r := testReader()
 		raw := strings.Replace(string(aRun("1", tc.status)), `{"entrypoint":"main"}`, tc.spec, 1)
 		d := r.give(t, testLook(now), kindRun, []byte(raw), false)[0]
-		f := facts[evidence.WorkflowRunFacts](t, d)
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, d)
 		linked := false
 		for _, l := range d.Links {
 			linked = linked || l == evidence.NewRef("image", "", digest)
@@ -473,7 +474,7 @@ func TestPeople(t *testing.T) {
 	if diff := cmp.Diff(want, d.People); diff != "" {
 		t.Error(diff)
 	}
-	if f := facts[evidence.WorkflowRunFacts](t, d); f.Creator != 0 || f.Actor != 1 {
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, d); f.Creator != 0 || f.Actor != 1 {
 		t.Errorf("creator %d, actor %d", f.Creator, f.Actor)
 	}
 }
