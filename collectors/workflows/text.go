@@ -14,16 +14,12 @@ const maxWord = 512
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = userPart.ReplaceAllString(s, "$1")
+	s = kube.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
 }
-
-// userPart finds the user part of addresses inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
 
 // item is what stands behind the number of a node that was made for one of a
 // list: "send(3:value)". A value may have lines.
@@ -64,7 +60,7 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	if credentials.Match(cut.Raw) {
+	if kube.HoldsUser(cut.Raw) {
 		return []byte("null"), []string{agent, ""}, nil
 	}
 	removed = slices.Clone(o.Removed)
@@ -77,6 +73,3 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 	}
 	return cut.Raw, removed, nil
 }
-
-// credentials finds an address with a user part within raw bytes.
-var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
