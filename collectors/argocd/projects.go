@@ -187,7 +187,7 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 		g.Roles, g.SyncWindows = g.Roles[:min(len(g.Roles), keep)], g.SyncWindows[:min(len(g.SyncWindows), keep)]
 		return g
 	})
-	text := cleanText(p.Spec.Description)
+	text := kube.WithoutUser(p.Spec.Description)
 	d.Text = []byte(text)[:min(len(text), evidence.MaxText)]
 	also := append(c.ignoredLabels(), "/metadata/annotations", "/metadata/managedFields")
 	d.Raw, d.Removed = redact(p.raw, also)

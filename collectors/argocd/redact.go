@@ -3,9 +3,9 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
+	"evidenced/collectors/kube"
 	"evidenced/evidence/pointer"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,7 +106,7 @@ func (w *walker) value(path []string) error {
 	case json.Delim:
 		return w.inside(t, path)
 	case string:
-		if c := cleanText(t); c != t {
+		if c := kube.WithoutUser(t); c != t {
 			with, err := json.Marshal(c)
 			if err != nil {
 				return err
@@ -150,18 +150,11 @@ func maySecret(path []string) bool {
 	return n > 1 && slices.Contains(removedBelowSource[path[n-2]], last)
 }
 
-// userPart finds the user part of URLs inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
-
-// cleanText takes user and password out of every URL in s.
-func cleanText(s string) string { return userPart.ReplaceAllString(s, "$1") }
-
 // cleanURL returns a repository's URL without credentials: no user part, no
 // query and no fragment, which may hold tokens. The scp form keeps the user
 // "git" alone.
 func cleanURL(s string) string {
-	s = cleanText(s)
+	s = kube.WithoutUser(s)
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
 		u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
 		return u.String()
