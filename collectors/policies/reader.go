@@ -414,32 +414,17 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = withoutUser(s)
+	s = kube.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
 }
 
-// withoutUser takes user and password out of the addresses in a text.
-func withoutUser(s string) string {
-	if !strings.Contains(s, "://") {
-		return s // most texts, and there are many
-	}
-	return userPart.ReplaceAllString(s, "$1")
-}
-
-// userPart finds the user part of addresses inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
-
-// credentials finds an address with a user part within raw bytes.
-var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
-
 // withoutCredentials takes out the object's bytes, whole, when an address in them
 // holds a user or a password.
 func withoutCredentials(d *evidence.Draft) {
-	if bytes.ContainsRune(d.Raw, '@') && credentials.Match(d.Raw) {
+	if kube.HoldsUser(d.Raw) {
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
 }

@@ -451,7 +451,7 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 	if len(f.message) > maxMessage {
 		f.message = strings.ToValidUTF8(f.message[:maxMessage], "") + " (cut)"
 	}
-	d.Text = []byte(strings.ToValidUTF8(withoutUser(f.message), "\uFFFD"))
+	d.Text = []byte(strings.ToValidUTF8(kube.WithoutUser(f.message), "\uFFFD"))
 	if d.Scope = scope; scope == nil {
 		d.Scope = r.whose(l, f.of)
 	}
