@@ -141,7 +141,7 @@ var lattice = map[string]struct{ ours, others string }{
 		"collectors collectors/all evidence evidence/problem evidence/remedy evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
-	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},
+	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/index store/local", "github.com/google/pprof golang.org/x/sys"},
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},
 }
 
