@@ -3,6 +3,7 @@ package terraform
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -625,5 +626,104 @@ func TestStages(t *testing.T) {
 	broken = false
 	if ds := p.later(5*time.Minute, first).Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), want) {
 		t.Errorf("what was owed is not told: %+v", ds)
+	}
+}
+
+// Evaluations by Terraform itself are read of a run that names some; a platform
+// that does not know them is not asked.
+func TestTerraformPolicies(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	asked := func(rec []row) row {
+		run := runRow("run-a", "applied", now.Add(-time.Hour))
+		run["relationships"].(row)["tf-policy-evaluations"] = row{"data": rec}
+		return run
+	}
+	evaluation := func(id, stage, status string, more row) row {
+		a := row{"status": status, "stage-type": stage, "result-count": row{"passed": 3, "mandatory-failed": 1, "advisory-failed": 2, "errored": 0, "unknown": 0}, "error": nil, "organized-log": true}
+		maps.Copy(a, more)
+		return row{"id": id, "type": "tf-policy-evaluations", "attributes": a}
+	}
+	list := []row{
+		evaluation("tfpe-1", "Plan", "overridden", row{"status-timestamps": row{"awaiting-override-at": "2026-03-03T10:00:00Z", "overridden-at": "2026-03-03T10:05:00+00:00"}}),
+		evaluation("tfpe-2", "Apply", "errored", row{"result-count": nil, "error": row{"type": "setup_error", "summary": secret, "detail": secret}}),
+		evaluation("tfpe-3", "Init", "failed", row{"result-count": row{"mandatory-failed": 0, "mandatory-overridable-failed": 2}}),
+	}
+	hidden := false
+	p.before = func(w http.ResponseWriter, r *http.Request) bool {
+		switch evaluations := strings.HasSuffix(r.URL.Path, "/tf-policy-evaluations"); {
+		case evaluations && hidden:
+			w.WriteHeader(http.StatusNotFound)
+		case evaluations:
+			p.write(w, row{"data": list})
+		default:
+			return false
+		}
+		return true
+	}
+	for _, x := range []struct {
+		run  row
+		want string
+		asks bool
+	}{
+		{asked([]row{{"id": "tfpe-1", "type": "tf-policy-evaluations"}}), `"policies_seen":true,"policies":[` +
+			`{"id":"tfpe-1","form":"tf-policy-evaluation","kind":"terraform","stage":"Plan","status":"overridden","passed":3,"advisory_failed":2,"mandatory_failed":1,"overridden":true,"overridden_at":"2026-03-03T10:05:00Z"},` +
+			`{"id":"tfpe-2","form":"tf-policy-evaluation","kind":"terraform","stage":"Apply","status":"errored"},` +
+			`{"id":"tfpe-3","form":"tf-policy-evaluation","kind":"terraform","stage":"Init","status":"failed","mandatory_failed":2}]`, true},
+		{asked([]row{}), `"policies_seen":true,"events_seen":true`, false},
+		{runRow("run-a", "applied", now.Add(-time.Hour)), `"policies_seen":true,"events_seen":true`, false},
+	} {
+		p.runs["ws-1"] = []row{x.run}
+		p.restart()
+		ds := p.must(nil).Of(evidence.InfraRun)
+		if len(ds) != 1 || !strings.Contains(string(ds[0].Content), x.want) || strings.Contains(string(ds[0].Content), secret) {
+			t.Errorf("told %s\nwant %s", ds[0].Content, x.want)
+		}
+		if asks := slices.ContainsFunc(p.asked, func(s string) bool { return strings.HasSuffix(s, "/tf-policy-evaluations") }); asks != x.asks {
+			t.Errorf("asked %v", p.asked)
+		}
+	}
+	// What a run names and the platform does not show was not seen.
+	hidden = true
+	p.runs["ws-1"] = []row{asked([]row{{"id": "tfpe-1", "type": "tf-policy-evaluations"}})}
+	p.restart()
+	if ds := p.must(nil).Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"policies_seen":false`) {
+		t.Errorf("told %s", ds[0].Content)
+	}
+}
+
+// How a run stands, by the words of newer platforms too.
+func TestStanding(t *testing.T) {
+	for status, want := range map[string]string{
+		"tf_policy_checked": "waiting", "tf_policy_override": "waiting", "pre_plan_awaiting_decision": "waiting", "assessing": "running", "assessed": "planned ended",
+		"policy_soft_failed": "waiting", "planned_and_finished": "planned ended", "applied": "applied ended", "something_new": "unknown",
+	} {
+		says, ended := (&runAttr{Status: status}).standing()
+		if ended {
+			says += " ended"
+		}
+		if says != want {
+			t.Errorf("%s: %s, want %s", status, says, want)
+		}
+	}
+}
+
+// What a run sets for itself alone, and what its apply counts, is told of actions
+// too; so is that a project shares a workspace's state.
+func TestActionsAreCounted(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	p.workspaces[0]["attributes"].(row)["project-remote-state"] = true
+	run := runRow("run-a", "applied", now.Add(-time.Hour))
+	run["attributes"].(row)["invoke-action-addrs"] = []string{"action.acme_call." + secret}
+	run["relationships"].(row)["apply"] = row{"data": row{"id": "apply-1", "type": "applies"}}
+	p.runs["ws-1"] = []row{run}
+	p.included = []row{{"id": "apply-1", "type": "applies", "attributes": row{"status": "finished", "resource-additions": 0, "resource-changes": 0, "resource-destructions": 0, "resource-imports": nil, "action-invocations": 1, "action-failures": 0, "log-read-url": secret}}}
+	rec := p.must(nil)
+	if ds := rec.Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"invokes":1`) || !strings.Contains(string(ds[0].Content), `"invoked":1`) || strings.Contains(fmt.Sprintf("%s%s", ds[0].Content, ds[0].Raw), secret) {
+		t.Errorf("told %s", ds[0].Content)
+	}
+	if ds := rec.Of(evidence.InfraWorkspace); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"project_shared_state":true`) {
+		t.Errorf("told %s", ds[0].Content)
 	}
 }

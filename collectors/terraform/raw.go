@@ -127,7 +127,7 @@ var (
 			"save-plan": plain, "source": plain, "status": plain, "terraform-version": plain, "trigger-reason": plain,
 			"status-timestamps": plainOf(timestamps...),
 		},
-		"relationships": named("apply", "configuration-version", "cost-estimate", "created-by", "confirmed-by", "plan", "policy-checks", "run-events", "task-stages", "workspace", "input-state-version"),
+		"relationships": named("apply", "configuration-version", "cost-estimate", "created-by", "confirmed-by", "plan", "policy-checks", "run-events", "task-stages", "tf-policy-evaluations", "workspace", "input-state-version"),
 	}
 	stateShape = shape{
 		"id": plain, "type": plain,
@@ -141,7 +141,7 @@ var (
 		"id": plain, "type": plain,
 		"attributes": {
 			"allow-destroy-plan": plain, "assessments-enabled": plain, "auto-apply": plain, "auto-apply-run-trigger": plain, "created-at": plain,
-			"execution-mode": plain, "file-triggers-enabled": plain, "global-remote-state": plain, "locked": plain, "name": plain, "operations": plain,
+			"execution-mode": plain, "file-triggers-enabled": plain, "global-remote-state": plain, "project-remote-state": plain, "locked": plain, "name": plain, "operations": plain,
 			"queue-all-runs": plain, "resource-count": plain, "source": plain, "speculative-enabled": plain, "terraform-version": plain,
 			"updated-at": plain, "working-directory": plain, "vcs-repo": plainOf("branch", "identifier", "display-identifier", "service-provider", "tags-regex"),
 		},
@@ -158,8 +158,8 @@ var (
 // timestamps are the moments of a run that the API tells, by the status that it
 // then came to.
 var timestamps = []string{
-	"applied-at", "apply-queued-at", "applying-at", "canceled-at", "confirmed-at", "cost-estimated-at", "cost-estimating-at", "discarded-at", "errored-at",
+	"applied-at", "apply-queued-at", "applying-at", "assessed-at", "canceled-at", "confirmed-at", "cost-estimated-at", "cost-estimating-at", "discarded-at", "errored-at",
 	"fetched-at", "fetching-at", "force-canceled-at", "pending-at", "plan-queueable-at", "plan-queued-at", "planned-and-finished-at", "planned-and-saved-at",
 	"planned-at", "planning-at", "policy-checked-at", "policy-soft-failed-at", "post-apply-completed-at", "post-apply-running-at", "post-plan-completed-at",
-	"post-plan-running-at", "pre-apply-completed-at", "pre-apply-running-at", "pre-plan-completed-at", "pre-plan-running-at", "queuing-at", "queuing-apply-at",
+	"post-plan-running-at", "pre-apply-completed-at", "pre-apply-running-at", "pre-plan-completed-at", "pre-plan-running-at", "queuing-at", "queuing-apply-at", "tf-policy-checked-at", "tf-policy-override-at",
 }

@@ -60,6 +60,7 @@ type workspaceAttr struct {
 	} `json:"vcs-repo"`
 	AllowDestroy *bool    `json:"allow-destroy-plan"`
 	SharedState  *bool    `json:"global-remote-state"`
+	ProjectState *bool    `json:"project-remote-state"`
 	Assessments  *bool    `json:"assessments-enabled"`
 	TagNames     []string `json:"tag-names"`
 	CreatedAt    moment   `json:"created-at"`
@@ -310,7 +311,7 @@ func (w *workspace) record() evidence.Draft {
 		Organization: w.cfg.Organization, Name: text(w.attr.Name), ID: w.id, Project: w.project,
 		AutoApply: w.attr.AutoApply, AutoTriggers: w.attr.AutoTriggers, Mode: word(w.attr.Mode), Locked: w.locked,
 		TerraformVersion: text(w.attr.Version), Directory: text(w.attr.Directory),
-		AllowDestroy: w.attr.AllowDestroy, SharedState: w.attr.SharedState, Assessments: w.attr.Assessments,
+		AllowDestroy: w.attr.AllowDestroy, SharedState: w.attr.SharedState, ProjectState: w.attr.ProjectState, Assessments: w.attr.Assessments,
 		Tags: w.tags[:min(len(w.tags), maxTags)], TagsUnread: w.unread, CreatedAt: w.attr.CreatedAt.Time, UpdatedAt: w.attr.UpdatedAt.Time,
 	}
 	if w.attr.VCS != nil {
