@@ -179,13 +179,14 @@ func (l *look) concerned(e *auditEntry) *workspace {
 	}
 	ids := []string{e.Resource.ID}
 	var meta struct {
-		ID        string `json:"workspace_id"`
-		Workspace struct {
-			ID string `json:"id"`
-		} `json:"workspace"`
+		ID        string   `json:"workspace_id"`
+		Workspace identity `json:"workspace"`
+		Payload   struct {
+			Workspace identity `json:"workspace"`
+		} `json:"payload"` // of an evaluation of policies
 	}
 	_ = json.Unmarshal(e.Resource.Meta, &meta) // of whatever form: then it names none
-	ids = append(ids, meta.ID, meta.Workspace.ID)
+	ids = append(ids, meta.ID, meta.Workspace.ID, meta.Payload.Workspace.ID)
 	for _, w := range l.workspaces {
 		for _, id := range ids {
 			if id == w.id {

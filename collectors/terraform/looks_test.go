@@ -300,6 +300,23 @@ func TestAuditHole(t *testing.T) {
 	}
 }
 
+// An entry belongs to the workspace that it names, in whatever form it does.
+func TestAuditConcerns(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.AuditTokenFile = c.TokenFile })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	for i, meta := range []any{
+		row{"workspace_id": "ws-1", "workspace": "net"}, row{"workspace": row{"id": "ws-1", "name": "net"}, "run": row{"id": "run-1"}}, row{"comment": nil, "payload": row{"workspace": row{"id": "ws-1"}}, "actor": "mira"},
+		row{"payload": "x", "workspace": 7}, nil,
+	} {
+		p.audit = append(p.audit, row{"id": fmt.Sprintf("a-%d", i), "timestamp": now.Add(-time.Hour).Format(time.RFC3339), "auth": row{"accessor_id": "user-1", "type": "Client"}, "resource": row{"id": "x-1", "type": "policy_evaluation", "action": "override", "meta": meta}})
+	}
+	for i, d := range p.must(nil).Of(evidence.AccessAudit) {
+		if named := slices.Contains(d.Scope, evidence.NewRef("project", "acme", "acme//net")); named != (i < 3) {
+			t.Errorf("entry %s has the scope %v", d.Key, d.Scope)
+		}
+	}
+}
+
 // 429 is waited for as long as the platform says, in fractions of a second; a long
 // wait ends the run.
 func TestRateLimit(t *testing.T) {
