@@ -104,14 +104,15 @@ func closing(s string, i int) int {
 
 // providerName is a provider's address, without its alias and what a state writes
 // around it: provider["registry.terraform.io/hashicorp/aws"].west is
-// registry.terraform.io/hashicorp/aws. What is none stands as "".
+// registry.terraform.io/hashicorp/aws, and module.net.provider.aws.west, as
+// Terraform before 0.13 wrote, is aws. What is none stands as "".
 func providerName(s string) string {
 	if _, rest, ok := strings.Cut(s, `provider["`); ok {
 		if s, _, ok = strings.Cut(rest, `"]`); !ok {
 			return ""
 		}
-	} else {
-		s = strings.TrimPrefix(s, "provider.")
+	} else if s = oldProvider.ReplaceAllString(s, ""); !strings.Contains(s, "/") {
+		s, _, _ = strings.Cut(s, ".")
 	}
 	if len(s) > maxText || !plainProvider.MatchString(s) {
 		return ""
@@ -119,4 +120,9 @@ func providerName(s string) string {
 	return s
 }
 
-var plainProvider = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}$`)
+// plainProvider lets the namespace be -, which stands for that of a provider of
+// before 0.13 whose namespace is not known.
+var (
+	plainProvider = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/(-|[A-Za-z0-9][A-Za-z0-9._-]*)){0,3}$`)
+	oldProvider   = regexp.MustCompile(`^(module\.[^.]+\.)*provider\.`)
+)
