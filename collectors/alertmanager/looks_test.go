@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -435,6 +436,7 @@ func TestWhoseSilence(t *testing.T) {
 		{"the namespace of all", m("namespace", "=", "*"), "ns:prod/%252A", `[{"name":"namespace","op":"=","values":["*"]}]`, true},
 		{"a tenant before a namespace", m("namespace", "=", "x") + "," + m("tenant", "=", "t1"), "label:prod/tenant=t1", `[{"name":"namespace","op":"=","values":["x"]},{"name":"tenant","op":"=","values":["t1"]}]`, true},
 		{"everybody", m("alertname", "=~", "Disk.*") + "," + m("job", "=", "job-of-t2"), all, `[{"name":"alertname","op":"=~","values":["Disk.*"],"pattern":true},{"name":"job","op":"=","left":true}]`, false},
+		{"no condition", "", all, `[]`, false},
 		{"labels that are not kept", m("tenant", "=", "t1") + "," + m("password", "=", "hunter2"), "label:prod/tenant=t1", `[{"name":"tenant","op":"=","values":["t1"]},{"name":"password","op":"=","left":true}]`, true},
 	} {
 		l := newLab(t, 1)
@@ -457,6 +459,22 @@ func TestWhoseSilence(t *testing.T) {
 		}
 		if got := strings.Join(refs, " "); got != x.scope || string(f.Matchers) != x.facts || (len(ds[0].Text) > 0) != x.text {
 			t.Errorf("%s: scope %q, want %q; matchers %s, want %s; text %q", x.name, got, x.scope, f.Matchers, x.facts, ds[0].Text)
+		}
+	}
+}
+
+// A silence without conditions, which some releases list as null, costs no other
+// its end; one that does not say what it hides does.
+func TestSilenceWithoutConditions(t *testing.T) {
+	l := newLab(t, 1)
+	l.has("alerts", "[]")
+	bare := silence("s", "expired", now.Add(-time.Hour), now.Add(-time.Minute), now.Add(-time.Minute), "")
+	for with, told := range map[string]bool{`"matchers":[]`: true, `"matchers":null`: true, `"x":1`: false, `"matchers":{}`: false} {
+		l.has("silences", listed(strings.Replace(bare, `"matchers":[]`, with, 1)))
+		rec := l.must(nil)
+		whole := slices.ContainsFunc(rec.Completed, func(c collectortest.Completed) bool { return c.Kind == evidence.AlertSilence })
+		if n := len(rec.Of(evidence.AlertSilence)); whole != told || (n == 2) != told {
+			t.Errorf("%s: told %d, whole %v", with, n, whole)
 		}
 	}
 }

@@ -187,29 +187,34 @@ func (m matcher) op() string {
 	return "!="
 }
 
+// apiMatcher is a condition as the API lists it.
+type apiMatcher struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Regex bool   `json:"isRegex"`
+	Equal *bool  `json:"isEqual"` // before 0.22 there was no other
+}
+
 // parseSilence reads a silence; false for one of which it is not clear what it
-// hides and when.
+// hides and when. One with no condition, which some releases list as null, may
+// hide anything.
 func parseSilence(b []byte) (*apiSilence, bool) {
 	var v struct {
-		ID       string `json:"id"`
-		Matchers []struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-			Regex bool   `json:"isRegex"`
-			Equal *bool  `json:"isEqual"` // before 0.22 there was no other
-		} `json:"matchers"`
-		Starts  loose           `json:"startsAt"`
-		Ends    loose           `json:"endsAt"`
-		Updated loose           `json:"updatedAt"`
-		Author  json.RawMessage `json:"createdBy"`
-		Comment json.RawMessage `json:"comment"`
-		Status  json.RawMessage `json:"status"`
+		ID       string          `json:"id"`
+		Matchers json.RawMessage `json:"matchers"`
+		Starts   loose           `json:"startsAt"`
+		Ends     loose           `json:"endsAt"`
+		Updated  loose           `json:"updatedAt"`
+		Author   json.RawMessage `json:"createdBy"`
+		Comment  json.RawMessage `json:"comment"`
+		Status   json.RawMessage `json:"status"`
 	}
-	if json.Unmarshal(b, &v) != nil || v.ID == "" || len(v.ID) > maxValue || len(v.Matchers) == 0 || v.Starts.IsZero() || v.Ends.IsZero() {
+	var matchers []apiMatcher
+	if json.Unmarshal(b, &v) != nil || v.ID == "" || len(v.ID) > maxValue || json.Unmarshal(v.Matchers, &matchers) != nil || v.Starts.IsZero() || v.Ends.IsZero() {
 		return nil, false
 	}
 	s := &apiSilence{ID: v.ID, Starts: v.Starts.Time, Ends: v.Ends.Time, Updated: v.Updated.Time}
-	for _, m := range v.Matchers {
+	for _, m := range matchers {
 		s.Matchers = append(s.Matchers, matcher{m.Name, m.Value, m.Regex, m.Equal == nil || *m.Equal})
 	}
 	var st struct {

@@ -114,7 +114,7 @@ func (l *look) past(t time.Time) time.Time {
 // silenceDraft makes the record of a silence, but for its time.
 func (l *look) silenceDraft(s foundSilence) evidence.Draft {
 	w := l.whose(s.Matchers)
-	f := evidence.SilenceFacts{ID: s.ID, Broad: w.broad, StartsAt: s.Starts, EndsAt: s.Ends, Author: -1, CommentLetters: letterCount(s.Comment)}
+	f := evidence.SilenceFacts{ID: s.ID, Matchers: []evidence.AlertMatcher{}, Broad: w.broad, StartsAt: s.Starts, EndsAt: s.Ends, Author: -1, CommentLetters: letterCount(s.Comment)}
 	f.MatchersCut = max(len(s.Matchers)-maxMatchers, 0)
 	var mentions []evidence.Mention
 	room := maxValues
