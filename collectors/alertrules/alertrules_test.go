@@ -278,6 +278,15 @@ func TestManyOfOneName(t *testing.T) {
 	}
 }
 
+// A group without rules, as older releases of Thanos and vmalert list it, is no odd
+// one.
+func TestGroupWithoutRules(t *testing.T) {
+	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[{"name":"none","file":"f","interval":60,"rules":null,"partialResponseStrategy":"ABORT"},{"name":"g","file":"f","interval":60,"rules":[{"name":"r","type":"alerting","health":"ok","lastEvaluation":"2026-03-03T11:59:30Z"}]}]}}`))
+	if err != nil || len(rec.Drafts) != 1 || len(rec.Completed) != 1 {
+		t.Errorf("got %d drafts, complete %v, %v", len(rec.Drafts), rec.Completed, err)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"url is not set":      func(c *Config) { c.URL = "" },

@@ -79,7 +79,8 @@ func isList(b []byte) bool {
 func word(s string) string { return s[:min(len(s), 32)] }
 
 // parseGroup reads a group; false for one whose rules, or labels, which say whose
-// they are, cannot be told.
+// they are, cannot be told. Some servers list the rules of a group that has none as
+// null.
 func parseGroup(b []byte) (*apiGroup, bool) {
 	var v struct {
 		Name     string            `json:"name"`
@@ -88,7 +89,7 @@ func parseGroup(b []byte) (*apiGroup, bool) {
 		Interval json.RawMessage   `json:"interval"`
 		Rules    json.RawMessage   `json:"rules"`
 	}
-	if json.Unmarshal(b, &v) != nil || v.Name == "" || !isList(v.Rules) {
+	if json.Unmarshal(b, &v) != nil || v.Name == "" || !isList(v.Rules) && string(v.Rules) != "null" {
 		return nil, false
 	}
 	g := &apiGroup{Name: v.Name, Labels: v.Labels, Interval: seconds(number(v.Interval))}
