@@ -42,7 +42,6 @@ const (
 // Limits on what is read.
 const (
 	maxFile   = 64 << 20 // bytes of one file
-	maxLine   = 1 << 20  // bytes of one line of an apply's output
 	maxRuns   = 20000    // folders of runs in one look
 	maxDepth  = 8        // folders that name a workspace
 	settledIn = time.Minute

@@ -241,6 +241,9 @@ func TestApplyBegins(t *testing.T) {
 		"a resource": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"remove"},"type":"apply_start"}
 {"@timestamp":"2026-03-03T10:01:05Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"remove"},"type":"apply_complete"}`,
 			`"applying_at":"2026-03-03T10:01:04Z","ended_at":"2026-03-03T10:01:05Z","creator":0,"confirmer":0,"began":true,"apply":{"status":"unknown","additions":0,"changes":0,"destructions":0,"forgotten":1}`},
+		"a state that cannot be saved": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"create"},"type":"apply_start"}
+{"@level":"info","@message":"Emergency state dump","@timestamp":"2026-03-03T10:01:05Z","state":{"version":4,"outputs":{"pw":{"value":"` + strings.Repeat(secret, 1<<18) + `"}}},"type":"log"}
+` + failed, `"began":true,"apply":{"status":"errored","additions":0`},
 		"an action": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"action":{"addr":"action.acme_call.notify[\"s3cr3t\"]","module":"","action":"action.acme_call.notify","action_type":"acme_call","action_key":"s3cr3t"},"invoke":{}},"type":"action_start"}
 {"@timestamp":"2026-03-03T10:01:05Z","hook":{"action":{"addr":"s3cr3t"},"message":"s3cr3t"},"type":"action_progress"}
 {"@timestamp":"2026-03-03T10:01:05Z","hook":{"action":{"addr":"s3cr3t"}},"type":"action_complete"}
@@ -314,7 +317,7 @@ func TestFilesOdd(t *testing.T) {
 	}
 	at := f.clock.Add(-time.Hour)
 	f.leave("a/good", planFile, plan, at)
-	f.leave("a/big", applyFile, strings.Repeat("x", maxLine+2), at)
+	f.leave("a/big", applyFile, strings.Repeat("x", 1<<20), at)
 	for name, target := range map[string]string{"a/out": outside, "a/up": "..", "a/loop": "."} {
 		if err := os.Symlink(target, filepath.Join(f.dir, name)); err != nil {
 			t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"evidenced/collectors/fetch"
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
@@ -225,10 +224,8 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	if end := bytes.LastIndexByte(b, '\n') + 1; !json.Valid(b[end:]) {
 		b = b[:end]
 	}
-	for line, err := range fetch.Lines(bytes.NewReader(b), maxLine) {
-		if err != nil {
-			return errors.New("a line of " + applyFile + " is too long")
-		}
+	// A state that could be saved nowhere stands in one line, however long it is.
+	for line := range bytes.Lines(b) {
 		l := &wireLine{}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
