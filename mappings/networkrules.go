@@ -14,7 +14,8 @@ import (
 type netMode struct {
 	off          string // why no rule is applied; empty when that is not known
 	always       bool   // pods are isolated without a rule
-	cilium       bool   // addresses of rules are never pods
+	cilium       bool   // addresses of rules are never pods, unless podsToo
+	podsToo      bool   // addresses of rules take in the pods that have them
 	alwaysDenies bool   // enableDefaultDeny is not heeded
 	without      map[string]bool
 	seq          uint64
@@ -36,6 +37,8 @@ func (x *netRules) modeAt(t time.Time, p evidence.Period) (m netMode) {
 		}
 		m.always = set["enable-policy"] == "always"
 		m.alwaysDenies = set["enable-non-default-deny-policies"] == "false"
+		// A list, written as "nodes,pods" or "nodes pods".
+		m.podsToo = slices.Contains(strings.FieldsFunc(set["policy-cidr-match-mode"], func(c rune) bool { return c == ',' || c == ' ' }), "pods")
 		for key, kind := range map[string]string{
 			"enable-k8s-networkpolicy": "NetworkPolicy", "enable-cilium-network-policy": "CiliumNetworkPolicy",
 			"enable-cilium-clusterwide-network-policy": "CiliumClusterwideNetworkPolicy",
@@ -233,9 +236,13 @@ func (j *netJudge) allow(name string, x *evidence.NetworkRule, sure bool) {
 	}
 	for i := range x.Peers {
 		p := &x.Peers[i]
-		reach := p.Reach
-		if p.Type == "addresses" && j.mode.cilium {
+		reach, why := p.Reach, p.Why
+		switch {
+		case p.Type != "addresses" || !j.mode.cilium:
+		case !j.mode.podsToo:
 			reach = evidence.ReachOutside
+		case strings.HasPrefix(name, "Cilium"): // of Kubernetes' rules the source was asked
+			reach, why = evidence.ReachUnknown, "pods may have some of these addresses"
 		}
 		switch reach {
 		case evidence.ReachOwn:
@@ -260,7 +267,7 @@ func (j *netJudge) allow(name string, x *evidence.NetworkRule, sure bool) {
 		default:
 			j.beyond(strings.TrimSpace(p.Type + " " + p.Name))
 			add(strings.TrimSpace(p.Type+" "+p.Name), false)
-			j.unknown("%s: %s", name, cmp.Or(p.Why, "how far a peer reaches is not known"))
+			j.unknown("%s: %s", name, cmp.Or(why, "how far a peer reaches is not known"))
 		}
 	}
 }

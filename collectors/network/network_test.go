@@ -219,6 +219,55 @@ func TestKubernetesMeaning(t *testing.T) {
 	}
 }
 
+// TestCiliumNothing holds the reading against what Cilium's agent makes of lists and
+// entries that hold nothing, and of selectors that no pod, or every one, can meet.
+func TestCiliumNothing(t *testing.T) {
+	for spec, want := range map[string]string{
+		// A direction without rules is open, whatever is asked of it.
+		`"endpointSelector":{},"ingress":[],"egress":[{}],"enableDefaultDeny":{"ingress":true,"egress":true}`: "pods[0/0] in:- out:isolated+nobody",
+		`"endpointSelector":{},"ingress":[{}],"enableDefaultDeny":{"ingress":true}`:                           "pods[0/0] in:isolated+nobody out:-",
+		// Some lists are none when they are empty.
+		`"endpointSelector":{},"ingress":[{"fromGroups":[],"toPorts":[{"ports":[{"port":"80"}]}]}]`: "pods[0/0] in:isolated+anyone@ANY/80 out:-",
+		`"endpointSelector":{},"egress":[{"toFQDNs":[],"toPorts":[{"ports":[{"port":"80"}]}]}]`:     "pods[0/0] in:- out:isolated+anyone@ANY/80",
+		`"endpointSelector":{},"egress":[{"toServices":[],"toGroups":[]}]`:                          "pods[0/0] in:- out:isolated+nobody",
+		`"endpointSelector":{},"egress":[{"toFQDNs":[],"toEndpoints":[{}]}]`:                        "pods[0/0] in:- out:isolated+own",
+		`"endpointSelector":{},"ingress":[{"fromRequires":null,"fromEndpoints":[{}]}]`:              "pods[0/0] in:isolated+own out:-",
+		// Entries that name no port let nothing pass.
+		`"endpointSelector":{},"ingress":[{"toPorts":[{}]}]`:                                                    "pods[0/0] in:isolated+nobody out:-",
+		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"toPorts":[{"ports":[]}]}]`:                   "pods[0/0] in:isolated+nobody out:-",
+		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"icmps":[{"fields":[]}]}]`:                    "pods[0/0] in:isolated+nobody out:-",
+		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"toPorts":[{"ports":[{"protocol":"GRE"}]}]}]`: "pods[0/0] in:isolated+all(all)@GRE out:-",
+		// Pods of its own namespace that are of another one too: there are none.
+		`"endpointSelector":{"matchLabels":{"io.kubernetes.pod.namespace":"tenant-8"}},"ingress":[{}]`:                                                         "pods[1/0] in:isolated+nobody out:-",
+		`"endpointSelector":{"matchExpressions":[{"key":"k8s:io.kubernetes.pod.namespace","operator":"NotIn","values":["tenant-7"]}]},"ingress":[{}]`:          "pods[1/0] in:isolated+nobody out:-",
+		`"endpointSelector":{"matchLabels":{"k8s:io.kubernetes.pod.namespace":"tenant-8","io.cilium.k8s.namespace.labels.team":"a","app":"x"}},"ingress":[{}]`: "pods[1/1] in:isolated+nobody out:-",
+		// Endpoints of Cilium itself are no pods, and no pod is one of them.
+		`"endpointSelector":{"matchLabels":{"reserved:health":""}},"ingress":[{"fromEntities":["remote-node"]}]`:                                         "others[0/0] in:isolated+outside(remote-node) out:-",
+		`"endpointSelector":{"matchExpressions":[{"key":"reserved:ingress","operator":"Exists"}]},"egress":[{"toEntities":["cluster"]}]`:                 "others[0/0] in:- out:isolated+all(cluster)",
+		`"endpointSelector":{"matchExpressions":[{"key":"reserved:health","operator":"DoesNotExist"},{"key":"app","operator":"Exists"}]},"ingress":[{}]`: "pods[0/1] in:isolated+nobody out:-",
+		`"endpointSelector":{"matchExpressions":[{"key":"reserved:init","operator":"DoesNotExist"}]},"ingress":[{}]`:                                     "pods[0/0] unread in:isolated+nobody out:-",
+		`"endpointSelector":{"matchExpressions":[{"key":"reserved:health","operator":"Near"}]},"ingress":[{}]`:                                           "pods[0/0] unread in:isolated+nobody out:-",
+	} {
+		raw := `{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":{` + spec + `}}`
+		if got := meaning(t, "ciliumnetworkpolicies.cilium.io", raw); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", spec, got, want)
+		}
+	}
+}
+
+// TestCiliumServerNames holds that names of TLS servers narrow a rule.
+func TestCiliumServerNames(t *testing.T) {
+	r, l := &reader{cfg: testConfig()}, testLook()
+	ds, err := r.give(t, l, "ciliumnetworkpolicies.cilium.io", []byte(`{"metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":{"endpointSelector":{},
+		"egress":[{"toEntities":["all"],"toPorts":[{"ports":[{"port":"443","protocol":"TCP"}],"serverNames":["api.shop.example"]}]}]}}`), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := evidencetest.Decode[evidence.NetworkPolicyFacts](t, ds[0]).Specs[0].Egress.Allow[0]; !slices.Equal(x.Within, []string{"serverNames"}) {
+		t.Errorf("the rule is narrowed within %q", x.Within)
+	}
+}
+
 // TestCiliumMeaning holds the reading against the language of Cilium's policies.
 func TestCiliumMeaning(t *testing.T) {
 	for spec, want := range map[string]string{
@@ -227,7 +276,7 @@ func TestCiliumMeaning(t *testing.T) {
 		`{"endpointSelector":{},"ingress":[],"egress":[{}]}`:                                             "pods[0/0] in:- out:isolated+nobody",
 		`{"endpointSelector":{},"ingressDeny":[{"fromEntities":["world"]}]}`:                             "pods[0/0] in:isolated!outside(world) out:-",
 		`{"endpointSelector":{},"egress":[{"toEntities":["all"]}],"enableDefaultDeny":{"egress":false}}`: "pods[0/0] in:- out:-+all(all)",
-		`{"endpointSelector":{},"enableDefaultDeny":{"ingress":true,"egress":true}}`:                     "pods[0/0] in:isolated out:isolated",
+		`{"endpointSelector":{},"enableDefaultDeny":{"ingress":true,"egress":true}}`:                     "pods[0/0] in:- out:-",
 		`{"endpointSelector":{},"ingress":[{}],"enableDefaultDeny":{"ingress":null}}`:                    "pods[0/0] in:isolated+nobody out:-",
 		// Whom: always in the policy's own namespace.
 		`{"endpointSelector":{"matchLabels":{"k8s:io.kubernetes.pod.namespace":"tenant-8"}},"ingress":[{}]}`: "pods[0/0] in:isolated+nobody out:-",
@@ -267,7 +316,7 @@ func TestCiliumMeaning(t *testing.T) {
 		`{"endpointSelector":{},"egress":[{"toCIDRSet":[{"cidrGroupSelector":{}}]}]}`:                                                                                                       "pods[0/0] in:- out:isolated+outside(groups chosen by labels)",
 		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sServiceSelector":{"selector":{},"namespace":"monitoring"}}]}]}`:                                                               "pods[0/0] in:- out:isolated+some:monitoring",
 		`{"endpointSelector":{},"egress":[{"toServices":[{"other":{}}]}]}`:                                                                                                                  "pods[0/0] in:- out:isolated+unknown",
-		`{"endpointSelector":{},"egress":[{"toPorts":[{"ports":[{"port":"0","protocol":"TCP"},{"port":"80","protocol":"TCP"},{"port":"80","protocol":"TCP"}],"rules":{"http":[{}]}},{}]}]}`: "pods[0/0] in:- out:isolated+anyone@TCP,TCP/80,ANY",
+		`{"endpointSelector":{},"egress":[{"toPorts":[{"ports":[{"port":"0","protocol":"TCP"},{"port":"80","protocol":"TCP"},{"port":"80","protocol":"TCP"}],"rules":{"http":[{}]}},{}]}]}`: "pods[0/0] in:- out:isolated+anyone@TCP,TCP/80",
 		`{"endpointSelector":{},"ingress":[{"fromEndpoints":[{}],"authentication":{"mode":"required"}}]}`:                                                                                   "pods[0/0] in:isolated+own out:-",
 		`{"endpointSelector":{},"ingress":[{"fromEndpoints":"x"}]}`:                                                                                                                         "pods[0/0] unread in:isolated+nobody out:-",
 		`{"endpointSelector":{},"ingress":[{"toPorts":"x"}]}`:                                                                                                                               "pods[0/0] unread in:isolated+nobody out:-",
