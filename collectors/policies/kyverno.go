@@ -28,7 +28,8 @@ type kyvernoPolicy struct {
 }
 
 type kyvernoWebhook struct {
-	FailurePolicy string `json:"failurePolicy"`
+	FailurePolicy string     `json:"failurePolicy"`
+	Conditions    []struct{} `json:"matchConditions"`
 }
 
 // override is another action in some namespaces.
@@ -43,11 +44,15 @@ type kyvernoRule struct {
 	Match    kyvernoMatch `json:"match"`
 	Exclude  kyvernoMatch `json:"exclude"`
 	Validate *struct {
-		Action    string     `json:"failureAction"`
-		Overrides []override `json:"failureActionOverrides"`
+		Action      string     `json:"failureAction"`
+		Overrides   []override `json:"failureActionOverrides"`
+		PodSecurity *struct {
+			Exclude []struct{} `json:"exclude"`
+		} `json:"podSecurity"`
 	} `json:"validate"`
 	Verify []struct {
-		Action string `json:"failureAction"`
+		Action string   `json:"failureAction"`
+		Skip   []string `json:"skipImageReferences"`
 	} `json:"verifyImages"`
 	Mutate        *struct{}  `json:"mutate"`
 	Generate      *struct{}  `json:"generate"`
@@ -110,6 +115,9 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 	open := failure == "Ignore"
 	f.FailsOpen = &open
 	var applies, excludes reach
+	if w := in.Spec.Webhook; w != nil && len(w.Conditions) > 0 {
+		applies.by("conditions")
+	}
 	enforced, audited := 0, 0
 	count := func(action string) {
 		if enforces(action) && admission {
@@ -128,6 +136,9 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 			if len(x.Validate.Overrides) > 0 {
 				overrides = x.Validate.Overrides
 			}
+			if p := x.Validate.PodSecurity; p != nil && len(p.Exclude) > 0 {
+				excludes.by("pod security controls")
+			}
 			count(c.Action)
 		case len(x.Verify) > 0:
 			// The weakest of its parts is what the rule does.
@@ -135,6 +146,9 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 			for _, v := range x.Verify {
 				if a := actionOf(v.Action, in.Spec.Action); !enforces(a) {
 					c.Action = a
+				}
+				if len(v.Skip) > 0 {
+					excludes.by("images")
 				}
 			}
 			count(c.Action)
@@ -192,7 +206,7 @@ func differs(c evidence.PolicyCheck, overrides []override) (out []evidence.Polic
 		for _, ns := range o.Namespaces {
 			out = append(out, evidence.PolicyDiffer{Namespace: word(ns), Rule: c.Name, Action: action})
 		}
-		if o.Selector != nil { // chosen by labels: any may be
+		if o.Selector != nil || len(o.Namespaces) == 0 { // chosen by labels: any may be; chosen by nothing: all are
 			out = append(out, evidence.PolicyDiffer{Namespace: "*", Rule: c.Name, Action: action})
 		}
 	}

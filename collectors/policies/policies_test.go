@@ -551,7 +551,12 @@ func TestExpiry(t *testing.T) {
 	}{
 		{nil, nil, ""},
 		{map[string]string{ttlLabel: "36h"}, nil, "2026-02-02T12:00:00Z"},
-		{map[string]string{ttlLabel: "2026-12-31"}, nil, "2026-12-31T23:59:59Z"},
+		{map[string]string{ttlLabel: "2026-12-31"}, nil, "2026-12-31T00:00:00Z"}, // Kyverno deletes it as the day begins
+		{map[string]string{ttlLabel: "30d"}, nil, "2026-03-03T00:00:00Z"},
+		{map[string]string{ttlLabel: "2Weeks3days"}, nil, "2026-02-18T00:00:00Z"},
+		{map[string]string{ttlLabel: "10ay"}, nil, ""},
+		{map[string]string{ttlLabel: "99999999999999999999d"}, nil, ""},
+		{map[string]string{ttlLabel: "106751d106751d"}, nil, ""}, // more than there is
 		{map[string]string{ttlLabel: "2026-12-31T120000Z"}, nil, "2026-12-31T12:00:00Z"},
 		{map[string]string{ttlLabel: "soon"}, map[string]string{"policies.example.test/until": "2026-06-30T00:00:00+02:00"}, "2026-06-29T22:00:00Z"},
 		{map[string]string{"policies.example.test/until": "2026-06-30"}, nil, "2026-06-30T23:59:59Z"},
@@ -565,6 +570,60 @@ func TestExpiry(t *testing.T) {
 		}
 		if got != tc.want || (by == "") != (got == "") {
 			t.Errorf("%v %v: got %q by %q, want %q", tc.labels, tc.annotations, got, by, tc.want)
+		}
+	}
+}
+
+// What policies and exceptions say beyond the first lines of their forms: how they
+// are narrowed, and when they are not in force.
+func TestNarrowed(t *testing.T) {
+	r, l := testReader(), testLook(now)
+	for _, tc := range []struct {
+		resource, spec, status string
+		want                   string
+	}{
+		{"clusterpolicies.kyverno.io", `{"webhookConfiguration":{"matchConditions":[{"name":"not-batch","expression":"true"}]},
+			"rules":[{"name":"r","match":{"any":[{"resources":{"kinds":["Pod"]}}]},"validate":{"failureAction":"Enforce"}}]}`, `{}`,
+			"enforce applies [conditions] excludes [] differs 0 ready Unknown "},
+		{"clusterpolicies.kyverno.io", `{"rules":[{"name":"r","validate":{"failureAction":"Enforce","podSecurity":{"level":"baseline","exclude":[{"controlName":"Capabilities"}]}}},
+			{"name":"i","verifyImages":[{"failureAction":"Enforce","skipImageReferences":["mirror.example/*"]}]}]}`, `{}`,
+			"enforce applies [] excludes [images pod security controls] differs 0 ready Unknown "},
+		{"clusterpolicies.kyverno.io", `{"rules":[{"name":"r","validate":{"failureAction":"Enforce","failureActionOverrides":[{"action":"Audit"}]}}]}`, `{}`,
+			"enforce applies [] excludes [] differs 1 ready Unknown "},
+		{"validatingpolicies.policies.kyverno.io", `{"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"resources":["deployments"],"operations":["CREATE","UPDATE"]}],
+			"excludeResourceRules":[{"apiGroups":["apps"],"resources":["deployments"],"operations":["*"],"scope":"*"}]}}`,
+			`{"conditionStatus":{"ready":true,"conditions":[{"type":"WebhookConfigured","status":"True"}]}}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"validatingpolicies.policies.kyverno.io", `{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"resources":["pods"],"operations":["CREATE"],"scope":"Namespaced"}]}}`,
+			`{"conditionStatus":{"conditions":[{"type":"WebhookConfigured","status":"True"},{"type":"RBACPermissionsGranted","status":"False"}]}}`,
+			"enforce applies [operations scope Namespaced] excludes [] differs 0 ready False RBACPermissionsGranted"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"match":{"source":"Original"}}`, `{}`, "enforce applies [source Original] excludes [] differs 0 ready Unknown NoPod"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"match":{"source":"All"},"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"vap.k8s.io"}]}]}`,
+			`{"byPod":[{"id":"audit","enforced":true,"enforcementPointsStatus":[{"enforcementPoint":"vap.k8s.io","state":"waiting"}]},{"id":"webhook","enforced":true}]}`,
+			"enforce applies [] excludes [] differs 0 ready False BindingNotGenerated"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"vap.k8s.io"}]}]}`,
+			`{"byPod":[{"id":"audit","enforced":true,"enforcementPointsStatus":[{"enforcementPoint":"vap.k8s.io","state":"generated"}]},{"id":"webhook","enforced":true}]}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"*"}]}]}`,
+			`{"byPod":[{"id":"webhook","enforced":true}]}`, "enforce applies [] excludes [] differs 0 ready True "},
+	} {
+		ds := r.give(t, l, tc.resource, []byte(`{"metadata":{"name":"p","uid":"u-p"},"spec":`+tc.spec+`,"status":`+tc.status+`}`), false)
+		f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, ds[len(ds)-1])
+		if got := fmt.Sprintf("%s applies %v excludes %v differs %d ready %s %s", f.Mode, f.Applies.By, f.Excludes.By, len(f.Differs), f.Ready, f.Reason); got != tc.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", tc.resource, tc.spec, got, tc.want)
+		}
+	}
+	for _, tc := range []struct{ labels, spec, want string }{
+		{`{}`, `{"policyRefs":[{"kind":"ValidatingPolicy","name":"limits"}],"images":["mirror.example/*"],"allowedValues":["NET_RAW"],"evaluationMode":"HTTP","expiresAt":"2026-05-01T00:00:00Z"}`,
+			"[images mode HTTP values] 2026-05-01T00:00:00Z spec.expiresAt"},
+		{`{"cleanup.kyverno.io/ttl":"2026-04-01"}`, `{"evaluationMode":"Kubernetes","expiresAt":"2026-05-01T00:00:00Z"}`, "[] 2026-04-01T00:00:00Z cleanup.kyverno.io/ttl"},
+		{`{"cleanup.kyverno.io/ttl":"2026-06-01"}`, `{"expiresAt":"2026-05-01T02:00:00+02:00"}`, "[] 2026-05-01T00:00:00Z spec.expiresAt"},
+		{`{}`, `{"podSecurity":[{"controlName":"Capabilities"}],"expiresAt":"soon"}`, "[pod security controls] 0001-01-01T00:00:00Z "},
+	} {
+		ds := r.give(t, l, "policyexceptions.policies.kyverno.io", []byte(`{"metadata":{"name":"e","namespace":"tenant-7","uid":"u-e","labels":`+tc.labels+`},"spec":`+tc.spec+`}`), false)
+		f := evidencetest.Decode[evidence.PolicyExceptionFacts](t, ds[0])
+		if got := fmt.Sprintf("%v %s %s", f.Applies.By, f.ExpiresAt.Format(time.RFC3339), f.ExpiresBy); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.spec, got, tc.want)
 		}
 	}
 }
