@@ -355,7 +355,7 @@ func (r *reader) constraint(_ context.Context, o *kube.Object, l *kube.Look) ([]
 
 	// The bytes list what stands in the namespaces of everybody.
 	plain := *o
-	cut, err := kube.ParseObject(o.Raw, o.ObservedAt, "/status/violations", "/status/byPod/*/errors/*/message")
+	cut, err := kube.ParseObject(o.Raw, o.ObservedAt, "/status/violations", "/status/byPod/*/errors/*/message", "/status/byPod/*/enforcementPointsStatus/*/message")
 	if err != nil {
 		return nil, err
 	}

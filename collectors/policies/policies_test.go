@@ -34,7 +34,7 @@ var spaces = map[string]map[string]string{
 // draft, not even in its bytes.
 var planted = []string{
 	"planted-message", "planted-last-applied", "planted-header", "planted-generated", "planted-mutated", "planted-variable", "planted-status",
-	"planted-warning", "planted-error", "planted-pass", "planted-rego",
+	"planted-warning", "planted-error", "planted-point", "planted-generation", "planted-pass", "planted-rego",
 }
 
 func testConfig() Config {

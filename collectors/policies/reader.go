@@ -84,7 +84,7 @@ const templates = "constrainttemplates." + templateGroup
 var (
 	removedOfKyverno = []string{
 		"/spec/rules/*/generate/data", "/spec/rules/*/generate/foreach", "/spec/rules/*/mutate", "/spec/rules/*/context", "/spec/rules/*/validate/foreach/*/context",
-		"/status/autogen", "/status/conditions/*/message",
+		"/status/autogen", "/status/conditions/*/message", "/status/validatingadmissionpolicy/message",
 	}
 	removedOfCEL = []string{
 		"/spec/variables", "/status/autogen", "/status/message", "/status/conditionStatus/message", "/status/conditionStatus/conditions/*/message",
