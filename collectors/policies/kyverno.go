@@ -141,8 +141,12 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 			}
 			count(c.Action)
 		case len(x.Verify) > 0:
-			// The weakest of its parts is what the rule does.
+			// The weakest of its parts is what the rule does. One that says so itself
+			// heeds no override of the policy.
 			c.Type, c.Action = "verify-images", "Enforce"
+			if x.Verify[0].Action != "" {
+				overrides = nil
+			}
 			for _, v := range x.Verify {
 				if a := actionOf(v.Action, in.Spec.Action); !enforces(a) {
 					c.Action = a
