@@ -176,6 +176,19 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// A report of the cluster that calls things "namespace/name" is about what stands in
+// that namespace.
+func TestNameWithNamespace(t *testing.T) {
+	r, l := testReader(), testLook(now)
+	for name, want := range map[string]bool{"tenant-8/web": false, "tenant-7/web": true, "node-1/kubelet": true, "node-1": true} {
+		raw := `{"metadata":{"name":"scan","uid":"u-` + strings.ReplaceAll(name, "/", "-") + `"},"results":[{"policy":"root","rule":"user","result":"fail","source":"Scanner","resources":[{"name":"` + name + `"}]}]}`
+		ds := r.give(t, l, "clusterreports.openreports.io", []byte(raw), false)
+		if v := viewOf(t, ds[0], "tenant-7"); (v.Kind != "") != want {
+			t.Errorf("%s is told to tenant-7: %v, want %v", name, v.Kind != "", want)
+		}
+	}
+}
+
 func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 	t.Helper()
 	for _, d := range ds {

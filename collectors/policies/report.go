@@ -461,8 +461,14 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 }
 
 // whose is the scope of a result that an object of the cluster tells: the namespace
-// of its thing. What stands in none reaches into all of them.
+// of its thing. What stands in none reaches into all of them. Some reporters say
+// "namespace/name" for a name, which no object has.
 func (r *reader) whose(l *kube.Look, of evidence.PolicySubject) []evidence.Ref {
+	if space, _, ok := strings.Cut(of.Name, "/"); ok && of.Namespace == "" {
+		if _, there := l.Namespace(space); there || len(l.Namespaces()) == 0 {
+			return l.Scope(space)
+		}
+	}
 	switch {
 	case of.Namespace != "":
 		return l.Scope(of.Namespace)
