@@ -329,8 +329,9 @@ func entity(name string) evidence.NetworkPeer {
 	return p
 }
 
-// service reads a service as a peer: by name the pods behind it are of its
-// namespace, unless it names other addresses.
+// service reads a service as a peer: the pods behind it are of the namespace that
+// the peer names, unless the service names other addresses. Without a namespace it
+// is one of any, in a policy of a namespace too.
 func (b *building) service(raw json.RawMessage) evidence.NetworkPeer {
 	var in struct {
 		Service *struct {
@@ -346,15 +347,12 @@ func (b *building) service(raw json.RawMessage) evidence.NetworkPeer {
 	switch {
 	case json.Unmarshal(raw, &in) != nil:
 		return unknownPeer("the peer cannot be read")
-	case in.Service != nil:
-		p.Name, ns = word(in.Service.Name), in.Service.Namespace
-	case in.Chosen != nil:
+	case in.Chosen != nil: // beside it the other is not looked at
 		ns = in.Chosen.Namespace
+	case in.Service != nil:
+		p.Name, ns, p.Why = word(in.Service.Name), in.Service.Namespace, "it names no namespace: a service of any that has its name is meant"
 	}
-	if ns == "" {
-		ns = b.o.Namespace
-	}
-	if ns != "" && (in.Service != nil || in.Chosen != nil) {
+	if ns != "" {
 		// A service may also stand for addresses that somebody wrote.
 		p.Namespaces, p.Why = []evidence.NetworkMatch{{Key: evidence.NamespaceName, Op: "in", Values: []string{ns}}}, ""
 		b.reach(&p)

@@ -237,6 +237,10 @@ func TestCiliumNothing(t *testing.T) {
 		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"toPorts":[{"ports":[]}]}]`:                   "pods[0/0] in:isolated+nobody out:-",
 		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"icmps":[{"fields":[]}]}]`:                    "pods[0/0] in:isolated+nobody out:-",
 		`"endpointSelector":{},"ingress":[{"fromEntities":["all"],"toPorts":[{"ports":[{"protocol":"GRE"}]}]}]`: "pods[0/0] in:isolated+all(all)@GRE out:-",
+		// Services without a namespace are those of any, also in a policy of one.
+		`"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db","namespace":"tenant-7"}}]}]`:                                                 "pods[0/0] in:- out:isolated+own(db)",
+		`"endpointSelector":{},"egress":[{"toServices":[{"k8sServiceSelector":{"selector":{}}}]}]`:                                                                     "pods[0/0] in:- out:isolated+unknown",
+		`"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db","namespace":"tenant-7"},"k8sServiceSelector":{"namespace":"monitoring"}}]}]`: "pods[0/0] in:- out:isolated+some:monitoring",
 		// Pods of its own namespace that are of another one too: there are none.
 		`"endpointSelector":{"matchLabels":{"io.kubernetes.pod.namespace":"tenant-8"}},"ingress":[{}]`:                                                         "pods[1/0] in:isolated+nobody out:-",
 		`"endpointSelector":{"matchExpressions":[{"key":"k8s:io.kubernetes.pod.namespace","operator":"NotIn","values":["tenant-7"]}]},"ingress":[{}]`:          "pods[1/0] in:isolated+nobody out:-",
@@ -304,7 +308,7 @@ func TestCiliumMeaning(t *testing.T) {
 		`{"endpointSelector":{},"egress":[{"toCIDR":["0.0.0.0/0"]}]}`:                                                      "pods[0/0] in:- out:isolated+outside(0.0.0.0/0)",
 		`{"endpointSelector":{},"egress":[{"toCIDRSet":[{"cidr":"10.0.0.0/8"},{"cidrGroupRef":"g"}]}]}`:                    "pods[0/0] in:- out:isolated+outside(10.0.0.0/8),outside(group g)",
 		`{"endpointSelector":{},"egress":[{"toFQDNs":[{"matchPattern":"*.example"}]}]}`:                                    "pods[0/0] in:- out:isolated+outside(*.example)",
-		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db"}}]}]}`:                          "pods[0/0] in:- out:isolated+own(db)",
+		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db"}}]}]}`:                          "pods[0/0] in:- out:isolated+unknown(db)",
 		`{"endpointSelector":{},"egress":[{"toServices":[{"k8sService":{"serviceName":"db","namespace":"monitoring"}}]}]}`: "pods[0/0] in:- out:isolated+some(db):monitoring",
 		// What is not understood is not guessed.
 		`{"endpointSelector":{},"ingress":[{"fromRequires":[{}],"fromEndpoints":[{}]}]}`:                                                                                                    "pods[0/0] unread in:isolated+own out:-",
