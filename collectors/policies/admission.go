@@ -292,6 +292,7 @@ type constraint struct {
 			Enforced bool       `json:"enforced"`
 			Observed int64      `json:"observedGeneration"`
 			Errors   []struct{} `json:"errors"`
+			Does     []string   `json:"operations"` // audit, webhook, generate, ...; of old servers nothing
 			Points   []struct {
 				Name  string `json:"enforcementPoint"`
 				State string `json:"state"` // waiting, error, generated
@@ -458,20 +459,26 @@ func (c *constraint) refusesAt(point string) bool {
 	return false
 }
 
-// bound reports whether a binding that is to refuse for the constraint is there,
-// where nothing but it does.
-func (c *constraint) bound() bool {
-	if c.Spec.Action != "scoped" || !c.refusesAt(bindingPoint) || c.refusesAt("*") || c.refusesAt(webhookPoint) {
-		return true
-	}
+// lacks says what that is to refuse for the constraint is not there, where nothing
+// else would: a pod that answers the webhook, or the binding; "" when one is.
+func (c *constraint) lacks() string {
+	said, webhook := false, false
 	for _, p := range c.Status.Pods {
 		for _, x := range p.Points {
 			if x.Name == bindingPoint && x.State == "generated" {
-				return true
+				return ""
 			}
 		}
+		said, webhook = said || len(p.Does) > 0, webhook || slices.Contains(p.Does, "webhook")
 	}
-	return false
+	switch {
+	case !c.refuses():
+	case c.Spec.Action == "scoped" && !c.refusesAt("*") && !c.refusesAt(webhookPoint):
+		return "BindingNotGenerated"
+	case said && !webhook:
+		return "NoWebhook"
+	}
+	return ""
 }
 
 // ready is what the pods of Gatekeeper say of the constraint as it is now.
@@ -487,8 +494,9 @@ func (c *constraint) ready(o *kube.Object) (ready, reason string) {
 		return "Unknown", "NoPod"
 	case not > 0:
 		return "False", fmt.Sprintf("not in force in %d of %d pods", not, n)
-	case !c.bound():
-		return "False", "BindingNotGenerated"
+	}
+	if what := c.lacks(); what != "" {
+		return "False", what
 	}
 	return "True", ""
 }

@@ -622,6 +622,12 @@ func TestNarrowed(t *testing.T) {
 			"enforce applies [] excludes [] differs 0 ready True "},
 		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"*"}]}]}`,
 			`{"byPod":[{"id":"webhook","enforced":true}]}`, "enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]}]}`,
+			"enforce applies [] excludes [] differs 0 ready False NoWebhook"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]},{"id":"a","enforced":true,"operations":["mutation-webhook","webhook"]}]}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"dryrun"}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]}]}`,
+			"audit applies [] excludes [] differs 0 ready True "},
 	} {
 		ds := r.give(t, l, tc.resource, []byte(`{"metadata":{"name":"p","uid":"u-p"},"spec":`+tc.spec+`,"status":`+tc.status+`}`), false)
 		f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, ds[len(ds)-1])
