@@ -3,6 +3,7 @@ package policies
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,25 @@ func TestExceptionForMany(t *testing.T) {
 	for _, who := range names {
 		if len(views[who]) != 1 {
 			t.Fatalf("%s is not told", who)
+		}
+	}
+}
+
+// An exception that names no namespace may open every one: who keeps the cluster is
+// told, and of the tenants the one that it stands with.
+func TestExceptionForAll(t *testing.T) {
+	spaces := map[string]map[string]string{"kube-system": {kubetest.TenantLabel: "platform"}, "tenant-7": {kubetest.TenantLabel: "tenant-7"}, "tenant-8": {kubetest.TenantLabel: "tenant-8"}}
+	l := looktest.New("policies/prod", agent, now, spaces)
+	for match, want := range map[string]string{
+		`{"any":[{"resources":{"kinds":["Pod"]}}]}`:                                "_platform tenant-8",
+		`{"any":[{"resources":{"kinds":["Pod"],"namespaces":["tenant-8"]}}]}`:      "tenant-8",
+		`{"any":[{"resources":{"kinds":["Pod"],"namespaces":["tenant-[78]"]}}]}`:   "tenant-8",
+		`{"any":[{"resources":{"kinds":["Pod"],"namespaces":["kube-*","te*7"]}}]}`: "_platform tenant-7 tenant-8",
+	} {
+		raw := `{"metadata":{"name":"e","namespace":"tenant-8","uid":"u"},"spec":{"exceptions":[{"policyName":"p","ruleNames":["r"]}],"match":` + match + `}}`
+		views := kubetest.Views(t, "policies/prod", now, kubetest.ByLabel(t, "tenant-7", "tenant-8"), testReader().give(t, l, "policyexceptions.kyverno.io", []byte(raw), false)...)
+		if got := strings.Join(slices.Sorted(maps.Keys(views)), " "); got != want {
+			t.Errorf("%s is told to %q, want %q", match, got, want)
 		}
 	}
 }

@@ -43,6 +43,11 @@ const ttlLabel = "cleanup.kyverno.io/ttl"
 // maxExcused bounds the policies that one exception lists.
 const maxExcused = 200
 
+// clusterNamespace is that of whoever keeps the cluster. An exception that names no
+// namespace may reach every one, and is told there: told to all tenants it would
+// name the one that it stands with.
+const clusterNamespace = "kube-system"
+
 // exception makes the draft of a PolicyException.
 func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	var in exception
@@ -96,7 +101,8 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		told[ref] = true
 	}
 	for _, known := range l.Namespaces() {
-		if !slices.ContainsFunc(all.Applies.Namespaces, func(ns string) bool { return match(ns, known) }) {
+		opens := slices.ContainsFunc(all.Applies.Namespaces, func(ns string) bool { return match(ns, known) })
+		if !opens && (len(all.Applies.Namespaces) > 0 || known != clusterNamespace) {
 			continue
 		}
 		for _, ref := range l.Scope(known) {
