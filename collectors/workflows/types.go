@@ -101,7 +101,14 @@ type node struct {
 	StartedAt     stamp        `json:"startedAt"`
 	FinishedAt    stamp        `json:"finishedAt"`
 	Children      []string     `json:"children"`
-	Outputs       struct {
+	BoundaryID    string       `json:"boundaryID"` // the node whose template it is a part of
+	Flag          struct {
+		Hooked bool `json:"hooked"`
+	} `json:"nodeFlag"`
+	Memo struct {
+		Hit bool `json:"hit"` // its outcome stood in a cache, and nothing ran
+	} `json:"memoizationStatus"`
+	Outputs struct {
 		parameters
 		ExitCode string `json:"exitCode"`
 	} `json:"outputs"`

@@ -313,3 +313,41 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// What a run is told of nodes that no pod ran for, and of tries that failed
+// somewhere below.
+func TestNodesOfTriesAndCaches(t *testing.T) {
+	const raw = `{"metadata":{"name":"drill-9","namespace":"tenant-7","uid":"u-9"},"spec":{"entrypoint":"all","templates":[
+		{"name":"load","container":{"image":"registry.example.test/load@sha256:` + "%[1]s" + `"}},{"name":"check","container":{"image":"registry.example.test/check@sha256:` + "%[2]s" + `"}}]},
+	"status":{"phase":"Succeeded","nodes":{
+		"all":{"id":"all","type":"Steps","phase":"Succeeded"},
+		"c":{"id":"c","displayName":"load","type":"Pod","templateName":"load","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":true,"key":"planted-key","cacheName":"loads"},"outputs":{"exitCode":"0"}},
+		"m":{"id":"m","displayName":"check","type":"Pod","templateName":"check","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":false,"key":"k","cacheName":"loads"},"outputs":{"exitCode":"0"}},
+		"d":{"id":"d","displayName":"rest","type":"DAG","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":true,"key":"k","cacheName":"loads"}},
+		"r":{"id":"r","type":"Retry","boundaryID":"all","phase":"Succeeded","children":["r0","r1","h"]},
+		"r0":{"id":"r0","displayName":"try(0)","type":"Steps","boundaryID":"all","phase":"Failed","nodeFlag":{"retried":true},"children":["g"]},
+		"g":{"id":"g","type":"StepGroup","boundaryID":"r0","phase":"Failed","children":["p"]},
+		"p":{"id":"p","displayName":"part","type":"Pod","boundaryID":"r0","phase":"Failed","outputs":{"exitCode":"1"}},
+		"i":{"id":"i","displayName":"inner","type":"DAG","boundaryID":"r0","phase":"Failed"},
+		"q":{"id":"q","displayName":"deep","type":"Pod","boundaryID":"i","phase":"Error"},
+		"r1":{"id":"r1","displayName":"try(1)","type":"Steps","boundaryID":"all","phase":"Succeeded","nodeFlag":{"retried":true}},
+		"x":{"id":"x","displayName":"borne","type":"Pod","boundaryID":"r1","phase":"Failed"},
+		"h":{"id":"h","displayName":"try.onExit","type":"Pod","boundaryID":"all","phase":"Failed","nodeFlag":{"hooked":true}}}}}`
+	load, check := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	ds := testReader().give(t, testLook(now), kindRun, fmt.Appendf(nil, raw, load, check), false)
+	f := named(t, ds, "drill-9")
+	if f.Cached != 2 || f.Retried != 2 || f.Failed != 2 {
+		t.Errorf("%d cached, %d retried, %d failed", f.Cached, f.Retried, f.Failed)
+	}
+	if d := cmp.Diff([]string{"sha256:" + check}, f.Images); d != "" {
+		t.Error(d)
+	}
+	for _, n := range f.Nodes {
+		if n.Cached != (n.ID == "c") {
+			t.Errorf("%s is cached: %t", n.ID, n.Cached)
+		}
+	}
+	if bytes.Contains(ds[0].Raw, []byte("planted-key")) {
+		t.Error("the key of the cache is kept")
+	}
+}
