@@ -300,6 +300,7 @@ type BackupScope struct {
 	ExcludedResources  []string `json:"excluded_resources,omitempty"`
 	Selector           bool     `json:"selector,omitempty"` // labels narrow it further
 	Volumes            *bool    `json:"volumes,omitempty"`
+	Policy             string   `json:"policy,omitempty"` // ConfigMap of rules that may leave out volumes and kinds of objects
 }
 
 // LocationFacts are the facts of backup.location.

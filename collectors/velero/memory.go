@@ -68,7 +68,8 @@ func summarize(o *kube.Object, v *backupObject, names []string) *backupSum {
 		b.Snapshots = tries(v.Status.Snapshots, v.Status.SnapshotsDone, 0) // snapshots of its driver were a step on the way
 	}
 	off := func(p *bool) bool { return p != nil && !*p }
-	b.NoVolumes = off(v.Spec.SnapshotVolumes) && (v.Spec.DefaultVolumesToFsBackup == nil || off(v.Spec.DefaultVolumesToFsBackup))
+	files := cmp.Or(v.Spec.DefaultVolumesToFsBackup, v.Spec.DefaultVolumesToRestic)
+	b.NoVolumes = off(v.Spec.SnapshotVolumes) && (files == nil || off(files))
 	return b
 }
 

@@ -34,6 +34,7 @@ type selection struct {
 	ExcludedResources  []string          `json:"excludedResources"`
 	IncludedNamespaced []string          `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
 	ExcludedNamespaced []string          `json:"excludedNamespaceScopedResources"`
+	ExcludedCluster    []string          `json:"excludedClusterScopedResources"`
 	LabelSelector      json.RawMessage   `json:"labelSelector"`
 	OrLabelSelectors   []json.RawMessage `json:"orLabelSelectors"`
 }
@@ -45,6 +46,10 @@ type backupSpec struct {
 	SnapshotVolumes          *bool  `json:"snapshotVolumes"`
 	SnapshotMoveData         *bool  `json:"snapshotMoveData"`
 	DefaultVolumesToFsBackup *bool  `json:"defaultVolumesToFsBackup"`
+	DefaultVolumesToRestic   *bool  `json:"defaultVolumesToRestic"` // its name before Velero 1.10
+	ResourcePolicy           *struct {
+		Name string `json:"name"`
+	} `json:"resourcePolicy"`
 }
 
 type hookStatus struct {
@@ -164,6 +169,7 @@ type volumeObject struct {
 	} `json:"spec"`
 	Status struct {
 		Phase    string `json:"phase"`
+		Snapshot string `json:"snapshotID"` // of backups and uploads
 		Progress *struct {
 			Total int64 `json:"totalBytes"`
 			Done  int64 `json:"bytesDone"`
