@@ -454,6 +454,7 @@ type CertDeclaredFacts struct {
 	Issuing         bool      `json:"issuing,omitempty"`
 	LastFailure     time.Time `json:"last_failure,omitzero"`
 	FailedAttempts  int       `json:"failed_attempts,omitempty"`
+	Renewal         string    `json:"renewal,omitempty"`      // Disabled: it is not renewed; RenewBefore; empty: renewed, too
 	KeyRotation     string    `json:"key_rotation,omitempty"` // Always, Never; empty: the version's default
 	IsCA            bool      `json:"is_ca,omitempty"`
 	ResourceVersion string    `json:"resource_version,omitempty"`
