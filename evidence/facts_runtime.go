@@ -32,6 +32,7 @@ type WorkloadFacts struct {
 	ServiceAccount     string           `json:"service_account,omitempty"`
 	Secrets            []string         `json:"secrets,omitempty"`          // names of Secrets its pods mount or take variables from
 	SecretProviders    []string         `json:"secret_providers,omitempty"` // SecretProviderClasses through which they mount secrets from elsewhere
+	ImageVolumes       []string         `json:"image_volumes,omitempty"`    // images whose files they mount and do not run, as asked for
 	Replicas           *int32           `json:"replicas,omitempty"`
 	Ready              *int32           `json:"ready,omitempty"`
 	CreatedAt          time.Time        `json:"created_at,omitzero"`
@@ -74,6 +75,7 @@ type PodFacts struct {
 	Containers      []ContainerFacts `json:"containers,omitempty"`
 	Secrets         []string         `json:"secrets,omitempty"`
 	SecretProviders []string         `json:"secret_providers,omitempty"`
+	ImageVolumes    []string         `json:"image_volumes,omitempty"` // as a workload's
 	Privileged      bool             `json:"privileged,omitempty"`
 	HostNetwork     bool             `json:"host_network,omitempty"`
 	CreatedAt       time.Time        `json:"created_at,omitzero"`
