@@ -62,6 +62,7 @@ func deployFacts(a *app) evidence.DeployFacts {
 		HistoryID:       -1,
 		Sync:            orUnknown(string(a.Status.Sync.Status)),
 		Health:          orUnknown(string(a.Status.Health.Status)),
+		Ignores:         len(a.Spec.IgnoreDifferences),
 		ResourceVersion: a.ResourceVersion,
 	}
 	f.SyncedRevisions, f.SyncedAt, f.HistoryID = synced(a)
