@@ -206,8 +206,10 @@ type SecretSyncFacts struct {
 	Remote          []RemoteKey `json:"remote,omitempty"`
 	Target          string      `json:"target"` // name of the Kubernetes Secret
 	Interval        string      `json:"interval,omitempty"`
-	Policy          string      `json:"policy,omitempty"` // Periodic, OnChange, CreatedOnce
-	Ready           string      `json:"ready,omitempty"`  // True, False, Unknown
+	Policy          string      `json:"policy,omitempty"`    // Periodic, OnChange, CreatedOnce
+	Windows         string      `json:"windows,omitempty"`   // allow: periodic refreshes in named windows alone; deny: not in them
+	Immutable       bool        `json:"immutable,omitempty"` // the target stays as it was made, though refreshes go on
+	Ready           string      `json:"ready,omitempty"`     // True, False, Unknown
 	Reason          string      `json:"reason,omitempty"`
 	ReadySince      time.Time   `json:"ready_since,omitzero"`
 	RefreshedAt     time.Time   `json:"refreshed_at,omitzero"` // newest successful refresh
