@@ -181,6 +181,7 @@ type AuditFacts struct {
 	Masters       bool      `json:"masters,omitempty"`        // passed every check as a member of the group system:masters
 	PodUID        string    `json:"pod_uid,omitempty"`
 	Credential    string    `json:"credential,omitempty"` // id of the token used
+	Issued        string    `json:"issued,omitempty"`     // id of the token that was made for the asker: the credential of what it is used for
 	Groups        []string  `json:"groups,omitempty"`
 	Decision      string    `json:"decision,omitempty"`      // allow, forbid
 	AuthorizedBy  string    `json:"authorized_by,omitempty"` // binding and role that let it pass
