@@ -268,6 +268,38 @@ func TestScopedResources(t *testing.T) {
 	}
 }
 
+// TestLeftOutElsewhere reads what a backup leaves out by other means than lists of
+// what belongs to namespaces, and the name that a setting had before.
+func TestLeftOutElsewhere(t *testing.T) {
+	s := newStage(t, "", nil)
+	give := func(spec string) (evidence.BackupFacts, *backupSum) {
+		t.Helper()
+		raw := `{"apiVersion":"velero.io/v1","kind":"Backup","metadata":{"name":"part","namespace":"velero","uid":"b-9","resourceVersion":"1"},"spec":` + spec +
+			`,"status":{"phase":"Completed","startTimestamp":"2026-03-01T01:00:02Z","completionTimestamp":"2026-03-01T01:01:00Z"}}`
+		d, b, err := s.c.backupDraft(s.object(s.resource("backups"), []byte(raw)), s.l, time.Time{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return facts[evidence.BackupFacts](t, &d), b
+	}
+	f, _ := give(`{"includedNamespaces":["tenant-7"],"excludedClusterScopedResources":["persistentvolumes"],"resourcePolicy":{"kind":"configmap","name":"no-caches"}}`)
+	if diff := cmp.Diff(evidence.BackupScope{Namespaces: []string{"tenant-7"}, ExcludedResources: []string{"persistentvolumes"}, Policy: "no-caches"}, f.Scope); diff != "" {
+		t.Errorf("scope (-want +got):\n%s", diff)
+	}
+	for spec, want := range map[string]bool{
+		`{"snapshotVolumes":false}`:                                 true,
+		`{"snapshotVolumes":false,"defaultVolumesToRestic":true}`:   false,
+		`{"snapshotVolumes":false,"defaultVolumesToRestic":false}`:  true,
+		`{"snapshotVolumes":false,"defaultVolumesToFsBackup":true}`: false,
+		`{"snapshotVolumes":true,"defaultVolumesToFsBackup":false}`: false,
+		`{"snapshotVolumes":null,"defaultVolumesToFsBackup":null}`:  false,
+	} {
+		if _, b := give(spec); b.NoVolumes != want {
+			t.Errorf("%s keeps no volume: %t", spec, b.NoVolumes)
+		}
+	}
+}
+
 func refs(rs []evidence.Ref) string {
 	var out []string
 	for _, r := range rs {
