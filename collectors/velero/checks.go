@@ -86,7 +86,8 @@ func (c *collector) job(o *kube.Object) error {
 
 // workflow reads the ended nodes of a Workflow that names a restore. The
 // workflow may hold the restore itself: only nodes that the configuration calls
-// checks count.
+// checks count, and none that took the outcome of an earlier run from a cache: that
+// one saw another restore.
 func (c *collector) workflow(o *kube.Object) error {
 	values := c.names(o)
 	if len(values) == 0 {
@@ -97,7 +98,7 @@ func (c *collector) workflow(o *kube.Object) error {
 		return err
 	}
 	for id, n := range v.Status.Nodes {
-		if n.Type != "Pod" || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
+		if n.Type != "Pod" || n.Memo.Hit || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
 			continue
 		}
 		passed := n.Phase == "Succeeded"

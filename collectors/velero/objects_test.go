@@ -637,6 +637,7 @@ func TestWorkflow(t *testing.T) {
 		"b":{"type":"Pod","displayName":"restore","templateName":"restore","phase":"Succeeded","finishedAt":"2026-03-01T02:18:00Z"},
 		"c":{"type":"Pod","displayName":"orders(0)","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
 		"d":{"type":"Pod","displayName":"verify-sum","templateName":"sum","phase":"Failed","finishedAt":"2026-03-01T02:31:00Z"},
+		"f":{"type":"Pod","displayName":"check-old","templateName":"check-old","phase":"Succeeded","finishedAt":"2026-03-01T02:30:30Z","memoizationStatus":{"hit":true,"key":"k","cacheName":"checks"}},
 		"e":{"type":"Pod","displayName":"check-late","templateName":"late","phase":"Running","finishedAt":null}}}}`)}
 	d := of(t, s.all(ls), evidence.BackupTest, uid("70"))
 	if run := kube.RefOf("prod", "argoproj.io", "Workflow", "drills", "drill-9").WithUID("w-1"); !slices.Contains(d.Links, run) {

@@ -196,6 +196,9 @@ type workflowObject struct {
 			TemplateName string `json:"templateName"`
 			Phase        string `json:"phase"`
 			FinishedAt   stamp  `json:"finishedAt"`
+			Memo         struct {
+				Hit bool `json:"hit"` // the outcome of an earlier run: nothing ran
+			} `json:"memoizationStatus"`
 		} `json:"nodes"`
 	} `json:"status"`
 }
