@@ -97,6 +97,13 @@ func (c *collector) workflow(o *kube.Object) error {
 	if err := o.Decode(&v); err != nil {
 		return err
 	}
+	if s := &v.Status; len(s.Nodes) == 0 && (s.Compressed != "" || s.Offloaded != "") {
+		for _, value := range values {
+			if len(c.hidden) < maxProofs {
+				c.hidden[value] = true
+			}
+		}
+	}
 	for id, n := range v.Status.Nodes {
 		if n.Type != "Pod" || n.Memo.Hit || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
 			continue
@@ -134,6 +141,7 @@ func (c *collector) checksOf(t *test) {
 			t.Checks = append(t.Checks, one)
 		}
 	}
+	t.Hidden = t.Hidden || c.hidden[r.UID] || c.hidden[r.Name]
 	for _, one := range c.proofs[r.UID] {
 		add(one)
 	}

@@ -218,6 +218,7 @@ type test struct {
 	Files   fileSum                 `json:"files"`
 	Checks  []evidence.RestoreProof `json:"checks,omitempty"`
 	Looked  bool                    `json:"looked,omitempty"` // checks were looked for, in full
+	Hidden  bool                    `json:"hidden,omitempty"` // a workflow that names it holds its nodes packed, or not at all
 	Settled bool                    `json:"settled,omitempty"`
 
 	sent []byte // the content that was handed over in this run

@@ -653,6 +653,21 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
+// A workflow whose nodes are packed, or kept in a database, may have failed in its
+// checks or passed them: nobody says that there was none.
+func TestWorkflowOfHiddenNodes(t *testing.T) {
+	for more, hidden := range map[string]bool{`"compressedNodes":"H4sI"`: true, `"offloadNodeStatusVersion":"fnv:1"`: true, `"nodes":{}`: false} {
+		s := newStage(t, "", func(c *Config) { c.Checks.Workflows = true })
+		ls := lists(t)
+		ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
+			"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"status":{"phase":"Failed",` + more + `}}`)}
+		f := facts[evidence.RestoreTestFacts](t, of(t, s.all(ls), evidence.BackupTest, uid("70")))
+		if (f.Grade == 3) != hidden || strings.Contains(f.Stopped, "too large") != hidden {
+			t.Errorf("%s: grade %d, %s", more, f.Grade, f.Stopped)
+		}
+	}
+}
+
 // Commands of hooks may hold passwords: they are in no draft, raw bytes
 // included.
 func TestHooksAreRemoved(t *testing.T) {

@@ -190,7 +190,9 @@ type jobObject struct {
 
 type workflowObject struct {
 	Status struct {
-		Nodes map[string]struct {
+		Compressed string `json:"compressedNodes"`
+		Offloaded  string `json:"offloadNodeStatusVersion"`
+		Nodes      map[string]struct {
 			Type         string `json:"type"`
 			DisplayName  string `json:"displayName"`
 			TemplateName string `json:"templateName"`
