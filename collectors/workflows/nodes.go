@@ -138,7 +138,7 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 	for i := range own {
 		n := &own[i]
 		x := evidence.WorkflowNode{
-			ID: word(n.ID), Name: nodeName(n.DisplayName), Type: n.Type, Template: word(cmp.Or(n.TemplateName, n.refName())), Phase: phaseOf(n.Phase),
+			ID: word(n.ID), Name: nodeName(n.called(all)), Type: n.Type, Template: word(cmp.Or(n.TemplateName, n.refName())), Phase: phaseOf(n.Phase),
 			StartedAt: n.StartedAt.Time, FinishedAt: n.FinishedAt.Time, Cached: n.Memo.Hit,
 		}
 		if code, err := strconv.Atoi(n.Outputs.ExitCode); err == nil {
@@ -183,6 +183,19 @@ func mended(all map[string]node, tries map[string]bool, n *node) bool {
 		at = whole.BoundaryID
 	}
 	return false
+}
+
+// separator stands between the name of a node and that of the one it is a part of.
+var separator = regexp.MustCompile(`^(?:\[\d+\])?\.`)
+
+// called is what a node is called within the template that it is a part of. A
+// template may have its nodes shown under another name, made of parameters'
+// values: that one is not taken.
+func (n *node) called(all map[string]node) string {
+	if n.Name == "" || strings.HasSuffix(n.Name, n.DisplayName) {
+		return n.DisplayName
+	}
+	return separator.ReplaceAllString(strings.TrimPrefix(n.Name, all[n.BoundaryID].Name), "")
 }
 
 func (n *node) refName() string {

@@ -92,6 +92,7 @@ type workflow struct {
 // node is one node of a workflow.
 type node struct {
 	ID            string       `json:"id"`
+	Name          string       `json:"name"`
 	DisplayName   string       `json:"displayName"`
 	Type          string       `json:"type"`
 	TemplateName  string       `json:"templateName"`

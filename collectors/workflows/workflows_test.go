@@ -76,7 +76,7 @@ func withArchive(t testing.TB, file string, runs ...string) string {
 }
 
 // archivedExport is an export that ended and was deleted before the first look.
-const archivedExport = `{"metadata":{"name":"export-6aa","namespace":"tenant-8","uid":"a7000000-0000-4000-8000-000000000090","creationTimestamp":"2026-03-01T03:00:00Z","labels":{"evidenced/purpose":"export","workflows.argoproj.io/workflow-archiving-status":"Persisted"}},"spec":{"entrypoint":"export","arguments":{}},"status":{"phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","message":"planted-message","nodes":{"x":{"id":"x","name":"x","displayName":"export","type":"Pod","templateName":"export","phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","outputs":{"exitCode":"3"}}}}}`
+const archivedExport = `{"metadata":{"name":"export-6aa","namespace":"tenant-8","uid":"a7000000-0000-4000-8000-000000000090","creationTimestamp":"2026-03-01T03:00:00Z","labels":{"evidenced/purpose":"export","workflows.argoproj.io/workflow-archiving-status":"Persisted"}},"spec":{"entrypoint":"export","arguments":{}},"status":{"phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","message":"planted-message","nodes":{"x":{"id":"x","name":"export","displayName":"export","type":"Pod","templateName":"export","phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","outputs":{"exitCode":"3"}}}}}`
 
 func TestConformance(t *testing.T) {
 	for _, archive := range []bool{false, true} {
@@ -310,6 +310,31 @@ func TestConfig(t *testing.T) {
 			if d := cmp.Diff([]evidence.Kind{evidence.WorkflowSchedule, evidence.WorkflowRun}, c.Kinds()); d != "" {
 				t.Error(d)
 			}
+		}
+	}
+}
+
+// A node is told by its own name, whatever it is shown as.
+func TestNodesShownOtherwise(t *testing.T) {
+	for _, tc := range []struct{ name, shown, boundary, want string }{
+		{"wf[0].build(0:planted)", "os-planted-3.17", "wf", "build(0)"},
+		{"wf.a.b", "planted", "wf.a", "b"},
+		{"wf[1].step", "step", "wf", "step"},
+		{"wf[0].loop(1:x)[0].print(2:y.z)", "print(2:y.z)", "wf[0].loop(1:x)", "print(2)"},
+		{"wf", "planted", "", "wf"},
+		{"", "old", "", "old"},
+	} {
+		raw, err := json.Marshal(map[string]any{"metadata": map[string]any{"name": "wf", "namespace": "tenant-7", "uid": "u-9"}, "status": map[string]any{"phase": "Succeeded", "nodes": map[string]any{
+			"p": map[string]any{"id": "p", "name": tc.boundary, "type": "Steps", "phase": "Succeeded"},
+			"n": map[string]any{"id": "n", "name": tc.name, "displayName": tc.shown, "boundaryID": "p", "type": "Pod", "phase": "Succeeded"},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds := testReader().give(t, testLook(now), kindRun, raw, false)
+		f := named(t, ds, "wf")
+		if len(f.Nodes) != 1 || f.Nodes[0].Name != tc.want || strings.Contains(string(ds[0].Raw), "planted") {
+			t.Errorf("%s: %+v, want %s; raw %s", tc.name, f.Nodes, tc.want, ds[0].Raw)
 		}
 	}
 }
