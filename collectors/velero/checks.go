@@ -2,7 +2,9 @@ package velero
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"evidenced/collectors/kube"
@@ -114,11 +116,28 @@ func (c *collector) workflow(o *kube.Object) error {
 		}
 		for _, value := range values {
 			c.proofs.put(value, o.UID+"/"+id, evidence.RestoreProof{
-				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + n.DisplayName, UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
+				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + called(n.Name, n.DisplayName, v.Status.Nodes[n.BoundaryID].Name), UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
 			})
 		}
 	}
 	return nil
+}
+
+// What stands between the name of a node and that of the one it is a part of, and
+// behind the number of one that was made for an item of a list.
+var (
+	separator = regexp.MustCompile(`^(?:\[\d+\])?\.`)
+	ofItem    = regexp.MustCompile(`\((\d+):.*\)`)
+)
+
+// called is what a node is called, as the collector of workflows has it: without
+// the item, which is a value, and not by a name that its template made of values to
+// show it under.
+func called(name, shown, whole string) string {
+	if name != "" && !strings.HasSuffix(name, shown) {
+		shown = separator.ReplaceAllString(strings.TrimPrefix(name, whole), "")
+	}
+	return ofItem.ReplaceAllString(shown, "($1)")
 }
 
 // checksOf adds to the test the checks that name its restore and ended after

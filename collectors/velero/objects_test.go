@@ -633,9 +633,9 @@ func TestWorkflow(t *testing.T) {
 	ls["jobs"] = nil
 	ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
 		"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"spec":{"arguments":{"parameters":[{"name":"password","value":"x"}]}},"status":{"phase":"Succeeded","nodes":{
-		"a":{"type":"DAG","displayName":"drill-9","phase":"Succeeded","finishedAt":"2026-03-01T02:40:00Z"},
+		"a":{"type":"Steps","name":"drill-9","displayName":"drill-9","phase":"Succeeded","finishedAt":"2026-03-01T02:40:00Z"},
 		"b":{"type":"Pod","displayName":"restore","templateName":"restore","phase":"Succeeded","finishedAt":"2026-03-01T02:18:00Z"},
-		"c":{"type":"Pod","displayName":"orders(0)","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
+		"c":{"type":"Pod","name":"drill-9[0].orders(0:planted)","displayName":"planted-orders","boundaryID":"a","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
 		"d":{"type":"Pod","displayName":"verify-sum","templateName":"sum","phase":"Failed","finishedAt":"2026-03-01T02:31:00Z"},
 		"f":{"type":"Pod","displayName":"check-old","templateName":"check-old","phase":"Succeeded","finishedAt":"2026-03-01T02:30:30Z","memoizationStatus":{"hit":true,"key":"k","cacheName":"checks"}},
 		"e":{"type":"Pod","displayName":"check-late","templateName":"late","phase":"Running","finishedAt":null}}}}`)}

@@ -194,7 +194,9 @@ type workflowObject struct {
 		Offloaded  string `json:"offloadNodeStatusVersion"`
 		Nodes      map[string]struct {
 			Type         string `json:"type"`
+			Name         string `json:"name"`
 			DisplayName  string `json:"displayName"`
+			BoundaryID   string `json:"boundaryID"` // the node whose template it is a part of
 			TemplateName string `json:"templateName"`
 			Phase        string `json:"phase"`
 			FinishedAt   stamp  `json:"finishedAt"`
