@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,21 +20,35 @@ const viewer = "tenancy/1"
 // leftOut stands where a name of another tenant stood.
 const leftOut = "[removed]"
 
-// hider puts [removed] where one of its names stands, which are longest first:
-// one may begin another.
-type hider []string
+// hider puts [removed] where one of its names stands. Most names are one word, and a
+// thing of the whole cluster may name thousands: words are looked up as they come.
+type hider struct {
+	words map[string]bool
+	// The others, longest first: one may begin another. They go before the words,
+	// for one that holds a word holds all of it, and is longer.
+	phrases []string
+}
 
 func hiderOf(names map[string]bool) hider {
-	return slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+	h := hider{words: map[string]bool{}}
+	for name := range names {
+		if oneWord(name) {
+			h.words[name] = true
+		} else {
+			h.phrases = append(h.phrases, name)
+		}
+	}
+	slices.SortFunc(h.phrases, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 	})
+	return h
 }
 
 func (h hider) hide(s string) string {
-	for _, name := range h {
+	for _, name := range h.phrases {
 		s = replaceName(s, name)
 	}
-	return s
+	return h.replaceWords(s)
 }
 
 func (h hider) holds(s string) bool { return h.hide(s) != s }
@@ -90,6 +103,37 @@ func replaceName(s, name string) string {
 	return out.String()
 }
 
+// replaceWords replaces the words that are names.
+func (h hider) replaceWords(s string) string {
+	var out strings.Builder
+	done := 0
+	for i := 0; len(h.words) > 0 && i < len(s); i++ {
+		start := i
+		for i < len(s) && inWord(s[i]) {
+			i++
+		}
+		if start < i && h.words[s[start:i]] {
+			out.WriteString(s[done:start])
+			out.WriteString(leftOut)
+			done = i
+		}
+	}
+	if done == 0 {
+		return s
+	}
+	out.WriteString(s[done:])
+	return out.String()
+}
+
+func oneWord(s string) bool {
+	for i := range len(s) {
+		if !inWord(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func inWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c >= 0x80
 }
@@ -99,7 +143,7 @@ func inWord(c byte) bool {
 // where. Bytes of another form that hold one, and damaged JSON, which may spell
 // one otherwise, go whole.
 func (h hider) raw(d *evidence.Draft) {
-	if len(h) == 0 || len(d.Raw) == 0 {
+	if len(h.words)+len(h.phrases) == 0 || len(d.Raw) == 0 {
 		return
 	}
 	var out bytes.Buffer

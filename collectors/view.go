@@ -245,16 +245,28 @@ func (l *cutList) has(i int) bool {
 	return ok
 }
 
-// within reports whether the list stands in an element that goes as a whole.
-func (c cutting) within(at string) bool {
-	return slices.ContainsFunc(c, func(l cutList) bool {
-		rest, ok := strings.CutPrefix(at, l.At+"/")
-		if !ok || l.At == "" {
-			return false
+// byPlace are the lists by their pointers.
+func (c cutting) byPlace() map[string][]cutList {
+	by := make(map[string][]cutList, len(c))
+	for _, l := range c {
+		by[l.At] = append(by[l.At], l)
+	}
+	return by
+}
+
+// within reports whether a list stands in an element, of one of the lists by their
+// pointers, that goes as a whole.
+func within(at string, lists map[string][]cutList) bool {
+	for i := 1; i < len(at); i++ {
+		if at[i] != '/' || lists[at[:i]] == nil {
+			continue
 		}
-		i, err := strconv.Atoi(pointer.Split(rest)[0])
-		return err == nil && l.has(i)
-	})
+		n, err := strconv.Atoi(pointer.Split(at[i:])[0])
+		if err == nil && slices.ContainsFunc(lists[at[:i]], func(l cutList) bool { return l.has(n) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // from returns the list without the elements, how many these were, and adds what
@@ -295,7 +307,7 @@ func (c cutting) apply(d *evidence.Draft) {
 	}
 	// Lists within lists come first, while their pointers still hold.
 	slices.SortStableFunc(c, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
-	names, others, lists := map[string]bool{}, evidence.Others{}, false
+	names, others, lists, places := map[string]bool{}, evidence.Others{}, false, c.byPlace()
 	for _, l := range c {
 		for _, i := range l.elements {
 			names[l.Of[i][0].Name] = true
@@ -304,7 +316,7 @@ func (c cutting) apply(d *evidence.Draft) {
 			continue
 		}
 		lists = true
-		counted := !c.within(l.At)
+		counted := !within(l.At, places)
 		edit(facts, pointer.Split(l.At), func(v any) any {
 			v, n := l.from(v, names)
 			if n > 0 && counted {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -401,6 +402,33 @@ func FuzzViewHides(f *testing.F) {
 					t.Fatalf("%q holds it still", d.Raw)
 				}
 			}
+		}
+	})
+}
+
+// All names at once hide what each of them hides alone, the longest first.
+func FuzzHide(f *testing.F) {
+	for _, s := range []string{"a-b a a-b.c", "b,b.c/b", "a.b a.b.c", "..", "é é.a", "a  b"} {
+		f.Add(s, "a", "a-b", "b.c", ".")
+	}
+	f.Add("ab abab", "ab", "a b", "b/a", "")
+	f.Fuzz(func(t *testing.T, s, one, two, three, four string) {
+		names := map[string]bool{one: true, two: true, three: true, four: true}
+		delete(names, "")
+		want := s
+		for _, n := range slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+			if len(a) != len(b) {
+				return len(b) - len(a)
+			}
+			return strings.Compare(a, b)
+		}) {
+			if strings.ContainsAny(n, "[]") || n == "removed" {
+				return // it may be in what stands in place of the others
+			}
+			want = replaceName(want, n)
+		}
+		if got := hiderOf(names).hide(s); got != want {
+			t.Errorf("%q without %q: got %q, want %q", s, slices.Sorted(maps.Keys(names)), got, want)
 		}
 	})
 }

@@ -25,10 +25,11 @@ type InfraWorkspaceFacts struct {
 	Repo             string    `json:"repo,omitempty"` // that pushes start runs from, owner/name
 	Branch           string    `json:"branch,omitempty"`
 	AllowDestroy     *bool     `json:"allow_destroy,omitempty"`
-	SharedState      *bool     `json:"shared_state,omitempty"` // every workspace of the organization may read its state
-	Assessments      *bool     `json:"assessments,omitempty"`  // drift is looked for
-	Tags             []string  `json:"tags,omitempty"`         // key=value, the inherited ones too; or a key alone
-	TagsUnread       string    `json:"tags_unread,omitempty"`  // why they are not known
+	SharedState      *bool     `json:"shared_state,omitempty"`         // every workspace of the organization may read its state
+	ProjectState     *bool     `json:"project_shared_state,omitempty"` // every workspace of its project may
+	Assessments      *bool     `json:"assessments,omitempty"`          // drift is looked for
+	Tags             []string  `json:"tags,omitempty"`                 // key=value, the inherited ones too; or a key alone
+	TagsUnread       string    `json:"tags_unread,omitempty"`          // why they are not known
 	CreatedAt        time.Time `json:"created_at,omitzero"`
 	UpdatedAt        time.Time `json:"updated_at,omitzero"`
 }
@@ -52,11 +53,12 @@ type InfraRunFacts struct {
 	Destroy     bool `json:"destroy,omitempty"`
 	RefreshOnly bool `json:"refresh_only,omitempty"`
 	EmptyApply  bool `json:"empty_apply,omitempty"` // it may be applied without a change
-	// Variables, Targets and Replaces count what whoever asked for the run set for it
-	// alone, beside the configuration.
+	// Variables, Targets, Replaces and Invokes count what whoever asked for the run set
+	// for it alone, beside the configuration; the last are actions to invoke.
 	Variables        int       `json:"variables,omitempty"`
 	Targets          int       `json:"targets,omitempty"`
 	Replaces         int       `json:"replaces,omitempty"`
+	Invokes          int       `json:"invokes,omitempty"`
 	TerraformVersion string    `json:"terraform_version,omitempty"`
 	CreatedAt        time.Time `json:"created_at,omitzero"`
 	PlannedAt        time.Time `json:"planned_at,omitzero"`
@@ -92,13 +94,15 @@ type InfraCount struct {
 	Changes   int64  `json:"changes"`
 	Deletions int64  `json:"destructions"`
 	Imports   int64  `json:"imports,omitempty"`
+	Forgotten int64  `json:"forgotten,omitempty"` // resources that leave the state and go on to be
+	Invoked   int64  `json:"invoked,omitempty"`   // actions of providers, which change what no resource shows
 }
 
 // InfraPolicy is one check of a run against policies.
 type InfraPolicy struct {
 	ID        string `json:"id"`
-	Form      string `json:"form"`            // policy-check, policy-evaluation, task-stage
-	Kind      string `json:"kind,omitempty"`  // sentinel, opa
+	Form      string `json:"form"`            // policy-check, policy-evaluation, task-stage, tf-policy-evaluation
+	Kind      string `json:"kind,omitempty"`  // sentinel, opa, terraform
 	Stage     string `json:"stage,omitempty"` // when in the run
 	Status    string `json:"status"`          // in the platform's words
 	Passed    int64  `json:"passed,omitempty"`

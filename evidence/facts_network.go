@@ -32,7 +32,7 @@ type NetworkPolicyFacts struct {
 
 // NetworkSpec is one set of rules and whom it is about.
 type NetworkSpec struct {
-	Of string `json:"of"` // pods, nodes
+	Of string `json:"of"` // pods, nodes, others: endpoints of Cilium itself, as those of health checks
 	// Namespaces and Pods say which pods: all of the requirements hold of each.
 	// Without any it is about every pod of the object's namespace, or of the
 	// cluster. Requirements on a namespace name it by NamespaceName.
@@ -65,7 +65,7 @@ type NetworkRule struct {
 	Anyone   bool          `json:"anyone,omitempty"`
 	Ports    []string      `json:"ports,omitempty"` // TCP/443, UDP/1000-2000, ANY/http, ICMP/8; none: all
 	PortsCut int           `json:"ports_cut,omitempty"`
-	Within   []string      `json:"within,omitempty"` // what narrows it further: http, dns, kafka, authentication, ...
+	Within   []string      `json:"within,omitempty"` // what narrows it further: http, dns, kafka, serverNames, authentication, ...
 }
 
 // How far a peer reaches.

@@ -102,13 +102,17 @@ type PolicyExceptionFacts struct {
 	Policies  []PolicyExcused `json:"policies,omitempty"`
 	Cut       int             `json:"policies_cut,omitempty"`
 	Applies   PolicyReach     `json:"applies,omitzero"`
-	// ExpiresAt is when it is to end, by the label or annotation ExpiresBy; no
-	// engine ends one otherwise.
+	// ExpiresAt is when it is to end, by the label or annotation ExpiresBy, or by
+	// ExpiresItself.
 	ExpiresAt       time.Time `json:"expires_at,omitzero"`
 	ExpiresBy       string    `json:"expires_by,omitempty"`
 	CreatedAt       time.Time `json:"created_at,omitzero"`
 	ResourceVersion string    `json:"resource_version,omitempty"`
 }
+
+// ExpiresItself is what says when an exception ends that its engine takes for none
+// from then on, although it is still there.
+const ExpiresItself = "spec.expiresAt"
 
 // PolicyExcused is a policy, or a pattern of names, from which something is
 // excepted; without rules from all of it.

@@ -76,7 +76,8 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/gitrepo":         {"collectors collectors/fetch collectors/forge collectors/gitrepo/signed evidence evidence/address evidence/problem", "github.com/go-git/go-git/v5 github.com/go-git/go-billy/v5 golang.org/x/crypto"},
 	"collectors/harbor":          {"collectors collectors/fetch collectors/forge evidence evidence/problem", ""},
 	"collectors/kube":            {"collectors collectors/fetch evidence evidence/pointer evidence/problem", "k8s.io/client-go"},
-	"collectors/kube/kubetest":   {"collectors evidence", "github.com/rogpeppe/go-internal"},
+	"collectors/kube/kubetest":   {"collectors evidence", "github.com/google/go-cmp github.com/rogpeppe/go-internal go.yaml.in/yaml/v3"},
+	"collectors/kube/looktest":   {"collectors collectors/kube collectors/kube/kubetest evidence", ""},
 	"collectors/kubeaudit":       {"collectors collectors/fetch collectors/kube collectors/spool collectors/tail evidence evidence/pointer evidence/problem", ""},
 	"collectors/kubernetes":      {"collectors collectors/kube evidence evidence/problem", ""},
 	"collectors/network":         {"collectors collectors/kube evidence evidence/problem", ""},
@@ -84,7 +85,7 @@ var lattice = map[string]struct{ ours, others string }{
 	"collectors/spool":           {"collectors evidence/problem", ""},
 	"collectors/spool/spooltest": {"", ""},
 	"collectors/tail":            {"evidence", ""},
-	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/pointer evidence/problem", ""},
+	"collectors/terraform":       {"collectors collectors/fetch collectors/forge evidence evidence/problem", ""},
 	"collectors/vault":           {"collectors collectors/fetch collectors/spool collectors/tail evidence evidence/problem", "github.com/hashicorp/vault/api"},
 	"collectors/workflows":       {"collectors collectors/fetch collectors/kube evidence evidence/problem", ""},
 	"collectors/all":             {"collectors collectors/alertmanager collectors/alertrules collectors/argocd collectors/certmanager collectors/certs collectors/externalsecrets collectors/flux collectors/github collectors/gitlab collectors/gitrepo collectors/harbor collectors/kubeaudit collectors/kubernetes collectors/network collectors/policies collectors/terraform collectors/vault collectors/velero collectors/workflows", ""},
@@ -128,6 +129,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/api":             {"cmd/internal/cli cmd/internal/doctor evidence evidence/incident evidence/lineage evidence/problem evidence/remedy mappings mappings/classify mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/filing reports/gaps reports/pdf reports/people reports/ran reports/timeline reports/today reports/trace reports/xlsx store", "golang.org/x/sys"},
 	"cmd/internal/api/apitest":     {"cmd/internal/api cmd/internal/doctor evidence evidence/evidencetest evidence/problem mappings mappings/deadline mappings/statement reports/today store", ""},
 	"cmd/internal/alert/alerttest": {"", ""},
+
+	"cmd/internal/config/configtest": {"", ""},
+
 	"cmd/internal/daemon": {"cmd/internal/alert cmd/internal/api cmd/internal/config cmd/internal/doctor cmd/internal/schedule cmd/internal/telemetry collectors collectors/fetch collectors/gitrepo/signed " +
 		"evidence evidence/chain evidence/incident evidence/problem evidence/remedy evidence/sample evidence/timestamp evidence/witness mappings mappings/deadline mappings/notice mappings/statement reports reports/coverage reports/pack reports/pdf reports/timeline reports/today store store/anchor store/backup store/keyring store/keyring/transit store/local", "golang.org/x/time"},
 	// The demonstration builds a git repository, so it shares gitrepo's library.
@@ -137,7 +141,7 @@ var lattice = map[string]struct{ ours, others string }{
 		"collectors collectors/all evidence evidence/problem evidence/remedy evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
-	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/local", "github.com/google/pprof golang.org/x/sys"},
+	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/index store/local", "github.com/google/pprof golang.org/x/sys"},
 	"testdata/world": {"", "go.yaml.in/yaml/v3"},
 }
 

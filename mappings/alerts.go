@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -61,7 +62,7 @@ func firedAt(st *stretch[evidence.AlertFacts]) time.Time {
 func (s *scene) alertItem(ctx context.Context, sts []stretch[evidence.AlertFacts], incidents *incidentsNamed) (*item, error) {
 	last, inForce := newestOf(sts)
 	f := &last.facts
-	it := subjectItem(sts, evidence.AlertInstance, "alert "+firstText(f.Name, f.Fingerprint))
+	it := subjectItem(sts, evidence.AlertInstance, "alert "+cmp.Or(f.Name, f.Fingerprint))
 	began := firedAt(&sts[0])
 	it.at = began
 	it.set("happened", began).set("name", f.Name).set("severity", f.Severity)
@@ -98,15 +99,6 @@ func (s *scene) alertItem(ctx context.Context, sts []stretch[evidence.AlertFacts
 	it.set("blind", blind)
 	incidents.tell(it, sts, began)
 	return it, nil
-}
-
-func firstText(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // endReason reads why a state ended.

@@ -131,7 +131,7 @@ func (a *assessment) conclude(controls []*Control) ([]evidence.Finding, []Contro
 			res.Findings = append(res.Findings, len(findings))
 			if a.in.binds(c) {
 				f := a.finding(c, ref)
-				if isSilent(&f) || a.notUsed(ref.Test, &f) {
+				if a.silent(ref.Test, &f) {
 					res.silent = append(res.silent, len(findings))
 				}
 				findings = append(findings, f)

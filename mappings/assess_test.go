@@ -529,28 +529,42 @@ controls:
 		cover            func(*evidencetest.Log, evidence.Period)
 		want             evidence.Status
 		reason           evidence.Reason
+		unused           bool // by the finding's record
 	}{
-		{"no source", true, true, nil, evidence.Satisfied, evidence.ReasonNotConfigured},
-		{"no source, and every platform has it", false, true, nil, evidence.NotObserved, evidence.ReasonNotConfigured},
-		{"no source, and nothing beside it", true, false, nil, evidence.NotObserved, evidence.ReasonNotConfigured},
+		{"no source", true, true, nil, evidence.Satisfied, evidence.ReasonNotConfigured, true},
+		{"no source, and every platform has it", false, true, nil, evidence.NotObserved, evidence.ReasonNotConfigured, false},
+		{"no source, and nothing beside it", true, false, nil, evidence.NotObserved, evidence.ReasonNotConfigured, true},
 		{"a source that is down", true, true, func(l *evidencetest.Log, p evidence.Period) {
 			l.Cover("terraform/prod", evidence.Blind, p, "503 from server", evidence.InfraRun)
-		}, evidence.NotObserved, evidence.ReasonNotConfigured}, // of the forge there is none
+		}, evidence.NotObserved, evidence.ReasonNotConfigured, false}, // of the forge there is none
 		{"a source that saw", true, true, func(l *evidencetest.Log, p evidence.Period) {
 			l.Cover("terraform/prod", evidence.Continuous, p, "", evidence.InfraRun, evidence.InfraWorkspace)
-		}, evidence.NotObserved, evidence.ReasonNotConfigured},
+		}, evidence.NotObserved, evidence.ReasonNotConfigured, false},
+		{"a source that saw less than the test needs", true, true, func(l *evidencetest.Log, p evidence.Period) {
+			l.Cover("terraform/prod", evidence.Reconstructed, p, "", evidence.InfraRun, evidence.InfraWorkspace)
+		}, evidence.NotObserved, evidence.ReasonNotConfigured, false},
 	} {
 		log, p := accesses(6)
 		if tt.cover != nil {
 			tt.cover(log, p)
 		}
-		findings, results, err := Assess(t.Context(), Input{Reader: log, Catalog: catalog(tt.optional, tt.beside), Period: p, Now: p.To})
+		cat := catalog(tt.optional, tt.beside)
+		findings, results, err := Assess(t.Context(), Input{Reader: log, Catalog: cat, Period: p, Now: p.To})
 		if err != nil {
 			t.Fatal(err)
 		}
 		f := findings[len(findings)-1]
 		if results[0].Status != tt.want || f.Status != evidence.NotObserved || f.Reason != tt.reason {
 			t.Errorf("%s: the control is %s, want %s; the finding is %s (%s), want not-observed (%s)", tt.name, results[0].Status, tt.want, f.Status, f.Reason, tt.reason)
+		}
+		facts := evidence.FindingFacts{Status: f.Status, Reason: f.Reason}
+		for _, w := range f.Uncovered {
+			facts.Uncovered = append(facts.Uncovered, unseenOf(w, f.Period))
+		}
+		for _, x := range cat.Tests() {
+			if x.ID == f.Test && x.NotUsed(&facts) != tt.unused {
+				t.Errorf("%s: by its record the test is not used: %t, want %t", tt.name, !tt.unused, tt.unused)
+			}
 		}
 	}
 }

@@ -217,32 +217,30 @@ func human(d time.Duration) string {
 	return s
 }
 
-// isSilent reports whether a finding is of a test that found nothing on record
-// to judge, where no source would show what nobody recorded.
-func isSilent(f *evidence.Finding) bool {
-	return f.Status == evidence.NotObserved && f.Reason == evidence.ReasonNoCollector && f.Class.Rank() > 0
-}
-
-// notUsed reports whether a finding is of a test about a system that not every
-// platform has, and no source shows that system, or ever did.
-func (a *assessment) notUsed(t *Test, f *evidence.Finding) bool {
-	if !t.Optional || f.Status != evidence.NotObserved || f.Reason != evidence.ReasonNotConfigured {
-		return false
-	}
-	none := a.sights[t].none
-	return !slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool { return !slices.Contains(none, k) })
+// silent reports whether a finding says nothing beside those of other tests: it
+// found nothing on record to judge where no source would show what nobody
+// recorded, or it is about a system that no source shows.
+func (a *assessment) silent(t *Test, f *evidence.Finding) bool {
+	s := a.sights[t]
+	return f.Status == evidence.NotObserved && a.runs[t].onlyTold(s) ||
+		t.notUsed(f.Status, f.Reason, func(k evidence.Kind) bool { return slices.Contains(s.none, k) })
 }
 
 // NotUsed reports whether a recorded finding of an optional test says that no
 // source shows what it is about, or ever did. Such a finding says nothing beside
 // those of other tests.
 func (t *Test) NotUsed(f *evidence.FindingFacts) bool {
-	if !t.Optional || f.Status != evidence.NotObserved || f.Reason != evidence.ReasonNotConfigured {
-		return false
-	}
-	return !slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool {
-		return !slices.ContainsFunc(f.Uncovered, func(w evidence.Unseen) bool { return w.Kind == k && w.Source == "" })
+	return t.notUsed(f.Status, f.Reason, func(k evidence.Kind) bool {
+		return slices.ContainsFunc(f.Uncovered, func(w evidence.Unseen) bool { return w.Kind == k && w.Source == "" && w.Class == "" })
 	})
+}
+
+// notUsed reports whether a test is about a system that not every platform has,
+// and its finding says that no source shows that system, or ever did. None tells
+// of which kinds there is no source; one that sees too little is one.
+func (t *Test) notUsed(s evidence.Status, r evidence.Reason, none func(evidence.Kind) bool) bool {
+	return t.Optional && s == evidence.NotObserved && r == evidence.ReasonNotConfigured &&
+		!slices.ContainsFunc(t.view.Kinds, func(k evidence.Kind) bool { return !none(k) })
 }
 
 // rank orders statuses, worst first, as the decision table does. A test that
@@ -254,9 +252,7 @@ var rank = map[evidence.Status]int{
 
 // judge makes a control's verdict from its findings: the worst of those that
 // apply. Supporting tests can pull it down, but they alone never lift it to
-// satisfied. A test that had nothing on record to judge says nothing beside
-// others, and neither does one about a system that no source shows: see
-// [run.onlyTold] and [assessment.notUsed].
+// satisfied. A silent one says nothing beside others: see [assessment.silent].
 func (c *ControlResult) judge(all []evidence.Finding) {
 	if len(c.Findings) == 0 {
 		c.Status, c.Reason = evidence.NotObserved, evidence.ReasonNoCollector

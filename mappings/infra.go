@@ -12,7 +12,7 @@ var infraView = &view{
 		Name: "infra_changes",
 		Doc: "Runs of infrastructure as code, each in its newest version. " +
 			"A run is approved when somebody else than its maker confirmed it, or when its configuration is a commit whose request another person than its author approved and nothing was set for the run alone: " +
-			"no variables, no choice of resources, no destruction of everything. Its maker is who asked for it; of a run that a push started, the authors of the commit and of its request.",
+			"no variables, no choice of resources or actions, no destruction of everything. Its maker is who asked for it; of a run that a push started, the authors of the commit and of its request.",
 		Kinds: []evidence.Kind{evidence.InfraRun},
 		Fields: []Field{
 			{Name: "organization", Type: "string", Doc: "organization the workspace is in; empty where the source has none"},
@@ -24,7 +24,7 @@ var infraView = &view{
 			{Name: "destructions", Type: "int", Optional: true, Doc: "resources that were destroyed"},
 			{Name: "claimed", Type: "bool", Doc: "files that a pipeline left tell it: that cannot show an approval, only its lack"},
 			{Name: "destroy", Type: "bool", Doc: "it was asked for to destroy everything"},
-			{Name: "special", Type: "bool", Doc: "something was set for this run alone: variables, a choice of resources, a destruction of everything"},
+			{Name: "special", Type: "bool", Doc: "something was set for this run alone: variables, a choice of resources or actions, a destruction of everything"},
 			{Name: "auto_apply", Type: "bool", Doc: "it was to be applied without a confirmation"},
 			{Name: "maker_known", Type: "bool", Doc: "the source says who asked for it"},
 			{Name: "confirmed", Type: "bool", Doc: "somebody confirmed it"},
@@ -122,6 +122,8 @@ func (b *infraRun) special() string {
 		return "variables were set for it alone"
 	case f.Targets > 0 || f.Replaces > 0:
 		return "resources were chosen for it alone"
+	case f.Invokes > 0:
+		return "actions were chosen for it alone"
 	}
 	return ""
 }

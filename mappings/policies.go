@@ -227,7 +227,7 @@ var policyExceptionsView = &view{
 			{Name: "expires", Type: "timestamp", Optional: true, Doc: "when it is to end, in its newest form; missing where it names no end"},
 			{Name: "dated", Type: "bool", Doc: "it named an end in all its forms of the period"},
 			{Name: "lifetime", Type: "duration", Optional: true, Doc: "from when it was made to its end; missing where either is"},
-			{Name: "past_end", Type: "duration", Doc: "longest time that it was seen after an end that it named; zero when never"},
+			{Name: "past_end", Type: "duration", Doc: "longest time that it was seen after an end that it named; zero when never, and of one that ends by itself"},
 			{Name: "possible_past_end", Type: "duration", Doc: "as past_end, up to the look that first showed it changed or gone"},
 		},
 	},
@@ -275,6 +275,9 @@ func (s *scene) policyException(sts []stretch[evidence.PolicyExceptionFacts]) *i
 			continue
 		}
 		end := st.end(s.period)
+		if st.facts.ExpiresBy == evidence.ExpiresItself {
+			continue // from its end on it excepts from nothing
+		}
 		held := st.lastLook
 		if st.until.IsZero() { // as far as is known, it is there and stays
 			held = s.cover.lastLookAsYet(st.source, evidence.PolicyException, end)

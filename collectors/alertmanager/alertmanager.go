@@ -122,7 +122,7 @@ type look struct {
 	silences gathered
 	settling int       // peers that began a short while ago
 	settled  int       // peers that did not
-	began    time.Time // the earliest start of a peer
+	began    time.Time // the earliest start of a peer, by our clock
 }
 
 // gathered is what the peers said of one list.
@@ -181,14 +181,6 @@ func (l *look) ask(ctx context.Context) error {
 	}
 	members := 0
 	for _, p := range l.peers {
-		st, err := p.status(ctx)
-		if err != nil {
-			failed(p, "the status", err)
-			l.alerts.fail(err)
-		} else {
-			l.start(p, st)
-			members = max(members, st.Members)
-		}
 		for _, x := range []struct {
 			what, path string
 			into       *gathered
@@ -201,6 +193,16 @@ func (l *look) ask(ctx context.Context) error {
 			}
 			got++
 			x.into.peers = append(x.into.peers, list{items, req})
+		}
+		// After the lists: what began between them and the status counts as begun
+		// before them.
+		st, err := p.status(ctx)
+		if err != nil {
+			failed(p, "the status", err)
+			l.alerts.fail(err)
+		} else {
+			l.start(p, st)
+			members = max(members, st.Members)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -221,19 +223,19 @@ func (g *gathered) fail(err error) {
 	}
 }
 
-// start takes in when a peer began, by its own clock.
+// start takes in when a peer began, which it says by its own clock.
 func (l *look) start(p *peer, st *status) {
-	now := l.env.Clock().UTC()
+	began := st.Began
 	if stats := p.http.Stats(); stats.OffsetOK {
-		now = now.Add(stats.Offset)
+		began = began.Add(-stats.Offset)
 	}
-	if age := now.Sub(st.Began); age < l.cfg.Settle {
+	if age := l.env.Clock().Sub(began); age < l.cfg.Settle {
 		l.settling++
 	} else {
 		l.settled++
 	}
-	if l.began.IsZero() || st.Began.Before(l.began) {
-		l.began = st.Began
+	if l.began.IsZero() || began.Before(l.began) {
+		l.began = began
 	}
 }
 
@@ -258,8 +260,11 @@ func (l *look) end(kind evidence.Kind, subject evidence.Ref, key, reason string,
 	}
 }
 
-// causeSettling stands in every tenant's log.
-const causeSettling = "the Alertmanager began anew a short while ago: what fired before, and was not told to it again yet, was not seen"
+// Causes that stand in every tenant's log.
+const (
+	causeSettling = "the Alertmanager began anew a short while ago: what fired before, and was not told to it again yet, was not seen"
+	causeOdd      = "not all could be read: the Alertmanager lists something of an unknown form"
+)
 
 // observe sums the look up.
 func (l *look) observe() evidence.Observation {
@@ -276,6 +281,8 @@ func (l *look) observe() evidence.Observation {
 		switch {
 		case g.err != nil:
 			s.Class, s.Cause = evidence.Blind, collectors.PlainCause(g.err)
+		case g.bad > 0:
+			s.Class, s.Cause = evidence.Blind, causeOdd
 		case !settled:
 			s.Class, s.Cause = evidence.Blind, causeSettling
 		}

@@ -87,6 +87,10 @@ func (l *look) tellAlerts(ctx context.Context) error {
 				continue
 			}
 			m := all[a.Fingerprint]
+			if m != nil && !maps.Equal(m.Labels, a.Labels) {
+				a.Fingerprint = printOf(a.Labels) // two alerts: the source's hash is a short one
+				m = all[a.Fingerprint]
+			}
 			if m == nil {
 				first := *a
 				first.Silenced, first.Inhibited, first.Muted = nil, nil, nil

@@ -3,7 +3,6 @@
 package alertmanager
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,28 +12,13 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
 
 // crowdAlerts fire at once: ten times what a platform of 100 tenants has on a bad
 // day.
 const crowdAlerts = 50_000
-
-// drain is a sink that forgets, as the log does once a draft is written.
-type drain struct {
-	collectors.Sink
-	n      int
-	resume []byte
-}
-
-func (d *drain) Emit(context.Context, evidence.Draft) error { d.n++; return nil }
-
-func (d *drain) Complete(evidence.Kind, evidence.Ref) {}
-
-func (d *drain) Commit(_ context.Context, resume []byte, _ evidence.Observation) error {
-	d.resume = resume
-	return nil
-}
 
 // A storm of alerts fits in memory and in the cursor.
 func TestMemory(t *testing.T) {
@@ -61,12 +45,12 @@ func TestMemory(t *testing.T) {
 	}
 	var resume []byte
 	for range 2 {
-		d := &drain{}
+		d := &collectortest.Counter{}
 		if err := c.Poll(t.Context(), evidence.Period{}, resume, d); err != nil {
 			t.Fatal(err)
 		}
-		if resume = d.resume; d.n != crowdAlerts {
-			t.Fatalf("%d drafts", d.n)
+		if resume = d.Resume; d.Drafts != crowdAlerts {
+			t.Fatalf("%d drafts", d.Drafts)
 		}
 	}
 	runtime.GC()

@@ -71,11 +71,15 @@ func (l *Labels) kept(name string) bool {
 	return name == nameLabel || name == severityLabel || l.owns(name) || slices.Contains(l.Keep, name)
 }
 
-// Pick returns the labels that are kept, and how many are not.
+// login finds the user part of an address.
+var login = regexp.MustCompile(`://[^\s/"]*@`)
+
+// Pick returns the labels that are kept, and how many are not. An address with a
+// user or a password in it is not, whatever its label is called.
 func (l *Labels) Pick(all map[string]string) (kept map[string]string, left int) {
 	kept = map[string]string{}
 	for k, v := range all {
-		if l.kept(k) {
+		if l.kept(k) && !login.MatchString(v) {
 			kept[k] = Short(v)
 		} else {
 			left++
@@ -96,7 +100,7 @@ func (l *Labels) Scope(authority string, all map[string]string) evidence.Ref {
 }
 
 func (l *Labels) tenant(authority, value string) evidence.Ref {
-	return bounded(evidence.NewRef("label", authority, l.TenantLabel+"="+value))
+	return Bounded(evidence.NewRef("label", authority, l.TenantLabel+"="+value))
 }
 
 // namespace takes a value by its letter: the * that stands for every namespace is
@@ -105,14 +109,14 @@ func (l *Labels) namespace(authority, value string) evidence.Ref {
 	if value == everywhere {
 		value = "%2A"
 	}
-	return bounded(evidence.NewRef("ns", authority, value))
+	return Bounded(evidence.NewRef("ns", authority, value))
 }
 
 // everywhere is the namespace that stands for all of them, see collectors.Owns.
 const everywhere = "*"
 
-// bounded lets a name that is too long stand as its hash.
-func bounded(r evidence.Ref) evidence.Ref {
+// Bounded lets a name that is too long stand as its hash.
+func Bounded(r evidence.Ref) evidence.Ref {
 	if len(r.String()) > evidence.MaxRef {
 		r.Name = "~" + hashOf(r.Name)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,64 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// A restart in the middle of a look ends nothing either.
+func TestRestartWithinALook(t *testing.T) {
+	for after := range 4 {
+		l := newLab(t, 1)
+		l.has("silences", "[]")
+		l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active")))
+		rec := l.must(nil)
+		l.peers[0].Requests()
+		l.peers[0].SetFault(func(n int, line string, w http.ResponseWriter, _ *http.Request) bool {
+			switch {
+			case n < after || strings.HasSuffix(line, "/silences"):
+				return false
+			case strings.HasSuffix(line, "/alerts"):
+				fmt.Fprint(w, "[]")
+			default:
+				fmt.Fprint(w, l.began(l.clock))
+			}
+			return true
+		})
+		if rec = l.later(30*time.Second, rec); len(ends(rec, evidence.AlertInstance)) > 0 {
+			t.Errorf("after %d requests: these end: %v", after, ends(rec, evidence.AlertInstance))
+		}
+	}
+}
+
+// When an Alertmanager began is told by its own clock, and when it was seen last
+// by ours.
+func TestRestartByAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		l := newLab(t, 1)
+		look := func(after time.Duration, resume []byte) *collectortest.Recorder {
+			t.Helper()
+			l.clock = l.clock.Add(after)
+			l.peers[0].Now = l.clock.Add(ahead)
+			rec := &collectortest.Recorder{}
+			if err := l.c.Poll(t.Context(), evidence.Period{To: l.clock}, resume, rec); err != nil {
+				t.Fatal(err)
+			}
+			return rec
+		}
+		l.has("silences", "[]")
+		l.has("status", l.began(now.Add(-10*time.Minute+ahead)))
+		l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active"), firing(print2, now.Add(-time.Hour), "active")))
+		rec := look(0, nil)
+		l.has("alerts", listed(firing(print2, now.Add(-time.Hour), "active")))
+		rec = look(30*time.Second, rec.Resume())
+		if got := ends(rec, evidence.AlertInstance); got[print1] != `{"reason":"absent"}` {
+			t.Errorf("%v ahead: without a restart these end: %v", ahead, got)
+		}
+		l.has("status", l.began(l.clock.Add(10*time.Second+ahead)))
+		l.has("alerts", "[]")
+		rec = look(10*time.Minute, rec.Resume())
+		if got := ends(rec, evidence.AlertInstance); got[print2] != `{"reason":"absent after a restart"}` {
+			t.Errorf("%v ahead: after a restart these end: %v", ahead, got)
+		}
+	}
+}
+
 // A first look at an Alertmanager that has just begun claims nothing.
 func TestFirstLookAfterRestart(t *testing.T) {
 	l := newLab(t, 1)
@@ -207,6 +266,47 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// The fingerprint is a short hash, which can be met on purpose: alerts with other
+// labels are others.
+func TestFingerprintOfTwo(t *testing.T) {
+	l := newLab(t, 2)
+	l.has("silences", "[]")
+	one := firing(print1, now.Add(-time.Hour), "active")
+	l.peerHas(0, "alerts", listed(one))
+	l.peerHas(1, "alerts", listed(one, strings.ReplaceAll(one, "tenant-7", "tenant-8")))
+	rec := l.must(nil)
+	for range 2 {
+		var scopes []string
+		for _, d := range rec.Of(evidence.AlertInstance) {
+			scopes = append(scopes, d.Scope[0].Name+" "+string(d.Op))
+		}
+		if got := strings.Join(scopes, ", "); got != "tenant=tenant-7 set, tenant=tenant-8 set" {
+			t.Errorf("told of %s", got)
+		}
+		rec = l.later(30*time.Second, rec)
+	}
+}
+
+// An address with a login in it is not kept, whatever its label is called.
+func TestLoginInALabel(t *testing.T) {
+	l := newLab(t, 1)
+	l.has("silences", listed(silence("s", "active", now.Add(-time.Minute), now.Add(time.Hour), now.Add(-time.Minute),
+		onTenant7+`,{"name":"job","value":"https://u:planted-secret@x.example","isRegex":false,"isEqual":true}`)))
+	l.has("alerts", listed(strings.Replace(firing(print1, now, "active"), `"severity"`, `"service":"https://u:planted-secret@x.example/y","job":"https://x.example/@y","severity"`, 1)))
+	rec := l.must(nil)
+	for _, d := range rec.Drafts {
+		if strings.Contains(string(d.Content), "planted") {
+			t.Errorf("kept: %s", d.Content)
+		}
+	}
+	if c := string(rec.Of(evidence.AlertInstance)[0].Content); !strings.Contains(c, `"labels_left":1`) || !strings.Contains(c, `https://x.example/@y`) {
+		t.Errorf("the alert is told as %s", c)
+	}
+	if c := string(rec.Of(evidence.AlertSilence)[0].Content); !strings.Contains(c, `{"name":"job","op":"=","left":true}`) {
+		t.Errorf("the silence is told as %s", c)
+	}
+}
+
 func TestPeersThatAreNotRead(t *testing.T) {
 	l := newLab(t, 1)
 	l.has("status", `{"uptime":"2026-03-01T06:00:00Z","cluster":{"peers":[{},{},{}]}}`)
@@ -241,7 +341,7 @@ func TestNoList(t *testing.T) {
 	}
 }
 
-// One odd item costs no other, and ends nothing.
+// One odd item costs no other, and ends nothing; it may be anybody's.
 func TestOddItem(t *testing.T) {
 	l := newLab(t, 1)
 	l.has("silences", "[]")
@@ -254,6 +354,22 @@ func TestOddItem(t *testing.T) {
 	}
 	if o := last(rec); !strings.Contains(o.Incomplete, "4 of the records of alert.instance") {
 		t.Errorf("incomplete %q", o.Incomplete)
+	}
+	if s := claimed(rec, evidence.AlertInstance); s.Class != evidence.Blind || s.Cause != causeOdd || !s.From.Equal(now) {
+		t.Errorf("of alerts that could not all be read it claims %+v", s)
+	}
+	if s := claimed(rec, evidence.AlertSilence); s.Class != evidence.Instants {
+		t.Errorf("of silences, which could, it claims %+v", s)
+	}
+	// What was odd may have been there all the time.
+	l.has("alerts", listed(firing(print1, now.Add(-time.Hour), "active"), firing("00000000000000aa", now.Add(-time.Hour), "active")))
+	rec = l.later(30*time.Second, rec)
+	if d := rec.Of(evidence.AlertInstance)[0]; d.Subject.Name != "00000000000000aa" || !d.NotBefore.Equal(now) {
+		t.Errorf("one that could not be read before is told as %+v", d)
+	}
+	l.has("silences", listed("{}"))
+	if s := claimed(l.later(30*time.Second, rec), evidence.AlertSilence); s.Class != evidence.Blind || s.Cause != causeOdd {
+		t.Errorf("of silences that could not be read it claims %+v", s)
 	}
 }
 
@@ -320,6 +436,7 @@ func TestWhoseSilence(t *testing.T) {
 		{"the namespace of all", m("namespace", "=", "*"), "ns:prod/%252A", `[{"name":"namespace","op":"=","values":["*"]}]`, true},
 		{"a tenant before a namespace", m("namespace", "=", "x") + "," + m("tenant", "=", "t1"), "label:prod/tenant=t1", `[{"name":"namespace","op":"=","values":["x"]},{"name":"tenant","op":"=","values":["t1"]}]`, true},
 		{"everybody", m("alertname", "=~", "Disk.*") + "," + m("job", "=", "job-of-t2"), all, `[{"name":"alertname","op":"=~","values":["Disk.*"],"pattern":true},{"name":"job","op":"=","left":true}]`, false},
+		{"no condition", "", all, `[]`, false},
 		{"labels that are not kept", m("tenant", "=", "t1") + "," + m("password", "=", "hunter2"), "label:prod/tenant=t1", `[{"name":"tenant","op":"=","values":["t1"]},{"name":"password","op":"=","left":true}]`, true},
 	} {
 		l := newLab(t, 1)
@@ -342,6 +459,22 @@ func TestWhoseSilence(t *testing.T) {
 		}
 		if got := strings.Join(refs, " "); got != x.scope || string(f.Matchers) != x.facts || (len(ds[0].Text) > 0) != x.text {
 			t.Errorf("%s: scope %q, want %q; matchers %s, want %s; text %q", x.name, got, x.scope, f.Matchers, x.facts, ds[0].Text)
+		}
+	}
+}
+
+// A silence without conditions, which some releases list as null, costs no other
+// its end; one that does not say what it hides does.
+func TestSilenceWithoutConditions(t *testing.T) {
+	l := newLab(t, 1)
+	l.has("alerts", "[]")
+	bare := silence("s", "expired", now.Add(-time.Hour), now.Add(-time.Minute), now.Add(-time.Minute), "")
+	for with, told := range map[string]bool{`"matchers":[]`: true, `"matchers":null`: true, `"x":1`: false, `"matchers":{}`: false} {
+		l.has("silences", listed(strings.Replace(bare, `"matchers":[]`, with, 1)))
+		rec := l.must(nil)
+		whole := slices.ContainsFunc(rec.Completed, func(c collectortest.Completed) bool { return c.Kind == evidence.AlertSilence })
+		if n := len(rec.Of(evidence.AlertSilence)); whole != told || (n == 2) != told {
+			t.Errorf("%s: told %d, whole %v", with, n, whole)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package alertmanager
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -11,7 +10,7 @@ import (
 	"time"
 
 	"evidenced/collectors"
-	"evidenced/evidence"
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence/problem"
 )
 
@@ -45,7 +44,7 @@ func FuzzAlternatives(f *testing.F) {
 		}
 		re, err := regexp.Compile("^(?:" + pattern + ")$")
 		if err != nil {
-			t.Skip()
+			return // what stands alone and not within anchors, no Alertmanager takes
 		}
 		if len(got) > maxListed {
 			t.Fatalf("%d texts", len(got))
@@ -67,7 +66,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec := &keep{}
+		rec := &collectortest.Recorder{} // which takes no draft that is not sound
 		l := &look{Collector: c, sink: rec, at: now, old: &memory{}, next: &memory{V: memoryVersion}, settled: 1}
 		l.alerts.peers = []list{{items: []json.RawMessage{b}}}
 		l.silences.peers = l.alerts.peers
@@ -76,11 +75,6 @@ func FuzzParse(f *testing.F) {
 		}
 		if err := l.tellSilences(t.Context()); err != nil {
 			t.Fatal(err)
-		}
-		for _, d := range rec.ds {
-			if d.Source = "alertmanager/prod"; d.Check() != nil {
-				t.Errorf("%v: %+v", d.Check(), d)
-			}
 		}
 		l.next.At = l.at
 		kept, err := l.next.bytes()
@@ -121,16 +115,3 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
-
-// keep is a sink that takes everything without a look at it.
-type keep struct {
-	collectors.Sink
-	ds []evidence.Draft
-}
-
-func (k *keep) Emit(_ context.Context, d evidence.Draft) error {
-	k.ds = append(k.ds, d)
-	return nil
-}
-
-func (k *keep) Complete(evidence.Kind, evidence.Ref) {}

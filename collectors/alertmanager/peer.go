@@ -3,7 +3,6 @@ package alertmanager
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -28,31 +27,12 @@ func newPeer(address string, cfg *Config, o fetch.Options) (*peer, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody
 	}
-	o.Header = Header(cfg.User, cfg.TokenFile)
+	o.Header = fetch.FileHeader(cfg.User, cfg.TokenFile)
 	c, err := fetch.New(o)
 	if err != nil {
 		return nil, err
 	}
 	return &peer{c.Base().Host, c}, nil
-}
-
-// Header makes the header of a credential: none without a file, a password with
-// a user, else a bearer token.
-func Header(user, file string) func() (http.Header, error) {
-	if file == "" {
-		return nil
-	}
-	token := fetch.TokenFile(file)
-	if user == "" {
-		return fetch.HeaderFrom("Authorization", "Bearer ", token)
-	}
-	return func() (http.Header, error) {
-		s, err := token()
-		if err != nil {
-			return nil, err
-		}
-		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+s.Reveal()))}}, nil
-	}
 }
 
 // status is what is read of /api/v2/status. The configuration in the same answer
@@ -142,6 +122,12 @@ type apiAlert struct {
 
 var hexPrint = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
+// printOf is our own fingerprint of an alert, for one without any.
+func printOf(labels map[string]string) string {
+	text, _ := json.Marshal(labels) // in order of the names
+	return "~" + hashOf(string(text))[:32]
+}
+
 // parseAlert reads an alert. Labels say what it is and whose: without them it is
 // none. Of the rest, what is of another form than the API describes is left out.
 func parseAlert(b []byte) (*apiAlert, bool) {
@@ -156,8 +142,7 @@ func parseAlert(b []byte) (*apiAlert, bool) {
 	}
 	a := &apiAlert{Labels: v.Labels, Starts: v.Starts.Time}
 	if json.Unmarshal(v.Fingerprint, &a.Fingerprint) != nil || !hexPrint.MatchString(a.Fingerprint) {
-		text, _ := json.Marshal(v.Labels) // in order of the names
-		a.Fingerprint = "~" + hashOf(string(text))[:32]
+		a.Fingerprint = printOf(v.Labels)
 	}
 	var st struct {
 		State     string   `json:"state"`
@@ -202,29 +187,34 @@ func (m matcher) op() string {
 	return "!="
 }
 
+// apiMatcher is a condition as the API lists it.
+type apiMatcher struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Regex bool   `json:"isRegex"`
+	Equal *bool  `json:"isEqual"` // before 0.22 there was no other
+}
+
 // parseSilence reads a silence; false for one of which it is not clear what it
-// hides and when.
+// hides and when. One with no condition, which some releases list as null, may
+// hide anything.
 func parseSilence(b []byte) (*apiSilence, bool) {
 	var v struct {
-		ID       string `json:"id"`
-		Matchers []struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-			Regex bool   `json:"isRegex"`
-			Equal *bool  `json:"isEqual"` // before 0.22 there was no other
-		} `json:"matchers"`
-		Starts  loose           `json:"startsAt"`
-		Ends    loose           `json:"endsAt"`
-		Updated loose           `json:"updatedAt"`
-		Author  json.RawMessage `json:"createdBy"`
-		Comment json.RawMessage `json:"comment"`
-		Status  json.RawMessage `json:"status"`
+		ID       string          `json:"id"`
+		Matchers json.RawMessage `json:"matchers"`
+		Starts   loose           `json:"startsAt"`
+		Ends     loose           `json:"endsAt"`
+		Updated  loose           `json:"updatedAt"`
+		Author   json.RawMessage `json:"createdBy"`
+		Comment  json.RawMessage `json:"comment"`
+		Status   json.RawMessage `json:"status"`
 	}
-	if json.Unmarshal(b, &v) != nil || v.ID == "" || len(v.ID) > maxValue || len(v.Matchers) == 0 || v.Starts.IsZero() || v.Ends.IsZero() {
+	var matchers []apiMatcher
+	if json.Unmarshal(b, &v) != nil || v.ID == "" || len(v.ID) > maxValue || json.Unmarshal(v.Matchers, &matchers) != nil || v.Starts.IsZero() || v.Ends.IsZero() {
 		return nil, false
 	}
 	s := &apiSilence{ID: v.ID, Starts: v.Starts.Time, Ends: v.Ends.Time, Updated: v.Updated.Time}
-	for _, m := range v.Matchers {
+	for _, m := range matchers {
 		s.Matchers = append(s.Matchers, matcher{m.Name, m.Value, m.Regex, m.Equal == nil || *m.Equal})
 	}
 	var st struct {

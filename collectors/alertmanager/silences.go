@@ -114,7 +114,7 @@ func (l *look) past(t time.Time) time.Time {
 // silenceDraft makes the record of a silence, but for its time.
 func (l *look) silenceDraft(s foundSilence) evidence.Draft {
 	w := l.whose(s.Matchers)
-	f := evidence.SilenceFacts{ID: s.ID, Broad: w.broad, StartsAt: s.Starts, EndsAt: s.Ends, Author: -1, CommentLetters: letterCount(s.Comment)}
+	f := evidence.SilenceFacts{ID: s.ID, Matchers: []evidence.AlertMatcher{}, Broad: w.broad, StartsAt: s.Starts, EndsAt: s.Ends, Author: -1, CommentLetters: letterCount(s.Comment)}
 	f.MatchersCut = max(len(s.Matchers)-maxMatchers, 0)
 	var mentions []evidence.Mention
 	room := maxValues
@@ -221,7 +221,7 @@ func (l *look) matcher(m matcher, w *reach) (evidence.AlertMatcher, [][]evidence
 	f := evidence.AlertMatcher{Name: Short(m.Name), Op: m.op()}
 	values, listed := m.values()
 	owns := l.cfg.owns(m.Name)
-	keeps := l.cfg.kept(m.Name) && (owns || !w.shared() || m.Name == nameLabel || m.Name == severityLabel)
+	keeps := l.cfg.kept(m.Name) && !login.MatchString(m.Value) && (owns || !w.shared() || m.Name == nameLabel || m.Name == severityLabel)
 	switch {
 	case !keeps || owns && !listed:
 		f.Left, f.Pattern = true, !listed

@@ -63,7 +63,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody
 	}
-	o.Header = alertmanager.Header(cfg.User, cfg.TokenFile)
+	o.Header = fetch.FileHeader(cfg.User, cfg.TokenFile)
 	c, err := fetch.New(o)
 	if err != nil {
 		return nil, err
@@ -74,8 +74,11 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 // Kinds implements collectors.Collector.
 func (c *Collector) Kinds() []evidence.Kind { return slices.Clone(kinds) }
 
-// memory is what a Commit keeps: when the last look was, and when rules that are
-// evaluated rarely were, by their names. A server that begins anew has forgotten
+// causeOdd stands in every tenant's log.
+const causeOdd = "not all could be read: the server lists a group or a rule of an unknown form"
+
+// memory is what a Commit keeps: when the last look was that showed every rule,
+// and when rules that are evaluated rarely were, by their names. A server that begins anew has forgotten
 // that, and waits for the rule's next turn.
 type memory struct {
 	V      int                  `json:"v"`
@@ -133,20 +136,23 @@ func (c *Collector) Poll(ctx context.Context, _ evidence.Period, resume []byte, 
 	if err := l.tell(ctx, groups); err != nil {
 		return err
 	}
-	o := evidence.Observation{
-		At: l.at, Total: -1, Requests: st.Requests, Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey,
-		Seen: []evidence.Seen{{Kinds: kinds, Class: evidence.Instants, From: l.at, To: l.at}},
-	}
-	switch {
-	case l.bad > 0:
+	o := evidence.Observation{At: l.at, Total: -1, Requests: st.Requests, Offset: st.Offset, OffsetOK: st.OffsetOK, TLS: st.TLS, TLSKey: st.TLSKey}
+	seen := evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: l.at, To: l.at}
+	looked := l.at
+	if l.bad > 0 {
 		o.Incomplete = fmt.Sprintf("%d groups or rules could not be read: no rule counts as gone", l.bad)
-	default:
+		seen.Class, seen.Cause = evidence.Blind, causeOdd
+		if looked = mem.Looked; !looked.IsZero() {
+			seen.From = looked
+		}
+	} else {
 		s.Complete(evidence.AlertRule, evidence.Ref{})
 	}
+	o.Seen = []evidence.Seen{seen}
 	if l.blind > 0 {
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of %d rules are not evaluated", l.blind, l.rules))
 	}
-	b, err := json.Marshal(&memory{V: memoryVersion, Looked: l.at, Rare: l.rare})
+	b, err := json.Marshal(&memory{V: memoryVersion, Looked: looked, Rare: l.rare})
 	if err != nil {
 		return problem.Wrap(problem.Internal, err, "write the resume cursor")
 	}
@@ -160,7 +166,7 @@ type look struct {
 	req    evidence.Request
 	at     time.Time
 	server time.Time // the same by the server's clock
-	last   time.Time // the look before
+	last   time.Time // the look before that showed every rule
 	rules  int
 	blind  int // rules that are not evaluated
 	bad    int // groups and rules that could not be read
@@ -169,7 +175,7 @@ type look struct {
 }
 
 func (l *look) tell(ctx context.Context, groups []json.RawMessage) error {
-	called := map[string]bool{}
+	called := map[string]int{} // names that are taken, and how often they were wanted
 	for _, raw := range groups {
 		g, ok := parseGroup(raw)
 		if !ok {
@@ -186,10 +192,11 @@ func (l *look) tell(ctx context.Context, groups []json.RawMessage) error {
 		}
 		for i, name := range names(g, rules) {
 			one := name
-			for n := 2; called[one]; n++ {
-				one = fmt.Sprintf("%s~%d", name, n)
+			for called[one] > 0 {
+				called[name]++
+				one = fmt.Sprintf("%s~%d", name, called[name])
 			}
-			called[one] = true
+			called[one] = 1
 			if err := l.rule(ctx, g, rules[i], one); err != nil {
 				return err
 			}
@@ -225,11 +232,7 @@ func (l *look) rule(ctx context.Context, g *apiGroup, r *apiRule, name string) e
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, r.Labels)
-	subject := evidence.NewRef("alertrule", l.authority, name)
-	if len(subject.String()) > evidence.MaxRef {
-		sum := sha256.Sum256([]byte(name))
-		subject.Name = "~" + hex.EncodeToString(sum[:])
-	}
+	subject := alertmanager.Bounded(evidence.NewRef("alertrule", l.authority, name))
 	f := evidence.AlertRuleFacts{
 		File: alertmanager.Short(g.File), Group: alertmanager.Short(g.Name), Name: alertmanager.Short(r.Name), Type: orUnknown(r.Type), Severity: alertmanager.Short(labels["severity"]),
 		ForSeconds: r.For, KeepSeconds: r.KeepFiring, IntervalSeconds: g.Interval.Seconds(), Health: orUnknown(r.Health), Blind: l.why(g, r, subject.Name),

@@ -227,19 +227,63 @@ func TestNoList(t *testing.T) {
 	}
 }
 
-// One odd rule or group costs no other, and ends nothing.
+// One odd rule or group costs no other, and ends nothing; it may be anybody's. Of
+// a group whose labels cannot be read nobody knows whose its rules are.
 func TestOddRule(t *testing.T) {
-	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[7,{"name":"x"},{"name":"","rules":[]},{"name":"g","interval":"soon","file":7,"labels":"odd","rules":[
+	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[7,{"name":"x"},{"name":"","rules":[]},{"name":"h","labels":{"tenant":7},"rules":[{"name":"r"}]},{"name":"g","interval":"soon","file":7,"labels":null,"rules":[
 		{"labels":{}},{"name":"r","labels":{"a":1}},{"name":"good","type":5,"health":"fine","duration":"1h","lastEvaluation":7,"lastSeriesFetched":"many","query":[]}]}]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := rec.Commits[0].Observation
-	if len(rec.Drafts) != 1 || len(rec.Completed) != 0 || !strings.HasPrefix(o.Incomplete, "5 groups or rules") || o.Seen[0].Class != evidence.Instants {
+	if len(rec.Drafts) != 1 || len(rec.Completed) != 0 || !strings.HasPrefix(o.Incomplete, "6 groups or rules") || o.Seen[0].Class != evidence.Blind || o.Seen[0].Cause != causeOdd {
 		t.Errorf("got %d drafts, complete %v, %+v", len(rec.Drafts), rec.Completed, o)
 	}
 	if d := rec.Drafts[0]; d.Subject.String() != "alertrule:prod/-/g/good" {
 		t.Errorf("it is called %s", d.Subject)
+	}
+}
+
+// A server may list very many rules of one name; each has a name of its own, and
+// costs about as much as any other.
+func TestManyOfOneName(t *testing.T) {
+	answer := func(n int) []json.RawMessage {
+		groups, err := parseAnswer([]byte(`{"status":"success","data":{"groups":[{"name":"g","rules":[{"name":"r~3"}` + strings.Repeat(`,{"name":"r"}`, n) + `]}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return groups
+	}
+	c := answering(t, "")
+	tell := func(groups []json.RawMessage) *collectortest.Recorder {
+		rec := &collectortest.Recorder{}
+		l := &look{Collector: c, sink: rec, at: now, server: now, rare: map[string]time.Time{}}
+		if err := l.tell(t.Context(), groups); err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	var got []string
+	for _, d := range tell(answer(4)).Pending {
+		got = append(got, d.Subject.Name)
+	}
+	if want := "-/g/r~3 -/g/r -/g/r~2 -/g/r~4 -/g/r~5"; strings.Join(got, " ") != want {
+		t.Errorf("they are called %v, want %s", got, want)
+	}
+	const few, many = 100, 2000
+	a, b := answer(few), answer(many)
+	one := testing.AllocsPerRun(1, func() { tell(a) }) / few
+	if all := testing.AllocsPerRun(1, func() { tell(b) }) / many; all > 2*one {
+		t.Errorf("one of %d rules takes %.0f allocations, one of %d takes %.0f", many, all, few, one)
+	}
+}
+
+// A group without rules, as older releases of Thanos and vmalert list it, is no odd
+// one.
+func TestGroupWithoutRules(t *testing.T) {
+	rec, err := poll(t, answering(t, `{"status":"success","data":{"groups":[{"name":"none","file":"f","interval":60,"rules":null,"partialResponseStrategy":"ABORT"},{"name":"g","file":"f","interval":60,"rules":[{"name":"r","type":"alerting","health":"ok","lastEvaluation":"2026-03-03T11:59:30Z"}]}]}}`))
+	if err != nil || len(rec.Drafts) != 1 || len(rec.Completed) != 1 {
+		t.Errorf("got %d drafts, complete %v, %v", len(rec.Drafts), rec.Completed, err)
 	}
 }
 

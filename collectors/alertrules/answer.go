@@ -10,7 +10,7 @@ import (
 )
 
 // apiGroup is a group of rules. What the API describes and has another form is
-// left out, but for names and rules.
+// left out, but for names, labels and rules.
 type apiGroup struct {
 	Name     string
 	File     string
@@ -78,23 +78,22 @@ func isList(b []byte) bool {
 // word cuts what a server calls something.
 func word(s string) string { return s[:min(len(s), 32)] }
 
-// parseGroup reads a group; false for one whose rules cannot be told.
+// parseGroup reads a group; false for one whose rules, or labels, which say whose
+// they are, cannot be told. Some servers list the rules of a group that has none as
+// null.
 func parseGroup(b []byte) (*apiGroup, bool) {
 	var v struct {
-		Name     string          `json:"name"`
-		File     json.RawMessage `json:"file"`
-		Interval json.RawMessage `json:"interval"`
-		Labels   json.RawMessage `json:"labels"`
-		Rules    json.RawMessage `json:"rules"`
+		Name     string            `json:"name"`
+		Labels   map[string]string `json:"labels"`
+		File     json.RawMessage   `json:"file"`
+		Interval json.RawMessage   `json:"interval"`
+		Rules    json.RawMessage   `json:"rules"`
 	}
-	if json.Unmarshal(b, &v) != nil || v.Name == "" || !isList(v.Rules) {
+	if json.Unmarshal(b, &v) != nil || v.Name == "" || !isList(v.Rules) && string(v.Rules) != "null" {
 		return nil, false
 	}
-	g := &apiGroup{Name: v.Name, Interval: seconds(number(v.Interval))}
+	g := &apiGroup{Name: v.Name, Labels: v.Labels, Interval: seconds(number(v.Interval))}
 	_ = json.Unmarshal(v.File, &g.File)
-	if json.Unmarshal(v.Labels, &g.Labels) != nil {
-		g.Labels = nil
-	}
 	return g, json.Unmarshal(v.Rules, &g.Rules) == nil
 }
 

@@ -3,7 +3,6 @@
 package alertrules
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,27 +12,12 @@ import (
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
 
 // crowdRules are many more than one server evaluates.
 const crowdRules = 20_000
-
-// drain is a sink that forgets, as the log does once a draft is written.
-type drain struct {
-	collectors.Sink
-	n      int
-	resume []byte
-}
-
-func (d *drain) Emit(context.Context, evidence.Draft) error { d.n++; return nil }
-
-func (d *drain) Complete(evidence.Kind, evidence.Ref) {}
-
-func (d *drain) Commit(_ context.Context, resume []byte, _ evidence.Observation) error {
-	d.resume = resume
-	return nil
-}
 
 // A server with very many rules, all of which are evaluated rarely, fits in memory
 // and in the cursor.
@@ -52,12 +36,12 @@ func TestMemory(t *testing.T) {
 	}
 	var resume []byte
 	for range 2 {
-		d := &drain{}
+		d := &collectortest.Counter{}
 		if err := c.Poll(t.Context(), evidence.Period{}, resume, d); err != nil {
 			t.Fatal(err)
 		}
-		if resume = d.resume; d.n != crowdRules {
-			t.Fatalf("%d drafts", d.n)
+		if resume = d.Resume; d.Drafts != crowdRules {
+			t.Fatalf("%d drafts", d.Drafts)
 		}
 	}
 	runtime.GC()

@@ -3,7 +3,6 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,10 +17,9 @@ import (
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/fetch"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // planted are the names in testdata that may stand in people, text and raw
 // alone.
@@ -90,19 +88,7 @@ func TestGolden(t *testing.T) {
 		}
 		got.Write(append(b, '\n'))
 	}
-	golden := filepath.Join("testdata", "all.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got.String()); d != "" {
-		t.Errorf("drafts (-want +got):\n%s", d)
-	}
+	evidencetest.Golden(t, "all.golden", got.Bytes())
 }
 
 func TestPollTwice(t *testing.T) {
@@ -139,7 +125,7 @@ func TestPollTwice(t *testing.T) {
 	s.at(180, application("tenant-7-web", gen(3), slot("Succeeded", sha2nd, 150, automated), history(0, sha1st, 11, by("x")), history(1, sha2nd, 151, automated),
 		set("OutOfSync", "status", "sync", "status"), reconciled(170)))
 	ds, _ = s.mustPoll(c, rec)
-	sync := facts[evidence.SyncFacts](t, ds[0])
+	sync := evidencetest.Decode[evidence.SyncFacts](t, ds[0])
 	if len(ds) != 2 || sync.Initiator != -1 || !sync.Automated || sync.Seen != "both" || len(ds[0].People) != 0 {
 		t.Errorf("an automated sync: %+v", sync)
 	}

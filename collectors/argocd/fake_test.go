@@ -310,16 +310,6 @@ func (s *server) mustPoll(c *Collector, rec *collectortest.Recorder) ([]evidence
 	return ds, rec.Commits[len(rec.Commits)-1].Observation
 }
 
-// facts decodes the content of a draft.
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // ofKind picks the drafts of a kind.
 func ofKind(ds []evidence.Draft, k evidence.Kind) []evidence.Draft {
 	return slices.DeleteFunc(slices.Clone(ds), func(d evidence.Draft) bool { return d.Kind != k })

@@ -15,6 +15,7 @@ import (
 
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
 )
 
@@ -57,7 +58,7 @@ func (s *server) follow(c *Collector, u *until) error {
 func syncs(t testing.TB, ds []evidence.Draft) []string {
 	var out []string
 	for _, d := range ofKind(ds, evidence.DeploySync) {
-		f := facts[evidence.SyncFacts](t, d)
+		f := evidencetest.Decode[evidence.SyncFacts](t, d)
 		out = append(out, fmt.Sprintf("%s %s %s", strings.TrimPrefix(d.Key[strings.LastIndexByte(d.Key, '/')+1:], "2026-03-02T"), f.Seen, f.Phase))
 	}
 	return out
@@ -66,7 +67,7 @@ func syncs(t testing.TB, ds []evidence.Draft) []string {
 func states(t testing.TB, ds []evidence.Draft) []string {
 	var out []string
 	for _, d := range ofKind(ds, evidence.DeployState) {
-		out = append(out, fmt.Sprintf("%s %s", d.Op, facts[evidence.DeployFacts](t, d).Sync))
+		out = append(out, fmt.Sprintf("%s %s", d.Op, evidencetest.Decode[evidence.DeployFacts](t, d).Sync))
 	}
 	return out
 }
@@ -113,7 +114,7 @@ func TestFollowDeleted(t *testing.T) {
 	}
 	states := ofKind(u.Drafts, evidence.DeployState)
 	last := states[len(states)-1]
-	reason := facts[struct{ Reason, App string }](t, last)
+	reason := evidencetest.Decode[struct{ Reason, App string }](t, last)
 	if last.Op != evidence.OpEnd || reason.Reason != "deleted" || reason.App != "argocd/tenant-7-web" {
 		t.Errorf("the last draft is %s %s", last.Op, last.Content)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // Entries that older servers wrote say nothing of who or what started them; an
@@ -36,7 +37,7 @@ func TestUntoldStarter(t *testing.T) {
 		s := newServer(t, application("tenant-7-web", c.changes...))
 		ds, _ := s.mustPoll(s.collector(), &collectortest.Recorder{})
 		ds = ofKind(ds, evidence.DeploySync)
-		if len(ds) != 1 || facts[evidence.SyncFacts](t, ds[0]).Untold != c.want {
+		if len(ds) != 1 || evidencetest.Decode[evidence.SyncFacts](t, ds[0]).Untold != c.want {
 			t.Errorf("%s: got %d syncs, want one with untold %t: %s", name, len(ds), c.want, ds[0].Content)
 		}
 	}
@@ -124,7 +125,7 @@ func TestClusterResourcesByName(t *testing.T) {
 		t.Fatalf("%d projects", len(ds))
 	}
 	want := []string{"/Namespace/tenant-7-*", "rbac.authorization.k8s.io/ClusterRole"}
-	if got := facts[evidence.ProjectFacts](t, ds[0]).ClusterAllowed; !slices.Equal(got, want) {
+	if got := evidencetest.Decode[evidence.ProjectFacts](t, ds[0]).ClusterAllowed; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
+	"evidenced/collectors/kube"
 	"evidenced/evidence/pointer"
 	"net/url"
 	"regexp"
@@ -151,13 +152,9 @@ func maySecret(path []string) bool {
 	return n > 1 && slices.Contains(removedBelowSource[path[n-2]], last)
 }
 
-// userPart finds the user part of URLs inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
-
 // cleanText takes user and password out of every URL in s, and parameters out of
 // Helm's command lines.
-func cleanText(s string) string { return withoutSets(userPart.ReplaceAllString(s, "$1")) }
+func cleanText(s string) string { return withoutSets(kube.WithoutUser(s)) }
 
 // setFlag finds where the parameters of an application begin in a command line
 // of Helm, and commandEnd what follows the line in the message that a server
@@ -184,7 +181,7 @@ func withoutSets(s string) string {
 // query and no fragment, which may hold tokens. The scp form keeps the user
 // "git" alone.
 func cleanURL(s string) string {
-	s = cleanText(s)
+	s = kube.WithoutUser(s)
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
 		u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
 		return u.String()

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
@@ -55,33 +55,8 @@ func TestConformance(t *testing.T) { collectortest.Run(t, suite(t)) }
 func look(t testing.TB) ([]evidence.Draft, *reader, *kube.Look) {
 	t.Helper()
 	r := &reader{env: collectors.Env{Source: "cert-manager/prod"}, told: map[string]bool{}}
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, UID: "uid-of-" + name, Labels: labels})
-	}
-	l := kube.NewLook("cert-manager/prod", agent, now, ns...)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources() {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			o, err := kube.ParseObject(raw, now, res.Remove...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.APIVersion, o.Kind = res.Group+"/v1", res.Kind
-			ds, err := res.Drafts(t.Context(), o, l)
-			if err != nil {
-				t.Fatalf("%s %s: %v", o.Kind, o.Name, err)
-			}
-			out = append(out, ds...)
-		}
-	}
-	for _, d := range out {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
-	}
-	return out, r, l
+	l := looktest.New("cert-manager/prod", agent, now, spaces)
+	return looktest.Objects(t, r.resources(), l, objectsFile), r, l
 }
 
 // TestGolden compares every draft, without its bytes.
@@ -105,22 +80,13 @@ func TestGolden(t *testing.T) {
 	evidencetest.Golden(t, "objects.golden", got.Bytes())
 }
 
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // request returns the facts of the recorded request of that name.
 func requestNamed(t testing.TB, name string) (evidence.CertRequestFacts, evidence.Draft) {
 	t.Helper()
 	ds, _, _ := look(t)
 	for _, d := range ds {
 		if d.Kind == evidence.CertRequest {
-			if f := facts[evidence.CertRequestFacts](t, d); f.Name == name {
+			if f := evidencetest.Decode[evidence.CertRequestFacts](t, d); f.Name == name {
 				return f, d
 			}
 		}
@@ -330,33 +296,13 @@ func TestHugeNames(t *testing.T) {
 	if err := ds[0].Check(); err != nil {
 		t.Error(err)
 	}
-	if f := facts[evidence.CertDeclaredFacts](t, ds[0]); len(f.Names) == 0 {
+	if f := evidencetest.Decode[evidence.CertDeclaredFacts](t, ds[0]); len(f.Names) == 0 {
 		t.Error("no name is left")
 	}
 }
 
-// The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/certmanager/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	r := &reader{}
-	for _, res := range r.resources() {
-		if !strings.Contains(role, res.Resource) || !strings.Contains(role, "["+res.Group+"]") {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	verbs := regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1)
-	for _, v := range verbs {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if len(verbs) == 0 || strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(strings.ReplaceAll(role, "external-secrets", "")) {
-		t.Error("the role gives more than reading these resources")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/certmanager/role.yaml", (&reader{}).resources())
 }
 
 func TestConfig(t *testing.T) {
@@ -371,12 +317,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := c.(collectors.Follower); !ok {
-		t.Error("it does not follow")
-	}
-	if _, ok := c.(collectors.Examiner); !ok {
-		t.Error("it cannot be examined")
-	}
+	looktest.Works(t, c, true)
 	cfg.TokenFile = ""
 	if _, err := Spec().New(cfg, env); !problem.Is(err, problem.Config) {
 		t.Errorf("without a token: %v", err)
@@ -457,7 +398,7 @@ func TestLaterMembers(t *testing.T) {
 	d := give("Certificate", `{"metadata":{"name":"web","namespace":"tenant-7","uid":"c-1"},"spec":{"secretName":"web-tls","issuerRef":{"name":"ca"},
 		"literalSubject":"O=Shop\\, Inc,CN=web.shop.example","otherNames":[{"oid":"1.3.6.1.4.1.311.20.2.3","utf8Value":"mira@shop.example"},{"oid":"1.2.3","utf8Value":"device-9"}],
 		"renewal":{"policy":"Disabled"}}}`)
-	f := facts[evidence.CertDeclaredFacts](t, d)
+	f := evidencetest.Decode[evidence.CertDeclaredFacts](t, d)
 	if !slices.Equal(f.Names, []string{"web.shop.example"}) || f.Renewal != "Disabled" {
 		t.Errorf("got %+v", f)
 	}
@@ -482,7 +423,7 @@ func TestLaterMembers(t *testing.T) {
 		t.Errorf("removed %q from %s", d.Removed, d.Raw)
 	}
 	d = give("ClusterIssuer", `{"metadata":{"name":"ngts","uid":"i-3"},"spec":{"venafi":{"zone":"z","ngts":{"url":"https://ngts.example/api?key=planted"}}}}`)
-	if f := facts[evidence.CertIssuerFacts](t, d); f.Type != "venafi" || f.Server != "https://ngts.example/api" {
+	if f := evidencetest.Decode[evidence.CertIssuerFacts](t, d); f.Type != "venafi" || f.Server != "https://ngts.example/api" {
 		t.Errorf("got %+v", f)
 	}
 }

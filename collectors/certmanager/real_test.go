@@ -14,6 +14,7 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -70,13 +71,13 @@ func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 		name := strings.TrimSuffix(d.Subject.Name, "#"+d.Subject.UID)
 		switch d.Kind {
 		case evidence.CertDeclared:
-			f := facts[evidence.CertDeclaredFacts](t, d)
+			f := evidencetest.Decode[evidence.CertDeclaredFacts](t, d)
 			out = append(out, strings.Join([]string{name, f.Secret, f.Ready, f.Reason, f.IssuerKind, f.NotAfter.String(), strings.Join(f.Names, " "), f.KeyRotation}, " "))
 		case evidence.CertRequest:
-			f := facts[evidence.CertRequestFacts](t, d)
+			f := evidencetest.Decode[evidence.CertRequestFacts](t, d)
 			out = append(out, strings.Join([]string{name, f.Approval, f.Status, f.Reason, f.Account, f.RequestedKey, f.ApprovedAt.String()}, " "))
 		case evidence.CertIssuer:
-			f := facts[evidence.CertIssuerFacts](t, d)
+			f := evidencetest.Decode[evidence.CertIssuerFacts](t, d)
 			out = append(out, strings.Join([]string{name, f.Type, f.Server, f.Ready, f.Reason}, " "))
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/problem"
@@ -64,43 +64,8 @@ func testReader() *reader {
 // look gives the drafts of the recorded objects, and the remarks.
 func look(t testing.TB) ([]evidence.Draft, []string) {
 	t.Helper()
-	r := testReader()
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
-	}
-	l := kube.NewLook("external-secrets/prod", agent, now, ns...)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources() {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			o, err := kube.ParseObject(raw, now, res.Remove...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.APIVersion, o.Kind = res.Group+"/v1", res.Kind
-			ds, err := res.Drafts(t.Context(), o, l)
-			if err != nil {
-				t.Fatalf("%s %s: %v", o.Kind, o.Name, err)
-			}
-			out = append(out, ds...)
-		}
-	}
-	for _, d := range out {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
-	}
-	return out, l.Notes()
-}
-
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	l := looktest.New("external-secrets/prod", agent, now, spaces)
+	return looktest.Objects(t, testReader().resources(), l, objectsFile), l.Notes()
 }
 
 func TestGolden(t *testing.T) {
@@ -193,7 +158,7 @@ func TestHeldBack(t *testing.T) {
 		if err != nil || len(ds) != 1 {
 			t.Fatalf("%d drafts, %v", len(ds), err)
 		}
-		if f := facts[evidence.SecretSyncFacts](t, ds[0]); f.Windows != tc.windows || f.Immutable != tc.immutable {
+		if f := evidencetest.Decode[evidence.SecretSyncFacts](t, ds[0]); f.Windows != tc.windows || f.Immutable != tc.immutable {
 			t.Errorf("%s: windows %q, immutable %t", tc.spec, f.Windows, f.Immutable)
 		}
 	}
@@ -218,7 +183,7 @@ func TestStores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return facts[evidence.SecretStoreFacts](t, ds[0]), ds[0], r
+		return evidencetest.Decode[evidence.SecretStoreFacts](t, ds[0]), ds[0], r
 	}
 	_, shared, _ := read(`{"provider":{"fake":{}},"conditions":[{"namespaces":["tenant-7","tenant-8"]}]}`)
 	look := kube.NewLook("external-secrets/prod", agent, now, kube.Namespace{Name: "tenant-7", Labels: spaces["tenant-7"]}, kube.Namespace{Name: "tenant-8", Labels: spaces["tenant-8"]})
@@ -237,7 +202,8 @@ func TestStores(t *testing.T) {
 	chosen := evidence.Mention{Of: [][]evidence.Ref{
 		called("ns", "^tenant-7.*$", "tenant-7"), called("ns", "^other$"), called("label", "tenant-8", "tenant-8"), called("label", "tenant-7", "tenant-7"),
 	}}
-	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen}, shared.Mentions); diff != "" {
+	spelled := look.Mention("", []string{"other", "tenant-7"})
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen, spelled}, shared.Mentions); diff != "" {
 		t.Errorf("whose the conditions of a store are (-want +got):\n%s", diff)
 	}
 	many := make([]string, maxNamespaces+1)
@@ -280,6 +246,26 @@ func TestStores(t *testing.T) {
 			if reached != slices.Contains(tenants, ns) {
 				t.Errorf("conditions %s: scope %v", conditions, d.Scope)
 			}
+		}
+	}
+}
+
+// An expression that chooses the namespaces of several tells none of the others,
+// whether or not the namespaces are known by their labels.
+func TestExpressionOfSeveral(t *testing.T) {
+	rules := kubetest.ByLabel(t, "tenant-7", "tenant-8")
+	for i, name := range []string{"platform", "tenant-7", "tenant-8"} {
+		rules[i].Owns[0].Namespaces = []string{name}
+	}
+	raw := `{"metadata":{"name":"bao","uid":"s-1"},"spec":{"provider":{"fake":{}},"conditions":[{"namespaceRegexes":["^(tenant-7|tenant-8)$"]}]}}`
+	for what, l := range map[string]*kube.Look{"labels": looktest.New("external-secrets/prod", agent, now, spaces), "names": kube.NewLook("external-secrets/prod", agent, now)} {
+		ds, err := looktest.Give(t, testReader().resources(), l, "clustersecretstores.external-secrets.io", []byte(raw), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := kubetest.Views(t, "external-secrets/prod", now, rules, ds...)["tenant-7"]
+		if len(got) != 1 || strings.Contains(string(got[0].Raw), "tenant-8") || !strings.Contains(string(ds[0].Raw), "tenant-8") {
+			t.Errorf("%s: tenant-7 is told %d times, in bytes %s", what, len(got), got[0].Raw)
 		}
 	}
 }
@@ -349,28 +335,8 @@ func TestHugeSync(t *testing.T) {
 	}
 }
 
-// The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/externalsecrets/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	r := &reader{}
-	for _, res := range r.resources() {
-		if !strings.Contains(role, res.Resource) || !strings.Contains(role, "["+res.Group+"]") {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	verbs := regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1)
-	for _, v := range verbs {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if len(verbs) == 0 || strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(strings.ReplaceAll(role, "external-secrets", "")) {
-		t.Error("the role gives more than reading these resources")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/externalsecrets/role.yaml", (&reader{}).resources())
 }
 
 func TestConfig(t *testing.T) {
@@ -395,8 +361,8 @@ func TestConfig(t *testing.T) {
 		if tc.bad != problem.Is(err, problem.Config) || !tc.bad && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, ok := c.(collectors.Follower); !tc.bad && !ok {
-			t.Errorf("%s: it does not follow", name)
+		if !tc.bad {
+			looktest.Works(t, c, true)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // TestLiteralCredentials: a provider may be given its credential in the store
@@ -40,7 +41,7 @@ func TestLiteralCredentials(t *testing.T) {
 				if d := ds[0]; strings.Contains(string(d.Raw)+string(d.Content), "planted") || len(d.Removed) < 2 {
 					t.Errorf("%s: the credential stands in the draft, or its removal is not told: %q\n%s", res.Kind, d.Removed, d.Raw)
 				}
-				if f := facts[evidence.SecretStoreFacts](t, ds[0]); f.Provider != provider {
+				if f := evidencetest.Decode[evidence.SecretStoreFacts](t, ds[0]); f.Provider != provider {
 					t.Errorf("provider %q, want %q", f.Provider, provider)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -71,10 +72,10 @@ func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 		}
 		switch d.Kind {
 		case evidence.SecretSync:
-			f := facts[evidence.SecretSyncFacts](t, d)
+			f := evidencetest.Decode[evidence.SecretSyncFacts](t, d)
 			line += strings.Join([]string{f.Target, f.StoreKind, f.Interval, f.Policy, f.Ready, f.Reason, f.RefreshedAt.String(), f.SyncedVersion}, " ")
 		case evidence.SecretStore:
-			f := facts[evidence.SecretStoreFacts](t, d)
+			f := evidencetest.Decode[evidence.SecretStoreFacts](t, d)
 			line += strings.Join([]string{f.Provider, f.Server, f.Path, f.Version, f.AuthMethod, f.AuthMount, f.Role, f.Account, f.Ready}, " ")
 		}
 		out = append(out, line)

@@ -86,7 +86,7 @@ func (s *secretStore) byName() bool {
 // its bytes alone: names beyond those of the facts, and expressions and labels by
 // the namespaces that they choose now.
 func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
-	var names []string
+	var names, spelled []string
 	var chosen evidence.Mention
 	choose := func(scheme, called string, fits func(kube.Namespace) bool) {
 		refs := []evidence.Ref{evidence.NewRef(scheme, l.Authority, called)}
@@ -102,6 +102,8 @@ func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
 	for _, c := range s.Spec.Conditions {
 		names = append(names, c.Namespaces...)
 		for _, text := range c.NamespaceRegexes {
+			// One that chooses the namespaces of several may spell each of them.
+			spelled = append(spelled, strings.FieldsFunc(text, func(c rune) bool { return !inName(c) })...)
 			// The operator takes no store with an expression that does not compile.
 			if re, err := regexp.Compile(text); err == nil {
 				choose("ns", text, func(n kube.Namespace) bool { return re.MatchString(n.Name) })
@@ -136,8 +138,14 @@ func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
 	if len(chosen.Of) > 0 {
 		out = append(out, chosen)
 	}
+	if slices.Sort(spelled); len(spelled) > 0 {
+		out = append(out, l.Mention("", slices.Compact(spelled)))
+	}
 	return out
 }
+
+// inName reports whether a character may stand in the name of a namespace.
+func inName(c rune) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' }
 
 // login finds the user part of an address.
 var login = regexp.MustCompile(`://[^\s/"]*@`)

@@ -458,3 +458,23 @@ func FuzzNextLink(f *testing.F) {
 		}
 	})
 }
+
+// What a file holds is a user's password, or a bearer token.
+func TestFileHeader(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("a:b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]string{"": "Bearer a:b", "u": "Basic dTphOmI="} {
+		h, err := fetch.FileHeader(user, file)()
+		if err != nil || h.Get("Authorization") != want {
+			t.Errorf("user %q: %q, %v, want %q", user, h, err, want)
+		}
+		if _, err := fetch.FileHeader(user, file+"-none")(); !problem.Is(err, problem.Credential) {
+			t.Errorf("user %q without the file: %v", user, err)
+		}
+	}
+	if fetch.FileHeader("", "") != nil {
+		t.Error("there is a header without a file")
+	}
+}

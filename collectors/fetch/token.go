@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
@@ -63,4 +64,27 @@ func HeaderFrom(name, prefix string, token func() (evidence.Secret, error)) func
 // Bearer makes Options.Header of a bearer token.
 func Bearer(token func() (evidence.Secret, error)) func() (http.Header, error) {
 	return HeaderFrom("Authorization", "Bearer ", token)
+}
+
+// Basic makes Options.Header of a user's password.
+func Basic(user string, password func() (evidence.Secret, error)) func() (http.Header, error) {
+	return func() (http.Header, error) {
+		s, err := password()
+		if err != nil {
+			return nil, err
+		}
+		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+s.Reveal()))}}, nil
+	}
+}
+
+// FileHeader makes Options.Header of what a file holds: the password of a user,
+// or a bearer token when there is none; nil without a file.
+func FileHeader(user, file string) func() (http.Header, error) {
+	switch {
+	case file == "":
+		return nil
+	case user == "":
+		return Bearer(TokenFile(file))
+	}
+	return Basic(user, TokenFile(file))
 }

@@ -45,7 +45,7 @@ func newWith(cfg Config, env collectors.Env, opts ...kube.Option) (collectors.Co
 	if cfg.StaleAfter < time.Minute {
 		return nil, problem.New(problem.Config, "stale_after must be at least 1m").WithHint("leave it out for 15m")
 	}
-	r := &reader{cfg: cfg, env: env, authority: env.Source.Authority(), again: (*kube.Look).Again, listed: (*kube.Look).ListedAt}
+	r := &reader{cfg: cfg, authority: env.Source.Authority(), again: (*kube.Look).Again, listed: (*kube.Look).ListedAt}
 	return kube.New(cfg.Config, env, agent, r.resources(),
 		append(opts, kube.State(&r.memory), kube.After(nil, r.after), kube.Observe(r.observe))...)
 }

@@ -12,6 +12,7 @@ import (
 // after is called before each commit.
 func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	r.now = l.Now
+	r.sweep(l)
 	for kind, resource := range resourceOf {
 		if began := r.listed(l, resource); !began.IsZero() {
 			r.memory.forget(kind, began)
@@ -75,17 +76,22 @@ func (r *reader) observe(o *evidence.Observation) {
 }
 
 // frozen reports whether every Kustomization that should be reconciled by itself
-// is late, and since when none was.
+// is late, and since when none was. One that was resumed has its interval to be
+// reconciled in; until it is, it tells nothing.
 func (r *reader) frozen(now time.Time) (since time.Time, frozen bool) {
 	for _, a := range r.memory.Apps {
 		if a.Idle || a.Pulse.IsZero() {
 			continue
 		}
-		if !a.Pulse.Add(time.Duration(a.Every) + r.cfg.StaleAfter).Before(now) {
-			return time.Time{}, false
+		pulse := a.Pulse
+		if a.Awake.After(pulse) {
+			pulse = a.Awake
 		}
-		if a.Pulse.After(since) {
-			since = a.Pulse
+		switch late := pulse.Add(time.Duration(a.Every) + r.cfg.StaleAfter).Before(now); {
+		case late && pulse.After(since):
+			since = pulse
+		case !late && pulse.Equal(a.Pulse):
+			return time.Time{}, false
 		}
 	}
 	return since, !since.IsZero()

@@ -2,11 +2,8 @@ package flux
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 )
@@ -58,44 +56,19 @@ func TestConformance(t *testing.T) {
 
 func testReader() *reader {
 	return &reader{
-		cfg: *Spec().Config().(*Config), env: collectors.Env{Source: "flux/prod", Clock: func() time.Time { return now }}, authority: "prod",
+		cfg: *Spec().Config().(*Config), authority: "prod",
 		again: (*kube.Look).Again, listed: (*kube.Look).ListedAt,
 	}
 }
 
-func testLook(at time.Time) *kube.Look {
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
-	}
-	return kube.NewLook("flux/prod", agent, at, ns...)
-}
+func testLook(at time.Time) *kube.Look { return looktest.New("flux/prod", agent, at, spaces) }
 
 // give hands an object to the functions of its resource.
 func (r *reader) give(t testing.TB, l *kube.Look, resource string, raw []byte, gone bool) []evidence.Draft {
 	t.Helper()
-	i := slices.IndexFunc(r.resources(), func(x kube.Resource) bool { return x.Resource+"."+x.Group == resource })
-	if i < 0 {
-		t.Fatalf("no resource %s", resource)
-	}
-	res := r.resources()[i]
-	o, err := kube.ParseObject(raw, l.Now, res.Remove...)
+	ds, err := looktest.Give(t, r.resources(), l, resource, raw, gone)
 	if err != nil {
-		t.Fatal(err)
-	}
-	o.APIVersion, o.Kind = res.Group+"/"+res.Versions[0], res.Kind
-	f := res.Drafts
-	if gone {
-		f = res.Gone
-	}
-	ds, err := f(context.Background(), o, l)
-	if err != nil {
-		t.Fatalf("%s %s: %v", o.Kind, o.Name, err)
-	}
-	for _, d := range ds {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
+		t.Fatalf("%s: %v", resource, err)
 	}
 	return ds
 }
@@ -103,24 +76,7 @@ func (r *reader) give(t testing.TB, l *kube.Look, resource string, raw []byte, g
 // look gives the drafts of the recorded objects.
 func look(t testing.TB) []evidence.Draft {
 	t.Helper()
-	r, l := testReader(), testLook(now)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources() {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			out = append(out, r.give(t, l, res.Resource+"."+res.Group, raw, false)...)
-		}
-	}
-	return out
-}
-
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	return looktest.Objects(t, testReader().resources(), testLook(now), objectsFile)
 }
 
 func TestGolden(t *testing.T) {
@@ -200,7 +156,7 @@ func TestIgnores(t *testing.T) {
 		{"helmreleases." + helmGroup, `{"driftDetection":{"mode":"enabled","ignore":[{"paths":["/spec/replicas"]}]}}`, "enabled", 1},
 	} {
 		ds := testReader().give(t, testLook(now), tc.resource, fmt.Appendf(nil, `{"metadata":{"name":"web","namespace":"tenant-7","uid":"u-9"},"spec":%s}`, tc.spec), false)
-		f := facts[evidence.DeployFacts](t, ds[len(ds)-1])
+		f := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1])
 		if f.Ignores != tc.want || f.Flux.DriftDetection != tc.drift {
 			t.Errorf("%s: %d rules, drift detection %q", tc.spec, f.Ignores, f.Flux.DriftDetection)
 		}
@@ -228,25 +184,7 @@ func TestManaged(t *testing.T) {
 
 // The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/flux/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	for _, res := range testReader().resources() {
-		if !strings.Contains(role, res.Resource) || !strings.Contains(role, "["+res.Group+"]") {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	verbs := regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1)
-	for _, v := range verbs {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if len(verbs) != 3 || strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(role) {
-		t.Error("the role gives more than reading these resources")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/flux/role.yaml", testReader().resources())
 }
 
 func TestConfig(t *testing.T) {
@@ -267,11 +205,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 		if err == nil {
-			_, follows := c.(collectors.Follower)
-			_, examines := c.(collectors.Examiner)
-			if !follows || !examines {
-				t.Errorf("it follows %t, examines %t", follows, examines)
-			}
+			looktest.Works(t, c, true)
 		}
 	}
 	if d := cmp.Diff([]evidence.Kind{evidence.DeploySync, evidence.DeployState}, mustNew(t).Kinds()); d != "" {

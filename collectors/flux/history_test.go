@@ -1,11 +1,9 @@
 package flux
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -13,10 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // object is one whose status a test writes.
@@ -58,7 +56,7 @@ func tell(t testing.TB, ds []evidence.Draft) (out []string) {
 		if d.Kind != evidence.DeploySync {
 			continue
 		}
-		f := facts[evidence.SyncFacts](t, d)
+		f := evidencetest.Decode[evidence.SyncFacts](t, d)
 		s := fmt.Sprintf("%s %s %s %s", d.OccurredAt.Format("15:04"), f.Seen, f.Phase, strings.Join(f.Revisions, ","))
 		if !d.NotBefore.IsZero() {
 			s += " since " + d.NotBefore.Format("15:04")
@@ -87,6 +85,13 @@ func TestHistory(t *testing.T) {
 			{"they go", []object{of("2", ok, 17, 17, 1, "b"), of("2", failed, 13, 15, 2, "b"), of("1", ok, 1, 11, 2, "a")}, []string{"13:17 history Succeeded " + b}, ""},
 			{"back to what was before", []object{of("1", ok, 1, 19, 3, "a"), of("2", ok, 17, 17, 1, "b"), of("2", failed, 13, 15, 2, "b")}, []string{"13:19 history Succeeded " + a}, ""},
 			{"which stays", []object{of("1", ok, 1, 29, 4, "a"), of("2", ok, 17, 17, 1, "b"), of("2", failed, 13, 15, 2, "b")}, nil, ""},
+		},
+		"away and back while nobody looked": {
+			{"first", []object{of("1", ok, 1, 11, 2, "a")}, []string{"13:11 history Succeeded " + a + " since 13:01"}, ""},
+			{"both", []object{of("1", ok, 1, 31, 4, "a"), of("2", ok, 21, 21, 1, "b")}, []string{"13:21 history Succeeded " + b, "13:31 history Succeeded " + a + " since 13:11"}, ""},
+			{"and stays", []object{of("1", ok, 1, 41, 5, "a"), of("2", ok, 21, 21, 1, "b")}, nil, ""},
+			{"once more", []object{of("1", ok, 1, 61, 7, "a"), of("2", ok, 21, 51, 2, "b")},
+				[]string{"13:51 history Succeeded " + b, "14:01 history Succeeded " + a + " since 13:41"}, ""},
 		},
 		"another revision with the same manifests": {
 			{"first", []object{of("1", ok, 1, 1, 1, "a")}, []string{"13:01 history Succeeded " + a}, ""},
@@ -242,7 +247,7 @@ func TestVerdicts(t *testing.T) {
 			t.Fatal(err)
 		}
 		ds := testReader().give(t, testLook(now), tc.resource, b, false)
-		f := facts[evidence.DeployFacts](t, ds[len(ds)-1])
+		f := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1])
 		if f.Sync != tc.sync || f.Health != tc.health {
 			t.Errorf("%s: %s and %s, want %s and %s", tc.what, f.Sync, f.Health, tc.sync, tc.health)
 		}
@@ -342,7 +347,9 @@ func TestSourceComesLater(t *testing.T) {
 	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
 	ds := r.give(t, l, ks, ksOf(status), false)
 	key := ds[0].Key
-	source := func(d evidence.Draft) evidence.DeploySource { return facts[evidence.DeployFacts](t, d).Sources[0] }
+	source := func(d evidence.Draft) evidence.DeploySource {
+		return evidencetest.Decode[evidence.DeployFacts](t, d).Sources[0]
+	}
 	if s := source(ds[1]); s.Unread != "there is no such object" || s.RepoURL != "" {
 		t.Errorf("without its source: %+v", s)
 	}
@@ -367,6 +374,58 @@ func TestSourceComesLater(t *testing.T) {
 	step("it stays", git("HEAD", "a"), false, 0, evidence.DeploySource{Verify: "HEAD", Verified: "True", Artifact: digest})
 	step("it goes on", git("HEAD", "b"), false, 0, evidence.DeploySource{Verify: "HEAD", Verified: "True", Artifact: digest})
 	step("nothing is verified any more", git("", "b"), true, 0, evidence.DeploySource{Verify: "none", Verified: "True", Artifact: digest})
+}
+
+// A source that went while nobody looked is not there: a list of all of its kind
+// did not show it. Without a list nothing is known to be gone.
+func TestSourceGoneUnseen(t *testing.T) {
+	git := []byte(`{"metadata":{"name":"config","namespace":"tenant-7","uid":"g"},"spec":{"url":"https://git.example.test/x.git","verify":{"mode":"HEAD"}}}`)
+	r := testReader()
+	var again []string
+	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
+	r.give(t, testLook(now), gits, git, false)
+	r.give(t, testLook(now), ks, ksOf(object{}), false)
+	b, err := json.Marshal(r.memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, shown := range map[string]bool{"shown": true, "not shown": false} {
+		for _, listed := range []bool{false, true} {
+			later := now.Add(time.Hour)
+			r.memory, again = memory{}, nil // as the next run begins
+			if err := json.Unmarshal(b, &r.memory); err != nil {
+				t.Fatal(err)
+			}
+			r.listed = func(*kube.Look, string) time.Time {
+				if listed {
+					return later
+				}
+				return time.Time{}
+			}
+			if shown {
+				r.give(t, testLook(later), gits, git, false)
+			}
+			ds := r.give(t, testLook(later), ks, ksOf(object{}), false)
+			s := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1]).Sources[0]
+			if gone := listed && !shown; gone != (s.Unread == "there is no such object") || gone != (s.RepoURL == "") {
+				t.Errorf("%s, listed %t: %+v", what, listed, s)
+			}
+			// Where the applications were told before, they are told again.
+			r.memory, again = memory{}, nil
+			if err := json.Unmarshal(b, &r.memory); err != nil {
+				t.Fatal(err)
+			}
+			if shown {
+				r.give(t, testLook(later), gits, git, false)
+			}
+			if _, err := r.after(t.Context(), testLook(later)); err != nil {
+				t.Fatal(err)
+			}
+			if (len(again) > 0) != (listed && !shown) {
+				t.Errorf("%s, listed %t: read again %q", what, listed, again)
+			}
+		}
+	}
 }
 
 // What is known to be lost is blind for everybody whose it is, and the states are
@@ -404,6 +463,24 @@ func TestCoverage(t *testing.T) {
 	r.give(t, l, ks, state(91), false)
 	check("alive again", claim(now.Add(32*time.Minute)), "blind [deploy.state]  14:31-14:32", both+"14:31-14:32")
 	check("and on", claim(now.Add(33*time.Minute)), both+"14:32-14:33")
+
+	// What was suspended is not late as soon as it is resumed, and its resuming is
+	// no word of the controller.
+	suspended := func(yes bool) []byte {
+		if !yes {
+			return state(91)
+		}
+		return bytes.Replace(state(91), []byte(`"prune"`), []byte(`"suspend":true,"prune"`), 1)
+	}
+	r.give(t, testLook(now.Add(34*time.Minute)), ks, suspended(true), false)
+	check("suspended", claim(now.Add(1000*time.Minute)), both+"06:39-06:40")
+	r.give(t, testLook(now.Add(1001*time.Minute)), ks, suspended(false), false)
+	check("resumed", claim(now.Add(1001*time.Minute)), both+"06:40-06:41")
+	check("and not reconciled since", claim(now.Add(1030*time.Minute)), "blind [deploy.state]  06:41-07:10", "continuous [deploy.sync]  07:09-07:10")
+	other := bytes.ReplaceAll(suspended(true), []byte(`"u-1"`), []byte(`"u-2"`))
+	r.give(t, testLook(now.Add(1030*time.Minute)), ks, other, false)
+	r.give(t, testLook(now.Add(1031*time.Minute)), ks, bytes.Replace(other, []byte(`"suspend":true,`), nil, 1), false)
+	check("another is resumed", claim(now.Add(1031*time.Minute)), "blind [deploy.state]  07:10-07:11", "continuous [deploy.sync]  07:10-07:11")
 }
 
 // What a Kustomization of the platform puts into the namespaces of two tenants is
@@ -413,9 +490,9 @@ func TestTenants(t *testing.T) {
 		if d.Subject.Name != "flux-system/Kustomization/apps" || d.Kind != evidence.DeployState {
 			continue
 		}
-		v := viewOf(t, d, "tenant-7")
+		v := kubetest.Views(t, "flux/prod", now, kubetest.ByLabel(t, "tenant-7", "tenant-8"), d)["tenant-7"][0]
 		var names []string
-		for _, x := range facts[evidence.DeployFacts](t, v).Resources {
+		for _, x := range evidencetest.Decode[evidence.DeployFacts](t, v).Resources {
 			names = append(names, x.Kind+" "+x.Namespace+"/"+x.Name)
 		}
 		if d := cmp.Diff([]string{"ClusterRole /read:nodes", "Namespace /tenant-7", "Deployment tenant-7/web"}, names); d != "" {
@@ -443,82 +520,6 @@ func TestRemote(t *testing.T) {
 	if !found {
 		t.Error("nothing of the remote one")
 	}
-}
-
-// given is a collector that hands over one draft, and a ledger that keeps what each
-// tenant gets of it.
-type given struct {
-	draft evidence.Draft
-	got   map[evidence.Tenant]evidence.Draft
-}
-
-func (g *given) Kinds() []evidence.Kind { return []evidence.Kind{g.draft.Kind} }
-
-func (g *given) Poll(ctx context.Context, _ evidence.Period, _ []byte, s collectors.Sink) error {
-	if err := s.Emit(ctx, g.draft); err != nil {
-		return err
-	}
-	return s.Commit(ctx, nil, evidence.Observation{At: now})
-}
-
-func (g *given) Tenants() (ts []evidence.Tenant) { return nil }
-
-func (g *given) Append(_ context.Context, t evidence.Tenant, ds []collectors.Placed) ([]bool, error) {
-	for _, d := range ds {
-		if d.Draft.Kind == g.draft.Kind {
-			g.got[t] = d.Draft
-		}
-	}
-	return make([]bool, len(ds)), nil
-}
-
-func (g *given) Ingest(ctx context.Context, batch map[evidence.Tenant][]collectors.Placed) (map[evidence.Tenant]collectors.Taken, error) {
-	taken := map[evidence.Tenant]collectors.Taken{}
-	for t, ds := range batch {
-		taken[t] = collectors.Taken{New: make([]bool, len(ds))}
-		if _, err := g.Append(ctx, t, ds); err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
-}
-
-func (g *given) OpenStates(context.Context, evidence.Tenant, evidence.Kind) iter.Seq2[evidence.Record, error] {
-	return func(func(evidence.Record, error) bool) {}
-}
-
-func (g *given) Cursor(string) ([]byte, error)  { return nil, nil }
-func (g *given) PutCursor(string, []byte) error { return nil }
-
-// viewOf returns what the tenant's log gets of a draft, by rules that go by the
-// labels of namespaces.
-func viewOf(t testing.TB, d evidence.Draft, name string) evidence.Draft {
-	t.Helper()
-	g := &given{draft: d, got: map[evidence.Tenant]evidence.Draft{}}
-	rules := []collectors.TenantRules{{Tenant: evidence.Platform, Owns: []collectors.Owns{{Labels: []string{"evidence.example.test/tenant=platform"}}}}}
-	for _, n := range []string{"tenant-7", "tenant-8"} {
-		tenant, err := evidence.ParseTenant(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rules = append(rules, collectors.TenantRules{Tenant: tenant, Owns: []collectors.Owns{{Labels: []string{"evidence.example.test/tenant=" + n}}}})
-	}
-	set, err := collectors.NewRules(rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &collectors.Runner{Source: "flux/prod", Collector: g, Rules: set, Ledger: g, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), Every: time.Minute}
-	if _, err := r.Poll(t.Context(), now); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	tenant, err := evidence.ParseTenant(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g.got[tenant]
 }
 
 func FuzzFlux(f *testing.F) {

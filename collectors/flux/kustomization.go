@@ -21,6 +21,7 @@ const maxHistory = 5
 
 // kustomizations makes the drafts of a Kustomization.
 func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	r.sweep(l)
 	var c common
 	var k kustomization
 	if err := o.Decode(&c); err != nil {
@@ -65,7 +66,11 @@ func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Loo
 	if len(es) > 0 {
 		f.ReconciledAt = es[0].Last.Time
 	}
-	a.Pulse, a.Every, a.Idle = f.ReconciledAt, c.Spec.Interval, c.Spec.Suspend || x.Deleting
+	idle := c.Spec.Suspend || x.Deleting
+	if a.Idle && !idle {
+		a.Awake = o.ObservedAt
+	}
+	a.Pulse, a.Every, a.Idle = f.ReconciledAt, c.Spec.Interval, idle
 	return r.drafts(ctx, o, l, a, f, sights)
 }
 
@@ -138,8 +143,13 @@ func (a *app) history(es []entry, kind string, source *evidence.DeploySource, re
 		if i > 0 {
 			of = nil
 		}
+		old := a.find(ids[i])
+		moved := old == nil || e.Last.After(old.Last)
 		if s, ok := a.take(e, ids[i], kind, of, requested && i == 0); ok {
 			out = append(out, s)
+		}
+		if moved {
+			a.Top = ids[i] // what is newer came up after it
 		}
 	}
 	if a.keep(ids); len(ids) > 0 {

@@ -23,6 +23,10 @@ type memory struct {
 	Lost    []loss             `json:"lost,omitempty"`    // not claimed yet
 	Claimed time.Time          `json:"claimed,omitzero"`  // of the last claims
 	Frozen  time.Time          `json:"frozen,omitzero"`   // since when the controller stands still
+
+	// Of the run that is going on, and never in the cursor:
+	shown map[string]time.Time // when a source was read, by its key
+	swept map[string]time.Time // the list by which sources were forgotten, by kind
 }
 
 // MarshalJSON implements json.Marshaler. A platform has thousands of applications
@@ -118,6 +122,7 @@ type app struct {
 	Pulse   time.Time `json:"l,omitzero"`  // last reconciled
 	Every   span      `json:"e,omitempty"`
 	Idle    bool      `json:"i,omitempty"` // left alone on purpose
+	Awake   time.Time `json:"w,omitzero"`  // when it was found to be so no longer
 }
 
 // use is a source with what was told of its declaration.

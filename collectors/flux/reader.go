@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -33,7 +32,6 @@ var sourceResources = map[string]string{
 // reader makes drafts of Flux's objects. It is used by one goroutine at a time.
 type reader struct {
 	cfg       Config
-	env       collectors.Env
 	authority string
 	memory    memory
 
@@ -79,11 +77,7 @@ type draftsFunc = func(context.Context, *kube.Object, *kube.Look) ([]evidence.Dr
 // syncs, and the end of its state.
 func gone(drafts draftsFunc) draftsFunc {
 	return func(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-		ds, err := drafts(context.WithValue(ctx, deleted{}, true), o, l)
-		if err != nil {
-			return nil, err
-		}
-		return ds, nil
+		return drafts(context.WithValue(ctx, deleted{}, true), o, l)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"evidenced/collectors/collectortest"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -75,11 +76,11 @@ func TestRealServer(t *testing.T) {
 func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 	for _, d := range ds {
 		if d.Kind == evidence.DeploySync {
-			f := facts[evidence.SyncFacts](t, d)
+			f := evidencetest.Decode[evidence.SyncFacts](t, d)
 			out = append(out, fmt.Sprint("sync ", f.App, " ", f.Seen, f.Phase, f.Revisions, f.FinishedAt, f.StartedAt, f.Sources, f.Flux.Release, f.Flux.Reason, f.Flux.DeletedAt))
 			continue
 		}
-		f := facts[evidence.DeployFacts](t, d)
+		f := evidencetest.Decode[evidence.DeployFacts](t, d)
 		out = append(out, fmt.Sprint("state ", f.App, " ", f.Sync, f.Health, f.Revisions, f.SyncedRevisions, f.Sources, f.Server, f.Flux.Ready, f.Flux.Suspended, f.Flux.Origin, f.Flux.Release))
 	}
 	slices.Sort(out)

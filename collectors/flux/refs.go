@@ -89,16 +89,12 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = userPart.ReplaceAllString(s, "$1")
+	s = kube.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
 }
-
-// userPart finds the user part of addresses inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
 
 // address returns a repository's address without what may be a credential: no
 // user, no query and no fragment.
@@ -114,13 +110,10 @@ func address(s string) string {
 	return s
 }
 
-// credentials finds an address with a user part within raw bytes.
-var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
-
 // withoutCredentials takes out the object's bytes, whole, when an address in them
 // holds a user or a password.
 func withoutCredentials(d *evidence.Draft) {
-	if credentials.Match(d.Raw) {
+	if kube.HoldsUser(d.Raw) {
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // releases makes the drafts of a HelmRelease.
 func (r *reader) releases(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	r.sweep(l)
 	var c common
 	var h helmRelease
 	if err := o.Decode(&c); err != nil {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
@@ -45,18 +46,54 @@ func sourceKey(kind, namespace, name string) string { return kind + "/" + namesp
 // sources remembers a source. It makes no draft: what it says stands in those of
 // the applications that use it.
 func (r *reader) sources(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	key := sourceKey(o.Kind, o.Namespace, o.Name)
+	if r.memory.shown == nil {
+		r.memory.shown = map[string]time.Time{}
+	}
+	r.memory.shown[key] = o.ObservedAt
 	var in sourceObject
 	if err := o.Decode(&in); err != nil {
 		return nil, err
 	}
-	r.learn(l, sourceKey(o.Kind, o.Namespace, o.Name), read(o, &in), true)
+	r.learn(l, key, read(o, &in), true)
 	return nil, nil
 }
 
 // sourceGone forgets a source.
 func (r *reader) sourceGone(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	r.learn(l, sourceKey(o.Kind, o.Namespace, o.Name), fetched{}, false)
+	key := sourceKey(o.Kind, o.Namespace, o.Name)
+	delete(r.memory.shown, key)
+	r.learn(l, key, fetched{}, false)
 	return nil, nil
+}
+
+// sweepEvery is how soon sources are swept again: a kind that the cluster does not
+// have counts as listed at each moment.
+const sweepEvery = time.Minute
+
+// sweep forgets the sources that the newest list of all of their kind did not show.
+func (r *reader) sweep(l *kube.Look) {
+	m := &r.memory
+	var gone []string
+	for kind, resource := range sourceResources {
+		began := r.listed(l, resource+"."+sourceGroup)
+		if began.IsZero() || began.Sub(m.swept[kind]) < sweepEvery {
+			continue
+		}
+		if m.swept == nil {
+			m.swept = map[string]time.Time{}
+		}
+		m.swept[kind] = began
+		for key := range m.Sources {
+			if strings.HasPrefix(key, kind+"/") && m.shown[key].Before(began) {
+				gone = append(gone, key)
+			}
+		}
+	}
+	for _, key := range gone {
+		delete(m.shown, key)
+		r.learn(l, key, fetched{}, false)
+	}
 }
 
 func read(o *kube.Object, in *sourceObject) fetched {

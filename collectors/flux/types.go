@@ -40,21 +40,6 @@ func (s *span) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// stamp is a time that may be null or empty, as an end that has not come.
-type stamp struct{ time.Time }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *stamp) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" || string(b) == `""` {
-		return nil
-	}
-	if err := s.Time.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	s.Time = kube.Time(&s.Time)
-	return nil
-}
-
 // common is what Kustomization and HelmRelease share.
 type common struct {
 	Spec struct {
@@ -103,11 +88,11 @@ type kustomization struct {
 type entry struct {
 	raw json.RawMessage
 
-	Digest   string `json:"digest"`
-	First    stamp  `json:"firstReconciled"`
-	Last     stamp  `json:"lastReconciled"`
-	Status   string `json:"lastReconciledStatus"`
-	Total    int64  `json:"totalReconciliations"`
+	Digest   string     `json:"digest"`
+	First    kube.Stamp `json:"firstReconciled"`
+	Last     kube.Stamp `json:"lastReconciled"`
+	Status   string     `json:"lastReconciledStatus"`
+	Total    int64      `json:"totalReconciliations"`
 	Metadata struct {
 		Revision string `json:"revision"`
 		Origin   string `json:"originRevision"`
@@ -151,17 +136,17 @@ type helmRelease struct {
 type snapshot struct {
 	raw json.RawMessage
 
-	Name         string `json:"name"`
-	Namespace    string `json:"namespace"`
-	Version      int64  `json:"version"`
-	Status       string `json:"status"`
-	Action       string `json:"action"`
-	ChartName    string `json:"chartName"`
-	ChartVersion string `json:"chartVersion"`
-	First        stamp  `json:"firstDeployed"`
-	Last         stamp  `json:"lastDeployed"`
-	Deleted      stamp  `json:"deleted"`
-	OCIDigest    string `json:"ociDigest"`
+	Name         string     `json:"name"`
+	Namespace    string     `json:"namespace"`
+	Version      int64      `json:"version"`
+	Status       string     `json:"status"`
+	Action       string     `json:"action"`
+	ChartName    string     `json:"chartName"`
+	ChartVersion string     `json:"chartVersion"`
+	First        kube.Stamp `json:"firstDeployed"`
+	Last         kube.Stamp `json:"lastDeployed"`
+	Deleted      kube.Stamp `json:"deleted"`
+	OCIDigest    string     `json:"ociDigest"`
 }
 
 // entries reads a history, newest first. An error is that of the object.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +37,18 @@ func Short(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:maxName-3], "") + "..."
+}
+
+var mail = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
+
+// Fact makes a text of a source fit for facts: no control characters, no mail
+// addresses, not long.
+func Fact(s string) string {
+	s = Clean(s)
+	if strings.Contains(s, "@") {
+		s = mail.ReplaceAllString(s, "{mail}")
+	}
+	return Short(s)
 }
 
 // Text makes a draft's Text: what people wrote, cut at the limit with a mark;

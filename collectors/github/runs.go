@@ -336,13 +336,11 @@ func (r *repoLook) openRuns(base string) error {
 			return err
 		}
 		it, err := readRun(p, p.body)
-		if forge.Odd(err) != nil {
-			if err = r.spoil(partPipelines, err); err == nil {
-				continue
-			}
-		}
 		if err != nil {
-			return err
+			if err = r.spoil(partPipelines, err); err != nil {
+				return err
+			}
+			continue
 		}
 		if it.GetID() != id {
 			return odd(p, "another run than was asked for")

@@ -2,7 +2,6 @@ package harbor
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,16 +81,15 @@ const (
 // forms of reports, and that a project in a path is a name even when it is all
 // digits.
 func header(user string, token func() (evidence.Secret, error)) func() (http.Header, error) {
+	credential := fetch.Basic(user, token)
 	return func() (http.Header, error) {
-		s, err := token()
+		h, err := credential()
 		if err != nil {
 			return nil, err
 		}
-		return http.Header{
-			"Authorization":            {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+s.Reveal()))},
-			"X-Accept-Vulnerabilities": {genericReport + ", " + nativeReport},
-			"X-Is-Resource-Name":       {"true"},
-		}, nil
+		h.Set("X-Accept-Vulnerabilities", genericReport+", "+nativeReport)
+		h.Set("X-Is-Resource-Name", "true")
+		return h, nil
 	}
 }
 
@@ -118,9 +116,7 @@ type look struct {
 	seen     []evidence.Seen
 	sees     []string
 	notes    []string
-	missing  []string // what could not be read, for people
-	failures int
-	first    error // the first of what could not be read
+	missed   forge.Missed
 	counts   []evidence.SourceCount
 	after    []func() // moves of the position in time, done when seen is committed
 	pending  int      // drafts and reports since the last commit
@@ -143,13 +139,13 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 			return err
 		}
 	}
-	if len(l.seen) == 0 && l.first != nil {
-		return l.first
+	if len(l.seen) == 0 && l.missed.First != nil {
+		return l.missed.First
 	}
 	for _, move := range l.after {
 		move()
 	}
-	return l.commit(l.seen, strings.Join(l.missing, "; "))
+	return l.commit(l.seen, l.missed.String())
 }
 
 // open finds out what the credential may do and lists the projects.
@@ -184,27 +180,10 @@ func (l *look) open() error {
 // whole reports whether the credential lists every project of the registry.
 func (l *look) whole() bool { return l.rights.has("project", "list") }
 
-// maxMissing is how many causes a partial run spells out.
-const maxMissing = 20
-
 // miss remembers what could not be read; it returns the error when that is the
 // end of the run.
 func (l *look) miss(err error, format string, args ...any) error {
-	if forge.Ends(l.ctx, err) {
-		return err
-	}
-	what := fmt.Sprintf(format, args...)
-	if l.first == nil {
-		l.first = fmt.Errorf("%s: %w", what, err)
-	}
-	l.failures++
-	switch {
-	case len(l.missing) < maxMissing:
-		l.missing = append(l.missing, fmt.Sprintf("%s: %v", what, err))
-	case len(l.missing) == maxMissing:
-		l.missing = append(l.missing, "and more")
-	}
-	return nil
+	return l.missed.Miss(l.ctx, err, format, args...)
 }
 
 func (l *look) emit(d evidence.Draft) error {

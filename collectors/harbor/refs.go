@@ -6,16 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
-var (
-	digestName = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
-	mail       = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
-)
+var digestName = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
 
 func (c *Collector) projectRef(name string) evidence.Ref {
 	return evidence.NewRef("project", c.authority, name)
@@ -67,23 +63,8 @@ func (l *links) image(digest string) {
 
 const maxText = 256 // bytes of one text in facts
 
-// text makes a text of the source fit for facts: no control characters, no
-// mail addresses, not long.
-func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if strings.Contains(s, "@") {
-		s = mail.ReplaceAllString(s, "{mail}")
-	}
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText-3], "") + "..."
-}
+// text makes a text of the source fit for facts.
+func text(s string) string { return forge.Fact(s) }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 

@@ -20,7 +20,7 @@ func (l *look) settings() error {
 		return nil
 	}
 	s := &settingsLook{look: l, failed: map[evidence.Kind][]*project{}, broken: map[evidence.Kind]bool{}, reach: map[int64][]evidence.Ref{}}
-	before := l.failures
+	before := l.missed.N
 	if err := s.registry(); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (l *look) settings() error {
 		}
 	}
 	s.conclude()
-	full := l.failures == before
+	full := l.missed.N == before
 	l.Collector.retry.next(now, full, l.cfg.SettingsEvery)
 	if full {
 		l.after = append(l.after, func() { l.cur.Settings = l.started })

@@ -42,6 +42,7 @@ type options struct {
 	load    func(kept json.RawMessage) error
 	save    func() (json.RawMessage, error)
 	observe func(o *evidence.Observation)
+	examine func(ctx context.Context, e *collectors.Examination) error
 	fetch   func(*fetch.Options)
 }
 
@@ -76,6 +77,12 @@ func State[T any](p *T) Option {
 // totals, what was incomplete.
 func Observe(f func(o *evidence.Observation)) Option {
 	return func(o *options) { o.observe = f }
+}
+
+// Examined may add to an examination what is read elsewhere. It may be called
+// while a run goes on.
+func Examined(f func(ctx context.Context, e *collectors.Examination) error) Option {
+	return func(o *options) { o.examine = f }
 }
 
 // Client changes how requests are made, for tests.

@@ -44,3 +44,19 @@ func Time(t *time.Time) time.Time {
 	}
 	return t.UTC()
 }
+
+// Stamp is a time of an object that may be null or empty, as an end that has not
+// come; see [Time].
+type Stamp struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Stamp) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" || string(b) == `""` {
+		return nil
+	}
+	if err := s.Time.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	s.Time = Time(&s.Time)
+	return nil
+}

@@ -14,6 +14,7 @@ type discovery struct {
 	x      *conn
 	groups map[string][]string // served versions by group; nil until asked
 	docs   map[string][]string // resources by group and version
+	again  *discovery          // of a moment later, once asked for
 }
 
 func (x *conn) discovery() *discovery {
@@ -175,10 +176,9 @@ func (x *conn) installed(ctx context.Context, r *Resource, first *discovery) (ve
 	for i := range 2 {
 		d := first
 		if i > 0 {
-			if err := x.sleep(ctx, betweenChecks); err != nil {
+			if d, err = first.second(ctx); err != nil {
 				return "", false, err
 			}
-			d = x.discovery()
 		}
 		version, err = d.version(ctx, r)
 		if err != nil || version != "" {
@@ -189,6 +189,18 @@ func (x *conn) installed(ctx context.Context, r *Resource, first *discovery) (ve
 		}
 	}
 	return "", true, nil
+}
+
+// second returns the discovery of a moment later. All resources that the first
+// did not name share it: a cluster that lacks many costs one wait.
+func (d *discovery) second(ctx context.Context) (*discovery, error) {
+	if d.again == nil {
+		if err := d.x.sleep(ctx, betweenChecks); err != nil {
+			return nil, err
+		}
+		d.again = d.x.discovery()
+	}
+	return d.again, nil
 }
 
 // ready is nil when the server calls itself ready.

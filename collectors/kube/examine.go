@@ -56,7 +56,10 @@ func (c *Collector) Examine(ctx context.Context) (collectors.Examination, error)
 	}
 	st := s.x.client.Stats()
 	e.Offset, e.OffsetOK, e.Requests = st.Offset, st.OffsetOK, st.Requests
-	return e, nil
+	if c.opts.examine != nil {
+		err = c.opts.examine(ctx, &e)
+	}
+	return e, err
 }
 
 func (s *session) version(ctx context.Context) (string, error) {

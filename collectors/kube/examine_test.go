@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -204,5 +206,21 @@ func TestConfigRefused(t *testing.T) {
 	}
 	if _, ok := c.(collectors.Examiner); !ok {
 		t.Error("with watch off the collector cannot be examined")
+	}
+}
+
+// What is read elsewhere is examined too, and its fault is told.
+func TestExamined(t *testing.T) {
+	w := newWorld(t)
+	fault := errors.New("no archive")
+	for _, want := range []error{nil, fault} {
+		w.opts = []Option{Examined(func(_ context.Context, e *collectors.Examination) error {
+			e.Rights = append(e.Rights, collectors.Right{Name: "the archive"})
+			return want
+		})}
+		e, err := w.collector().Examine(t.Context())
+		if n := len(e.Rights); !errors.Is(err, want) || n == 0 || e.Rights[n-1].Name != "the archive" {
+			t.Errorf("%v, rights %+v", err, e.Rights)
+		}
 	}
 }

@@ -177,6 +177,9 @@ func (fw *following) keep(ctx context.Context) error {
 
 // leave keeps what was emitted when the run is asked to end.
 func (fw *following) leave(ctx context.Context) error {
+	if fw.torn {
+		return ctx.Err()
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCommit)
 	defer cancel()
 	if err := fw.keep(last); err != nil {

@@ -42,6 +42,9 @@ type session struct {
 	counted    int // requests reported in earlier commits
 	counts     []evidence.SourceCount
 	kept       bool // a commit was made since the caller last looked
+	// torn: the collector's own state has moved on for what was not told, or not
+	// kept, yet. A run that ends here keeps nothing more: the next one tells it.
+	torn bool
 }
 
 // standing is how a feed does in this session.
@@ -208,9 +211,11 @@ func (s *session) handle(ctx context.Context, m message) error {
 			}
 		}
 	case seen, deleted:
+		s.torn = true
 		if err := s.object(ctx, m); err != nil {
 			return err
 		}
+		s.torn = false
 		s.moved(m)
 	case unreadable:
 		st.unread++
@@ -452,6 +457,7 @@ func (s *session) emit(ctx context.Context, d evidence.Draft) error {
 // said of the kinds; none are made in the middle of a look.
 func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete string) error {
 	s.look.Now = s.c.env.Clock().UTC()
+	s.torn = true
 	if s.c.opts.after != nil {
 		ds, err := s.c.opts.after(ctx, s.look)
 		if err != nil {
@@ -482,7 +488,7 @@ func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete
 	if err := s.sink.Commit(ctx, b, o); err != nil {
 		return collectors.Ending(err)
 	}
-	s.emitted, s.kept = 0, true
+	s.emitted, s.kept, s.torn = 0, true, false
 	return nil
 }
 

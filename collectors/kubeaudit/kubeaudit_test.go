@@ -556,19 +556,12 @@ func BenchmarkFile(b *testing.B) {
 	path := logFile(b, text.Bytes())
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
-		var s nullSink
-		if err := must(New(fileConfig(path), testEnv())).Poll(context.Background(), evidence.Period{}, nil, &s); err != nil || s.drafts != 1000 {
-			b.Fatal(s.drafts, err)
+		var s collectortest.Counter
+		if err := must(New(fileConfig(path), testEnv())).Poll(context.Background(), evidence.Period{}, nil, &s); err != nil || s.Drafts != 1000 {
+			b.Fatal(s.Drafts, err)
 		}
 	}
 	b.ReportMetric(float64(20000*b.N)/b.Elapsed().Seconds(), "lines/s")
 }
-
-// nullSink takes everything and counts.
-type nullSink struct{ drafts int }
-
-func (s *nullSink) Emit(context.Context, evidence.Draft) error                 { s.drafts++; return nil }
-func (s *nullSink) Complete(evidence.Kind, evidence.Ref)                       {}
-func (s *nullSink) Commit(context.Context, []byte, evidence.Observation) error { return nil }
 
 func splitLines(b []byte) [][]byte { return bytes.Split(bytes.TrimSpace(b), []byte("\n")) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,15 +76,10 @@ func (b *building) ciliumSpec(raw json.RawMessage) evidence.NetworkSpec {
 	if unknownMember(raw, specMembers...) {
 		s.Unread = "the rule set holds something that is not understood"
 	}
-	// In a direction that has rules the default is to deny, whatever they say.
-	s.Ingress.Isolates = len(in.Ingress)+len(in.IngressDeny) > 0
-	s.Egress.Isolates = len(in.Egress)+len(in.EgressDeny) > 0
-	if x := in.DefaultDeny.Ingress; x != nil {
-		s.Ingress.Isolates = *x
-	}
-	if x := in.DefaultDeny.Egress; x != nil {
-		s.Egress.Isolates = *x
-	}
+	// In a direction that has rules the default is to deny, whatever they say. Asked
+	// for where there are none it does nothing: the agent looks at rules alone.
+	s.Ingress.Isolates = len(in.Ingress)+len(in.IngressDeny) > 0 && (in.DefaultDeny.Ingress == nil || *in.DefaultDeny.Ingress)
+	s.Egress.Isolates = len(in.Egress)+len(in.EgressDeny) > 0 && (in.DefaultDeny.Egress == nil || *in.DefaultDeny.Egress)
 	switch {
 	case in.Endpoints != nil && in.Nodes != nil, in.Endpoints == nil && in.Nodes == nil:
 		s.Unread = "the rule set is about pods and nodes, or about neither"
@@ -91,7 +87,7 @@ func (b *building) ciliumSpec(raw json.RawMessage) evidence.NetworkSpec {
 		s.Of = "nodes"
 		return s // of nodes nothing is judged
 	default:
-		b.ciliumSubject(&s, in.Endpoints.matches())
+		b.ciliumSubject(&s, in.Endpoints)
 	}
 	for _, part := range []struct {
 		to    *evidence.NetworkRules
@@ -121,16 +117,26 @@ func (b *building) ciliumSpec(raw json.RawMessage) evidence.NetworkSpec {
 	return s
 }
 
-// ciliumSubject says which pods a rule set is about. In a namespaced policy that
-// is always its own namespace, whatever the selector says of namespaces.
-func (b *building) ciliumSubject(s *evidence.NetworkSpec, ms []evidence.NetworkMatch) {
-	spaces, pods, entities := split(ms)
-	s.Pods = pods
-	if b.o.Namespace == "" {
-		s.Namespaces = spaces
+// ciliumSubject says which pods a rule set is about. In a namespaced policy they
+// are of its own namespace: that replaces the label k8s:io.kubernetes.pod.namespace,
+// while what the selector asks of namespaces in other ways has to hold as well.
+func (b *building) ciliumSubject(s *evidence.NetworkSpec, in *selector) {
+	own := *in
+	if b.o.Namespace != "" {
+		own.Labels = maps.Clone(in.Labels)
+		delete(own.Labels, "k8s:"+spaceKey)
 	}
-	if len(entities) > 0 {
-		s.Unread = "the rule set is about endpoints that are no pods"
+	spaces, pods, entities := split(own.matches())
+	s.Namespaces, s.Pods = spaces, pods
+	for _, m := range entities {
+		asked := m.Op == "exists" || m.Op == "in"
+		switch name := strings.TrimPrefix(m.Key, reserved); {
+		case entity(name).Reach != evidence.ReachOutside || !asked && m.Op != "missing" && m.Op != "not-in":
+			s.Unread = "the rule set is about endpoints that may be no pods"
+		case asked:
+			s.Of = "others"
+		default: // every pod meets it
+		}
 	}
 }
 
@@ -144,10 +150,10 @@ const (
 
 // split parts what a selector of endpoints asks of namespaces, of pods and of
 // reserved identities. Labels lose the source k8s or any, which all of these have.
-func split(ms []evidence.NetworkMatch) (spaces, pods []evidence.NetworkMatch, entities []string) {
+func split(ms []evidence.NetworkMatch) (spaces, pods, entities []evidence.NetworkMatch) {
 	for _, m := range ms {
-		if name, ok := strings.CutPrefix(m.Key, reserved); ok {
-			entities = append(entities, name)
+		if strings.HasPrefix(m.Key, reserved) {
+			entities = append(entities, m)
 			continue
 		}
 		key := m.Key
@@ -174,23 +180,27 @@ var ruleMembers = map[bool][]string{
 	false: {"toEndpoints", "toCIDR", "toCIDRSet", "toEntities", "toNodes", "toGroups", "toServices", "toFQDNs"},
 }
 
+// mayBeEmpty are members of which an empty list is none. Of the others it is nobody.
+var mayBeEmpty = []string{"fromGroups", "toGroups", "toServices", "toFQDNs"}
+
 // ciliumRule reads one rule. odd says why the rule set it stands in is not
 // understood; empty when it is.
 func (b *building) ciliumRule(in ciliumRule, from bool) (x evidence.NetworkRule, odd string) {
-	named, nobody, l4 := 0, false, false
+	named, ports, nobody := 0, 0, false
 	for _, k := range sortedKeys(in) {
 		raw := in[k]
 		switch {
+		case string(raw) == "null": // not there
 		case slices.Contains(ruleMembers[from], k):
 			var list []json.RawMessage
 			if err := json.Unmarshal(raw, &list); err != nil {
 				return x, "a list of peers cannot be read"
 			}
-			if list == nil {
-				continue // null: not there
+			if len(list) == 0 && slices.Contains(mayBeEmpty, k) {
+				continue
 			}
 			named++
-			nobody = nobody || len(list) == 0 && k != "toFQDNs" && k != "toServices"
+			nobody = nobody || len(list) == 0
 			for _, p := range list {
 				b.addPeer(&x, b.ciliumPeer(k, p))
 			}
@@ -199,7 +209,7 @@ func (b *building) ciliumRule(in ciliumRule, from bool) (x evidence.NetworkRule,
 			if err != nil {
 				return x, "ports of a rule cannot be read"
 			}
-			l4 = l4 || n > 0
+			ports += n
 		case k == "authentication":
 			x.Within = append(x.Within, "authentication")
 		default: // fromRequires and toRequires narrow other rules; the rest is not known
@@ -209,8 +219,10 @@ func (b *building) ciliumRule(in ciliumRule, from bool) (x evidence.NetworkRule,
 	if named > 1 && odd == "" {
 		odd = "a rule names peers in several ways at once"
 	}
-	x.Anyone = named == 0 && l4
-	if nobody {
+	x.Anyone = named == 0 && ports > 0
+	// Entries that name no port let nothing pass, and narrow it to that.
+	if nobody || ports > 0 && len(x.Ports) == 0 {
+		x.Anyone = false
 		x.Peers, x.PeersCut = nil, 0
 	}
 	return x, odd
@@ -256,7 +268,7 @@ func (b *building) ciliumPeer(member string, raw json.RawMessage) evidence.Netwo
 		switch {
 		case set.Group != "":
 			return evidence.NetworkPeer{Type: "addresses", Name: "group " + word(set.Group), Except: set.Except, Reach: evidence.ReachOutside}
-		case len(set.Chosen) > 0:
+		case len(set.Chosen) > 0 && string(set.Chosen) != "null":
 			return evidence.NetworkPeer{Type: "addresses", Name: "groups chosen by labels", Except: set.Except, Reach: evidence.ReachOutside}
 		}
 		return cilium(addresses(set.CIDR, set.Except))
@@ -288,8 +300,8 @@ func cilium(p evidence.NetworkPeer) evidence.NetworkPeer {
 func (b *building) endpoints(ms []evidence.NetworkMatch) evidence.NetworkPeer {
 	spaces, pods, entities := split(ms)
 	if len(entities) > 0 {
-		if len(entities) == 1 && len(ms) == 1 && (ms[0].Op == "exists" || ms[0].Op == "in") {
-			return entity(entities[0])
+		if len(ms) == 1 && (ms[0].Op == "exists" || ms[0].Op == "in") {
+			return entity(strings.TrimPrefix(ms[0].Key, reserved))
 		}
 		return unknownPeer("the peer mixes reserved identities with labels")
 	}
@@ -317,8 +329,9 @@ func entity(name string) evidence.NetworkPeer {
 	return p
 }
 
-// service reads a service as a peer: by name the pods behind it are of its
-// namespace, unless it names other addresses.
+// service reads a service as a peer: the pods behind it are of the namespace that
+// the peer names, unless the service names other addresses. Without a namespace it
+// is one of any, in a policy of a namespace too.
 func (b *building) service(raw json.RawMessage) evidence.NetworkPeer {
 	var in struct {
 		Service *struct {
@@ -334,15 +347,12 @@ func (b *building) service(raw json.RawMessage) evidence.NetworkPeer {
 	switch {
 	case json.Unmarshal(raw, &in) != nil:
 		return unknownPeer("the peer cannot be read")
-	case in.Service != nil:
-		p.Name, ns = word(in.Service.Name), in.Service.Namespace
-	case in.Chosen != nil:
+	case in.Chosen != nil: // beside it the other is not looked at
 		ns = in.Chosen.Namespace
+	case in.Service != nil:
+		p.Name, ns, p.Why = word(in.Service.Name), in.Service.Namespace, "it names no namespace: a service of any that has its name is meant"
 	}
-	if ns == "" {
-		ns = b.o.Namespace
-	}
-	if ns != "" && (in.Service != nil || in.Chosen != nil) {
+	if ns != "" {
 		// A service may also stand for addresses that somebody wrote.
 		p.Namespaces, p.Why = []evidence.NetworkMatch{{Key: evidence.NamespaceName, Op: "in", Values: []string{ns}}}, ""
 		b.reach(&p)
@@ -378,7 +388,8 @@ func ciliumPorts(x *evidence.NetworkRule, member string, raw json.RawMessage) (i
 			Protocol string      `json:"protocol"`
 			EndPort  int         `json:"endPort"`
 		} `json:"ports"`
-		Rules map[string]json.RawMessage `json:"rules"`
+		Rules       map[string]json.RawMessage `json:"rules"`
+		ServerNames []string                   `json:"serverNames"`
 	}
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return 0, err
@@ -391,10 +402,11 @@ func ciliumPorts(x *evidence.NetworkRule, member string, raw json.RawMessage) (i
 			}
 			addPort(x, p.Protocol, "ANY", port, p.EndPort)
 		}
-		if len(in.Ports) == 0 {
-			addPort(x, "ANY", "", "", 0)
+		within := sortedKeys(in.Rules)
+		if len(in.ServerNames) > 0 { // of TLS
+			within = append(within, "serverNames")
 		}
-		for _, k := range sortedKeys(in.Rules) {
+		for _, k := range within {
 			if k = word(k); !slices.Contains(x.Within, k) && len(x.Within) < maxWords {
 				x.Within = append(x.Within, k)
 			}

@@ -15,9 +15,11 @@
 //     without rules lets nobody pass. What stands in one peer holds together,
 //     peers are alternatives.
 //   - A policy of Cilium holds a rule set in spec, and more in specs. It isolates
-//     for a direction that has rules, unless enableDefaultDeny says otherwise. A
-//     rule without peers and ports is about nobody; one with ports alone is about
-//     whoever there is; an empty list of peers is nobody. Denial beats allowance.
+//     for a direction that has rules, unless enableDefaultDeny says otherwise;
+//     without rules it isolates for none, whatever that says. A rule without peers
+//     and ports is about nobody; one with ports alone is about whoever there is; an
+//     empty list of peers is nobody, but for groups, services and names, where it
+//     is none. Ports that name none let nothing pass. Denial beats allowance.
 //     Peers without a namespace are those of the policy's own, or, in a
 //     cluster-wide policy, of all.
 //

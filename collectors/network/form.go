@@ -33,7 +33,8 @@ type building struct {
 	l     *kube.Look
 	facts evidence.NetworkPolicyFacts
 	// chosen are the requirements on namespaces that were looked up.
-	chosen [][]evidence.NetworkMatch
+	chosen  [][]evidence.NetworkMatch
+	shorter bool // some of it was left out for its size
 }
 
 func (r *reader) building(o *kube.Object, l *kube.Look) *building {
@@ -197,7 +198,7 @@ func (b *building) drafts() ([]evidence.Draft, error) {
 	if b.o.Namespace == "" {
 		d.Scope = b.l.Everywhere()
 	}
-	if b.cut() && b.o.Namespace == "" {
+	if b.cut() {
 		d.Raw, d.Removed = nil, []string{agent, ""} // what is not listed was not asked whose it is
 	}
 	d.Mentions = mentions
@@ -209,6 +210,7 @@ func (b *building) drafts() ([]evidence.Draft, error) {
 // left to leave out.
 func (b *building) shorten() bool {
 	f := &b.facts
+	b.shorter = true
 	if n := len(f.Specs); n > 1 {
 		f.SpecsCut, f.Specs = f.SpecsCut+n-n/2, f.Specs[:n/2]
 		return true
@@ -233,7 +235,7 @@ func (b *building) shorten() bool {
 
 // cut reports whether something of the policy is not listed.
 func (b *building) cut() bool {
-	if b.facts.SpecsCut > 0 {
+	if b.shorter || b.facts.SpecsCut > 0 {
 		return true
 	}
 	return slices.ContainsFunc(b.facts.Specs, func(s evidence.NetworkSpec) bool {

@@ -58,13 +58,14 @@ func (r *reader) resources() []kube.Resource {
 	}
 	// Kinds with a priority above, or below, all policies. They are told as there.
 	for _, x := range []struct {
-		resource, kind, version string
+		resource, kind string
+		versions       []string
 	}{
-		{"adminnetworkpolicies", "AdminNetworkPolicy", "v1alpha1"},
-		{"baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy", "v1alpha1"},
-		{"clusternetworkpolicies", "ClusterNetworkPolicy", "v1alpha2"},
+		{"adminnetworkpolicies", "AdminNetworkPolicy", []string{"v1alpha1"}},
+		{"baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy", []string{"v1alpha1"}},
+		{"clusternetworkpolicies", "ClusterNetworkPolicy", []string{"v1beta1", "v1alpha2"}},
 	} {
-		rs = append(rs, kube.Resource{Group: adminGroup, Resource: x.resource, Kind: x.kind, Versions: []string{x.version}, Optional: true, Cluster: true, Kinds: policy,
+		rs = append(rs, kube.Resource{Group: adminGroup, Resource: x.resource, Kind: x.kind, Versions: x.versions, Optional: true, Cluster: true, Kinds: policy,
 			Remove: removedOfAll, Drafts: r.uninterpreted})
 	}
 	if r.cfg.CiliumConfig != "" {

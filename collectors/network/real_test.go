@@ -13,6 +13,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -105,7 +106,7 @@ func TestRealServer(t *testing.T) {
 			if !ok || d.Op != evidence.OpSet {
 				return false
 			}
-			f := facts[evidence.NetworkPolicyFacts](t, d)
+			f := evidencetest.Decode[evidence.NetworkPolicyFacts](t, d)
 			return slices.Equal(f.Specs[0].Ingress.Allow[0].Peers[0].Spaces, spaces)
 		}
 	}

@@ -32,10 +32,15 @@ type celPolicy struct {
 			Warnings []struct{} `json:"expressionWarnings"`
 		} `json:"typeChecking"`
 		Condition *struct { // of Kyverno
-			Ready *bool `json:"ready"`
+			Ready      *bool           `json:"ready"`
+			Conditions kube.Conditions `json:"conditions"`
 		} `json:"conditionStatus"`
 	} `json:"status"`
 }
+
+// kubernetesMode is the default of what a policy of policies.kyverno.io, or an
+// exception from one, is evaluated for.
+const kubernetesMode = "Kubernetes"
 
 type celEvaluation struct {
 	Admission  *celSwitch `json:"admission"`
@@ -58,9 +63,17 @@ type celMatch struct {
 }
 
 type celRule struct {
-	Groups    []string `json:"apiGroups"`
-	Resources []string `json:"resources"`
-	Names     []string `json:"resourceNames"`
+	Groups     []string `json:"apiGroups"`
+	Resources  []string `json:"resources"`
+	Operations []string `json:"operations"`
+	Names      []string `json:"resourceNames"`
+	Scope      string   `json:"scope"` // Cluster, Namespaced, *
+}
+
+// someWrites reports whether the rule is about a part of what makes or changes
+// objects.
+func (x *celRule) someWrites() bool {
+	return len(x.Operations) > 0 && !slices.Contains(x.Operations, "*") && !(slices.Contains(x.Operations, "CREATE") && slices.Contains(x.Operations, "UPDATE"))
 }
 
 // labelSelector is read as far as it chooses namespaces by their name.
@@ -109,10 +122,18 @@ func (r *reader) celPolicy(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		if admission && slices.Contains(f.Actions, "Deny") {
 			f.Mode = evidence.PolicyEnforces
 		}
-		if c := in.Status.Condition; c != nil && c.Ready != nil {
-			f.Ready = truth(*c.Ready)
+		if c := in.Status.Condition; c != nil {
+			if i := slices.IndexFunc(c.Conditions, func(x kube.Condition) bool { return x.Status == "False" }); i >= 0 {
+				f.Ready, f.Reason = "False", word(c.Conditions[i].Type)
+			}
+			if c.Ready != nil {
+				f.Ready = truth(*c.Ready)
+			}
+			if f.Ready == "True" {
+				f.Reason = ""
+			}
 		}
-		if e.Mode != "" && e.Mode != "Kubernetes" { // it checks payloads, not the cluster
+		if e.Mode != "" && e.Mode != kubernetesMode { // it checks payloads, not the cluster
 			f.Applies.By = append(f.Applies.By, "mode "+word(e.Mode))
 			background = false
 		}
@@ -151,6 +172,12 @@ func (m *celMatch) reach(conditions bool) (applies, excludes evidence.PolicyReac
 			}
 			if len(x.Names) > 0 {
 				c.by("names")
+			}
+			if x.someWrites() {
+				c.by("operations")
+			}
+			if x.Scope != "" && x.Scope != "*" {
+				c.by("scope " + x.Scope)
 			}
 		}
 	}
@@ -253,7 +280,7 @@ type constraint struct {
 			LabelSelector     *labelSelector `json:"labelSelector"`
 			Scope             string         `json:"scope"`
 			Name              string         `json:"name"`
-			Source            string         `json:"source"`
+			Source            string         `json:"source"` // Original, Generated, All
 		} `json:"match"`
 	} `json:"spec"`
 	Status struct {
@@ -265,6 +292,11 @@ type constraint struct {
 			Enforced bool       `json:"enforced"`
 			Observed int64      `json:"observedGeneration"`
 			Errors   []struct{} `json:"errors"`
+			Does     []string   `json:"operations"` // audit, webhook, generate, ...; of old servers nothing
+			Points   []struct {
+				Name  string `json:"enforcementPoint"`
+				State string `json:"state"` // waiting, error, generated
+			} `json:"enforcementPointsStatus"`
 		} `json:"byPod"`
 	} `json:"status"`
 }
@@ -311,6 +343,9 @@ func (r *reader) constraint(_ context.Context, o *kube.Object, l *kube.Look) ([]
 	if m.Scope != "" && m.Scope != "*" {
 		applies.by("scope " + m.Scope)
 	}
+	if m.Source != "" && m.Source != "All" {
+		applies.by("source " + m.Source)
+	}
 	f.Applies, f.Excludes = applies.facts(), excludes.facts()
 	listed, audited := len(in.Status.Violations), !timeOf(in.Status.AuditedAt).IsZero()
 	f.Audited, f.AuditedAt = &audited, timeOf(in.Status.AuditedAt)
@@ -321,7 +356,7 @@ func (r *reader) constraint(_ context.Context, o *kube.Object, l *kube.Look) ([]
 
 	// The bytes list what stands in the namespaces of everybody.
 	plain := *o
-	cut, err := kube.ParseObject(o.Raw, o.ObservedAt, "/status/violations", "/status/byPod/*/errors/*/message")
+	cut, err := kube.ParseObject(o.Raw, o.ObservedAt, "/status/violations", "/status/byPod/*/errors/*/message", "/status/byPod/*/enforcementPointsStatus/*/message")
 	if err != nil {
 		return nil, err
 	}
@@ -402,14 +437,48 @@ func (c *constraint) refuses() bool {
 	default:
 		return false
 	}
+	return c.refusesAt("*") || c.refusesAt(webhookPoint) || c.refusesAt(bindingPoint)
+}
+
+// Where requests come in: Gatekeeper's own webhook, and the binding of a
+// ValidatingAdmissionPolicy that it makes of the constraint.
+const (
+	webhookPoint = "validation.gatekeeper.sh"
+	bindingPoint = "vap.k8s.io"
+)
+
+// refusesAt reports whether a scoped action denies at a point.
+func (c *constraint) refusesAt(point string) bool {
 	for _, s := range c.Spec.Scoped {
 		for _, p := range s.Points {
-			if s.Action == "deny" && slices.Contains([]string{"*", "validation.gatekeeper.sh", "vap.k8s.io"}, p.Name) {
+			if s.Action == "deny" && p.Name == point {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// lacks says what that is to refuse for the constraint is not there, where nothing
+// else would: a pod that answers the webhook, or the binding; "" when one is.
+func (c *constraint) lacks() string {
+	said, webhook := false, false
+	for _, p := range c.Status.Pods {
+		for _, x := range p.Points {
+			if x.Name == bindingPoint && x.State == "generated" {
+				return ""
+			}
+		}
+		said, webhook = said || len(p.Does) > 0, webhook || slices.Contains(p.Does, "webhook")
+	}
+	switch {
+	case !c.refuses():
+	case c.Spec.Action == "scoped" && !c.refusesAt("*") && !c.refusesAt(webhookPoint):
+		return "BindingNotGenerated"
+	case said && !webhook:
+		return "NoWebhook"
+	}
+	return ""
 }
 
 // ready is what the pods of Gatekeeper say of the constraint as it is now.
@@ -425,6 +494,9 @@ func (c *constraint) ready(o *kube.Object) (ready, reason string) {
 		return "Unknown", "NoPod"
 	case not > 0:
 		return "False", fmt.Sprintf("not in force in %d of %d pods", not, n)
+	}
+	if what := c.lacks(); what != "" {
+		return "False", what
 	}
 	return "True", ""
 }

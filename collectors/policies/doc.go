@@ -27,6 +27,6 @@
 // # Kinds of constraints
 //
 // Each ConstraintTemplate of Gatekeeper makes a resource of its own. Templates are
-// read first, and when the kinds change the reading goes on with those that are
-// there now.
+// read first, and when there is a kind more the reading goes on with it. One that
+// went is read once more, as absent, so that what it told ends.
 package policies

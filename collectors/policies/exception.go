@@ -2,7 +2,10 @@ package policies
 
 import (
 	"context"
+	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,13 +21,18 @@ type exception struct {
 			Policy string   `json:"policyName"`
 			Rules  []string `json:"ruleNames"`
 		} `json:"exceptions"`
-		Match      kyvernoMatch `json:"match"`
-		Conditions any          `json:"conditions"`
-		Refs       []struct {   // of policies.kyverno.io
+		Match       kyvernoMatch `json:"match"`
+		Conditions  any          `json:"conditions"`
+		PodSecurity []struct{}   `json:"podSecurity"`
+		Refs        []struct {   // of policies.kyverno.io
 			Name string `json:"name"`
 			Kind string `json:"kind"`
 		} `json:"policyRefs"`
 		MatchConditions []struct{} `json:"matchConditions"`
+		Images          []string   `json:"images"`
+		Values          []string   `json:"allowedValues"`
+		Mode            string     `json:"evaluationMode"`
+		ExpiresAt       string     `json:"expiresAt"` // since Kyverno 1.19
 	} `json:"spec"`
 }
 
@@ -53,13 +61,25 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 	}
 	var applies reach
 	applies.kyverno(&in.Spec.Match)
-	if in.Spec.Conditions != nil || len(in.Spec.MatchConditions) > 0 {
-		applies.by("conditions")
+	for _, x := range []struct {
+		is   bool
+		what string
+	}{
+		{in.Spec.Conditions != nil || len(in.Spec.MatchConditions) > 0, "conditions"}, {len(in.Spec.PodSecurity) > 0, "pod security controls"},
+		{len(in.Spec.Images) > 0, "images"}, {len(in.Spec.Values) > 0, "values"}, {in.Spec.Mode != "" && in.Spec.Mode != kubernetesMode, "mode " + in.Spec.Mode},
+	} {
+		if x.is {
+			applies.by(x.what)
+		}
 	}
 	f.Applies = applies.facts()
 	f.ExpiresAt, f.ExpiresBy = r.expiry(o)
+	if t := timeOf(in.Spec.ExpiresAt); !t.IsZero() && (f.ExpiresAt.IsZero() || !t.After(f.ExpiresAt)) {
+		f.ExpiresAt, f.ExpiresBy = t, evidence.ExpiresItself
+	}
 	var d evidence.Draft
-	for all, keep := f, maxExcused; ; keep /= 2 {
+	all := f
+	for keep := maxExcused; ; keep /= 2 {
 		f.Policies = all.Policies[:min(len(all.Policies), keep)]
 		f.Cut, f.Applies = len(all.Policies)-len(f.Policies), shortened(all.Applies, keep)
 		var err error
@@ -71,28 +91,34 @@ func (r *reader) exception(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		}
 	}
 	// Who owns a namespace that it opens is concerned, beside who owns its own.
-	for _, ns := range applies.namespaces {
-		for _, known := range l.Namespaces() {
-			if match(ns, known) {
-				for _, ref := range l.Scope(known) {
-					if len(d.Scope) < maxReach && !slices.Contains(d.Scope, ref) {
-						d.Scope = append(d.Scope, ref)
-					}
-				}
+	told := map[evidence.Ref]bool{}
+	for _, ref := range d.Scope {
+		told[ref] = true
+	}
+	for _, known := range l.Namespaces() {
+		if !slices.ContainsFunc(all.Applies.Namespaces, func(ns string) bool { return match(ns, known) }) {
+			continue
+		}
+		for _, ref := range l.Scope(known) {
+			if !told[ref] {
+				d.Scope, told[ref] = append(d.Scope, ref), true
 			}
 		}
 	}
-	r.place(&d, o, l, map[string][]string{"/applies/namespaces": f.Applies.Namespaces})
+	r.place(&d, o, l, map[string][]string{"/applies/namespaces": f.Applies.Namespaces}, all.Applies.Namespaces)
 	return []evidence.Draft{d}, nil
 }
 
 // expiry is when an exception is to end, and what says so.
 func (r *reader) expiry(o *kube.Object) (time.Time, string) {
 	if v := o.Labels[ttlLabel]; v != "" {
+		if t, err := time.Parse(time.DateOnly, v); err == nil && t.Unix() > 0 {
+			return t, ttlLabel // it is deleted as the day begins
+		}
 		if t := instant(v); !t.IsZero() {
 			return t, ttlLabel
 		}
-		if d, err := time.ParseDuration(v); err == nil && d > 0 && !o.CreatedAt.IsZero() {
+		if d, ok := ttl(v); ok && d > 0 && !o.CreatedAt.IsZero() {
 			return o.CreatedAt.Add(d).UTC(), ttlLabel
 		}
 	}
@@ -104,6 +130,42 @@ func (r *reader) expiry(o *kube.Object) (time.Time, string) {
 		}
 	}
 	return time.Time{}, ""
+}
+
+var ttlPart = regexp.MustCompile(`(\d+)([A-Za-zµ]+)`)
+
+// ttlUnits are the units that Kyverno reads beside Go's, by their letters or by how
+// their names begin.
+var ttlUnits = []struct {
+	unit *regexp.Regexp
+	of   time.Duration
+}{
+	{regexp.MustCompile(`(?i)^(ns|nano.*)$`), time.Nanosecond}, {regexp.MustCompile(`(?i)^(us|µs|micro.*)$`), time.Microsecond},
+	{regexp.MustCompile(`(?i)^(ms|milli.*)$`), time.Millisecond}, {regexp.MustCompile(`(?i)^(s|sec.*)$`), time.Second},
+	{regexp.MustCompile(`(?i)^(m|min.*)$`), time.Minute}, {regexp.MustCompile(`(?i)^(h|hr|hour.*)$`), time.Hour},
+	{regexp.MustCompile(`(?i)^(d|day.*)$`), 24 * time.Hour}, {regexp.MustCompile(`(?i)^(w|wk|week.*)$`), 7 * 24 * time.Hour},
+}
+
+// ttl reads how long something lives as Kyverno reads its label: 36h, 30d, 2weeks,
+// or several of these. Parts with other units count for nothing; false when there
+// are no others.
+func ttl(s string) (d time.Duration, ok bool) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, true
+	}
+	for _, m := range ttlPart.FindAllStringSubmatch(s, -1) {
+		for _, u := range ttlUnits {
+			n, err := strconv.ParseInt(m[1], 10, 64)
+			if !u.unit.MatchString(m[2]) {
+				continue
+			}
+			if err != nil || n > int64((math.MaxInt64-d)/u.of) {
+				return 0, false
+			}
+			d, ok = d+time.Duration(n)*u.of, true
+		}
+	}
+	return d, ok
 }
 
 // instant reads a time or a date, which ends with its day; zero for anything else.

@@ -28,7 +28,8 @@ type kyvernoPolicy struct {
 }
 
 type kyvernoWebhook struct {
-	FailurePolicy string `json:"failurePolicy"`
+	FailurePolicy string     `json:"failurePolicy"`
+	Conditions    []struct{} `json:"matchConditions"`
 }
 
 // override is another action in some namespaces.
@@ -43,11 +44,15 @@ type kyvernoRule struct {
 	Match    kyvernoMatch `json:"match"`
 	Exclude  kyvernoMatch `json:"exclude"`
 	Validate *struct {
-		Action    string     `json:"failureAction"`
-		Overrides []override `json:"failureActionOverrides"`
+		Action      string     `json:"failureAction"`
+		Overrides   []override `json:"failureActionOverrides"`
+		PodSecurity *struct {
+			Exclude []struct{} `json:"exclude"`
+		} `json:"podSecurity"`
 	} `json:"validate"`
 	Verify []struct {
-		Action string `json:"failureAction"`
+		Action string   `json:"failureAction"`
+		Skip   []string `json:"skipImageReferences"`
 	} `json:"verifyImages"`
 	Mutate        *struct{}  `json:"mutate"`
 	Generate      *struct{}  `json:"generate"`
@@ -110,6 +115,9 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 	open := failure == "Ignore"
 	f.FailsOpen = &open
 	var applies, excludes reach
+	if w := in.Spec.Webhook; w != nil && len(w.Conditions) > 0 {
+		applies.by("conditions")
+	}
 	enforced, audited := 0, 0
 	count := func(action string) {
 		if enforces(action) && admission {
@@ -128,13 +136,23 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 			if len(x.Validate.Overrides) > 0 {
 				overrides = x.Validate.Overrides
 			}
+			if p := x.Validate.PodSecurity; p != nil && len(p.Exclude) > 0 {
+				excludes.by("pod security controls")
+			}
 			count(c.Action)
 		case len(x.Verify) > 0:
-			// The weakest of its parts is what the rule does.
+			// The weakest of its parts is what the rule does. One that says so itself
+			// heeds no override of the policy.
 			c.Type, c.Action = "verify-images", "Enforce"
+			if x.Verify[0].Action != "" {
+				overrides = nil
+			}
 			for _, v := range x.Verify {
 				if a := actionOf(v.Action, in.Spec.Action); !enforces(a) {
 					c.Action = a
+				}
+				if len(v.Skip) > 0 {
+					excludes.by("images")
 				}
 			}
 			count(c.Action)
@@ -192,7 +210,7 @@ func differs(c evidence.PolicyCheck, overrides []override) (out []evidence.Polic
 		for _, ns := range o.Namespaces {
 			out = append(out, evidence.PolicyDiffer{Namespace: word(ns), Rule: c.Name, Action: action})
 		}
-		if o.Selector != nil { // chosen by labels: any may be
+		if o.Selector != nil || len(o.Namespaces) == 0 { // chosen by labels: any may be; chosen by nothing: all are
 			out = append(out, evidence.PolicyDiffer{Namespace: "*", Rule: c.Name, Action: action})
 		}
 	}
@@ -237,11 +255,8 @@ func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.Admission
 			continue
 		}
 		d.Links = append(d.Links, o.Ref(l.Authority))
-		lists := map[string][]string{"/applies/namespaces": f.Applies.Namespaces, "/excludes/namespaces": f.Excludes.Namespaces}
-		for _, x := range f.Differs {
-			lists["/differs"] = append(lists["/differs"], x.Namespace)
-		}
-		r.place(&d, o, l, lists)
+		lists := map[string][]string{"/applies/namespaces": f.Applies.Namespaces, "/excludes/namespaces": f.Excludes.Namespaces, "/differs": spacesOf(f.Differs)}
+		r.place(&d, o, l, lists, all.Applies.Namespaces, all.Excludes.Namespaces, spacesOf(all.Differs))
 		for i := range d.Mentions {
 			if d.Mentions[i].At == "/differs" {
 				d.Mentions[i].Names = []string{"namespace"}
@@ -251,9 +266,20 @@ func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.Admission
 	}
 }
 
+func spacesOf(list []evidence.PolicyDiffer) (names []string) {
+	for _, x := range list {
+		names = append(names, x.Namespace)
+	}
+	return names
+}
+
 // remember notes that a policy is there.
 func (r *reader) remember(o *kube.Object, engine string, checks bool) {
-	r.memory.policy(o.UID, policy{Of: resourceOf(o), Name: requiredName(o), Engine: engine, Checks: checks, Seen: o.ObservedAt})
+	p := policy{Of: resourceOf(o), Name: requiredName(o), Engine: engine, Checks: checks, Seen: o.ObservedAt}
+	if o.Group() == constraintGroup {
+		p.Kind = o.Kind
+	}
+	r.memory.policy(o.UID, p)
 }
 
 // requiredName is what a requirement calls a policy.
@@ -325,7 +351,7 @@ func (c *reach) who(subjects []struct{}, roles, clusterRoles []string) {
 }
 
 func (c *reach) facts() evidence.PolicyReach {
-	return shortened(evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}, maxReach)
+	return evidence.PolicyReach{Kinds: words(c.kinds), Namespaces: words(c.namespaces), By: words(c.others)}
 }
 
 // shortened keeps so many of each list and counts the rest.

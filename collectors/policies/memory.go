@@ -37,6 +37,7 @@ type policy struct {
 	Name   string    `json:"n"` // as a requirement names it
 	Engine string    `json:"e"`
 	Checks bool      `json:"c,omitempty"` // it checks what is there, and its engine reports on that
+	Kind   string    `json:"k,omitempty"` // of a constraint
 	Seen   time.Time `json:"-"`
 }
 

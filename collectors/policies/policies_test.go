@@ -2,11 +2,8 @@ package policies
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 )
@@ -27,18 +25,16 @@ var now = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
 
 const objectsFile = "testdata/objects.txtar"
 
-const tenantLabel = "evidence.example.test/tenant"
-
 var spaces = map[string]map[string]string{
-	"platform": {tenantLabel: "platform"}, "kube-system": {tenantLabel: "platform"},
-	"tenant-7": {tenantLabel: "tenant-7"}, "tenant-8": {tenantLabel: "tenant-8"},
+	"platform": {kubetest.TenantLabel: "platform"}, "kube-system": {kubetest.TenantLabel: "platform"},
+	"tenant-7": {kubetest.TenantLabel: "tenant-7"}, "tenant-8": {kubetest.TenantLabel: "tenant-8"},
 }
 
 // planted are secrets that stand in the objects in clear. Nothing of them is in a
 // draft, not even in its bytes.
 var planted = []string{
 	"planted-message", "planted-last-applied", "planted-header", "planted-generated", "planted-mutated", "planted-variable", "planted-status",
-	"planted-warning", "planted-error", "planted-pass", "planted-rego",
+	"planted-warning", "planted-error", "planted-point", "planted-generation", "planted-pass", "planted-rego",
 }
 
 func testConfig() Config {
@@ -70,80 +66,31 @@ func testReader() *reader {
 	return r
 }
 
-func testLook(at time.Time) *kube.Look {
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
-	}
-	return kube.NewLook("policies/prod", agent, at, ns...)
-}
-
-// objectOf reads an object as the engine would.
-func objectOf(t testing.TB, res *kube.Resource, l *kube.Look, raw []byte) *kube.Object {
-	t.Helper()
-	o, err := kube.ParseObject(raw, l.Now, res.Remove...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.APIVersion, o.Kind = res.Group+"/"+res.Versions[0], res.Kind
-	return o
-}
-
-func (r *reader) resource(t testing.TB, name string) *kube.Resource {
-	t.Helper()
-	rs := r.resources([]string{"K8sRequiredLabels"})
-	i := slices.IndexFunc(rs, func(x kube.Resource) bool { return x.Resource+"."+x.Group == name })
-	if i < 0 {
-		t.Fatalf("no resource %s", name)
-	}
-	return &rs[i]
-}
+func testLook(at time.Time) *kube.Look { return looktest.New("policies/prod", agent, at, spaces) }
 
 // give hands an object to the functions of its resource.
 func (r *reader) give(t testing.TB, l *kube.Look, resource string, raw []byte, gone bool) []evidence.Draft {
 	t.Helper()
-	res := r.resource(t, resource)
-	f := res.Drafts
-	if gone {
-		f = res.Gone
-	}
-	ds, err := f(context.Background(), objectOf(t, res, l, raw), l)
+	ds, err := looktest.Give(t, r.resources(constraintKinds), l, resource, raw, gone)
 	if err != nil {
 		t.Fatalf("%s: %v", resource, err)
 	}
-	for _, d := range ds {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
-	}
 	return ds
 }
+
+// constraintKinds are the kinds of Gatekeeper's constraints in the recorded objects.
+var constraintKinds = []string{"K8sRequiredLabels"}
 
 // look gives the drafts of the recorded objects.
 func look(t testing.TB) []evidence.Draft {
 	t.Helper()
 	r, l := testReader(), testLook(now)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources([]string{"K8sRequiredLabels"}) {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			out = append(out, r.give(t, l, res.Resource+"."+res.Group, raw, false)...)
-		}
-	}
-	ds, err := r.after(t.Context(), l)
+	ds := looktest.Objects(t, r.resources(constraintKinds), l, objectsFile)
+	more, err := r.after(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(out, ds...)
-}
-
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	return append(ds, more...)
 }
 
 func TestGolden(t *testing.T) {
@@ -186,7 +133,7 @@ func TestConstraintTellsEachItsOwn(t *testing.T) {
 			if strings.Contains(string(d.Raw), "shop") || !slices.Contains(d.Removed, "/status/violations") {
 				t.Errorf("raw %s, removed %q", d.Raw, d.Removed)
 			}
-			f := facts[evidence.AdmissionPolicyFacts](t, d)
+			f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d)
 			if *f.Violations != 431 || *f.Listed != 3 || !f.ViolationsCut || f.Ready != "False" || f.Reason != "not in force in 1 of 2 pods" {
 				t.Errorf("facts %s", d.Content)
 			}
@@ -229,6 +176,19 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// A report of the cluster that calls things "namespace/name" is about what stands in
+// that namespace.
+func TestNameWithNamespace(t *testing.T) {
+	r, l := testReader(), testLook(now)
+	for name, want := range map[string]bool{"tenant-8/web": false, "tenant-7/web": true, "node-1/kubelet": true, "node-1": true} {
+		raw := `{"metadata":{"name":"scan","uid":"u-` + strings.ReplaceAll(name, "/", "-") + `"},"results":[{"policy":"root","rule":"user","result":"fail","source":"Scanner","resources":[{"name":"` + name + `"}]}]}`
+		ds := r.give(t, l, "clusterreports.openreports.io", []byte(raw), false)
+		if v := viewOf(t, ds[0], "tenant-7"); (v.Kind != "") != want {
+			t.Errorf("%s is told to tenant-7: %v, want %v", name, v.Kind != "", want)
+		}
+	}
+}
+
 func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 	t.Helper()
 	for _, d := range ds {
@@ -237,7 +197,7 @@ func summary(t testing.TB, ds []evidence.Draft) (out []string) {
 		}
 		s := string(d.Op) + " " + d.Subject.Name
 		if d.Op == evidence.OpSet {
-			f := facts[evidence.PolicyResultFacts](t, d)
+			f := evidencetest.Decode[evidence.PolicyResultFacts](t, d)
 			s += " " + f.Result + " of " + f.Group
 		}
 		out = append(out, s)
@@ -303,7 +263,7 @@ func TestTransitions(t *testing.T) {
 }
 
 func stable(t testing.TB, d evidence.Draft, info evidence.Info) string {
-	f := facts[map[string]any](t, d)
+	f := evidencetest.Decode[map[string]any](t, d)
 	for _, v := range info.Volatile {
 		delete(f, v)
 	}
@@ -352,7 +312,7 @@ func TestWorstCounts(t *testing.T) {
 			es = append(es, outcome("p", "r", o, 0))
 		}
 		ds := r.give(t, testLook(now), wg, reportOf("u-web", "r1", es...), false)
-		if f := facts[evidence.PolicyResultFacts](t, ds[0]); len(ds) != 1 || f.Result != "fail" || f.Times != 3 {
+		if f := evidencetest.Decode[evidence.PolicyResultFacts](t, ds[0]); len(ds) != 1 || f.Result != "fail" || f.Times != 3 {
 			t.Errorf("%v: %d drafts, %+v", order, len(ds), f)
 		}
 	}
@@ -435,7 +395,7 @@ func TestHuge(t *testing.T) {
 	}
 	r, l := testReader(), testLook(now)
 	ds := r.give(t, l, clusterPolicies, policyOf("huge", entry{"rules": rules}), false)
-	f := facts[evidence.AdmissionPolicyFacts](t, ds[0])
+	f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, ds[0])
 	if f.RulesCut == 0 || len(f.Rules) == 0 || f.Applies.Cut == 0 {
 		t.Errorf("%d rules, %d cut, reach cut %d", len(f.Rules), f.RulesCut, f.Applies.Cut)
 	}
@@ -539,7 +499,7 @@ func TestRequirements(t *testing.T) {
 		for _, d := range ds {
 			s := string(d.Op) + " " + d.Subject.Name
 			if d.Op == evidence.OpSet {
-				s += " " + facts[evidence.AdmissionPolicyFacts](t, d).Mode
+				s += " " + evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d).Mode
 			}
 			if err := d.Check(); err != nil {
 				t.Error(err)
@@ -604,7 +564,12 @@ func TestExpiry(t *testing.T) {
 	}{
 		{nil, nil, ""},
 		{map[string]string{ttlLabel: "36h"}, nil, "2026-02-02T12:00:00Z"},
-		{map[string]string{ttlLabel: "2026-12-31"}, nil, "2026-12-31T23:59:59Z"},
+		{map[string]string{ttlLabel: "2026-12-31"}, nil, "2026-12-31T00:00:00Z"}, // Kyverno deletes it as the day begins
+		{map[string]string{ttlLabel: "30d"}, nil, "2026-03-03T00:00:00Z"},
+		{map[string]string{ttlLabel: "2Weeks3days"}, nil, "2026-02-18T00:00:00Z"},
+		{map[string]string{ttlLabel: "10ay"}, nil, ""},
+		{map[string]string{ttlLabel: "99999999999999999999d"}, nil, ""},
+		{map[string]string{ttlLabel: "106751d106751d"}, nil, ""}, // more than there is
 		{map[string]string{ttlLabel: "2026-12-31T120000Z"}, nil, "2026-12-31T12:00:00Z"},
 		{map[string]string{ttlLabel: "soon"}, map[string]string{"policies.example.test/until": "2026-06-30T00:00:00+02:00"}, "2026-06-29T22:00:00Z"},
 		{map[string]string{"policies.example.test/until": "2026-06-30"}, nil, "2026-06-30T23:59:59Z"},
@@ -622,26 +587,71 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// The role in deploy/access covers what is read and nothing beyond reading.
+// What policies and exceptions say beyond the first lines of their forms: how they
+// are narrowed, and when they are not in force.
+func TestNarrowed(t *testing.T) {
+	r, l := testReader(), testLook(now)
+	for _, tc := range []struct {
+		resource, spec, status string
+		want                   string
+	}{
+		{"clusterpolicies.kyverno.io", `{"webhookConfiguration":{"matchConditions":[{"name":"not-batch","expression":"true"}]},
+			"rules":[{"name":"r","match":{"any":[{"resources":{"kinds":["Pod"]}}]},"validate":{"failureAction":"Enforce"}}]}`, `{}`,
+			"enforce applies [conditions] excludes [] differs 0 ready Unknown "},
+		{"clusterpolicies.kyverno.io", `{"rules":[{"name":"r","validate":{"failureAction":"Enforce","podSecurity":{"level":"baseline","exclude":[{"controlName":"Capabilities"}]}}},
+			{"name":"i","verifyImages":[{"failureAction":"Enforce","skipImageReferences":["mirror.example/*"]}]}]}`, `{}`,
+			"enforce applies [] excludes [images pod security controls] differs 0 ready Unknown "},
+		{"clusterpolicies.kyverno.io", `{"rules":[{"name":"r","validate":{"failureAction":"Enforce","failureActionOverrides":[{"action":"Audit"}]}}]}`, `{}`,
+			"enforce applies [] excludes [] differs 1 ready Unknown "},
+		{"clusterpolicies.kyverno.io", `{"validationFailureAction":"Enforce","validationFailureActionOverrides":[{"action":"Audit","namespaces":["tenant-7"]}],
+			"rules":[{"name":"i","verifyImages":[{"failureAction":"Enforce"},{}]},{"name":"j","verifyImages":[{}]}]}`, `{}`,
+			"enforce applies [] excludes [] differs 1 ready Unknown "},
+		{"validatingpolicies.policies.kyverno.io", `{"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"resources":["deployments"],"operations":["CREATE","UPDATE"]}],
+			"excludeResourceRules":[{"apiGroups":["apps"],"resources":["deployments"],"operations":["*"],"scope":"*"}]}}`,
+			`{"conditionStatus":{"ready":true,"conditions":[{"type":"WebhookConfigured","status":"True"}]}}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"validatingpolicies.policies.kyverno.io", `{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"resources":["pods"],"operations":["CREATE"],"scope":"Namespaced"}]}}`,
+			`{"conditionStatus":{"conditions":[{"type":"WebhookConfigured","status":"True"},{"type":"RBACPermissionsGranted","status":"False"}]}}`,
+			"enforce applies [operations scope Namespaced] excludes [] differs 0 ready False RBACPermissionsGranted"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"match":{"source":"Original"}}`, `{}`, "enforce applies [source Original] excludes [] differs 0 ready Unknown NoPod"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"match":{"source":"All"},"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"vap.k8s.io"}]}]}`,
+			`{"byPod":[{"id":"audit","enforced":true,"enforcementPointsStatus":[{"enforcementPoint":"vap.k8s.io","state":"waiting"}]},{"id":"webhook","enforced":true}]}`,
+			"enforce applies [] excludes [] differs 0 ready False BindingNotGenerated"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"vap.k8s.io"}]}]}`,
+			`{"byPod":[{"id":"audit","enforced":true,"enforcementPointsStatus":[{"enforcementPoint":"vap.k8s.io","state":"generated"}]},{"id":"webhook","enforced":true}]}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"scoped","scopedEnforcementActions":[{"action":"deny","enforcementPoints":[{"name":"*"}]}]}`,
+			`{"byPod":[{"id":"webhook","enforced":true}]}`, "enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]}]}`,
+			"enforce applies [] excludes [] differs 0 ready False NoWebhook"},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]},{"id":"a","enforced":true,"operations":["mutation-webhook","webhook"]}]}`,
+			"enforce applies [] excludes [] differs 0 ready True "},
+		{"k8srequiredlabels.constraints.gatekeeper.sh", `{"enforcementAction":"dryrun"}`, `{"byPod":[{"id":"audit","enforced":true,"operations":["audit","status"]}]}`,
+			"audit applies [] excludes [] differs 0 ready True "},
+	} {
+		ds := r.give(t, l, tc.resource, []byte(`{"metadata":{"name":"p","uid":"u-p"},"spec":`+tc.spec+`,"status":`+tc.status+`}`), false)
+		f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, ds[len(ds)-1])
+		if got := fmt.Sprintf("%s applies %v excludes %v differs %d ready %s %s", f.Mode, f.Applies.By, f.Excludes.By, len(f.Differs), f.Ready, f.Reason); got != tc.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", tc.resource, tc.spec, got, tc.want)
+		}
+	}
+	for _, tc := range []struct{ labels, spec, want string }{
+		{`{}`, `{"policyRefs":[{"kind":"ValidatingPolicy","name":"limits"}],"images":["mirror.example/*"],"allowedValues":["NET_RAW"],"evaluationMode":"HTTP","expiresAt":"2026-05-01T00:00:00Z"}`,
+			"[images mode HTTP values] 2026-05-01T00:00:00Z spec.expiresAt"},
+		{`{"cleanup.kyverno.io/ttl":"2026-04-01"}`, `{"evaluationMode":"Kubernetes","expiresAt":"2026-05-01T00:00:00Z"}`, "[] 2026-04-01T00:00:00Z cleanup.kyverno.io/ttl"},
+		{`{"cleanup.kyverno.io/ttl":"2026-06-01"}`, `{"expiresAt":"2026-05-01T02:00:00+02:00"}`, "[] 2026-05-01T00:00:00Z spec.expiresAt"},
+		{`{}`, `{"podSecurity":[{"controlName":"Capabilities"}],"expiresAt":"soon"}`, "[pod security controls] 0001-01-01T00:00:00Z "},
+	} {
+		ds := r.give(t, l, "policyexceptions.policies.kyverno.io", []byte(`{"metadata":{"name":"e","namespace":"tenant-7","uid":"u-e","labels":`+tc.labels+`},"spec":`+tc.spec+`}`), false)
+		f := evidencetest.Decode[evidence.PolicyExceptionFacts](t, ds[0])
+		if got := fmt.Sprintf("%v %s %s", f.Applies.By, f.ExpiresAt.Format(time.RFC3339), f.ExpiresBy); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.spec, got, tc.want)
+		}
+	}
+}
+
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/policies/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	for _, res := range testReader().resources(nil) {
-		if !regexp.MustCompile(`(?s)apiGroups: \[` + regexp.QuoteMeta(res.Group) + `\]\s+resources: \[[^\]]*\b` + res.Resource + `\b`).MatchString(role) {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	for _, v := range regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1) {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if strings.Contains(role, "*") || regexp.MustCompile(`\bsecrets\b`).MatchString(role) || !strings.Contains(role, "[constraints.gatekeeper.sh]") {
-		t.Error("the role gives more than reading these resources, or no constraint")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/policies/role.yaml", testReader().resources(constraintKinds))
 }
 
 func TestConfig(t *testing.T) {
@@ -668,11 +678,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 		if err == nil {
-			_, follows := c.(collectors.Follower)
-			_, examines := c.(collectors.Examiner)
-			if !follows || !examines {
-				t.Errorf("it follows %t, examines %t", follows, examines)
-			}
+			looktest.Works(t, c, true)
 		}
 	}
 	cfg := Spec().Config().(*Config)
@@ -681,9 +687,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, follows := c.(collectors.Follower); follows {
-		t.Error("it follows without a watch")
-	}
+	looktest.Works(t, c, false)
 }
 
 func FuzzPolicies(f *testing.F) {
@@ -695,7 +699,7 @@ func FuzzPolicies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, l := testReader(), testLook(now)
 		for range 2 {
-			for _, res := range r.resources([]string{"K8sRequiredLabels"}) {
+			for _, res := range r.resources(constraintKinds) {
 				o, err := kube.ParseObject(raw, now, res.Remove...)
 				if err != nil {
 					return

@@ -3,8 +3,10 @@ package policies
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -82,7 +84,7 @@ const templates = "constrainttemplates." + templateGroup
 var (
 	removedOfKyverno = []string{
 		"/spec/rules/*/generate/data", "/spec/rules/*/generate/foreach", "/spec/rules/*/mutate", "/spec/rules/*/context", "/spec/rules/*/validate/foreach/*/context",
-		"/status/autogen", "/status/conditions/*/message",
+		"/status/autogen", "/status/conditions/*/message", "/status/validatingadmissionpolicy/message",
 	}
 	removedOfCEL = []string{
 		"/spec/variables", "/status/autogen", "/status/message", "/status/conditionStatus/message", "/status/conditionStatus/conditions/*/message",
@@ -94,11 +96,11 @@ var (
 // read before the others, which tell the same.
 func (r *reader) resources(constraints []string) []kube.Resource {
 	t := templateResource
-	t.Drafts, t.Gone = r.template, r.templateGone
+	t.Drafts, t.Gone = r.there(r.template), r.templateGone
 	rs := []kube.Resource{t}
 	policy := func(group, resource, kind string, cluster bool, remove []string, drafts draftsFunc, versions ...string) {
 		rs = append(rs, kube.Resource{Group: group, Resource: resource, Kind: kind, Versions: versions, Cluster: cluster, Optional: true,
-			Kinds: []evidence.Kind{evidence.PolicyInForce}, Remove: remove, Drafts: drafts, Gone: r.policyGone(drafts)})
+			Kinds: []evidence.Kind{evidence.PolicyInForce}, Remove: remove, Drafts: r.there(drafts), Gone: r.policyGone(drafts)})
 	}
 	policy(kyvernoGroup, "clusterpolicies", "ClusterPolicy", true, removedOfKyverno, r.kyvernoPolicy, "v1", "v2beta1")
 	policy(kyvernoGroup, "policies", "Policy", false, removedOfKyverno, r.kyvernoPolicy, "v1", "v2beta1")
@@ -120,12 +122,12 @@ func (r *reader) resources(constraints []string) []kube.Resource {
 	for _, kind := range constraints {
 		rs = append(rs, kube.Resource{Group: constraintGroup, Resource: strings.ToLower(kind), Kind: kind, Versions: []string{"v1beta1", "v1"},
 			Cluster: true, Optional: true, Needs: []string{templates},
-			Kinds: []evidence.Kind{evidence.PolicyInForce, evidence.PolicyResult}, Drafts: r.constraint, Gone: r.constraintGone})
+			Kinds: []evidence.Kind{evidence.PolicyInForce, evidence.PolicyResult}, Drafts: r.there(r.constraint), Gone: r.constraintGone})
 	}
 
 	report := func(group, resource, kind string, cluster bool, needs []string, versions ...string) {
 		rs = append(rs, kube.Resource{Group: group, Resource: resource, Kind: kind, Versions: versions, Cluster: cluster, Optional: true, Needs: needs,
-			Kinds: []evidence.Kind{evidence.PolicyResult}, Drafts: r.report, Gone: r.reportGone})
+			Kinds: []evidence.Kind{evidence.PolicyResult}, Drafts: r.there(r.report), Gone: r.reportGone})
 	}
 	report(openGroup, "reports", "Report", false, nil, "v1alpha1")
 	report(openGroup, "clusterreports", "ClusterReport", true, nil, "v1alpha1")
@@ -136,6 +138,34 @@ func (r *reader) resources(constraints []string) []kube.Resource {
 }
 
 type draftsFunc = func(context.Context, *kube.Object, *kube.Look) ([]evidence.Draft, error)
+
+// there takes note of an object that cannot be read: it is there, under its name,
+// and what is remembered of it holds.
+func (r *reader) there(drafts draftsFunc) draftsFunc {
+	return func(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+		ds, err := drafts(ctx, o, l)
+		if err == nil {
+			return ds, nil
+		}
+		if x := r.memory.Templates[o.Name]; x != nil && o.Group() == templateGroup {
+			x.Seen = o.ObservedAt
+		}
+		if x := r.memory.Reports[o.UID]; x != nil {
+			x.Seen = o.ObservedAt
+		}
+		if p := r.memory.Policies[o.UID]; p != nil {
+			p.Seen = o.ObservedAt
+		} else if isPolicy(o) {
+			r.remember(o, "", false)
+		}
+		return nil, err
+	}
+}
+
+// isPolicy reports whether an object is one that may be required by name.
+func isPolicy(o *kube.Object) bool {
+	return o.Group() == constraintGroup || strings.HasSuffix(o.Kind, "Policy")
+}
 
 // policyGone ends the state of a policy that was deleted.
 func (r *reader) policyGone(drafts draftsFunc) draftsFunc {
@@ -211,8 +241,8 @@ func sortedKinds(kinds []string) []string {
 	return kinds[:min(len(kinds), maxConstraintKinds)]
 }
 
-// templates returns the kinds of constraints that there are; false while that is
-// not known.
+// templates returns the kinds of constraints that are to be read; false while that
+// is not known.
 func (r *reader) templates(l *kube.Look) ([]string, bool) {
 	if !l.Whole(templates) {
 		return nil, false
@@ -221,51 +251,66 @@ func (r *reader) templates(l *kube.Look) ([]string, bool) {
 	return r.known(), true
 }
 
-// known are the kinds of constraints of the templates that were seen.
+// known are the kinds of constraints of the templates that were seen, and those of
+// constraints that were told: that they went with their template is found where
+// they stood.
 func (r *reader) known() []string {
-	var kinds []string
+	kinds := r.told()
 	for _, t := range r.memory.Templates {
 		kinds = append(kinds, t.Kind)
 	}
 	return sortedKinds(kinds)
 }
 
+// told are the kinds of the constraints that were told and have not ended.
+func (r *reader) told() (kinds []string) {
+	for _, p := range r.memory.Policies {
+		if p.Kind != "" && !slices.Contains(kinds, p.Kind) {
+			kinds = append(kinds, p.Kind)
+		}
+	}
+	return kinds
+}
+
 // place says whose something is that names namespaces in its lists and bytes: of
 // its own namespace; without one it reaches into all of them. Lists are those of
-// namespaces or patterns, by their place in the facts.
-func (r *reader) place(d *evidence.Draft, o *kube.Object, l *kube.Look, lists map[string][]string) {
+// namespaces or patterns, by their place in the facts, and all are those that the
+// object holds: the facts may list fewer.
+func (r *reader) place(d *evidence.Draft, o *kube.Object, l *kube.Look, lists map[string][]string, all ...[]string) {
 	if o.Namespace == "" {
 		d.Scope = append(d.Scope, l.Everywhere()...)
 	}
-	for _, at := range slices.Sorted(keysOf(lists)) {
+	listed := map[string]bool{}
+	for _, at := range slices.Sorted(maps.Keys(lists)) {
 		if len(lists[at]) > 0 {
 			d.Mentions = append(d.Mentions, mention(l, at, lists[at]))
 		}
-	}
-	if m, ok := spelled(l, o.Namespace, d.Raw, d.Text); ok {
-		d.Mentions = append(d.Mentions, m)
-	}
-	withoutCredentials(d)
-}
-
-func keysOf(m map[string][]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
+		for _, n := range lists[at] {
+			listed[n] = true
 		}
 	}
+	var beyond []string
+	for _, n := range slices.Concat(all...) {
+		if !listed[n] {
+			beyond, listed[n] = append(beyond, n), true
+		}
+	}
+	if len(beyond) > 0 {
+		d.Mentions = append(d.Mentions, mention(l, "", beyond))
+	}
+	r.spelled(d, l, o.Namespace)
+	withoutCredentials(d)
 }
 
 // mention says whose the namespaces of a list are. A pattern is whose the
 // namespaces are that it chooses now.
 func mention(l *kube.Look, at string, names []string) evidence.Mention {
 	m := l.Mention(at, names)
+	known := l.Namespaces()
 	for i, n := range names {
 		if n != "" && strings.ContainsAny(n, "*?") {
 			m.Of[i] = []evidence.Ref{l.Ref("", "Namespace", "", n)}
-			for _, ns := range l.Namespaces() {
+			for _, ns := range known {
 				if match(n, ns) {
 					m.Of[i] = append(m.Of[i], l.Scope(ns)...)
 				}
@@ -288,37 +333,76 @@ func match(pattern, namespace string) bool {
 	return ok && err == nil
 }
 
-// maxSpelled bounds the namespaces that one text is searched for.
-const maxSpelled = 200
+// maxSpelled bounds the names that are taken out of one draft's bytes and text.
+const maxSpelled = 5000
 
-// spelled finds the namespaces other than the object's own that its bytes and text
-// spell, so that they can be taken out where they are another tenant's.
-func spelled(l *kube.Look, own string, texts ...[]byte) (evidence.Mention, bool) {
-	var found []string
-	for _, text := range texts {
-		for begin := 0; begin < len(text); {
-			if !inName(text[begin]) {
-				begin++
-				continue
+// spelled finds the namespaces other than the object's own that a draft's text and
+// bytes spell, so that they can be taken out where they are another tenant's. Where
+// not all namespaces are known, any word may be one. Bytes that spell too many of
+// them are left out.
+func (r *reader) spelled(d *evidence.Draft, l *kube.Look, own string) {
+	all := r.cfg.NamespaceLabels && len(r.cfg.Namespaces) == 0
+	var found map[string]bool // of most results none is made
+	find := func(word []byte) {
+		// A byte slice as a key is looked up without a copy.
+		if found[string(word)] || string(word) == own || len(word) > maxLabel {
+			return
+		}
+		if _, ok := l.Namespace(string(word)); ok || !all {
+			if found == nil {
+				found = map[string]bool{}
 			}
-			end := begin
-			for end < len(text) && inName(text[end]) {
-				end++
-			}
-			// A byte slice as a key is looked up without a copy.
-			if _, ok := l.Namespace(string(text[begin:end])); ok && string(text[begin:end]) != own && len(found) < maxSpelled {
-				if name := string(text[begin:end]); !slices.Contains(found, name) {
-					found = append(found, name)
-				}
-			}
-			begin = end
+			found[string(word)] = true
 		}
 	}
-	if len(found) == 0 {
-		return evidence.Mention{}, false
+	eachName(d.Text, find)
+	eachString(d.Raw, func(s []byte) { eachName(s, find) })
+	if len(found) > maxSpelled { // a text is too short for so many
+		clear(found)
+		eachName(d.Text, find)
+		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
-	slices.Sort(found)
-	return l.Mention("", found), true
+	if len(found) > 0 {
+		d.Mentions = append(d.Mentions, l.Mention("", slices.Sorted(maps.Keys(found))))
+	}
+}
+
+// maxLabel is how long the name of a namespace may be (RFC 1123).
+const maxLabel = 63
+
+// eachName calls f with what may be names of namespaces in a text.
+func eachName(text []byte, f func([]byte)) {
+	for begin := 0; begin < len(text); {
+		if !inName(text[begin]) {
+			begin++
+			continue
+		}
+		end := begin
+		for end < len(text) && inName(text[end]) {
+			end++
+		}
+		f(text[begin:end])
+		begin = end
+	}
+}
+
+// eachString calls f with the strings of a JSON value, as they read without their
+// escapes; with all of it where it has none.
+func eachString(raw []byte, f func([]byte)) {
+	if !bytes.ContainsRune(raw, '\\') {
+		f(raw)
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		t, err := dec.Token()
+		if err != nil {
+			return // its end: an object was read as JSON before
+		}
+		if s, ok := t.(string); ok {
+			f([]byte(s))
+		}
+	}
 }
 
 // inName reports whether a byte may stand in the name of a namespace.
@@ -330,32 +414,17 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = withoutUser(s)
+	s = kube.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
 }
 
-// withoutUser takes user and password out of the addresses in a text.
-func withoutUser(s string) string {
-	if !strings.Contains(s, "://") {
-		return s // most texts, and there are many
-	}
-	return userPart.ReplaceAllString(s, "$1")
-}
-
-// userPart finds the user part of addresses inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
-
-// credentials finds an address with a user part within raw bytes.
-var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
-
 // withoutCredentials takes out the object's bytes, whole, when an address in them
 // holds a user or a password.
 func withoutCredentials(d *evidence.Draft) {
-	if bytes.ContainsRune(d.Raw, '@') && credentials.Match(d.Raw) {
+	if kube.HoldsUser(d.Raw) {
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
 }

@@ -72,6 +72,7 @@ type finding struct {
 	actions, exceptions  []string
 	of                   evidence.PolicySubject
 	raw                  json.RawMessage
+	removed              []string // of raw
 	times                int
 }
 
@@ -139,6 +140,9 @@ func (r *reader) report(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 				of = append(of, x.Resources[i].subject())
 			}
 		}
+		if slices.ContainsFunc(of, func(s evidence.PolicySubject) bool { return s.Namespace != of[0].Namespace }) {
+			f.raw, f.removed = withoutMember(raw, "resources"), []string{agent, "/resources"} // each gets its own
+		}
 		for _, s := range of {
 			if s.Namespace == "" && o.Namespace != "" && s.Kind != "Namespace" {
 				s.Namespace = o.Namespace
@@ -153,6 +157,20 @@ func (r *reader) report(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 		}
 	}
 	return r.results(o, l, found, from, why)
+}
+
+// withoutMember returns an object in JSON without one of its members.
+func withoutMember(raw json.RawMessage, name string) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return nil
+	}
+	delete(members, name)
+	b, err := json.Marshal(members)
+	if err != nil {
+		return nil // never: it was JSON
+	}
+	return b
 }
 
 // errOpen says that a report may be older than what openreports.io tells, which was
@@ -429,24 +447,28 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 	if thing := l.Ref(f.of.Group, f.of.Kind, f.of.Namespace, f.of.Name); f.of.Kind != "" && f.of.Name != "" {
 		d.Links = append(d.Links, thing.WithUID(f.of.UID))
 	}
-	d.Raw, d.Removed = f.raw, nil
+	d.Raw, d.Removed = f.raw, f.removed
 	if len(f.message) > maxMessage {
 		f.message = strings.ToValidUTF8(f.message[:maxMessage], "") + " (cut)"
 	}
-	d.Text = []byte(strings.ToValidUTF8(withoutUser(f.message), "\uFFFD"))
+	d.Text = []byte(strings.ToValidUTF8(kube.WithoutUser(f.message), "\uFFFD"))
 	if d.Scope = scope; scope == nil {
 		d.Scope = r.whose(l, f.of)
 	}
-	if m, ok := spelled(l, f.of.Namespace, d.Raw); ok {
-		d.Mentions = []evidence.Mention{m}
-	}
+	r.spelled(&d, l, f.of.Namespace)
 	withoutCredentials(&d)
 	return d, nil
 }
 
 // whose is the scope of a result that an object of the cluster tells: the namespace
-// of its thing. What stands in none reaches into all of them.
+// of its thing. What stands in none reaches into all of them. Some reporters say
+// "namespace/name" for a name, which no object has.
 func (r *reader) whose(l *kube.Look, of evidence.PolicySubject) []evidence.Ref {
+	if space, _, ok := strings.Cut(of.Name, "/"); ok && of.Namespace == "" {
+		if _, there := l.Namespace(space); there || len(l.Namespaces()) == 0 {
+			return l.Scope(space)
+		}
+	}
 	switch {
 	case of.Namespace != "":
 		return l.Scope(of.Namespace)

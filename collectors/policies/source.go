@@ -12,7 +12,7 @@ import (
 )
 
 // source reads with an engine made for the kinds of constraints that the cluster
-// has, and with another one when these have changed.
+// has, and with another one when there are more.
 type source struct {
 	r      *reader
 	opts   []kube.Option
@@ -20,14 +20,17 @@ type source struct {
 	kinds  []string // of constraints that the engine reads
 }
 
-// errKinds ends a run whose engine reads other kinds of constraints than there are.
-var errKinds = errors.New("the kinds of constraints have changed")
+// errKinds ends a run whose engine does not read a kind of constraints that there
+// is. One that is not there any more is read as absent, which ends what it told,
+// until the next run.
+var errKinds = errors.New("there are other kinds of constraints")
 
 // build makes the engine for the kinds of constraints.
 func (s *source) build(kinds []string) error {
 	e, err := s.make(s.r.cfg.Config, s.r.resources(kinds), kube.State(&s.r.memory), kube.Observe(s.r.observe),
 		kube.After(nil, func(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
-			if now, ok := s.r.templates(l); ok && !slices.Equal(now, s.kinds) {
+			now, ok := s.r.templates(l)
+			if ok && slices.ContainsFunc(now, func(k string) bool { return !slices.Contains(s.kinds, k) }) {
 				return nil, errKinds
 			}
 			return s.r.after(ctx, l)
@@ -74,8 +77,11 @@ func (s *source) probe(ctx context.Context) ([]string, bool, error) {
 // prepare makes the engine that reads the kinds of constraints there are now.
 func (s *source) prepare(ctx context.Context) error {
 	kinds, ok, err := s.probe(ctx)
-	if err != nil || !ok || slices.Equal(kinds, s.kinds) {
+	if err != nil || !ok {
 		return err
+	}
+	if kinds = sortedKinds(append(kinds, s.r.told()...)); slices.Equal(kinds, s.kinds) {
+		return nil
 	}
 	return s.build(kinds)
 }

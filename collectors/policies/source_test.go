@@ -73,6 +73,44 @@ func TestNewKindOfConstraints(t *testing.T) {
 	}
 }
 
+// A kind of constraints whose template went while nobody looked is still read once:
+// what it told ends, and no policy counts as there for it.
+func TestKindOfConstraintsGone(t *testing.T) {
+	s, srv := served(t)
+	rec := &collectortest.Recorder{}
+	if err := s.Poll(t.Context(), evidence.Period{To: now}, nil, rec); err != nil || ofConstraints(rec) != 2 {
+		t.Fatalf("%d constraints, %v", ofConstraints(rec), err)
+	}
+	kept := rec.Resume()
+	srv.Replace("GET /readyz", "ok")
+	for _, version := range []string{"v1", "v1beta1"} {
+		srv.Replace("GET /apis/templates.gatekeeper.sh/"+version+"/constrainttemplates?limit=500", `{"kind":"List","metadata":{"resourceVersion":"1001"},"items":[]}`)
+		srv.Replace("GET /apis/constraints.gatekeeper.sh/"+version, `{"kind":"APIResourceList","groupVersion":"constraints.gatekeeper.sh/`+version+`","resources":[]}`)
+	}
+	for _, what := range []string{"the same process", "after a restart"} {
+		if what == "after a restart" {
+			s, _ = served(t)
+			s.r.cfg.Server = srv.URL
+			if err := s.build(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rec := &collectortest.Recorder{}
+		if err := s.Poll(t.Context(), evidence.Period{To: now}, kept, rec); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		list := evidence.NewRef("object", "prod", "k8srequiredlabels.constraints.gatekeeper.sh")
+		for _, kind := range []evidence.Kind{evidence.PolicyInForce, evidence.PolicyResult} {
+			if !slices.ContainsFunc(rec.Completed, func(c collectortest.Completed) bool { return c.Kind == kind && c.Scope == list }) {
+				t.Errorf("%s: %s of the constraints is open for ever", what, kind)
+			}
+		}
+		if told := s.r.told(); len(told) > 0 {
+			t.Errorf("%s: it remembers %q", what, told)
+		}
+	}
+}
+
 // With kinds that change all the time a run ends and says so.
 func TestKindsThatNeverRest(t *testing.T) {
 	s, _ := served(t)

@@ -107,9 +107,11 @@ func (s *Stream) join(first []byte, n int64, w Wrapped) {
 			w, ok := Unwrap(line)
 			u.add(s, line, n, w, ok)
 		}
-		if u.span > int64(s.opt.MaxLine) {
+		switch {
+		case len(u.open) == 0:
+		case u.span > int64(s.opt.MaxLine):
 			s.cut(u, cutLong)
-		} else if u.lines > maxBetween {
+		case u.lines > maxBetween:
 			s.cut(u, cutEnds)
 		}
 	}
@@ -124,12 +126,16 @@ func (s *Stream) mayGrow(f *found) bool {
 
 // cut gives up the split lines of a stretch that are open.
 func (s *Stream) cut(u *stretch, cause string) {
-	f := s.files[s.now]
-	for _, l := range u.open {
-		s.opt.Partial("%s, offset %d: %s", f.path, l.Place.Off, cause)
+	for stream, l := range u.open {
+		u.lose(s, stream, l, cause)
 	}
-	clear(u.open)
+}
+
+// lose gives up a split line.
+func (u *stretch) lose(s *Stream, stream string, l *Line, cause string) {
+	s.opt.Partial("%s, offset %d: %s", s.files[s.now].path, l.Place.Off, cause)
 	s.Lose(cause)
+	delete(u.open, stream)
 }
 
 // add takes the next line of the file into the stretch.
@@ -141,16 +147,18 @@ func (u *stretch) add(s *Stream, line []byte, n int64, w Wrapped, wrapped bool) 
 	l := u.open[w.Stream]
 	if l != nil && wrapped && (!w.Part || w.guess) && s.whole(w.Text) {
 		// It begins a line of its own: the program was ended within the other.
-		s.opt.Partial("%s, offset %d: %s", f.path, l.Place.Off, cutEnds)
-		s.Lose(cutEnds)
-		delete(u.open, w.Stream)
+		u.lose(s, w.Stream, l, cutEnds)
 		l = nil
 	}
 	switch {
 	case wrapped && l != nil:
 		l.Text = append(l.Text, w.Text...)
 		l.Place.N = at + n - l.Place.Off
-		if !w.Part {
+		switch {
+		case w.Part:
+		case l.Place.N > int64(s.opt.MaxLine)+1: // with its newline
+			u.lose(s, w.Stream, l, cutLong)
+		default:
 			delete(u.open, w.Stream)
 			u.ready = append(u.ready, l)
 		}

@@ -177,6 +177,44 @@ func TestJoinLoss(t *testing.T) {
 	}
 }
 
+// A stretch that is longer than a line may be, and whose lines are not, is no
+// loss. A line that passes the bound with its last piece is told as too long, as
+// one that was not split is, and not read.
+func TestJoinAtTheBound(t *testing.T) {
+	long := strings.Repeat("x", 1400)
+	j := newJoining(t)
+	n := j.s.opt.MaxLine
+	// Each stream begins a line before the other's ends.
+	chain := cri("stdout", "P", long) + cri("stderr", "P", long) + cri("stdout", "F", "1") + cri("stdout", "P", "2") + cri("stderr", "F", "1") + cri("stdout", "F", long)
+	if len(chain) <= n {
+		t.Fatalf("a stretch of %d bytes, want more than %d", len(chain), n)
+	}
+	j.do(os.WriteFile(j.path, []byte(cri("stdout", "F", "0")+chain), 0o600))
+	j.do(j.s.Refresh())
+	defer j.s.Stop()
+	for _, want := range []string{"0", long + "1", long + "1", "2" + long} {
+		l, err := j.s.Next(t.Context())
+		j.do(err)
+		text := string(l.Text)
+		if w, ok := Unwrap(l.Text); ok {
+			text = string(w.Text)
+		}
+		if _, _, lost := j.s.Take(time.Unix(1, 0)); text != want || lost != nil || len(j.partial) > 0 {
+			t.Errorf("got %.9q, want %.9q, loss %v, told %q", text, want, lost, j.partial)
+		}
+	}
+
+	j = newJoining(t)
+	j.do(os.WriteFile(j.path, []byte(cri("stdout", "P", long)+cri("stdout", "P", long)+cri("stdout", "F", long)+cri("stdout", "F", "next")), 0o600))
+	j.do(j.s.Refresh())
+	defer j.s.Stop()
+	l, err := j.s.Next(t.Context())
+	j.do(err)
+	if w, _ := Unwrap(l.Text); string(w.Text) != "next" || len(j.partial) != 1 || !strings.Contains(j.partial[0], cutLong) || j.s.Gap != cutLong {
+		t.Errorf("got %.20q, told %q, loss %q", l.Text, j.partial, j.s.Gap)
+	}
+}
+
 // However long lines are split, they are what they were.
 func FuzzJoin(f *testing.F) {
 	f.Add("{\"a\":1}\n{\"b\":2}", "own\nlines", uint8(3))

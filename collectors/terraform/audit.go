@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -91,11 +90,7 @@ func (l *look) missAudit(err error) error {
 	if l.ctx.Err() != nil || collectors.EndOf(err) != nil {
 		return err
 	}
-	if l.first == nil {
-		l.first = fmt.Errorf("audit trail: %w", err)
-	}
-	l.failures++
-	l.missing = append(l.missing, fmt.Sprintf("audit trail: %v", err))
+	l.missed.Add(err, "audit trail")
 	return nil
 }
 
@@ -184,13 +179,14 @@ func (l *look) concerned(e *auditEntry) *workspace {
 	}
 	ids := []string{e.Resource.ID}
 	var meta struct {
-		ID        string `json:"workspace_id"`
-		Workspace struct {
-			ID string `json:"id"`
-		} `json:"workspace"`
+		ID        string   `json:"workspace_id"`
+		Workspace identity `json:"workspace"`
+		Payload   struct {
+			Workspace identity `json:"workspace"`
+		} `json:"payload"` // of an evaluation of policies
 	}
 	_ = json.Unmarshal(e.Resource.Meta, &meta) // of whatever form: then it names none
-	ids = append(ids, meta.ID, meta.Workspace.ID)
+	ids = append(ids, meta.ID, meta.Workspace.ID, meta.Payload.Workspace.ID)
 	for _, w := range l.workspaces {
 		for _, id := range ids {
 			if id == w.id {

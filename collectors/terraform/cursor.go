@@ -63,9 +63,13 @@ func (p *position) knows(id string, made time.Time) bool {
 }
 
 // move takes in the items that a walk told: their times, and which may change.
-// It returns how many of those that may change are given up.
-func (p *position) move(made map[string]time.Time, open []string) (dropped int) {
+// One that was made after now is none to go by: all that come next would count as
+// told. It returns how many of those that may change are given up.
+func (p *position) move(made map[string]time.Time, open []string, now time.Time) (dropped int) {
 	for _, at := range made {
+		if at.After(now) {
+			at = now
+		}
 		if at.After(p.Newest) {
 			p.Newest = at
 		}

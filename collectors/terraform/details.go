@@ -35,8 +35,12 @@ func (w *workspace) readDetails(r *resource, f *evidence.InfraRunFacts) ([]wireE
 	for _, part := range []struct {
 		name string
 		read func(run string) ([]evidence.InfraPolicy, error)
-	}{{"policy-checks", w.policyChecks}, {"task-stages", w.policyEvaluations}} {
+	}{{"policy-checks", w.policyChecks}, {"task-stages", w.policyEvaluations}, {terraformPolicies, w.terraformPolicies}} {
 		if list, told := r.many(part.name); told && len(list) == 0 {
+			continue
+		}
+		// A platform that does not know it names no relationship to it.
+		if _, known := r.Relationships[part.name]; !known && part.name == terraformPolicies {
 			continue
 		}
 		ps, err := part.read(r.ID)
@@ -150,6 +154,34 @@ func (w *workspace) policyEvaluations(run string) (ps []evidence.InfraPolicy, er
 	return ps, err
 }
 
+// terraformPolicies are the evaluations of policies that Terraform's own language
+// is for.
+const terraformPolicies = "tf-policy-evaluations"
+
+// terraformPolicies reads the evaluations by Terraform itself, one for each stage
+// of a run.
+// See https://developer.hashicorp.com/terraform/cloud-docs/api-docs/tf-policy-evaluations
+func (w *workspace) terraformPolicies(run string) (ps []evidence.InfraPolicy, err error) {
+	_, _, err = w.pages(w.fetch, "runs/"+run+"/"+terraformPolicies, nil, wholePage, func(d *document) (bool, error) {
+		for _, raw := range d.items {
+			r, err := object(raw, terraformPolicies)
+			var a struct {
+				Stage string `json:"stage-type"`
+			}
+			p, ok := evaluation(r, "")
+			if err != nil || !ok || json.Unmarshal(r.Attributes, &a) != nil {
+				return false, d.odd("holds an evaluation by Terraform of an unknown form")
+			}
+			if !slices.ContainsFunc(ps, func(o evidence.InfraPolicy) bool { return o.ID == p.ID }) {
+				p.Form, p.Kind, p.Stage = "tf-policy-evaluation", "terraform", word(a.Stage)
+				ps = append(ps, p)
+			}
+		}
+		return true, nil
+	})
+	return ps, err
+}
+
 // stageAttr is what of a stage's attributes is read.
 type stageAttr struct {
 	Stage  string            `json:"stage"`
@@ -210,7 +242,10 @@ func evaluation(r *resource, stage string) (p evidence.InfraPolicy, ok bool) {
 			Passed    int64 `json:"passed"`
 			Advisory  int64 `json:"advisory-failed"`
 			Mandatory int64 `json:"mandatory-failed"`
-			Errored   int64 `json:"errored"`
+			// Those that may be overridden; whether the count before holds them too is
+			// not told alike everywhere.
+			Overridable int64 `json:"mandatory-overridable-failed"`
+			Errored     int64 `json:"errored"`
 		} `json:"result-count"`
 	}
 	if json.Unmarshal(r.Attributes, &a) != nil || a.Status == "" {
@@ -221,7 +256,7 @@ func evaluation(r *resource, stage string) (p evidence.InfraPolicy, ok bool) {
 		Overridden: strings.HasPrefix(a.Status, "overrid") || !a.Times["overridden-at"].IsZero(), OverriddenAt: a.Times["overridden-at"].Time,
 	}
 	if a.Count != nil {
-		p.Passed, p.Advisory, p.Mandatory, p.Errored = a.Count.Passed, a.Count.Advisory, a.Count.Mandatory, a.Count.Errored
+		p.Passed, p.Advisory, p.Mandatory, p.Errored = a.Count.Passed, a.Count.Advisory, max(a.Count.Mandatory, a.Count.Overridable), a.Count.Errored
 	}
 	return p, true
 }

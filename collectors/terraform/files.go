@@ -42,7 +42,6 @@ const (
 // Limits on what is read.
 const (
 	maxFile   = 64 << 20 // bytes of one file
-	maxLine   = 1 << 20  // bytes of one line of an apply's output
 	maxRuns   = 20000    // folders of runs in one look
 	maxDepth  = 8        // folders that name a workspace
 	settledIn = time.Minute
@@ -111,8 +110,10 @@ type fileLook struct {
 	sink    collectors.Sink
 	cur     *fileCursor
 	started time.Time
-	missing []string
-	cut     string // why not all was read, in words that quote nothing
+	missed  forge.Missed
+	blind   map[string]bool // workspaces of which a run could not be read
+	cut     string          // why not all was read of no known workspace, in words that quote nothing
+	notes   []string
 	pending int
 }
 
@@ -125,7 +126,7 @@ func (c *FileCollector) Poll(ctx context.Context, window evidence.Period, resume
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l := &fileLook{FileCollector: c, ctx: ctx, sink: s, cur: cur, started: c.env.Clock().UTC()}
+	l := &fileLook{FileCollector: c, ctx: ctx, sink: s, cur: cur, started: c.env.Clock().UTC(), blind: map[string]bool{}}
 	if l.root, err = os.OpenRoot(c.cfg.Directory); err != nil {
 		return problem.Wrap(problem.Source, err, "open the directory that pipelines leave runs in").WithHint("check directory, and that the daemon may read it")
 	}
@@ -140,7 +141,7 @@ func (c *FileCollector) Poll(ctx context.Context, window evidence.Period, resume
 		if l.cur.Left[r.path] == r.stamp {
 			continue
 		}
-		if l.started.Sub(r.newest()) < settledIn {
+		if l.started.Sub(r.newest()).Abs() < settledIn {
 			// It may still be written; it is no hole, since it is read once it is not.
 			continue
 		}
@@ -148,6 +149,7 @@ func (c *FileCollector) Poll(ctx context.Context, window evidence.Period, resume
 			if err := l.miss(err, r.path); err != nil {
 				return err
 			}
+			l.blind[r.workspace()] = true
 			continue
 		}
 		l.cur.Left[r.path] = r.stamp
@@ -162,16 +164,31 @@ func (c *FileCollector) Poll(ctx context.Context, window evidence.Period, resume
 			delete(l.cur.Left, p) // the pipeline, or somebody, cleared it away
 		}
 	}
-	seen := []evidence.Seen{{Kinds: c.Kinds(), Class: evidence.Instants, From: l.started, To: l.started}}
-	if l.cut != "" {
-		from := l.cur.Looked
-		if from.IsZero() {
-			from = l.started
-		}
-		seen = []evidence.Seen{{Kinds: c.Kinds(), Class: evidence.Blind, From: from, To: l.started, Cause: l.cut}}
-	}
+	seen := l.claims()
 	l.cur.Looked = l.started
 	return l.commit(window, seen)
+}
+
+// claims says what was seen: all but the workspaces of which a run could not be
+// read.
+func (l *fileLook) claims() []evidence.Seen {
+	kinds, from := l.Kinds(), l.cur.Looked
+	if from.IsZero() {
+		from = l.started
+	}
+	if l.cut != "" {
+		return []evidence.Seen{{Kinds: kinds, Class: evidence.Blind, From: from, To: l.started, Cause: l.cut}}
+	}
+	seen := []evidence.Seen{{Kinds: kinds, Class: evidence.Instants, From: l.started, To: l.started}}
+	for _, ws := range forge.Sorted(l.blind) {
+		seen = append(seen, evidence.Seen{Kinds: kinds, Scope: l.project(ws), Class: evidence.Blind, From: from, To: l.started, Cause: "a run that was left could not be read"})
+	}
+	return seen
+}
+
+// project is the scope of a workspace.
+func (c *FileCollector) project(ws string) evidence.Ref {
+	return evidence.NewRef("project", c.authority, ws)
 }
 
 func (l *fileLook) commit(window evidence.Period, seen []evidence.Seen) error {
@@ -181,7 +198,7 @@ func (l *fileLook) commit(window evidence.Period, seen []evidence.Seen) error {
 	}
 	o := evidence.Observation{At: l.env.Clock().UTC(), Window: window, Seen: seen, Total: -1}
 	if seen != nil {
-		o.Incomplete = strings.Join(l.missing, "; ")
+		o.Incomplete, o.Notes = l.missed.String(), l.notes
 	}
 	l.pending = 0
 	return collectors.Ending(l.sink.Commit(l.ctx, b, o))
@@ -190,19 +207,13 @@ func (l *fileLook) commit(window evidence.Period, seen []evidence.Seen) error {
 // miss remembers a run that could not be read: it costs no other. What the
 // decoder says may quote the file and is not told.
 func (l *fileLook) miss(err error, run string) error {
-	if forge.Ends(l.ctx, err) {
-		return err
-	}
-	l.cut = "a run that was left could not be read"
-	if len(l.missing) < maxMissing {
-		l.missing = append(l.missing, fmt.Sprintf("%s: %v", run, err))
-	}
-	return nil
+	return l.missed.Miss(l.ctx, err, "%s", text(run))
 }
 
 // list finds the folders of runs: those that hold one of the files.
 func (l *fileLook) list() ([]*left, error) {
 	byPath := map[string]*left{}
+	nameless, deep := 0, 0
 	err := fs.WalkDir(l.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if err := l.ctx.Err(); err != nil {
 			return err
@@ -211,6 +222,7 @@ func (l *fileLook) list() ([]*left, error) {
 			if p == "." {
 				return err
 			}
+			l.cut = "a folder may not be read"
 			if err := l.miss(errors.New("it may not be read"), p); err != nil {
 				return err
 			}
@@ -218,6 +230,7 @@ func (l *fileLook) list() ([]*left, error) {
 		}
 		if d.IsDir() {
 			if strings.Count(p, "/") > maxDepth {
+				deep++
 				return fs.SkipDir
 			}
 			return nil
@@ -228,7 +241,8 @@ func (l *fileLook) list() ([]*left, error) {
 		}
 		dir := path.Dir(p)
 		if path.Dir(dir) == "." {
-			return nil // it names no workspace
+			nameless++
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -248,6 +262,12 @@ func (l *fileLook) list() ([]*left, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if nameless > 0 {
+		l.notes = append(l.notes, fmt.Sprintf("%d files of runs lie in no folder below one that names a workspace: they are not read", nameless))
+	}
+	if deep > 0 {
+		l.notes = append(l.notes, fmt.Sprintf("%d folders lie deeper than %d that name a workspace: they are not looked into", deep, maxDepth))
 	}
 	var found []*left
 	for _, r := range byPath {
@@ -269,64 +289,76 @@ func (l *fileLook) read(r *left, name string) ([]byte, error) {
 		return nil, errors.New(name + " cannot be opened")
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	var b []byte
+	info, err := f.Stat()
+	if err == nil && info.Size() <= maxFile {
+		b, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	}
 	if err != nil {
 		return nil, errors.New(name + " cannot be read")
 	}
-	if len(b) > maxFile {
+	if info.Size() > maxFile || len(b) > maxFile {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFile)
 	}
 	return b, nil
 }
 
-// tell records what was left of a run.
+// runTold marks in the cursor that of a folder the run was told and the state was
+// not.
+const runTold = "/run"
+
+// tell records what was left of a run. A state that cannot be read costs nothing
+// of the run.
 func (l *fileLook) tell(r *left) error {
-	bodies, sum := map[string][]byte{}, sha256.New()
-	for _, name := range []string{planFile, applyFile, stateFile, runFile} {
-		b, err := l.read(r, name)
+	f := &evidence.InfraRunFacts{Workspace: text(r.workspace()), ID: text(path.Base(r.path)), Claimed: true, Source: "files", Creator: -1, Confirmer: -1, Native: "planned"}
+	var raw bytes.Buffer
+	sum := sha256.New()
+	for _, part := range []struct {
+		name string
+		take func([]byte) error
+	}{
+		{planFile, func(b []byte) error { return readPlan(b, f, &raw) }},
+		{applyFile, func(b []byte) error { return readApply(b, f, &raw) }},
+		{runFile, func(b []byte) error { return readOwn(b, f) }},
+	} {
+		b, err := l.read(r, part.name)
 		if err != nil {
 			return err
 		}
-		if bodies[name] = b; name != stateFile {
-			sum.Write(b)
-		}
-	}
-	f := &evidence.InfraRunFacts{Workspace: text(r.workspace()), ID: text(path.Base(r.path)), Claimed: true, Source: "files", Creator: -1, Confirmer: -1, Native: "planned"}
-	var raw bytes.Buffer
-	if err := readPlan(bodies[planFile], f, &raw); err != nil {
-		return err
-	}
-	if err := readApply(bodies[applyFile], f, &raw); err != nil {
-		return err
-	}
-	if err := readOwn(bodies[runFile], f); err != nil {
-		return err
-	}
-	f.Status = standing(f)
-	var state *evidence.InfraStateFacts
-	if b := bodies[stateFile]; b != nil && l.cfg.States {
-		state = &evidence.InfraStateFacts{Workspace: f.Workspace, ID: text(r.path), Creator: -1, Run: f.ID, Commit: f.Commit}
-		if err := readStateFile(b, state); err != nil {
+		sum.Write(b)
+		if err := part.take(b); err != nil {
 			return err
 		}
 	}
-	if bodies[planFile] != nil || bodies[applyFile] != nil {
+	f.Status = standing(f)
+	if (f.Plan != nil || f.Began != nil) && l.cur.Left[r.path] != r.stamp+runTold {
 		d := l.draft(evidence.InfraRun, l.runRef(r), r, firstTime(f.PlannedAt, f.ApplyingAt, f.EndedAt), f, hex.EncodeToString(sum.Sum(nil)))
 		d.Links = slices.Concat(d.Links, forge.CommitLinks(8, f.Commit))
 		d.Raw, d.Removed = raw.Bytes(), []string{agent, "/*"}
 		if err := l.emit(d); err != nil {
 			return err
 		}
+		l.cur.Left[r.path] = r.stamp + runTold
 	}
-	if state == nil {
+	if !l.cfg.States {
 		return nil
 	}
-	all := sha256.Sum256(bodies[stateFile])
-	d := l.draft(evidence.InfraState, evidence.NewRef("tfstate", l.authority, r.path), r, firstTime(f.EndedAt, f.ApplyingAt, r.files[stateFile]), state, hex.EncodeToString(all[:]))
-	for len(d.Content) > evidence.MaxContent {
-		state.ResourcesCut += cut(&state.Resources, len(state.Resources)/2)
-		d.Content = forge.Encode(state)
+	return l.tellState(r, f)
+}
+
+// tellState records the state that was left of a run.
+func (l *fileLook) tellState(r *left, f *evidence.InfraRunFacts) error {
+	b, err := l.read(r, stateFile)
+	if b == nil {
+		return err
 	}
+	state := &evidence.InfraStateFacts{Workspace: f.Workspace, ID: text(r.path), Creator: -1, Run: f.ID, Commit: f.Commit}
+	if err := readStateFile(b, state); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(b)
+	d := l.draft(evidence.InfraState, evidence.NewRef("tfstate", l.authority, r.path), r, firstTime(f.EndedAt, f.ApplyingAt, r.files[stateFile]), state, hex.EncodeToString(sum[:]))
+	fit(&d, state)
 	d.Links = slices.Concat(d.Links, []evidence.Ref{l.runRef(r)}, forge.CommitLinks(8, f.Commit))
 	return l.emit(d)
 }
@@ -348,7 +380,7 @@ func (l *fileLook) draft(kind evidence.Kind, subject evidence.Ref, r *left, at t
 	d := evidence.Draft{
 		Kind: kind, Op: evidence.OpEvent, Source: l.env.Source, Key: clipKey(r.path), Subject: subject,
 		OccurredAt: at.UTC(), Basis: evidence.BasisClaimed, NotBefore: l.cur.Looked, ObservedAt: l.env.Clock().UTC(),
-		Scope:   []evidence.Ref{evidence.NewRef("project", l.authority, ws), evidence.NewRef("path", l.authority, ws)},
+		Scope:   []evidence.Ref{l.project(ws), evidence.NewRef("path", l.authority, ws)},
 		Content: forge.Encode(facts), Request: evidence.Request{Response: sum, Agent: agent},
 	}
 	early := !l.cur.Looked.IsZero() && at.Before(l.cur.Looked.Add(-farBack))
@@ -403,7 +435,7 @@ func (c *FileCollector) Examine(ctx context.Context) (collectors.Examination, er
 		return collectors.Examination{}, err
 	}
 	right := collectors.Right{Name: fmt.Sprintf("%d runs in the directory", len(found)), Access: collectors.Readable, Kinds: c.Kinds()}
-	if len(l.missing) > 0 {
+	if l.missed.N > 0 {
 		right.Access, right.Hint = collectors.Missing, "let the daemon read every folder below directory"
 	}
 	return collectors.Examination{Rights: []collectors.Right{right}}, nil

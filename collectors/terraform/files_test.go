@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
@@ -222,6 +224,90 @@ func TestFilesAreFollowed(t *testing.T) {
 	}
 }
 
+// planned is a plan that reads data, which it tells in lines of the type of an
+// apply's.
+const planned = `{"@timestamp":"2026-03-03T10:01:00Z","tofu":"1.10.3","type":"version","ui":"1.2"}
+{"@timestamp":"2026-03-03T10:01:01Z","hook":{"resource":{"addr":"data.acme_zone.main","resource_type":"acme_zone"},"action":"read"},"type":"apply_start"}
+{"@timestamp":"2026-03-03T10:01:02Z","hook":{"resource":{"addr":"data.acme_zone.main","resource_type":"acme_zone"},"action":"read","id_key":"id","id_value":"s3cr3t"},"type":"apply_complete"}
+{"@timestamp":"2026-03-03T10:01:03Z","changes":{"add":0,"change":0,"import":0,"remove":0,"operation":"plan"},"type":"change_summary"}
+`
+
+// An apply begins with what changes something: that a plan reads data does not,
+// and that an action is invoked does.
+func TestApplyBegins(t *testing.T) {
+	for name, x := range map[string]struct{ lines, want string }{
+		"nothing to do but read": {planned, `"terraform_version":"1.10.3","ended_at":"2026-03-03T10:01:03Z","creator":0,"confirmer":0,"began":false,"policies_seen"`},
+		"a plan that fails":      {planned + failed, `"status":"failed","native":"errored","auto_apply":false,"terraform_version":"1.10.3","ended_at":"2026-03-03T10:01:06Z","creator":0,"confirmer":0,"began":false,"policies_seen"`},
+		"a resource": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"remove"},"type":"apply_start"}
+{"@timestamp":"2026-03-03T10:01:05Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"remove"},"type":"apply_complete"}`,
+			`"applying_at":"2026-03-03T10:01:04Z","ended_at":"2026-03-03T10:01:05Z","creator":0,"confirmer":0,"began":true,"apply":{"status":"unknown","additions":0,"changes":0,"destructions":0,"forgotten":1}`},
+		"a state that cannot be saved": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"resource":{"resource_type":"acme_zone"},"action":"create"},"type":"apply_start"}
+{"@level":"info","@message":"Emergency state dump","@timestamp":"2026-03-03T10:01:05Z","state":{"version":4,"outputs":{"pw":{"value":"` + strings.Repeat(secret, 1<<18) + `"}}},"type":"log"}
+` + failed, `"began":true,"apply":{"status":"errored","additions":0`},
+		"an action": {planned + `{"@timestamp":"2026-03-03T10:01:04Z","hook":{"action":{"addr":"action.acme_call.notify[\"s3cr3t\"]","module":"","action":"action.acme_call.notify","action_type":"acme_call","action_key":"s3cr3t"},"invoke":{}},"type":"action_start"}
+{"@timestamp":"2026-03-03T10:01:05Z","hook":{"action":{"addr":"s3cr3t"},"message":"s3cr3t"},"type":"action_progress"}
+{"@timestamp":"2026-03-03T10:01:05Z","hook":{"action":{"addr":"s3cr3t"}},"type":"action_complete"}
+{"@timestamp":"2026-03-03T10:01:06Z","changes":{"action_invocation":2,"add":1,"import":0,"change":0,"forget":3,"remove":0,"operation":"apply"},"type":"change_summary"}`,
+			`"applying_at":"2026-03-03T10:01:04Z","applied_at":"2026-03-03T10:01:06Z","ended_at":"2026-03-03T10:01:06Z","creator":0,"confirmer":0,"began":true,"apply":{"status":"finished","additions":1,"changes":0,"destructions":0,"forgotten":3,"invoked":2}`},
+	} {
+		f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
+		if err := readApply([]byte(x.lines), f, raw); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		f.Status = standing(f)
+		got, err := evidence.EncodeFacts(f)
+		if err != nil || !strings.Contains(string(got), x.want) || strings.Contains(string(got)+raw.String(), secret) {
+			t.Errorf("%s: %v\n%s\nwant %s\nraw %s", name, err, got, x.want, raw)
+		}
+	}
+}
+
+// A plan counts what leaves the state and what it invokes, beside what changes.
+func TestPlanForgets(t *testing.T) {
+	f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
+	err := readPlan([]byte(`{"format_version":"1.2","resource_changes":[{"type":"acme_zone","change":{"actions":["forget"]}},{"type":"acme_zone","change":{"actions":["create","forget"]}},{"mode":"data","type":"acme_zone","change":{"actions":["read"]}}],
+		"action_invocations":[{"address":"action.acme_call.notify","type":"acme_call","config_values":{"token":"s3cr3t"},"invoke_action_trigger":{}}]}`), f, raw)
+	if want := (evidence.InfraCount{Status: "finished", Additions: 1, Forgotten: 2, Invoked: 1}); err != nil || *f.Plan != want || strings.Contains(raw.String(), secret) {
+		t.Errorf("%v: %+v, raw %s", err, f.Plan, raw)
+	}
+}
+
+// States of Terraform before 0.12 are read too, an encrypted one says which it is,
+// and what a working directory keeps of its backend is no empty state.
+func TestOldStates(t *testing.T) {
+	const none = "state.json is not of the form"
+	for state, want := range map[string]string{
+		`{"version":3,"terraform_version":"0.11.14","serial":8,"lineage":"abc","backend":{"hash":1},"modules":[
+			{"path":["root"],"outputs":{"pw":{"value":"s3cr3t"}},"resources":{"acme_vm.web.0":{"type":"acme_vm","primary":{"id":"s3cr3t"},"provider":"provider.acme"},"acme_vm.web.1":{"type":"acme_vm","primary":{},"deposed":[],"provider":"provider.acme"},
+				"data.acme_zone.main":{"type":"acme_zone","primary":{"attributes":{"x":"s3cr3t"}},"provider":"provider.acme.west"}}},
+			{"path":["root","net","inner"],"resources":{"acme_vm.db":{"type":"acme_vm","provider":"module.net.provider.acme"}}}]}`: `"serial":8,"lineage":"abc","format":3,"terraform_version":"0.11.14","creator":0,"processed":true,"providers":["acme"],"resources":[` +
+			`{"address":"acme_vm.web","type":"acme_vm","provider":"acme","count":2},{"address":"data.acme_zone.main","type":"data.acme_zone","provider":"acme","count":1},{"address":"module.net.module.inner.acme_vm.db","type":"acme_vm","provider":"acme","count":1}]`,
+		`{"version":1,"serial":1,"modules":[{"path":["root"],"resources":{"acme_vm.web":{"type":"acme_vm","primary":{"id":"s3cr3t"}}}}]}`:                         `"processed":true,"resources":[{"address":"acme_vm.web","type":"acme_vm","count":1}]`,
+		`{"version":3,"serial":0,"lineage":"abc","modules":[{"path":["root"],"resources":{}}]}`:                                                                   `"format":3,"creator":0,"processed":true}`,
+		`{"version":3,"serial":2,"lineage":"abc","backend":{"type":"s3","config":{"secret_key":"s3cr3t"},"hash":1},"modules":[{"path":["root"],"resources":{}}]}`: none,
+		`{"version":3,"terraform_version":"1.15.0","backend":{"type":"s3","config":{"secret_key":"s3cr3t"},"hash":1}}`:                                            none,
+		`{"version":3,"terraform_version":"1.15.0","state_store":{"type":"acme_store","provider":{},"config":{"value":"s3cr3t"},"hash":1}}`:                       none,
+		`{"version":3,"serial":2,"lineage":"abc","modules":[` + strings.Repeat(`{},`, maxOldModules) + `{}]}`:                                                     none,
+		`{"version":3,"serial":2,"lineage":"abc","modules":[{"path":["root"],"resources":["s3cr3t"]}]}`:                                                           none,
+		`{"version":5,"serial":7,"lineage":"abc","things":["s3cr3t"]}`:                                                                                            `"serial":7,"lineage":"abc","format":5,"creator":0,"processed":false}`,
+		locked: `"serial":3,"lineage":"871d1b4a-e579-fb7c-ffdb-f0c858a647a7","status":"encrypted","creator":0,"processed":false}`,
+	} {
+		f := &evidence.InfraStateFacts{}
+		err := readStateFile([]byte(state), f)
+		if want == none {
+			if err == nil || !strings.Contains(err.Error(), none) || strings.Contains(err.Error(), secret) {
+				t.Errorf("%.200s: %v", state, err)
+			}
+			continue
+		}
+		f.Size = 0
+		if got, encode := evidence.EncodeFacts(f); err != nil || encode != nil || !strings.Contains(string(got), want) || strings.Contains(string(got), secret) {
+			t.Errorf("%s: %v\ngot  %s\nwant %s", state, err, got, want)
+		}
+	}
+}
+
 // Links out of the directory are not followed, and one odd folder blinds no other.
 func TestFilesOdd(t *testing.T) {
 	f := newFolder(t)
@@ -231,7 +317,7 @@ func TestFilesOdd(t *testing.T) {
 	}
 	at := f.clock.Add(-time.Hour)
 	f.leave("a/good", planFile, plan, at)
-	f.leave("a/big", applyFile, strings.Repeat("x", maxLine+2), at)
+	f.leave("a/big", applyFile, strings.Repeat("x", 1<<20), at)
 	for name, target := range map[string]string{"a/out": outside, "a/up": "..", "a/loop": "."} {
 		if err := os.Symlink(target, filepath.Join(f.dir, name)); err != nil {
 			t.Fatal(err)
@@ -272,9 +358,178 @@ func TestFilesOdd(t *testing.T) {
 	}
 }
 
+// What a pipeline calls its repository is often an address with its token in it.
+func TestFilesRepositoryWithoutToken(t *testing.T) {
+	for in, want := range map[string]string{
+		"acme/infra": "acme/infra", "https://forge.example/acme/infra.git": "https://forge.example/acme/infra.git",
+		"https://gitlab-ci-token:s3cr3t@forge/acme/infra.git":         "https://forge/acme/infra.git",
+		"https://oauth2:a/s3cr3t@forge.example/acme/infra.git":        "https://forge.example/acme/infra.git",
+		"https://forge.example/acme/infra.git?private_token=s3cr3t#x": "https://forge.example/acme/infra.git",
+		"s3cr3t@forge:acme/infra":                                     "forge:acme/infra",
+	} {
+		f := &evidence.InfraRunFacts{}
+		if err := readOwn([]byte(fmt.Sprintf(`{"repo":%q}`, in)), f); err != nil || f.Repo != want {
+			t.Errorf("repo %q: told %q, %v, want %q", in, f.Repo, err, want)
+		}
+	}
+}
+
+// A file that says it was written in the future is read like any other.
+func TestFilesFromTheFuture(t *testing.T) {
+	f := newFolder(t)
+	f.leave("a/1", planFile, plan, f.clock.Add(10000*time.Hour))
+	f.leave("a/2", planFile, plan, f.clock.Add(10*time.Second)) // clocks differ: it may still be written
+	if got := keysOf(f.must(nil), evidence.InfraRun); !slices.Equal(got, []string{"a/1"}) {
+		t.Errorf("told %v", got)
+	}
+}
+
+// Of an apply that was stopped half way the last line may be half a line.
+func TestFilesHalfALine(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	f.leave("a/1", applyFile, applied+`{"@level":"info","@message":"s3cr3t`, at)
+	f.leave("a/2", applyFile, `{"@level":"info","@message":"s3cr3t`, at)
+	f.leave("a/3", applyFile, applied+strings.TrimSuffix(done, "\n"), at)
+	rec := f.must(nil)
+	status := map[string]string{}
+	for _, d := range rec.Of(evidence.InfraRun) {
+		var v evidence.InfraRunFacts
+		if err := json.Unmarshal(d.Content, &v); err != nil {
+			t.Fatal(err)
+		}
+		status[d.Key] = v.Status
+	}
+	if len(status) != 2 || status["a/1"] != "unknown" || status["a/3"] != "applied" {
+		t.Errorf("told %v", status)
+	}
+	if !strings.Contains(last(rec).Incomplete, "a/2") || strings.Contains(last(rec).Incomplete, "a/1") {
+		t.Errorf("incomplete: %q", last(rec).Incomplete)
+	}
+}
+
+// What stands in a state of a form that is not known is not told as nothing.
+func TestFilesOldState(t *testing.T) {
+	s := &evidence.InfraStateFacts{}
+	if err := readStateFile([]byte(`{"version":5,"serial":1}`), s); err != nil || s.Processed || s.Serial != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, b := range []string{tfstate, printed, `{"format_version":"1.0"}`} {
+		s := &evidence.InfraStateFacts{}
+		if err := readStateFile([]byte(b), s); err != nil || !s.Processed {
+			t.Errorf("%s: %+v, %v", b, s, err)
+		}
+	}
+}
+
+// However much a state holds, what is told of it fits a record.
+func TestFilesStateOfManyProviders(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"version":4,"serial":1,"resources":[`)
+	for i := range 60000 {
+		fmt.Fprintf(&b, `{"type":"t","name":"n%d","provider":"provider[\"registry.example/%s/p%d\"]","instances":[{}]},`, i, strings.Repeat("x", 100), i)
+	}
+	b.WriteString(`{"type":"t","name":"n","instances":[]}]}`)
+	f := newFolder(t)
+	f.leave("a/1", stateFile, b.String(), f.clock.Add(-time.Hour))
+	ds := f.must(nil).Of(evidence.InfraState)
+	if len(ds) != 1 || len(ds[0].Content) > evidence.MaxContent {
+		t.Fatalf("%d drafts", len(ds))
+	}
+	var s evidence.InfraStateFacts
+	if err := json.Unmarshal(ds[0].Content, &s); err != nil || len(s.Providers) != 200 || len(s.Resources)+s.ResourcesCut != 60001 {
+		t.Errorf("%d providers, %d resources and %d more: %v", len(s.Providers), len(s.Resources), s.ResourcesCut, err)
+	}
+}
+
+// A file takes little more memory than its size, whatever stands in it.
+func TestFilesOfManyElements(t *testing.T) {
+	for name, read := range map[string]func([]byte) error{
+		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return readPlan(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
+		`{"version":4,"resources":[`:                   func(b []byte) error { return readStateFile(b, &evidence.InfraStateFacts{}) },
+	} {
+		b := []byte(name + strings.Repeat("{},", 1<<20) + "{}]}")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := read(b); err != nil {
+			t.Error(err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 8*uint64(len(b))+64<<10 { // the decoder's own of types, once
+			t.Errorf("%s takes %d bytes for %d", name, took, len(b))
+		}
+	}
+}
+
+// A workspace whose run cannot be read costs no other workspace.
+func TestFilesBlindApart(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	f.leave("tenant-7/net/1", planFile, plan[:len(plan)/2], at)
+	f.leave("tenant-7/net/2", planFile, plan, at)
+	f.leave("tenant-8/net/1", planFile, plan, at)
+	rec := f.must(nil)
+	if b := blind(rec, evidence.InfraRun); len(b) != 1 || b["project:files/tenant-7/net"] == "" {
+		t.Errorf("blind %v", b)
+	}
+	if !slices.ContainsFunc(last(rec).Seen, func(s evidence.Seen) bool { return s.Class == evidence.Instants && s.Scope.IsZero() }) {
+		t.Errorf("nothing is seen: %+v", last(rec).Seen)
+	}
+}
+
+// A state that cannot be read costs nothing of the run that wrote it, and is owed.
+func TestFilesStateOwed(t *testing.T) {
+	f := newFolder(t)
+	f.leave("a/1", planFile, plan, f.clock.Add(-time.Hour))
+	f.leave("a/1", stateFile, tfstate[:len(tfstate)/2], f.clock.Add(-time.Hour))
+	first := f.must(nil)
+	second := f.must(first.Resume())
+	f.leave("a/1", stateFile, tfstate, f.clock.Add(-time.Hour))
+	third := f.must(second.Resume())
+	for i, want := range []struct{ runs, states, blind int }{{1, 0, 1}, {0, 0, 1}, {1, 1, 0}} {
+		rec := []*collectortest.Recorder{first, second, third}[i]
+		if r, s, b := len(rec.Of(evidence.InfraRun)), len(rec.Of(evidence.InfraState)), len(blind(rec, evidence.InfraState)); r != want.runs || s != want.states || b != want.blind {
+			t.Errorf("look %d: %d runs, %d states, %d blind, want %+v", i, r, s, b, want)
+		}
+	}
+}
+
+// Runs that lie where none is looked for are told of.
+func TestFilesMisplaced(t *testing.T) {
+	f := newFolder(t)
+	f.leave("nameless", planFile, plan, f.clock.Add(-time.Hour))
+	f.leave("1/2/3/4/5/6/7/8/9/10/11", planFile, plan, f.clock.Add(-time.Hour))
+	rec := f.must(nil)
+	if n := last(rec).Notes; len(rec.Drafts) != 0 || len(n) != 2 {
+		t.Errorf("%v, told %v", n, keysOf(rec, evidence.InfraRun))
+	}
+}
+
+// Names of folders are anything.
+func TestFilesNames(t *testing.T) {
+	f := newFolder(t)
+	at := f.clock.Add(-time.Hour)
+	for _, name := range []string{"a\nb/1", "a\x1b[31m/x", "a\xff/1", "a\xfe/1", "mira@example.com/1", strings.Repeat(strings.Repeat("n", 250)+"/", 7) + "1"} {
+		f.leave(name, planFile, plan, at)
+		f.leave(name, stateFile, "s3cr3t", at)
+	}
+	rec := f.must(nil)
+	if o := last(rec); strings.ContainsAny(o.Incomplete, "\n\x1b") || !utf8.ValidString(o.Incomplete) {
+		t.Errorf("%q", o.Incomplete)
+	}
+	for _, d := range rec.Drafts {
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(keysOf(rec, evidence.InfraRun)); n != 4 { // of the names that are UTF-8
+		t.Errorf("%d runs told", n)
+	}
+}
+
 // FuzzFiles reads any bytes as each of the files.
 func FuzzFiles(f *testing.F) {
-	for _, s := range []string{plan, applied + done, applied + failed, tfstate, printed, locked, own} {
+	for _, s := range []string{plan, applied + done, applied + failed, planned, tfstate, printed, locked, own, `{"version":3,"modules":[{"path":["root","a"],"resources":{"data.t.n.0":{"type":"t","provider":"module.a.provider.p.q"}}}]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

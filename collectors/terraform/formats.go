@@ -1,12 +1,10 @@
 package terraform
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,13 +25,65 @@ type errForm string
 // Error implements error.
 func (e errForm) Error() string { return string(e) + " is not of the form that Terraform writes" }
 
+// each takes the elements of a list as they are read: a list may be most of a
+// file, and its elements take more memory than their bytes.
+type each[T any] func(*T)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (take each[T]) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	switch t, err := d.Token(); {
+	case err != nil || t == nil: // null is none
+		return err
+	case t != json.Delim('['):
+		return errShape
+	}
+	var v, none T
+	for ; d.More(); v = none {
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		take(&v)
+	}
+	return nil
+}
+
+// eachNamed takes the members of an object as they are read, as each does the
+// elements of a list.
+type eachNamed[T any] func(name string, v *T)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (take eachNamed[T]) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	switch t, err := d.Token(); {
+	case err != nil || t == nil: // null is none
+		return err
+	case t != json.Delim('{'):
+		return errShape
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var v T
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		name, _ := t.(string) // it always is one
+		take(name, &v)
+	}
+	return nil
+}
+
 // wirePlan is a plan in its JSON form.
 type wirePlan struct {
-	Format  string       `json:"format_version"`
-	Version string       `json:"terraform_version"`
-	At      moment       `json:"timestamp"`
-	Errored bool         `json:"errored"`
-	Changes []wireChange `json:"resource_changes"`
+	Format  string           `json:"format_version"`
+	Version string           `json:"terraform_version"`
+	At      moment           `json:"timestamp"`
+	Errored bool             `json:"errored"`
+	Changes each[wireChange] `json:"resource_changes"`
+	Invokes each[struct{}]   `json:"action_invocations"`
 }
 
 type wireChange struct {
@@ -54,6 +104,14 @@ type keptChange struct {
 	Actions  []string `json:"actions"`
 }
 
+func (c *wireChange) keep() keptChange {
+	k := keptChange{Type: address(c.Type), Provider: providerName(c.Provider), Actions: []string{}}
+	for _, a := range c.Change.Actions {
+		k.Actions = append(k.Actions, word(a))
+	}
+	return k
+}
+
 // maxKept bounds the changes and lines that are kept raw.
 const maxKept = 5000
 
@@ -63,28 +121,25 @@ func readPlan(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	if b == nil {
 		return nil
 	}
-	p := &wirePlan{}
-	if json.Unmarshal(b, p) != nil || p.Format == "" {
-		return errForm(planFile)
-	}
-	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
 	f.Plan = &evidence.InfraCount{Status: "finished"}
-	if p.Errored {
-		f.Native, f.Plan.Status = "errored", "errored"
-	}
 	kept := []keptChange{}
-	for _, c := range p.Changes {
-		k := keptChange{Type: address(c.Type), Provider: providerName(c.Provider), Actions: []string{}}
+	p := &wirePlan{Changes: func(c *wireChange) {
 		for _, a := range c.Change.Actions {
 			count1(f.Plan, a)
-			k.Actions = append(k.Actions, word(a))
 		}
 		if len(c.Change.Importing) > 0 && string(c.Change.Importing) != "null" {
 			f.Plan.Imports++
 		}
 		if len(kept) < maxKept {
-			kept = append(kept, k)
+			kept = append(kept, c.keep())
 		}
+	}, Invokes: func(*struct{}) { f.Plan.Invoked++ }}
+	if json.Unmarshal(b, p) != nil || p.Format == "" {
+		return errForm(planFile)
+	}
+	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
+	if p.Errored {
+		f.Native, f.Plan.Status = "errored", "errored"
 	}
 	began := false
 	f.Began = &began
@@ -101,6 +156,8 @@ func count1(c *evidence.InfraCount, action string) {
 		c.Changes++
 	case "delete":
 		c.Deletions++
+	case "forget", "remove": // a plan's word, an apply's word
+		c.Forgotten++
 	}
 }
 
@@ -123,15 +180,18 @@ type wireLine struct {
 	Level   string `json:"@level"`
 	Type    string `json:"type"`
 	Version string `json:"terraform"`
+	Tofu    string `json:"tofu"` // OpenTofu's version
 	Changes *struct {
 		Add       int64  `json:"add"`
 		Change    int64  `json:"change"`
 		Remove    int64  `json:"remove"`
 		Import    int64  `json:"import"`
+		Forget    int64  `json:"forget"`
+		Invoked   int64  `json:"action_invocation"`
 		Operation string `json:"operation"`
 	} `json:"changes"`
 	Hook *struct {
-		Action   string `json:"action"`
+		Action   json.RawMessage `json:"action"` // a word; of an action that is invoked, its address
 		Resource struct {
 			Type string `json:"resource_type"`
 		} `json:"resource"`
@@ -160,15 +220,12 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	began, kept, lines := false, 0, 0
 	done := &evidence.InfraCount{Status: "unknown"}
 	var last time.Time
-	in := bufio.NewReaderSize(bytes.NewReader(b), 64<<10)
-	for {
-		line, err := readLine(in)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
+	// Whoever was stopped half way may have left half a line.
+	if end := bytes.LastIndexByte(b, '\n') + 1; !json.Valid(b[end:]) {
+		b = b[:end]
+	}
+	// A state that could be saved nowhere stands in one line, however long it is.
+	for line := range bytes.Lines(b) {
 		l := &wireLine{}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -177,28 +234,33 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 			return errForm(applyFile)
 		}
 		lines++
-		if last = firstTime(l.At.Time, last); f.ApplyingAt.IsZero() && strings.HasPrefix(l.Type, "apply_") {
-			f.ApplyingAt = l.At.Time
+		last = firstTime(l.At.Time, last)
+		if l.changes() {
+			if began = true; f.ApplyingAt.IsZero() {
+				f.ApplyingAt = l.At.Time
+			}
 		}
 		k := keptLine{At: l.At.Time, Type: word(l.Type)}
 		switch {
 		case l.Type == "version":
-			f.TerraformVersion = text(l.Version)
+			f.TerraformVersion = text(cmp.Or(l.Version, l.Tofu))
 		case l.Hook != nil && strings.HasPrefix(l.Type, "apply_"):
-			began = true
-			k.Action, k.Resource = word(l.Hook.Action), address(l.Hook.Resource.Type)
+			action := l.action()
+			k.Action, k.Resource = word(action), address(l.Hook.Resource.Type)
 			if l.Type == "apply_complete" {
-				count1(done, l.Hook.Action)
+				count1(done, action)
 			}
 			if l.Type == "apply_errored" {
 				f.Native = "errored"
 			}
+		case l.Type == "action_complete":
+			done.Invoked++
 		case l.Type == "change_summary" && l.Changes != nil:
 			k.Operation = word(l.Changes.Operation)
 			if k.Operation == "apply" || k.Operation == "destroy" {
 				began = true
 				f.Destroy = f.Destroy || k.Operation == "destroy"
-				done = &evidence.InfraCount{Status: "finished", Additions: l.Changes.Add, Changes: l.Changes.Change, Deletions: l.Changes.Remove, Imports: l.Changes.Import}
+				done = &evidence.InfraCount{Status: "finished", Additions: l.Changes.Add, Changes: l.Changes.Change, Deletions: l.Changes.Remove, Imports: l.Changes.Import, Forgotten: l.Changes.Forget, Invoked: l.Changes.Invoked}
 			}
 		case l.Type == "diagnostic" && l.Diagnostic != nil:
 			if k.Severity = word(l.Diagnostic.Severity); k.Severity == "error" {
@@ -228,21 +290,24 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	return nil
 }
 
-// readLine reads one line, without its end.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, more, err := in.ReadLine()
-		if err != nil {
-			return nil, err
-		}
-		if line = append(line, part...); len(line) > maxLine {
-			return nil, errors.New("a line of " + applyFile + " is too long")
-		}
-		if !more {
-			return line, nil
-		}
+// action is what a line says is done to a resource; "" for none.
+func (l *wireLine) action() (word string) {
+	if l.Hook != nil {
+		_ = json.Unmarshal(l.Hook.Action, &word) // an address is no word
 	}
+	return word
+}
+
+// changes reports whether a line tells of something that changes what there is. A
+// plan reads data in lines of the same type as an apply's.
+func (l *wireLine) changes() bool {
+	switch a := l.action(); {
+	case strings.HasPrefix(l.Type, "apply_"):
+		return l.Hook != nil && a != "read" && a != "noop"
+	case strings.HasPrefix(l.Type, "action_"):
+		return l.Hook != nil
+	}
+	return false
 }
 
 // readOwn takes what a pipeline says of itself: the commit that it ran on.
@@ -259,34 +324,100 @@ func readOwn(b []byte, f *evidence.InfraRunFacts) error {
 	if json.Unmarshal(b, &own) != nil {
 		return errForm(runFile)
 	}
-	f.Commit, f.Branch, f.Repo = forge.ObjectOrNone(strings.ToLower(own.Commit)), text(own.Branch), text(own.Repo)
+	f.Commit, f.Branch, f.Repo = forge.ObjectOrNone(strings.ToLower(own.Commit)), text(own.Branch), repository(own.Repo)
 	if own.Change > 0 {
 		f.Change = own.Change
 	}
 	return nil
 }
 
-// wireState is a state as backends keep it (version 4), or as terraform show
-// prints it.
+// repository is what a pipeline calls its repository. That is often the address
+// that it was cloned from, with a token before the host or in the query.
+func repository(s string) string {
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s = s[:i]
+	}
+	scheme := ""
+	if before, after, ok := strings.Cut(s, "://"); ok {
+		scheme, s = before+"://", after
+	}
+	return text(scheme + s[strings.LastIndexByte(s, '@')+1:])
+}
+
+// stateVersion is the latest version of states whose resources are read.
+const stateVersion = 4
+
+// wireState is a state as backends keep it (version 4, and 1 to 3 of Terraform
+// before 0.12), or as terraform show prints it.
 type wireState struct {
-	Version   int64           `json:"version"`
-	Terraform string          `json:"terraform_version"`
-	Serial    int64           `json:"serial"`
-	Lineage   string          `json:"lineage"`
-	Encrypted json.RawMessage `json:"encrypted_data"`
-	Resources []struct {
-		Module    string     `json:"module"`
-		Mode      string     `json:"mode"`
-		Type      string     `json:"type"`
-		Name      string     `json:"name"`
-		Provider  string     `json:"provider"`
-		Instances []struct{} `json:"instances"`
-	} `json:"resources"`
+	Version   int64                 `json:"version"`
+	Terraform string                `json:"terraform_version"`
+	Serial    int64                 `json:"serial"`
+	Lineage   string                `json:"lineage"`
+	Encrypted json.RawMessage       `json:"encrypted_data"`
+	Resources each[keptInState]     `json:"resources"`
+	Modules   each[json.RawMessage] `json:"modules"` // of version 1 to 3, see tellOld
+	// What a working directory keeps of where its state is has the form of an empty
+	// state of version 3.
+	Backend *place `json:"backend"`
+	Store   *place `json:"state_store"`
 
 	Format string `json:"format_version"`
 	Values *struct {
 		Root wireModule `json:"root_module"`
 	} `json:"values"`
+}
+
+// keptInState is one resource of a state as backends keep it.
+type keptInState struct {
+	Module    string     `json:"module"`
+	Mode      string     `json:"mode"`
+	Type      string     `json:"type"`
+	Name      string     `json:"name"`
+	Provider  string     `json:"provider"`
+	Instances []struct{} `json:"instances"`
+}
+
+// place says which kind of backend keeps a state.
+type place struct {
+	Type string `json:"type"`
+}
+
+// elsewhere reports whether it is no state, but says where one is.
+func (s *wireState) elsewhere() bool {
+	return s.Version == 3 && (s.Store != nil || s.Backend != nil && s.Backend.Type != "")
+}
+
+// keptInOld is one instance of a state of version 1 to 3.
+type keptInOld struct {
+	Type     string `json:"type"`
+	Provider string `json:"provider"`
+}
+
+// tellOld tells the instances of a module of such a state: it has its path from the
+// root, and its instances by [data.]TYPE.NAME[.INDEX].
+func tellOld(b json.RawMessage, add func(mode, module, kind, name, provider string, n int64)) error {
+	var at struct {
+		Path []string `json:"path"`
+	}
+	if err := json.Unmarshal(b, &at); err != nil {
+		return err
+	}
+	var path []string
+	for _, p := range at.Path[min(1, len(at.Path)):] { // the first is the root
+		path = append(path, "module", p)
+	}
+	module := strings.Join(path, ".")
+	return json.Unmarshal(b, &struct {
+		Resources eachNamed[keptInOld] `json:"resources"`
+	}{func(key string, r *keptInOld) {
+		mode, rest := "managed", key
+		if s, ok := strings.CutPrefix(key, "data."); ok {
+			mode, rest = "data", s
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(rest, r.Type+"."), ".")
+		add(mode, module, r.Type, name, r.Provider, 1)
+	}})
 }
 
 // wireModule is a module of a printed state.
@@ -301,43 +432,62 @@ type wireModule struct {
 	Children []wireModule `json:"child_modules"`
 }
 
+// maxCounted bounds the resources of a state that are told apart, and maxOldModules
+// the modules of a state of version 1 to 3.
+const (
+	maxCounted    = 100 * maxResources
+	maxOldModules = 10000
+)
+
 // readStateFile takes what a state tells into the facts: what there is, and
 // nothing of what it holds.
 func readStateFile(b []byte, f *evidence.InfraStateFacts) error {
-	s := &wireState{}
-	if json.Unmarshal(b, s) != nil || s.Version == 0 && s.Format == "" && len(s.Encrypted) == 0 {
-		return errForm(stateFile)
-	}
-	f.Size, f.TerraformVersion = int64(len(b)), text(s.Terraform)
-	if len(s.Encrypted) > 0 {
-		f.Status = "encrypted"
-		return nil
-	}
-	f.Format, f.Serial, f.Lineage, f.Processed = s.Version, s.Serial, word(s.Lineage), true
 	counts := map[evidence.InfraResource]int64{}
 	add := func(mode, module, kind, name, provider string, n int64) {
 		if mode == "data" {
 			kind = "data." + kind
 		}
-		counts[evidence.InfraResource{Address: resourceAddress(module, kind, name), Type: address(kind), Provider: providerName(provider)}] += n
+		r := evidence.InfraResource{Address: resourceAddress(module, kind, name), Type: address(kind), Provider: providerName(provider)}
+		if _, ok := counts[r]; !ok && len(counts) >= maxCounted {
+			f.ResourcesCut++
+			return
+		}
+		counts[r] += n
 	}
-	for _, r := range s.Resources {
-		add(r.Mode, r.Module, r.Type, r.Name, r.Provider, int64(len(r.Instances)))
+	var odd error
+	modules := 0
+	s := &wireState{
+		Resources: func(r *keptInState) { add(r.Mode, r.Module, r.Type, r.Name, r.Provider, int64(len(r.Instances))) },
+		Modules: func(m *json.RawMessage) {
+			if modules++; modules > maxOldModules {
+				odd = errShape
+			}
+			if odd == nil {
+				odd = tellOld(*m, add)
+			}
+		},
+	}
+	if json.Unmarshal(b, s) != nil || odd != nil || s.Version == 0 && s.Format == "" && len(s.Encrypted) == 0 || s.elsewhere() && len(counts) == 0 {
+		return errForm(stateFile)
+	}
+	f.Size, f.TerraformVersion, f.Serial, f.Lineage = int64(len(b)), text(s.Terraform), s.Serial, word(s.Lineage)
+	if len(s.Encrypted) > 0 {
+		f.Status = "encrypted"
+		return nil
+	}
+	f.Format = s.Version
+	if f.Processed = s.Version <= stateVersion; !f.Processed {
+		return nil // what stands in it stands elsewhere
 	}
 	if s.Values != nil {
 		s.Values.Root.walk(0, add)
 	}
 	var wire []evidence.InfraResource
 	for r, n := range counts {
-		if r.Count = n; r.Provider != "" && !slices.Contains(f.Providers, r.Provider) {
-			f.Providers = append(f.Providers, r.Provider)
-		}
+		r.Count = n
 		wire = append(wire, r)
 	}
-	slices.SortFunc(wire, compareResources)
-	slices.Sort(f.Providers)
-	f.Resources = wire
-	f.ResourcesCut = cut(&f.Resources, maxResources)
+	holds(f, wire)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func TestAddress(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		`provider["registry.terraform.io/hashicorp/aws"].west`: "registry.terraform.io/hashicorp/aws", `provider.aws`: "aws", `hashicorp/random`: "hashicorp/random",
+		`provider["registry.terraform.io/hashicorp/aws"].west`: "registry.terraform.io/hashicorp/aws", `provider.aws`: "aws", `provider.aws.west`: "aws", `aws.west`: "aws", `module.net.module.a.provider.aws.west`: "aws", `provider["registry.terraform.io/-/null"]`: "registry.terraform.io/-/null", `hashicorp/random`: "hashicorp/random",
 		`module.x.provider["terraform.io/builtin/terraform"]`: "terraform.io/builtin/terraform", `provider["registry`: "", `a b`: "", ``: "",
 	} {
 		if got := providerName(in); got != want {
@@ -74,7 +74,7 @@ func FuzzItem(f *testing.F) {
 			}
 		}
 		if _, a, err := readState(raw); err == nil {
-			rs, _ := resourcesOf(a.Resources)
+			rs := resourcesOf(a.Resources)
 			if _, err := evidence.EncodeFacts(evidence.InfraStateFacts{Resources: rs}); err != nil {
 				t.Error(err)
 			}

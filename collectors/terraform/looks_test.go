@@ -1,7 +1,9 @@
 package terraform
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -167,15 +169,6 @@ func TestWorkspaceUnreadable(t *testing.T) {
 	if got := keysOf(third, evidence.InfraRun); !slices.Equal(got, []string{"run-a"}) || len(blind(third, evidence.InfraRun)) != 0 {
 		t.Errorf("told %v, blind %v", got, blind(third, evidence.InfraRun))
 	}
-	var later []evidence.Seen
-	for _, s := range last(third).Seen {
-		if s.Class == evidence.Reconstructed && slices.Contains(s.Kinds, evidence.InfraRun) {
-			later = append(later, s)
-		}
-	}
-	if len(later) != 1 || later[0].Scope.Name != "acme//net" || !later[0].From.Equal(now) || !later[0].To.Equal(p.clock) {
-		t.Errorf("what was read later: %+v", later)
-	}
 }
 
 // An empty list is no proof that nothing is there; nor is one that lacks a
@@ -307,6 +300,23 @@ func TestAuditHole(t *testing.T) {
 	}
 }
 
+// An entry belongs to the workspace that it names, in whatever form it does.
+func TestAuditConcerns(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.AuditTokenFile = c.TokenFile })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	for i, meta := range []any{
+		row{"workspace_id": "ws-1", "workspace": "net"}, row{"workspace": row{"id": "ws-1", "name": "net"}, "run": row{"id": "run-1"}}, row{"comment": nil, "payload": row{"workspace": row{"id": "ws-1"}}, "actor": "mira"},
+		row{"payload": "x", "workspace": 7}, nil,
+	} {
+		p.audit = append(p.audit, row{"id": fmt.Sprintf("a-%d", i), "timestamp": now.Add(-time.Hour).Format(time.RFC3339), "auth": row{"accessor_id": "user-1", "type": "Client"}, "resource": row{"id": "x-1", "type": "policy_evaluation", "action": "override", "meta": meta}})
+	}
+	for i, d := range p.must(nil).Of(evidence.AccessAudit) {
+		if named := slices.Contains(d.Scope, evidence.NewRef("project", "acme", "acme//net")); named != (i < 3) {
+			t.Errorf("entry %s has the scope %v", d.Key, d.Scope)
+		}
+	}
+}
+
 // 429 is waited for as long as the platform says, in fractions of a second; a long
 // wait ends the run.
 func TestRateLimit(t *testing.T) {
@@ -364,8 +374,91 @@ func TestOddItems(t *testing.T) {
 	}
 }
 
-// A workspace cannot be named like another one's path, and a version of another
-// workspace's state is not told as its own.
+// A page of nothing but items of an odd form does not hide what stands behind it.
+func TestOddPage(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	for i := range pageSize {
+		p.runs["ws-1"] = append(p.runs["ws-1"], row{"id": fmt.Sprintf("run-odd%d", i), "type": "runs"})
+	}
+	p.runs["ws-1"] = append(p.runs["ws-1"], manyRuns(3, now.Add(-time.Hour))...)
+	if got := keysOf(p.must(nil), evidence.InfraRun); len(got) != 3 {
+		t.Errorf("told %v", got)
+	}
+}
+
+// A page of a login proxy, with whatever status, is neither an empty list nor told
+// to anybody.
+func TestLoginPage(t *testing.T) {
+	for _, suffix := range []string{"/workspaces", "/ws-1/runs", "/run-a/run-events", "/run-a/policy-checks", "/state-versions", "/audit-trail"} {
+		for _, code := range []int{http.StatusOK, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests} {
+			p := newPlatform(t, func(c *Config) { c.AuditTokenFile = c.TokenFile })
+			p.workspaces = []row{wsRow("ws-1", "net", "sv-1"), wsRow("ws-2", "db", "")}
+			p.runs["ws-1"] = []row{runRow("run-a", "applied", now.Add(-time.Hour))}
+			p.runs["ws-1"][0]["relationships"].(row)["policy-checks"] = nil
+			p.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, suffix) {
+					return false
+				}
+				w.Header().Set("Content-Type", "text/html")
+				w.Header().Set("X-RateLimit-Reset", "soon")
+				w.WriteHeader(code)
+				fmt.Fprint(w, "<html>s3cr3t")
+				return true
+			}
+			rec, err := p.poll(nil)
+			if err == nil && last(rec).Incomplete == "" {
+				t.Errorf("%s %d: the look says it is complete", suffix, code)
+			}
+			if whole := fmt.Sprintf("%v %+v", err, rec); strings.Contains(whole, secret) {
+				t.Errorf("%s %d: %s", suffix, code, whole)
+			}
+			for _, d := range rec.Of(evidence.InfraRun) {
+				c := string(d.Content)
+				if strings.HasSuffix(suffix, "run-events") && !strings.Contains(c, `"events_seen":false`) || strings.HasSuffix(suffix, "policy-checks") && !strings.Contains(c, `"policies_seen":false`) {
+					t.Errorf("%s %d: %s", suffix, code, c)
+				}
+			}
+		}
+	}
+}
+
+// A run that the platform dates into the future does not hide those that come
+// after it.
+func TestRunFromTheFuture(t *testing.T) {
+	p := newPlatform(t, nil)
+	p.workspaces = []row{wsRow("ws-1", "net", "sv-1")}
+	p.runs["ws-1"] = []row{runRow("run-future", "applied", now.AddDate(5, 0, 0))}
+	p.states["net"] = []row{svRow("sv-1", 1, now.AddDate(5, 0, 0), true)}
+	first := p.must(nil)
+	p.workspaces[0] = wsRow("ws-1", "net", "sv-2")
+	p.runs["ws-1"] = append([]row{runRow("run-next", "applied", now.Add(time.Minute))}, p.runs["ws-1"]...)
+	p.states["net"] = append([]row{svRow("sv-2", 2, now.Add(time.Minute), true)}, p.states["net"]...)
+	second := p.later(5*time.Minute, first)
+	if got := keysOf(second, evidence.InfraRun); !slices.Equal(got, []string{"run-next"}) {
+		t.Errorf("told runs %v", got)
+	}
+	if got := keysOf(second, evidence.InfraState); !slices.Equal(got, []string{"sv-2"}) {
+		t.Errorf("told states %v", got)
+	}
+	third := p.later(20*time.Minute, second)
+	if len(third.Of(evidence.InfraRun)) != 0 {
+		t.Errorf("told again: %v", keysOf(third, evidence.InfraRun))
+	}
+}
+
+// Times without a zone are of no moment that is known.
+func TestTimesWithoutZone(t *testing.T) {
+	for in, want := range map[string]bool{`"2026-03-03T10:00:00"`: false, `"2026-03-03 10:00:00Z"`: false, `"2026-03-03"`: false, `1772532000`: false, `"2026-03-03T10:00:00+02:00"`: true} {
+		var m moment
+		if err := json.Unmarshal([]byte(in), &m); err != nil || m.IsZero() == want {
+			t.Errorf("%s: %v, %v", in, m, err)
+		}
+	}
+}
+
+// A workspace cannot be named like another one's path, and a run of another
+// workspace, or a version of its state, is not told as its own.
 func TestForeign(t *testing.T) {
 	p := newPlatform(t, nil)
 	ws := wsRow("ws-1", "a/b", "")
@@ -375,6 +468,9 @@ func TestForeign(t *testing.T) {
 	foreign := svRow("sv-1", 1, now, true)
 	foreign["relationships"] = row{"workspace": row{"data": row{"id": "ws-9", "type": "workspaces"}}}
 	p.states["net"] = []row{foreign}
+	taken := runRow("run-a", "applied", now)
+	taken["relationships"].(row)["workspace"] = row{"data": row{"id": "ws-9", "type": "workspaces"}}
+	p.runs["ws-2"] = []row{taken}
 	rec := p.must(nil)
 	want := []evidence.Ref{evidence.NewRef("project", "acme", "acme/x_tenant-7/a_b"), evidence.NewRef("project", "acme", "acme/x_tenant-7")}
 	if d := rec.Of(evidence.InfraWorkspace)[0]; !slices.Equal(d.Scope, want) {
@@ -382,6 +478,19 @@ func TestForeign(t *testing.T) {
 	}
 	if len(rec.Of(evidence.InfraState)) != 0 || len(blind(rec, evidence.InfraState)) != 1 {
 		t.Errorf("a foreign version: %v, blind %v", keysOf(rec, evidence.InfraState), blind(rec, evidence.InfraState))
+	}
+	if len(rec.Of(evidence.InfraRun)) != 0 || len(blind(rec, evidence.InfraRun)) != 1 {
+		t.Errorf("a foreign run: %v, blind %v", keysOf(rec, evidence.InfraRun), blind(rec, evidence.InfraRun))
+	}
+	// One that waits is asked for by itself.
+	waits := runRow("run-b", "planned", now)
+	p.runs["ws-2"] = []row{waits}
+	first := p.must(nil)
+	waits["relationships"].(row)["workspace"] = row{"data": row{"id": "ws-9", "type": "workspaces"}}
+	p.runs["ws-2"], p.runs["ws-9"] = nil, []row{waits}
+	second := p.later(5*time.Minute, first)
+	if len(first.Of(evidence.InfraRun)) != 1 || len(second.Of(evidence.InfraRun)) != 0 || len(blind(second, evidence.InfraRun)) != 1 {
+		t.Errorf("a foreign run by its id: %v, then %v", keysOf(first, evidence.InfraRun), keysOf(second, evidence.InfraRun))
 	}
 }
 
@@ -400,7 +509,7 @@ func TestActors(t *testing.T) {
 }
 
 // A part that never could be read is not claimed for the time before it was first
-// tried, and is told as read later once it can be.
+// tried, and is read once it can be.
 func TestNeverReadable(t *testing.T) {
 	p := newPlatform(t, nil)
 	p.workspaces = []row{wsRow("ws-1", "net", "sv-1"), wsRow("ws-2", "db", "sv-2")}
@@ -424,8 +533,8 @@ func TestNeverReadable(t *testing.T) {
 	}
 	p.workspaces[0]["attributes"].(row)["permissions"] = nil
 	third := p.later(5*time.Minute, second)
-	if r := of(third, evidence.Reconstructed); len(r) != 1 || !r[0].From.Equal(p.clock.Add(-p.cfg.History)) || len(of(third, evidence.Blind)) != 0 {
-		t.Errorf("read later %+v", r)
+	if b := of(third, evidence.Blind); len(b) != 0 {
+		t.Errorf("blind %+v", b)
 	}
 	if got := keysOf(third, evidence.InfraState); !slices.Equal(got, []string{"sv-1"}) {
 		t.Errorf("told %v", got)
@@ -534,5 +643,104 @@ func TestStages(t *testing.T) {
 	broken = false
 	if ds := p.later(5*time.Minute, first).Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), want) {
 		t.Errorf("what was owed is not told: %+v", ds)
+	}
+}
+
+// Evaluations by Terraform itself are read of a run that names some; a platform
+// that does not know them is not asked.
+func TestTerraformPolicies(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	asked := func(rec []row) row {
+		run := runRow("run-a", "applied", now.Add(-time.Hour))
+		run["relationships"].(row)["tf-policy-evaluations"] = row{"data": rec}
+		return run
+	}
+	evaluation := func(id, stage, status string, more row) row {
+		a := row{"status": status, "stage-type": stage, "result-count": row{"passed": 3, "mandatory-failed": 1, "advisory-failed": 2, "errored": 0, "unknown": 0}, "error": nil, "organized-log": true}
+		maps.Copy(a, more)
+		return row{"id": id, "type": "tf-policy-evaluations", "attributes": a}
+	}
+	list := []row{
+		evaluation("tfpe-1", "Plan", "overridden", row{"status-timestamps": row{"awaiting-override-at": "2026-03-03T10:00:00Z", "overridden-at": "2026-03-03T10:05:00+00:00"}}),
+		evaluation("tfpe-2", "Apply", "errored", row{"result-count": nil, "error": row{"type": "setup_error", "summary": secret, "detail": secret}}),
+		evaluation("tfpe-3", "Init", "failed", row{"result-count": row{"mandatory-failed": 0, "mandatory-overridable-failed": 2}}),
+	}
+	hidden := false
+	p.before = func(w http.ResponseWriter, r *http.Request) bool {
+		switch evaluations := strings.HasSuffix(r.URL.Path, "/tf-policy-evaluations"); {
+		case evaluations && hidden:
+			w.WriteHeader(http.StatusNotFound)
+		case evaluations:
+			p.write(w, row{"data": list})
+		default:
+			return false
+		}
+		return true
+	}
+	for _, x := range []struct {
+		run  row
+		want string
+		asks bool
+	}{
+		{asked([]row{{"id": "tfpe-1", "type": "tf-policy-evaluations"}}), `"policies_seen":true,"policies":[` +
+			`{"id":"tfpe-1","form":"tf-policy-evaluation","kind":"terraform","stage":"Plan","status":"overridden","passed":3,"advisory_failed":2,"mandatory_failed":1,"overridden":true,"overridden_at":"2026-03-03T10:05:00Z"},` +
+			`{"id":"tfpe-2","form":"tf-policy-evaluation","kind":"terraform","stage":"Apply","status":"errored"},` +
+			`{"id":"tfpe-3","form":"tf-policy-evaluation","kind":"terraform","stage":"Init","status":"failed","mandatory_failed":2}]`, true},
+		{asked([]row{}), `"policies_seen":true,"events_seen":true`, false},
+		{runRow("run-a", "applied", now.Add(-time.Hour)), `"policies_seen":true,"events_seen":true`, false},
+	} {
+		p.runs["ws-1"] = []row{x.run}
+		p.restart()
+		ds := p.must(nil).Of(evidence.InfraRun)
+		if len(ds) != 1 || !strings.Contains(string(ds[0].Content), x.want) || strings.Contains(string(ds[0].Content), secret) {
+			t.Errorf("told %s\nwant %s", ds[0].Content, x.want)
+		}
+		if asks := slices.ContainsFunc(p.asked, func(s string) bool { return strings.HasSuffix(s, "/tf-policy-evaluations") }); asks != x.asks {
+			t.Errorf("asked %v", p.asked)
+		}
+	}
+	// What a run names and the platform does not show was not seen.
+	hidden = true
+	p.runs["ws-1"] = []row{asked([]row{{"id": "tfpe-1", "type": "tf-policy-evaluations"}})}
+	p.restart()
+	if ds := p.must(nil).Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"policies_seen":false`) {
+		t.Errorf("told %s", ds[0].Content)
+	}
+}
+
+// How a run stands, by the words of newer platforms too.
+func TestStanding(t *testing.T) {
+	for status, want := range map[string]string{
+		"tf_policy_checked": "waiting", "tf_policy_override": "waiting", "pre_plan_awaiting_decision": "waiting", "assessing": "running", "assessed": "planned ended",
+		"policy_soft_failed": "waiting", "planned_and_finished": "planned ended", "applied": "applied ended", "something_new": "unknown",
+	} {
+		says, ended := (&runAttr{Status: status}).standing()
+		if ended {
+			says += " ended"
+		}
+		if says != want {
+			t.Errorf("%s: %s, want %s", status, says, want)
+		}
+	}
+}
+
+// What a run sets for itself alone, and what its apply counts, is told of actions
+// too; so is that a project shares a workspace's state.
+func TestActionsAreCounted(t *testing.T) {
+	p := newPlatform(t, func(c *Config) { c.States = false })
+	p.workspaces = []row{wsRow("ws-1", "net", "")}
+	p.workspaces[0]["attributes"].(row)["project-remote-state"] = true
+	run := runRow("run-a", "applied", now.Add(-time.Hour))
+	run["attributes"].(row)["invoke-action-addrs"] = []string{"action.acme_call." + secret}
+	run["relationships"].(row)["apply"] = row{"data": row{"id": "apply-1", "type": "applies"}}
+	p.runs["ws-1"] = []row{run}
+	p.included = []row{{"id": "apply-1", "type": "applies", "attributes": row{"status": "finished", "resource-additions": 0, "resource-changes": 0, "resource-destructions": 0, "resource-imports": nil, "action-invocations": 1, "action-failures": 0, "log-read-url": secret}}}
+	rec := p.must(nil)
+	if ds := rec.Of(evidence.InfraRun); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"invokes":1`) || !strings.Contains(string(ds[0].Content), `"invoked":1`) || strings.Contains(fmt.Sprintf("%s%s", ds[0].Content, ds[0].Raw), secret) {
+		t.Errorf("told %s", ds[0].Content)
+	}
+	if ds := rec.Of(evidence.InfraWorkspace); len(ds) != 1 || !strings.Contains(string(ds[0].Content), `"project_shared_state":true`) {
+		t.Errorf("told %s", ds[0].Content)
 	}
 }

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-
-	"evidenced/evidence/pointer"
 )
 
-// shape says what of an object may be kept: members by name, "*" for any name;
-// the elements of a list have the shape of the list. A shape without members is
-// of a plain value: a text that is not long, a number, a truth or null.
+// shape says what of an object may be kept: members by name; the elements of a
+// list have the shape of the list. A shape without members is of a plain value: a
+// text that is not long, a number, a truth or null.
 type shape map[string]shape
 
 var plain = shape{}
@@ -61,19 +59,16 @@ func (s shape) keep(v any, at string, removed *[]string) (any, bool) {
 		}
 		out := map[string]any{}
 		for name, x := range v {
-			// A name that the shape does not hold is not told either: it may be a value.
 			sub, ok := s[name]
-			place := at + "/" + pointer.Escape(name)
 			if !ok {
-				if sub, ok = s["*"]; !ok {
-					if place = at + "/*"; known[name] {
-						place = at + "/" + name
-					}
-					*removed = append(*removed, place)
-					continue
+				// Its name is not told either: it may be a value.
+				if !known[name] {
+					name = "*"
 				}
+				*removed = append(*removed, at+"/"+name)
+				continue
 			}
-			if x, ok = sub.keep(x, place, removed); ok {
+			if x, ok = sub.keep(x, at+"/"+name, removed); ok {
 				out[name] = x
 			}
 		}
@@ -132,7 +127,7 @@ var (
 			"save-plan": plain, "source": plain, "status": plain, "terraform-version": plain, "trigger-reason": plain,
 			"status-timestamps": plainOf(timestamps...),
 		},
-		"relationships": named("apply", "configuration-version", "cost-estimate", "created-by", "confirmed-by", "plan", "policy-checks", "run-events", "task-stages", "workspace", "input-state-version"),
+		"relationships": named("apply", "configuration-version", "cost-estimate", "created-by", "confirmed-by", "plan", "policy-checks", "run-events", "task-stages", "tf-policy-evaluations", "workspace", "input-state-version"),
 	}
 	stateShape = shape{
 		"id": plain, "type": plain,
@@ -146,7 +141,7 @@ var (
 		"id": plain, "type": plain,
 		"attributes": {
 			"allow-destroy-plan": plain, "assessments-enabled": plain, "auto-apply": plain, "auto-apply-run-trigger": plain, "created-at": plain,
-			"execution-mode": plain, "file-triggers-enabled": plain, "global-remote-state": plain, "locked": plain, "name": plain, "operations": plain,
+			"execution-mode": plain, "file-triggers-enabled": plain, "global-remote-state": plain, "project-remote-state": plain, "locked": plain, "name": plain, "operations": plain,
 			"queue-all-runs": plain, "resource-count": plain, "source": plain, "speculative-enabled": plain, "terraform-version": plain,
 			"updated-at": plain, "working-directory": plain, "vcs-repo": plainOf("branch", "identifier", "display-identifier", "service-provider", "tags-regex"),
 		},
@@ -163,8 +158,8 @@ var (
 // timestamps are the moments of a run that the API tells, by the status that it
 // then came to.
 var timestamps = []string{
-	"applied-at", "apply-queued-at", "applying-at", "canceled-at", "confirmed-at", "cost-estimated-at", "cost-estimating-at", "discarded-at", "errored-at",
+	"applied-at", "apply-queued-at", "applying-at", "assessed-at", "canceled-at", "confirmed-at", "cost-estimated-at", "cost-estimating-at", "discarded-at", "errored-at",
 	"fetched-at", "fetching-at", "force-canceled-at", "pending-at", "plan-queueable-at", "plan-queued-at", "planned-and-finished-at", "planned-and-saved-at",
 	"planned-at", "planning-at", "policy-checked-at", "policy-soft-failed-at", "post-apply-completed-at", "post-apply-running-at", "post-plan-completed-at",
-	"post-plan-running-at", "pre-apply-completed-at", "pre-apply-running-at", "pre-plan-completed-at", "pre-plan-running-at", "queuing-at", "queuing-apply-at",
+	"post-plan-running-at", "pre-apply-completed-at", "pre-apply-running-at", "pre-plan-completed-at", "pre-plan-running-at", "queuing-at", "queuing-apply-at", "tf-policy-checked-at", "tf-policy-override-at",
 }

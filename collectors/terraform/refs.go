@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
@@ -44,27 +43,10 @@ func (l *links) commit(sha string) {
 	}
 }
 
-var mail = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
-
 const maxText = 256 // bytes of one text in facts
 
-// text makes a text of the platform fit for facts: no control characters, no mail
-// addresses, not long.
-func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if strings.Contains(s, "@") {
-		s = mail.ReplaceAllString(s, "{mail}")
-	}
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText-3], "") + "..."
-}
+// text makes a text of the platform fit for facts.
+func text(s string) string { return forge.Fact(s) }
 
 // segment is a name as it stands in a path: whoever may name a thing must not name
 // it like another one's path.
@@ -122,14 +104,15 @@ func closing(s string, i int) int {
 
 // providerName is a provider's address, without its alias and what a state writes
 // around it: provider["registry.terraform.io/hashicorp/aws"].west is
-// registry.terraform.io/hashicorp/aws. What is none stands as "".
+// registry.terraform.io/hashicorp/aws, and module.net.provider.aws.west, as
+// Terraform before 0.13 wrote, is aws. What is none stands as "".
 func providerName(s string) string {
 	if _, rest, ok := strings.Cut(s, `provider["`); ok {
 		if s, _, ok = strings.Cut(rest, `"]`); !ok {
 			return ""
 		}
-	} else {
-		s = strings.TrimPrefix(s, "provider.")
+	} else if s = oldProvider.ReplaceAllString(s, ""); !strings.Contains(s, "/") {
+		s, _, _ = strings.Cut(s, ".")
 	}
 	if len(s) > maxText || !plainProvider.MatchString(s) {
 		return ""
@@ -137,4 +120,9 @@ func providerName(s string) string {
 	return s
 }
 
-var plainProvider = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}$`)
+// plainProvider lets the namespace be -, which stands for that of a provider of
+// before 0.13 whose namespace is not known.
+var (
+	plainProvider = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/(-|[A-Za-z0-9][A-Za-z0-9._-]*)){0,3}$`)
+	oldProvider   = regexp.MustCompile(`^(module\.[^.]+\.)*provider\.`)
+)

@@ -31,6 +31,7 @@ type runAttr struct {
 	Variables count `json:"variables"`
 	Targets   count `json:"target-addrs"`
 	Replaces  count `json:"replace-addrs"`
+	Invokes   count `json:"invoke-action-addrs"`
 }
 
 // count is how many elements a list has; what is no list has none.
@@ -50,12 +51,13 @@ const runWith = "plan,apply,created_by,configuration_version.ingress_attributes"
 // how a run stands, by the platform's word.
 var runStatus = map[string]string{
 	"pending": "waiting", "planned": "waiting", "cost_estimated": "waiting", "policy_checked": "waiting", "policy_override": "waiting",
-	"planned_and_saved": "waiting", "post_plan_completed": "waiting", "post_plan_awaiting_decision": "waiting",
+	"planned_and_saved": "waiting", "post_plan_completed": "waiting", "post_plan_awaiting_decision": "waiting", "pre_plan_awaiting_decision": "waiting",
+	"tf_policy_checked": "waiting", "tf_policy_override": "waiting",
 	"fetching": "running", "fetching_completed": "running", "pre_plan_running": "running", "pre_plan_completed": "running", "queuing": "running",
-	"plan_queued": "running", "planning": "running", "cost_estimating": "running", "policy_checking": "running", "post_plan_running": "running",
+	"plan_queued": "running", "planning": "running", "assessing": "running", "cost_estimating": "running", "policy_checking": "running", "post_plan_running": "running",
 	"confirmed": "running", "queuing_apply": "running", "apply_queued": "running", "pre_apply_running": "running", "pre_apply_completed": "running",
 	"applying": "running", "post_apply_running": "running", "post_apply_completed": "running",
-	"applied": "applied", "planned_and_finished": "planned", "discarded": "discarded", "errored": "failed", "canceled": "cancelled", "force_canceled": "cancelled",
+	"applied": "applied", "planned_and_finished": "planned", "assessed": "planned", "discarded": "discarded", "errored": "failed", "canceled": "cancelled", "force_canceled": "cancelled",
 }
 
 // standing says in our words how a run stands, and whether that is its end. A
@@ -77,7 +79,7 @@ func (a *runAttr) standing() (says string, ended bool) {
 
 // endedAt is when a run came to its end.
 func (a *runAttr) endedAt() time.Time {
-	for _, name := range []string{"applied-at", "planned-and-finished-at", "discarded-at", "errored-at", "force-canceled-at", "canceled-at", "policy-soft-failed-at"} {
+	for _, name := range []string{"applied-at", "planned-and-finished-at", "assessed-at", "discarded-at", "errored-at", "force-canceled-at", "canceled-at", "policy-soft-failed-at"} {
 		if t := a.Times[name].Time; !t.IsZero() {
 			return t
 		}
@@ -139,10 +141,14 @@ func (w *workspace) readRuns() error {
 		fresh := false
 		for _, raw := range d.items {
 			r, a, err := readRun(raw)
+			if err == nil && !w.owns(r) {
+				return false, d.odd("holds a run of another workspace")
+			}
 			if err != nil {
 				if err := w.odd(&w.runs, d, "a run without an id, a time or a known form"); err != nil {
 					return false, err
 				}
+				fresh = true // what stands behind it may be new
 				continue
 			}
 			if a.madeAt().Before(floor) {
@@ -163,7 +169,7 @@ func (w *workspace) readRuns() error {
 			}
 			w.learn(d)
 			r, a, err := readRun(d.Data)
-			if err != nil || r.ID != id {
+			if err != nil || r.ID != id || !w.owns(r) {
 				return d.odd("is not the run that was asked for")
 			}
 			return tell(d, r, a)
@@ -183,7 +189,7 @@ func (w *workspace) readRuns() error {
 // settle moves a position behind what was read.
 func (w *workspace) settle(p *position, made map[string]time.Time, open []string) {
 	slices.Sort(open)
-	if n := p.move(made, slices.Compact(open)); n > 0 {
+	if n := p.move(made, slices.Compact(open), w.started); n > 0 {
 		w.note("workspace %s: %d runs or versions that have not ended are not followed any longer", w.id, n)
 	}
 }
@@ -231,7 +237,7 @@ func (w *workspace) tellRun(d *document, r *resource, a *runAttr) (settled bool,
 	f := &evidence.InfraRunFacts{
 		Organization: w.cfg.Organization, Workspace: text(w.attr.Name), WorkspaceID: w.id, ID: r.ID, Status: says, Native: word(a.Status),
 		Source: word(a.Source), Trigger: word(a.Trigger), AutoApply: a.AutoApply, PlanOnly: a.PlanOnly, Destroy: a.Destroy, RefreshOnly: a.RefreshOnly,
-		EmptyApply: a.EmptyApply, Variables: int(a.Variables), Targets: int(a.Targets), Replaces: int(a.Replaces), TerraformVersion: text(a.Version),
+		EmptyApply: a.EmptyApply, Variables: int(a.Variables), Targets: int(a.Targets), Replaces: int(a.Replaces), Invokes: int(a.Invokes), TerraformVersion: text(a.Version),
 		CreatedAt: a.madeAt(), PlannedAt: firstOf(a.Times["planned-at"], a.Times["planned-and-finished-at"], a.Times["planned-and-saved-at"]),
 		ConfirmedAt: a.Times["confirmed-at"].Time, ApplyingAt: a.Times["applying-at"].Time, AppliedAt: a.Times["applied-at"].Time,
 		Began: a.began(), Plan: counted(d.included(r.one("plan"))), Apply: counted(d.included(r.one("apply"))),
@@ -312,11 +318,12 @@ func counted(r *resource) *evidence.InfraCount {
 		return nil
 	}
 	var a struct {
-		Status    string `json:"status"`
-		Additions *int64 `json:"resource-additions"`
-		Changes   *int64 `json:"resource-changes"`
-		Deletions *int64 `json:"resource-destructions"`
-		Imports   *int64 `json:"resource-imports"`
+		Status    string          `json:"status"`
+		Additions *int64          `json:"resource-additions"`
+		Changes   *int64          `json:"resource-changes"`
+		Deletions *int64          `json:"resource-destructions"`
+		Imports   *int64          `json:"resource-imports"`
+		Invoked   json.RawMessage `json:"action-invocations"`
 	}
 	if json.Unmarshal(r.Attributes, &a) != nil || a.Additions == nil || a.Changes == nil || a.Deletions == nil {
 		return nil
@@ -325,6 +332,7 @@ func counted(r *resource) *evidence.InfraCount {
 	if a.Imports != nil {
 		c.Imports = *a.Imports
 	}
+	_ = json.Unmarshal(a.Invoked, &c.Invoked) // null, absent or no number: none
 	return c
 }
 

@@ -65,13 +65,14 @@ func (w *workspace) readStates() error {
 		fresh := false
 		for _, raw := range d.items {
 			r, a, err := readState(raw)
-			if err == nil && r.one("workspace").ID != "" && r.one("workspace").ID != w.id {
+			if err == nil && !w.owns(r) {
 				return false, d.odd("holds a version of another workspace's state")
 			}
 			if err != nil {
 				if err := w.odd(&w.states, d, "a version of a state without an id, a time or a known form"); err != nil {
 					return false, err
 				}
+				fresh = true
 				continue
 			}
 			// The current version is read however old it is.
@@ -92,7 +93,7 @@ func (w *workspace) readStates() error {
 				return err
 			}
 			r, a, err := readState(d.Data)
-			if err != nil || r.ID != id {
+			if err != nil || r.ID != id || !w.owns(r) {
 				return d.odd("is not the version that was asked for")
 			}
 			return tell(d, r, a)
@@ -132,8 +133,11 @@ func readState(raw json.RawMessage) (*resource, *stateAttr, error) {
 	return r, a, nil
 }
 
-// maxResources bounds the resources in the facts of one version.
-const maxResources = 1000
+// Limits on what the facts of one version list.
+const (
+	maxResources = 1000
+	maxProviders = 200
+)
 
 // tellState records a version.
 func (w *workspace) tellState(d *document, r *resource, a *stateAttr) error {
@@ -152,8 +156,7 @@ func (w *workspace) tellState(d *document, r *resource, a *stateAttr) error {
 	}
 	ls.commit(f.Commit)
 	if a.Processed {
-		f.Resources, f.Providers = resourcesOf(a.Resources)
-		f.ResourcesCut = cut(&f.Resources, maxResources)
+		holds(f, resourcesOf(a.Resources))
 	}
 	x := w.draft(evidence.InfraState, evidence.OpEvent, w.stateRef(r.ID), f, d.req)
 	x.Key, x.OccurredAt, x.Basis = r.ID, a.CreatedAt.Time, evidence.BasisSource
@@ -161,28 +164,41 @@ func (w *workspace) tellState(d *document, r *resource, a *stateAttr) error {
 	if len(who.List) > 0 {
 		x.ActorScope = w.sourceRef()
 	}
-	for len(x.Content) > evidence.MaxContent { // very long addresses
-		f.ResourcesCut += cut(&f.Resources, len(f.Resources)/2)
-		x.Content = forge.Encode(f)
-	}
+	fit(&x, f)
 	x.Raw, x.Removed = reduce(r.raw, stateShape)
 	return w.emit(x)
 }
 
-// resourcesOf are the resources of a state by their addresses, in order, and the
-// providers that hold them. A name that is none of Terraform's stands as "_": it
-// may be anything.
-func resourcesOf(wire []wireResource) (rs []evidence.InfraResource, providers []string) {
+// resourcesOf are the resources of a state by their addresses. A name that is none
+// of Terraform's stands as "_": it may be anything.
+func resourcesOf(wire []wireResource) (rs []evidence.InfraResource) {
 	for _, w := range wire {
-		r := evidence.InfraResource{Address: resourceAddress(w.Module, w.Type, w.Name), Type: address(w.Type), Provider: providerName(w.Provider), Count: w.Count}
-		if r.Provider != "" && !slices.Contains(providers, r.Provider) {
-			providers = append(providers, r.Provider)
-		}
-		rs = append(rs, r)
+		rs = append(rs, evidence.InfraResource{Address: resourceAddress(w.Module, w.Type, w.Name), Type: address(w.Type), Provider: providerName(w.Provider), Count: w.Count})
 	}
+	return rs
+}
+
+// holds tells the resources of a state, in order, and the providers that hold
+// them: those of the first resources where there are too many.
+func holds(f *evidence.InfraStateFacts, rs []evidence.InfraResource) {
 	slices.SortFunc(rs, compareResources)
-	slices.Sort(providers)
-	return rs, providers
+	for _, r := range rs {
+		if len(f.Providers) < maxProviders && r.Provider != "" && !slices.Contains(f.Providers, r.Provider) {
+			f.Providers = append(f.Providers, r.Provider)
+		}
+	}
+	slices.Sort(f.Providers)
+	f.Resources = rs
+	f.ResourcesCut += cut(&f.Resources, maxResources)
+}
+
+// fit leaves out resources until a version fits a record: addresses may be very
+// long.
+func fit(d *evidence.Draft, f *evidence.InfraStateFacts) {
+	for len(d.Content) > evidence.MaxContent && len(f.Resources) > 0 {
+		f.ResourcesCut += cut(&f.Resources, len(f.Resources)/2)
+		d.Content = forge.Encode(f)
+	}
 }
 
 func compareResources(a, b evidence.InfraResource) int {

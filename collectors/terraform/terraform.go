@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/collectors"
@@ -86,9 +85,7 @@ type look struct {
 	seen       []evidence.Seen
 	sees       []string
 	notes      []string
-	missing    []string // what could not be read, for people
-	failures   int
-	first      error // the first of what could not be read
+	missed     forge.Missed
 	counts     []evidence.SourceCount
 	after      []func() // moves of positions in time, done when seen is committed
 	pending    int      // drafts since the last commit
@@ -120,13 +117,13 @@ func (c *Collector) Poll(ctx context.Context, window evidence.Period, resume []b
 		return err
 	}
 	l.conclude()
-	if len(l.seen) == 0 && l.first != nil {
-		return l.first
+	if len(l.seen) == 0 && l.missed.First != nil {
+		return l.missed.First
 	}
 	for _, move := range l.after {
 		move()
 	}
-	return l.commit(l.seen, strings.Join(l.missing, "; "))
+	return l.commit(l.seen, l.missed.String())
 }
 
 // stop keeps, where the platform ends a look half way, what was read of the
@@ -190,22 +187,15 @@ func (l *look) concludePart(kind evidence.Kind, of func(*workspace) *part) {
 	begin := l.claim(kinds)
 	for _, w := range l.workspaces {
 		p := of(w)
-		looked := p.at(w.st).Looked
-		if looked.IsZero() && w.known && p.cause == "" {
-			looked = l.started.Add(-l.cfg.History) // it never could be read before
-		} else if looked.IsZero() {
-			looked = begin
-		}
-		switch {
-		case p.cause != "":
-			l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Blind, From: since(looked), To: l.started, Cause: p.cause})
-		case looked.Before(begin):
-			// It could not be read for a while. Its list holds what came meanwhile.
-			l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Reconstructed, From: looked, To: l.started, Cause: "read later from the platform's lists"})
-		}
 		if p.cause == "" {
 			l.after = append(l.after, func() { p.at(w.st).Looked = l.started })
+			continue
 		}
+		looked := p.at(w.st).Looked
+		if looked.IsZero() {
+			looked = begin
+		}
+		l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Scope: w.ref(), Class: evidence.Blind, From: since(looked), To: l.started, Cause: p.cause})
 	}
 }
 
@@ -234,27 +224,10 @@ func (l *look) earliest() time.Time {
 	return t
 }
 
-// maxMissing is how many causes a partial run spells out.
-const maxMissing = 20
-
 // miss remembers what could not be read; it returns the error when that is the
 // end of the run.
 func (l *look) miss(err error, format string, args ...any) error {
-	if forge.Ends(l.ctx, err) {
-		return err
-	}
-	what := fmt.Sprintf(format, args...)
-	if l.first == nil {
-		l.first = fmt.Errorf("%s: %w", what, err)
-	}
-	l.failures++
-	switch {
-	case len(l.missing) < maxMissing:
-		l.missing = append(l.missing, fmt.Sprintf("%s: %v", what, err))
-	case len(l.missing) == maxMissing:
-		l.missing = append(l.missing, "and more")
-	}
-	return nil
+	return l.missed.Miss(l.ctx, err, format, args...)
 }
 
 func (l *look) emit(d evidence.Draft) error {

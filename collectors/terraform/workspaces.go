@@ -21,7 +21,6 @@ type workspace struct {
 	project string
 	tags    []string // nil: not known
 	unread  string   // why not
-	known   bool     // an earlier look found it too
 	locked  bool     // by a person or a team
 	current string   // id of the current version of its state
 	told    bool     // whether current says anything
@@ -61,6 +60,7 @@ type workspaceAttr struct {
 	} `json:"vcs-repo"`
 	AllowDestroy *bool    `json:"allow-destroy-plan"`
 	SharedState  *bool    `json:"global-remote-state"`
+	ProjectState *bool    `json:"project-remote-state"`
 	Assessments  *bool    `json:"assessments-enabled"`
 	TagNames     []string `json:"tag-names"`
 	CreatedAt    moment   `json:"created-at"`
@@ -98,7 +98,6 @@ func (l *look) listWorkspaces() error {
 	}
 	for _, w := range l.workspaces {
 		l.sees = append(l.sees, w.id)
-		w.known = l.cur.Workspaces[w.id] != nil
 		w.st = l.cur.workspace(w.id, w.attr.Name)
 		if err := w.rememberTags(); err != nil {
 			return err
@@ -312,7 +311,7 @@ func (w *workspace) record() evidence.Draft {
 		Organization: w.cfg.Organization, Name: text(w.attr.Name), ID: w.id, Project: w.project,
 		AutoApply: w.attr.AutoApply, AutoTriggers: w.attr.AutoTriggers, Mode: word(w.attr.Mode), Locked: w.locked,
 		TerraformVersion: text(w.attr.Version), Directory: text(w.attr.Directory),
-		AllowDestroy: w.attr.AllowDestroy, SharedState: w.attr.SharedState, Assessments: w.attr.Assessments,
+		AllowDestroy: w.attr.AllowDestroy, SharedState: w.attr.SharedState, ProjectState: w.attr.ProjectState, Assessments: w.attr.Assessments,
 		Tags: w.tags[:min(len(w.tags), maxTags)], TagsUnread: w.unread, CreatedAt: w.attr.CreatedAt.Time, UpdatedAt: w.attr.UpdatedAt.Time,
 	}
 	if w.attr.VCS != nil {
@@ -350,6 +349,12 @@ func (w *workspace) read() error {
 		return nil
 	}
 	return w.readStates()
+}
+
+// owns reports whether an item may be the workspace's: it names no other one.
+func (w *workspace) owns(r *resource) bool {
+	id := r.one("workspace").ID
+	return id == "" || id == w.id
 }
 
 // odd notes an item of a list that cannot be told: it costs no other.

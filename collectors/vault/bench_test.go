@@ -8,21 +8,9 @@ import (
 	"testing"
 
 	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
-
-// nullSink takes everything and keeps the resume alone.
-type nullSink struct {
-	drafts int
-	resume []byte
-}
-
-func (s *nullSink) Emit(_ context.Context, d evidence.Draft) error { s.drafts++; return nil }
-func (s *nullSink) Complete(evidence.Kind, evidence.Ref)           {}
-func (s *nullSink) Commit(_ context.Context, resume []byte, _ evidence.Observation) error {
-	s.resume = resume
-	return nil
-}
 
 // BenchmarkAudit reads a file of 40,000 lines from disk to drafts on one core:
 // decoding, pairing, attribution, facts.
@@ -43,12 +31,12 @@ func BenchmarkAudit(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		var s nullSink
+		var s collectortest.Counter
 		if err := c.Poll(context.Background(), evidence.Period{}, nil, &s); err != nil {
 			b.Fatal(err)
 		}
-		if s.drafts != lines/2 {
-			b.Fatalf("got %d drafts, want %d", s.drafts, lines/2)
+		if s.Drafts != lines/2 {
+			b.Fatalf("got %d drafts, want %d", s.Drafts, lines/2)
 		}
 	}
 	b.ReportMetric(float64(lines*b.N)/b.Elapsed().Seconds(), "lines/s")

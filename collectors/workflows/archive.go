@@ -39,15 +39,17 @@ const (
 // oddRuns is how a run says that single runs of the archive could not be read.
 const oddRuns = "the archive: %d of its runs could not be read"
 
+// inARow is how many runs in a row the archive may fail to hand out before it
+// counts as down.
+const inARow = 3
+
 // archiveRetry is how long an archive that does not answer is left alone.
 const archiveRetry = time.Minute
 
 // archive reads the archive. It is used by one goroutine at a time.
 type archive struct {
 	client  *fetch.Client
-	counted int       // requests reported already
-	next    time.Time // not asked before; zero: at once
-	tried   bool      // the odd runs, in this run of the collector
+	counted int // requests reported already
 }
 
 func openArchive(cfg Config, env collectors.Env, change func(*fetch.Options)) (*archive, error) {
@@ -63,8 +65,6 @@ func openArchive(cfg Config, env collectors.Env, change func(*fetch.Options)) (*
 	return &archive{client: c}, nil
 }
 
-func (a *archive) begin() { a.next, a.tried = time.Time{}, false }
-
 func (a *archive) newRequests() int {
 	n := a.client.Stats().Requests
 	d := n - a.counted
@@ -78,37 +78,44 @@ type entry struct {
 		UID string `json:"uid"`
 	} `json:"metadata"`
 	Status struct {
-		Phase string `json:"phase"`
+		Phase      string `json:"phase"`
+		FinishedAt string `json:"finishedAt"`
 	} `json:"status"`
+}
+
+// wanted is a run to ask for.
+type wanted struct {
+	uid string
+	end time.Time // as the list has it
 }
 
 // readArchive makes drafts of runs that ended unseen. Faults of the archive make
 // the run partial and never end it.
 func (r *reader) readArchive(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	a := r.archive
-	if a == nil || l.Now.Before(a.next) || !r.complete(l, resourceOf[kindRun]) {
+	if a == nil || l.Now.Before(r.memory.next) || !r.complete(l, resourceOf[kindRun]) {
 		return nil, nil // what is there now is known first
 	}
-	if len(r.memory.Odd) > 0 && r.behind == "" {
-		r.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd)) // since an earlier run
+	if len(r.memory.Odd) > 0 && r.memory.behind == "" {
+		r.memory.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd)) // since an earlier run
 	}
 	due := r.memory.Read.IsZero() || !l.Now.Before(r.memory.Read.Add(r.cfg.Archive.Every))
-	odd := len(r.memory.Odd) > 0 && (due || !a.tried)
+	odd := len(r.memory.Odd) > 0 && (due || !r.memory.tried)
 	if !due && !odd && !slices.ContainsFunc(r.memory.Lost, func(x loss) bool { return x.UID != "" }) {
 		return nil, nil
 	}
-	r.behind = ""
+	r.memory.behind = ""
 	ds, err := r.archived(ctx, l, due, odd)
-	a.tried = true
+	r.memory.tried = true
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	switch {
 	case err != nil:
-		a.next = l.Now.Add(archiveRetry)
-		r.behind = "the archive: " + plain(err)
+		r.memory.next = l.Now.Add(archiveRetry)
+		r.memory.behind = "the archive: " + plain(err)
 	case len(r.memory.Odd) > 0:
-		r.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd))
+		r.memory.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd))
 	}
 	return ds, nil
 }
@@ -126,12 +133,33 @@ func plain(err error) string {
 
 // archived reads what was asked for. What it returns stands, with an error too.
 func (r *reader) archived(ctx context.Context, l *kube.Look, due, odd bool) (ds []evidence.Draft, err error) {
+	again := slices.Clone(r.memory.Odd)
+	failed := 0 // in a row
+	ask := func(uid string) (*evidence.Draft, error) {
+		d, err := r.archivedRun(ctx, l, uid)
+		switch {
+		case err == nil:
+			failed = 0
+			return d, nil
+		case ctx.Err() != nil:
+			return nil, err
+		case errors.Is(err, fetch.ErrTooLarge): // it did answer
+			failed = 0
+		default:
+			failed++
+		}
+		r.memory.odd(uid, true)
+		if failed < inARow {
+			err = nil
+		}
+		return nil, err
+	}
 	for i := range r.memory.Lost {
 		x := &r.memory.Lost[i]
 		if x.UID == "" {
 			continue
 		}
-		d, err := r.archivedRun(ctx, l, x.UID)
+		d, err := ask(x.UID)
 		if err != nil {
 			return ds, err
 		}
@@ -143,37 +171,44 @@ func (r *reader) archived(ctx context.Context, l *kube.Look, due, odd bool) (ds 
 		x.To = x.From // its end is known
 	}
 	r.memory.Lost = slices.DeleteFunc(r.memory.Lost, func(x loss) bool { return !x.From.Before(x.To) })
-	var uids []string
-	if odd {
-		uids = slices.Clone(r.memory.Odd)
-	}
 	if due {
-		more, err := r.listArchive(ctx, l)
+		runs, err := r.listArchive(ctx, l)
 		if err != nil {
 			return ds, err
 		}
-		uids = append(uids, more...)
+		for n, x := range runs {
+			if n == archiveRuns {
+				return ds, nil // the rest with the next commit: the list is read again
+			}
+			d, err := ask(x.uid)
+			if err != nil {
+				return ds, err
+			}
+			if d != nil {
+				ds = append(ds, *d)
+				r.memory.tell(x.uid, x.end) // should the run itself have another
+			}
+		}
+		r.memory.Read = l.Now
 	}
-	for n, uid := range uids {
-		if n == archiveRuns {
-			return ds, nil // the rest with the next commit: the list is read again
-		}
-		d, err := r.archivedRun(ctx, l, uid)
+	if !odd {
+		return ds, nil
+	}
+	failed = 0
+	for _, uid := range again {
+		d, err := ask(uid)
 		if err != nil {
-			return ds, err
+			return ds, nil // they stay odd, and that is told
 		}
 		if d != nil {
 			ds = append(ds, *d)
 		}
 	}
-	if due {
-		r.memory.Read = l.Now
-	}
 	return ds, nil
 }
 
-// listArchive returns the uids of ended runs that were not told, oldest first.
-func (r *reader) listArchive(ctx context.Context, l *kube.Look) (uids []string, err error) {
+// listArchive returns the ended runs that were not told, oldest first.
+func (r *reader) listArchive(ctx context.Context, l *kube.Look) (runs []wanted, err error) {
 	from := l.Now.Add(-r.cfg.Archive.History)
 	if !r.memory.Read.IsZero() {
 		from = r.memory.Read.Add(-r.cfg.Archive.Longest)
@@ -210,13 +245,13 @@ func (r *reader) listArchive(ctx context.Context, l *kube.Look) (uids []string, 
 				return nil, errNoArchive
 			}
 			for _, e := range list.Items {
-				uid := e.Metadata.UID
+				uid, end := e.Metadata.UID, instant(e.Status.FinishedAt)
 				_, live := r.memory.Open[uid] // it was tried again, and goes on
-				if uid == "" || seen[uid] || live || slices.Contains(r.memory.Odd, uid) || told[short(uid)] || !ended(e.Status.Phase) {
+				if uid == "" || seen[uid] || live || slices.Contains(r.memory.Odd, uid) || told[endOf(uid, end)] || !ended(e.Status.Phase) {
 					continue
 				}
 				seen[uid] = true
-				uids = append(uids, uid)
+				runs = append(runs, wanted{uid, end})
 			}
 			if list.Metadata.Continue == "" {
 				break
@@ -229,8 +264,8 @@ func (r *reader) listArchive(ctx context.Context, l *kube.Look) (uids []string, 
 			offset = list.Metadata.Continue
 		}
 	}
-	slices.Reverse(uids)
-	return uids, nil
+	slices.Reverse(runs)
+	return runs, nil
 }
 
 // archiveSpaces are the namespaces to ask for; one empty name for all.
@@ -275,7 +310,7 @@ func (r *reader) archivedRun(ctx context.Context, l *kube.Look, uid string) (*ev
 		d.Scope = nil // its namespace is not the one that has the name now
 		l.Note("an archived run is of a namespace that is gone, and whose that was is not known")
 	}
-	r.memory.tell(uid)
+	r.memory.tell(uid, f.FinishedAt)
 	return &d, nil
 }
 
@@ -298,7 +333,8 @@ func (r *reader) placed(l *kube.Look, o *kube.Object) bool {
 	return ok
 }
 
-// examineArchive adds how the archive can be read.
+// examineArchive adds how the archive can be read. It leaves alone what belongs to
+// a run that may be going on.
 func (r *reader) examineArchive(ctx context.Context, x *collectors.Examination) error {
 	kinds := []evidence.Kind{evidence.WorkflowRun}
 	right := collectors.Right{Name: "the archive of finished workflows", Kinds: kinds}
@@ -308,8 +344,9 @@ func (r *reader) examineArchive(ctx context.Context, x *collectors.Examination) 
 		x.Rights = append(x.Rights, right)
 		return nil
 	}
+	before := r.archive.client.Stats().Requests
 	_, err := r.archive.client.Get(ctx, archivePath, url.Values{"listOptions.limit": {"1"}})
-	x.Requests += r.archive.newRequests()
+	x.Requests += r.archive.client.Stats().Requests - before
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -18,6 +18,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // shelf is an archive as Argo's server answers: by the start of runs, newest
@@ -27,7 +28,8 @@ type shelf struct {
 	broken int               // status of every answer, 0 for none
 	page   int
 	asked  []string
-	cursor string // in place of the next offset
+	cursor string         // in place of the next offset
+	faults map[string]int // status of the answer to a uid
 }
 
 func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,6 +39,10 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if uid, ok := strings.CutPrefix(r.URL.Path, archivePath+"/"); ok {
+		if s.faults[uid] != 0 {
+			http.Error(w, "planted-answer", s.faults[uid])
+			return
+		}
 		if s.runs[uid] == "" {
 			http.Error(w, `{"code":5,"message":"not found"}`, http.StatusNotFound)
 			return
@@ -80,13 +86,12 @@ func archiver(t testing.TB, s *shelf, change ...func(*Config)) *reader {
 	}
 	r := testReader(append(change, func(c *Config) { c.Archive.URL, c.Archive.TokenFile = srv.URL, token })...)
 	var err error
-	if r.archive, err = openArchive(r.cfg, r.env, func(o *fetch.Options) {
+	if r.archive, err = openArchive(r.cfg, collectors.Env{Clock: func() time.Time { return now }}, func(o *fetch.Options) {
 		o.Retries, o.Sleep = -1, func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}); err != nil {
 		t.Fatal(err)
 	}
 	r.listed = func(*kube.Look, string) time.Time { return time.Time{} }
-	r.begin()
 	return r
 }
 
@@ -202,6 +207,73 @@ func TestOddInArchive(t *testing.T) {
 	}
 }
 
+// A run that the archive does not hand out, or that is larger than is read, leaves
+// the others, is told and tried again. When none comes the archive is down.
+func TestFaultOfOneArchivedRun(t *testing.T) {
+	s := &shelf{runs: map[string]string{}, faults: map[string]int{"2": 500, "3": 403}}
+	for i := range 8 {
+		s.runs[fmt.Sprint(i)] = string(aRun(fmt.Sprint(i), good))
+	}
+	s.runs["4"] = strings.Replace(s.runs["4"], `"main"`, `"`+strings.Repeat("y", 5<<16)+`"`, 1)
+	r := archiver(t, s, func(c *Config) { c.MaxObjectBytes = 64 << 10 })
+	r.give(t, testLook(now), kindRun, aRun("2", running), false)
+	gone := now.Add(time.Minute)
+	r.listed = func(*kube.Look, string) time.Time { return gone }
+	told, o := r.round(t, testLook(gone))
+	if len(told) != 5 || o.Incomplete != fmt.Sprintf(oddRuns, 3) || len(o.Seen) != 2 || o.Seen[0].Class != evidence.Blind {
+		t.Errorf("told %d, %q, %+v", len(told), o.Incomplete, o.Seen)
+	}
+	s.faults, s.runs["4"] = nil, string(aRun("4", good))
+	if told, o = r.round(t, testLook(now.Add(time.Hour))); len(told) != 3 || o.Incomplete != "" {
+		t.Errorf("told %d, %q", len(told), o.Incomplete)
+	}
+	s = &shelf{runs: s.runs, faults: map[string]int{}}
+	for uid := range s.runs {
+		s.faults[uid] = 503
+	}
+	r = archiver(t, s)
+	if told, o = r.round(t, testLook(now)); len(told) != 0 || !strings.HasPrefix(o.Incomplete, "the archive: ") || o.Incomplete == fmt.Sprintf(oddRuns, 8) || len(s.asked) != 1+inARow {
+		t.Errorf("told %d, %q, asked %d times", len(told), o.Incomplete, len(s.asked))
+	}
+	s.faults = nil
+	if told, o = r.round(t, testLook(now.Add(time.Hour))); len(told) != 8 || o.Incomplete != "" {
+		t.Errorf("told %d, %q", len(told), o.Incomplete)
+	}
+}
+
+// A run that was tried again has another end: that is told although the one before
+// it was, by whoever comes to see it.
+func TestRetriedAfterItsEndWasTold(t *testing.T) {
+	t.Run("while nobody looked", func(t *testing.T) {
+		s := &shelf{runs: map[string]string{"1": string(aRun("1", failed))}}
+		r := archiver(t, s)
+		r.give(t, testLook(now), kindRun, aRun("1", failed), false)
+		if told, _ := r.round(t, testLook(now)); len(told) != 0 {
+			t.Errorf("told %v", told)
+		}
+		s.runs["1"] = string(aRun("1", good))
+		told, _ := r.round(t, testLook(now.Add(time.Hour)))
+		if d := told["1"]; d.Key == "" || evidencetest.Decode[evidence.WorkflowRunFacts](t, d).Phase != "Succeeded" {
+			t.Errorf("told %v", told)
+		}
+		if told, _ := r.round(t, testLook(now.Add(2*time.Hour))); len(told) != 0 {
+			t.Errorf("told again: %v", told)
+		}
+	})
+	t.Run("with its nodes offloaded", func(t *testing.T) {
+		away := func(s string) string {
+			return strings.Replace(s, `{`, `{"offloadNodeStatusVersion":"fnv:1",`, 1)
+		}
+		r := archiver(t, &shelf{runs: map[string]string{"1": string(aRun("1", failed))}})
+		for _, status := range []string{failed, running, good} {
+			if f := run1(t, r, away(status)); f.NodesUnread != offloaded {
+				t.Errorf("%s: %+v", status, f)
+			}
+			r.round(t, testLook(now))
+		}
+	})
+}
+
 // Pages shift and may repeat a run; an answer that never ends is given up.
 func TestArchivePages(t *testing.T) {
 	s := &shelf{runs: map[string]string{}, page: 2}
@@ -259,7 +331,7 @@ func TestOffloadedIsTakenFromTheArchive(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	told, _ := r.round(t, testLook(now))
-	if f := facts[evidence.WorkflowRunFacts](t, told["1"]); f.NodesUnread != "" || len(f.Nodes) != 1 {
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, told["1"]); f.NodesUnread != "" || len(f.Nodes) != 1 {
 		t.Errorf("%+v", f)
 	}
 	if ds := r.give(t, testLook(now), kindRun, aRun("1", away), false); len(ds) != 0 {

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"context"
 	"path"
 	"regexp"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
-	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
 
@@ -148,57 +146,6 @@ func newWith(cfg Config, env collectors.Env, change func(*fetch.Options)) (colle
 			return nil, err
 		}
 	}
-	k, err := kube.New(cfg.Config, env, agent, r.resources(),
-		kube.State(&r.memory), kube.After(nil, r.after), kube.Observe(r.observe), kube.Client(change))
-	if err != nil {
-		return nil, err
-	}
-	s := &source{k, r}
-	if f, ok := k.(collectors.Follower); ok {
-		return &follower{s, f}, nil
-	}
-	return s, nil
+	return kube.New(cfg.Config, env, agent, r.resources(),
+		kube.State(&r.memory), kube.After(nil, r.after), kube.Observe(r.observe), kube.Examined(r.examineArchive), kube.Client(change))
 }
-
-// source is the engine with what is ours.
-type source struct {
-	collectors.Collector
-	r *reader
-}
-
-// Poll implements collectors.Collector.
-func (s *source) Poll(ctx context.Context, w evidence.Period, resume []byte, sink collectors.Sink) error {
-	s.r.begin()
-	return s.Collector.Poll(ctx, w, resume, sink)
-}
-
-// Examine implements collectors.Examiner: the cluster by the engine, and the
-// archive.
-func (s *source) Examine(ctx context.Context) (collectors.Examination, error) {
-	e, ok := s.Collector.(collectors.Examiner)
-	if !ok {
-		return collectors.Examination{}, problem.New(problem.Internal, "workflows: the engine cannot be examined")
-	}
-	x, err := e.Examine(ctx)
-	if err != nil {
-		return x, err
-	}
-	return x, s.r.examineArchive(ctx, &x)
-}
-
-// follower is a source that can stay with the cluster.
-type follower struct {
-	*source
-	f collectors.Follower
-}
-
-// Follow implements collectors.Follower.
-func (f *follower) Follow(ctx context.Context, resume []byte, sink collectors.Sink) error {
-	f.r.begin()
-	return f.f.Follow(ctx, resume, sink)
-}
-
-var (
-	_ collectors.Follower = (*follower)(nil)
-	_ collectors.Examiner = (*source)(nil)
-)

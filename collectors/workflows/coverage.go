@@ -12,11 +12,18 @@ import (
 // after is called before each commit.
 func (r *reader) after(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	for _, kind := range []string{kindTemplate, kindClusterTemplate, kindCron} {
-		if r.listed(l, resourceOf[kind]).IsZero() || !r.complete(l, resourceOf[kind]) {
+		if !r.complete(l, resourceOf[kind]) {
+			continue
+		}
+		for _, ns := range r.memory.Without[kind] {
+			r.again(l, resourceOf[kindRun], ns)
+		}
+		delete(r.memory.Without, kind)
+		if r.listed(l, resourceOf[kind]).IsZero() {
 			continue
 		}
 		for key := range r.memory.For {
-			if !r.says[key] && kindOf(key) == kind {
+			if !r.memory.heard[key] && kindOf(key) == kind {
 				delete(r.memory.For, key)
 			}
 		}
@@ -41,11 +48,11 @@ const lostRun = "a run that had not ended is gone, and how it ended was not seen
 func (r *reader) observe(o *evidence.Observation) {
 	if r.archive != nil {
 		o.Requests += r.archive.newRequests()
-		if r.behind != "" {
+		if r.memory.behind != "" {
 			if o.Incomplete != "" {
 				o.Incomplete += "; "
 			}
-			o.Incomplete += r.behind
+			o.Incomplete += r.memory.behind
 		}
 	}
 	if len(o.Seen) == 0 {
@@ -53,7 +60,7 @@ func (r *reader) observe(o *evidence.Observation) {
 	}
 	var seen []evidence.Seen
 	r.memory.Lost = slices.DeleteFunc(r.memory.Lost, func(x loss) bool {
-		if x.UID != "" && r.archive != nil && r.behind == "" {
+		if x.UID != "" && r.archive != nil && r.memory.behind == "" {
 			return false
 		}
 		s := evidence.Seen{Kinds: []evidence.Kind{evidence.WorkflowRun}, Class: evidence.Blind, From: x.From, To: x.To, Cause: lostRun}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // aRun is a workflow with a status.
@@ -34,7 +36,7 @@ func run1(t testing.TB, r *reader, status string) evidence.WorkflowRunFacts {
 	if len(ds) != 1 {
 		t.Fatalf("%d drafts", len(ds))
 	}
-	return facts[evidence.WorkflowRunFacts](t, ds[0])
+	return evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 }
 
 // While a run goes on its steps do not make it news; its suspends do.
@@ -70,12 +72,30 @@ func TestDeleted(t *testing.T) {
 	}
 	r.give(t, testLook(now), kindRun, aRun("2", running), false)
 	ds := r.give(t, testLook(now.Add(time.Minute)), kindRun, aRun("2", `{"phase":"Running","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","outputs":{"exitCode":"2"}}}}`), true)
-	f := facts[evidence.WorkflowRunFacts](t, ds[0])
+	f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 	if !f.DeletedAt.Equal(now.Add(time.Minute)) || f.Phase != "Running" || len(f.Nodes) != 1 || *f.Nodes[0].ExitCode != 2 || ds[0].Op != evidence.OpEvent {
 		t.Errorf("%+v", f)
 	}
 	if len(r.memory.Open) != 0 {
 		t.Errorf("open: %v", r.memory.Open)
+	}
+}
+
+// A run whose last form cannot be read went without its end having been seen.
+func TestDeletedUnreadable(t *testing.T) {
+	r := testReader()
+	r.listed = func(*kube.Look, string) time.Time { return time.Time{} }
+	r.give(t, testLook(now), kindRun, aRun("1", running), false)
+	observed(t, r, now)
+	gone := now.Add(time.Minute)
+	if _, err := r.try(t, testLook(gone), kindRun, aRun("1", `"planted"`), true); err == nil {
+		t.Error("it was read")
+	}
+	if o := observed(t, r, gone); len(o.Seen) != 2 || o.Seen[0].Class != evidence.Blind || !o.Seen[0].From.Equal(now) || !o.Seen[0].To.Equal(gone) {
+		t.Errorf("%+v", o.Seen)
+	}
+	if _, err := r.try(t, testLook(gone), kindRun, aRun("2", `"planted"`), true); err == nil || len(r.memory.Lost) != 0 {
+		t.Errorf("%v, lost %+v", err, r.memory.Lost)
 	}
 }
 
@@ -166,9 +186,9 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("the rest is not of all namespaces: %+v", last)
 	}
 	for i := range maxTold + 5 {
-		m.tell(fmt.Sprint("u", i))
+		m.tell(fmt.Sprint("u", i), now)
 	}
-	if len(m.Told) != maxTold || m.told("u4") || !m.told("u5") {
+	if len(m.Told) != maxTold || m.told("u4", now) || !m.told("u5", now) {
 		t.Error("the newest ends are not those that are remembered")
 	}
 	for i := range maxFor + 1 {
@@ -216,10 +236,41 @@ func TestPurpose(t *testing.T) {
 		r := testReader()
 		tc.setup(r)
 		ds := r.give(t, testLook(now), kindRun, aRun("1", good, fmt.Sprintf(owned, tc.own)), false)
-		f := facts[evidence.WorkflowRunFacts](t, ds[0])
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 		if f.Purpose != tc.purpose || f.PurposeFrom != tc.from || (f.Unread != "") != tc.unread {
 			t.Errorf("%s: %q from %q, unread %q", tc.name, f.Purpose, f.PurposeFrom, f.Unread)
 		}
+	}
+}
+
+// A run that was told while its schedule could not be asked is read again when that
+// can be, after a restart too.
+func TestPurposeComesLater(t *testing.T) {
+	r := testReader()
+	var again []string
+	r.again = func(_ *kube.Look, resource, ns string) { again = append(again, resource+" "+ns) }
+	r.complete = func(_ *kube.Look, res string) bool { return res != resourceOf[kindCron] }
+	raw := aRun("1", good, `,"labels":{"workflows.argoproj.io/cron-workflow":"c"}`)
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, raw, false)[0]); f.Unread == "" {
+		t.Errorf("%+v", f)
+	}
+	if observed(t, r, now); len(again) != 0 {
+		t.Errorf("read again while nothing was to be had: %q", again)
+	}
+	b, err := json.Marshal(r.memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.memory = memory{}
+	if err := json.Unmarshal(b, &r.memory); err != nil {
+		t.Fatal(err)
+	}
+	r.complete = func(*kube.Look, string) bool { return true }
+	for range 2 {
+		observed(t, r, now)
+	}
+	if d := cmp.Diff([]string{resourceOf[kindRun] + " tenant-7"}, again); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -249,6 +300,32 @@ func packed(b []byte) string {
 	return base64.StdEncoding.EncodeToString(z.Bytes())
 }
 
+// Small nodes in very great number would fill the memory, packed or not.
+func TestSwarmOfNodes(t *testing.T) {
+	var nodes strings.Builder
+	for i := 0; nodes.Len() < maxUnpacked-100; i++ {
+		fmt.Fprintf(&nodes, `"%x":{},`, i)
+	}
+	for name, swarm := range map[string]string{
+		"nodes":      `{` + nodes.String() + `"a":{}}`,
+		"parameters": `{"a":{"outputs":{"parameters":[` + strings.Repeat(`{},`, maxUnpacked/3-20) + `{}]}}}`,
+		"children":   `{"a":{"children":[` + strings.Repeat(`"",`, maxUnpacked/3-20) + `""]}}`,
+	} {
+		var w workflow
+		w.Status.CompressedNodes = packed([]byte(swarm))
+		if name == "nodes" {
+			w.Status.Nodes = json.RawMessage(swarm)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, unread := readNodes(&w)
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 128 || unread != nodesMany {
+			t.Errorf("%s: %d MiB, unread %q", name, n, unread)
+		}
+	}
+}
+
 // Nodes that are not known are told as that, and never as none.
 func TestNodesUnread(t *testing.T) {
 	one := `{"a":{"id":"a","type":"Pod","phase":"Succeeded"}}`
@@ -271,7 +348,7 @@ func TestNodesUnread(t *testing.T) {
 	} {
 		r := testReader()
 		ds := r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Succeeded",`+tc.status+`}`), false)
-		f := facts[evidence.WorkflowRunFacts](t, ds[0])
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, ds[0])
 		if f.NodesUnread != tc.unread || len(f.Nodes) != tc.nodes {
 			t.Errorf("%s: %q, %d nodes", tc.name, f.NodesUnread, len(f.Nodes))
 		}
@@ -301,7 +378,7 @@ func TestManyNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := testReader()
-	f := facts[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Failed","nodes":`+string(b)+`}`), false)[0])
+	f := evidencetest.Decode[evidence.WorkflowRunFacts](t, r.give(t, testLook(now), kindRun, aRun("1", `{"phase":"Failed","nodes":`+string(b)+`}`), false)[0])
 	if f.Failed != 30 || len(f.Nodes)+f.NodesCut != 3000 || len(f.Nodes) == 0 || len(f.Nodes) > maxNodes {
 		t.Errorf("%d failed, %d listed, %d cut", f.Failed, len(f.Nodes), f.NodesCut)
 	}
@@ -375,7 +452,7 @@ func TestImages(t *testing.T) {
 		r := testReader()
 		raw := strings.Replace(string(aRun("1", tc.status)), `{"entrypoint":"main"}`, tc.spec, 1)
 		d := r.give(t, testLook(now), kindRun, []byte(raw), false)[0]
-		f := facts[evidence.WorkflowRunFacts](t, d)
+		f := evidencetest.Decode[evidence.WorkflowRunFacts](t, d)
 		linked := false
 		for _, l := range d.Links {
 			linked = linked || l == evidence.NewRef("image", "", digest)
@@ -397,7 +474,7 @@ func TestPeople(t *testing.T) {
 	if diff := cmp.Diff(want, d.People); diff != "" {
 		t.Error(diff)
 	}
-	if f := facts[evidence.WorkflowRunFacts](t, d); f.Creator != 0 || f.Actor != 1 {
+	if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, d); f.Creator != 0 || f.Actor != 1 {
 		t.Errorf("creator %d, actor %d", f.Creator, f.Actor)
 	}
 }

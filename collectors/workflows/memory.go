@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"evidenced/evidence"
 )
 
 // memory is what is kept in the cursor.
@@ -16,9 +18,13 @@ type memory struct {
 	// For are the purposes that templates and schedules say of themselves, by
 	// kind/namespace/name.
 	For map[string]string `json:"for,omitempty"`
-	// Told are the runs whose end was told, newest last: what the archive shows of
-	// them is no news. Only with an archive.
+	// Told are the ends of runs that were told, newest last: what the archive shows
+	// of them is no news. A run that is tried again has another end. Only with an
+	// archive.
 	Told []string `json:"told,omitempty"`
+	// Without are the namespaces of runs that were told without what schedules or
+	// templates say that they are for, by the kind that could not be asked.
+	Without map[string][]string `json:"without,omitempty"`
 	// Odd are the runs of the archive that could not be read, by uid, to try again.
 	Odd []string `json:"odd,omitempty"`
 	// Lost are runs whose end nobody saw, until that is claimed.
@@ -27,6 +33,12 @@ type memory struct {
 	Alive time.Time `json:"alive,omitzero"`
 	// Read is until when the archive was read.
 	Read time.Time `json:"read,omitzero"`
+
+	// Of the run that is going on, and never in the cursor:
+	heard  map[string]bool // keys of templates and schedules that were seen to say something
+	behind string          // why the archive could not be read; "" when it was
+	next   time.Time       // the archive is not asked before; zero: at once
+	tried  bool            // the odd runs were
 }
 
 type open struct {
@@ -104,17 +116,18 @@ func (m *memory) missed(begun, now time.Time) {
 	}
 }
 
-func (m *memory) tell(uid string) {
-	id := short(uid)
-	if i := slices.Index(m.Told, id); i >= 0 {
+func (m *memory) tell(uid string, end time.Time) {
+	if m.told(uid, end) {
 		return
 	}
-	if m.Told = append(m.Told, id); len(m.Told) > maxTold {
-		m.Told = slices.Clone(m.Told[len(m.Told)-maxTold:])
+	if m.Told = append(m.Told, endOf(uid, end)); len(m.Told) > maxTold {
+		m.Told = slices.Delete(m.Told, 0, len(m.Told)-maxTold)
 	}
 }
 
-func (m *memory) told(uid string) bool { return slices.Contains(m.Told, short(uid)) }
+func (m *memory) told(uid string, end time.Time) bool {
+	return slices.Contains(m.Told, endOf(uid, end))
+}
 
 // odd notes whether a run of the archive could be read.
 func (m *memory) odd(uid string, yes bool) {
@@ -125,6 +138,25 @@ func (m *memory) odd(uid string, yes bool) {
 	case !yes && i >= 0:
 		m.Odd = slices.Delete(m.Odd, i, i+1)
 	}
+}
+
+// without notes that what runs of the namespace are for could not be asked.
+func (m *memory) without(kind, ns string) {
+	if slices.Contains(m.Without[kind], ns) {
+		return
+	}
+	if m.Without == nil {
+		m.Without = map[string][]string{}
+	}
+	m.Without[kind] = append(m.Without[kind], ns)
+}
+
+// hear notes that a template or schedule said what it is for.
+func (m *memory) hear(key string) {
+	if m.heard == nil {
+		m.heard = map[string]bool{}
+	}
+	m.heard[key] = true
 }
 
 // says keeps what a template or schedule says that it is for; "" for nothing. It
@@ -144,8 +176,8 @@ func (m *memory) says(key, purpose string) bool {
 	return true
 }
 
-// short is enough of a uid to know it again.
-func short(uid string) string {
-	h := sha256.Sum256([]byte(uid))
+// endOf is enough of the end of a run to know it again.
+func endOf(uid string, end time.Time) string {
+	h := sha256.Sum256([]byte(uid + "@" + evidence.FormatTime(end)))
 	return hex.EncodeToString(h[:6])
 }

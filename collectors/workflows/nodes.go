@@ -23,11 +23,19 @@ const maxNodes = 200
 // maxUnpacked bounds the packed nodes of one run, in bytes of JSON.
 const maxUnpacked = 16 << 20
 
+// maxObjects and maxMembers bound what the nodes of one run hold in JSON, by its
+// braces and commas: read, the smallest are a hundred times as large as written.
+const (
+	maxObjects = 200_000
+	maxMembers = 2_000_000
+)
+
 // Why the nodes of a run are not known.
 const (
 	offloaded   = "offloaded: the controller keeps them in its database, and the object does not hold them"
 	packedOdd   = "they are packed in a way that is not understood"
 	packedLarge = "packed, and larger than is opened"
+	nodesMany   = "more than are read"
 	nodesOdd    = "they cannot be read"
 )
 
@@ -50,6 +58,9 @@ func readNodes(w *workflow) (nodes map[string]node, unread string) {
 		return nil, offloaded
 	default:
 		return nil, ""
+	}
+	if bytes.Count(raw, []byte("{")) > maxObjects || bytes.Count(raw, []byte(",")) > maxMembers {
+		return nil, nodesMany
 	}
 	if json.Unmarshal(raw, &nodes) != nil {
 		return nil, nodesOdd

@@ -1,15 +1,10 @@
 package workflows
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,32 +33,21 @@ var resourceOf = map[string]string{
 // reader makes drafts of Argo's objects. It is used by one goroutine at a time.
 type reader struct {
 	cfg       Config
-	env       collectors.Env
 	authority string
 	realm     string // of its people
 	memory    memory
 	archive   *archive // nil: none configured
 
-	// Look.Whole and Look.ListedAt, but in tests.
+	// Look.Whole, Look.ListedAt and Look.Again, but in tests.
 	complete func(l *kube.Look, resource string) bool
 	listed   func(l *kube.Look, resource string) time.Time
-
-	// Of the run that is going on:
-	says   map[string]bool // keys of templates and schedules that were seen to say something
-	behind string          // why the archive could not be read; "" when it was
+	again    func(l *kube.Look, resource, namespace string)
 }
 
 func newReader(cfg Config, env collectors.Env) *reader {
-	r := &reader{cfg: cfg, env: env, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt}
+	r := &reader{cfg: cfg, authority: env.Source.Authority(), complete: (*kube.Look).Whole, listed: (*kube.Look).ListedAt, again: (*kube.Look).Again}
 	r.realm = "argo:" + r.authority
 	return r
-}
-
-func (r *reader) begin() {
-	r.says, r.behind = map[string]bool{}, ""
-	if r.archive != nil {
-		r.archive.begin()
-	}
 }
 
 // resources lists what is read, templates and schedules first: they say what runs
@@ -83,96 +67,6 @@ func (r *reader) resources() []kube.Resource {
 	}
 }
 
-func purposeKey(kind, namespace, name string) string { return kind + "/" + namespace + "/" + name }
-
-// purposeOf keeps what a template says that it is for.
-func (r *reader) purposeOf(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	r.keep(o, l)
-	return nil, nil
-}
-
-func (r *reader) purposeGone(context.Context, *kube.Object, *kube.Look) ([]evidence.Draft, error) {
-	// What it said stands for the runs that it leaves behind; a list of everything
-	// forgets it.
-	return nil, nil
-}
-
-func (r *reader) keep(o *kube.Object, l *kube.Look) {
-	key := purposeKey(o.Kind, o.Namespace, o.Name)
-	said := r.said(o.Labels, o.Annotations)
-	if said != "" {
-		r.says[key] = true
-	}
-	if !r.memory.says(key, said) {
-		l.Note("more templates and schedules say what they are for than are remembered: name them in purposes")
-	}
-}
-
-// said is what labels or annotations say that something is for; "" for nothing,
-// and for what is no word.
-func (r *reader) said(labels, annotations map[string]string) string {
-	for _, v := range []string{labels[r.cfg.PurposeKey], annotations[r.cfg.PurposeKey]} {
-		if purpose.MatchString(v) {
-			return v
-		}
-	}
-	return ""
-}
-
-// setting is what the configuration says that the runs of a template or schedule
-// are for; "" for nothing.
-func (r *reader) setting(namespace, cron, kind, template string) string {
-	full := namespace + "/" + template
-	if kind == kindClusterTemplate {
-		full = template
-	}
-	for _, p := range r.cfg.Purposes {
-		if template != "" && fitsAny(p.Templates, full) || cron != "" && fitsAny(p.Schedules, namespace+"/"+cron) {
-			return p.Purpose
-		}
-	}
-	return ""
-}
-
-// forWhat says what a run is for and who says so: the configuration over the
-// workflow itself (own), that over its schedule, that over its template. Unread
-// says why one of them could not be asked.
-func (r *reader) forWhat(l *kube.Look, namespace, own, cron, kind, template string) (purpose, from, unread string) {
-	if p := r.setting(namespace, cron, kind, template); p != "" {
-		return p, "setting", ""
-	}
-	if own != "" {
-		return own, "workflow", ""
-	}
-	type asked struct{ kind, ns, name, from string }
-	all := []asked{{kindCron, namespace, cron, "schedule"}}
-	switch kind {
-	case kindTemplate:
-		all = append(all, asked{kind, namespace, template, "template"})
-	case kindClusterTemplate:
-		all = append(all, asked{kind, "", template, "template"})
-	}
-	for _, a := range all {
-		if a.name == "" {
-			continue
-		}
-		if p := r.memory.For[purposeKey(a.kind, a.ns, a.name)]; p != "" {
-			return p, a.from, ""
-		}
-		if !r.complete(l, resourceOf[a.kind]) {
-			return "", "", "what it stems from could not be asked what it is for: " + resourceOf[a.kind] + " could not be read"
-		}
-	}
-	return "", "", ""
-}
-
-func fitsAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, err := path.Match(p, name)
-		return ok && err == nil
-	})
-}
-
 // ended reports whether a run of the phase came to an end. It may begin again:
 // a retry goes on under the same uid.
 func ended(phase string) bool { return phase == "Succeeded" || phase == "Failed" || phase == "Error" }
@@ -190,11 +84,11 @@ func (r *reader) run(_ context.Context, o *kube.Object, l *kube.Look) ([]evidenc
 	if r.archive == nil {
 		return []evidence.Draft{d}, nil
 	}
-	if f.NodesUnread != "" && r.memory.told(o.UID) {
+	if f.NodesUnread != "" && r.memory.told(o.UID, f.FinishedAt) {
 		return nil, nil // the archive told more of it
 	}
 	if f.NodesUnread == "" {
-		r.memory.tell(o.UID)
+		r.memory.tell(o.UID, f.FinishedAt)
 	}
 	return []evidence.Draft{d}, nil
 }
@@ -204,6 +98,9 @@ func (r *reader) run(_ context.Context, o *kube.Object, l *kube.Look) ([]evidenc
 func (r *reader) runGone(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	d, f, err := r.draft(o, l, true)
 	if err != nil {
+		if _, ok := r.memory.Open[o.UID]; ok {
+			r.memory.lose(o.UID, o.ObservedAt) // nobody tells of it again
+		}
 		return nil, err
 	}
 	if ended(f.Phase) {
@@ -329,100 +226,6 @@ func ownerCron(o *kube.Object) *kube.Owner {
 	return nil
 }
 
-// templateOf says what ran. A workflow that names a template holds what that was
-// when it began; one that names none holds its own.
-func templateOf(o *kube.Object, w *workflow, spec *runSpec) *evidence.WorkflowTemplate {
-	t := &evidence.WorkflowTemplate{Kind: kindRun}
-	ran := w.Spec
-	switch ref := spec.WorkflowTemplateRef; {
-	case ref != nil && ref.ClusterScope:
-		t.Kind, t.Name, ran = kindClusterTemplate, word(ref.Name), w.Status.StoredSpec
-	case ref != nil:
-		t.Kind, t.Name, ran = kindTemplate, word(ref.Name), w.Status.StoredSpec
-	case o.Labels[labelTemplate] != "": // submitted from one, with a copy of it
-		t.Kind, t.Name = kindTemplate, word(o.Labels[labelTemplate])
-	case o.Labels[labelClusterTemplate] != "":
-		t.Kind, t.Name = kindClusterTemplate, word(o.Labels[labelClusterTemplate])
-	}
-	t.SHA256 = hashOf(ran)
-	return t
-}
-
-// patched are the members of a spec that a run has for itself, or that change
-// while it runs.
-var patched = []string{"arguments", "suspend", "shutdown", "activeDeadlineSeconds", "workflowTemplateRef"}
-
-// hashOf is the SHA-256 of a spec or template in JSON with sorted keys; "" of
-// what is not there.
-func hashOf(raw json.RawMessage) string {
-	if len(raw) == 0 || string(raw) == "null" {
-		return ""
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return ""
-	}
-	if m, ok := v.(map[string]any); ok {
-		for _, k := range patched {
-			delete(m, k)
-		}
-	}
-	b, err := json.Marshal(withoutNulls(v))
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// withoutNulls leaves out members that are null: one writer leaves them out and
-// another does not.
-func withoutNulls(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, x := range v {
-			if x == nil {
-				delete(v, k)
-				continue
-			}
-			v[k] = withoutNulls(x)
-		}
-	case []any:
-		for i, x := range v {
-			v[i] = withoutNulls(x)
-		}
-	}
-	return v
-}
-
-// maxTemplates bounds the templates that are listed of one run.
-const maxTemplates = 50
-
-// storedOf lists the templates that steps took from elsewhere. Keys are
-// namespaced/NAME/TEMPLATE and cluster/NAME/TEMPLATE.
-func storedOf(stored map[string]json.RawMessage) (out []evidence.WorkflowTemplate, cut int) {
-	for _, key := range slices.Sorted(maps.Keys(stored)) {
-		scope, name, _ := strings.Cut(key, "/")
-		t := evidence.WorkflowTemplate{Name: word(name), SHA256: hashOf(stored[key])}
-		switch scope {
-		case "namespaced":
-			t.Kind = kindTemplate
-		case "cluster":
-			t.Kind = kindClusterTemplate
-		default:
-			t.Kind, t.Name = kindRun, word(key)
-		}
-		if len(out) == maxTemplates {
-			cut++
-			continue
-		}
-		out = append(out, t)
-	}
-	return out, cut
-}
-
 // maxParameters bounds the parameters that are listed of one run or node.
 const maxParameters = 50
 
@@ -533,78 +336,6 @@ func (r *reader) links(o *kube.Object, l *kube.Look, f *evidence.WorkflowRunFact
 		add(evidence.NewRef("image", "", digest))
 	}
 	return out
-}
-
-// schedule makes workflow.schedule of a CronWorkflow.
-func (r *reader) schedule(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	var c cronWorkflow
-	if err := o.Decode(&c); err != nil {
-		return nil, err
-	}
-	var spec runSpec
-	if len(c.Spec.WorkflowSpec) > 0 && json.Unmarshal(c.Spec.WorkflowSpec, &spec) != nil {
-		return nil, errSpec
-	}
-	r.keep(o, l)
-	f := evidence.WorkflowScheduleFacts{
-		Cluster: r.authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Zone: word(c.Spec.Timezone), Suspended: c.Spec.Suspend,
-		Phase: word(c.Status.Phase), Concurrency: word(c.Spec.Concurrency), DeadlineSeconds: c.Spec.Deadline, LastScheduled: c.Status.LastScheduled.Time,
-		ResourceVersion: o.ResourceVersion,
-	}
-	for _, cron := range append([]string{c.Spec.Schedule}, c.Spec.Schedules...) {
-		if cron != "" && len(f.Crons) < maxParameters && !slices.Contains(f.Crons, word(cron)) {
-			f.Crons = append(f.Crons, word(cron))
-		}
-	}
-	kind, name := kindRun, ""
-	if ref := spec.WorkflowTemplateRef; ref != nil {
-		if kind, name = kindTemplate, word(ref.Name); ref.ClusterScope {
-			kind = kindClusterTemplate
-		}
-		f.Template = kind + "/" + name
-	} else {
-		f.SHA256 = hashOf(c.Spec.WorkflowSpec)
-	}
-	// Its runs carry the labels that it gives them. What its template says stands
-	// with each run.
-	f.Purpose, f.PurposeFrom = r.setting(o.Namespace, o.Name, kind, name), "setting"
-	if f.Purpose == "" {
-		f.Purpose, f.PurposeFrom = cmp.Or(r.said(c.Spec.Metadata.Labels, c.Spec.Metadata.Annotations), r.said(o.Labels, o.Annotations)), "schedule"
-	}
-	if f.Purpose == "" {
-		f.PurposeFrom = ""
-	}
-	for _, x := range c.Status.Conditions {
-		if x.Status == "True" && len(f.Conditions) < maxParameters && !slices.Contains(f.Conditions, word(x.Type)) {
-			f.Conditions = append(f.Conditions, word(x.Type))
-		}
-	}
-	slices.Sort(f.Conditions)
-	d, err := l.Draft(evidence.WorkflowSchedule, o, f)
-	if err != nil {
-		return nil, err
-	}
-	if d.Raw, d.Removed, err = withoutValues(o, removedOfCron); err != nil {
-		return nil, err
-	}
-	switch kind {
-	case kindTemplate:
-		d.Links = append(d.Links, l.Ref(group, kindTemplate, o.Namespace, name))
-	case kindClusterTemplate:
-		d.Links = append(d.Links, l.Ref(group, kindClusterTemplate, "", name))
-	}
-	return []evidence.Draft{d}, nil
-}
-
-// scheduleGone ends the schedule.
-func (r *reader) scheduleGone(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	ds, err := r.schedule(ctx, o, l)
-	for i := range ds {
-		d := &ds[i]
-		d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, d.ObservedAt, evidence.BasisObserved
-		d.Content = []byte(`{"reason":"deleted"}`)
-	}
-	return ds, err
 }
 
 // errSpec leaves out what the decoder saw.

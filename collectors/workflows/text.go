@@ -14,39 +14,35 @@ const maxWord = 512
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = userPart.ReplaceAllString(s, "$1")
+	s = kube.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
 }
 
-// userPart finds the user part of addresses inside any text. It is greedy up to
-// the last @ before a slash or blank, so that a password with an @ goes whole.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'<>]*@`)
-
 // item is what stands behind the number of a node that was made for one of a
-// list: "send(3:value)".
-var item = regexp.MustCompile(`\((\d+):.*\)`)
+// list: "send(3:value)". A value may have lines.
+var item = regexp.MustCompile(`(?s)\((\d+):.*\)`)
 
 // nodeName is the name of a node without the item that it was made for: that is a
 // value, as parameters have.
 func nodeName(s string) string { return word(item.ReplaceAllString(s, "($1)")) }
 
 // What these objects may hold of secrets in clear: values of parameters, what
-// steps wrote and said, commands and variables of containers, and names of nodes,
-// which quote items.
+// steps wrote and said, commands and variables of containers, names of nodes, which
+// quote items, and names of locks, which may be made of parameters.
 var (
 	specSecrets = []string{
 		"/templates", "/templateDefaults", "/arguments/artifacts", "/arguments/parameters/*/value", "/arguments/parameters/*/default",
-		"/arguments/parameters/*/enum", "/hooks", "/metrics", "/podSpecPatch", "/volumes", "/volumeClaimTemplates", "/synchronization", "/workflowMetadata",
+		"/arguments/parameters/*/enum", "/arguments/parameters/*/valueFrom", "/artifactGC/podSpecPatch", "/hooks", "/metrics", "/podSpecPatch", "/volumes", "/volumeClaimTemplates", "/synchronization", "/workflowMetadata",
 	}
 	removedOfRun = append(under("/spec", specSecrets),
 		"/status/message", "/status/conditions/*/message", "/status/outputs", "/status/compressedNodes", "/status/storedTemplates",
 		"/status/storedWorkflowTemplateSpec", "/status/nodes/*/name", "/status/nodes/*/displayName", "/status/nodes/*/message",
 		"/status/nodes/*/inputs", "/status/nodes/*/outputs/parameters", "/status/nodes/*/outputs/artifacts", "/status/nodes/*/outputs/result",
-		"/status/nodes/*/memoizationStatus", "/status/synchronization")
-	removedOfCron = append(under("/spec/workflowSpec", specSecrets), "/spec/when", "/spec/stopStrategy", "/status/conditions/*/message")
+		"/status/nodes/*/memoizationStatus", "/status/nodes/*/synchronizationStatus", "/status/synchronization")
+	removedOfCron = append(under("/spec/workflowSpec", specSecrets), "/spec/when", "/spec/stopStrategy", "/spec/workflowMetadata/labelsFrom", "/status/conditions/*/message")
 )
 
 func under(prefix string, parts []string) (out []string) {
@@ -64,7 +60,7 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	if credentials.Match(cut.Raw) {
+	if kube.HoldsUser(cut.Raw) {
 		return []byte("null"), []string{agent, ""}, nil
 	}
 	removed = slices.Clone(o.Removed)
@@ -76,13 +72,4 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 		slices.Sort(removed[1:])
 	}
 	return cut.Raw, removed, nil
-}
-
-// credentials finds an address with a user part within raw bytes.
-var credentials = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
-
-// kindOf is the kind of a key of purposes.
-func kindOf(key string) string {
-	kind, _, _ := strings.Cut(key, "/")
-	return kind
 }

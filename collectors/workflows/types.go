@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"encoding/json"
-	"time"
 
 	"evidenced/collectors/kube"
 )
@@ -10,21 +9,6 @@ import (
 // The parts of Argo Workflows' resources that are read. Field names are those of
 // https://argo-workflows.readthedocs.io/en/latest/fields/; everything else stays
 // in the raw bytes.
-
-// stamp is a time that may be null or empty; one that is no time is none.
-type stamp struct{ time.Time }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *stamp) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" || string(b) == `""` {
-		return nil
-	}
-	if err := s.Time.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	s.Time = kube.Time(&s.Time)
-	return nil
-}
 
 // templateRef names a WorkflowTemplate, or a ClusterWorkflowTemplate, and one of
 // its templates.
@@ -78,8 +62,8 @@ type workflow struct {
 	Spec   json.RawMessage `json:"spec"`
 	Status struct {
 		Phase           string                     `json:"phase"`
-		StartedAt       stamp                      `json:"startedAt"`
-		FinishedAt      stamp                      `json:"finishedAt"`
+		StartedAt       kube.Stamp                 `json:"startedAt"`
+		FinishedAt      kube.Stamp                 `json:"finishedAt"`
 		Nodes           json.RawMessage            `json:"nodes"`
 		CompressedNodes string                     `json:"compressedNodes"`
 		Offloaded       string                     `json:"offloadNodeStatusVersion"`
@@ -99,8 +83,8 @@ type node struct {
 	TemplateRef   *templateRef `json:"templateRef"`
 	TemplateScope string       `json:"templateScope"`
 	Phase         string       `json:"phase"`
-	StartedAt     stamp        `json:"startedAt"`
-	FinishedAt    stamp        `json:"finishedAt"`
+	StartedAt     kube.Stamp   `json:"startedAt"`
+	FinishedAt    kube.Stamp   `json:"finishedAt"`
 	Children      []string     `json:"children"`
 	BoundaryID    string       `json:"boundaryID"` // the node whose template it is a part of
 	Flag          struct {
@@ -130,7 +114,7 @@ type cronWorkflow struct {
 		} `json:"workflowMetadata"`
 	} `json:"spec"`
 	Status struct {
-		LastScheduled stamp           `json:"lastScheduledTime"`
+		LastScheduled kube.Stamp      `json:"lastScheduledTime"`
 		Phase         string          `json:"phase"`
 		Conditions    kube.Conditions `json:"conditions"`
 	} `json:"status"`

@@ -2,12 +2,10 @@ package workflows
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"evidenced/collectors/fetch"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 )
@@ -116,17 +115,10 @@ func testReader(change ...func(*Config)) *reader {
 	}
 	r := newReader(cfg, collectors.Env{Source: "workflows/prod", Clock: func() time.Time { return now }})
 	r.listed = func(l *kube.Look, _ string) time.Time { return l.Now } // all of it, at each look
-	r.begin()
 	return r
 }
 
-func testLook(at time.Time) *kube.Look {
-	var ns []kube.Namespace
-	for name, labels := range spaces {
-		ns = append(ns, kube.Namespace{Name: name, Labels: labels})
-	}
-	return kube.NewLook("workflows/prod", agent, at, ns...)
-}
+func testLook(at time.Time) *kube.Look { return looktest.New("workflows/prod", agent, at, spaces) }
 
 // give hands an object to the functions of its resource.
 func (r *reader) give(t testing.TB, l *kube.Look, kind string, raw []byte, gone bool) []evidence.Draft {
@@ -135,51 +127,18 @@ func (r *reader) give(t testing.TB, l *kube.Look, kind string, raw []byte, gone 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range ds {
-		if err := d.Check(); err != nil {
-			t.Error(err)
-		}
-	}
 	return ds
 }
 
 func (r *reader) try(t testing.TB, l *kube.Look, kind string, raw []byte, gone bool) ([]evidence.Draft, error) {
 	t.Helper()
-	rs := r.resources()
-	res := rs[slices.IndexFunc(rs, func(x kube.Resource) bool { return x.Kind == kind })]
-	o, err := kube.ParseObject(raw, l.Now, res.Remove...)
-	if err != nil {
-		return nil, err
-	}
-	o.APIVersion, o.Kind = res.Group+"/"+res.Versions[0], res.Kind
-	f := res.Drafts
-	if gone {
-		f = res.Gone
-	}
-	return f(context.Background(), o, l)
+	return looktest.Give(t, r.resources(), l, resourceOf[kind], raw, gone)
 }
 
 // look gives the drafts of the recorded objects.
 func look(t testing.TB, change ...func(*Config)) []evidence.Draft {
 	t.Helper()
-	r, l := testReader(change...), testLook(now)
-	objects := kubetest.Objects(t, objectsFile)
-	var out []evidence.Draft
-	for _, res := range r.resources() {
-		for _, raw := range objects[res.Resource+"."+res.Group] {
-			out = append(out, r.give(t, l, res.Kind, raw, false)...)
-		}
-	}
-	return out
-}
-
-func facts[T any](t testing.TB, d evidence.Draft) T {
-	t.Helper()
-	var f T
-	if err := json.Unmarshal(d.Content, &f); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	return looktest.Objects(t, testReader(change...).resources(), testLook(now), objectsFile)
 }
 
 // named returns the run of the name.
@@ -187,7 +146,7 @@ func named(t testing.TB, ds []evidence.Draft, name string) evidence.WorkflowRunF
 	t.Helper()
 	for _, d := range ds {
 		if d.Kind == evidence.WorkflowRun {
-			if f := facts[evidence.WorkflowRunFacts](t, d); f.Name == name {
+			if f := evidencetest.Decode[evidence.WorkflowRunFacts](t, d); f.Name == name {
 				return f
 			}
 		}
@@ -233,6 +192,23 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	}
 }
 
+// What a value may stand in beside the usual places.
+func TestSecretsInOddPlaces(t *testing.T) {
+	status := `{"phase":"Succeeded","nodes":{"a":{"id":"a","type":"Pod","phase":"Succeeded","displayName":"send(0:-----BEGIN\nplanted-item\n-----END)(1)","synchronizationStatus":{"waiting":"tenant-7/Mutex/planted-lock"}}}}`
+	raw := strings.Replace(string(aRun("1", status)), `"entrypoint":"main"`, `"entrypoint":"main","artifactGC":{"podSpecPatch":"planted-gc"},
+		"arguments":{"parameters":[{"name":"token","valueFrom":{"default":"planted-default","expression":"'planted-expression'","event":"planted-event"}}]}`, 1)
+	cron := `{"metadata":{"name":"c","namespace":"tenant-7","uid":"c"},"spec":{"schedule":"* * * * *","workflowMetadata":{"labelsFrom":{"x":{"expression":"'planted-label'"}}},
+		"workflowSpec":{"artifactGC":{"podSpecPatch":"planted-gc"},"arguments":{"parameters":[{"name":"token","valueFrom":{"default":"planted-default"}}]}}}}`
+	r := testReader()
+	for kind, raw := range map[string]string{kindRun: raw, kindCron: cron} {
+		for _, d := range r.give(t, testLook(now), kind, []byte(raw), false) {
+			if all := string(d.Content) + string(d.Raw); strings.Contains(all, "planted") {
+				t.Errorf("%s: %s", kind, all)
+			}
+		}
+	}
+}
+
 // The values of parameters are kept where the configuration names them, and
 // nowhere else.
 func TestKeptValues(t *testing.T) {
@@ -252,25 +228,7 @@ func TestKeptValues(t *testing.T) {
 
 // The role in deploy/access covers what is read and nothing beyond reading.
 func TestLeastPrivilege(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/workflows/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := string(b)
-	for _, res := range testReader().resources() {
-		if !strings.Contains(role, res.Resource) || !strings.Contains(role, "["+res.Group+"]") {
-			t.Errorf("the role lacks %s.%s", res.Resource, res.Group)
-		}
-	}
-	verbs := regexp.MustCompile(`verbs: (.*)`).FindAllStringSubmatch(role, -1)
-	for _, v := range verbs {
-		if v[1] != "[get, list, watch]" {
-			t.Errorf("the role gives %s", v[1])
-		}
-	}
-	if len(verbs) != 1 || strings.Contains(role, "*") || regexp.MustCompile(`\b(secrets|log)\b`).MatchString(role) {
-		t.Error("the role gives more than reading these resources")
-	}
+	looktest.ReadsOnly(t, "../../deploy/access/workflows/role.yaml", testReader().resources())
 }
 
 func TestConfig(t *testing.T) {
@@ -302,11 +260,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 		if err == nil {
-			_, follows := c.(collectors.Follower)
-			_, examines := c.(collectors.Examiner)
-			if !follows || !examines {
-				t.Errorf("it follows %t, examines %t", follows, examines)
-			}
+			looktest.Works(t, c, true)
 			if d := cmp.Diff([]evidence.Kind{evidence.WorkflowSchedule, evidence.WorkflowRun}, c.Kinds()); d != "" {
 				t.Error(d)
 			}

@@ -3,6 +3,7 @@ package evidencetest
 import (
 	"encoding/json"
 	"fmt"
+	"testing"
 	"time"
 
 	"evidenced/evidence"
@@ -135,6 +136,15 @@ func (f *names) identity(kind evidence.Kind) (subject evidence.Ref, key string) 
 		return ref("cert", "", f.Endpoint+"/"+f.SNI), ""
 	}
 	panic("evidencetest: no default subject for " + string(kind) + ": use AddDraft")
+}
+
+// Decode returns the facts of a draft.
+func Decode[T any](t testing.TB, d evidence.Draft) (facts T) {
+	t.Helper()
+	if err := json.Unmarshal(d.Content, &facts); err != nil {
+		t.Fatalf("facts of %s: %v", d.Subject, err)
+	}
+	return facts
 }
 
 // Facts returns facts as the bytes of a draft's content.

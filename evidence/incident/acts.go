@@ -346,7 +346,7 @@ func (inc *Incident) sending(f evidence.IncidentNoticeFacts) error {
 		}
 	}
 	if f.Stage == "dora.initial" {
-		d, ok := inc.firstMajor()
+		d, ok := inc.Major()
 		if !ok {
 			return refuse(problem.Refused, "the incident is not classified as major").WithHint("evidenced incident classify %s --law dora --decide major comes first: the limit starts there", inc.ID)
 		}
@@ -367,15 +367,16 @@ func (inc *Incident) sending(f evidence.IncidentNoticeFacts) error {
 	return nil
 }
 
-// firstMajor returns the first of the newest row of decisions that say major,
-// and whether none that says otherwise came after it.
-func (inc *Incident) firstMajor() (Decision, bool) {
+// DecidedSince returns the first of the newest row of decisions of a law that say
+// the same, and whether none that says otherwise came after it: to say it again
+// moves nothing that runs from it.
+func (inc *Incident) DecidedSince(law, decision string) (Decision, bool) {
 	var first Decision
 	ok := false
 	for _, d := range inc.Decisions {
 		switch {
-		case d.Law != "dora" || d.Decision == "":
-		case d.Decision != "major":
+		case d.Law != law || d.Decision == "":
+		case d.Decision != decision:
 			ok = false
 		case !ok:
 			first, ok = d, true
@@ -386,19 +387,14 @@ func (inc *Incident) firstMajor() (Decision, bool) {
 
 // Major returns the decision that an incident is major that DORA's clock
 // starts with; false while there is none in force.
-func (inc *Incident) Major() (Decision, bool) {
-	if d, ok := inc.firstMajor(); ok {
-		return d, true
-	}
-	return Decision{}, false
-}
+func (inc *Incident) Major() (Decision, bool) { return inc.DecidedSince("dora", "major") }
 
 // Reported returns the decision that DORA's reports stand on: the one in force,
 // or, of an incident that was found not to be major after its initial
 // notification was sent, the one that was in force until then. A
 // reclassification names both (2025/302 Art 5).
 func (inc *Incident) Reported() (Decision, bool) {
-	d, ok := inc.firstMajor()
+	d, ok := inc.Major()
 	if ok || len(inc.Sent("dora.initial")) > 0 && d.Decision != "" {
 		return d, true
 	}

@@ -367,12 +367,15 @@ type Filing struct {
 	Receipts []Notice
 }
 
-// Received returns when the first receipt came; zero while none did.
-func (f *Filing) Received() time.Time {
-	if len(f.Receipts) == 0 {
-		return time.Time{}
+// Received returns when the first receipt came, whichever was recorded first;
+// zero while none did.
+func (f *Filing) Received() (first time.Time) {
+	for _, r := range f.Receipts {
+		if first.IsZero() || r.At.Before(first) {
+			first = r.At
+		}
 	}
-	return f.Receipts[0].At
+	return first
 }
 
 // The acts on a notification.

@@ -97,3 +97,16 @@ func TestWritten(t *testing.T) {
 		t.Errorf("got record %d (%v): the first text is gone and the second is there", act.Seq, ok)
 	}
 }
+
+// TestReceived holds that the first receipt counts, whichever was recorded first.
+func TestReceived(t *testing.T) {
+	f := incident.Filing{Receipts: []incident.Notice{
+		{IncidentNoticeFacts: evidence.IncidentNoticeFacts{At: now.Add(10 * time.Hour)}}, {IncidentNoticeFacts: evidence.IncidentNoticeFacts{At: now.Add(time.Hour)}},
+	}}
+	if got := f.Received(); !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("got %s, want an hour after %s", got, now)
+	}
+	if got := (&incident.Filing{}).Received(); !got.IsZero() {
+		t.Errorf("without a receipt: got %s", got)
+	}
+}

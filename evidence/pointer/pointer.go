@@ -29,7 +29,9 @@ func Split(p string) []string {
 	}
 	names := strings.Split(strings.TrimPrefix(p, "/"), "/")
 	for i, n := range names {
-		names[i] = unescapes.Replace(n)
+		if strings.Contains(n, "~") { // few do, and views split pointers by the thousand
+			names[i] = unescapes.Replace(n)
+		}
 	}
 	return names
 }

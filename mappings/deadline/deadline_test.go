@@ -1,6 +1,7 @@
 package deadline_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +288,8 @@ func TestUpdates(t *testing.T) {
 		{"recovered before the report", "2026-12-22 10:00", []deadline.Filing{before}, deadline.DORAUpdate, ""},
 		{"an earlier update could not tell it", "2026-12-24 10:00", []deadline.Filing{before, early}, deadline.DORAUpdate, deadline.Owed},
 		{"told, no receipt", "2026-12-24 10:00", []deadline.Filing{before, early, late}, deadline.DORAUpdate, deadline.NoReceipt},
+		{"told by the final report", "2026-12-24 10:00", []deadline.Filing{before, sent(deadline.DORAFinal, "2026-12-26 12:00", true)}, deadline.DORAUpdate, ""},
+		{"told by another intermediate report", "2026-12-24 10:00", []deadline.Filing{before, sent(deadline.DORAIntermediate, "2026-12-24 11:00", true), late}, deadline.DORAUpdate, deadline.NoReceipt},
 		{"an update that nobody owed", "", []deadline.Filing{before, late}, deadline.DORAUpdate, deadline.NoReceipt},
 		{"recipients were told", "", []deadline.Filing{sent(deadline.NIS2Recipients, "2026-12-22 12:00", true)}, deadline.NIS2Recipients, deadline.Met},
 		{"sent again, no receipt of it", "", []deadline.Filing{before, sent(deadline.DORAIntermediate, "2026-12-22 13:00", false)}, deadline.DORAIntermediate, deadline.NoReceipt},
@@ -300,6 +303,32 @@ func TestUpdates(t *testing.T) {
 		}
 		if got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// An update counts from when it told the recovery, whatever was sent before, and
+// stays owed and told when the final report is sent.
+func TestUpdateThatTold(t *testing.T) {
+	a := authority(t, "DE")
+	when := func(s string) time.Time { return at(t, a.Zone.String(), s) }
+	filings := []deadline.Filing{
+		{Stage: deadline.DORAIntermediate, Sent: when("2026-12-02 12:00")},
+		{Stage: deadline.DORAUpdate, Sent: when("2026-12-03 12:00")},
+		{Stage: deadline.DORAUpdate, Sent: when("2026-12-20 12:00")},
+		{Stage: deadline.DORAUpdate, Sent: when("2026-12-21 12:00")},
+		{Stage: deadline.DORAFinal, Sent: when("2026-12-22 12:00")},
+	}
+	for n := 4; n <= len(filings); n++ {
+		c := deadline.Case{Laws: []deadline.Law{deadline.DORA}, Authority: a, Classified: when("2026-12-01 09:40"), Recovered: when("2026-12-05 10:00"), Filings: filings[:n]}
+		var got []deadline.Clock
+		for _, k := range deadline.Clocks(c, when("2026-12-27 10:00")) {
+			if k.Stage == deadline.DORAUpdate {
+				got = append(got, k)
+			}
+		}
+		if len(got) != 1 || !got[0].From.Equal(c.Recovered) || !got[0].Sent.Equal(filings[2].Sent) || !slices.Contains(got[0].Notes, "sent again 2026-12-21T11:00:00Z") {
+			t.Errorf("%d filings: got %+v, want one clock from the recovery to the second update", n, got)
 		}
 	}
 }

@@ -156,23 +156,24 @@ func initialLimit(class, aware time.Time) Due {
 	return four
 }
 
-// update is owed when regular activities are recovered and no report since
-// then says so. Before the first intermediate report there is nothing to
-// update: that report tells it.
+// update is owed when regular activities are recovered and the first report since
+// then is not another one that says so. Before the first intermediate report there
+// is nothing to update: that report tells it. An update that was sent before the
+// recovery could not tell it, and is not what this clock waits for.
 func (b *builder) update() {
 	if _, told := b.first(DORAIntermediate); !told || b.c.Recovered.IsZero() {
 		return
 	}
-	s := start{at: b.c.Recovered, what: "recovery of regular activities"}
-	f, ok := b.last(DORAIntermediate, DORAUpdate, DORAFinal)
-	switch told := ok && !f.Sent.Before(b.c.Recovered); {
-	case told && f.Stage == DORAUpdate:
-		b.owed(DORAUpdate, s)
-	case !told: // also when an earlier update was sent: it could not tell this
-		k := b.blank(DORAUpdate, s, nil)
-		k.State = Owed
-		b.out = append(b.out, k)
+	since := &builder{c: b.c, now: b.now}
+	since.c.Filings = slices.DeleteFunc(slices.Clone(b.c.Filings), func(f Filing) bool { return f.Sent.Before(b.c.Recovered) })
+	u, updated := since.first(DORAUpdate)
+	for _, other := range []Stage{DORAIntermediate, DORAFinal} {
+		if f, told := since.first(other); told && (!updated || f.Sent.Before(u.Sent)) {
+			return
+		}
 	}
+	since.owed(DORAUpdate, start{at: b.c.Recovered, what: "recovery of regular activities"})
+	b.out = append(b.out, since.out...)
 }
 
 func (b *builder) national(d Due) Due {

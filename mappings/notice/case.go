@@ -160,31 +160,33 @@ func decisions(inc *incident.Incident, c *deadline.Case) {
 	if d, ok := inc.Decided("dora"); ok && d.Decision == classify.NotMajor {
 		c.NotMajor = d.At
 		if len(inc.Sent(string(deadline.DORAInitial))) > 0 {
-			c.Reclassified = d.At
-		}
-	}
-	// The look at recurrence counts from the newest one, decided or not.
-	for _, d := range inc.Decisions {
-		if d.Law == "dora" && !c.NotMajor.IsZero() && d.At.After(c.NotMajor) {
-			c.NotMajor = d.At
+			since, _ := inc.DecidedSince("dora", classify.NotMajor)
+			c.Reclassified = since.At
 		}
 	}
 	if d, ok := inc.Decided("nis2"); ok && d.Decision == classify.NotSignificant {
 		c.Void[deadline.NIS2], c.NotSignificant = "decided: not significant", d.At
 	}
+	// The look at recurrence counts from the newest one, decided or not.
+	for law, looked := range map[string]*time.Time{"dora": &c.NotMajor, "nis2": &c.NotSignificant} {
+		for _, d := range inc.Decisions {
+			if d.Law == law && !looked.IsZero() && d.At.After(*looked) {
+				*looked = d.At
+			}
+		}
+	}
 	c.Vulnerability = vulnerability(inc)
 	if d, ok := inc.Decided("cra"); ok && d.Decision == classify.NotSevere {
 		c.Void[deadline.CRA] = "decided: neither severe nor exploited"
 	}
-	if d, ok := inc.Decided("gdpr"); ok {
-		switch d.Decision {
-		case classify.NoBreach:
-			c.Void[deadline.GDPR] = "decided: no breach of personal data"
-		case classify.RiskUnlikely:
-			c.RiskUnlikely = true
-		case classify.HighRisk:
-			c.HighRisk = d.At
-		}
+	switch d, _ := inc.Decided("gdpr"); d.Decision {
+	case classify.NoBreach:
+		c.Void[deadline.GDPR] = "decided: no breach of personal data"
+	case classify.RiskUnlikely:
+		c.RiskUnlikely = true
+	case classify.HighRisk:
+		since, _ := inc.DecidedSince("gdpr", classify.HighRisk)
+		c.HighRisk = since.At
 	}
 }
 

@@ -380,3 +380,51 @@ func TestNoonNeedsToBeKnown(t *testing.T) {
 		}
 	}
 }
+
+// To decide the same once more gives nobody more time.
+func TestDecidedAgain(t *testing.T) {
+	decided := func(law, decision, s string) incident.Decision {
+		return incident.Decision{IncidentDecisionFacts: evidence.IncidentDecisionFacts{Law: law, Decision: decision, At: at(t, s)}}
+	}
+	inc := blank()
+	inc.Fields = fields(t, `{"reporter": {"roles": ["financial-entity", "controller"]}}`)
+	inc.Decisions = []incident.Decision{
+		decided("gdpr", classify.HighRisk, "2026-12-01T00:00:00Z"), decided("gdpr", classify.Risk, "2026-12-02T00:00:00Z"),
+		decided("gdpr", classify.HighRisk, "2026-12-03T00:00:00Z"), decided("gdpr", classify.HighRisk, "2026-12-20T00:00:00Z"),
+		decided("dora", classify.Major, "2026-12-01T00:00:00Z"),
+		decided("dora", classify.NotMajor, "2026-12-04T00:00:00Z"), decided("dora", classify.NotMajor, "2026-12-21T00:00:00Z"),
+	}
+	inc.Notices = []incident.Notice{{IncidentNoticeFacts: evidence.IncidentNoticeFacts{Stage: string(deadline.DORAInitial), Act: incident.NoticeSent, At: at(t, "2026-12-01T01:00:00Z")}}}
+	ks, _, err := notice.Clocks(inc, deadline.Builtin(), time.Time{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stage, want := range map[deadline.Stage]string{deadline.GDPRPeople: "2026-12-03T00:00:00Z", deadline.DORAReclassified: "2026-12-04T00:00:00Z"} {
+		i := slices.IndexFunc(ks, func(k deadline.Clock) bool { return k.Stage == stage })
+		if i < 0 || !ks[i].From.Equal(at(t, want)) {
+			t.Errorf("%s: got %+v, want one from %s", stage, ks, want)
+		}
+	}
+}
+
+// A look that nobody decided by is a look all the same, for either law.
+func TestUndecidedLooks(t *testing.T) {
+	inc := blank()
+	inc.Fields = fields(t, `{"reporter": {"roles": ["financial-entity", "operator"]}}`)
+	for _, d := range []struct{ law, decision, at string }{
+		{"dora", classify.NotMajor, "2026-11-01T00:00:00Z"}, {"nis2", classify.NotSignificant, "2026-10-01T00:00:00Z"},
+		{"dora", "", "2026-11-20T00:00:00Z"}, {"nis2", "", "2026-12-20T00:00:00Z"},
+	} {
+		inc.Decisions = append(inc.Decisions, incident.Decision{IncidentDecisionFacts: evidence.IncidentDecisionFacts{Law: d.law, Decision: d.decision, At: at(t, d.at)}})
+	}
+	ks, _, err := notice.Clocks(inc, deadline.Builtin(), time.Time{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stage, want := range map[deadline.Stage]string{deadline.DORARecurring: "2026-11-20T00:00:00Z", deadline.NIS2Recurring: "2026-12-20T00:00:00Z"} {
+		i := slices.IndexFunc(ks, func(k deadline.Clock) bool { return k.Stage == stage })
+		if i < 0 || !ks[i].From.Equal(at(t, want)) {
+			t.Errorf("%s: got %+v, want one from %s", stage, ks, want)
+		}
+	}
+}

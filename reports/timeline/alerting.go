@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
@@ -36,6 +37,26 @@ func hiders(f evidence.AlertFacts) string {
 		by = append(by, reports.Count(n, "time interval"))
 	}
 	return cmp.Or(strings.Join(by, " and "), "what is not told")
+}
+
+// alertName returns what an alert that ended is called by the record of its
+// start; "" when that cannot be read any more.
+func alertName(ctx context.Context, r evidence.Reader, end *evidence.Record) (string, error) {
+	q := evidence.Query{Kinds: []evidence.Kind{evidence.AlertInstance}, Subject: end.Subject, Op: evidence.OpSet, Backward: true}
+	for rec, err := range r.Records(ctx, q) {
+		if err != nil {
+			return "", fmt.Errorf("the alert that ended in record %d: %w", end.Seq, err)
+		}
+		if rec.Occurred.After(end.Occurred) {
+			continue
+		}
+		var f evidence.AlertFacts
+		if len(rec.Facts) == 0 || rec.Decode(&f) != nil {
+			return "", nil
+		}
+		return f.Name, nil
+	}
+	return "", nil
 }
 
 // alertGone tells the end of an alert: that it is not listed is all that is known.

@@ -54,7 +54,7 @@ func (t *teller) infraRun(f evidence.InfraRunFacts) string {
 	if f.Commit != "" {
 		s += ", from commit " + reports.ShortID(f.Commit)
 	}
-	if f.Variables > 0 || f.Targets > 0 || f.Replaces > 0 {
+	if f.Variables > 0 || f.Targets > 0 || f.Replaces > 0 || f.Invokes > 0 {
 		s += ", with settings of its own"
 	}
 	return s + overridden(&f, t)
@@ -65,6 +65,12 @@ func counted(c *evidence.InfraCount) string {
 	s := fmt.Sprintf("%d added, %d changed, %d destroyed", c.Additions, c.Changes, c.Deletions)
 	if c.Imports > 0 {
 		s += fmt.Sprintf(", %d imported", c.Imports)
+	}
+	if c.Forgotten > 0 {
+		s += fmt.Sprintf(", %d forgotten", c.Forgotten)
+	}
+	if c.Invoked > 0 {
+		s += ", " + reports.Count(int(c.Invoked), "action") + " invoked"
 	}
 	return s
 }

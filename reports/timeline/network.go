@@ -38,6 +38,8 @@ func (t *teller) networkPolicy(f evidence.NetworkPolicyFacts) string {
 	}
 	if len(f.Specs) > 0 && !slices.ContainsFunc(f.Specs, func(s evidence.NetworkSpec) bool { return s.Of != "nodes" }) {
 		who = "nodes"
+	} else if len(f.Specs) > 0 && !slices.ContainsFunc(f.Specs, func(s evidence.NetworkSpec) bool { return s.Of == "pods" }) {
+		who = "endpoints that are no pods"
 	}
 	s := name + " declares for " + who + " that "
 	switch {

@@ -41,7 +41,7 @@ var delivered = []struct {
 	{evidence.InfraWorkspace, evidence.InfraWorkspaceFacts{Organization: "acme", Name: "tenant-7-network", ID: "ws-1", AutoApply: true, Repo: "acme/infra", Branch: "main", Locked: true}},
 	{evidence.InfraRun, evidence.InfraRunFacts{Workspace: "tenant-7-network", ID: "run-1", Status: "applied", Commit: sha, Creator: -1, Confirmer: 0, Began: some(true), Destroy: true, Targets: 1,
 		Apply: &evidence.InfraCount{Additions: 1, Changes: 2, Imports: 3}, Policies: []evidence.InfraPolicy{{Overridden: true}}, Events: []evidence.InfraEvent{{Action: "policy_overridden", Person: 0}}}},
-	{evidence.InfraRun, evidence.InfraRunFacts{Workspace: "tenant-7-network", ID: "run-2", Status: "failed", AutoApply: true, Creator: -1, Confirmer: -1, Began: some(true), Plan: &evidence.InfraCount{Deletions: 7}}},
+	{evidence.InfraRun, evidence.InfraRunFacts{Workspace: "tenant-7-network", ID: "run-2", Status: "failed", AutoApply: true, Creator: -1, Confirmer: -1, Began: some(true), Plan: &evidence.InfraCount{Deletions: 7, Forgotten: 2, Invoked: 1}}},
 	{evidence.InfraState, evidence.InfraStateFacts{Workspace: "tenant-7-network", ID: "sv-1", Serial: 88, Run: "run-1", Creator: -1, Processed: true, Providers: []string{"registry.terraform.io/hashicorp/aws"}, Resources: []evidence.InfraResource{{Address: "aws_vpc.main"}}}},
 	{evidence.DeployProject, evidence.ProjectFacts{Name: "tenant-7", SourceRepos: []string{"a", "b"}}},
 	{evidence.AccessMember, evidence.MemberFacts{Container: "acme/web", Level: "repository", Type: "user", Role: "maintainer"}},

@@ -14,8 +14,9 @@ import (
 // teller makes the one sentence of a record. Names in it are the people of the
 // record; everything is escaped later, by the writer of its sink.
 type teller struct {
-	rec *evidence.Record
-	who []reports.Person
+	rec       *evidence.Record
+	who       []reports.Person
+	alertName string // of an alert that ended, whose end holds none
 }
 
 // name returns the person with a fact's index and the proof where it is less
@@ -67,7 +68,7 @@ func (t *teller) end() (string, error) {
 	case isStatement(t.rec.Kind):
 		return t.statement() + " was ended before its time", nil
 	case t.rec.Kind == evidence.AlertInstance:
-		return alertGone(t.rec.Subject.Name, f.Reason), nil
+		return alertGone(cmp.Or(t.alertName, t.rec.Subject.Name), f.Reason), nil
 	case t.rec.Kind == evidence.RemedyPlan:
 		return "remedy " + t.rec.Subject.Name + " was withdrawn", nil
 	}

@@ -109,7 +109,7 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period, opt Option
 				}
 				gaps = gaps[1:]
 			}
-			l, err := line(ctx, people, &rec)
+			l, err := line(ctx, r, people, &rec)
 			l.Follows = before.look(&rec)
 			if !yield(l, err) || err != nil {
 				return
@@ -171,7 +171,7 @@ func gapLines(ctx context.Context, r evidence.Reader, p evidence.Period, opt Opt
 	return lines, nil
 }
 
-func line(ctx context.Context, people *reports.People, rec *evidence.Record) (Line, error) {
+func line(ctx context.Context, r evidence.Reader, people *reports.People, rec *evidence.Record) (Line, error) {
 	who, err := people.All(ctx, rec)
 	if err != nil {
 		return Line{}, err
@@ -189,6 +189,11 @@ func line(ctx context.Context, people *reports.People, rec *evidence.Record) (Li
 		return l, nil
 	}
 	t := &teller{rec: rec, who: who}
+	if rec.Kind == evidence.AlertInstance && rec.Op == evidence.OpEnd {
+		if t.alertName, err = alertName(ctx, r, rec); err != nil {
+			return Line{}, err
+		}
+	}
 	if l.Says, err = t.tell(); err != nil {
 		// Facts that do not decode are told as they are, not dropped.
 		l.Says = "facts of another shape: " + reports.Shorten(string(rec.Facts), 120)

@@ -175,18 +175,29 @@ func newMemoryRun(ps []store.Posting) (*run, error) {
 	if len(ps) == 0 {
 		return nil, nil
 	}
-	arena := make([]byte, 0, (size/(blockSize-256)+4+int(keys)*filterBits/8/(blockSize-lineBytes))*blockSize)
+	size = (size/(blockSize-256) + 4 + int(keys)*filterBits/8/(blockSize-lineBytes)) * blockSize
+	return inMemory(keys, size, func(b *builder) error {
+		return sorted(ps, func(order []ranked) error { return b.addAll(ps, order) })
+	})
+}
+
+// inMemory makes a run in memory of about so many bytes, of what fill adds.
+func inMemory(keys uint64, size int, fill func(*builder) error) (*run, error) {
+	a := newArena(size)
 	b := newBuilder(keys, false, func(blk block) error {
-		arena = append(arena, blk...)
+		a.add(blk)
 		return nil
 	})
-	if err := sorted(ps, func(order []ranked) error { return b.addAll(ps, order) }); err != nil {
+	defer b.filter.free()
+	err := fill(b)
+	if err == nil {
+		err = b.finish()
+	}
+	if err != nil {
+		a.free()
 		return nil, err
 	}
-	if err := b.finish(); err != nil {
-		return nil, err
-	}
-	b.r.data = arena
+	b.r.data, b.r.arena = a.data, a
 	return b.r, nil
 }
 

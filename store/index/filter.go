@@ -71,15 +71,24 @@ func ones(sum uint64) [lineOnes]uint16 {
 }
 
 // bloom is a filter that is being made.
-type bloom struct{ lines []byte }
+type bloom struct {
+	lines []byte
+	arena arena // that they stand in
+}
 
-// newBloom makes a filter for at most so many keys.
+// newBloom makes a filter for at most so many keys. It is to be freed.
 func newBloom(keys uint64) bloom {
 	if keys == 0 {
 		return bloom{}
 	}
 	n := (keys*filterBits + lineBytes*8 - 1) / (lineBytes * 8)
-	return bloom{make([]byte, n*lineBytes)}
+	a := newArena(int(n * lineBytes))
+	return bloom{a.data[:n*lineBytes], a}
+}
+
+func (f *bloom) free() {
+	f.arena.free()
+	f.lines = nil
 }
 
 func (f bloom) count() uint32 { return uint32(len(f.lines) / lineBytes) }

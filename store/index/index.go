@@ -244,6 +244,7 @@ func (x *index) take(ps []store.Posting, mark uint64) error {
 	next := &version{files: x.now.files, memory: x.now.memory, mark: mark}
 	if r != nil {
 		if next.memory, err = gathered(append(next.memory[:len(next.memory):len(next.memory)], r)); err != nil {
+			r.unmap()
 			return fmt.Errorf("index: %w", err)
 		}
 	}

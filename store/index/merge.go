@@ -64,19 +64,16 @@ func gathered(memory []*run) ([]*run, error) {
 			keys += r.keys
 			n += len(r.data)
 		}
-		arena := make([]byte, 0, n)
-		b := newBuilder(keys, false, func(blk block) error {
-			arena = append(arena, blk...)
-			return nil
-		})
-		if err := merge(b, memory[begin:], &atomic.Bool{}); err != nil {
+		together, err := inMemory(keys, n, func(b *builder) error { return merge(b, memory[begin:], &atomic.Bool{}) })
+		if err != nil {
 			return nil, err
 		}
-		if err := b.finish(); err != nil {
-			return nil, err
+		for _, r := range memory[begin:] {
+			if r.refs == 0 { // no version ever had it
+				r.unmap()
+			}
 		}
-		b.r.data = arena
-		memory = append(memory[:begin:begin], b.r)
+		memory = append(memory[:begin:begin], together)
 	}
 	return memory, nil
 }

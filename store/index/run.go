@@ -42,8 +42,9 @@ const (
 )
 
 type run struct {
-	data []byte
-	path string // "" in memory
+	data  []byte
+	arena arena  // that data stands in, in memory
+	path  string // "" in memory
 
 	root     uint32 // the tree is [0, root]
 	filterAt uint32
@@ -110,11 +111,13 @@ func (r *run) check(b block, n uint32) {
 	}
 }
 
+// unmap gives back what the postings stand in; nobody may be reading them.
 func (r *run) unmap() {
 	if r.path != "" && r.data != nil {
 		_ = unix.Munmap(r.data)
-		r.data = nil
 	}
+	r.arena.free()
+	r.data = nil
 }
 
 func runName(first, last uint64) string { return fmt.Sprintf("%012x-%012x.run", first, last) }
@@ -305,6 +308,7 @@ func (x *index) writeFile(path string, from []*run, first, last, mark uint64) (e
 		}
 		return put()
 	})
+	defer b.filter.free()
 	if err := merge(b, from, &x.stop); err != nil {
 		return err
 	}

@@ -38,13 +38,15 @@ const (
 	Bind     Verb = "bind"           // a role in a tenant's namespace is given: Tenant, Role, To
 	Unbind   Verb = "unbind"         // and taken away
 	Cluster  Verb = "cluster"        // one request to the cluster's API: Tenant, Op, Path
+	Workflow Verb = "workflow"       // a run of a workflow is over: Tenant, Title (what it is for), State, Took
+	Silence  Verb = "silence"        // an alert is silenced: Tenant, Object (its name), Title (why), Took (for how long)
 	Fault    Verb = "fault"          // a server answers Status and Message from now on, asking to Wait; 0: as usual: Target
 )
 
 func (v Verb) known() bool {
 	switch v {
 	case Push, Force, Open, Review, Verify, Merge, Close, Protect, Sync, SyncDone, Drift, Health, Vault, Policy,
-		Rotate, Pack, Copy, Truncate, Off, On, Renew, Build, Ship, Backup, Restore, Bind, Unbind, Cluster, Fault:
+		Rotate, Pack, Copy, Truncate, Off, On, Renew, Build, Ship, Backup, Restore, Bind, Unbind, Cluster, Workflow, Silence, Fault:
 		return true
 	}
 	return false
@@ -106,6 +108,9 @@ func finish(w *World) {
 		a.At = a.At.UTC()
 		if (a.Do == Build || a.Do == Verify) && a.State == "" {
 			a.State = "success"
+		}
+		if a.Do == Workflow && a.State == "" {
+			a.State = "Succeeded"
 		}
 		if (a.Do == Backup || a.Do == Restore) && a.State == "" {
 			a.State = "Completed"

@@ -137,6 +137,7 @@ func Load() (*World, error) {
 	w.Acts = append(w.Acts, traffic(w)...)
 	w.Acts = append(w.Acts, nights(w)...)
 	w.Acts = append(w.Acts, own(w)...)
+	w.Acts = append(w.Acts, drills(w)...)
 	finish(w)
 	if err := w.check(); err != nil {
 		return nil, err
@@ -209,7 +210,7 @@ func (w *World) check() error {
 			pulls[a.Pull] = true
 		}
 		switch a.Do {
-		case Push, Force, Open, Review, Merge, Close, Protect, Policy, Off, On, Build, Ship, Cluster:
+		case Push, Force, Open, Review, Merge, Close, Protect, Policy, Off, On, Build, Ship, Cluster, Silence:
 			if _, ok := w.Person(a.By); !ok {
 				return bad("unknown person " + a.By)
 			}
@@ -221,7 +222,7 @@ func (w *World) check() error {
 			return bad("unknown host " + a.Host)
 		}
 		switch a.Do {
-		case Build, Ship, Backup, Restore, Bind, Unbind, Cluster:
+		case Build, Ship, Backup, Restore, Bind, Unbind, Cluster, Workflow, Silence:
 			if _, ok := w.automation[a.Tenant]; !ok {
 				return bad("unknown tenant " + a.Tenant)
 			}

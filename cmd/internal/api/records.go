@@ -79,7 +79,7 @@ func (c *call) knownSource(ctx context.Context, t evidence.Tenant, source eviden
 	for _, err := range r.Records(ctx, evidence.Query{Source: source, Limit: 1}) {
 		return err
 	}
-	var names []string
+	names := map[string]bool{}
 	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.CollectionCoverage}}) {
 		if err != nil {
 			return err
@@ -91,14 +91,13 @@ func (c *call) knownSource(ctx context.Context, t evidence.Tenant, source eviden
 		if f.Source == source {
 			return nil
 		}
-		names = append(names, string(f.Source))
+		names[string(f.Source)] = true
 	}
 	e := problem.New(problem.NotFound, "the log of %s knows no source %s", r.Tenant(), source)
-	slices.Sort(names)
-	if names = slices.Compact(names); len(names) == 0 {
+	if len(names) == 0 {
 		return e.WithHint("no source has looked at %s yet", r.Tenant())
 	}
-	return e.WithHint("there are %s", strings.Join(names, ", "))
+	return e.WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 }
 
 func kindNames() string {

@@ -7,25 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// openDir makes a folder that everybody may pass, with all above
-// it.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "exposed-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if !reached(dir, func(fs.FileMode, *syscall.Stat_t) fs.FileMode { return 0o001 }) {
-		t.Skipf("not everybody may come to %s: nothing in it is exposed", dir)
-	}
-	return dir
-}
+	"evidenced/cmd/internal/config/configtest"
+)
 
 func secret(t *testing.T, path string, mode fs.FileMode) string {
 	t.Helper()
@@ -52,7 +36,9 @@ func link(t *testing.T, to, from string) string {
 // Who may read a file is told by what its mode, the folders above it and links
 // come to, and not where they come to nothing.
 func TestReaders(t *testing.T) {
-	dir := openDir(t)
+	mask := syscall.Umask(0o022) // of whoever runs the test
+	t.Cleanup(func() { syscall.Umask(mask) })
+	dir := configtest.OpenDir(t)
 	closed := filepath.Join(dir, "closed")
 	for path, mode := range map[string]fs.FileMode{"0600": 0o600, "0400": 0o400, "0640": 0o640, "0604": 0o604, "0644": 0o644, "closed/0644": 0o644, "closed/deep/0640": 0o640,
 		"vol/..2026_11_14/token": 0o644, "vol/loose": 0o644, "fake/..2026/token": 0o644} {
@@ -100,7 +86,7 @@ func TestReaders(t *testing.T) {
 // Every key that names a file with a secret is looked at, wherever it stands, and
 // no other.
 func TestExposed(t *testing.T) {
-	dir := openDir(t)
+	dir := configtest.OpenDir(t)
 	c := Default()
 	c.Keys.Wrapping.Transit.TokenFile = secret(t, dir+"/transit", 0o600)
 	c.Keys.Wrapping.Transit.CAFile = secret(t, dir+"/ca", 0o644)

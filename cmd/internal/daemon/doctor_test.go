@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/config/configtest"
 	"evidenced/cmd/internal/daemon"
 	"evidenced/collectors"
 )
@@ -16,19 +17,7 @@ import (
 // The doctor tells files with secrets that others may read, of the sources that
 // it is asked for.
 func TestExamineFiles(t *testing.T) {
-	dir, err := os.MkdirTemp("", "exposed-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	for d := dir; d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if fi, err := os.Stat(d); err != nil || fi.Mode().Perm()&0o001 == 0 {
-			t.Skipf("not everybody may come to %s", d)
-		}
-	}
+	dir := configtest.OpenDir(t)
 	file := func(name string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {

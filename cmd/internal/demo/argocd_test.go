@@ -72,7 +72,7 @@ func TestConfigurationIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
-	if len(c.Sources) != 11 || len(c.Tenants) != 8 {
-		t.Errorf("%d sources and %d tenants, want 11 and 8", len(c.Sources), len(c.Tenants))
+	if len(c.Sources) != 16 || len(c.Tenants) != 8 {
+		t.Errorf("%d sources and %d tenants, want 16 and 8", len(c.Sources), len(c.Tenants))
 	}
 }

@@ -60,6 +60,16 @@ var served = []resource{
 	{"rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", true},
 	{"rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false},
 	{"rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", false},
+	{"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true},
+	{"kyverno.io", "v1", "clusterpolicies", "ClusterPolicy", false},
+	{"kyverno.io", "v1", "policies", "Policy", true},
+	{"kyverno.io", "v2", "policyexceptions", "PolicyException", true},
+	{"wgpolicyk8s.io", "v1alpha2", "policyreports", "PolicyReport", true},
+	{"wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", false},
+	{"argoproj.io", "v1alpha1", "workflows", "Workflow", true},
+	{"argoproj.io", "v1alpha1", "cronworkflows", "CronWorkflow", true},
+	{"argoproj.io", "v1alpha1", "workflowtemplates", "WorkflowTemplate", true},
+	{"argoproj.io", "v1alpha1", "clusterworkflowtemplates", "ClusterWorkflowTemplate", false},
 	{"velero.io", "v1", "schedules", "Schedule", true},
 	{"velero.io", "v1", "backups", "Backup", true},
 	{"velero.io", "v1", "restores", "Restore", true},
@@ -80,6 +90,24 @@ var served = []resource{
 	{"external-secrets.io", "v1", "clustersecretstores", "ClusterSecretStore", false},
 	{"external-secrets.io", "v1", "clusterexternalsecrets", "ClusterExternalSecret", false},
 	{"external-secrets.io", "v1alpha1", "pushsecrets", "PushSecret", true},
+	// Of these there is nothing here. A kind that is not served is asked for twice,
+	// two seconds apart, at every look.
+	{"cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", true},
+	{"cilium.io", "v2", "ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy", false},
+	{"cilium.io", "v2", "ciliumcidrgroups", "CiliumCIDRGroup", false},
+	{"policy.networking.k8s.io", "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy", false},
+	{"policy.networking.k8s.io", "v1alpha1", "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy", false},
+	{"policy.networking.k8s.io", "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", false},
+	{"policies.kyverno.io", "v1", "validatingpolicies", "ValidatingPolicy", false},
+	{"policies.kyverno.io", "v1", "namespacedvalidatingpolicies", "NamespacedValidatingPolicy", true},
+	{"policies.kyverno.io", "v1", "imagevalidatingpolicies", "ImageValidatingPolicy", false},
+	{"policies.kyverno.io", "v1", "namespacedimagevalidatingpolicies", "NamespacedImageValidatingPolicy", true},
+	{"policies.kyverno.io", "v1", "policyexceptions", "PolicyException", true},
+	{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false},
+	{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", false},
+	{"templates.gatekeeper.sh", "v1", "constrainttemplates", "ConstraintTemplate", false},
+	{"openreports.io", "v1alpha1", "reports", "Report", true},
+	{"openreports.io", "v1alpha1", "clusterreports", "ClusterReport", false},
 }
 
 const (
@@ -106,6 +134,8 @@ func newCluster(w *world.World, g *gitRepo, e *endpoints, dir string) (*cluster,
 	for _, t := range w.Everybody() {
 		c.tenant(t, at.Add(time.Minute))
 	}
+	c.letIn(w.Tenants[4].Name, w.Tenants[1].Name, at.AddDate(0, 0, 3))
+	c.guards(at)
 	c.put("backupstoragelocations.velero.io", "velero", "default", at, kobject{
 		"spec":   kobject{"provider": "aws", "default": true, "accessMode": "ReadWrite", "objectStorage": kobject{"bucket": "platform-backups", "prefix": "prod"}, "config": kobject{"region": "eu-north-1"}},
 		"status": kobject{"phase": "Available", "lastValidationTime": stamp(at)}})
@@ -189,6 +219,7 @@ func (c *cluster) namespace(name string, labels kobject, at time.Time) {
 	all := kobject{"kubernetes.io/metadata.name": name}
 	maps.Copy(all, labels)
 	c.put("namespaces", "", name, at, kobject{"metadata": kobject{"labels": all}, "spec": kobject{"finalizers": []any{"kubernetes"}}, "status": kobject{"phase": "Active"}})
+	c.boundary(name, at)
 }
 
 // roles are what the cluster grants to all and to those who run it.
@@ -323,6 +354,7 @@ func (c *cluster) rollout(a *argoApp, image string, at time.Time) {
 		"status":   kobject{"replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas, "updatedReplicas": replicas},
 		"revision": revision, "template": template})
 	dep["status"].(kobject)["observedGeneration"] = dep["metadata"].(kobject)["generation"]
+	c.report(a.tenant, a.app, dep, at)
 	set := a.app + "-" + template
 	for key, rs := range c.objects["replicasets.apps"] {
 		if ns, name, _ := strings.Cut(key, "/"); ns == a.tenant && rs["app"] == a.app && name != set {

@@ -32,6 +32,11 @@ const (
 	SourceBackups  = "velero/prod"
 	SourceIssuing  = "cert-manager/prod"
 	SourceCopies   = "external-secrets/prod"
+	SourceNetwork  = "network/prod"
+	SourcePolicies = "policies/prod"
+	SourceRuns     = "workflows/prod"
+	SourceAlerts   = "alertmanager/prod"
+	SourceRules    = "prometheus/prod"
 )
 
 // platformName is the last part of each source's name: what one calls by a name
@@ -69,6 +74,11 @@ func (p *Platform) Sources() []SourceConfig {
 			"results": map[string]any{"directory": p.cluster.dir}})},
 		{SourceIssuing, "cert-manager", p.inCluster(nil)},
 		{SourceCopies, "external-secrets", p.inCluster(map[string]any{"vaults": map[string]any{vaultAddress: platformName}})},
+		{SourceNetwork, "network", p.inCluster(nil)},
+		{SourcePolicies, "policies", p.inCluster(map[string]any{"required": []string{byDigest, unprivileged}})},
+		{SourceRuns, "workflows", p.inCluster(nil)},
+		{SourceAlerts, "alertmanager", map[string]any{"urls": []string{p.urls["alertmanager"]}}},
+		{SourceRules, "alert-rules", map[string]any{"url": p.urls["prometheus"]}},
 	}
 }
 
@@ -108,7 +118,7 @@ func (p *Platform) Tenants() []TenantConfig {
 	var out []TenantConfig
 	for _, t := range p.world.Tenants {
 		c := TenantConfig{Name: t.Name, Namespaces: []string{t.Name}, Projects: []string{t.Name},
-			Paths: []string{"base", "tenants/" + t.Name, "src/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name}}
+			Paths: []string{"base", "tenants/" + t.Name, "src/" + t.Name, "kv/" + t.Name}, Policies: []string{t.Name + "-*"}, Labels: []string{tenantLabel + "=" + t.Name, "tenant=" + t.Name}}
 		for _, e := range p.world.Endpoints {
 			if e.Tenant == t.Name {
 				c.Hosts = append(c.Hosts, e.Host)
@@ -126,7 +136,7 @@ func (p *Platform) PlatformOwns() TenantConfig {
 	c := TenantConfig{Name: "_platform", Namespaces: append([]string{own}, platformNamespaces...), Projects: []string{p.fullName(), p.world.Owner, own},
 		Paths:    []string{"base", "tenants/" + own, "src/" + own, "kv/" + own},
 		Policies: []string{"audit-setup", "default", "evidenced", "pipeline", "platform-admin", "reporting", own + "-*"},
-		Labels:   []string{tenantLabel + "=" + own, "kubernetes-group=" + adminsGroup},
+		Labels:   []string{tenantLabel + "=" + own, "tenant=" + own, "kubernetes-group=" + adminsGroup},
 		Entities: []string{"????????-????-????-????-????????????"}}
 	for _, m := range mounts {
 		c.Mounts = append(c.Mounts, strings.TrimSuffix(m.path, "/"))

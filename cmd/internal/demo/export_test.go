@@ -7,10 +7,6 @@ package demo
 func Unanswered() []Hide {
 	return []Hide{{everyLog, []string{
 		"pipe-reports",
-		"net-deny", "net-apart",
-		"policy-enforced", "policy-failed", "policy-excepted",
-		"alert-rules-live", "alert-ended", "silence-bounded",
 		"infra-approved", "infra-independent", "infra-policy",
-		"export-drill", "rebuild-drill",
 	}, "not-configured"}}
 }

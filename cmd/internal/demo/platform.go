@@ -48,6 +48,7 @@ type Platform struct {
 	cluster   *cluster
 	builds    *builds
 	registry  *registry
+	silences  []world.Act
 	faults    map[string]world.Act
 	followers []*follower
 	shown     map[string]verdict // what streams know of each application
@@ -249,6 +250,10 @@ func (p *Platform) play(a world.Act) error {
 		return p.cluster.restore(a)
 	case world.Bind, world.Unbind:
 		return p.cluster.bind(a)
+	case world.Workflow:
+		return p.cluster.workflow(a)
+	case world.Silence:
+		return p.silence(a)
 	case world.Cluster:
 		return p.cluster.request(a)
 	case world.Fault:
@@ -303,7 +308,7 @@ func (p *Platform) tell() {
 // serve starts all servers.
 func (p *Platform) serve() error {
 	for name, h := range map[string]http.Handler{"github": p.forgeHandler(), "argocd": p.argoHandler(), "vault": p.vaultHandler(),
-		"kubernetes": p.clusterHandler(), "harbor": p.registryHandler()} {
+		"kubernetes": p.clusterHandler(), "harbor": p.registryHandler(), "alertmanager": p.alertmanagerHandler(), "prometheus": p.prometheusHandler()} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return fmt.Errorf("listen on loopback: %w", err)

@@ -76,6 +76,11 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceBackups, "@every 12h", "@every 30m"},
 	{SourceIssuing, "@every 12h", "@every 1h"},
 	{SourceCopies, "@every 12h", "@every 30m"},
+	{SourceNetwork, "@every 12h", "@every 30m"},
+	{SourcePolicies, "@every 12h", "@every 30m"},
+	{SourceRuns, "@every 12h", "@every 30m"},
+	{SourceAlerts, "@every 30m", "@every 5m"},
+	{SourceRules, "@every 30m", "@every 5m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,

@@ -1,0 +1,25 @@
+package kube
+
+import "testing"
+
+func TestUsersInAddresses(t *testing.T) {
+	for _, tc := range []struct {
+		text, want string
+		holds      bool
+	}{
+		{"https://u:p@host/x and ssh://git@h:22/y", "https://host/x and ssh://h:22/y", true},
+		{"https://u:p@ss@host/x", "https://host/x", true},
+		{`https:\/\/u:p@host\/x`, `https:\/\/u:p@host\/x`, true}, // in JSON alone
+		{"https://host/x@y", "https://host/x@y", false},
+		{"mail a@b.example, see https://host", "mail a@b.example, see https://host", false},
+		{"a@b.example", "a@b.example", false},
+		{"", "", false},
+	} {
+		if got := WithoutUser(tc.text); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.text, got, tc.want)
+		}
+		if got := HoldsUser([]byte(`{"a":"` + tc.text + `"}`)); got != tc.holds {
+			t.Errorf("%s: holds a user: %t, want %t", tc.text, got, tc.holds)
+		}
+	}
+}
