@@ -106,6 +106,14 @@ func (c *collector) workflow(o *kube.Object) error {
 			}
 		}
 	}
+	names := map[string]string{} // of nodes, by their ids
+	alike := map[string]int{}
+	for id, n := range v.Status.Nodes {
+		names[id] = called(n.Name, n.DisplayName, v.Status.Nodes[n.BoundaryID].Name)
+		if n.Type == "Pod" {
+			alike[names[id]]++
+		}
+	}
 	for id, n := range v.Status.Nodes {
 		if n.Type != "Pod" || n.Memo.Hit || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
 			continue
@@ -114,9 +122,13 @@ func (c *collector) workflow(o *kube.Object) error {
 		if !passed && n.Phase != "Failed" && n.Phase != "Error" {
 			continue
 		}
+		name := o.Namespace + "/" + o.Name + "/" + names[id]
+		if alike[names[id]] > 1 { // in parts of the workflow that are alike: each is a check
+			name += " (" + id + ")"
+		}
 		for _, value := range values {
 			c.proofs.put(value, o.UID+"/"+id, evidence.RestoreProof{
-				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + called(n.Name, n.DisplayName, v.Status.Nodes[n.BoundaryID].Name), UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
+				What: "workflow node", Name: name, UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
 			})
 		}
 	}

@@ -653,6 +653,23 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
+// Nodes that are called alike are checks of their own: none hides that another
+// failed.
+func TestWorkflowOfNodesAlike(t *testing.T) {
+	s := newStage(t, "", func(c *Config) { c.Checks.Workflows = true })
+	ls := lists(t)
+	ls["jobs"] = nil
+	ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
+		"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"status":{"phase":"Failed","nodes":{
+		"a":{"type":"DAG","name":"drill-9.a","displayName":"a","phase":"Failed"},"b":{"type":"DAG","name":"drill-9.b","displayName":"b","phase":"Succeeded"},
+		"c":{"type":"Pod","name":"drill-9.a.check-sum","displayName":"check-sum","boundaryID":"a","phase":"Failed","finishedAt":"2026-03-01T02:30:00Z"},
+		"d":{"type":"Pod","name":"drill-9.b.check-sum","displayName":"check-sum","boundaryID":"b","phase":"Succeeded","finishedAt":"2026-03-01T02:31:00Z"}}}}`)}
+	f := facts[evidence.RestoreTestFacts](t, of(t, s.all(ls), evidence.BackupTest, uid("70")))
+	if len(f.Checks) != 2 || f.Checks[0].Passed || !f.Checks[1].Passed || f.Grade != 3 || f.Checks[0].Name != "drills/drill-9/check-sum (c)" {
+		t.Errorf("grade %d, checks %+v", f.Grade, f.Checks)
+	}
+}
+
 // A workflow whose nodes are packed, or kept in a database, may have failed in its
 // checks or passed them: nobody says that there was none.
 func TestWorkflowOfHiddenNodes(t *testing.T) {
