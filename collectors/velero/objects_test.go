@@ -286,6 +286,9 @@ func TestLeftOutElsewhere(t *testing.T) {
 	if diff := cmp.Diff(evidence.BackupScope{Namespaces: []string{"tenant-7"}, ExcludedResources: []string{"persistentvolumes"}, Policy: "no-caches"}, f.Scope); diff != "" {
 		t.Errorf("scope (-want +got):\n%s", diff)
 	}
+	if f, _ = give(`{"includedNamespaces":["tenant-7"],"excludedClusterScopedResources":{},"includedNamespaceScopedResources":{},"excludedNamespaceScopedResources":null}`); f.Scope.ExcludedResources != nil || f.Scope.Resources != nil {
+		t.Errorf("included %q, excluded %q", f.Scope.Resources, f.Scope.ExcludedResources)
+	}
 	for spec, want := range map[string]bool{
 		`{"snapshotVolumes":false}`:                                 true,
 		`{"snapshotVolumes":false,"defaultVolumesToRestic":true}`:   false,

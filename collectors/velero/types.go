@@ -26,15 +26,27 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// texts is a list. Velero's own documents have {} for an empty one.
+type texts []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *texts) UnmarshalJSON(b []byte) error {
+	if string(b) == "{}" {
+		*t = nil
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(t))
+}
+
 // selection is what backups, restores and a schedule's template cover.
 type selection struct {
 	IncludedNamespaces []string          `json:"includedNamespaces"`
 	ExcludedNamespaces []string          `json:"excludedNamespaces"`
 	IncludedResources  []string          `json:"includedResources"`
 	ExcludedResources  []string          `json:"excludedResources"`
-	IncludedNamespaced []string          `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
-	ExcludedNamespaced []string          `json:"excludedNamespaceScopedResources"`
-	ExcludedCluster    []string          `json:"excludedClusterScopedResources"`
+	IncludedNamespaced texts             `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
+	ExcludedNamespaced texts             `json:"excludedNamespaceScopedResources"`
+	ExcludedCluster    texts             `json:"excludedClusterScopedResources"`
 	LabelSelector      json.RawMessage   `json:"labelSelector"`
 	OrLabelSelectors   []json.RawMessage `json:"orLabelSelectors"`
 }
