@@ -334,19 +334,22 @@ type ReleaseApproval struct {
 
 // ProjectFacts are the facts of deploy.project: an Argo CD AppProject.
 type ProjectFacts struct {
-	Name             string              `json:"name"`
-	Namespace        string              `json:"namespace"`
-	UID              string              `json:"uid"`
-	SourceRepos      []string            `json:"source_repos,omitempty"`
-	SourceNamespaces []string            `json:"source_namespaces,omitempty"`
-	Destinations     []ProjectTarget     `json:"destinations,omitempty"`
-	ClusterAllowed   []string            `json:"cluster_allowed,omitempty"` // group/Kind, group/Kind/name
-	NamespacedDenied []string            `json:"namespaced_denied,omitempty"`
-	SignatureKeys    []string            `json:"signature_keys,omitempty"`
-	Roles            []ProjectRole       `json:"roles,omitempty"`
-	SyncWindows      []ProjectSyncWindow `json:"sync_windows,omitempty"`
-	OrphansWatched   bool                `json:"orphans_watched,omitempty"`
-	ResourceVersion  string              `json:"resource_version,omitempty"`
+	Name              string              `json:"name"`
+	Namespace         string              `json:"namespace"`
+	UID               string              `json:"uid"`
+	SourceRepos       []string            `json:"source_repos,omitempty"`
+	SourceNamespaces  []string            `json:"source_namespaces,omitempty"`
+	Destinations      []ProjectTarget     `json:"destinations,omitempty"`
+	ClusterAllowed    []string            `json:"cluster_allowed,omitempty"`    // group/Kind, group/Kind/name
+	ClusterDenied     []string            `json:"cluster_denied,omitempty"`     // as cluster_allowed, and it wins over that
+	NamespacedAllowed []string            `json:"namespaced_allowed,omitempty"` // all when empty
+	NamespacedDenied  []string            `json:"namespaced_denied,omitempty"`
+	SignatureKeys     []string            `json:"signature_keys,omitempty"`
+	Integrity         []ProjectIntegrity  `json:"integrity,omitempty"` // in place of signature_keys
+	Roles             []ProjectRole       `json:"roles,omitempty"`
+	SyncWindows       []ProjectSyncWindow `json:"sync_windows,omitempty"`
+	OrphansWatched    bool                `json:"orphans_watched,omitempty"`
+	ResourceVersion   string              `json:"resource_version,omitempty"`
 }
 
 // ProjectTarget is where applications of a project may deploy to.
@@ -365,6 +368,13 @@ type ProjectRole struct {
 	Lasting  int      `json:"tokens_without_expiry,omitempty"`
 }
 
+// ProjectIntegrity is what an Argo CD project asks of the commits of repositories.
+type ProjectIntegrity struct {
+	Repos []string `json:"repos,omitempty"` // patterns of addresses
+	Mode  string   `json:"mode,omitempty"`  // none, head (the commit or tag that is deployed is signed), strict (its history too)
+	Keys  []string `json:"keys,omitempty"`
+}
+
 // ProjectSyncWindow is when an Argo CD project lets applications sync, or not.
 type ProjectSyncWindow struct {
 	Kind         string   `json:"kind"` // allow or deny
@@ -375,4 +385,6 @@ type ProjectSyncWindow struct {
 	Applications []string `json:"applications,omitempty"`
 	Namespaces   []string `json:"namespaces,omitempty"`
 	Clusters     []string `json:"clusters,omitempty"`
+	All          bool     `json:"all,omitempty"`     // it is for what fits applications, namespaces and clusters, and not for what fits one of them
+	Overrun      bool     `json:"overrun,omitempty"` // a sync that began in time may go on after it
 }

@@ -25,6 +25,7 @@ type DeployFacts struct {
 	Automated       bool           `json:"automated,omitempty"`
 	SelfHeal        bool           `json:"self_heal,omitempty"`
 	Prune           bool           `json:"prune,omitempty"`
+	Ignores         int            `json:"ignores,omitempty"`    // rules by which differences are left out when it is compared
 	Conditions      []string       `json:"conditions,omitempty"` // types only
 	ReconciledAt    time.Time      `json:"reconciled_at,omitzero"`
 	ResourceVersion string         `json:"resource_version,omitempty"`

@@ -32,6 +32,7 @@ type WorkloadFacts struct {
 	ServiceAccount     string           `json:"service_account,omitempty"`
 	Secrets            []string         `json:"secrets,omitempty"`          // names of Secrets its pods mount or take variables from
 	SecretProviders    []string         `json:"secret_providers,omitempty"` // SecretProviderClasses through which they mount secrets from elsewhere
+	ImageVolumes       []string         `json:"image_volumes,omitempty"`    // images whose files they mount and do not run, as asked for
 	Replicas           *int32           `json:"replicas,omitempty"`
 	Ready              *int32           `json:"ready,omitempty"`
 	CreatedAt          time.Time        `json:"created_at,omitzero"`
@@ -74,6 +75,7 @@ type PodFacts struct {
 	Containers      []ContainerFacts `json:"containers,omitempty"`
 	Secrets         []string         `json:"secrets,omitempty"`
 	SecretProviders []string         `json:"secret_providers,omitempty"`
+	ImageVolumes    []string         `json:"image_volumes,omitempty"` // as a workload's
 	Privileged      bool             `json:"privileged,omitempty"`
 	HostNetwork     bool             `json:"host_network,omitempty"`
 	CreatedAt       time.Time        `json:"created_at,omitzero"`
@@ -179,6 +181,7 @@ type AuditFacts struct {
 	Masters       bool      `json:"masters,omitempty"`        // passed every check as a member of the group system:masters
 	PodUID        string    `json:"pod_uid,omitempty"`
 	Credential    string    `json:"credential,omitempty"` // id of the token used
+	Issued        string    `json:"issued,omitempty"`     // id of the token that was made for the asker: the credential of what it is used for
 	Groups        []string  `json:"groups,omitempty"`
 	Decision      string    `json:"decision,omitempty"`      // allow, forbid
 	AuthorizedBy  string    `json:"authorized_by,omitempty"` // binding and role that let it pass
@@ -204,8 +207,10 @@ type SecretSyncFacts struct {
 	Remote          []RemoteKey `json:"remote,omitempty"`
 	Target          string      `json:"target"` // name of the Kubernetes Secret
 	Interval        string      `json:"interval,omitempty"`
-	Policy          string      `json:"policy,omitempty"` // Periodic, OnChange, CreatedOnce
-	Ready           string      `json:"ready,omitempty"`  // True, False, Unknown
+	Policy          string      `json:"policy,omitempty"`    // Periodic, OnChange, CreatedOnce
+	Windows         string      `json:"windows,omitempty"`   // allow: periodic refreshes in named windows alone; deny: not in them
+	Immutable       bool        `json:"immutable,omitempty"` // the target stays as it was made, though refreshes go on
+	Ready           string      `json:"ready,omitempty"`     // True, False, Unknown
 	Reason          string      `json:"reason,omitempty"`
 	ReadySince      time.Time   `json:"ready_since,omitzero"`
 	RefreshedAt     time.Time   `json:"refreshed_at,omitzero"` // newest successful refresh
@@ -300,6 +305,7 @@ type BackupScope struct {
 	ExcludedResources  []string `json:"excluded_resources,omitempty"`
 	Selector           bool     `json:"selector,omitempty"` // labels narrow it further
 	Volumes            *bool    `json:"volumes,omitempty"`
+	Policy             string   `json:"policy,omitempty"` // ConfigMap of rules that may leave out volumes and kinds of objects
 }
 
 // LocationFacts are the facts of backup.location.
@@ -453,6 +459,7 @@ type CertDeclaredFacts struct {
 	Issuing         bool      `json:"issuing,omitempty"`
 	LastFailure     time.Time `json:"last_failure,omitzero"`
 	FailedAttempts  int       `json:"failed_attempts,omitempty"`
+	Renewal         string    `json:"renewal,omitempty"`      // Disabled: it is not renewed; RenewBefore; empty: renewed, too
 	KeyRotation     string    `json:"key_rotation,omitempty"` // Always, Never; empty: the version's default
 	IsCA            bool      `json:"is_ca,omitempty"`
 	ResourceVersion string    `json:"resource_version,omitempty"`

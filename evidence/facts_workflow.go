@@ -52,6 +52,7 @@ type WorkflowRunFacts struct {
 	NodesUnread string         `json:"nodes_unread,omitempty"`
 	Failed      int            `json:"failed,omitempty"`  // nodes that failed and were not made good by another try, whatever the run's phase
 	Retried     int            `json:"retried,omitempty"` // nodes that failed and were made good by another try
+	Cached      int            `json:"cached,omitempty"`  // nodes, of any type, that took the outcome of an earlier run from a cache: nothing ran
 	Images      []string       `json:"images,omitempty"`  // that pods of it ran, by digest, where the template that ran pins them
 }
 
@@ -90,6 +91,7 @@ type WorkflowNode struct {
 	ExitCode   *int                `json:"exit_code,omitempty"`
 	Outputs    []WorkflowParameter `json:"outputs,omitempty"`
 	OutputsCut int                 `json:"outputs_cut,omitempty"`
+	Cached     bool                `json:"cached,omitempty"` // the outcome of an earlier run: nothing ran
 }
 
 // WorkflowScheduleFacts are the facts of workflow.schedule: a CronWorkflow.

@@ -27,8 +27,8 @@ var workflowRunsView = &view{
 			{Name: "runs", Type: "int", Doc: "ended runs known"},
 			{Name: "looked_back", Type: "duration", Doc: "how far back from the end every source of workflow runs was seen without a hole, at most 400 days"},
 			{Name: "since_run", Type: "duration", Optional: true, Doc: "time since the newest run ended, however; missing when there is none"},
-			{Name: "since_success", Type: "duration", Optional: true, Doc: "time since the newest run ended Succeeded, with steps that are known and none of which failed for good; missing when there is none"},
-			{Name: "since_unclear", Type: "duration", Optional: true, Doc: "time since the newest run ended Succeeded, though steps of it failed or are not known; missing when there is none"},
+			{Name: "since_success", Type: "duration", Optional: true, Doc: "time since the newest run ended Succeeded, with steps that are known, none of which failed for good or took the outcome of an earlier run; missing when there is none"},
+			{Name: "since_unclear", Type: "duration", Optional: true, Doc: "time since the newest run ended Succeeded, though steps of it failed, took the outcome of an earlier run or are not known; missing when there is none"},
 			{Name: "newest_phase", Type: "string", Optional: true, Doc: "phase of the newest run: Succeeded, Failed or Error"},
 		},
 	},
@@ -85,7 +85,7 @@ func buildWorkflowRuns(ctx context.Context, s *scene, yield func(*item) error) e
 		newer(&all.newest)
 		switch {
 		case f.Phase != "Succeeded":
-		case f.Failed == 0 && f.NodesUnread == "":
+		case f.Failed == 0 && f.Cached == 0 && f.NodesUnread == "":
 			newer(&all.success)
 		default:
 			newer(&all.unclear)

@@ -25,6 +25,11 @@ type extra struct {
 				Enabled *bool `json:"enabled"` // from v3 on
 			} `json:"automated"`
 		} `json:"syncPolicy"`
+		SourceHydrator *struct {
+			SyncSource struct {
+				RepoURL string `json:"repoURL"` // from v3 on; "" for that of the dry source
+			} `json:"syncSource"`
+		} `json:"sourceHydrator"`
 	} `json:"spec"`
 	Status struct {
 		History              []json.RawMessage `json:"history"`
@@ -36,6 +41,15 @@ type extra struct {
 // maxUID is the longest uid in bytes that is read: API servers give 36, and the
 // keys of syncs have their start behind it.
 const maxUID = 256
+
+// declared are the sources that the application is compared with.
+func (a *app) declared() v1alpha1.ApplicationSources {
+	out := a.Spec.GetSources()
+	if h := a.extra.Spec.SourceHydrator; h != nil && h.SyncSource.RepoURL != "" && len(out) == 1 {
+		out[0].RepoURL = h.SyncSource.RepoURL
+	}
+	return out
+}
 
 // uid tells an application from a later one of the same name.
 func (a *app) uid() string { return string(a.UID) }

@@ -57,11 +57,12 @@ func deployFacts(a *app) evidence.DeployFacts {
 	f := evidence.DeployFacts{
 		App: a.fullName(), UID: a.uid(), Project: a.project(),
 		Server: destination(a), Namespace: a.Spec.Destination.Namespace,
-		Sources:         withRefers(sources(a.Spec.GetSources()), a.Annotations[v1alpha1.AnnotationKeyManifestGeneratePaths]),
+		Sources:         withRefers(sources(a.declared()), a.Annotations[v1alpha1.AnnotationKeyManifestGeneratePaths]),
 		Revisions:       oneOrMany(a.Status.Sync.Revision, a.Status.Sync.Revisions),
 		HistoryID:       -1,
 		Sync:            orUnknown(string(a.Status.Sync.Status)),
 		Health:          orUnknown(string(a.Status.Health.Status)),
+		Ignores:         len(a.Spec.IgnoreDifferences),
 		ResourceVersion: a.ResourceVersion,
 	}
 	f.SyncedRevisions, f.SyncedAt, f.HistoryID = synced(a)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 
-	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
 
@@ -200,7 +199,7 @@ func (m *memory) slot(a *app, older bool, mv *moves) {
 	if o.tell(f, over(o.Phase)) {
 		mv.advanced = true
 		mv.sights = append(mv.sights, sight{op: o, facts: f, by: s.Operation.InitiatedBy,
-			raw: a.extra.Status.OperationState, text: kube.WithoutUser(s.Message)})
+			raw: a.extra.Status.OperationState, text: cleanText(s.Message)})
 	}
 }
 

@@ -76,53 +76,109 @@ func projectFacts(p *project) (f evidence.ProjectFacts, mails []string) {
 	for _, d := range p.Spec.Destinations {
 		f.Destinations = append(f.Destinations, evidence.ProjectTarget{Server: cleanURL(d.Server), Name: d.Name, Namespace: d.Namespace})
 	}
-	f.ClusterAllowed = clusterAllowed(p)
+	v := p.newer()
+	f.ClusterAllowed, f.ClusterDenied = named(v.Spec.ClusterResourceWhitelist), named(v.Spec.ClusterResourceBlacklist)
+	for _, k := range p.Spec.NamespaceResourceWhitelist {
+		f.NamespacedAllowed = append(f.NamespacedAllowed, k.Group+"/"+k.Kind)
+	}
 	for _, k := range p.Spec.NamespaceResourceBlacklist {
 		f.NamespacedDenied = append(f.NamespacedDenied, k.Group+"/"+k.Kind)
 	}
 	for _, k := range p.Spec.SignatureKeys {
 		f.SignatureKeys = append(f.SignatureKeys, k.KeyID)
 	}
+	f.Integrity = v.integrity()
 	for _, r := range p.Spec.Roles {
 		role, found := roleFacts(p, r)
 		f.Roles, mails = append(f.Roles, role), append(mails, found...)
 	}
-	for _, w := range p.Spec.SyncWindows {
+	for i, w := range p.Spec.SyncWindows {
 		if w == nil {
 			continue
+		}
+		var more newerWindow
+		if i < len(v.Spec.SyncWindows) {
+			more = v.Spec.SyncWindows[i]
 		}
 		f.SyncWindows = append(f.SyncWindows, evidence.ProjectSyncWindow{
 			Kind: w.Kind, Schedule: w.Schedule, Duration: w.Duration, TimeZone: w.TimeZone, Manual: w.ManualSync,
 			Applications: slices.Clone(w.Applications), Namespaces: slices.Clone(w.Namespaces), Clusters: slices.Clone(w.Clusters),
+			All: more.All, Overrun: more.Overrun,
 		})
 	}
 	return f, mails
 }
 
-// clusterAllowed lists the resources outside namespaces that a project may make.
-// Servers from 3.3 on may allow objects of a name alone, which the types of v2
-// do not know.
-func clusterAllowed(p *project) (allowed []string) {
-	var v struct {
-		Spec struct {
-			ClusterResourceWhitelist []struct {
-				Group string `json:"group"`
-				Kind  string `json:"kind"`
-				Name  string `json:"name"`
-			} `json:"clusterResourceWhitelist"`
-		} `json:"spec"`
-	}
-	if err := json.Unmarshal(p.raw, &v); err != nil {
-		return nil // it has been read before
-	}
-	for _, k := range v.Spec.ClusterResourceWhitelist {
+// newer is what servers from v3 on say of a project that the types of v2 do not
+// know.
+type newer struct {
+	Spec struct {
+		ClusterResourceWhitelist []restriction `json:"clusterResourceWhitelist"`
+		ClusterResourceBlacklist []restriction `json:"clusterResourceBlacklist"`
+		SyncWindows              []newerWindow `json:"syncWindows"`
+		SourceIntegrity          *struct {
+			Git *struct {
+				Policies []struct {
+					Repos []struct {
+						URL string `json:"url"`
+					} `json:"repos"`
+					GPG *struct {
+						Mode string   `json:"mode"`
+						Keys []string `json:"keys"`
+					} `json:"gpg"`
+				} `json:"policies"`
+			} `json:"git"`
+		} `json:"sourceIntegrity"`
+	} `json:"spec"`
+}
+
+// restriction is a kind of objects outside namespaces; with a name, from 3.3 on,
+// objects of that name alone.
+type restriction struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+}
+
+type newerWindow struct {
+	All     bool `json:"andOperator"`
+	Overrun bool `json:"syncOverrun"`
+}
+
+func (p *project) newer() (v newer) {
+	// It has been read before: what is of another type here stays unread alone.
+	_ = json.Unmarshal(p.raw, &v)
+	return v
+}
+
+func named(list []restriction) (out []string) {
+	for _, k := range list {
 		what := k.Group + "/" + k.Kind
 		if k.Name != "" {
 			what += "/" + k.Name
 		}
-		allowed = append(allowed, what)
+		out = append(out, what)
 	}
-	return allowed
+	return out
+}
+
+// integrity lists what is asked of commits, from 3.5 on: it takes the place of
+// the signature keys.
+func (v *newer) integrity() (out []evidence.ProjectIntegrity) {
+	if v.Spec.SourceIntegrity == nil || v.Spec.SourceIntegrity.Git == nil {
+		return nil
+	}
+	for _, p := range v.Spec.SourceIntegrity.Git.Policies {
+		x := evidence.ProjectIntegrity{}
+		for _, r := range p.Repos {
+			x.Repos = append(x.Repos, cleanURL(r.URL))
+		}
+		if p.GPG != nil {
+			x.Mode, x.Keys = p.GPG.Mode, p.GPG.Keys
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 func roleFacts(p *project, r v1alpha1.ProjectRole) (f evidence.ProjectRole, mails []string) {
@@ -185,9 +241,10 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 		g := f
 		g.SourceRepos, g.Destinations = g.SourceRepos[:min(len(g.SourceRepos), keep)], g.Destinations[:min(len(g.Destinations), keep)]
 		g.Roles, g.SyncWindows = g.Roles[:min(len(g.Roles), keep)], g.SyncWindows[:min(len(g.SyncWindows), keep)]
+		g.Integrity = g.Integrity[:min(len(g.Integrity), keep)]
 		return g
 	})
-	text := kube.WithoutUser(p.Spec.Description)
+	text := cleanText(p.Spec.Description)
 	d.Text = []byte(text)[:min(len(text), evidence.MaxText)]
 	also := append(c.ignoredLabels(), "/metadata/annotations", "/metadata/managedFields")
 	d.Raw, d.Removed = redact(p.raw, also)
@@ -214,6 +271,16 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 		repos.Of[i] = c.repoProjects(r)
 	}
 	out := []evidence.Mention{to, from, repos}
+	for i, x := range f.Integrity {
+		if len(x.Repos) == 0 {
+			continue
+		}
+		in := evidence.Mention{At: fmt.Sprintf("/integrity/%d/repos", i), Of: make([][]evidence.Ref, len(x.Repos)), Within: within}
+		for j, r := range x.Repos {
+			in.Of[j] = c.repoProjects(r)
+		}
+		out = append(out, in)
+	}
 	for i, w := range f.SyncWindows {
 		if len(w.Namespaces) == 0 {
 			continue

@@ -2,6 +2,7 @@ package argocd
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -153,6 +154,52 @@ func BenchmarkProject(b *testing.B) {
 	}
 }
 
+// What newer servers say of a project, and the types of v2 do not know.
+func TestProjectOfNewerServer(t *testing.T) {
+	p, err := decodeProject(json.RawMessage(`{"metadata":{"name":"shop","namespace":"argocd","uid":"p-1"},"spec":{
+		"clusterResourceWhitelist":[{"group":"","kind":"Namespace","name":"shop-*"}],"clusterResourceBlacklist":[{"group":"rbac.authorization.k8s.io","kind":"*"}],
+		"namespaceResourceWhitelist":[{"group":"apps","kind":"Deployment"}],
+		"sourceIntegrity":{"git":{"policies":[
+			{"repos":[{"url":"https://u:planted@forge.example/shop/*"}],"gpg":{"mode":"strict","keys":["5EED5EED5EED5EED"]}},
+			{"repos":[{"url":"https://forge.example/*"}],"gpg":{"mode":"none"}},{"repos":null,"gpg":null}]}},
+		"syncWindows":[{"kind":"deny","schedule":"0 8 * * *","duration":"1h","namespaces":["shop"],"clusters":["prod"],"andOperator":true,"syncOverrun":true},null,{"kind":"allow","schedule":"* * * * *","duration":"1h"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := projectFacts(p)
+	want := evidence.ProjectFacts{
+		Name: "shop", Namespace: "argocd", UID: "p-1",
+		ClusterAllowed: []string{"/Namespace/shop-*"}, ClusterDenied: []string{"rbac.authorization.k8s.io/*"}, NamespacedAllowed: []string{"apps/Deployment"},
+		Integrity: []evidence.ProjectIntegrity{
+			{Repos: []string{"https://forge.example/shop/*"}, Mode: "strict", Keys: []string{"5EED5EED5EED5EED"}}, {Repos: []string{"https://forge.example/*"}, Mode: "none"}, {},
+		},
+		SyncWindows: []evidence.ProjectSyncWindow{
+			{Kind: "deny", Schedule: "0 8 * * *", Duration: "1h", Namespaces: []string{"shop"}, Clusters: []string{"prod"}, All: true, Overrun: true},
+			{Kind: "allow", Schedule: "* * * * *", Duration: "1h"},
+		},
+	}
+	if d := cmp.Diff(want, f); d != "" {
+		t.Errorf("facts (-want +got):\n%s", d)
+	}
+}
+
+// Hydrated manifests may stand in another repository than what they were made of.
+func TestHydratedElsewhere(t *testing.T) {
+	const app = `{"metadata":{"name":"web","namespace":"argocd","uid":"a-1"},"spec":{"project":"shop","destination":{"name":"in-cluster"},"sourceHydrator":{
+		"drySource":{"repoURL":"https://forge.example/shop/dry.git","path":"web","targetRevision":"main"},"syncSource":{%s"targetBranch":"env/prod","path":"web"}}}}`
+	for more, want := range map[string]string{
+		"": "https://forge.example/shop/dry.git", `"repoURL":"https://u:planted@forge.example/shop/wet.git",`: "https://forge.example/shop/wet.git",
+	} {
+		a, err := decodeApp(json.RawMessage(fmt.Sprintf(app, more)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := deployFacts(a).Sources; len(s) != 1 || s[0].RepoURL != want || s[0].TargetRevision != "env/prod" {
+			t.Errorf("got %+v, want %s", s, want)
+		}
+	}
+}
+
 // Whose the parts of a project are, which tenants may share.
 func TestMentionTargets(t *testing.T) {
 	c := &Collector{authority: "prod"}
@@ -167,6 +214,7 @@ func TestMentionTargets(t *testing.T) {
 		Name: "shared", SourceNamespaces: []string{"apps-7"}, Destinations: []evidence.ProjectTarget{{Namespace: "tenant-7"}, {Namespace: "*"}, {}},
 		SourceRepos: []string{"https://forge.example/acme/tenant-7/gitops.git", "git@forge.example:acme/tenant-8.git", "registry.example/tenant-8/charts", "!https://forge.example/acme/*", "*", "https://charts.example"},
 		SyncWindows: []evidence.ProjectSyncWindow{{Applications: []string{"*"}}, {Namespaces: []string{"tenant-8", "*"}}},
+		Integrity:   []evidence.ProjectIntegrity{{Mode: "head"}, {Repos: []string{"https://forge.example/acme/tenant-8.git", "*"}}},
 	})
 	want := []evidence.Mention{
 		{At: "/destinations", Names: []string{"namespace"}, Of: [][]evidence.Ref{ns("tenant-7"), nil, nil}, Within: within},
@@ -174,6 +222,7 @@ func TestMentionTargets(t *testing.T) {
 		{At: "/source_repos", Within: within, Of: [][]evidence.Ref{
 			repo("acme/tenant-7/gitops", "acme/tenant-7", "acme"), repo("acme/tenant-8", "acme"), repo("tenant-8/charts", "tenant-8"), repo("acme/*", "acme"), nil, nil,
 		}},
+		{At: "/integrity/1/repos", Of: [][]evidence.Ref{repo("acme/tenant-8", "acme"), nil}, Within: within},
 		{At: "/sync_windows/1/namespaces", Of: [][]evidence.Ref{ns("tenant-8"), nil}, Within: within},
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -6,6 +6,7 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/evidence/pointer"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,9 @@ import (
 //     and are records of their own; its annotations, which hold anything, the
 //     last applied manifest too; labels that the configuration leaves out,
 //
-// and takes the user part out of every URL in every string.
-const remover = "argocd-remover/1"
+// and takes the user part out of every URL in every string. Version 2 takes out
+// what a command line gives to Helm with --set, too: messages quote it.
+const remover = "argocd-remover/2"
 
 // removedBelowSource lists what may carry secrets inside a source.
 var removedBelowSource = map[string][]string{
@@ -106,7 +108,7 @@ func (w *walker) value(path []string) error {
 	case json.Delim:
 		return w.inside(t, path)
 	case string:
-		if c := kube.WithoutUser(t); c != t {
+		if c := cleanText(t); c != t {
 			with, err := json.Marshal(c)
 			if err != nil {
 				return err
@@ -148,6 +150,31 @@ func maySecret(path []string) bool {
 		return true
 	}
 	return n > 1 && slices.Contains(removedBelowSource[path[n-2]], last)
+}
+
+// cleanText takes user and password out of every URL in s, and parameters out of
+// Helm's command lines.
+func cleanText(s string) string { return withoutSets(kube.WithoutUser(s)) }
+
+// setFlag finds where the parameters of an application begin in a command line
+// of Helm, and commandEnd what follows the line in the message that a server
+// makes of its failure.
+var setFlag = regexp.MustCompile(`--set(?:-string|-json|-literal|-file)?[ =]`)
+
+const commandEnd = "` failed"
+
+// withoutSets takes out the rest of each command line from the first parameter
+// on: older servers do not quote values, so nothing tells where one ends.
+func withoutSets(s string) string {
+	at := setFlag.FindStringIndex(s)
+	if at == nil {
+		return s
+	}
+	rest := ""
+	if end := strings.Index(s[at[1]:], commandEnd); end >= 0 {
+		rest = withoutSets(s[at[1]+end:])
+	}
+	return s[:at[1]] + "{removed}" + rest
 }
 
 // cleanURL returns a repository's URL without credentials: no user part, no

@@ -28,6 +28,10 @@ func TestRedact(t *testing.T) {
 		{"manifests", `{"operation":{"sync":{"manifests":["kind: Secret"]}}}`, `{"operation":{"sync":{"manifests":null}}}`, []string{remover, "/operation/sync/manifests"}},
 		{"already empty", `{"helm":{"values":null}}`, `{"helm":{"values":null}}`, nil},
 		{"URLs", `{"repoURL":"https://u:p@h/r.git","m":"see https://tok@h/x and ssh://git@h:22/y"}`, `{"repoURL":"https://h/r.git","m":"see https://h/x and ssh://h:22/y"}`, []string{remover, "/repoURL", "/m"}},
+		{"parameters in a command line", "{\"message\":\"`helm template . --set a=s1 --set-string \\\"b=s2 s3\\\" --include-crds` failed exit status 1: no b; `helm template . --set=c=s4` failed 1\"}",
+			"{\"message\":\"`helm template . --set {removed}` failed exit status 1: no b; `helm template . --set={removed}` failed 1\"}", []string{remover, "/message"}},
+		{"a command line that is cut", "{\"message\":\"`helm template . --set a=s1 s2\"}", "{\"message\":\"`helm template . --set {removed}\"}", []string{remover, "/message"}},
+		{"no parameter", `{"message":"run it with --settle, or --values a"}`, `{"message":"run it with --settle, or --values a"}`, nil},
 		{"pointer escapes", `{"a/b~c":{"plugin":{"env":1}}}`, `{"a/b~c":{"plugin":{"env":null}}}`, []string{remover, "/a~1b~0c/plugin/env"}},
 		{"not JSON", `{"a":`, `null`, []string{remover, ""}},
 	} {

@@ -34,8 +34,12 @@ func partsOf(f evidence.DeployFacts) parts {
 		o.Health = ""
 		bare[i] = o
 	}
+	declared := []any{f.App, f.Project, f.Server, f.Namespace, f.Sources, f.Automated, f.SelfHeal, f.Prune, f.Conditions}
+	if f.Ignores > 0 { // what ignores nothing is known by the hash that it had before this was read
+		declared = append(declared, f.Ignores)
+	}
 	return parts{
-		Declared: hashJSON([]any{f.App, f.Project, f.Server, f.Namespace, f.Sources, f.Automated, f.SelfHeal, f.Prune, f.Conditions}),
+		Declared: hashJSON(declared),
 		Synced:   hashJSON([]any{f.SyncedRevisions, f.SyncedAt, f.HistoryID}),
 		Compared: f.Sync, Revisions: hashJSON(f.Revisions), Health: f.Health,
 		Images: hashJSON(f.Images), Objects: hashJSON([]any{bare, f.ResourcesCut}), ObjectLife: hashJSON(life),

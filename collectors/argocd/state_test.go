@@ -29,6 +29,7 @@ func TestStateBegins(t *testing.T) {
 		{"another image without a sync", []change{set([]string{"web:2"}, "status", "summary", "images")}, 60, 60, evidence.BasisObserved, 0, true},
 		{"an object's health alone", []change{set([]obj{{"kind": "Deployment", "group": "apps", "name": "web", "namespace": "tenant-7", "status": "Synced", "health": obj{"status": "Degraded"}}}, "status", "resources")}, 60, 60, evidence.BasisObserved, 0, true},
 		{"declared otherwise", []change{set("v2", "spec", "source", "targetRevision")}, 60, 60, evidence.BasisObserved, 0, true},
+		{"less is compared", []change{set([]obj{{"group": "apps", "kind": "Deployment", "jsonPointers": []string{"/spec/replicas"}}}, "spec", "ignoreDifferences")}, 60, 60, evidence.BasisObserved, 0, true},
 		{"a source time before the state before", []change{history(1, sha2nd, -500, automated)}, 60, 60, evidence.BasisObserved, 0, true},
 		{"nothing but noise, and our clock stepped back", []change{reconciled(50), gen(9)}, -60, 0, evidence.BasisObserved, 0, false},
 		{"a source time far ahead", []change{history(1, sha2nd, 4000, automated)}, 60, 60, evidence.BasisObserved, 0, true},

@@ -3,6 +3,8 @@ package certmanager
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strings"
 
 	"evidenced/collectors/certs"
 	"evidenced/collectors/kube"
@@ -57,7 +59,12 @@ func declaredFacts(o *kube.Object, authority string, in *certificate) (f evidenc
 		Ready: ready.Status, Reason: word(ready.Reason), Issuing: st.Conditions.Is("Issuing"),
 		LastFailure: kube.Time(st.LastFailureTime), IsCA: in.Spec.IsCA, ResourceVersion: o.ResourceVersion,
 	}
-	f.Names, mails = names([]string{in.Spec.CommonName}, in.Spec.DNSNames, in.Spec.IPAddresses, in.Spec.URIs)
+	f.Renewal = word(in.Spec.Renewal.Policy)
+	cn := in.Spec.CommonName
+	if cn == "" {
+		cn = commonName(in.Spec.LiteralSubject)
+	}
+	f.Names, mails = names([]string{cn}, in.Spec.DNSNames, in.Spec.IPAddresses, in.Spec.URIs)
 	if st.Revision != nil {
 		f.Revision = *st.Revision
 	}
@@ -67,7 +74,29 @@ func declaredFacts(o *kube.Object, authority string, in *certificate) (f evidenc
 	if k := in.Spec.PrivateKey; k != nil {
 		f.KeyRotation = k.RotationPolicy
 	}
+	for _, n := range in.Spec.OtherNames { // a user principal name is an address
+		if _, mail := certs.Name(n.UTF8Value); mail {
+			mails = append(mails, n.UTF8Value)
+		}
+	}
 	return f, append(mails, in.Spec.EmailAddresses...)
+}
+
+// literalCN finds the common name of a subject as RFC 4514 writes it, up to a
+// comma or plus sign that is not escaped.
+var literalCN = regexp.MustCompile(`(?i)(?:^|[,+])\s*(?:CN|2\.5\.4\.3)\s*=\s*((?:\\.|[^\\,+])*)`)
+
+// hexPair is a byte as RFC 4514 may write it.
+var hexPair = regexp.MustCompile(`\\[0-9A-Fa-f]{2}`)
+
+// commonName returns the common name of a subject; "" when it has none, or one
+// that is not written plainly.
+func commonName(subject string) string {
+	m := literalCN.FindStringSubmatch(subject)
+	if m == nil || hexPair.MatchString(m[1]) || strings.HasPrefix(m[1], "#") {
+		return ""
+	}
+	return strings.TrimSpace(strings.ReplaceAll(m[1], `\`, ""))
 }
 
 func declaredLinks(authority string, f *evidence.CertDeclaredFacts) []evidence.Ref {

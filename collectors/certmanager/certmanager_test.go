@@ -375,6 +375,59 @@ func BenchmarkRequest(b *testing.B) {
 
 // An issuer of the cluster is told to every tenant: whose the hosts and zones of
 // its solvers are goes with it.
+// Members that cert-manager took up later: a subject as text, other names, a
+// renewal that is switched off, and who logs in at a provider of DNS.
+func TestLaterMembers(t *testing.T) {
+	r := &reader{env: collectors.Env{Source: "cert-manager/prod"}, told: map[string]bool{}}
+	l := kube.NewLook("cert-manager/prod", agent, now)
+	give := func(kind, raw string) evidence.Draft {
+		t.Helper()
+		rs := r.resources()
+		res := rs[slices.IndexFunc(rs, func(x kube.Resource) bool { return x.Kind == kind })]
+		o, err := kube.ParseObject([]byte(raw), now, res.Remove...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.APIVersion, o.Kind = res.Group+"/v1", kind
+		ds, err := res.Drafts(t.Context(), o, l)
+		if err != nil || len(ds) != 1 || ds[0].Check() != nil {
+			t.Fatalf("%d drafts, %v", len(ds), err)
+		}
+		return ds[0]
+	}
+	d := give("Certificate", `{"metadata":{"name":"web","namespace":"tenant-7","uid":"c-1"},"spec":{"secretName":"web-tls","issuerRef":{"name":"ca"},
+		"literalSubject":"O=Shop\\, Inc,CN=web.shop.example","otherNames":[{"oid":"1.3.6.1.4.1.311.20.2.3","utf8Value":"mira@shop.example"},{"oid":"1.2.3","utf8Value":"device-9"}],
+		"renewal":{"policy":"Disabled"}}}`)
+	f := evidencetest.Decode[evidence.CertDeclaredFacts](t, d)
+	if !slices.Equal(f.Names, []string{"web.shop.example"}) || f.Renewal != "Disabled" {
+		t.Errorf("got %+v", f)
+	}
+	if len(d.People) != 1 || d.People[0].NativeID != "mira@shop.example" {
+		t.Errorf("people %+v", d.People)
+	}
+	for subject, want := range map[string]string{
+		"": "", "O=Shop": "", "cn = a.example ,O=Shop": "a.example", `CN=Shop\, a`: "Shop, a", `CN=\C3\A4`: "", "CN=#04024869": "", "OU=x+2.5.4.3=b.example": "b.example", "O=CN": "",
+	} {
+		if got := commonName(subject); got != want {
+			t.Errorf("the name of %q is %q, want %q", subject, got, want)
+		}
+	}
+
+	d = give("ClusterIssuer", `{"metadata":{"name":"acme","uid":"i-1"},"spec":{"acme":{"server":"https://acme.example/dir","email":"ops@shop.example","solvers":[
+		{"dns01":{"cloudflare":{"email":"nils@shop.example"}}},{"http01":{}}]}}}`)
+	if len(d.People) != 2 || d.People[1].NativeID != "nils@shop.example" {
+		t.Errorf("people %+v", d.People)
+	}
+	d = give("ClusterIssuer", `{"metadata":{"name":"vault","uid":"i-2"},"spec":{"vault":{"server":"https://vault.example","path":"pki/sign/web","auth":{"appRole":{"path":"approle","roleId":"planted-role","secretRef":{"name":"s"}}}}}}`)
+	if strings.Contains(string(d.Raw), "planted") || !slices.Contains(d.Removed, "/spec/vault/auth/appRole/roleId") {
+		t.Errorf("removed %q from %s", d.Removed, d.Raw)
+	}
+	d = give("ClusterIssuer", `{"metadata":{"name":"ngts","uid":"i-3"},"spec":{"venafi":{"zone":"z","ngts":{"url":"https://ngts.example/api?key=planted"}}}}`)
+	if f := evidencetest.Decode[evidence.CertIssuerFacts](t, d); f.Type != "venafi" || f.Server != "https://ngts.example/api" {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestHostsOfIssuer(t *testing.T) {
 	r := &reader{env: collectors.Env{Source: "cert-manager/prod"}, told: map[string]bool{}}
 	l := kube.NewLook("cert-manager/prod", agent, now)

@@ -77,9 +77,10 @@ func (r *reader) resources() []kube.Resource {
 const acmeGroup = "acme.cert-manager.io"
 
 // removedOfIssuer is what an issuer may hold of secrets: a webhook solver's
-// configuration is whatever its author made of it, and a template of pods may
-// set variables.
+// configuration is whatever its author made of it, a template of pods may set
+// variables, and the id of a role is one half of a login.
 var removedOfIssuer = []string{
+	"/spec/vault/auth/appRole/roleId",
 	"/spec/acme/solvers/*/dns01/webhook/config",
 	"/spec/acme/solvers/*/http01/ingress/podTemplate",
 	"/spec/acme/solvers/*/http01/gatewayHTTPRoute/podTemplate",

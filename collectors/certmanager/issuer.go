@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"regexp"
+	"slices"
 
 	"evidenced/collectors/certs"
 	"evidenced/collectors/kube"
@@ -29,6 +30,13 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	var mails []string
 	if a := in.Spec.ACME; a != nil && a.Email != "" {
 		mails = append(mails, a.Email)
+	}
+	if a := in.Spec.ACME; a != nil {
+		for _, s := range a.Solvers { // the login of its DNS provider
+			if m := s.DNS01.Cloudflare.Email; m != "" && !slices.Contains(mails, m) {
+				mails = append(mails, m)
+			}
+		}
 	}
 	if a := in.Status.ACME; a != nil && a.LastRegisteredEmail != "" {
 		mails = append(mails, a.LastRegisteredEmail)
@@ -82,6 +90,8 @@ func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssu
 			f.Server = safeURL(s.Venafi.TPP.URL)
 		} else if s.Venafi.Cloud != nil {
 			f.Server = safeURL(s.Venafi.Cloud.URL)
+		} else if s.Venafi.NGTS != nil {
+			f.Server = safeURL(s.Venafi.NGTS.URL)
 		}
 	case s.SelfSigned != nil:
 		f.Type = "self-signed"

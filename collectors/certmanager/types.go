@@ -21,15 +21,22 @@ type issuerRef struct {
 
 type certificate struct {
 	Spec struct {
-		SecretName     string    `json:"secretName"`
-		CommonName     string    `json:"commonName"`
-		DNSNames       []string  `json:"dnsNames"`
-		IPAddresses    []string  `json:"ipAddresses"`
-		URIs           []string  `json:"uris"`
-		EmailAddresses []string  `json:"emailAddresses"`
-		IssuerRef      issuerRef `json:"issuerRef"`
-		IsCA           bool      `json:"isCA"`
-		PrivateKey     *struct {
+		SecretName     string   `json:"secretName"`
+		CommonName     string   `json:"commonName"`
+		LiteralSubject string   `json:"literalSubject"` // in place of commonName, RFC 4514
+		DNSNames       []string `json:"dnsNames"`
+		IPAddresses    []string `json:"ipAddresses"`
+		URIs           []string `json:"uris"`
+		EmailAddresses []string `json:"emailAddresses"`
+		OtherNames     []struct {
+			UTF8Value string `json:"utf8Value"`
+		} `json:"otherNames"`
+		Renewal struct {
+			Policy string `json:"policy"`
+		} `json:"renewal"`
+		IssuerRef  issuerRef `json:"issuerRef"`
+		IsCA       bool      `json:"isCA"`
+		PrivateKey *struct {
 			RotationPolicy string `json:"rotationPolicy"`
 		} `json:"privateKey"`
 		RevisionHistoryLimit *int64 `json:"revisionHistoryLimit"`
@@ -75,6 +82,11 @@ type issuer struct {
 					DNSNames []string `json:"dnsNames"`
 					DNSZones []string `json:"dnsZones"`
 				} `json:"selector"`
+				DNS01 struct {
+					Cloudflare struct {
+						Email string `json:"email"`
+					} `json:"cloudflare"`
+				} `json:"dns01"`
 			} `json:"solvers"`
 		} `json:"acme"`
 		CA    *struct{} `json:"ca"`
@@ -90,6 +102,9 @@ type issuer struct {
 			Cloud *struct {
 				URL string `json:"url"`
 			} `json:"cloud"`
+			NGTS *struct {
+				URL string `json:"url"`
+			} `json:"ngts"`
 		} `json:"venafi"`
 		SelfSigned *struct{} `json:"selfSigned"`
 	} `json:"spec"`

@@ -138,6 +138,32 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// What holds refreshes back, or keeps them from the copy.
+func TestHeldBack(t *testing.T) {
+	r := testReader()
+	res := r.resources()[slices.IndexFunc(r.resources(), func(x kube.Resource) bool { return x.Resource == "externalsecrets" })]
+	for _, tc := range []struct {
+		spec, windows string
+		immutable     bool
+	}{
+		{`{"secretStoreRef":{"name":"s"},"target":{"name":"t"}}`, "", false},
+		{`{"secretStoreRef":{"name":"s"},"syncWindows":{"kind":"deny","windows":[{"schedule":"0 8 * * *","duration":"1h"}]}}`, "deny", false},
+		{`{"secretStoreRef":{"name":"s"},"syncWindows":null,"target":{"name":"t","immutable":true}}`, "", true},
+	} {
+		o, err := kube.ParseObject([]byte(`{"kind":"ExternalSecret","metadata":{"name":"e","namespace":"tenant-7","uid":"e-1"},"spec":`+tc.spec+`}`), now, res.Remove...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := res.Drafts(t.Context(), o, kube.NewLook("external-secrets/prod", agent, now))
+		if err != nil || len(ds) != 1 {
+			t.Fatalf("%d drafts, %v", len(ds), err)
+		}
+		if f := evidencetest.Decode[evidence.SecretSyncFacts](t, ds[0]); f.Windows != tc.windows || f.Immutable != tc.immutable {
+			t.Errorf("%s: windows %q, immutable %t", tc.spec, f.Windows, f.Immutable)
+		}
+	}
+}
+
 // TestStores reads forms of stores that real clusters have: OpenBao under its own
 // name, a login by certificate, which names its role otherwise, and conditions
 // of which one by name does not hold the others back.

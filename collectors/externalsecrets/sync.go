@@ -124,6 +124,7 @@ func externalFacts(o *kube.Object, authority string, in *externalSecret) (eviden
 	if in.Spec.RefreshPolicy != "" {
 		f.Policy = word(in.Spec.RefreshPolicy)
 	}
+	f.Windows, f.Immutable = word(in.Spec.SyncWindows.Kind), in.Spec.Target.Immutable
 	var all []asked
 	take := func(r remoteRef, s *source) {
 		add(&f, evidence.RemoteKey{Key: word(r.Key), Property: word(r.Property), Version: word(r.Version)})

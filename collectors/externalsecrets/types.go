@@ -42,9 +42,13 @@ type externalSecret struct {
 		SecretStoreRef  storeRef `json:"secretStoreRef"`
 		RefreshInterval *string  `json:"refreshInterval"`
 		RefreshPolicy   string   `json:"refreshPolicy"`
-		Target          struct {
-			Name     string          `json:"name"`
-			Manifest json.RawMessage `json:"manifest"` // something else than a Secret
+		SyncWindows     struct {
+			Kind string `json:"kind"`
+		} `json:"syncWindows"`
+		Target struct {
+			Name      string          `json:"name"`
+			Manifest  json.RawMessage `json:"manifest"` // something else than a Secret
+			Immutable bool            `json:"immutable"`
 		} `json:"target"`
 		Data []struct {
 			RemoteRef remoteRef `json:"remoteRef"`

@@ -143,6 +143,26 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
+// Rules by which differences are left out are counted, whatever they say.
+func TestIgnores(t *testing.T) {
+	for _, tc := range []struct {
+		resource, spec, drift string
+		want                  int
+	}{
+		{"kustomizations." + kustomizeGroup, `{}`, "", 0},
+		{"kustomizations." + kustomizeGroup, `{"ignore":[{"paths":["/spec/replicas"]},{"paths":["/data"],"target":{"kind":"ConfigMap"}}]}`, "", 2},
+		{"helmreleases." + helmGroup, `{}`, "disabled", 0},
+		{"helmreleases." + helmGroup, `{"driftDetection":{"ignore":[{"paths":["/spec/replicas"]}]}}`, "disabled", 1},
+		{"helmreleases." + helmGroup, `{"driftDetection":{"mode":"enabled","ignore":[{"paths":["/spec/replicas"]}]}}`, "enabled", 1},
+	} {
+		ds := testReader().give(t, testLook(now), tc.resource, fmt.Appendf(nil, `{"metadata":{"name":"web","namespace":"tenant-7","uid":"u-9"},"spec":%s}`, tc.spec), false)
+		f := evidencetest.Decode[evidence.DeployFacts](t, ds[len(ds)-1])
+		if f.Ignores != tc.want || f.Flux.DriftDetection != tc.drift {
+			t.Errorf("%s: %d rules, drift detection %q", tc.spec, f.Ignores, f.Flux.DriftDetection)
+		}
+	}
+}
+
 func TestManaged(t *testing.T) {
 	for id, want := range map[string]string{
 		"tenant-7_web_apps_Deployment":                           "apps/Deployment tenant-7/web",

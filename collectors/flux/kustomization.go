@@ -35,7 +35,7 @@ func (r *reader) kustomizations(ctx context.Context, o *kube.Object, l *kube.Loo
 		return nil, err
 	}
 	f := r.base(o, &c)
-	f.Prune, f.SelfHeal = k.Spec.Prune, !c.Spec.Suspend
+	f.Prune, f.SelfHeal, f.Ignores = k.Spec.Prune, !c.Spec.Suspend, len(k.Spec.Ignore)
 	x := f.Flux
 	x.Force, x.Wait = k.Spec.Force, k.Spec.Wait || len(k.Spec.HealthChecks) > 0
 	if k.Spec.Decryption != nil {

@@ -30,8 +30,8 @@ func (r *reader) releases(ctx context.Context, o *kube.Object, l *kube.Look) ([]
 	f := r.base(o, &c)
 	x := f.Flux
 	x.DriftDetection, x.Failures, x.Wait = "disabled", h.Status.Failures, h.waits()
-	if d := h.Spec.DriftDetection; d != nil && d.Mode != "" {
-		x.DriftDetection = word(d.Mode)
+	if d := h.Spec.DriftDetection; d != nil {
+		x.DriftDetection, f.Ignores = word(cmp.Or(d.Mode, x.DriftDetection)), len(d.Ignore)
 	}
 	f.Prune, f.SelfHeal = true, x.DriftDetection == "enabled" && !c.Spec.Suspend // Helm takes away what a chart no longer has
 	if s := inForce(snaps); s != nil {

@@ -76,6 +76,7 @@ type kustomization struct {
 			Provider string `json:"provider"`
 		} `json:"decryption"`
 		HealthChecks []json.RawMessage `json:"healthChecks"`
+		Ignore       []json.RawMessage `json:"ignore"` // from kustomize-controller 1.9 on
 	} `json:"spec"`
 	Status struct {
 		LastAppliedOrigin string            `json:"lastAppliedOriginRevision"`
@@ -114,7 +115,8 @@ type helmRelease struct {
 		} `json:"chart"`
 		ChartRef       *named `json:"chartRef"`
 		DriftDetection *struct {
-			Mode string `json:"mode"`
+			Mode   string            `json:"mode"`
+			Ignore []json.RawMessage `json:"ignore"`
 		} `json:"driftDetection"`
 		Install  waiting `json:"install"`
 		Upgrade  waiting `json:"upgrade"`

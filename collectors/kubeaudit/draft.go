@@ -18,6 +18,7 @@ const (
 	decisionKey   = "authorization.k8s.io/decision"
 	reasonKey     = "authorization.k8s.io/reason"
 	credentialKey = "authentication.kubernetes.io/credential-id"
+	issuedKey     = "authentication.kubernetes.io/issued-credential-id" // of a request for a token, from Kubernetes 1.30 on
 	podNameKey    = "authentication.kubernetes.io/pod-name"
 	podUIDKey     = "authentication.kubernetes.io/pod-uid"
 )
@@ -59,7 +60,7 @@ func (m *maker) draft(l *line) (evidence.Draft, error) {
 		Platform: "kubernetes", ID: e.AuditID, Stage: e.Stage, Action: word(e.Verb), Container: m.authority,
 		Group: word(r.APIGroup), Resource: word(r.Resource), Subresource: word(r.Subresource), Namespace: word(r.Namespace),
 		Name: word(r.Name), UID: word(r.UID), Code: e.code(), Outcome: outcome(e), Who: -1, Behind: -1,
-		Decision: word(e.Annotations[decisionKey]), Level: word(e.Level), Agent: word(e.UserAgent),
+		Decision: word(e.Annotations[decisionKey]), Issued: word(e.Annotations[issuedKey]), Level: word(e.Level), Agent: word(e.UserAgent),
 		Masters: masters(e), SecretContent: e.secretContent(), Unauthenticated: l.open,
 	}
 	if len(e.SourceIPs) > 0 {

@@ -53,6 +53,21 @@ func told(t *testing.T, lines ...logged) (map[string]evidence.Draft, map[string]
 	return ds, fs
 }
 
+// A token is told by its id where it is made and where it is used.
+func TestIssued(t *testing.T) {
+	const id, times = "JTI=0a51c3b2-0000-4000-8000-000000000001", `,"requestReceivedTimestamp":"2026-03-02T14:00:00.000001Z","stageTimestamp":"2026-03-02T14:00:00.000009Z"`
+	_, fs := told(t,
+		logged{id: "made", verb: "create", uri: "/api/v1/namespaces/tenant-7/serviceaccounts/robot/token", user: `{"username":"system:node:n1","groups":["system:nodes"]}`,
+			ref: `{"resource":"serviceaccounts","namespace":"tenant-7","name":"robot","apiVersion":"v1","subresource":"token"}`, answer: `{"metadata":{},"code":201}`,
+			more: times + `,"annotations":{"authentication.kubernetes.io/issued-credential-id":"` + id + `"}`},
+		logged{id: "used", verb: "get", uri: "/api/v1/namespaces/tenant-7/secrets/a", user: `{"username":"system:serviceaccount:tenant-7:robot","extra":{"authentication.kubernetes.io/credential-id":["` + id + `"]}}`,
+			ref: `{"resource":"secrets","namespace":"tenant-7","name":"a","apiVersion":"v1"}`},
+	)
+	if fs["made"].Issued != id || fs["made"].Credential != "" || fs["used"].Credential != id || fs["used"].Issued != "" {
+		t.Errorf("made %+v, used %+v", fs["made"], fs["used"])
+	}
+}
+
 // A request that does not get past the login is told once, at the stage at
 // which its answer begins, and nobody stands in it.
 func TestFailedLogin(t *testing.T) {

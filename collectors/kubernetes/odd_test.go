@@ -34,6 +34,30 @@ func TestNeverStarted(t *testing.T) {
 	}
 }
 
+// Files of an image may be mounted without any container that runs it; and a
+// volume of a repository's files may have a password in its address.
+func TestVolumesOfFiles(t *testing.T) {
+	const spec = `{"containers":[{"name":"c","image":"registry.example/c:1"}],"volumes":[{"name":"a","image":{"reference":"registry.example/model:2","pullPolicy":"Always"}},
+		{"name":"b","image":{"reference":"registry.example/data@sha256:00"}},{"name":"d","image":{"reference":"registry.example/model:2"}},{"name":"e","image":{}},
+		{"name":"g","gitRepo":{"repository":"https://u:planted@forge.example/a.git","revision":"1"}}]}`
+	want := []string{"registry.example/data@sha256:00", "registry.example/model:2"}
+	f, d := podFacts(t, testConfig(), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"tenant-7","uid":"u"},"spec":`+spec+`,"status":{"phase":"Running"}}`)
+	if !slices.Equal(f.ImageVolumes, want) || len(f.Containers) != 1 {
+		t.Errorf("got %q of %d containers, want %q", f.ImageVolumes, len(f.Containers), want)
+	}
+	w, err := draftOf(t, testConfig(), "deployments", []byte(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web","namespace":"tenant-7","uid":"u"},"spec":{"template":{"spec":`+spec+`}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g evidence.WorkloadFacts
+	if err := json.Unmarshal(w.Content, &g); err != nil || !slices.Equal(g.ImageVolumes, want) {
+		t.Errorf("got %q of a template, want %q (%v)", g.ImageVolumes, want, err)
+	}
+	if strings.Contains(string(d.Raw)+string(w.Raw), "planted") {
+		t.Error("the password in an address is kept")
+	}
+}
+
 // A Rollout of Argo stands in a Deployment's place, and copies its annotations
 // to its ReplicaSets too.
 func TestTrackedRollout(t *testing.T) {

@@ -51,7 +51,7 @@ func (m maker) pod(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 		Cluster: l.Authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Node: p.Spec.NodeName, Phase: p.Status.Phase, ServiceAccount: p.Spec.account(),
 		Owner: o.Controller(), App: m.tracked(o),
-		Secrets: secrets, SecretProviders: providers,
+		Secrets: secrets, SecretProviders: providers, ImageVolumes: p.Spec.imageVolumes(),
 		Privileged: p.Spec.privileged(), HostNetwork: p.Spec.HostNetwork,
 		CreatedAt: o.CreatedAt, StartedAt: kube.Time(p.Status.StartTime), ResourceVersion: o.ResourceVersion,
 	}

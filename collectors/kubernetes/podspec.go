@@ -61,6 +61,9 @@ type volume struct {
 	AzureFile *struct {
 		SecretName string `json:"secretName"`
 	} `json:"azureFile"`
+	Image *struct {
+		Reference string `json:"reference"`
+	} `json:"image"` // from Kubernetes 1.31 on
 	CephFS     *withSecret `json:"cephfs"`
 	Cinder     *withSecret `json:"cinder"`
 	FlexVolume *withSecret `json:"flexVolume"`
@@ -77,7 +80,7 @@ type withSecret struct {
 // podSpecSecrets lists what may hold secrets below a pod's declaration, as
 // JSON pointers.
 func podSpecSecrets(at string) []string {
-	ps := []string{at + "/volumes/*/csi/volumeAttributes/objects", at + "/volumes/*/flexVolume/options"}
+	ps := []string{at + "/volumes/*/csi/volumeAttributes/objects", at + "/volumes/*/flexVolume/options", at + "/volumes/*/gitRepo/repository"}
 	for _, list := range []string{"/containers", "/initContainers", "/ephemeralContainers"} {
 		c := at + list + "/*"
 		ps = append(ps, c+"/env/*/value", c+"/command", c+"/args", c+"/lifecycle")
@@ -156,6 +159,20 @@ func (v *volume) secrets(add func(*named), classes map[string]bool) {
 			add(d.SecretRef)
 		}
 	}
+}
+
+// imageVolumes returns the images whose files are mounted, sorted. Nothing of them
+// is run as a container, so no container tells of them.
+func (p *podSpec) imageVolumes() []string {
+	var images []string
+	for _, v := range p.Volumes {
+		if v.Image != nil && v.Image.Reference != "" {
+			images = append(images, v.Image.Reference)
+		}
+	}
+	slices.Sort(images)
+	images = slices.Compact(images)
+	return images[:min(len(images), maxContainers)]
 }
 
 // account is the service account the pod runs as; a pod that names none runs

@@ -75,7 +75,8 @@ func (m maker) workloadDraft(o *kube.Object, l *kube.Look) (evidence.Draft, erro
 		Rollout: o.Annotations["deployment.kubernetes.io/revision"],
 		Owner:   o.Controller(), App: m.tracked(o),
 		Containers: spec.declared(), ServiceAccount: spec.account(), Secrets: secrets, SecretProviders: providers,
-		Replicas: replicas, Ready: ready, CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
+		ImageVolumes: spec.imageVolumes(),
+		Replicas:     replicas, Ready: ready, CreatedAt: o.CreatedAt, ResourceVersion: o.ResourceVersion,
 	}
 	var ls links
 	m.owners(&ls, o, l)

@@ -2,7 +2,9 @@ package velero
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"evidenced/collectors/kube"
@@ -86,7 +88,8 @@ func (c *collector) job(o *kube.Object) error {
 
 // workflow reads the ended nodes of a Workflow that names a restore. The
 // workflow may hold the restore itself: only nodes that the configuration calls
-// checks count.
+// checks count, and none that took the outcome of an earlier run from a cache: that
+// one saw another restore.
 func (c *collector) workflow(o *kube.Object) error {
 	values := c.names(o)
 	if len(values) == 0 {
@@ -96,21 +99,57 @@ func (c *collector) workflow(o *kube.Object) error {
 	if err := o.Decode(&v); err != nil {
 		return err
 	}
+	if s := &v.Status; len(s.Nodes) == 0 && (s.Compressed != "" || s.Offloaded != "") {
+		for _, value := range values {
+			if len(c.hidden) < maxProofs {
+				c.hidden[value] = true
+			}
+		}
+	}
+	names := map[string]string{} // of nodes, by their ids
+	alike := map[string]int{}
 	for id, n := range v.Status.Nodes {
-		if n.Type != "Pod" || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
+		names[id] = called(n.Name, n.DisplayName, v.Status.Nodes[n.BoundaryID].Name)
+		if n.Type == "Pod" {
+			alike[names[id]]++
+		}
+	}
+	for id, n := range v.Status.Nodes {
+		if n.Type != "Pod" || n.Memo.Hit || !fitsAny(c.cfg.Checks.Nodes, n.TemplateName) && !fitsAny(c.cfg.Checks.Nodes, n.DisplayName) {
 			continue
 		}
 		passed := n.Phase == "Succeeded"
 		if !passed && n.Phase != "Failed" && n.Phase != "Error" {
 			continue
 		}
+		name := o.Namespace + "/" + o.Name + "/" + names[id]
+		if alike[names[id]] > 1 { // in parts of the workflow that are alike: each is a check
+			name += " (" + id + ")"
+		}
 		for _, value := range values {
 			c.proofs.put(value, o.UID+"/"+id, evidence.RestoreProof{
-				What: "workflow node", Name: o.Namespace + "/" + o.Name + "/" + n.DisplayName, UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
+				What: "workflow node", Name: name, UID: o.UID, Passed: passed, At: n.FinishedAt.Time,
 			})
 		}
 	}
 	return nil
+}
+
+// What stands between the name of a node and that of the one it is a part of, and
+// behind the number of one that was made for an item of a list.
+var (
+	separator = regexp.MustCompile(`^(?:\[\d+\])?\.`)
+	ofItem    = regexp.MustCompile(`\((\d+):.*\)`)
+)
+
+// called is what a node is called, as the collector of workflows has it: without
+// the item, which is a value, and not by a name that its template made of values to
+// show it under.
+func called(name, shown, whole string) string {
+	if name != "" && !strings.HasSuffix(name, shown) {
+		shown = separator.ReplaceAllString(strings.TrimPrefix(name, whole), "")
+	}
+	return ofItem.ReplaceAllString(shown, "($1)")
 }
 
 // checksOf adds to the test the checks that name its restore and ended after
@@ -133,6 +172,7 @@ func (c *collector) checksOf(t *test) {
 			t.Checks = append(t.Checks, one)
 		}
 	}
+	t.Hidden = t.Hidden || c.hidden[r.UID] || c.hidden[r.Name]
 	for _, one := range c.proofs[r.UID] {
 		add(one)
 	}

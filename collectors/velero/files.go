@@ -128,7 +128,13 @@ type volumeInfo struct {
 		Volume    string `json:"volumeName"`
 		Pod       string `json:"podName"`
 		Namespace string `json:"podNamespace"`
+		Size      int64  `json:"size"` // in bytes
 	} `json:"pvbInfo"`
+}
+
+// empty reports whether the volume of a pod held nothing when it was kept.
+func (v *volumeInfo) empty() bool {
+	return v.BackupMethod == byPodVolume && v.PVB != nil && v.PVB.Size == 0 && v.Result == "succeeded" && !v.Skipped
 }
 
 // Ways in which the data of a volume is kept, as volumeinfo files name them.

@@ -1,11 +1,13 @@
 package velero
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
 
@@ -215,7 +217,8 @@ func TestVolumesByFile(t *testing.T) {
 	infos, err := parseVolumes([]byte(`[
 		{"pvcName":"data-db-0","pvcNamespace":"tenant-7","pvName":"pv-1","backupMethod":"CSISnapshot","snapshotDataMoved":false,"result":"succeeded"},
 		{"pvcName":"files","pvcNamespace":"tenant-7","pvName":"pv-2","backupMethod":"CSISnapshot","snapshotDataMoved":true,"result":"succeeded"},
-		{"pvcName":"logs","pvcNamespace":"tenant-7","backupMethod":"PodVolumeBackup","pvbInfo":{"volumeName":"logs","podName":"web-1","podNamespace":"tenant-7"},"result":"succeeded"},
+		{"pvcName":"logs","pvcNamespace":"tenant-7","backupMethod":"PodVolumeBackup","pvbInfo":{"volumeName":"logs","podName":"web-1","podNamespace":"tenant-7","snapshotHandle":"k-1","size":6},"result":"succeeded"},
+		{"pvcName":"tmp","pvcNamespace":"tenant-7","backupMethod":"PodVolumeBackup","pvbInfo":{"volumeName":"tmp","podName":"web-1","podNamespace":"tenant-7","snapshotHandle":"k-2"},"result":"succeeded"},
 		{"pvcName":"cache","pvcNamespace":"tenant-7","skipped":true,"skippedReason":"not wanted"},
 		{"pvcName":"data","pvcNamespace":"tenant-8","backupMethod":"NativeSnapshot","result":"succeeded"}]`))
 	if err != nil {
@@ -245,6 +248,35 @@ func TestVolumesByFile(t *testing.T) {
 	}
 	if infos[0].Namespace != "tenant-7" || infos[2].PVB.Namespace != "tenant-7" {
 		t.Error("making wishes changed what was parsed")
+	}
+}
+
+// A volume that was empty when it was backed up is not missed: there is nothing
+// to bring back. One whose backup failed without a byte is.
+func TestEmptyVolumes(t *testing.T) {
+	const object = `{"kind":"PodVolumeBackup","metadata":{"namespace":"velero","name":"b","uid":"u-1"},"spec":{"pod":{"namespace":"tenant-7","name":"db-0"},"volume":"data"},"status":%s}`
+	r := &restoreSum{Sources: []string{"tenant-7"}}
+	for status, want := range map[string]int{
+		`{"phase":"Completed","message":"volume was empty so no snapshot was taken","progress":{}}`: 0,
+		`{"phase":"Completed","message":"volume was empty so no snapshot was taken"}`:               0,
+		`{"phase":"Completed","snapshotID":"k-1","progress":{}}`:                                    0,
+		`{"phase":"Completed","snapshotID":"k-1"}`:                                                  1,
+		`{"phase":"Completed","snapshotID":"k-1","progress":{"totalBytes":7,"bytesDone":7}}`:        1,
+		`{"phase":"Failed","progress":{}}`:                                                          1,
+		`{"phase":"InProgress","progress":{}}`:                                                      1,
+		`{}`:                                                                                        1,
+	} {
+		o, err := kube.ParseObject(fmt.Appendf(nil, object, status), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := readVolume(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(wishesOf(r, map[string]volume{"u-1": v})); got != want {
+			t.Errorf("%s: %d volumes to bring back, want %d", status, got, want)
+		}
 	}
 }
 

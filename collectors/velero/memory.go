@@ -68,7 +68,8 @@ func summarize(o *kube.Object, v *backupObject, names []string) *backupSum {
 		b.Snapshots = tries(v.Status.Snapshots, v.Status.SnapshotsDone, 0) // snapshots of its driver were a step on the way
 	}
 	off := func(p *bool) bool { return p != nil && !*p }
-	b.NoVolumes = off(v.Spec.SnapshotVolumes) && (v.Spec.DefaultVolumesToFsBackup == nil || off(v.Spec.DefaultVolumesToFsBackup))
+	files := cmp.Or(v.Spec.DefaultVolumesToFsBackup, v.Spec.DefaultVolumesToRestic)
+	b.NoVolumes = off(v.Spec.SnapshotVolumes) && (files == nil || off(files))
 	return b
 }
 
@@ -217,6 +218,7 @@ type test struct {
 	Files   fileSum                 `json:"files"`
 	Checks  []evidence.RestoreProof `json:"checks,omitempty"`
 	Looked  bool                    `json:"looked,omitempty"` // checks were looked for, in full
+	Hidden  bool                    `json:"hidden,omitempty"` // a workflow that names it holds its nodes packed, or not at all
 	Settled bool                    `json:"settled,omitempty"`
 
 	sent []byte // the content that was handed over in this run

@@ -110,7 +110,7 @@ func (c *collector) scheduleDraft(o *kube.Object, l *kube.Look) (evidence.Draft,
 	d, err := l.Draft(evidence.BackupSchedule, o, evidence.ScheduleFacts{
 		Cluster: l.Authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
 		Cron: v.Spec.Schedule, Paused: v.Spec.Paused, Phase: v.Status.Phase,
-		Scope: t.facts(t.SnapshotVolumes), Location: t.StorageLocation, TTLSeconds: seconds(t.TTL),
+		Scope: t.facts(), Location: t.StorageLocation, TTLSeconds: seconds(t.TTL),
 		LastBackup: v.Status.LastBackup.Time, LastSkipped: v.Status.LastSkipped.Time,
 		Problems: problems(v.Status.ValidationErrors), ResourceVersion: o.ResourceVersion,
 	})
@@ -237,7 +237,7 @@ func (c *collector) backupDraft(o *kube.Object, l *kube.Look, deleted time.Time,
 	phase := v.phase()
 	f := evidence.BackupFacts{
 		Cluster: l.Authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
-		Schedule: o.Labels[labelSchedule], Location: v.location(o), Scope: v.Spec.facts(v.Spec.SnapshotVolumes),
+		Schedule: o.Labels[labelSchedule], Location: v.location(o), Scope: v.Spec.facts(),
 		Phase: phase, Terminal: terminal(phase),
 		StartedAt: s.Start.Time, FinishedAt: s.Completion.Time, ExpiresAt: s.Expiration.Time,
 		Errors: s.Errors, Warnings: s.Warnings,

@@ -268,6 +268,41 @@ func TestScopedResources(t *testing.T) {
 	}
 }
 
+// TestLeftOutElsewhere reads what a backup leaves out by other means than lists of
+// what belongs to namespaces, and the name that a setting had before.
+func TestLeftOutElsewhere(t *testing.T) {
+	s := newStage(t, "", nil)
+	give := func(spec string) (evidence.BackupFacts, *backupSum) {
+		t.Helper()
+		raw := `{"apiVersion":"velero.io/v1","kind":"Backup","metadata":{"name":"part","namespace":"velero","uid":"b-9","resourceVersion":"1"},"spec":` + spec +
+			`,"status":{"phase":"Completed","startTimestamp":"2026-03-01T01:00:02Z","completionTimestamp":"2026-03-01T01:01:00Z"}}`
+		d, b, err := s.c.backupDraft(s.object(s.resource("backups"), []byte(raw)), s.l, time.Time{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return facts[evidence.BackupFacts](t, &d), b
+	}
+	f, _ := give(`{"includedNamespaces":["tenant-7"],"excludedClusterScopedResources":["persistentvolumes"],"resourcePolicy":{"kind":"configmap","name":"no-caches"}}`)
+	if diff := cmp.Diff(evidence.BackupScope{Namespaces: []string{"tenant-7"}, ExcludedResources: []string{"persistentvolumes"}, Policy: "no-caches"}, f.Scope); diff != "" {
+		t.Errorf("scope (-want +got):\n%s", diff)
+	}
+	if f, _ = give(`{"includedNamespaces":["tenant-7"],"excludedClusterScopedResources":{},"includedNamespaceScopedResources":{},"excludedNamespaceScopedResources":null}`); f.Scope.ExcludedResources != nil || f.Scope.Resources != nil {
+		t.Errorf("included %q, excluded %q", f.Scope.Resources, f.Scope.ExcludedResources)
+	}
+	for spec, want := range map[string]bool{
+		`{"snapshotVolumes":false}`:                                 true,
+		`{"snapshotVolumes":false,"defaultVolumesToRestic":true}`:   false,
+		`{"snapshotVolumes":false,"defaultVolumesToRestic":false}`:  true,
+		`{"snapshotVolumes":false,"defaultVolumesToFsBackup":true}`: false,
+		`{"snapshotVolumes":true,"defaultVolumesToFsBackup":false}`: false,
+		`{"snapshotVolumes":null,"defaultVolumesToFsBackup":null}`:  false,
+	} {
+		if _, b := give(spec); b.NoVolumes != want {
+			t.Errorf("%s keeps no volume: %t", spec, b.NoVolumes)
+		}
+	}
+}
+
 func refs(rs []evidence.Ref) string {
 	var out []string
 	for _, r := range rs {
@@ -601,10 +636,11 @@ func TestWorkflow(t *testing.T) {
 	ls["jobs"] = nil
 	ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
 		"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"spec":{"arguments":{"parameters":[{"name":"password","value":"x"}]}},"status":{"phase":"Succeeded","nodes":{
-		"a":{"type":"DAG","displayName":"drill-9","phase":"Succeeded","finishedAt":"2026-03-01T02:40:00Z"},
+		"a":{"type":"Steps","name":"drill-9","displayName":"drill-9","phase":"Succeeded","finishedAt":"2026-03-01T02:40:00Z"},
 		"b":{"type":"Pod","displayName":"restore","templateName":"restore","phase":"Succeeded","finishedAt":"2026-03-01T02:18:00Z"},
-		"c":{"type":"Pod","displayName":"orders(0)","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
+		"c":{"type":"Pod","name":"drill-9[0].orders(0:planted)","displayName":"planted-orders","boundaryID":"a","templateName":"check-orders","phase":"Succeeded","finishedAt":"2026-03-01T02:30:00Z"},
 		"d":{"type":"Pod","displayName":"verify-sum","templateName":"sum","phase":"Failed","finishedAt":"2026-03-01T02:31:00Z"},
+		"f":{"type":"Pod","displayName":"check-old","templateName":"check-old","phase":"Succeeded","finishedAt":"2026-03-01T02:30:30Z","memoizationStatus":{"hit":true,"key":"k","cacheName":"checks"}},
 		"e":{"type":"Pod","displayName":"check-late","templateName":"late","phase":"Running","finishedAt":null}}}}`)}
 	d := of(t, s.all(ls), evidence.BackupTest, uid("70"))
 	if run := kube.RefOf("prod", "argoproj.io", "Workflow", "drills", "drill-9").WithUID("w-1"); !slices.Contains(d.Links, run) {
@@ -617,6 +653,38 @@ func TestWorkflow(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, f.Checks); diff != "" || f.Grade != 3 || !strings.Contains(f.Stopped, "verify-sum failed") {
 		t.Errorf("grade %d, %s (-want +got):\n%s", f.Grade, f.Stopped, diff)
+	}
+}
+
+// Nodes that are called alike are checks of their own: none hides that another
+// failed.
+func TestWorkflowOfNodesAlike(t *testing.T) {
+	s := newStage(t, "", func(c *Config) { c.Checks.Workflows = true })
+	ls := lists(t)
+	ls["jobs"] = nil
+	ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
+		"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"status":{"phase":"Failed","nodes":{
+		"a":{"type":"DAG","name":"drill-9.a","displayName":"a","phase":"Failed"},"b":{"type":"DAG","name":"drill-9.b","displayName":"b","phase":"Succeeded"},
+		"c":{"type":"Pod","name":"drill-9.a.check-sum","displayName":"check-sum","boundaryID":"a","phase":"Failed","finishedAt":"2026-03-01T02:30:00Z"},
+		"d":{"type":"Pod","name":"drill-9.b.check-sum","displayName":"check-sum","boundaryID":"b","phase":"Succeeded","finishedAt":"2026-03-01T02:31:00Z"}}}}`)}
+	f := facts[evidence.RestoreTestFacts](t, of(t, s.all(ls), evidence.BackupTest, uid("70")))
+	if len(f.Checks) != 2 || f.Checks[0].Passed || !f.Checks[1].Passed || f.Grade != 3 || f.Checks[0].Name != "drills/drill-9/check-sum (c)" {
+		t.Errorf("grade %d, checks %+v", f.Grade, f.Checks)
+	}
+}
+
+// A workflow whose nodes are packed, or kept in a database, may have failed in its
+// checks or passed them: nobody says that there was none.
+func TestWorkflowOfHiddenNodes(t *testing.T) {
+	for more, hidden := range map[string]bool{`"compressedNodes":"H4sI"`: true, `"offloadNodeStatusVersion":"fnv:1"`: true, `"nodes":{}`: false} {
+		s := newStage(t, "", func(c *Config) { c.Checks.Workflows = true })
+		ls := lists(t)
+		ls["workflows"] = []json.RawMessage{json.RawMessage(`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"drill-9","namespace":"drills","uid":"w-1",
+			"annotations":{"evidenced/restore":"drill-tenant-7-20260301"}},"status":{"phase":"Failed",` + more + `}}`)}
+		f := facts[evidence.RestoreTestFacts](t, of(t, s.all(ls), evidence.BackupTest, uid("70")))
+		if (f.Grade == 3) != hidden || strings.Contains(f.Stopped, "too large") != hidden {
+			t.Errorf("%s: grade %d, %s", more, f.Grade, f.Stopped)
+		}
 	}
 }
 

@@ -66,11 +66,20 @@ func (s *selection) facts(volumes *bool) evidence.BackupScope {
 	f := evidence.BackupScope{
 		Namespaces: head(s.IncludedNamespaces), ExcludedNamespaces: head(s.ExcludedNamespaces),
 		Resources:         head(slices.Concat(s.IncludedResources, s.IncludedNamespaced)),
-		ExcludedResources: head(slices.Concat(s.ExcludedResources, s.ExcludedNamespaced)),
+		ExcludedResources: head(slices.Concat(s.ExcludedResources, s.ExcludedNamespaced, s.ExcludedCluster)),
 		Selector:          s.selects(), Volumes: volumes,
 	}
 	if s.all() {
 		f.Namespaces = nil
+	}
+	return f
+}
+
+// facts is what a record says of what a backup covers.
+func (s *backupSpec) facts() evidence.BackupScope {
+	f := s.selection.facts(s.SnapshotVolumes)
+	if s.ResourcePolicy != nil {
+		f.Policy = s.ResourcePolicy.Name
 	}
 	return f
 }

@@ -26,14 +26,27 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// texts is a list. Velero's own documents have {} for an empty one.
+type texts []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *texts) UnmarshalJSON(b []byte) error {
+	if string(b) == "{}" {
+		*t = nil
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(t))
+}
+
 // selection is what backups, restores and a schedule's template cover.
 type selection struct {
 	IncludedNamespaces []string          `json:"includedNamespaces"`
 	ExcludedNamespaces []string          `json:"excludedNamespaces"`
 	IncludedResources  []string          `json:"includedResources"`
 	ExcludedResources  []string          `json:"excludedResources"`
-	IncludedNamespaced []string          `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
-	ExcludedNamespaced []string          `json:"excludedNamespaceScopedResources"`
+	IncludedNamespaced texts             `json:"includedNamespaceScopedResources"` // from Velero 1.11 on, in place of the two above
+	ExcludedNamespaced texts             `json:"excludedNamespaceScopedResources"`
+	ExcludedCluster    texts             `json:"excludedClusterScopedResources"`
 	LabelSelector      json.RawMessage   `json:"labelSelector"`
 	OrLabelSelectors   []json.RawMessage `json:"orLabelSelectors"`
 }
@@ -45,6 +58,10 @@ type backupSpec struct {
 	SnapshotVolumes          *bool  `json:"snapshotVolumes"`
 	SnapshotMoveData         *bool  `json:"snapshotMoveData"`
 	DefaultVolumesToFsBackup *bool  `json:"defaultVolumesToFsBackup"`
+	DefaultVolumesToRestic   *bool  `json:"defaultVolumesToRestic"` // its name before Velero 1.10
+	ResourcePolicy           *struct {
+		Name string `json:"name"`
+	} `json:"resourcePolicy"`
 }
 
 type hookStatus struct {
@@ -164,6 +181,7 @@ type volumeObject struct {
 	} `json:"spec"`
 	Status struct {
 		Phase    string `json:"phase"`
+		Snapshot string `json:"snapshotID"` // of backups and uploads
 		Progress *struct {
 			Total int64 `json:"totalBytes"`
 			Done  int64 `json:"bytesDone"`
@@ -184,12 +202,19 @@ type jobObject struct {
 
 type workflowObject struct {
 	Status struct {
-		Nodes map[string]struct {
+		Compressed string `json:"compressedNodes"`
+		Offloaded  string `json:"offloadNodeStatusVersion"`
+		Nodes      map[string]struct {
 			Type         string `json:"type"`
+			Name         string `json:"name"`
 			DisplayName  string `json:"displayName"`
+			BoundaryID   string `json:"boundaryID"` // the node whose template it is a part of
 			TemplateName string `json:"templateName"`
 			Phase        string `json:"phase"`
 			FinishedAt   stamp  `json:"finishedAt"`
+			Memo         struct {
+				Hit bool `json:"hit"` // the outcome of an earlier run: nothing ran
+			} `json:"memoizationStatus"`
 		} `json:"nodes"`
 	} `json:"status"`
 }

@@ -43,6 +43,7 @@ type collector struct {
 	spaces    map[string]time.Time // when each namespace was made
 	asked     map[string]bool      // backups whose deletion was asked for, by uid and by namespace/name
 	proofs    proofs
+	hidden    map[string]bool      // restores, as checks name them, of workflows whose nodes stand elsewhere
 	waiting   map[string]*unplaced // restores whose backup was not known, by uid
 	whole     bool                 // this look lists everything anew
 	listed    map[string]bool      // resources of which a list was read
@@ -98,7 +99,7 @@ func newWith(cfg Config, env collectors.Env, change func(*fetch.Options)) (colle
 
 func newCollector(cfg Config) *collector {
 	return &collector{
-		cfg: cfg, backups: backups{}, kept: volumes{}, got: volumes{}, spaces: map[string]time.Time{}, asked: map[string]bool{}, proofs: proofs{},
+		cfg: cfg, backups: backups{}, kept: volumes{}, got: volumes{}, spaces: map[string]time.Time{}, asked: map[string]bool{}, proofs: proofs{}, hidden: map[string]bool{},
 		waiting: map[string]*unplaced{}, listed: map[string]bool{}, trusted: map[string]bool{}, complete: (*kube.Look).Whole,
 	}
 }
@@ -140,6 +141,7 @@ func (c *collector) begin(whole bool) {
 	clear(c.spaces)
 	clear(c.asked)
 	clear(c.proofs)
+	clear(c.hidden)
 	clear(c.waiting)
 	clear(c.listed)
 	clear(c.trusted)

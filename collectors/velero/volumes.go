@@ -19,6 +19,9 @@ type volume struct {
 	told  bool // bytes were told
 	total int64
 	done  int64
+	// empty: the volume held nothing when it was kept. Some versions of Velero take
+	// no snapshot then, which nothing restores, and others one of no bytes.
+	empty bool
 }
 
 // maxOwners bounds how many backups or restores have their volumes kept.
@@ -88,6 +91,7 @@ func readVolume(o *kube.Object) (volume, error) {
 	if p := v.Status.Progress; p != nil {
 		one.told, one.total, one.done = true, p.Total, p.Done
 	}
+	one.empty = one.phase == completed && one.total == 0 && one.done == 0 && (one.told || v.Status.Snapshot == "")
 	return one, nil
 }
 
@@ -128,7 +132,8 @@ type wish struct {
 	Without  string `json:"without,omitempty"`  // why there is nothing to bring back
 }
 
-// wishes are the volumes of the scope by the backup's volumeinfo file.
+// wishes are the volumes of the scope by the backup's volumeinfo file. One that
+// was empty is none: there is nothing to bring back.
 func wishes(r *restoreSum, infos []volumeInfo) []wish {
 	var ws []wish
 	for i := range infos {
@@ -137,7 +142,7 @@ func wishes(r *restoreSum, infos []volumeInfo) []wish {
 		if v.BackupMethod == byPodVolume && v.PVB != nil {
 			ns = v.PVB.Namespace
 		}
-		if !slices.Contains(r.Sources, ns) {
+		if !slices.Contains(r.Sources, ns) || v.empty() {
 			continue
 		}
 		to := target(r.Into, ns)
@@ -159,12 +164,13 @@ func wishes(r *restoreSum, infos []volumeInfo) []wish {
 	return ws
 }
 
-// wishesOf are the volumes of the scope by the objects that moved their data.
+// wishesOf are the volumes of the scope by the objects that moved their data,
+// without those that were empty.
 func wishesOf(r *restoreSum, kept map[string]volume) []wish {
 	var ws []wish
 	for _, v := range kept {
 		kind, ns, rest := splitKey(v.key)
-		if !slices.Contains(r.Sources, ns) {
+		if !slices.Contains(r.Sources, ns) || v.empty {
 			continue
 		}
 		w := wish{Key: kind + target(r.Into, ns) + rest}

@@ -102,14 +102,8 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 		f.NodesUnread = unread
 		return
 	}
-	mended := map[string]bool{} // tries of a step that came to a good end
-	for _, n := range all {
-		if n.Type == "Retry" && n.Phase == "Succeeded" {
-			for _, c := range n.Children {
-				mended[c] = true
-			}
-		}
-	}
+	bad := func(n *node) bool { return n.Phase == "Failed" || n.Phase == "Error" }
+	tries := triesOf(all)
 	var own []node
 	for id, n := range all {
 		n.ID = cmp.Or(n.ID, id)
@@ -117,7 +111,6 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 			own = append(own, n)
 		}
 	}
-	bad := func(n *node) bool { return n.Phase == "Failed" || n.Phase == "Error" }
 	order := func(x, y node) int {
 		return cmp.Or(x.StartedAt.Compare(y.StartedAt.Time), cmp.Compare(x.ID, y.ID))
 	}
@@ -125,10 +118,15 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 	if over {
 		for i := range own {
 			switch n := &own[i]; {
-			case bad(n) && mended[n.ID]:
+			case bad(n) && mended(all, tries, n):
 				f.Retried++
 			case bad(n):
 				f.Failed++
+			}
+		}
+		for _, n := range all {
+			if n.Memo.Hit {
+				f.Cached++
 			}
 		}
 		f.Images = r.images(own, w, spec, stored)
@@ -151,8 +149,8 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 	for i := range own {
 		n := &own[i]
 		x := evidence.WorkflowNode{
-			ID: word(n.ID), Name: nodeName(n.DisplayName), Type: n.Type, Template: word(cmp.Or(n.TemplateName, n.refName())), Phase: phaseOf(n.Phase),
-			StartedAt: n.StartedAt.Time, FinishedAt: n.FinishedAt.Time,
+			ID: word(n.ID), Name: nodeName(n.called(all)), Type: n.Type, Template: word(cmp.Or(n.TemplateName, n.refName())), Phase: phaseOf(n.Phase),
+			StartedAt: n.StartedAt.Time, FinishedAt: n.FinishedAt.Time, Cached: n.Memo.Hit,
 		}
 		if code, err := strconv.Atoi(n.Outputs.ExitCode); err == nil {
 			x.ExitCode = &code
@@ -160,6 +158,55 @@ func (r *reader) nodes(f *evidence.WorkflowRunFacts, w *workflow, spec, stored *
 		x.Outputs, x.OutputsCut = r.params(n.Outputs.Parameters)
 		f.Nodes = append(f.Nodes, x)
 	}
+}
+
+// triesOf returns the ids of the tries of steps that came to a good end. Hooks of
+// such a step are its children too and no tries of it.
+func triesOf(all map[string]node) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range all {
+		if n.Type != "Retry" || n.Phase != "Succeeded" {
+			continue
+		}
+		for _, c := range n.Children {
+			if !all[c].Flag.Hooked {
+				out[c] = true
+			}
+		}
+	}
+	return out
+}
+
+// maxDepth bounds how many templates one within another are looked through.
+const maxDepth = 100
+
+// mended reports whether a node that failed was one of the tries, or a part of one
+// that failed as a whole.
+func mended(all map[string]node, tries map[string]bool, n *node) bool {
+	if tries[n.ID] {
+		return true
+	}
+	for at, depth := n.BoundaryID, 0; at != "" && depth < maxDepth; depth++ {
+		whole := all[at]
+		if tries[at] && whole.Phase != "Succeeded" {
+			return true
+		}
+		at = whole.BoundaryID
+	}
+	return false
+}
+
+// separator stands between the name of a node and that of the one it is a part of.
+var separator = regexp.MustCompile(`^(?:\[\d+\])?\.`)
+
+// called is what a node is called within the template that it is a part of. A
+// template may have its nodes shown under another name, made of parameters'
+// values: that one is not taken.
+func (n *node) called(all map[string]node) string {
+	if n.Name == "" || strings.HasSuffix(n.Name, n.DisplayName) {
+		return n.DisplayName
+	}
+	return separator.ReplaceAllString(strings.TrimPrefix(n.Name, all[n.BoundaryID].Name), "")
 }
 
 func (n *node) refName() string {
@@ -189,7 +236,7 @@ func (r *reader) images(nodes []node, w *workflow, spec, stored *runSpec) (out [
 	}
 	for i := range nodes {
 		n := &nodes[i]
-		if n.Type != "Pod" || n.Outputs.ExitCode == "" && n.Phase != "Succeeded" {
+		if n.Type != "Pod" || n.Memo.Hit || n.Outputs.ExitCode == "" && n.Phase != "Succeeded" {
 			continue
 		}
 		t := templateOfNode(n, w, in)

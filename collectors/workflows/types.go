@@ -76,6 +76,7 @@ type workflow struct {
 // node is one node of a workflow.
 type node struct {
 	ID            string       `json:"id"`
+	Name          string       `json:"name"`
 	DisplayName   string       `json:"displayName"`
 	Type          string       `json:"type"`
 	TemplateName  string       `json:"templateName"`
@@ -85,7 +86,14 @@ type node struct {
 	StartedAt     kube.Stamp   `json:"startedAt"`
 	FinishedAt    kube.Stamp   `json:"finishedAt"`
 	Children      []string     `json:"children"`
-	Outputs       struct {
+	BoundaryID    string       `json:"boundaryID"` // the node whose template it is a part of
+	Flag          struct {
+		Hooked bool `json:"hooked"`
+	} `json:"nodeFlag"`
+	Memo struct {
+		Hit bool `json:"hit"` // its outcome stood in a cache, and nothing ran
+	} `json:"memoizationStatus"`
+	Outputs struct {
 		parameters
 		ExitCode string `json:"exitCode"`
 	} `json:"outputs"`

@@ -75,7 +75,7 @@ func withArchive(t testing.TB, file string, runs ...string) string {
 }
 
 // archivedExport is an export that ended and was deleted before the first look.
-const archivedExport = `{"metadata":{"name":"export-6aa","namespace":"tenant-8","uid":"a7000000-0000-4000-8000-000000000090","creationTimestamp":"2026-03-01T03:00:00Z","labels":{"evidenced/purpose":"export","workflows.argoproj.io/workflow-archiving-status":"Persisted"}},"spec":{"entrypoint":"export","arguments":{}},"status":{"phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","message":"planted-message","nodes":{"x":{"id":"x","name":"x","displayName":"export","type":"Pod","templateName":"export","phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","outputs":{"exitCode":"3"}}}}}`
+const archivedExport = `{"metadata":{"name":"export-6aa","namespace":"tenant-8","uid":"a7000000-0000-4000-8000-000000000090","creationTimestamp":"2026-03-01T03:00:00Z","labels":{"evidenced/purpose":"export","workflows.argoproj.io/workflow-archiving-status":"Persisted"}},"spec":{"entrypoint":"export","arguments":{}},"status":{"phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","message":"planted-message","nodes":{"x":{"id":"x","name":"export","displayName":"export","type":"Pod","templateName":"export","phase":"Failed","startedAt":"2026-03-01T03:00:01Z","finishedAt":"2026-03-01T03:02:00Z","outputs":{"exitCode":"3"}}}}}`
 
 func TestConformance(t *testing.T) {
 	for _, archive := range []bool{false, true} {
@@ -265,5 +265,68 @@ func TestConfig(t *testing.T) {
 				t.Error(d)
 			}
 		}
+	}
+}
+
+// A node is told by its own name, whatever it is shown as.
+func TestNodesShownOtherwise(t *testing.T) {
+	for _, tc := range []struct{ name, shown, boundary, want string }{
+		{"wf[0].build(0:planted)", "os-planted-3.17", "wf", "build(0)"},
+		{"wf.a.b", "planted", "wf.a", "b"},
+		{"wf[1].step", "step", "wf", "step"},
+		{"wf[0].loop(1:x)[0].print(2:y.z)", "print(2:y.z)", "wf[0].loop(1:x)", "print(2)"},
+		{"wf", "planted", "", "wf"},
+		{"", "old", "", "old"},
+	} {
+		raw, err := json.Marshal(map[string]any{"metadata": map[string]any{"name": "wf", "namespace": "tenant-7", "uid": "u-9"}, "status": map[string]any{"phase": "Succeeded", "nodes": map[string]any{
+			"p": map[string]any{"id": "p", "name": tc.boundary, "type": "Steps", "phase": "Succeeded"},
+			"n": map[string]any{"id": "n", "name": tc.name, "displayName": tc.shown, "boundaryID": "p", "type": "Pod", "phase": "Succeeded"},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds := testReader().give(t, testLook(now), kindRun, raw, false)
+		f := named(t, ds, "wf")
+		if len(f.Nodes) != 1 || f.Nodes[0].Name != tc.want || strings.Contains(string(ds[0].Raw), "planted") {
+			t.Errorf("%s: %+v, want %s; raw %s", tc.name, f.Nodes, tc.want, ds[0].Raw)
+		}
+	}
+}
+
+// What a run is told of nodes that no pod ran for, and of tries that failed
+// somewhere below.
+func TestNodesOfTriesAndCaches(t *testing.T) {
+	const raw = `{"metadata":{"name":"drill-9","namespace":"tenant-7","uid":"u-9"},"spec":{"entrypoint":"all","templates":[
+		{"name":"load","container":{"image":"registry.example.test/load@sha256:` + "%[1]s" + `"}},{"name":"check","container":{"image":"registry.example.test/check@sha256:` + "%[2]s" + `"}}]},
+	"status":{"phase":"Succeeded","nodes":{
+		"all":{"id":"all","type":"Steps","phase":"Succeeded"},
+		"c":{"id":"c","displayName":"load","type":"Pod","templateName":"load","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":true,"key":"planted-key","cacheName":"loads"},"outputs":{"exitCode":"0"}},
+		"m":{"id":"m","displayName":"check","type":"Pod","templateName":"check","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":false,"key":"k","cacheName":"loads"},"outputs":{"exitCode":"0"}},
+		"d":{"id":"d","displayName":"rest","type":"DAG","boundaryID":"all","phase":"Succeeded","memoizationStatus":{"hit":true,"key":"k","cacheName":"loads"}},
+		"r":{"id":"r","type":"Retry","boundaryID":"all","phase":"Succeeded","children":["r0","r1","h"]},
+		"r0":{"id":"r0","displayName":"try(0)","type":"Steps","boundaryID":"all","phase":"Failed","nodeFlag":{"retried":true},"children":["g"]},
+		"g":{"id":"g","type":"StepGroup","boundaryID":"r0","phase":"Failed","children":["p"]},
+		"p":{"id":"p","displayName":"part","type":"Pod","boundaryID":"r0","phase":"Failed","outputs":{"exitCode":"1"}},
+		"i":{"id":"i","displayName":"inner","type":"DAG","boundaryID":"r0","phase":"Failed"},
+		"q":{"id":"q","displayName":"deep","type":"Pod","boundaryID":"i","phase":"Error"},
+		"r1":{"id":"r1","displayName":"try(1)","type":"Steps","boundaryID":"all","phase":"Succeeded","nodeFlag":{"retried":true}},
+		"x":{"id":"x","displayName":"borne","type":"Pod","boundaryID":"r1","phase":"Failed"},
+		"h":{"id":"h","displayName":"try.onExit","type":"Pod","boundaryID":"all","phase":"Failed","nodeFlag":{"hooked":true}}}}}`
+	load, check := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	ds := testReader().give(t, testLook(now), kindRun, fmt.Appendf(nil, raw, load, check), false)
+	f := named(t, ds, "drill-9")
+	if f.Cached != 2 || f.Retried != 2 || f.Failed != 2 {
+		t.Errorf("%d cached, %d retried, %d failed", f.Cached, f.Retried, f.Failed)
+	}
+	if d := cmp.Diff([]string{"sha256:" + check}, f.Images); d != "" {
+		t.Error(d)
+	}
+	for _, n := range f.Nodes {
+		if n.Cached != (n.ID == "c") {
+			t.Errorf("%s is cached: %t", n.ID, n.Cached)
+		}
+	}
+	if bytes.Contains(ds[0].Raw, []byte("planted-key")) {
+		t.Error("the key of the cache is kept")
 	}
 }
