@@ -106,6 +106,15 @@ func TestOutcomes(t *testing.T) {
 	nsBare := g.kvRead("alice", "web/db")
 	nsBare.ns = "regulated"
 
+	nsMount := g.kvRead("alice", "web/db")
+	nsMount.ns, nsMount.mount, nsMount.path = "regulated", "regulated/regulated/", "regulated/data/web/db"
+	nsMountBare := nsMount
+	nsMountBare.mount = "regulated/"
+	gives := func(typ, path string) call {
+		mount, _, _ := strings.Cut(path, "/")
+		return call{who: "app", op: "update", path: path, mount: mount + "/", mountType: typ, resp: obj{"data": obj{"private_key": g.hash("p")}}}
+	}
+
 	for _, tc := range []struct {
 		name    string
 		call    call
@@ -142,6 +151,17 @@ func TestOutcomes(t *testing.T) {
 			evidence.SecretAuth, "ok", false, 0, "", "auth/userpass/users/{user}/password"},
 		{"namespace", inNS, evidence.SecretAccess, "ok", true, 0, "regulated/kv/web/db", "regulated/kv/data/web/db"},
 		{"namespace, bare mount", nsBare, evidence.SecretAccess, "ok", true, 0, "regulated/kv/web/db", "regulated/kv/data/web/db"},
+		{"namespace, mount of its name", nsMount, evidence.SecretAccess, "ok", true, 0, "regulated/regulated/web/db", "regulated/regulated/data/web/db"},
+		{"namespace, bare mount of its name", nsMountBare, evidence.SecretAccess, "ok", true, 0, "regulated/regulated/web/db", "regulated/regulated/data/web/db"},
+		{"certificate of one issuer", gives("pki", "pki/issuer/edge-2026/issue/web"), evidence.SecretAccess, "ok", true, 0, "pki/issuer/edge-2026/issue/web", "pki/issuer/edge-2026/issue/web"},
+		{"certificate by expression", gives("pki", "pki/cel/issue/web"), evidence.SecretAccess, "ok", true, 0, "pki/cel/issue/web", "pki/cel/issue/web"},
+		{"exported key", gives("pki", "pki/keys/generate/exported"), evidence.SecretAccess, "ok", true, 0, "pki/keys/generate/exported", "pki/keys/generate/exported"},
+		{"key that stays", gives("pki", "pki/keys/generate/internal"), evidence.SecretAccess, "ok", false, 0, "pki/keys/generate/internal", "pki/keys/generate/internal"},
+		{"signed by one issuer", gives("pki", "pki/issuer/issue/sign/issue"), evidence.SecretAccess, "ok", false, 0, "pki/issuer/issue/sign/issue", "pki/issuer/issue/sign/issue"},
+		{"key pair of SSH", gives("ssh", "ssh/issue/admin"), evidence.SecretAccess, "ok", true, 0, "ssh/issue/admin", "ssh/issue/admin"},
+		{"signed for SSH", gives("ssh", "ssh/sign/admin"), evidence.SecretAccess, "ok", false, 0, "ssh/sign/admin", "ssh/sign/admin"},
+		{"decoded", gives("transform", "cards/decode/payments"), evidence.SecretAccess, "ok", true, 0, "cards/decode/payments", "cards/decode/payments"},
+		{"client of KMIP", gives("kmip", "kmip/scope/disks/role/admin/credential/generate"), evidence.SecretAccess, "ok", true, 0, "kmip/scope/disks/role/admin/credential/generate", "kmip/scope/disks/role/admin/credential/generate"},
 		{"policy", call{who: "root", op: "read", path: "sys/policies/acl/tenant-7-read", mount: "sys/", mountType: "system", resp: obj{"data": obj{"policy": g.hash("p")}}},
 			evidence.SecretAccess, "ok", false, 0, "", "sys/policies/acl/tenant-7-read"},
 	} {
