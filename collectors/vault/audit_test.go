@@ -137,6 +137,8 @@ func TestOutcomes(t *testing.T) {
 			evidence.SecretAccess, "ok", false, 0, "kv/tenant-7/x", "kv/metadata/tenant-7/x"},
 		{"list", call{who: "app", op: "list", path: "kv/metadata/tenant-7/", mount: "kv/", mountType: "kv", resp: obj{"data": obj{"keys": []string{g.hash("x")}}}},
 			evidence.SecretAccess, "ok", false, 0, "kv/tenant-7", "kv/metadata/tenant-7/"},
+		{"scan of nothing", call{who: "app", op: "scan", path: "kv/metadata/tenant-8/", mount: "kv/", mountType: "kv"},
+			evidence.SecretAccess, "missing", false, 0, "kv/tenant-8", "kv/metadata/tenant-8/"},
 		{"database", call{who: "pod", op: "read", path: "database/creds/tenant-7-app", mount: "database/", mountType: "postgresql",
 			resp: obj{"data": obj{"password": g.hash("p")}, "secret": obj{"lease_id": "database/creds/tenant-7-app/Xy12"}}},
 			evidence.SecretAccess, "ok", true, 0, "database/creds/tenant-7-app", "database/creds/tenant-7-app"},
@@ -188,6 +190,34 @@ func TestOutcomes(t *testing.T) {
 			}
 			noNames(t, rec, "alice", "bob.weber", "carol", "example.org", "mallory")
 		})
+	}
+}
+
+// TestAddresses: newer servers write a request's address as it came, with what
+// its parameters say, which stands hashed in its data.
+func TestAddresses(t *testing.T) {
+	g := newGen()
+	for uri, kept := range map[string]bool{
+		"/v1/kv/data/tenant-7/db": true, "/v1/kv/metadata/tenant-7?list=true": true, "/v1/kv/data/tenant-7/db?version=3": true,
+		"/v1/auth/oidc/oidc/callback?state=st_x&code=planted-code": false, "/v1/kv/data/tenant-7/db?list=true&x=planted": false,
+	} {
+		c := g.login("alice")
+		c.id, c.extra = g.id(), obj{"request_uri": uri, "zzz": 1}
+		path := filepath.Join(t.TempDir(), "audit.log")
+		write(t, path, g.both(c))
+		rec := poll(t, Config{AuditFiles: []string{path}, Device: "file"}, nil)
+		d, f := one(t, rec.Drafts, c.id)
+		if strings.Contains(string(d.Raw), "planted") || f.Outcome != "ok" || len(d.Raw) == 0 {
+			t.Errorf("%s: outcome %s, raw %s", uri, f.Outcome, d.Raw)
+		}
+		for line := range strings.Lines(string(d.Raw)) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s: no JSON: %s", uri, line)
+			}
+		}
+		if kept != (len(d.Removed) == 0) {
+			t.Errorf("%s: removed %q", uri, d.Removed)
+		}
 	}
 }
 
