@@ -169,9 +169,25 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		Links: slices.Clone(scope), Scope: scope, Content: forge.Encode(f), Request: p.req,
 	}
 	d.ActorScope = l.homes.Scope(actorID, at)
-	// What an identity provider calls a person, which no account here is.
-	d.Raw, d.Removed = forge.Without(agent, raw, "external_identity_nameid", "external_identity_username")
+	d.Raw, d.Removed = forge.Without(agent, raw, withheld(raw)...)
 	return d, nil
+}
+
+// keptOut are the members that an entry's bytes go without: what an identity provider calls a person, which
+// no account here is, and how a webhook was set, whose address may be all that it
+// takes to write to another system.
+var keptOut = []string{"external_identity_nameid", "external_identity_username", "config", "config_was"}
+
+// withheld names the members of an entry that are kept out. Some entries have
+// theirs below data, which then goes as a whole.
+func withheld(raw json.RawMessage) []string {
+	var e struct {
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(raw, &e) == nil && slices.ContainsFunc(keptOut, func(n string) bool { return e.Data[n] != nil }) {
+		return append(slices.Clone(keptOut), "data")
+	}
+	return keptOut
 }
 
 // entryID stands for the id of an entry: an Enterprise Server may give none. An

@@ -2,6 +2,7 @@ package github
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -42,5 +43,32 @@ func TestAuditForms(t *testing.T) {
 	}
 	if f := factsOf[evidence.AuditFacts](t, got[2]); f.Who != -1 || len(got[2].People) != 0 {
 		t.Errorf("an entry of nobody: %+v", f)
+	}
+}
+
+// TestAuditOfHooks: an entry about a webhook holds its address, which is a
+// credential at many a receiver.
+func TestAuditOfHooks(t *testing.T) {
+	clock := now
+	at := now.Add(-time.Hour).UnixMilli()
+	rec := lookAt(t, standIn(t, wild(map[string]string{"orgs/acme/audit-log": fmt.Sprintf(`[
+		{"_document_id":"a1","@timestamp":%[1]d,"action":"hook.create","actor":"a","actor_id":2,"hook_id":7,"config":{"content_type":"json","url":"https://chat.example/planted-1"}},
+		{"_document_id":"a2","@timestamp":%[1]d,"action":"hook.config_changed","actor":"a","actor_id":2,"hook_id":7,"config_was":{"url":"https://chat.example/planted-2"},"config":{"url":"https://chat.example/planted-3"}},
+		{"_document_id":"a3","@timestamp":%[1]d,"action":"hook.create","actor":"a","actor_id":2,"data":{"config":{"url":"https://chat.example/planted-4"}}},
+		{"_document_id":"a4","@timestamp":%[1]d,"action":"repo.access","actor":"a","actor_id":2,"data":{"visibility":"private"}}
+	]`, at)}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	removed := map[string]string{}
+	for _, d := range rec.Of(evidence.AccessAudit) {
+		if id, ok := strings.CutPrefix(d.Key, "audit/"); ok {
+			removed[id] = strings.Join(d.Removed, " ")
+			if strings.Contains(string(d.Raw), "planted") || !strings.Contains(string(d.Raw), `"actor_id":2`) {
+				t.Errorf("%s: %s", id, d.Raw)
+			}
+		}
+	}
+	want := map[string]string{"a1": agent + " /config", "a2": agent + " /config /config_was", "a3": agent + " /data", "a4": ""}
+	if !maps.Equal(removed, want) {
+		t.Errorf("removed %q, want %q", removed, want)
 	}
 }

@@ -72,6 +72,19 @@ func TestProtection(t *testing.T) {
 			evidence.ProtectionFacts{Classic: "not-visible", RequiredApprovals: 2, Rulesets: []evidence.RulesetFacts{
 				{ID: 4, Name: "a", Source: "approval-rule", Enforcement: "active", Rules: []string{"regular", "approvals:1"}, Bypass: "none"},
 				{ID: 6, Name: "c", Source: "approval-rule", Enforcement: "active", Rules: []string{"code_owner", "approvals:2"}, Bypass: "none"}}}},
+		{"a bad report's approvals are not everyone's", guard{rulesAre: true, rules: []*approvalRule{
+			{ID: 4, Name: "Coverage-Check", RuleType: "report_approver", ReportType: "code_coverage", ApprovalsRequired: 2}, {ID: 5, Name: "a", RuleType: "any_approver", ApprovalsRequired: 1}}},
+			evidence.ProtectionFacts{Classic: "not-visible", RequiredApprovals: 1, Rulesets: []evidence.RulesetFacts{
+				{ID: 4, Name: "Coverage-Check", Source: "approval-rule", Enforcement: "active", Rules: []string{"report_approver", "approvals:2", "report:code_coverage"}, Bypass: "none"},
+				{ID: 5, Name: "a", Source: "approval-rule", Enforcement: "active", Rules: []string{"any_approver", "approvals:1"}, Bypass: "none"}}}},
+		{"rules of protected branches on one that is not", guard{seen: true, rulesAre: true, branches: []*gl.ProtectedBranch{{ID: 1, Name: "release", PushAccessLevels: level(0)}}, rules: []*approvalRule{
+			{ID: 4, Name: "a", RuleType: "regular", ApprovalsRequired: 2, AppliesToAllProtectedBranches: true, ProtectedBranches: []ruleBranch{{Name: "release"}}}}},
+			evidence.ProtectionFacts{Classic: "no", AllowForcePush: yes(), AllowDeletion: yes()}},
+		{"rules of all protected branches", guard{rulesAre: true, branches: []*gl.ProtectedBranch{{ID: 1, Name: "main", PushAccessLevels: level(0)}}, rules: []*approvalRule{
+			{ID: 4, Name: "a", RuleType: "regular", ApprovalsRequired: 2, AppliesToAllProtectedBranches: true}}},
+			evidence.ProtectionFacts{Classic: "yes", Protected: true, AllowForcePush: no(), AllowDeletion: no(), CodeOwners: no(), RequiredApprovals: 2, Rulesets: []evidence.RulesetFacts{
+				{ID: 4, Name: "a", Source: "approval-rule", Enforcement: "active", Rules: []string{"regular", "approvals:2"}, Bypass: "none"},
+				{ID: 1, Name: "main", Source: "protected-branch", Enforcement: "active", Rules: []string{"push:none"}, Bypass: "none"}}}},
 	}
 	for _, tt := range tests {
 		tt.want.Repo, tt.want.Branch = "acme/app", "main"

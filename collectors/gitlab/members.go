@@ -220,6 +220,8 @@ func roleName(l gl.AccessLevelValue) string {
 		return "planner"
 	case 20:
 		return "reporter"
+	case 25:
+		return "security-manager"
 	case 30:
 		return "developer"
 	case 40:
@@ -236,7 +238,7 @@ func rank(l gl.AccessLevelValue) string {
 	switch l {
 	case 0, 5:
 		return "none"
-	case 10, 15, 20:
+	case 10, 15, 20, 25:
 		return "read"
 	case 30:
 		return "write"

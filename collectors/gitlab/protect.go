@@ -56,6 +56,7 @@ type approvalRule struct {
 	ID                            int          `json:"id"`
 	Name                          string       `json:"name"`
 	RuleType                      string       `json:"rule_type"`
+	ReportType                    string       `json:"report_type"` // of a report_approver
 	ApprovalsRequired             int          `json:"approvals_required"`
 	AppliesToAllProtectedBranches bool         `json:"applies_to_all_protected_branches"`
 	ProtectedBranches             []ruleBranch `json:"protected_branches"`
@@ -195,6 +196,10 @@ func covers(pattern, branch string) bool {
 // facts says what holds on a branch. Where several protected branches match,
 // the most permissive one lets people push, merge and force-push; the approval
 // of code owners is asked for when any of them asks.
+//
+// A rule about a report asks for its approvals only when the report is bad, as
+// when less is covered by tests than before: it is told, and not counted among the
+// approvals that every request needs.
 // See https://docs.gitlab.com/ee/user/project/repository/branches/protected.html
 func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 	f := &evidence.ProtectionFacts{Repo: repo, Branch: branch, Classic: "not-visible", RulesetsSeen: g.seen && g.pushSeen && g.rulesAre}
@@ -234,13 +239,17 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 		f.Rulesets = append(f.Rulesets, approvalSettings(s))
 	}
 	for _, ru := range g.rules {
-		if !ruleCovers(ru, branch) {
+		if !ruleCovers(ru, branch, len(match) > 0) {
 			continue
 		}
-		f.RequiredApprovals = max(f.RequiredApprovals, ru.ApprovalsRequired)
+		says := []string{word(ru.RuleType), "approvals:" + strconv.Itoa(ru.ApprovalsRequired)}
+		if ru.RuleType != "report_approver" {
+			f.RequiredApprovals = max(f.RequiredApprovals, ru.ApprovalsRequired)
+		} else if ru.ReportType != "" {
+			says = append(says, "report:"+word(ru.ReportType))
+		}
 		f.Rulesets = append(f.Rulesets, evidence.RulesetFacts{
-			ID: int64(ru.ID), Name: label(ru.Name), Source: "approval-rule", Enforcement: "active", Bypass: "none",
-			Rules: []string{word(ru.RuleType), "approvals:" + strconv.Itoa(ru.ApprovalsRequired)},
+			ID: int64(ru.ID), Name: label(ru.Name), Source: "approval-rule", Enforcement: "active", Bypass: "none", Rules: says,
 		})
 	}
 	if g.checks != "" {
@@ -257,9 +266,9 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 }
 
 // ruleCovers reports whether an approval rule counts on a branch: one without
-// branches counts on all.
-func ruleCovers(ru *approvalRule, branch string) bool {
-	if len(ru.ProtectedBranches) == 0 || ru.AppliesToAllProtectedBranches {
+// branches counts on all, one for all protected branches on those alone.
+func ruleCovers(ru *approvalRule, branch string, protected bool) bool {
+	if ru.AppliesToAllProtectedBranches && protected || len(ru.ProtectedBranches) == 0 && !ru.AppliesToAllProtectedBranches {
 		return true
 	}
 	return slices.ContainsFunc(ru.ProtectedBranches, func(b ruleBranch) bool { return covers(b.Name, branch) })

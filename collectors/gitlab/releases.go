@@ -198,8 +198,10 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 		}
 	}
 	if r.envs != nil && r.envs.seen {
+		// One that a group protects by its tier stands in no list of the project's;
+		// that somebody has to approve shows that it is protected.
 		e := r.envs.protected[d.Environment.Name]
-		set(&f.Protected, e != nil)
+		set(&f.Protected, e != nil || len(d.approvals) > 0 || d.pending > 0 || d.Status == "blocked")
 		if e != nil {
 			f.Required = required(e)
 		}

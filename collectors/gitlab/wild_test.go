@@ -500,3 +500,29 @@ func TestOtherFormsOfSettings(t *testing.T) {
 		t.Error("a day of no form was taken")
 	}
 }
+
+// TestGuardedByTier: a group may protect environments by their tier, which no
+// list of a project tells; that a deployment waits for somebody does.
+func TestGuardedByTier(t *testing.T) {
+	f := newFake(t, nil)
+	var listed []obj
+	for i, d := range []obj{
+		{"status": "success", "approvals": []obj{{"user": account(21, "mira.k", "Mira"), "status": "approved", "created_at": hoursAgo(3)}}},
+		{"status": "created", "pending_approval_count": 2}, {"status": "blocked"}, {"status": "success", "approvals": []obj{}, "pending_approval_count": 0},
+	} {
+		d["id"], d["sha"], d["updated_at"], d["created_at"], d["environment"] = i+1, sha1, hoursAgo(2), hoursAgo(4), obj{"name": "production"}
+		f.set(fmt.Sprintf("projects/5/deployments/%d", i+1), d)
+		listed = append(listed, obj{"id": i + 1, "updated_at": hoursAgo(2)})
+	}
+	f.set("projects/5/deployments", listed)
+	rec := f.must(nil)
+	complete(t, rec)
+	got := map[string]bool{}
+	for _, d := range rec.Of(evidence.DeployRelease) {
+		r := facts[evidence.ReleaseFacts](t, d)
+		got[r.ID] = r.Protected != nil && *r.Protected
+	}
+	if want := map[string]bool{"1": true, "2": true, "3": true, "4": false}; !maps.Equal(got, want) {
+		t.Errorf("protected %v, want %v", got, want)
+	}
+}

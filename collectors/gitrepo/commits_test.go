@@ -40,6 +40,15 @@ func TestWildCommits(t *testing.T) {
 		{"latin-1", raw(alice+" 1 +0000", alice+" 1780000000 +0000", "encoding ISO-8859-1\n\ncaf\xe9"), true, func(d evidence.Draft, _ evidence.CommitFacts) bool {
 			return string(d.Text) == "café"
 		}},
+		{"names in latin-1", raw("J\xf6rg <j\xf6rg@example.org> 1 +0000", "J\xf6rg <> 1780000000 +0000", "encoding ISO-8859-1\n\nx"), true, func(d evidence.Draft, _ evidence.CommitFacts) bool {
+			return d.People[0].Names.Display == "Jörg" && d.People[0].NativeID == "jörg@example.org" && d.People[1].NativeID == "name:jörg"
+		}},
+		{"brackets in an address", raw("Alice <alice@example.org>-<> 1 +0000", "Alice <alice@example.org> Bob <bob@example.org> 1780000000 +0000", "\nx"), true, func(d evidence.Draft, f evidence.CommitFacts) bool {
+			return d.People[0].NativeID == "alice@example.org" && d.People[1].NativeID == "alice@example.org" && f.AuthoredAt.Unix() == 1
+		}},
+		{"headers twice", raw(alice+" 1 +0000", alice+" 1780000000 +0000", "author Bob <bob@example.org> 9 +0000\ncommitter Bob <bob@example.org> 9 +0000\nparent "+strings.Repeat("1", 40)+"\n\nx"), true, func(d evidence.Draft, f evidence.CommitFacts) bool {
+			return d.People[0].NativeID == "alice@example.org" && d.People[1].NativeID == "alice@example.org" && len(f.Parents) == 0 && d.OccurredAt.Unix() == 1780000000
+		}},
 		{"not UTF-8", raw(alice+" 1 +0000", alice+" 1780000000 +0000", "\ncaf\xe9!"), true, func(d evidence.Draft, _ evidence.CommitFacts) bool {
 			return string(d.Text) == "caf\uFFFD!" && strings.Contains(string(d.Raw), "caf\xe9!")
 		}},

@@ -117,13 +117,23 @@ func textUTF8(b []byte, encoding string) []byte {
 	if utf8.Valid(b) {
 		return b
 	}
+	return []byte(strings.ToValidUTF8(decoded(string(b), encoding), "\uFFFD"))
+}
+
+// decoded reads s in the encoding of its commit, which is that of the names of
+// people there too. What is UTF-8, or of an encoding that is not read, is left as
+// it is.
+func decoded(s, encoding string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
 	switch strings.ToLower(encoding) {
 	case "iso-8859-1", "iso8859-1", "latin1", "latin-1":
-		out := make([]rune, len(b))
-		for i, c := range b {
-			out[i] = rune(c)
+		out := make([]rune, len(s))
+		for i := range len(s) {
+			out[i] = rune(s[i])
 		}
-		return []byte(string(out))
+		return string(out)
 	}
-	return []byte(strings.ToValidUTF8(string(b), "\uFFFD"))
+	return s
 }

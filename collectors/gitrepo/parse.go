@@ -49,21 +49,29 @@ type commit struct {
 
 var errNoTree = errors.New("commit without a tree")
 
-// parseCommit reads the bytes of a commit object.
+// parseCommit reads the bytes of a commit object. Of a header that stands there
+// twice git takes the first, and parents before the author alone.
 func parseCommit(raw []byte) (*commit, error) {
 	c := &commit{signature: "none"}
 	head, message, _ := bytes.Cut(raw, []byte("\n\n"))
 	c.message = message
-	sawTree := false
+	saw := map[string]bool{}
 	for key, value := range headers(head) {
+		if saw[key] && key != "parent" {
+			continue
+		}
+		saw[key] = true
 		switch key {
 		case "tree":
 			h, err := parseID(value)
 			if err != nil {
 				return nil, fmt.Errorf("tree of the commit: %w", err)
 			}
-			c.tree, sawTree = h, true
+			c.tree = h
 		case "parent":
+			if saw["author"] {
+				continue
+			}
 			h, err := parseID(value)
 			if err != nil {
 				return nil, fmt.Errorf("parent of the commit: %w", err)
@@ -79,8 +87,11 @@ func parseCommit(raw []byte) (*commit, error) {
 			c.signature = signatureKind(value)
 		}
 	}
-	if !sawTree {
+	if !saw["tree"] {
 		return nil, errNoTree
+	}
+	for _, p := range []*identity{&c.author, &c.committer} {
+		p.name, p.mail = decoded(p.name, c.encoding), decoded(p.mail, c.encoding)
 	}
 	return c, nil
 }
@@ -99,7 +110,12 @@ func parseTag(raw []byte) (*tag, error) {
 	t := &tag{}
 	head, message, _ := bytes.Cut(raw, []byte("\n\n"))
 	t.message = message
+	saw := map[string]bool{}
 	for key, value := range headers(head) {
+		if saw[key] {
+			continue
+		}
+		saw[key] = true
 		switch key {
 		case "object":
 			h, err := parseID(value)
@@ -155,18 +171,20 @@ func parseID(b []byte) (plumbing.Hash, error) {
 }
 
 // parseIdentity reads "Name <mail> seconds zone". Anything may be missing; the
-// zone says nothing about the instant and is left out.
+// zone says nothing about the instant and is left out. As git does, it ends the
+// address at its first bracket and looks for the time behind the last one.
 func parseIdentity(b []byte) identity {
 	var p identity
 	open := bytes.IndexByte(b, '<')
-	shut := bytes.LastIndexByte(b, '>')
-	if open < 0 || shut < open {
+	last := bytes.LastIndexByte(b, '>')
+	if open < 0 || last < open {
 		p.name = strings.TrimSpace(string(b))
 		return p
 	}
+	shut := open + bytes.IndexByte(b[open:], '>')
 	p.name = strings.TrimSpace(string(b[:open]))
 	p.mail = strings.TrimSpace(string(b[open+1 : shut]))
-	fields := bytes.Fields(b[shut+1:])
+	fields := bytes.Fields(b[last+1:])
 	if len(fields) == 0 {
 		return p
 	}

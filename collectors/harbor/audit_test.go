@@ -319,6 +319,7 @@ func TestTargets(t *testing.T) {
 		{"user", auditRow{Type: "user", Resource: "someone"}, target{person: "someone"}},
 		{"member", auditRow{Type: "member", Resource: "someone", Description: "delete user member someone from project p"}, target{project: "p", person: "someone"}},
 		{"a member called like a project", auditRow{Type: "member", Resource: "x in project q", Description: "create user member x in project q in project p"}, target{project: "p", person: "x in project q"}},
+		{"a member not looked up", auditRow{Type: "member", Resource: "12", Description: "update member 12 in project p"}, target{project: "p"}},
 		{"group", auditRow{Type: "member", Resource: "operators", Description: "create group member operators in project p"}, target{project: "p"}},
 		{"new kind", auditRow{Type: "letter", Resource: "to someone"}, target{}},
 		{"empty", auditRow{}, target{}},

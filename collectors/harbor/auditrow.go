@@ -80,7 +80,9 @@ func (c *Collector) targetOf(r *auditRow, p *project) (t target) {
 		if m := ofProject.FindStringSubmatch(r.Description); kind == "member" && m != nil && p == nil {
 			t.project = m[1]
 		}
-		if kind != "user" && kind != "member" || strings.Contains(r.Description, " group member ") {
+		// Of a member whom the registry could not look up, as of one that was
+		// gone, the row has the number of the membership: that is no account.
+		if kind != "user" && (kind != "member" || !strings.Contains(r.Description, " user member ")) {
 			t.person = ""
 		}
 		return t

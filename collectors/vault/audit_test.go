@@ -106,6 +106,15 @@ func TestOutcomes(t *testing.T) {
 	nsBare := g.kvRead("alice", "web/db")
 	nsBare.ns = "regulated"
 
+	nsMount := g.kvRead("alice", "web/db")
+	nsMount.ns, nsMount.mount, nsMount.path = "regulated", "regulated/regulated/", "regulated/data/web/db"
+	nsMountBare := nsMount
+	nsMountBare.mount = "regulated/"
+	gives := func(typ, path string) call {
+		mount, _, _ := strings.Cut(path, "/")
+		return call{who: "app", op: "update", path: path, mount: mount + "/", mountType: typ, resp: obj{"data": obj{"private_key": g.hash("p")}}}
+	}
+
 	for _, tc := range []struct {
 		name    string
 		call    call
@@ -128,6 +137,8 @@ func TestOutcomes(t *testing.T) {
 			evidence.SecretAccess, "ok", false, 0, "kv/tenant-7/x", "kv/metadata/tenant-7/x"},
 		{"list", call{who: "app", op: "list", path: "kv/metadata/tenant-7/", mount: "kv/", mountType: "kv", resp: obj{"data": obj{"keys": []string{g.hash("x")}}}},
 			evidence.SecretAccess, "ok", false, 0, "kv/tenant-7", "kv/metadata/tenant-7/"},
+		{"scan of nothing", call{who: "app", op: "scan", path: "kv/metadata/tenant-8/", mount: "kv/", mountType: "kv"},
+			evidence.SecretAccess, "missing", false, 0, "kv/tenant-8", "kv/metadata/tenant-8/"},
 		{"database", call{who: "pod", op: "read", path: "database/creds/tenant-7-app", mount: "database/", mountType: "postgresql",
 			resp: obj{"data": obj{"password": g.hash("p")}, "secret": obj{"lease_id": "database/creds/tenant-7-app/Xy12"}}},
 			evidence.SecretAccess, "ok", true, 0, "database/creds/tenant-7-app", "database/creds/tenant-7-app"},
@@ -142,6 +153,17 @@ func TestOutcomes(t *testing.T) {
 			evidence.SecretAuth, "ok", false, 0, "", "auth/userpass/users/{user}/password"},
 		{"namespace", inNS, evidence.SecretAccess, "ok", true, 0, "regulated/kv/web/db", "regulated/kv/data/web/db"},
 		{"namespace, bare mount", nsBare, evidence.SecretAccess, "ok", true, 0, "regulated/kv/web/db", "regulated/kv/data/web/db"},
+		{"namespace, mount of its name", nsMount, evidence.SecretAccess, "ok", true, 0, "regulated/regulated/web/db", "regulated/regulated/data/web/db"},
+		{"namespace, bare mount of its name", nsMountBare, evidence.SecretAccess, "ok", true, 0, "regulated/regulated/web/db", "regulated/regulated/data/web/db"},
+		{"certificate of one issuer", gives("pki", "pki/issuer/edge-2026/issue/web"), evidence.SecretAccess, "ok", true, 0, "pki/issuer/edge-2026/issue/web", "pki/issuer/edge-2026/issue/web"},
+		{"certificate by expression", gives("pki", "pki/cel/issue/web"), evidence.SecretAccess, "ok", true, 0, "pki/cel/issue/web", "pki/cel/issue/web"},
+		{"exported key", gives("pki", "pki/keys/generate/exported"), evidence.SecretAccess, "ok", true, 0, "pki/keys/generate/exported", "pki/keys/generate/exported"},
+		{"key that stays", gives("pki", "pki/keys/generate/internal"), evidence.SecretAccess, "ok", false, 0, "pki/keys/generate/internal", "pki/keys/generate/internal"},
+		{"signed by one issuer", gives("pki", "pki/issuer/issue/sign/issue"), evidence.SecretAccess, "ok", false, 0, "pki/issuer/issue/sign/issue", "pki/issuer/issue/sign/issue"},
+		{"key pair of SSH", gives("ssh", "ssh/issue/admin"), evidence.SecretAccess, "ok", true, 0, "ssh/issue/admin", "ssh/issue/admin"},
+		{"signed for SSH", gives("ssh", "ssh/sign/admin"), evidence.SecretAccess, "ok", false, 0, "ssh/sign/admin", "ssh/sign/admin"},
+		{"decoded", gives("transform", "cards/decode/payments"), evidence.SecretAccess, "ok", true, 0, "cards/decode/payments", "cards/decode/payments"},
+		{"client of KMIP", gives("kmip", "kmip/scope/disks/role/admin/credential/generate"), evidence.SecretAccess, "ok", true, 0, "kmip/scope/disks/role/admin/credential/generate", "kmip/scope/disks/role/admin/credential/generate"},
 		{"policy", call{who: "root", op: "read", path: "sys/policies/acl/tenant-7-read", mount: "sys/", mountType: "system", resp: obj{"data": obj{"policy": g.hash("p")}}},
 			evidence.SecretAccess, "ok", false, 0, "", "sys/policies/acl/tenant-7-read"},
 	} {
@@ -168,6 +190,34 @@ func TestOutcomes(t *testing.T) {
 			}
 			noNames(t, rec, "alice", "bob.weber", "carol", "example.org", "mallory")
 		})
+	}
+}
+
+// TestAddresses: newer servers write a request's address as it came, with what
+// its parameters say, which stands hashed in its data.
+func TestAddresses(t *testing.T) {
+	g := newGen()
+	for uri, kept := range map[string]bool{
+		"/v1/kv/data/tenant-7/db": true, "/v1/kv/metadata/tenant-7?list=true": true, "/v1/kv/data/tenant-7/db?version=3": true,
+		"/v1/auth/oidc/oidc/callback?state=st_x&code=planted-code": false, "/v1/kv/data/tenant-7/db?list=true&x=planted": false,
+	} {
+		c := g.login("alice")
+		c.id, c.extra = g.id(), obj{"request_uri": uri, "zzz": 1}
+		path := filepath.Join(t.TempDir(), "audit.log")
+		write(t, path, g.both(c))
+		rec := poll(t, Config{AuditFiles: []string{path}, Device: "file"}, nil)
+		d, f := one(t, rec.Drafts, c.id)
+		if strings.Contains(string(d.Raw), "planted") || f.Outcome != "ok" || len(d.Raw) == 0 {
+			t.Errorf("%s: outcome %s, raw %s", uri, f.Outcome, d.Raw)
+		}
+		for line := range strings.Lines(string(d.Raw)) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s: no JSON: %s", uri, line)
+			}
+		}
+		if kept != (len(d.Removed) == 0) {
+			t.Errorf("%s: removed %q", uri, d.Removed)
+		}
 	}
 }
 

@@ -145,7 +145,7 @@ func answer(e *entry) string {
 		return "failed"
 	}
 	empty := !e.resp.hasData && !e.resp.hasAuth && len(e.resp.wrapToken) == 0
-	if empty && (string(e.req.op) == "read" || string(e.req.op) == "list") {
+	if op := string(e.req.op); empty && (op == "read" || op == "list" || op == "scan") {
 		return "missing"
 	}
 	return "ok"
@@ -251,15 +251,12 @@ func (m *maker) raw(p *pair, pl *place, d *evidence.Draft, extra map[string]stri
 
 func appendLine(out []byte, e *entry, line []byte, removed []string) ([]byte, []string) {
 	z := e.zone()
-	if z == zoneNone || len(e.spans) == 0 {
-		return append(out, line...), removed
-	}
-	if e.spanCut {
+	if z != zoneNone && e.spanCut {
 		return out, append(removed, "/request/data", responseData)
 	}
 	at := 0
 	for _, s := range e.spans {
-		if z == zoneInner && !s.inner {
+		if !s.always && (z == zoneNone || z == zoneInner && !s.inner) {
 			continue
 		}
 		out = append(append(out, line[at:s.from]...), `"[removed]"`...)

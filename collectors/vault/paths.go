@@ -32,19 +32,10 @@ func locate(e *entry) place {
 		namespace: strings.Trim(clean(r.namespace), "/"),
 		mountType: clean(r.mountType),
 	}
-	raw := strings.TrimPrefix(clean(r.path), "/")
 	if p.mountType == "" {
 		p.mountType = clean(e.resp.mountType)
 	}
-	mount := strings.Trim(clean(r.mount), "/")
-	if p.namespace != "" {
-		// Some servers put the namespace before the mount point, some do not.
-		mount = strings.TrimPrefix(mount, p.namespace+"/")
-		raw = strings.TrimPrefix(raw, p.namespace+"/")
-	}
-	if mount == "" {
-		mount = guessMount(raw)
-	}
+	mount, raw := bare(p.namespace, strings.Trim(clean(r.mount), "/"), strings.TrimPrefix(clean(r.path), "/"))
 	sub, below := strings.CutPrefix(raw, mount+"/")
 	if !below {
 		sub = ""
@@ -60,6 +51,23 @@ func locate(e *entry) place {
 	}
 	p.path = joinPath(p.namespace, p.path)
 	return p
+}
+
+// bare gives mount and path without the namespace. Some servers put it before
+// the mount point, some do not, and hardly any before the path: a mount may have
+// the name of its namespace, so where the path begins with the mount it is bare
+// already.
+func bare(namespace, mount, path string) (string, string) {
+	if namespace != "" {
+		mount = strings.TrimPrefix(mount, namespace+"/")
+		if mount == "" || path != mount && !strings.HasPrefix(path, mount+"/") {
+			path = strings.TrimPrefix(path, namespace+"/")
+		}
+	}
+	if mount == "" {
+		mount = guessMount(path)
+	}
+	return mount, path
 }
 
 // guessMount is for lines without a mount point: requests that no mount took
@@ -131,6 +139,14 @@ func gives(mountType, op, mount, sub string) bool {
 		return asks && givesPKI(head, sub)
 	case "totp":
 		return read && head == "code"
+	case "ssh":
+		return asks && (head == "creds" || head == "issue") // a key pair, made for the caller
+	case "transform":
+		return asks && head == "decode"
+	case "gcpkms":
+		return asks && head == "decrypt"
+	case "kmip":
+		return asks && strings.HasSuffix(sub, "/credential/generate")
 	case "identity", "token", "approle", "userpass", "ldap", "kubernetes":
 		if mountType == "ldap" || mountType == "kubernetes" {
 			break // these are names of secret engines too
@@ -176,8 +192,23 @@ func givesTransit(head, rest string) bool {
 	return head == "datakey" && strings.HasPrefix(rest, "plaintext")
 }
 
+// The paths below issuer, issuers and keys are of mounts with several issuers
+// (Vault 1.11), cel of OpenBao 2.4.
 func givesPKI(head, sub string) bool {
-	return head == "issue" || strings.HasPrefix(sub, "root/generate/exported") || strings.HasPrefix(sub, "intermediate/generate/exported")
+	if head == "issuer" {
+		_, sub, _ = strings.Cut(sub, "/")
+		_, sub, _ = strings.Cut(sub, "/") // the issuer
+		head, _, _ = strings.Cut(sub, "/")
+	}
+	if head == "issue" || strings.HasPrefix(sub, "cel/issue/") {
+		return true
+	}
+	for _, made := range []string{"root/generate", "root/rotate", "intermediate/generate", "issuers/generate/root", "issuers/generate/intermediate", "keys/generate"} {
+		if sub == made+"/exported" {
+			return true
+		}
+	}
+	return false
 }
 
 func givesSystem(op, sub string) bool {
@@ -253,14 +284,7 @@ func (e *entry) systemZone() zone {
 // below cuts the path of a request into its mount and the rest, both without
 // the namespace.
 func (e *entry) below() (mount, sub string) {
-	mount, path := strings.Trim(string(e.req.mount), "/"), strings.TrimPrefix(string(e.req.path), "/")
-	if ns := strings.Trim(string(e.req.namespace), "/"); ns != "" {
-		// Some servers put the namespace before the mount point, some do not.
-		mount, path = strings.TrimPrefix(mount, ns+"/"), strings.TrimPrefix(path, ns+"/")
-	}
-	if mount == "" {
-		mount = guessMount(path)
-	}
+	mount, path := bare(strings.Trim(string(e.req.namespace), "/"), strings.Trim(string(e.req.mount), "/"), strings.TrimPrefix(string(e.req.path), "/"))
 	return mount, strings.TrimPrefix(path, mount+"/")
 }
 

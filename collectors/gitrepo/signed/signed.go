@@ -181,7 +181,8 @@ func splitCommit(raw []byte) (payload, signature []byte) {
 			continue
 		case bytes.HasPrefix(line, []byte("gpgsig ")):
 			taking = "gpgsig"
-			signature = append(append(signature[:0], line[len("gpgsig "):]...), '\n')
+			// Gits of 2011 wrote the header before each line of one signature.
+			signature = append(append(signature, line[len("gpgsig "):]...), '\n')
 			continue
 		case bytes.HasPrefix(line, []byte("gpgsig-sha256 ")):
 			taking = "other"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,16 @@ func TestRealObjects(t *testing.T) {
 	}
 	if all.Hash() == load(t, "testdata/signer.asc").Hash() || len(all.Hash()) != 64 {
 		t.Errorf("hash %q", all.Hash())
+	}
+}
+
+// TestHeaderBeforeEachLine: gits of 2011 wrote gpgsig before each line of a
+// signature, not before the first alone.
+func TestHeaderBeforeEachLine(t *testing.T) {
+	head, message, _ := bytes.Cut(file(t, "pgp.commit"), []byte("\n\n"))
+	raw := slices.Concat(bytes.ReplaceAll(head, []byte("\n "), []byte("\ngpgsig ")), []byte("\n\n"), message)
+	if v, ok := load(t, "testdata/signer.asc").Commit(raw, made, now); !ok || !v.Good() {
+		t.Errorf("%v %+v", ok, v)
 	}
 }
 
