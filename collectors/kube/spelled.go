@@ -54,6 +54,28 @@ func (l *Look) Spelled(d *evidence.Draft, own string, unknown bool, most int) (m
 	return m, true
 }
 
+// Spell adds to the mentions of a draft that several tenants are told whose the names
+// of known namespaces and the values of their labels are that its text and bytes
+// spell, but for namespaces that are mentioned already.
+func (l *Look) Spell(d *evidence.Draft) {
+	m, _ := l.Spelled(d, "", false, len(d.Text)+len(d.Raw))
+	if len(m.Of) == 0 {
+		return
+	}
+	called := map[string]bool{}
+	for _, of := range d.Mentions {
+		for _, refs := range of.Of {
+			if len(refs) > 0 && refs[0].Scheme == "ns" {
+				called[refs[0].Name] = true
+			}
+		}
+	}
+	m.Of = slices.DeleteFunc(m.Of, func(refs []evidence.Ref) bool { return called[refs[0].Name] })
+	if len(m.Of) > 0 {
+		d.Mentions = append(d.Mentions, m)
+	}
+}
+
 // labelled are the labels of namespaces that tenancy looks at, by their values.
 func (l *Look) labelled() map[string][]evidence.Ref {
 	if l.values != nil {
