@@ -180,7 +180,7 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 		scope.add(nsRef(c.authority, t.Namespace))
 	}
 	d.Links, d.Scope = ls, append(scope, c.labelScope(p.Labels)...)
-	d.Mentions = c.mentionTargets(f)
+	d.Mentions = append(c.mentionTargets(f), c.mentionAccounts(p)...)
 	d.Content = fit(func(keep int) any {
 		g := f
 		g.SourceRepos, g.Destinations = g.SourceRepos[:min(len(g.SourceRepos), keep)], g.Destinations[:min(len(g.Destinations), keep)]
@@ -201,9 +201,7 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 	within := projectRef(c.authority, f.Name)
 	to := evidence.Mention{At: "/destinations", Names: []string{"namespace"}, Of: make([][]evidence.Ref, len(f.Destinations)), Within: within}
 	for i, t := range f.Destinations {
-		if t.Namespace != "" && t.Namespace != "*" {
-			to.Of[i] = []evidence.Ref{nsRef(c.authority, t.Namespace)}
-		}
+		to.Of[i] = c.targetSpace(t.Namespace)
 	}
 	from := evidence.Mention{At: "/source_namespaces", Of: make([][]evidence.Ref, len(f.SourceNamespaces)), Within: within}
 	for i, ns := range f.SourceNamespaces {
@@ -213,20 +211,71 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 	for i, r := range f.SourceRepos {
 		repos.Of[i] = c.repoProjects(r)
 	}
+	// From Argo CD 3.3 on it may be one namespace that a project may make.
+	made := evidence.Mention{At: "/cluster_allowed", Of: make([][]evidence.Ref, len(f.ClusterAllowed)), Within: within}
+	for i, what := range f.ClusterAllowed {
+		if ns, ok := strings.CutPrefix(what, "/Namespace/"); ok {
+			made.Of[i] = c.targetSpace(ns)
+		}
+	}
 	out := []evidence.Mention{to, from, repos}
+	if slices.ContainsFunc(made.Of, func(refs []evidence.Ref) bool { return refs != nil }) {
+		out = append(out, made)
+	}
 	for i, w := range f.SyncWindows {
 		if len(w.Namespaces) == 0 {
 			continue
 		}
 		in := evidence.Mention{At: fmt.Sprintf("/sync_windows/%d/namespaces", i), Of: make([][]evidence.Ref, len(w.Namespaces)), Within: within}
 		for j, ns := range w.Namespaces {
-			if ns != "" && ns != "*" {
-				in.Of[j] = []evidence.Ref{nsRef(c.authority, ns)}
-			}
+			in.Of[j] = c.targetSpace(ns)
 		}
 		out = append(out, in)
 	}
 	return out
+}
+
+// targetSpace is the namespace that a destination or a window names; one that it
+// denies is named after a !. Everything is nobody's.
+func (c *Collector) targetSpace(name string) []evidence.Ref {
+	plain := strings.TrimPrefix(name, "!")
+	if plain == "" || plain == "*" {
+		return nil
+	}
+	return []evidence.Ref{nsRef(c.authority, plain)}
+}
+
+// mentionAccounts says whose the namespaces are into which a project deploys as an
+// account, and those of the accounts. They stand in its bytes alone.
+func (c *Collector) mentionAccounts(p *project) []evidence.Mention {
+	m := evidence.Mention{Within: projectRef(c.authority, p.Name)}
+	var v struct {
+		Spec struct {
+			Accounts []struct {
+				Namespace string `json:"namespace"`
+				Account   string `json:"defaultServiceAccount"`
+			} `json:"destinationServiceAccounts"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(p.raw, &v); err != nil {
+		return nil // members of another form
+	}
+	var names []string
+	for _, a := range v.Spec.Accounts {
+		names = append(names, a.Namespace)
+		if ns, _, ok := strings.Cut(a.Account, ":"); ok {
+			names = append(names, ns)
+		}
+	}
+	for _, n := range names {
+		if refs := c.targetSpace(n); refs != nil {
+			m.Of = append(m.Of, refs)
+		}
+	}
+	if len(m.Of) == 0 {
+		return nil
+	}
+	return []evidence.Mention{m}
 }
 
 // repoProjects are the projects that a repository's address names, by which a
