@@ -218,3 +218,15 @@ func TestSpelledLabels(t *testing.T) {
 		t.Errorf("tenant-8 is not told of its own: %s", s)
 	}
 }
+
+// The end of a policy tells nobody of others either.
+func TestEndApart(t *testing.T) {
+	raw := policyOf("wide", entry{"rules": []entry{{"name": "r", "match": entry{"resources": entry{"kinds": []string{"Pod"}, "namespaces": []string{"tenant-7", "tenant-8"}}}, "validate": entry{"message": "not in tenant-8"}}}})
+	r := testReader()
+	r.give(t, testLook(now), clusterPolicies, raw, false)
+	ds := r.give(t, testLook(now), clusterPolicies, raw, true)
+	v := viewOf(t, ds[0], "tenant-7")
+	if tells(t, "the end", v, "tenant-8"); v.Op != evidence.OpEnd || string(v.Content) != `{"reason":"deleted"}` || !strings.Contains(string(v.Raw), "tenant-7") {
+		t.Errorf("%s: %s, %s", v.Op, v.Content, v.Raw)
+	}
+}

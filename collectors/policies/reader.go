@@ -180,10 +180,11 @@ func (r *reader) policyGone(drafts draftsFunc) draftsFunc {
 	}
 }
 
-// ended makes the end of a state out of its last form.
+// ended makes the end of a state out of its last form. Whose the names are that its
+// bytes hold is said as before.
 func ended(d evidence.Draft, reason string) evidence.Draft {
 	d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, d.ObservedAt, evidence.BasisObserved
-	d.Content, d.Text, d.Mentions = []byte(`{"reason":"`+reason+`"}`), nil, nil
+	d.Content, d.Text = []byte(`{"reason":"`+reason+`"}`), nil
 	return d
 }
 
