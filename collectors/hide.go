@@ -51,7 +51,15 @@ func (h hider) hide(s string) string {
 	return h.replaceWords(s)
 }
 
-func (h hider) holds(s string) bool { return h.hide(s) != s }
+// holds reports whether one of the names stands in a string, be it escaped once
+// more: in the query of an address, or in JSON that a string holds.
+func (h hider) holds(s string) bool {
+	if h.hide(s) != s {
+		return true
+	}
+	plain := unescaped(s)
+	return plain != s && h.hide(plain) != plain
+}
 
 // prose hides names in the sentences of decoded facts: why a backup failed. What
 // holds no blank is no sentence and stays as it is, a path above all.
@@ -77,30 +85,73 @@ func (h hider) prose(v any) any {
 // policy ops is not in "devops".
 func replaceName(s, name string) string {
 	var out strings.Builder
-	rest, before := s, byte(' ')
-	for {
-		i := strings.Index(rest, name)
+	done := 0
+	for at := 0; ; {
+		i := strings.Index(s[at:], name)
 		if i < 0 {
 			break
 		}
+		i += at
 		end := i + len(name)
-		if i > 0 {
-			before = rest[i-1]
-		}
-		if inWord(before) && inWord(name[0]) || end < len(rest) && inWord(rest[end]) && inWord(name[len(name)-1]) {
-			out.WriteString(rest[:i+1])
-			before, rest = rest[i], rest[i+1:]
+		if inWord(name[0]) && !begins(s, i) || end < len(s) && inWord(s[end]) && inWord(name[len(name)-1]) {
+			at = i + 1
 			continue
 		}
-		out.WriteString(rest[:i])
+		out.WriteString(s[done:i])
 		out.WriteString(leftOut)
-		before, rest = name[len(name)-1], rest[end:]
+		at, done = end, end
 	}
-	if out.Len() == 0 {
+	if done == 0 {
 		return s
 	}
-	out.WriteString(rest)
+	out.WriteString(s[done:])
 	return out.String()
+}
+
+// begins reports whether a word may begin at a place: behind no part of one, or
+// behind an escape, which ends in letters or digits that are no part of it.
+func begins(s string, i int) bool {
+	return i == 0 || !inWord(s[i-1]) || escape(s[max(0, i-6):i])
+}
+
+// escape reports whether a text ends in an escape of JSON or of addresses: \n,
+// \u003c or %22.
+func escape(s string) bool {
+	n := len(s)
+	return n >= 2 && s[n-2] == '\\' && strings.IndexByte("nrtbf", s[n-1]) >= 0 ||
+		n >= 3 && s[n-3] == '%' && hexadecimal(s[n-2:]) ||
+		n >= 6 && s[n-6:n-4] == `\u` && hexadecimal(s[n-4:])
+}
+
+func hexadecimal(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; (c < 'a' || c > 'f') && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// unescaped is a text without the escapes of addresses, and with the slashes that
+// JSON may escape: a name of several words may hold what they stand for.
+func unescaped(s string) string {
+	if strings.Contains(s, `\/`) {
+		s = strings.ReplaceAll(s, `\/`, "/")
+	}
+	if !strings.Contains(s, "%") {
+		return s // most
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && hexadecimal(s[i+1:i+3]) {
+			c, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			out = append(out, byte(c))
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
 }
 
 // replaceWords replaces the words that are names.
@@ -112,8 +163,11 @@ func (h hider) replaceWords(s string) string {
 		for i < len(s) && inWord(s[i]) {
 			i++
 		}
-		if start < i && h.words[s[start:i]] {
-			out.WriteString(s[done:start])
+		if start == i {
+			continue
+		}
+		if begin := start + h.named(s, start, i); begin < i {
+			out.WriteString(s[done:begin])
 			out.WriteString(leftOut)
 			done = i
 		}
@@ -123,6 +177,22 @@ func (h hider) replaceWords(s string) string {
 	}
 	out.WriteString(s[done:])
 	return out.String()
+}
+
+// named tells where in a word of a text a name begins that goes to the word's end:
+// at its own begin, or behind the rest of an escape. It is the word's length for none.
+func (h hider) named(s string, start, end int) int {
+	if h.words[s[start:end]] {
+		return 0
+	}
+	if start > 0 && (s[start-1] == '\\' || s[start-1] == '%') {
+		for _, n := range []int{1, 2, 5} { // \n, %22, \u003c
+			if start+n < end && h.words[s[start+n:end]] && begins(s, start+n) {
+				return n
+			}
+		}
+	}
+	return end - start
 }
 
 func oneWord(s string) bool {

@@ -97,7 +97,9 @@ func (v *shares) judge() {
 // spells few of them.
 func speller(d *evidence.Draft) func(name string) bool {
 	parts := [][]byte{d.Content, d.Text, d.Raw}
-	escapes := slices.ContainsFunc(parts, func(b []byte) bool { return bytes.Contains(b, []byte(`\u`)) || bytes.Contains(b, []byte(`\/`)) })
+	escapes := slices.ContainsFunc(parts, func(b []byte) bool {
+		return bytes.Contains(b, []byte(`\u`)) || bytes.Contains(b, []byte(`\/`)) || bytes.Contains(b, []byte(`%2`))
+	})
 	return func(name string) bool {
 		return escapes || strings.ContainsAny(name, `"\<>&`) || slices.ContainsFunc(parts, func(b []byte) bool { return bytes.Contains(b, []byte(name)) })
 	}

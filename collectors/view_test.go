@@ -371,6 +371,39 @@ func TestViewsOfStatesEnd(t *testing.T) {
 	}
 }
 
+// A name is found behind an escape too: where JSON stands in a string of JSON, or an
+// address holds a query. A word that only ends like one stays.
+func TestHidesEscaped(t *testing.T) {
+	h := hiderOf(map[string]bool{"b-ops": true, "kv/b/db": true})
+	for s, want := range map[string]string{
+		`{"m":"denied\nb-ops"}`:        `{"m":"denied\n[removed]"}`,
+		`{"m":"\u003cb-ops\u003e"}`:    `{"m":"\u003c[removed]\u003e"}`,
+		`/graph?e=ns%3D%22b-ops%22`:    `/graph?e=ns%3D%22[removed]%22`,
+		`/graph?e=ns%3db-ops&g0.r=1`:   `/graph?e=ns%3d[removed]&g0.r=1`,
+		`\tkv/b/db`:                    `\t[removed]`,
+		`nb-ops 22b-ops u003cb-ops`:    `nb-ops 22b-ops u003cb-ops`,
+		`\xb-ops %2gb-ops \u00zzb-ops`: `\xb-ops %2gb-ops \u00zzb-ops`,
+	} {
+		if got := h.hide(s); got != want {
+			t.Errorf("%s became %s", s, got)
+		}
+	}
+	for _, s := range []string{`GET /v1/kv%2Fb%2Fdb`, `{"path":"kv\/b\/db"}`, `100% of kv%2fb%2fdb`} {
+		raw, err := json.Marshal([]string{s, "kept"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := evidence.Draft{Raw: raw}
+		if h.raw(&d); string(d.Raw) != `["[removed]","kept"]` {
+			t.Errorf("%s became %s", s, d.Raw)
+		}
+	}
+	d := evidence.Draft{Content: []byte(`{}`), Raw: []byte(`"GET /v1/kv%2Fb%2Fdb"`)}
+	if !speller(&d)("kv/b/db") {
+		t.Error("an escaped name is not looked for")
+	}
+}
+
 // Whatever the raw bytes are, no string of what is left holds the name.
 func FuzzViewHides(f *testing.F) {
 	for _, s := range []string{`{"a":["b-ops"],"b-ops":{"b-ops":1}}`, `"b-ops" 1 [null]`, "b-ops", `{"x":"\u0062-ops/b-ops"}`, `{"x":"xb-ops b-ops-2"}`, `[[[["b-ops"]]]`} {
@@ -413,6 +446,9 @@ func FuzzHide(f *testing.F) {
 	}
 	f.Add("ab abab", "ab", "a b", "b/a", "")
 	f.Fuzz(func(t *testing.T, s, one, two, three, four string) {
+		if strings.ContainsAny(s, `\%`) {
+			return // where a word begins behind an escape is a matter of its own
+		}
 		names := map[string]bool{one: true, two: true, three: true, four: true}
 		delete(names, "")
 		want := s

@@ -236,7 +236,7 @@ func (c *Collector) projectDraft(p *project, now, before time.Time, req evidence
 		scope.add(nsRef(c.authority, t.Namespace))
 	}
 	d.Links, d.Scope = ls, append(scope, c.labelScope(p.Labels)...)
-	d.Mentions = c.mentionTargets(f)
+	d.Mentions = append(c.mentionTargets(f), c.mentionAccounts(p)...)
 	d.Content = fit(func(keep int) any {
 		g := f
 		g.SourceRepos, g.Destinations = g.SourceRepos[:min(len(g.SourceRepos), keep)], g.Destinations[:min(len(g.Destinations), keep)]
@@ -258,9 +258,7 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 	within := projectRef(c.authority, f.Name)
 	to := evidence.Mention{At: "/destinations", Names: []string{"namespace"}, Of: make([][]evidence.Ref, len(f.Destinations)), Within: within}
 	for i, t := range f.Destinations {
-		if t.Namespace != "" && t.Namespace != "*" {
-			to.Of[i] = []evidence.Ref{nsRef(c.authority, t.Namespace)}
-		}
+		to.Of[i] = c.targetSpace(t.Namespace)
 	}
 	from := evidence.Mention{At: "/source_namespaces", Of: make([][]evidence.Ref, len(f.SourceNamespaces)), Within: within}
 	for i, ns := range f.SourceNamespaces {
@@ -271,6 +269,21 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 		repos.Of[i] = c.repoProjects(r)
 	}
 	out := []evidence.Mention{to, from, repos}
+	// From Argo CD 3.3 on it may be one namespace that a project may make, or not.
+	for _, x := range []struct {
+		at   string
+		list []string
+	}{{"/cluster_allowed", f.ClusterAllowed}, {"/cluster_denied", f.ClusterDenied}} {
+		made, any := evidence.Mention{At: x.at, Of: make([][]evidence.Ref, len(x.list)), Within: within}, false
+		for i, what := range x.list {
+			if ns, ok := strings.CutPrefix(what, "/Namespace/"); ok {
+				made.Of[i], any = c.targetSpace(ns), true
+			}
+		}
+		if any {
+			out = append(out, made)
+		}
+	}
 	for i, x := range f.Integrity {
 		if len(x.Repos) == 0 {
 			continue
@@ -287,13 +300,54 @@ func (c *Collector) mentionTargets(f evidence.ProjectFacts) []evidence.Mention {
 		}
 		in := evidence.Mention{At: fmt.Sprintf("/sync_windows/%d/namespaces", i), Of: make([][]evidence.Ref, len(w.Namespaces)), Within: within}
 		for j, ns := range w.Namespaces {
-			if ns != "" && ns != "*" {
-				in.Of[j] = []evidence.Ref{nsRef(c.authority, ns)}
-			}
+			in.Of[j] = c.targetSpace(ns)
 		}
 		out = append(out, in)
 	}
 	return out
+}
+
+// targetSpace is the namespace that a destination or a window names; one that it
+// denies is named after a !. Everything is nobody's.
+func (c *Collector) targetSpace(name string) []evidence.Ref {
+	plain := strings.TrimPrefix(name, "!")
+	if plain == "" || plain == "*" {
+		return nil
+	}
+	return []evidence.Ref{nsRef(c.authority, plain)}
+}
+
+// mentionAccounts says whose the namespaces are into which a project deploys as an
+// account, and those of the accounts. They stand in its bytes alone.
+func (c *Collector) mentionAccounts(p *project) []evidence.Mention {
+	m := evidence.Mention{Within: projectRef(c.authority, p.Name)}
+	var v struct {
+		Spec struct {
+			Accounts []struct {
+				Namespace string `json:"namespace"`
+				Account   string `json:"defaultServiceAccount"`
+			} `json:"destinationServiceAccounts"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(p.raw, &v); err != nil {
+		return nil // members of another form
+	}
+	var names []string
+	for _, a := range v.Spec.Accounts {
+		names = append(names, a.Namespace)
+		if ns, _, ok := strings.Cut(a.Account, ":"); ok {
+			names = append(names, ns)
+		}
+	}
+	for _, n := range names {
+		if refs := c.targetSpace(n); refs != nil {
+			m.Of = append(m.Of, refs)
+		}
+	}
+	if len(m.Of) == 0 {
+		return nil
+	}
+	return []evidence.Mention{m}
 }
 
 // repoProjects are the projects that a repository's address names, by which a

@@ -25,6 +25,7 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	if o.Namespace == "" { // it may sign in every namespace
 		d.Scope = append(d.Scope, l.Everywhere()...)
 		d.Mentions = mentionHosts(l.Authority, &in)
+		l.Spell(&d)
 	}
 	// The contact of an ACME account is a person, and stands in the bytes.
 	var mails []string

@@ -203,7 +203,7 @@ func TestStores(t *testing.T) {
 		called("ns", "^tenant-7.*$", "tenant-7"), called("ns", "^other$"), called("label", "tenant-8", "tenant-8"), called("label", "tenant-7", "tenant-7"),
 	}}
 	spelled := look.Mention("", []string{"other", "tenant-7"})
-	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen, spelled}, shared.Mentions); diff != "" {
+	if diff := cmp.Diff([]evidence.Mention{look.Mention("/namespaces", nil), chosen, spelled, look.Mention("", []string{"tenant-8"})}, shared.Mentions); diff != "" {
 		t.Errorf("whose the conditions of a store are (-want +got):\n%s", diff)
 	}
 	many := make([]string, maxNamespaces+1)

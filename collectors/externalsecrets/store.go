@@ -52,6 +52,9 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 		}
 	}
 	d.Mentions = append([]evidence.Mention{l.Mention("/namespaces", f.Namespaces)}, in.conditions(l)...)
+	if o.Namespace == "" {
+		l.Spell(&d)
+	}
 	for _, who := range p.people {
 		if r.env.Mark != nil {
 			who.Names.Bot, who.Names.Shared = r.env.Mark(who.Realm, who.NativeID, who.Names.Login)

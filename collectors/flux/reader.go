@@ -93,6 +93,9 @@ func (r *reader) finish(ctx context.Context, o *kube.Object, l *kube.Look, a *ap
 	if ctx.Value(deleted{}) != nil {
 		d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, d.ObservedAt, evidence.BasisObserved
 		d.Content, d.Mentions = []byte(`{"reason":"deleted"}`), nil
+		if f.Server == "" && len(r.spaces(o, f)) > 1 {
+			d.Raw, d.Removed = nil, []string{agent, ""} // its inventory names what is other tenants'
+		}
 		delete(r.memory.Apps, o.UID)
 	}
 	return append(syncs, d), nil
@@ -104,9 +107,10 @@ const maxObjects = 500
 // state makes the draft of deploy.state, with as many objects as its limit allows.
 func (r *reader) state(o *kube.Object, l *kube.Look, f *evidence.DeployFacts) (evidence.Draft, error) {
 	var d evidence.Draft
+	var beyond []evidence.DeployObject
 	for keep, all, cut := maxObjects, f.Resources, f.ResourcesCut; ; keep /= 2 {
 		n := min(len(all), keep)
-		f.Resources, f.ResourcesCut = all[:n], cut+len(all)-n
+		f.Resources, f.ResourcesCut, beyond = all[:n], cut+len(all)-n, all[n:]
 		var err error
 		if d, err = l.Draft(evidence.DeployState, o, f); err != nil {
 			return d, err
@@ -116,6 +120,9 @@ func (r *reader) state(o *kube.Object, l *kube.Look, f *evidence.DeployFacts) (e
 		}
 	}
 	r.place(&d, o, l, f)
+	if f.Server == "" && len(beyond) > 0 {
+		d.Mentions = append(d.Mentions, unlisted(l, beyond))
+	}
 	// The commit that an artifact says it was made from is linked too.
 	var ls links
 	kind := f.Sources[0].Kind
@@ -157,6 +164,21 @@ func (r *reader) place(d *evidence.Draft, o *kube.Object, l *kube.Look, f *evide
 		m.Names = []string{"id"}
 		d.Mentions = append(d.Mentions, m)
 	}
+}
+
+// unlisted says whose the objects are that a state's bytes hold and its facts do not
+// list.
+func unlisted(l *kube.Look, objects []evidence.DeployObject) (m evidence.Mention) {
+	for _, x := range objects {
+		ns := x.Namespace
+		if x.Group == "" && x.Kind == "Namespace" {
+			ns = x.Name
+		}
+		if ns != "" { // called by its id first
+			m.Of = append(m.Of, append([]evidence.Ref{evidence.NewRef("object", l.Authority, x.ID)}, l.Scope(ns)...))
+		}
+	}
+	return m
 }
 
 // spaces are the namespaces of this cluster that an application concerns, its own

@@ -21,8 +21,9 @@ type Look struct {
 	agent      string
 	labels     func(key string) bool
 	namespaces map[string]Namespace
-	gone       map[string]Namespace // as they were last
-	past       string               // the object at hand is of the one that is gone
+	gone       map[string]Namespace      // as they were last
+	past       string                    // the object at hand is of the one that is gone
+	values     map[string][]evidence.Ref // of the namespaces' labels, see labelled; nil until they are needed
 	notes      []string
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
@@ -130,7 +131,7 @@ func (l *Look) Everywhere() []evidence.Ref {
 // to the look itself.
 func (l *Look) During(p evidence.Period, older func(Namespace) bool) *Look {
 	then := *l
-	then.namespaces, then.past, then.notes = map[string]Namespace{}, "", nil
+	then.namespaces, then.past, then.values, then.notes = map[string]Namespace{}, "", nil, nil
 	before := func(n Namespace) bool { return p.To.IsZero() || !n.Made.After(p.To) }
 	for name, n := range l.namespaces {
 		if before(n) || older(n) {

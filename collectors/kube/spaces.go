@@ -86,7 +86,7 @@ func (s *session) learn(n Namespace) {
 	if old, ok := s.res.Spaces[n.Name]; ok && old.UID != n.UID {
 		s.bury(n.Name, s.c.env.Clock().UTC())
 	}
-	s.look.namespaces[n.Name] = n
+	s.look.namespaces[n.Name], s.look.values = n, nil
 	s.res.Spaces[n.Name] = keptSpace{UID: n.UID, Labels: s.look.placing(n.Labels), Made: n.Made}
 	if s.res.Gone[n.Name].UID == n.UID {
 		s.dig(n.Name) // told out of order: it is there after all
@@ -118,6 +118,7 @@ func (s *session) learn(n Namespace) {
 func (s *session) forget(name string, at time.Time) {
 	s.bury(name, at)
 	delete(s.look.namespaces, name)
+	s.look.values = nil
 	delete(s.res.Spaces, name)
 	delete(s.res.Labels, name)
 	delete(s.pending, name)

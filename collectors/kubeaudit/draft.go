@@ -273,9 +273,53 @@ func (m *maker) what(d *evidence.Draft, f *evidence.AuditFacts, ls *links, e *ev
 		d.Scope = m.scope(m.cluster)
 	case reachesAll(r):
 		d.Scope = []evidence.Ref{evidence.NewRef("ns", m.authority, "*")}
+		d.Mentions = m.selected(e)
 	default:
 		d.Scope = m.scope(m.cluster)
 	}
+}
+
+// Requirements of selectors, as a query holds them: of fields and labels by equality,
+// of labels by lists.
+var (
+	requirement = regexp.MustCompile(`([A-Za-z0-9_./-]+)\s*(?:!=|==?)\s*([A-Za-z0-9_.-]+)`)
+	inList      = regexp.MustCompile(`([A-Za-z0-9_./-]+)\s+(?:notin|in)\s*\(([^)]*)\)`)
+)
+
+// maxSelected bounds the values of selectors that are judged for one line.
+const maxSelected = 1000
+
+// selected says whose the values are by which a request for things of every namespace
+// chose some. They stand in the line's bytes alone: it goes to everybody, and may have
+// asked for what is one tenant's.
+func (m *maker) selected(e *event) []evidence.Mention {
+	_, query, _ := strings.Cut(e.RequestURI, "?")
+	asked, _ := url.ParseQuery(query) // what can be read of it
+	var of evidence.Mention
+	add := func(key, value string) {
+		if value == "" || len(of.Of) >= maxSelected {
+			return
+		}
+		refs := []evidence.Ref{evidence.NewRef("label", m.authority, value)} // what it is called
+		if possible(value) {
+			refs = m.scope(value)
+		}
+		of.Of = append(of.Of, append(refs, evidence.NewRef("label", m.authority, key+"="+value)))
+	}
+	for _, selector := range slices.Concat(asked["fieldSelector"], asked["labelSelector"]) {
+		for _, x := range requirement.FindAllStringSubmatch(selector, -1) {
+			add(x[1], x[2])
+		}
+		for _, x := range inList.FindAllStringSubmatch(selector, -1) {
+			for value := range strings.SplitSeq(x[2], ",") {
+				add(x[1], strings.TrimSpace(value))
+			}
+		}
+	}
+	if len(of.Of) == 0 {
+		return nil
+	}
+	return []evidence.Mention{of}
 }
 
 // namespaceForm is what the API server takes as the name of a namespace (RFC 1123

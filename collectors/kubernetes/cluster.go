@@ -85,5 +85,8 @@ func (m maker) node(o *kube.Object, l *kube.Look) (evidence.Draft, error) {
 	}
 	d, err := l.Draft(evidence.RuntimeNode, o, &f)
 	d.Scope = l.Everywhere()
+	if err == nil {
+		l.Spell(&d) // a node may be for a tenant alone, and bear its name in a label or a taint
+	}
 	return d, err
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"evidenced/collectors/kube"
+	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 	"evidenced/evidence/evidencetest"
 
@@ -365,3 +367,23 @@ func BenchmarkPod(b *testing.B)      { bench(b, "pods", "web-6c9f7d-abcde") }
 func BenchmarkWorkload(b *testing.B) { bench(b, "deployments", "web") }
 func BenchmarkBinding(b *testing.B)  { bench(b, "rolebindings", "sre-breakglass") }
 func BenchmarkNode(b *testing.B)     { bench(b, "nodes", "n17") }
+
+// A node that is for one tenant alone bears its name in labels and taints, and its
+// record goes to everybody.
+func TestNodeOfOne(t *testing.T) {
+	raw := `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n1","uid":"u","labels":{"pool":"eight-corp","stage":"prod","team":"space-8"}},"spec":{"taints":[{"key":"dedicated","value":"eight-corp","effect":"NoSchedule"}]}}`
+	l := looktest.New("kubernetes/prod", agent, seen, map[string]map[string]string{
+		"tenant-7": {kubetest.TenantLabel: "tenant-7", "stage": "prod"}, "space-8": {kubetest.TenantLabel: "eight-corp", "stage": "prod"},
+	})
+	ds, err := looktest.Give(t, testConfig().resources(), l, "nodes", []byte(raw), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views := kubetest.Views(t, "kubernetes/prod", seen, kubetest.ByLabel(t, "tenant-7", "eight-corp"), ds...)
+	if s := string(views["tenant-7"][0].Raw); strings.Contains(s, "eight") || strings.Contains(s, "space-8") || !strings.Contains(s, `"stage":"prod"`) {
+		t.Errorf("tenant-7 is told %s", s)
+	}
+	if s := string(views["eight-corp"][0].Raw); s != raw {
+		t.Errorf("the node's own tenant is told %s", s)
+	}
+}

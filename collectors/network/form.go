@@ -202,6 +202,9 @@ func (b *building) drafts() ([]evidence.Draft, error) {
 		d.Raw, d.Removed = nil, []string{agent, ""} // what is not listed was not asked whose it is
 	}
 	d.Mentions = mentions
+	if b.o.Namespace == "" {
+		b.l.Spell(&d)
+	}
 	b.settled()
 	return []evidence.Draft{d}, nil
 }

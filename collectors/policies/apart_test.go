@@ -203,3 +203,50 @@ func TestSpelledTooMany(t *testing.T) {
 		t.Errorf("raw %.100s, removed %q", d.Raw, d.Removed)
 	}
 }
+
+// What a policy says of other tenants by the labels of their namespaces, in its
+// selectors and its sentences, is told to nobody else, nor is a name behind an escape.
+// What a label says that is nobody's is told.
+func TestSpelledLabels(t *testing.T) {
+	spaces := map[string]map[string]string{
+		"tenant-7": {kubetest.TenantLabel: "tenant-7", "stage": "prod"},
+		"space-8":  {kubetest.TenantLabel: "Acme.Eight_8", "stage": "canary"},
+	}
+	rules := kubetest.ByLabel(t, "tenant-7", "tenant-8")
+	rules[2].Owns[0].Labels = []string{kubetest.TenantLabel + "=Acme.Eight_8"}
+	chosen := func(value string) entry {
+		return entry{"matchLabels": entry{kubetest.TenantLabel: value}}
+	}
+	raw := policyOf("wide", entry{"rules": []entry{{
+		"name":     "r",
+		"match":    entry{"any": []entry{{"resources": entry{"kinds": []string{"Pod"}, "namespaceSelector": chosen("Acme.Eight_8")}}}},
+		"validate": entry{"message": "not as Acme.Eight_8 does", "pattern": entry{"x": `{"m":"on canary\nspace-8"}`, "y": "canary"}},
+	}, {
+		"name":  "s",
+		"match": entry{"any": []entry{{"resources": entry{"kinds": []string{"Pod"}, "selector": chosen("tenant-7")}}}},
+	}}})
+	ds := testReader().give(t, looktest.New("policies/prod", agent, now, spaces), clusterPolicies, raw, false)
+	views := kubetest.Views(t, "policies/prod", now, rules, ds...)
+	tells(t, "tenant-7", views["tenant-7"][0], "Acme", "space-8")
+	for _, s := range []string{`"y":"canary"`, `{"` + kubetest.TenantLabel + `":"tenant-7"}`} {
+		if !strings.Contains(string(views["tenant-7"][0].Raw), s) {
+			t.Errorf("tenant-7 is not told %s: %s", s, views["tenant-7"][0].Raw)
+		}
+	}
+	tells(t, "tenant-8", views["tenant-8"][0], `":"tenant-7"`)
+	if s := string(views["tenant-8"][0].Raw); !strings.Contains(s, "not as Acme.Eight_8 does") {
+		t.Errorf("tenant-8 is not told of its own: %s", s)
+	}
+}
+
+// The end of a policy tells nobody of others either.
+func TestEndApart(t *testing.T) {
+	raw := policyOf("wide", entry{"rules": []entry{{"name": "r", "match": entry{"resources": entry{"kinds": []string{"Pod"}, "namespaces": []string{"tenant-7", "tenant-8"}}}, "validate": entry{"message": "not in tenant-8"}}}})
+	r := testReader()
+	r.give(t, testLook(now), clusterPolicies, raw, false)
+	ds := r.give(t, testLook(now), clusterPolicies, raw, true)
+	v := viewOf(t, ds[0], "tenant-7")
+	if tells(t, "the end", v, "tenant-8"); v.Op != evidence.OpEnd || string(v.Content) != `{"reason":"deleted"}` || !strings.Contains(string(v.Raw), "tenant-7") {
+		t.Errorf("%s: %s, %s", v.Op, v.Content, v.Raw)
+	}
+}

@@ -1,9 +1,7 @@
 package policies
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"hash/maphash"
 	"maps"
@@ -182,10 +180,11 @@ func (r *reader) policyGone(drafts draftsFunc) draftsFunc {
 	}
 }
 
-// ended makes the end of a state out of its last form.
+// ended makes the end of a state out of its last form. Whose the names are that its
+// bytes hold is said as before.
 func ended(d evidence.Draft, reason string) evidence.Draft {
 	d.Op, d.OccurredAt, d.Basis = evidence.OpEnd, d.ObservedAt, evidence.BasisObserved
-	d.Content, d.Text, d.Mentions = []byte(`{"reason":"`+reason+`"}`), nil, nil
+	d.Content, d.Text = []byte(`{"reason":"`+reason+`"}`), nil
 	return d
 }
 
@@ -336,77 +335,21 @@ func match(pattern, namespace string) bool {
 // maxSpelled bounds the names that are taken out of one draft's bytes and text.
 const maxSpelled = 5000
 
-// spelled finds the namespaces other than the object's own that a draft's text and
-// bytes spell, so that they can be taken out where they are another tenant's. Where
-// not all namespaces are known, any word may be one. Bytes that spell too many of
-// them are left out.
+// spelled says whose the names are that a draft's text and bytes spell beyond the
+// object's own namespace, so that they can be taken out where they are another
+// tenant's. Where not all namespaces are known, any word may be one. Bytes that spell
+// too many of them are left out.
 func (r *reader) spelled(d *evidence.Draft, l *kube.Look, own string) {
-	all := r.cfg.NamespaceLabels && len(r.cfg.Namespaces) == 0
-	var found map[string]bool // of most results none is made
-	find := func(word []byte) {
-		// A byte slice as a key is looked up without a copy.
-		if found[string(word)] || string(word) == own || len(word) > maxLabel {
-			return
-		}
-		if _, ok := l.Namespace(string(word)); ok || !all {
-			if found == nil {
-				found = map[string]bool{}
-			}
-			found[string(word)] = true
-		}
-	}
-	eachName(d.Text, find)
-	eachString(d.Raw, func(s []byte) { eachName(s, find) })
-	if len(found) > maxSpelled { // a text is too short for so many
-		clear(found)
-		eachName(d.Text, find)
+	unknown := !r.cfg.NamespaceLabels || len(r.cfg.Namespaces) > 0
+	m, ok := l.Spelled(d, own, unknown, maxSpelled)
+	if !ok { // a text is too short for so many
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
+		m, _ = l.Spelled(d, own, unknown, evidence.MaxText)
 	}
-	if len(found) > 0 {
-		d.Mentions = append(d.Mentions, l.Mention("", slices.Sorted(maps.Keys(found))))
-	}
-}
-
-// maxLabel is how long the name of a namespace may be (RFC 1123).
-const maxLabel = 63
-
-// eachName calls f with what may be names of namespaces in a text.
-func eachName(text []byte, f func([]byte)) {
-	for begin := 0; begin < len(text); {
-		if !inName(text[begin]) {
-			begin++
-			continue
-		}
-		end := begin
-		for end < len(text) && inName(text[end]) {
-			end++
-		}
-		f(text[begin:end])
-		begin = end
+	if len(m.Of) > 0 {
+		d.Mentions = append(d.Mentions, m)
 	}
 }
-
-// eachString calls f with the strings of a JSON value, as they read without their
-// escapes; with all of it where it has none.
-func eachString(raw []byte, f func([]byte)) {
-	if !bytes.ContainsRune(raw, '\\') {
-		f(raw)
-		return
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	for {
-		t, err := dec.Token()
-		if err != nil {
-			return // its end: an object was read as JSON before
-		}
-		if s, ok := t.(string); ok {
-			f([]byte(s))
-		}
-	}
-}
-
-// inName reports whether a byte may stand in the name of a namespace.
-func inName(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' }
 
 // maxWord bounds one text of the source in the facts, in bytes.
 const maxWord = 1 << 10

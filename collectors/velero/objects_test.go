@@ -16,6 +16,8 @@ import (
 
 	"evidenced/collectors/bucket"
 	"evidenced/collectors/kube"
+	"evidenced/collectors/kube/kubetest"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence"
 
 	"github.com/google/go-cmp/cmp"
@@ -340,7 +342,7 @@ func TestRestores(t *testing.T) {
 	if got := refs(d.Scope); got != "ns:prod/tenant-7 label:prod/tenant=tenant-7" {
 		t.Errorf("a restore belongs to whose data it holds, not to its target: %s", got)
 	}
-	if got, want := mentions(d), "/into:ns:prod/tenant-7 label:prod/tenant=tenant-7 ns:prod/drill-tenant-7 label:prod/drill=true"; !strings.HasSuffix(got, want) {
+	if got, want := mentions(d), "/into:ns:prod/tenant-7 label:prod/tenant=tenant-7 ns:prod/drill-tenant-7 label:prod/drill=true namespace:prod/drill-tenant-7"; !strings.HasSuffix(got, want) {
 		t.Errorf("mentions %s, want %s", got, want)
 	}
 	if got := refs(d.Links); got != "object:prod/Backup.velero.io/velero/tenant-7-daily-20260301010000 namespace:prod/tenant-7 namespace:prod/drill-tenant-7" {
@@ -749,5 +751,29 @@ func TestMapsOfMany(t *testing.T) {
 	m := d.Mentions[len(d.Mentions)-1]
 	if f := facts[evidence.RestoreFacts](t, &d); len(f.Into) != maxNames || m.At != "/into" || len(m.Of) != maxNames+1 || m.Of[maxNames][0].Name != fmt.Sprintf("from-%04d", maxNames) {
 		t.Errorf("%d in the facts, %d elements of %s", len(f.Into), len(m.Of), m.At)
+	}
+}
+
+// Where a restore puts what is another tenant's stands in no link of a tenant's view.
+func TestRestoreIntoOthers(t *testing.T) {
+	s := newStage(t, "", nil)
+	raw := `{"metadata":{"name":"drill","namespace":"velero","uid":"r1","creationTimestamp":"2026-03-01T01:00:00Z"},"spec":{"backupName":"b","includedNamespaces":["tenant-7","tenant-8"],
+		"namespaceMapping":{"tenant-7":"drill-tenant-7","tenant-8":"zq-drill"}},"status":{"phase":"Completed"}}`
+	ds, err := looktest.Give(t, s.c.resources(), s.l, "restores.velero.io", []byte(raw), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := kubetest.ByLabel(t, "tenant-7", "tenant-8")
+	for i, name := range []string{"platform", "tenant-7", "tenant-8"} {
+		rules[i].Owns[0].Labels = []string{"tenant=" + name}
+	}
+	for who, other := range map[string]string{"tenant-7": "zq-drill", "tenant-8": "drill-tenant-7"} {
+		d := kubetest.Views(t, "velero/prod", now, rules, ds...)[who][0]
+		if text := fmt.Sprint(d.Scope, d.Links, string(d.Content), string(d.Raw)); strings.Contains(text, other) {
+			t.Errorf("%s is told of %s: %s", who, other, text)
+		}
+	}
+	if got := refs(kubetest.Views(t, "velero/prod", now, rules, ds...)["tenant-7"][0].Links); !strings.Contains(got, "namespace:prod/drill-tenant-7") {
+		t.Errorf("tenant-7 is not told where its own went: %s", got)
 	}
 }

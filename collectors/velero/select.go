@@ -150,7 +150,11 @@ func (s *selection) mention(l *kube.Look, covers []string) []evidence.Mention {
 func mentionInto(l *kube.Look, into map[string]string) evidence.Mention {
 	m := evidence.Mention{At: "/into"}
 	for _, from := range slices.Sorted(maps.Keys(into)) {
-		m.Of = append(m.Of, slices.Concat(l.Scope(from), l.Scope(into[from])))
+		refs := slices.Concat(l.Scope(from), l.Scope(into[from]))
+		if to := into[from]; len(refs) > 0 && to != "" { // a link tells it too
+			refs = append(refs, l.Ref("", "Namespace", "", to))
+		}
+		m.Of = append(m.Of, refs)
 	}
 	return m
 }
