@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +50,9 @@ func (p *program) collectCommand() *cobra.Command {
 		if terr := p.tellRuns(runs, asJSON); err == nil && terr != nil {
 			err = terr
 		}
+		if stopped(err) {
+			return fmt.Errorf("stopped; what was good is kept, and the next run continues from there: %w", context.Canceled)
+		}
 		if err != nil {
 			return err
 		}
@@ -66,7 +73,7 @@ func (p *program) tellRuns(runs []evidence.RunFacts, asJSON bool) error {
 	}
 	t := reports.Table{Columns: []reports.Column{
 		{Title: "SOURCE", Keep: true}, {Title: "OUTCOME", Keep: true}, {Title: "ITEMS", Right: true, Keep: true},
-		{Title: "NEW", Right: true, Keep: true}, {Title: "REQUESTS", Right: true, Keep: true}, {Title: "WHY"},
+		{Title: "NEW", Right: true, Keep: true}, {Title: "REQUESTS", Right: true, Keep: true},
 	}}
 	style := cli.Look(p.stdout, p.getenv).Style(nil)
 	for _, r := range runs {
@@ -74,9 +81,37 @@ func (p *program) tellRuns(runs []evidence.RunFacts, asJSON bool) error {
 		if !complete(r.Outcome) {
 			paint = style.Bad
 		}
-		t.PaintedRow(paint, string(r.Source), string(r.Outcome), strconv.Itoa(r.Items), strconv.Itoa(r.Records), strconv.Itoa(r.Requests), r.Cause)
+		t.PaintedRow(paint, string(r.Source), string(r.Outcome), strconv.Itoa(r.Items), strconv.Itoa(r.Records), strconv.Itoa(r.Requests))
 	}
-	return t.Write(p.stdout, style)
+	if err := t.Write(p.stdout, style); err != nil {
+		return err
+	}
+	// Why stands below: in a column it would be cut to its first words.
+	for _, r := range runs {
+		if r.Cause == "" {
+			continue
+		}
+		why := strings.TrimPrefix(r.Cause, "collector "+string(r.Source)+": ")
+		if _, err := fmt.Fprintln(p.stdout); err != nil {
+			return err
+		}
+		if err := style.Paragraph(p.stdout, string(r.Source)+"  ", reports.Terminal(why)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stopped reports whether all that went wrong is that somebody ended the
+// program.
+func stopped(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !stopped(err) })
+	case interface{ Unwrap() error }:
+		return stopped(e.Unwrap())
+	}
+	return err == context.Canceled
 }
 
 func complete(o evidence.Outcome) bool { return o == evidence.RunDone || o == evidence.RunEmpty }

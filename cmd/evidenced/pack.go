@@ -44,6 +44,9 @@ func (p *program) packCommand() *cobra.Command {
 		if file == "" {
 			return problem.New(problem.Usage, "no file is given").WithHint("give -o pack.zip")
 		}
+		if is, err := os.Stat(file); err == nil && is.IsDir() {
+			return problem.New(problem.Usage, "%s is a directory", file).WithHint("give -o a file in it, such as %s", filepath.Join(file, "pack.zip"))
+		}
 		if _, err := os.Lstat(file); err == nil && !force {
 			return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name, or --force to replace it")
 		}

@@ -34,6 +34,9 @@ func socketOf(dataDir string) string {
 }
 
 func openForReading(ctx context.Context, c *config.Config) (api.World, func() error, error) {
+	if err := local.Barred(c.DataDir); err != nil {
+		return nil, nil, err
+	}
 	if !local.Exists(c.DataDir) {
 		return nil, nil, problem.New(problem.NotFound, "there is no evidence in %s", c.DataDir).
 			WithHint("evidenced collect and evidenced serve begin it; evidenced demo makes one to try")

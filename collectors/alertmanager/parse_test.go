@@ -99,7 +99,7 @@ func TestConfig(t *testing.T) {
 		"are the same":                 func(c *Config) { c.NamespaceLabel = c.TenantLabel },
 		"cluster_namespace is empty":   func(c *Config) { c.ClusterNamespace = "" },
 		"keep_labels":                  func(c *Config) { c.Keep = []string{"a-b"} },
-		"base URL has scheme":          func(c *Config) { c.URLs = []string{"ftp://x.example"} },
+		"urls: base URL has scheme":    func(c *Config) { c.URLs = []string{"ftp://x.example"} },
 		"holds a user or password":     func(c *Config) { c.URLs = []string{"http://u:geheim@x.example"} },
 		"keep_labels has 51 names":     func(c *Config) { c.Keep = slices.Repeat([]string{"a"}, 51) },
 		"base URL names no host":       func(c *Config) { c.URLs = []string{"http://"} },

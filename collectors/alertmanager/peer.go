@@ -23,6 +23,7 @@ type peer struct {
 const maxBody = 128 << 20
 
 func newPeer(address string, cfg *Config, o fetch.Options) (*peer, error) {
+	o.Key = "urls"
 	o.BaseURL, o.CAFile, o.Timeout, o.CacheBytes = address, cfg.CAFile, cfg.Timeout, -1
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody

@@ -59,6 +59,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 		env.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Clock, o.Log = env.Clock, env.Log
+	o.Key = "url"
 	o.BaseURL, o.CAFile, o.Timeout, o.CacheBytes = cfg.URL, cfg.CAFile, cfg.Timeout, -1
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody

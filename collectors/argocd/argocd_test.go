@@ -371,17 +371,17 @@ func TestConfig(t *testing.T) {
 		t.Fatalf("a good config: %v", err)
 	}
 	for name, change := range map[string]func(*Config){
-		"url is missing":         func(c *Config) { c.URL = "" },
-		"token_file is missing":  func(c *Config) { c.TokenFile = "" },
-		"poll_every":             func(c *Config) { c.PollEvery = 0 },
-		"watch_timeout":          func(c *Config) { c.WatchTimeout = -1 },
-		"stale_after":            func(c *Config) { c.StaleAfter = 0 },
-		"max_list_bytes":         func(c *Config) { c.MaxListBytes = 0 },
-		"max_line_bytes":         func(c *Config) { c.MaxLineBytes = 10 },
-		`project "a*"`:           func(c *Config) { c.Projects = []string{"a*"} },
-		`project "a" is`:         func(c *Config) { c.Projects = []string{"a", "a"} },
-		"holds a user":           func(c *Config) { c.URL = "https://u:p@argocd.example.test" },
-		`base URL has scheme "f`: func(c *Config) { c.URL = "ftp://argocd.example.test" },
+		"url is missing":              func(c *Config) { c.URL = "" },
+		"token_file is missing":       func(c *Config) { c.TokenFile = "" },
+		"poll_every":                  func(c *Config) { c.PollEvery = 0 },
+		"watch_timeout":               func(c *Config) { c.WatchTimeout = -1 },
+		"stale_after":                 func(c *Config) { c.StaleAfter = 0 },
+		"max_list_bytes":              func(c *Config) { c.MaxListBytes = 0 },
+		"max_line_bytes":              func(c *Config) { c.MaxLineBytes = 10 },
+		`project "a*"`:                func(c *Config) { c.Projects = []string{"a*"} },
+		`project "a" is`:              func(c *Config) { c.Projects = []string{"a", "a"} },
+		"holds a user":                func(c *Config) { c.URL = "https://u:p@argocd.example.test" },
+		`url: base URL has scheme "f`: func(c *Config) { c.URL = "ftp://argocd.example.test" },
 	} {
 		cfg := good
 		change(&cfg)

@@ -138,6 +138,7 @@ func newWith(cfg Config, env collectors.Env, change func(*fetch.Options)) (*Coll
 	}
 	token := fetch.TokenFile(cfg.TokenFile)
 	options := fetch.Options{
+		Key:        "url",
 		BaseURL:    cfg.URL,
 		Header:     fetch.Bearer(token),
 		CAFile:     cfg.CAFile,

@@ -33,7 +33,7 @@ func StatusProblem(method string, u *url.URL, status int) *problem.Problem {
 	switch status {
 	case http.StatusUnauthorized:
 		return problem.Wrap(problem.Credential, cause, "the source refused the credential").
-			WithHint("check that the token file holds a valid, unexpired token")
+			WithHint("check that the source has a credential in its configuration, and that its file holds a valid, unexpired token")
 	case http.StatusForbidden:
 		return problem.Wrap(problem.Credential, cause, "the credential may not read this").
 			WithHint("grant the credential the read permissions listed in deploy/access")

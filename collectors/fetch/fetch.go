@@ -45,6 +45,9 @@ type Options struct {
 	// BaseURL is where every request goes: scheme, host, port and a path that
 	// relative paths are added to. It must hold no user, query or fragment.
 	BaseURL string
+	// Key is what BaseURL is called in the configuration, such as url or
+	// archive.url: errors about it begin with it. "" leaves it out.
+	Key string
 	// Header gives the headers that carry the credential. It is called anew
 	// for each attempt, so that a rotated token is used at once. May be nil.
 	Header func() (http.Header, error)
@@ -123,6 +126,9 @@ type Response struct {
 func New(o Options) (*Client, error) {
 	base, err := parseBase(o.BaseURL)
 	if err != nil {
+		if o.Key != "" {
+			err = problem.Wrap(problem.Config, err, "%s", o.Key)
+		}
 		return nil, err
 	}
 	if o.AnyOrigin && o.Header != nil {
@@ -205,11 +211,11 @@ func parseBase(s string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, problem.New(problem.Config, "base URL of %s holds a user or password", u.Host).WithHint("move it to a token file")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, problem.New(problem.Config, "base URL has scheme %q", u.Scheme).WithHint("use https:// or http://")
+		return nil, problem.New(problem.Config, "base URL has scheme %q", u.Scheme).WithHint("write it whole, such as https://HOST:PORT: it begins with https:// or http://")
 	case u.Hostname() == "":
 		return nil, problem.New(problem.Config, "base URL names no host")
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, problem.New(problem.Config, "base URL of %s holds a query or fragment", u.Host)
+		return nil, problem.New(problem.Config, "base URL of %s holds a query or fragment", u.Host).WithHint("leave out the ? or # and all after it")
 	}
 	return u, nil
 }
@@ -221,11 +227,11 @@ func tlsConfig(caFile string) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, problem.Wrap(problem.Config, err, "read CA file")
+		return nil, problem.Wrap(problem.Config, err, "read CA file").WithHint("set ca_file to a PEM file that the daemon's user may read, or leave it out to trust the system's authorities")
 	}
 	tc.RootCAs = x509.NewCertPool()
 	if !tc.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, problem.New(problem.Config, "CA file %s holds no PEM certificate", caFile)
+		return nil, problem.New(problem.Config, "CA file %s holds no PEM certificate", caFile).WithHint("put the authority's certificate, in PEM, into it")
 	}
 	return tc, nil
 }

@@ -76,6 +76,7 @@ func newWith(cfg Config, env collectors.Env, o fetch.Options) (*Collector, error
 	if cfg.Timeout > 0 {
 		o.Timeout = cfg.Timeout
 	}
+	o.Key = "url"
 	o.BaseURL, o.CAFile, o.Clock, o.Log = cfg.URL, cfg.CAFile, env.Clock, env.Log
 	o.Header = fetch.Bearer(fetch.TokenFile(cfg.TokenFile))
 	o.UserAgent = "evidenced-" + agent

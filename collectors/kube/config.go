@@ -77,6 +77,8 @@ func (c *Config) check() error {
 		{c.Context != "" && c.Kubeconfig == "", "context is set without kubeconfig", "name the kubeconfig file, or drop context"},
 		{c.AllowExec && c.Kubeconfig == "", "allow_exec is set without kubeconfig", "drop allow_exec"},
 		{c.Server != "" && c.TokenFile == "", "server is set without token_file", "put the token of a read-only service account into a file (deploy/access/kubernetes)"},
+		{c.Server != "" && !strings.HasPrefix(c.Server, "https://") && !strings.HasPrefix(c.Server, "http://"),
+			"server begins with neither https:// nor http://", "write the whole address, such as https://cluster.example:6443: without a scheme the token might travel unencrypted"},
 		{c.Server == "" && (c.TokenFile != "" || c.CAFile != ""), "token_file or ca_file is set without server", "name the API server's address in server, or use kubeconfig"},
 		{c.PageSize < 1 || c.PageSize > 5000, "page_size must be between 1 and 5000", "leave it out for 500"},
 		{c.QPS <= 0, "qps must be above zero", "leave it out for 20"},

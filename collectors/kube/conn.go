@@ -63,7 +63,8 @@ func (c *Config) restConfig() (*rest.Config, error) {
 func (c *Config) fromKubeconfig() (*rest.Config, error) {
 	f, err := os.Open(c.Kubeconfig)
 	if err != nil {
-		return nil, problem.Wrap(problem.Config, err, "open kubeconfig")
+		return nil, problem.Wrap(problem.Config, err, "open kubeconfig").
+			WithHint("set kubeconfig to a file that the daemon's user may read")
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxKubeconfig+1))
@@ -123,7 +124,8 @@ func (c *Collector) connect() (*conn, error) {
 			rc.Dial = dial
 			rt, err := rest.TransportFor(rc)
 			if err != nil {
-				return nil, problem.Wrap(problem.Config, err, "set up the connection to the API server")
+				return nil, problem.Wrap(problem.Config, err, "set up the connection to the API server").
+					WithHint("check token_file and ca_file, or what the kubeconfig names in their place")
 			}
 			return rt, nil
 		},

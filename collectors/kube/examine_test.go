@@ -159,6 +159,7 @@ func TestConfigRefused(t *testing.T) {
 		{"context alone", func(c *Config) { c.Context = "a" }, "context is set without kubeconfig"},
 		{"exec alone", func(c *Config) { c.AllowExec = true }, "allow_exec is set without kubeconfig"},
 		{"no token", func(c *Config) { c.Server = "https://b" }, "without token_file"},
+		{"no scheme", func(c *Config) { c.Server, c.TokenFile = "cluster.example:6443", "t" }, "neither https:// nor http://"},
 		{"no server", func(c *Config) { c.CAFile = "a" }, "without server"},
 		{"page size", func(c *Config) { c.PageSize = 0 }, "page_size"},
 		{"qps", func(c *Config) { c.QPS = 0 }, "qps"},

@@ -32,7 +32,7 @@ const (
 
 func newClient(c Config, env collectors.Env, tune func(*fetch.Options)) (*client, error) {
 	o := fetch.Options{
-		BaseURL: c.Server, CAFile: c.CAFile, Clock: env.Clock, Log: env.Log, CacheBytes: -1,
+		Key: "server", BaseURL: c.Server, CAFile: c.CAFile, Clock: env.Clock, Log: env.Log, CacheBytes: -1,
 		Header: fetch.Bearer(fetch.TokenFile(c.TokenFile)),
 	}
 	if tune != nil {

@@ -50,7 +50,7 @@ func withoutEnv(f func() error) error {
 
 func newClient(cfg Config, e collectors.Env, tune func(*fetch.Options)) (*client, error) {
 	o := fetch.Options{
-		BaseURL: cfg.URL, CAFile: cfg.CAFile, Clock: e.Clock, Log: e.Log, CacheBytes: -1,
+		Key: "url", BaseURL: cfg.URL, CAFile: cfg.CAFile, Clock: e.Clock, Log: e.Log, CacheBytes: -1,
 		Header: fetch.HeaderFrom("X-Vault-Token", "", fetch.TokenFile(cfg.TokenFile)),
 	}
 	if tune != nil {

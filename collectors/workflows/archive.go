@@ -54,7 +54,7 @@ type archive struct {
 
 func openArchive(cfg Config, env collectors.Env, change func(*fetch.Options)) (*archive, error) {
 	o := fetch.Options{
-		BaseURL: cfg.Archive.URL, Header: fetch.Bearer(fetch.TokenFile(cfg.Archive.TokenFile)), CAFile: cfg.Archive.CAFile,
+		BaseURL: cfg.Archive.URL, Key: "archive.url", Header: fetch.Bearer(fetch.TokenFile(cfg.Archive.TokenFile)), CAFile: cfg.Archive.CAFile,
 		Timeout: cfg.Timeout, MaxBody: int64(cfg.MaxObjectBytes) * 4, Clock: env.Clock, Log: env.Log, CacheBytes: -1, Retries: 1,
 	}
 	change(&o)

@@ -205,3 +205,20 @@ func TestCounted(t *testing.T) {
 		t.Error("a query reaches the terminal raw")
 	}
 }
+
+// On a narrow terminal the note that all is made up is wrapped like the rest.
+func TestNarrowDemonstration(t *testing.T) {
+	var b bytes.Buffer
+	if err := coverage.Text(&b, &reports.CoverageChart{Demo: true}, reports.Style{Width: 60}); err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(b.String(), "\n\n")
+	for _, l := range strings.Split(head, "\n") {
+		if reports.TextWidth(l) > 60 {
+			t.Errorf("line of %d columns: %s", reports.TextWidth(l), l)
+		}
+	}
+	if !strings.Contains(head, "DEMONSTRATION") {
+		t.Errorf("got\n%s", head)
+	}
+}

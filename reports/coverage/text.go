@@ -19,7 +19,7 @@ func Text(w io.Writer, c *reports.CoverageChart, style reports.Style) error {
 		fmt.Fprintln(&b, style.Bold(l))
 	}
 	if c.Demo {
-		fmt.Fprintln(&b, style.Bad(reports.Demonstration))
+		style.Headline(&b, style.Bad, reports.Demonstration) // a builder takes all
 	}
 	b.WriteByte('\n')
 	if len(c.Rows) > 0 {

@@ -42,6 +42,8 @@ func (a *Answer) speak() {
 		a.Sentence = fmt.Sprintf("%s in %s %s%s.", upper(name), a.Tenant, strings.Join(parts, ", and "), when)
 	case len(a.Links) > 0:
 		a.Sentence = fmt.Sprintf("%s in %s is linked with %s%s.", upper(name), a.Tenant, reports.Count(len(a.Items)-1, "thing"), when)
+	case s.Stage == lineage.Other:
+		a.Sentence = fmt.Sprintf("Nothing in the log of %s is linked with %s%s: it is none of the things that are traced.", a.Tenant, s.ID, when)
 	default:
 		a.Sentence = fmt.Sprintf("Nothing in the log of %s is linked with %s%s.", a.Tenant, name, when)
 	}

@@ -122,6 +122,11 @@ func TestErasedPeople(t *testing.T) {
 
 func TestUnlinked(t *testing.T) {
 	l := lineagetest.Tell()
+	// What no chain goes through is said to be that.
+	o, err := trace.Build(t.Context(), l, "x", lineage.Found{Ref: evidence.NewRef("alert", "prod", "de6c")}, trace.Options{})
+	if want := "linked with alert:prod/de6c: it is none of the things that are traced."; err != nil || !strings.HasSuffix(o.Sentence, want) {
+		t.Errorf("got %+v, %v, want %q", o, err, want)
+	}
 	a, err := trace.Build(t.Context(), l, "x", lineage.Found{Ref: lineagetest.Commit(strings.Repeat("1", 40))}, trace.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -79,6 +80,17 @@ func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "installation"))
 	return err == nil
 }
+
+// Barred says why whoever asks may not look whether there is a data directory;
+// nil when that can be seen.
+func Barred(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "installation")); errors.Is(err, fs.ErrPermission) {
+		return problem.Wrap(problem.Storage, err, "look into the data directory").WithHint("%s", asOwner)
+	}
+	return nil
+}
+
+const asOwner = "ask as the user that runs the daemon: the data directory belongs to it, and what is asked is recorded there"
 
 // BackupManifest is the file that says what a backup holds (see store/backup).
 // In a data directory it says that the directory came from one.
@@ -301,7 +313,11 @@ var networkFS = map[int64]string{
 func takeLock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(LockPath(dir), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, problem.Wrap(problem.Storage, err, "open lock file")
+		p := problem.Wrap(problem.Storage, err, "open lock file")
+		if errors.Is(err, fs.ErrPermission) {
+			p = p.WithHint("%s", asOwner)
+		}
+		return nil, p
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()

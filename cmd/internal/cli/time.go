@@ -164,9 +164,17 @@ func ParsePeriod(from, to, last string, now time.Time, zone *time.Location) (evi
 	default:
 		return evidence.Period{}, problem.New(problem.Usage, "no period is given").WithHint("give --from and --to, or --last 7d")
 	}
-	if !begin.Before(end) {
-		return evidence.Period{}, problem.New(problem.Usage, "the period ends (%s) before it begins (%s)",
-			evidence.FormatTime(end), evidence.FormatTime(begin)).WithHint("exchange --from and --to")
+	switch {
+	case begin.Before(end):
+	case to == "":
+		return evidence.Period{}, problem.New(problem.Usage, "the period begins %s and so lies ahead: it is %s", SayTime(begin, zone), SayTime(now, zone)).
+			WithHint("choose a period that has begun")
+	case begin.Equal(end):
+		return evidence.Period{}, problem.New(problem.Usage, "the period is empty: it begins and ends %s", SayTime(end, zone)).
+			WithHint("give a --to after --from; a date alone means the whole day")
+	default:
+		return evidence.Period{}, problem.New(problem.Usage, "the period ends %s before it begins %s",
+			SayTime(end, zone), SayTime(begin, zone)).WithHint("exchange --from and --to")
 	}
 	return evidence.Period{From: begin, To: end}, nil
 }

@@ -118,6 +118,19 @@ func listed(c *mappings.Control, at time.Time) Listed {
 	return x
 }
 
+// tiersOf are the tiers that a tenant can have, and those that own catalogs name.
+func tiersOf(cat *mappings.Catalog) []string {
+	known := []string{"basic", "advanced", "premium"}
+	for _, c := range cat.Controls() {
+		for _, t := range c.Tiers {
+			if !slices.Contains(known, t) {
+				known = append(known, t)
+			}
+		}
+	}
+	return known
+}
+
 func (f *Filter) check(cat *mappings.Catalog) error {
 	for _, law := range f.Laws {
 		var known []string
@@ -131,6 +144,16 @@ func (f *Filter) check(cat *mappings.Catalog) error {
 	if f.Status != "" && f.Status != string(mappings.InForce) && f.Status != string(mappings.Preparing) {
 		return problem.New(problem.Usage, "--status %q is neither in-force nor preparing", f.Status).
 			WithHint("verdicts on a tenant's evidence are asked for with evidenced assess")
+	}
+	for _, tier := range f.Tiers {
+		if known := tiersOf(cat); !slices.Contains(known, tier) {
+			return problem.New(problem.Usage, "there is no tier %q", tier).WithHint("there are %s", strings.Join(known, ", "))
+		}
+	}
+	for _, e := range f.Entities {
+		if known := cat.Sorts(); !slices.Contains(known, e) {
+			return problem.New(problem.Usage, "no law of the catalog knows an entity %q", e).WithHint("there are %s", strings.Join(known, ", "))
+		}
 	}
 	for _, s := range f.Sources {
 		if !slices.ContainsFunc(evidence.Kinds(), func(k evidence.Info) bool { return begins(k.Kind, s) }) {

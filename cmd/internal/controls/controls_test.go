@@ -133,7 +133,7 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%s: %d answered and %d not of %d", tt.name, l.Answered, l.Unanswered, len(l.Controls))
 		}
 	}
-	for _, f := range []Filter{{Laws: []string{"hous"}}, {Status: "satisfied"}, {Sources: []string{"artefact"}}, {Sources: []string{""}}, {Sources: []string{"dep"}}} {
+	for _, f := range []Filter{{Laws: []string{"hous"}}, {Status: "satisfied"}, {Entities: []string{"dragon"}}, {Tiers: []string{"gold"}}, {Sources: []string{"artefact"}}, {Sources: []string{""}}, {Sources: []string{"dep"}}} {
 		if _, err := Build(cat, f, now); !problem.Is(err, problem.Usage) {
 			t.Errorf("%+v: got %v, want a problem of code usage", f, err)
 		}

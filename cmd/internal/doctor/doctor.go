@@ -234,7 +234,7 @@ func (r *Report) Whole() bool { return len(r.needy()) == 0 }
 func (r *Report) Err() error {
 	if n := len(r.needy()); n > 0 {
 		return problem.New(problem.Incomplete, "%d of %d sources are not read in full", n, len(r.Sources)).
-			WithHint("the lines above say which permission is missing; until it is there, the evidence has a hole that coverage shows")
+			WithHint("the lines above say what is missing; until it is there, the evidence has a hole that coverage shows")
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func Parse(text string) (Schedule, error) {
 	}
 	spec, err := parseCron(trimmed)
 	if err != nil {
-		return Schedule{}, fmt.Errorf("schedule %q: %w", text, err)
+		return Schedule{}, fmt.Errorf("schedule %q: %w (write five fields such as 0 */6 * * *, or @every 5m)", text, err)
 	}
 	s := Schedule{text: trimmed, spec: spec}
 	// A fixed instant: whether a text is a schedule must not depend on today.

@@ -46,6 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		{"@every 9000h", "at most a year"},
 		{"@reboot", "unrecognized descriptor"},
 		{"* * * *", "expected exactly 5 fields"},
+		{"every 5m", "or @every 5m"},
 		{"0 0 * * * *", "expected exactly 5 fields"},
 		{"61 * * * *", "above maximum"},
 		{"*/0 * * * *", "step"},
