@@ -79,8 +79,8 @@ var slots = []struct{ source, weeks, lastHours string }{
 	{SourceNetwork, "@every 12h", "@every 30m"},
 	{SourcePolicies, "@every 12h", "@every 30m"},
 	{SourceRuns, "@every 12h", "@every 30m"},
-	{SourceAlerts, "@every 30m", "@every 5m"},
-	{SourceRules, "@every 30m", "@every 5m"},
+	{SourceAlerts, "@every 50m", "@every 5m"},
+	{SourceRules, "@every 50m", "@every 5m"},
 }
 
 // Run plays the whole history against the real store, collectors and reports,

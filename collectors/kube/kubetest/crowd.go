@@ -49,7 +49,7 @@ const (
 	crowdObjects = 50_000
 	crowdTenants = 100
 	// crowdBatch changes are told at a time.
-	crowdBatch   = 10_000
+	crowdBatch   = 5_000
 	crowdBatches = 4
 )
 
@@ -447,7 +447,7 @@ const (
 	firstLimit = 300 << 20
 	// growLimit is what the second half of the changes may leave on the
 	// heap.
-	growLimit = 16 // MB
+	growLimit = 10 // MB
 )
 
 // Memory lets a collector list and follow the crowd and measures what the
