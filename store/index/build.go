@@ -128,7 +128,7 @@ func (b *builder) finish() error {
 	}
 	b.r.filterAt, b.r.lines = b.next, b.filter.count()
 	w := &blockWriter{}
-	for rest := b.filter.lines; len(rest) > 0; {
+	for rest := b.filter.lines.data; len(rest) > 0; {
 		w.reset(levelBloom)
 		n := copy(w.b[lineBytes:], rest)
 		rest = rest[n:]
@@ -188,7 +188,7 @@ func inMemory(keys uint64, size int, fill func(*builder) error) (*run, error) {
 		a.add(blk)
 		return nil
 	})
-	defer b.filter.free()
+	defer b.filter.lines.free()
 	err := fill(b)
 	if err == nil {
 		err = b.finish()

@@ -71,10 +71,7 @@ func ones(sum uint64) [lineOnes]uint16 {
 }
 
 // bloom is a filter that is being made.
-type bloom struct {
-	lines []byte
-	arena arena // that they stand in
-}
+type bloom struct{ lines arena }
 
 // newBloom makes a filter for at most so many keys. It is to be freed.
 func newBloom(keys uint64) bloom {
@@ -83,20 +80,16 @@ func newBloom(keys uint64) bloom {
 	}
 	n := (keys*filterBits + lineBytes*8 - 1) / (lineBytes * 8)
 	a := newArena(int(n * lineBytes))
-	return bloom{a.data[:n*lineBytes], a}
+	a.data = a.data[:n*lineBytes]
+	return bloom{a}
 }
 
-func (f *bloom) free() {
-	f.arena.free()
-	f.lines = nil
-}
-
-func (f bloom) count() uint32 { return uint32(len(f.lines) / lineBytes) }
+func (f bloom) count() uint32 { return uint32(len(f.lines.data) / lineBytes) }
 
 func (f bloom) add(sum uint64) {
 	l := int(line(sum, f.count())) * lineBytes
 	for _, o := range ones(sum) {
-		f.lines[l+int(o>>3)] |= 1 << (o & 7)
+		f.lines.data[l+int(o>>3)] |= 1 << (o & 7)
 	}
 }
 

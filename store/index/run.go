@@ -308,7 +308,7 @@ func (x *index) writeFile(path string, from []*run, first, last, mark uint64) (e
 		}
 		return put()
 	})
-	defer b.filter.free()
+	defer b.filter.lines.free()
 	if err := merge(b, from, &x.stop); err != nil {
 		return err
 	}
