@@ -1,9 +1,11 @@
-package kube
+package collectors
 
 import (
 	"bytes"
 	"regexp"
 	"strings"
+
+	"evidenced/evidence"
 )
 
 // userPart finds the user part of addresses inside any text. It is greedy up to
@@ -18,8 +20,18 @@ func WithoutUser(s string) string {
 	return userPart.ReplaceAllString(s, "$1")
 }
 
-// userInRaw finds an address with a user part within JSON.
-var userInRaw = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/"'<>\\]*@`)
+// userInRaw finds an address with a user part within JSON, where slashes may be
+// escaped, and a password may hold escapes of a backslash and of an ampersand. Any
+// other escape ends the address: it stands for a quote, a bracket or a blank.
+var userInRaw = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}(?:[^\s/"'<>\\]|\\\\|\\u0026)*@`)
 
 // HoldsUser reports whether an address in an object's bytes has a user part.
 func HoldsUser(raw []byte) bool { return bytes.IndexByte(raw, '@') >= 0 && userInRaw.Match(raw) }
+
+// WithoutLogins takes out a draft's bytes, whole, when an address in them holds a
+// user or a password. Agent names who did, and its version.
+func WithoutLogins(d *evidence.Draft, agent string) {
+	if HoldsUser(d.Raw) {
+		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
+	}
+}

@@ -1,4 +1,4 @@
-package kube
+package collectors
 
 import "testing"
 
@@ -10,6 +10,10 @@ func TestUsersInAddresses(t *testing.T) {
 		{"https://u:p@host/x and ssh://git@h:22/y", "https://host/x and ssh://h:22/y", true},
 		{"https://u:p@ss@host/x", "https://host/x", true},
 		{`https:\/\/u:p@host\/x`, `https:\/\/u:p@host\/x`, true}, // in JSON alone
+		{`https://u:p\\w@host`, `https://host`, true},            // a backslash, as JSON writes it
+		{`https://u:p\u0026w@host`, `https://host`, true},
+		{`see https://host\nmail:a@b.example`, `see https://b.example`, false}, // in JSON two lines
+		{`\"https://host\" of a@b.example`, `\"https://host\" of a@b.example`, false},
 		{"https://host/x@y", "https://host/x@y", false},
 		{"mail a@b.example, see https://host", "mail a@b.example, see https://host", false},
 		{"a@b.example", "a@b.example", false},

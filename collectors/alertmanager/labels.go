@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -71,15 +72,12 @@ func (l *Labels) kept(name string) bool {
 	return name == nameLabel || name == severityLabel || l.owns(name) || slices.Contains(l.Keep, name)
 }
 
-// login finds the user part of an address.
-var login = regexp.MustCompile(`://[^\s/"]*@`)
-
 // Pick returns the labels that are kept, and how many are not. An address with a
 // user or a password in it is not, whatever its label is called.
 func (l *Labels) Pick(all map[string]string) (kept map[string]string, left int) {
 	kept = map[string]string{}
 	for k, v := range all {
-		if l.kept(k) && !login.MatchString(v) {
+		if l.kept(k) && collectors.WithoutUser(v) == v {
 			kept[k] = Short(v)
 		} else {
 			left++

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -221,7 +222,7 @@ func (l *look) matcher(m matcher, w *reach) (evidence.AlertMatcher, [][]evidence
 	f := evidence.AlertMatcher{Name: Short(m.Name), Op: m.op()}
 	values, listed := m.values()
 	owns := l.cfg.owns(m.Name)
-	keeps := l.cfg.kept(m.Name) && !login.MatchString(m.Value) && (owns || !w.shared() || m.Name == nameLabel || m.Name == severityLabel)
+	keeps := l.cfg.kept(m.Name) && collectors.WithoutUser(m.Value) == m.Value && (owns || !w.shared() || m.Name == nameLabel || m.Name == severityLabel)
 	switch {
 	case !keeps || owns && !listed:
 		f.Left, f.Pattern = true, !listed

@@ -3,13 +3,14 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
-	"evidenced/collectors/kube"
-	"evidenced/evidence/pointer"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"evidenced/collectors"
+	"evidenced/evidence/pointer"
 )
 
 // remover names this remover and its version: it stands first in
@@ -154,7 +155,7 @@ func maySecret(path []string) bool {
 
 // cleanText takes user and password out of every URL in s, and parameters out of
 // Helm's command lines.
-func cleanText(s string) string { return withoutSets(kube.WithoutUser(s)) }
+func cleanText(s string) string { return withoutSets(collectors.WithoutUser(s)) }
 
 // setFlag finds where the parameters of an application begin in a command line
 // of Helm, and commandEnd what follows the line in the message that a server
@@ -181,7 +182,7 @@ func withoutSets(s string) string {
 // query and no fragment, which may hold tokens. The scp form keeps the user
 // "git" alone.
 func cleanURL(s string) string {
-	s = kube.WithoutUser(s)
+	s = collectors.WithoutUser(s)
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
 		u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
 		return u.String()

@@ -3,9 +3,9 @@ package certmanager
 import (
 	"context"
 	"net/url"
-	"regexp"
 	"slices"
 
+	"evidenced/collectors"
 	"evidenced/collectors/certs"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
@@ -21,7 +21,7 @@ func (r *reader) issuers(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	if err != nil {
 		return nil, err
 	}
-	withoutLogins(&d)
+	collectors.WithoutLogins(&d, agent)
 	if o.Namespace == "" { // it may sign in every namespace
 		d.Scope = append(d.Scope, l.Everywhere()...)
 		d.Mentions = mentionHosts(l.Authority, &in)
@@ -98,17 +98,6 @@ func issuerFacts(o *kube.Object, authority string, in *issuer) evidence.CertIssu
 		f.Type = "self-signed"
 	}
 	return f
-}
-
-// login finds the user part of an address.
-var login = regexp.MustCompile(`://[^\s/"]*@`)
-
-// withoutLogins takes out the object's bytes, whole, when an address in them
-// holds a user or a password.
-func withoutLogins(d *evidence.Draft) {
-	if login.Match(d.Raw) {
-		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
-	}
 }
 
 // safeURL returns an address without user, query and fragment, which may hold

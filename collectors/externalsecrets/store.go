@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -40,7 +41,7 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 	if err != nil {
 		return nil, err
 	}
-	withoutLogins(&d)
+	collectors.WithoutLogins(&d, agent)
 	// A store of the cluster concerns the namespaces it is limited to by name.
 	// One condition that holds is enough: with another form of them beside the
 	// names, and without any, it concerns every one.
@@ -149,17 +150,6 @@ func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
 
 // inName reports whether a character may stand in the name of a namespace.
 func inName(c rune) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' }
-
-// login finds the user part of an address.
-var login = regexp.MustCompile(`://[^\s/"]*@`)
-
-// withoutLogins takes out the object's bytes, whole, when an address in them
-// holds a user or a password.
-func withoutLogins(d *evidence.Draft) {
-	if login.Match(d.Raw) {
-		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
-	}
-}
 
 func (r *reader) readStore(o *kube.Object, authority string, in *secretStore) (evidence.SecretStoreFacts, provider, error) {
 	ready := in.Status.Conditions.Of("Ready")

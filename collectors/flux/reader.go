@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -132,7 +133,7 @@ func (r *reader) state(o *kube.Object, l *kube.Look, f *evidence.DeployFacts) (e
 	ls.revisions(kindOCI, []string{f.Flux.OCIDigest})
 	r.linked(&ls, l, o, f)
 	d.Links = ls
-	withoutCredentials(&d)
+	collectors.WithoutLogins(&d, agent)
 	return d, nil
 }
 
@@ -256,7 +257,7 @@ func (r *reader) sync(o *kube.Object, l *kube.Look, state *evidence.DeployFacts,
 	ls.revisions(kindOCI, []string{f.Flux.OCIDigest})
 	r.linked(&ls, l, o, &evidence.DeployFacts{Server: f.Server, Namespace: f.Namespace, Sources: f.Sources, Flux: state.Flux})
 	d.Links, d.Raw, d.Removed = ls, slices.Clone(s.raw), s.gone
-	withoutCredentials(&d)
+	collectors.WithoutLogins(&d, agent)
 	return d, nil
 }
 

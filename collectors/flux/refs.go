@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -89,7 +90,7 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = kube.WithoutUser(s)
+	s = collectors.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
@@ -108,12 +109,4 @@ func address(s string) string {
 		s = s[:i]
 	}
 	return s
-}
-
-// withoutCredentials takes out the object's bytes, whole, when an address in them
-// holds a user or a password.
-func withoutCredentials(d *evidence.Draft) {
-	if kube.HoldsUser(d.Raw) {
-		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
-	}
 }

@@ -298,7 +298,7 @@ func (r *reader) place(d *evidence.Draft, o *kube.Object, l *kube.Look, lists ma
 		d.Mentions = append(d.Mentions, mention(l, "", beyond))
 	}
 	r.spelled(d, l, o.Namespace)
-	withoutCredentials(d)
+	collectors.WithoutLogins(d, agent)
 }
 
 // mention says whose the namespaces of a list are. A pattern is whose the
@@ -357,19 +357,11 @@ const maxWord = 1 << 10
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = kube.WithoutUser(s)
+	s = collectors.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
 	return s
-}
-
-// withoutCredentials takes out the object's bytes, whole, when an address in them
-// holds a user or a password.
-func withoutCredentials(d *evidence.Draft) {
-	if kube.HoldsUser(d.Raw) {
-		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
-	}
 }
 
 // words bounds each text of a list, leaves out repeats and sorts it.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -451,12 +452,12 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 	if len(f.message) > maxMessage {
 		f.message = strings.ToValidUTF8(f.message[:maxMessage], "") + " (cut)"
 	}
-	d.Text = []byte(strings.ToValidUTF8(kube.WithoutUser(f.message), "\uFFFD"))
+	d.Text = []byte(strings.ToValidUTF8(collectors.WithoutUser(f.message), "\uFFFD"))
 	if d.Scope = scope; scope == nil {
 		d.Scope = r.whose(l, f.of)
 	}
 	r.spelled(&d, l, f.of.Namespace)
-	withoutCredentials(&d)
+	collectors.WithoutLogins(&d, agent)
 	return d, nil
 }
 

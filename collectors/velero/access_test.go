@@ -3,8 +3,6 @@ package velero
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/collectors/bucket"
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/kube/looktest"
 	"evidenced/evidence/problem"
 
 	"go.yaml.in/yaml/v3"
@@ -22,44 +21,7 @@ import (
 // The role of deploy/access gives what the collector reads by default, for
 // reading alone, and nothing else.
 func TestAccessExample(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/access/velero/rbac.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	given := map[string]bool{}
-	for dec := yaml.NewDecoder(bytes.NewReader(b)); ; {
-		var v struct {
-			Kind  string
-			Rules []struct {
-				APIGroups []string `yaml:"apiGroups"`
-				Resources []string
-				Verbs     []string
-			}
-		}
-		if err := dec.Decode(&v); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range v.Rules {
-			if !slices.Equal(r.Verbs, []string{"get", "list", "watch"}) {
-				t.Errorf("verbs %v", r.Verbs)
-			}
-			for _, name := range r.Resources {
-				given[r.APIGroups[0]+"/"+name] = true
-			}
-		}
-	}
-	for _, r := range newCollector(*defaults()).resources() {
-		name := r.Group + "/" + r.Resource
-		if !given[name] {
-			t.Errorf("the role does not give %s", name)
-		}
-		delete(given, name)
-	}
-	for name := range given {
-		t.Errorf("the role gives %s, which is not read", name)
-	}
+	looktest.ReadsOnly(t, looktest.Rules(t, "../../deploy/access/velero/rbac.yaml"), newCollector(*defaults()).resources())
 	p, err := os.ReadFile("../../deploy/access/velero/bucket-policy.json")
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 )
 
@@ -14,7 +15,7 @@ const maxWord = 512
 // word returns a text of the source as facts hold it: bounded, without user and
 // password of addresses.
 func word(s string) string {
-	s = kube.WithoutUser(s)
+	s = collectors.WithoutUser(s)
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
@@ -60,7 +61,7 @@ func withoutValues(o *kube.Object, remove []string) (raw []byte, removed []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	if kube.HoldsUser(cut.Raw) {
+	if collectors.HoldsUser(cut.Raw) {
 		return []byte("null"), []string{agent, ""}, nil
 	}
 	removed = slices.Clone(o.Removed)

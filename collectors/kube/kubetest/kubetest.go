@@ -9,9 +9,8 @@
 // anything, reader may read anything but Secrets, nobody may do nothing.
 //
 // Beside it stands what tests of several collectors share without a server:
-// archives of objects, a crowd of them, the views that tenants get, and whether a
-// published role gives what is read. looktest has what needs collectors/kube
-// itself, whose own tests use this package.
+// archives of objects, a crowd of them, and the views that tenants get. looktest has
+// what needs collectors/kube itself, whose own tests use this package.
 package kubetest
 
 import (

@@ -71,16 +71,6 @@ func Objects(t testing.TB, resources []kube.Resource, l *kube.Look, file string)
 // Name is what a resource is called in archives and in tests.
 func Name(r kube.Resource) string { return strings.TrimSuffix(r.Resource+"."+r.Group, ".") }
 
-// ReadsOnly holds a file of roles against what the resources read, and more that is
-// read beside them; see kubetest.ReadsOnly.
-func ReadsOnly(t testing.TB, file string, resources []kube.Resource, more ...string) {
-	t.Helper()
-	for _, r := range resources {
-		more = append(more, r.Resource+"."+r.Group)
-	}
-	kubetest.ReadsOnly(t, file, more...)
-}
-
 // Works fails the test if a collector that watches does not follow its source, or
 // one that polls does, or if doctor cannot examine it.
 func Works(t testing.TB, c collectors.Collector, watches bool) {
