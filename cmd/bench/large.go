@@ -75,9 +75,9 @@ func (b *bench) grow(ctx context.Context) (*large, error) {
 	return g, nil
 }
 
-// appenders is how many append to the large log at once: while one makes its next
+// appenders is how many append to the large log at once: while some make their next
 // drafts the log works on another's, as it does for several collectors.
-const appenders = 2
+const appenders = 3
 
 // add appends n drafts and waits until the index has them too.
 func (g *large) add(ctx context.Context, n int) (time.Duration, error) {
@@ -149,7 +149,7 @@ func (b *bench) largeLog(ctx context.Context) error {
 	}
 	at := thousands(g.size) + " records"
 	n := float64(g.size)
-	first := figure{Name: "large/first-million", Unit: perSecond, Measured: g.first, Note: "two callers, batches of 1,000, until all indexes have caught up; up to " + thousands(min(million, g.size)) + " records"}
+	first := figure{Name: "large/first-million", Unit: perSecond, Measured: g.first, Note: "three callers, batches of 1,000, until all indexes have caught up; up to " + thousands(min(million, g.size)) + " records"}
 	last := figure{Name: "large/last-million", Unit: perSecond, Measured: g.last, Note: "ending at " + at}
 	heap := figure{Name: "large/heap", Unit: inBytes, Measured: g.heap, Note: fmt.Sprintf("live after a collection, at %s; %s after the first million", at, show(g.heapFirst, inBytes))}
 	peak := figure{Name: "large/heap-peak", Unit: inBytes, Measured: g.peak, Note: "most at any time, garbage, this program's drafts and what the index holds outside the heap included"}
