@@ -10,6 +10,7 @@ need pdftotext poppler-utils
 need openssl openssl
 need prometheus-alertmanager prometheus-alertmanager
 need prometheus prometheus
+need systemd-analyze systemd
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

@@ -79,10 +79,12 @@ func (p *program) keyringBackupCommand() *cobra.Command {
 			"key of today may be destroyed tomorrow. Keep it apart from backups of the logs: whoever has\n" +
 			"both and the passphrase can read and sign everything.\n\n" +
 			"A copy older than an erasure brings nobody back: the logs carry the erasure out anew in it.\n" +
-			"But whoever reads the copy itself has the keys, so erasures of what it holds are logical.\n\n" +
+			"But whoever reads the copy itself has the keys, so erasures of what it holds are logical.\n" +
+			"- for FILE is standard output: look at the exit code, what was cut off is no backup.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitRefused),
-		Example: "  evidenced keyring backup /mnt/safe/keyring-2026-11-14 --passphrase-file /etc/evidenced/backup.pass",
-		Args:    cobra.ExactArgs(1),
+		Example: "  evidenced keyring backup /mnt/safe/keyring-2026-11-14 --passphrase-file /etc/evidenced/backup.pass\n" +
+			"  evidenced keyring backup - --passphrase-file /etc/evidenced/backup.pass",
+		Args: cobra.ExactArgs(1),
 	}
 	var pass string
 	cmd.Flags().StringVar(&pass, "passphrase-file", "", "file with the passphrase, mode 0600")
@@ -91,12 +93,17 @@ func (p *program) keyringBackupCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := outside(args[0], c); err != nil {
-			return err
+		if args[0] != stdoutName {
+			if err := outside(args[0], c); err != nil {
+				return err
+			}
 		}
 		phrase, err := readPassphrase(pass)
 		if err != nil {
 			return err
+		}
+		if args[0] == stdoutName {
+			return p.sendBackup(cmd.Context(), p.stdout, phrase)
 		}
 		if err := p.writeBackup(cmd.Context(), args[0], phrase); err != nil {
 			return err
@@ -146,7 +153,7 @@ func readPassphrase(path string) (string, error) {
 	if err != nil {
 		return "", problem.Wrap(problem.Usage, err, "passphrase file")
 	}
-	if st.Mode().Perm()&0o077 != 0 {
+	if !config.Private(st) {
 		return "", problem.New(problem.Refused, "passphrase file %s has mode %#o: others may read it", path, st.Mode().Perm()).WithHint("chmod 600 %s", path)
 	}
 	if st.Size() > maxPassphrase {
@@ -164,9 +171,12 @@ func (p *program) writeBackup(ctx context.Context, file, passphrase string) erro
 	if _, err := os.Lstat(file); err == nil {
 		return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name")
 	}
-	return writeWhole(file, "write the backup", "", func(w io.Writer) error {
-		return p.callTo(ctx, "keyring-backup", api.KeyBackupParams{Passphrase: passphrase}, w, nil)
-	})
+	return writeWhole(file, "write the backup", "", func(w io.Writer) error { return p.sendBackup(ctx, w, passphrase) })
+}
+
+// sendBackup writes a sealed copy of the keys.
+func (p *program) sendBackup(ctx context.Context, w io.Writer, passphrase string) error {
+	return p.callTo(ctx, "keyring-backup", api.KeyBackupParams{Passphrase: passphrase}, w, nil)
 }
 
 func (p *program) keyringRestoreCommand() *cobra.Command {

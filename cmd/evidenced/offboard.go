@@ -82,5 +82,5 @@ func (p *program) export(ctx context.Context, r api.OffboardParams, file string)
 	if r.JSON {
 		return res.Manifest, nil
 	}
-	return res.Manifest, p.tellPack(res, file, false)
+	return res.Manifest, tellPack(p.stdout, res, file)
 }

@@ -23,7 +23,8 @@ func (p *program) packCommand() *cobra.Command {
 		GroupID: "ask",
 		Short:   "An evidence pack that an auditor can check without you",
 		Long: "Writes a zip with every record of the period, the findings, a PDF and the proofs, and seals\n" +
-			"in the log that it was issued. The file appears when it is whole.\n\n" +
+			"in the log that it was issued. The file appears when it is whole. -o - writes to standard\n" +
+			"output: look at the exit code, what was cut off is no pack.\n\n" +
 			cli.ExitHelp(cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
 		Example: "  evidenced pack --tenant tenant-7 --from 2026-10-01 --to 2026-12-31 -o pack.zip --recipient \"Auditors\"\n" +
 			"  evidence-verify pack.zip",
@@ -35,7 +36,7 @@ func (p *program) packCommand() *cobra.Command {
 	var force bool
 	span(cmd, &r.Span)
 	f := cmd.Flags()
-	f.StringVarP(&file, "output", "o", "", "file to write")
+	f.StringVarP(&file, "output", "o", "", "file to write; - for standard output")
 	f.BoolVar(&force, "force", false, "replace the file when it is there")
 	f.StringVar(&r.Raw, "raw", "", "disclose source bytes: none, exceptions, all (default: as configured)")
 	f.BoolVar(&r.Pseudonymous, "pseudonymous", false, "withhold names and texts")
@@ -44,22 +45,42 @@ func (p *program) packCommand() *cobra.Command {
 		if file == "" {
 			return problem.New(problem.Usage, "no file is given").WithHint("give -o pack.zip")
 		}
+		asJSON := r.JSON
+		r.JSON = false // the reply is the zip
+		if file == stdoutName {
+			if asJSON {
+				return problem.New(problem.Usage, "the pack and --json both go to standard output").WithHint("leave one out, or give -o pack.zip")
+			}
+			var res api.PackResult
+			if err := p.callTo(cmd.Context(), "pack", r, p.stdout, &res); err != nil {
+				return err
+			}
+			return tellPack(p.stderr, res, "PACK")
+		}
 		if is, err := os.Stat(file); err == nil && is.IsDir() {
 			return problem.New(problem.Usage, "%s is a directory", file).WithHint("give -o a file in it, such as %s", filepath.Join(file, "pack.zip"))
 		}
 		if _, err := os.Lstat(file); err == nil && !force {
 			return problem.New(problem.Refused, "%s is there already", file).WithHint("give another name, or --force to replace it")
 		}
-		asJSON := r.JSON
-		r.JSON = false // the reply is the zip
 		res, err := p.writePack(cmd.Context(), "pack", r, file)
 		if err != nil {
 			return err
 		}
-		return p.tellPack(res, file, asJSON)
+		if asJSON {
+			return p.document(struct {
+				File string `json:"file"`
+				api.PackResult
+			}{file, res})
+		}
+		return tellPack(p.stdout, res, file)
 	}
 	return cmd
 }
+
+// stdoutName in place of a file is standard output: where the program has a file
+// system to itself, as in a container, nothing else could fetch the file.
+const stdoutName = "-"
 
 // writePack writes the pack that the operation replies with to the file.
 func (p *program) writePack(ctx context.Context, op string, params any, file string) (res api.PackResult, err error) {
@@ -95,13 +116,7 @@ func writeWhole(file, doing, hint string, write func(io.Writer) error) (err erro
 	return nil
 }
 
-func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {
-	if asJSON {
-		return p.document(struct {
-			File string `json:"file"`
-			api.PackResult
-		}{file, res})
-	}
+func tellPack(w io.Writer, res api.PackResult, file string) error {
 	var b strings.Builder
 	kind := "complete pack"
 	if !res.Complete {
@@ -119,6 +134,6 @@ func (p *program) tellPack(res api.PackResult, file string, asJSON bool) error {
 		fmt.Fprintln(&b, reports.Demonstration)
 	}
 	fmt.Fprintf(&b, "manifest %s\ncheck it with: evidence-verify %s\n", res.Manifest, file)
-	_, err := p.stdout.Write([]byte(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -675,9 +675,10 @@ func TestGone(t *testing.T) {
 }
 
 func TestLeastPrivilege(t *testing.T) {
-	const file = "../../deploy/access/network/role.yaml"
-	looktest.ReadsOnly(t, looktest.Rules(t, file), (&reader{cfg: testConfig()}).resources(), "namespaces.")
-	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), "resourceNames: [cilium-config]") {
+	const dir = "../../deploy/access/network/"
+	looktest.ReadsOnly(t, looktest.Rules(t, dir+"role.yaml", dir+"cilium.yaml"), (&reader{cfg: testConfig()}).resources(), "namespaces.")
+	looktest.ReadsOnly(t, looktest.Rules(t, dir+"role.yaml"), (&reader{cfg: *Spec().Config().(*Config)}).resources(), "namespaces.")
+	if b, err := os.ReadFile(dir + "cilium.yaml"); err != nil || !strings.Contains(string(b), "resourceNames: [cilium-config]") {
 		t.Errorf("the role reads other ConfigMaps too (%v)", err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // The role of deploy/access gives what the collector reads by default, for
 // reading alone, and nothing else.
 func TestAccessExample(t *testing.T) {
-	looktest.ReadsOnly(t, looktest.Rules(t, "../../deploy/access/velero/rbac.yaml"), newCollector(*defaults()).resources())
+	looktest.ReadsOnly(t, looktest.Rules(t, "../../deploy/access/velero/role.yaml"), newCollector(*defaults()).resources())
 	p, err := os.ReadFile("../../deploy/access/velero/bucket-policy.json")
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,16 @@ func given(st *syscall.Stat_t) bool {
 	return int(st.Uid) != os.Geteuid() && ours
 }
 
+// Private reports whether a file with a secret is for this process alone: group and
+// others may do nothing with it, or the group may read it and that is how root gave
+// it to us, as Kubernetes does with a Secret for the group of a pod. Access lists
+// beyond the mode are not looked at.
+func Private(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	others := fi.Mode().Perm() & 0o077
+	return others == 0 || others == 0o040 && ok && given(st)
+}
+
 // reached reports whether every folder from the root to dir lets pass whom need
 // asks for.
 func reached(dir string, need func(fs.FileMode, *syscall.Stat_t) fs.FileMode) bool {

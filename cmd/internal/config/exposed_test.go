@@ -83,6 +83,33 @@ func TestReaders(t *testing.T) {
 	}
 }
 
+// A secret is ours alone with mode 0600, or where root gave it to our group to read.
+func TestPrivate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := map[os.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o660: false}
+	if os.Getuid() == 0 {
+		if err := os.Chown(file, 0, 65532); err != nil {
+			t.Fatal(err)
+		}
+		want[0o440], want[0o640] = true, true
+	}
+	for mode, private := range want {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Private(fi); got != private {
+			t.Errorf("mode %04o: %t, want %t", mode, got, private)
+		}
+	}
+}
+
 // Every key that names a file with a secret is looked at, wherever it stands, and
 // no other.
 func TestExposed(t *testing.T) {

@@ -51,6 +51,7 @@ func (e *Engine) scrub(ctx context.Context) error {
 // round verifies the logs that are due. What goes wrong with one is told and
 // does not keep the others from being verified.
 func (s *scrubber) round(ctx context.Context) {
+	s.e.watchStopped() // of logs too that began since
 	ts, err := s.e.local.Store.Tenants()
 	if err != nil {
 		s.e.o.Log.Error("logs to verify not listed", "code", codeOf(err))
@@ -83,14 +84,11 @@ func (s *scrubber) look(ctx context.Context, log *store.Log) error {
 		due = last.Full
 		s.complete(t, last.Full)
 	}
-	if now.Sub(due) >= s.e.o.Config.Verify.ScrubEvery {
-		s.tried[t] = now
-		if err := s.pass(ctx, log); err != nil {
-			return err
-		}
+	if now.Sub(due) < s.e.o.Config.Verify.ScrubEvery {
+		return nil
 	}
-	s.stopped(log)
-	return nil
+	s.tried[t] = now
+	return s.pass(ctx, log)
 }
 
 // pass verifies a log in full and tells what came of it.
@@ -138,16 +136,5 @@ func (s *scrubber) count(t evidence.Tenant, outcome string) {
 func (s *scrubber) complete(t evidence.Tenant, at time.Time) {
 	if m := s.e.o.Metrics; m != nil {
 		m.Time("evidenced_verify_last_complete_timestamp_seconds", telemetry.Labels{Tenant: t}, at)
-	}
-}
-
-// stopped tells whether the log takes records.
-func (s *scrubber) stopped(log *store.Log) {
-	if m := s.e.o.Metrics; m != nil {
-		v := 0.0
-		if log.Stopped() != nil {
-			v = 1
-		}
-		m.Set("evidenced_log_stopped", telemetry.Labels{Tenant: log.Tenant()}, v)
 	}
 }

@@ -62,7 +62,6 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	part("socket", func() error { return api.Serve(ctx, sock, e, log) })
 	if web != nil {
-		e.watchStopped()
 		h := telemetry.Handler(e.o.Metrics, telemetry.Health{Ready: e.ready})
 		if telemetry.OnLoopback(web) {
 			h = telemetry.Local(h)
