@@ -305,7 +305,11 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), PlainCause(err)) || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)
-	r.Log.Info("run ended", "source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests)
+	told := []any{"source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests}
+	if p := problem.Of(err); p != nil { // its text may name what was read, and stands in the record
+		told = append(told, "code", string(p.Code))
+	}
+	r.Log.Info("run ended", told...)
 	return f, r.record(ctx, s.run, f, r.Clock().UTC(), changed)
 }
 

@@ -99,8 +99,9 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 		if err := rec.Decode(&f); err != nil {
 			return nil, err
 		}
-		c.told = append(c.told, told{f.Source, f.Period, f.Runs})
-		if p.Overlaps(f.Period) {
+		t := told{f.Source, f.Period, f.Runs}
+		c.told = append(c.told, t)
+		if t.in(p) {
 			n := c.Runs[f.Source]
 			n.Add(f.Runs)
 			c.Runs[f.Source] = n

@@ -13,6 +13,12 @@ type told struct {
 	runs   RunCounts
 }
 
+// in reports whether the runs are those of a period. A record that claims nothing,
+// because nothing was ever seen, has the instant at which it was made as its period.
+func (t *told) in(p Period) bool {
+	return p.Overlaps(t.period) || t.period.From.Equal(t.period.To) && p.Contains(t.period.To)
+}
+
 // nearSpan is how far around a period spans are kept, so that the looks next to
 // its ends are known.
 const nearSpan = 48 * time.Hour
@@ -38,7 +44,7 @@ func (c *Coverage) Within(p Period) *Coverage {
 		in.began[id] = maps.Clone(kinds)
 	}
 	for _, t := range c.told {
-		if p.Overlaps(t.period) {
+		if t.in(p) {
 			n := in.Runs[t.source]
 			n.Add(t.runs)
 			in.Runs[t.source] = n

@@ -58,7 +58,7 @@ type Strip struct {
 // BlindWindow is a stretch in which a source was not seen, and why.
 type BlindWindow struct {
 	Source evidence.SourceID `json:"source"`
-	Kinds  []evidence.Kind   `json:"kinds"`
+	Kinds  []evidence.Kind   `json:"kinds"` // none: of a source of which nothing was seen at all
 	From   time.Time         `json:"from"`
 	To     time.Time         `json:"to"`
 	Cause  string            `json:"cause"`

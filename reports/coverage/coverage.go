@@ -15,6 +15,7 @@
 package coverage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,6 +47,14 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period) (*reports.
 			c.Runs.Add(cov.Runs[id])
 		}
 	}
+	for id, runs := range cov.Runs {
+		if _, seen := c.Sources[id]; !seen && runs.Expected > 0 {
+			c.Sources[id] = runs
+			c.Runs.Add(runs)
+			c.Blind = append(c.Blind, unseen(id, runs, c.Period))
+		}
+	}
+	slices.SortFunc(c.Blind, func(a, b reports.BlindWindow) int { return cmp.Compare(a.Source, b.Source) })
 	c.Blind = append(c.Blind, blind(c.Rows)...)
 	if r.Tenant() == evidence.Platform {
 		if c.Counted, err = counted(ctx, r, p); err != nil {
@@ -167,6 +176,12 @@ func alike(a, b []reports.Strip) bool {
 	return slices.EqualFunc(a, b, func(x, y reports.Strip) bool {
 		return x.From.Equal(y.From) && x.To.Equal(y.To) && x.Class == y.Class && x.Cause == y.Cause
 	})
+}
+
+// unseen is the window of a source that was due and claims nothing.
+func unseen(id evidence.SourceID, runs evidence.RunCounts, p evidence.Period) reports.BlindWindow {
+	why := fmt.Sprintf("nothing was seen: of %s due %d failed, %d missed", reports.Count(runs.Expected, "run"), runs.Failed, runs.Missed)
+	return reports.BlindWindow{Source: id, Kinds: []evidence.Kind{}, From: p.From, To: p.To, Cause: why, Looked: runs.Failed > 0}
 }
 
 // blind lists the stretches that no source of a row saw, in order of time.

@@ -52,6 +52,43 @@ func week(t testing.TB) *evidencetest.Log {
 	return l
 }
 
+// A source that was due and never seen claims nothing; its failures are told all the
+// same, alone and beside sources that were seen.
+func TestNeverSeen(t *testing.T) {
+	p := evidence.Period{From: at(9, 0, 0), To: at(10, 0, 0)}
+	failed := func(l *evidencetest.Log, when time.Time) {
+		l.AddCoverage(evidence.CoverageFacts{Source: "harbor/prod", Period: evidence.Period{From: when, To: when}, Runs: evidence.RunCounts{Expected: 5, Failed: 4, Missed: 1}})
+	}
+	alone := newLog(t)
+	failed(alone, at(8, 23, 0))
+	failed(alone, at(9, 4, 0))
+	failed(alone, at(10, 0, 0))
+	beside := newLog(t)
+	failed(beside, at(9, 4, 0))
+	beside.Cover("github/acme", evidence.Continuous, p, "", evidence.ChangeMerge)
+	for _, tc := range []struct {
+		log  *evidencetest.Log
+		want []string
+	}{
+		{alone, []string{"Not known: of 1 source nothing was seen for tenant-7", "expected 5 ", "failed 4 ", "nothing was seen: of 5 runs due 4 failed, 1 missed"}},
+		{beside, []string{"1 of 2 sources of tenant-7 did not see all of", "failed 4 ", "harbor/prod 9 Nov"}},
+	} {
+		c, err := coverage.Build(t.Context(), tc.log, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := coverage.Text(&b, c, reports.Style{Width: 100}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), strings.Join(strings.Fields(want), " ")) {
+				t.Errorf("%q is not told:\n%s", want, b.String())
+			}
+		}
+	}
+}
+
 func TestChart(t *testing.T) {
 	cases := []struct {
 		name string

@@ -62,10 +62,13 @@ func totals(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 
 func headline(c *reports.CoverageChart) string {
 	when := reports.Span(c.Period.From, c.Period.To) + " (UTC)"
-	if len(c.Rows) == 0 {
+	if len(c.Sources) == 0 {
 		return fmt.Sprintf("Not known: no source claims to have looked at %s, %s.", c.Tenant, when)
 	}
 	sources := reports.Count(len(c.Sources), "source")
+	if len(c.Rows) == 0 {
+		return fmt.Sprintf("Not known: of %s nothing was seen for %s, %s.", sources, c.Tenant, when)
+	}
 	if len(c.Blind) == 0 {
 		return fmt.Sprintf("%s of %s saw all of %s.", sources, c.Tenant, when)
 	}
@@ -255,7 +258,7 @@ func runs(b *strings.Builder, c *reports.CoverageChart) {
 func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 	label := "BLIND"
 	switch {
-	case len(c.Rows) == 0:
+	case len(c.Sources) == 0:
 		fmt.Fprintf(b, "%-*sall of it: nobody looked\n", runsW, label)
 	case len(c.Blind) == 0:
 		fmt.Fprintf(b, "%-*snone\n", runsW, label)
@@ -269,7 +272,10 @@ func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) 
 		if w.Seq > 0 {
 			s += fmt.Sprintf(", record %d", w.Seq)
 		}
-		for _, l := range reports.Wrap(reports.Terminal(s+"  ["+strings.Join(kinds, " ")+"]"), style.Columns()-runsW) {
+		if len(kinds) > 0 {
+			s += "  [" + strings.Join(kinds, " ") + "]"
+		}
+		for _, l := range reports.Wrap(reports.Terminal(s), style.Columns()-runsW) {
 			fmt.Fprintf(b, "%-*s%s\n", runsW, label, style.Warn(l))
 			label = ""
 		}

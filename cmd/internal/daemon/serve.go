@@ -148,7 +148,7 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 }
 
 // errRunFailed slows the schedule of a source down.
-var errRunFailed = errors.New("the run failed")
+var errRunFailed = errors.New("the run failed: its record in the log of _platform has the cause, and doctor tries the source")
 
 // missedByFollower records the slots that went by since the follower was last
 // with its source: the daemon was down, or waited after a failure.
