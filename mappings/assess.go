@@ -379,7 +379,7 @@ func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownSeqs.n + r.unk
 
 // take decides one item. Only the end of the context is an error.
 func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil || !it.concerns(r.test.filter, r.test.assert) {
 		return err
 	}
 	in, ok, why, unobserved := true, false, "the time for this test was used up", false
