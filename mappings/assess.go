@@ -187,9 +187,8 @@ func (in *Input) controls() ([]*Control, error) {
 		}
 	}
 	for _, id := range in.Controls {
-		if _, ok := in.Catalog.Control(id); !ok {
-			return nil, problem.New(problem.NotFound, "no control %q in the catalog", id).
-				WithHint("evidenced assess --all lists every control")
+		if _, err := in.Catalog.Named(string(id)); err != nil {
+			return nil, err
 		}
 	}
 	return cs, nil
