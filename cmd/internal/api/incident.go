@@ -42,7 +42,14 @@ type IncidentParams struct {
 	Records map[string][]uint64 `json:"records,omitempty"`
 	Affects []string            `json:"affects,omitempty"` // TENANT or TENANT=ROLE,ROLE
 	Resume  bool                `json:"resume,omitempty"`  // declare the parts that are missing
-	PassOn  bool                `json:"pass_on,omitempty"` // to the parts
+
+	// What a declaration says at least, in place of fields: narrative.summary,
+	// times.detected and reporter.roles.
+	What     string   `json:"what,omitempty"`
+	Detected string   `json:"detected,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
+
+	PassOn bool `json:"pass_on,omitempty"` // to the parts
 
 	Law       string   `json:"law,omitempty"`
 	Aware     string   `json:"aware,omitempty"`

@@ -56,6 +56,13 @@ func (d desk) declared(p api.IncidentParams) (string, []api.Acted) {
 	return a.ID, a.Parts
 }
 
+// least asks for a declaration that says as little as one may.
+func least(tenant string) api.IncidentParams {
+	p := in(tenant, "declare")
+	p.What, p.Detected, p.Roles = "pages are slow", "2026-11-14 11:00", []string{"ict-provider"}
+	return p
+}
+
 const friday = `{
 	"identity": {"reference": "INC-1", "kind": "incident"},
 	"reporter": {"name": "Made-up Insurance", "roles": ["financial-entity", "controller"], "state": "DE", "types": ["insurance_and_reinsurance_undertaking"], "group": false},
@@ -217,8 +224,8 @@ func TestIncidentOfManyTenants(t *testing.T) {
 	}
 	for name, p := range map[string]api.IncidentParams{
 		"fields that name a tenant":          {Common: up.Common, Act: "update", ID: id, PassOn: true, Fields: json.RawMessage(`{"narrative": {"cause": "caused by Tenant-8"}}`)},
-		"a tenant's log as the home of many": {Common: api.Common{Tenant: "tenant-7"}, Act: "declare", Affects: []string{"tenant-8"}},
-		"declared with a tenant's name":      {Common: up.Common, Act: "declare", Affects: []string{"tenant-8"}, Fields: json.RawMessage(`{"systems": {"refs": ["app:prod/tenant-7/web"]}}`)},
+		"a tenant's log as the home of many": {Common: api.Common{Tenant: "tenant-7"}, Act: "declare", What: "slow", Detected: "11:00", Affects: []string{"tenant-8"}},
+		"declared with a tenant's name":      {Common: up.Common, Act: "declare", What: "slow", Detected: "11:00", Affects: []string{"tenant-8"}, Fields: json.RawMessage(`{"systems": {"refs": ["app:prod/tenant-7/web"]}}`)},
 	} {
 		if _, err := d.ask(p); !problem.Is(err, problem.Refused) {
 			t.Errorf("%s: %v", name, err)
@@ -244,7 +251,7 @@ func withID(p api.IncidentParams, id string) api.IncidentParams {
 
 func TestIncidentMistakes(t *testing.T) {
 	d := desk{t, apitest.New()}
-	id, _ := d.declared(in("tenant-7", "declare"))
+	id, _ := d.declared(least("tenant-7"))
 	size := d.w.Logs[mustParse(t, "tenant-7")].Size()
 	for _, tc := range []struct {
 		name string
@@ -266,9 +273,15 @@ func TestIncidentMistakes(t *testing.T) {
 		{"a decider that is nobody", api.IncidentParams{Act: "clock", ID: id, Law: "dora", Aware: "12:00", Decider: "alice"}, problem.Usage, "--decider"},
 		{"a field that is none", api.IncidentParams{Act: "update", ID: id, Fields: json.RawMessage(`{"severity": 1}`)}, problem.Usage, "severity"},
 		{"closed before it was declared", api.IncidentParams{Act: "close", ID: id, At: "12:00"}, problem.Usage, "before the incident was declared"},
-		{"affects nobody's tenant", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-9"}}, problem.NotFound, "tenant-9"},
-		{"affects with a role that is none", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8=owner"}}, problem.Usage, "controller"},
-		{"affects twice", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8", "tenant-8"}}, problem.Usage, "once"},
+		{"affects nobody's tenant", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-9"}}, problem.NotFound, "tenant-9"},
+		{"affects with a role that is none", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8=owner"}}, problem.Usage, "controller"},
+		{"affects twice", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8", "tenant-8"}}, problem.Usage, "once"},
+		{"declared with nothing", api.IncidentParams{Act: "declare"}, problem.Usage, "what happened, nor since when it is known, nor in which role the entity reports"},
+		{"declared with empty fields", api.IncidentParams{Act: "declare", What: " ", Roles: []string{"operator"}, Fields: json.RawMessage(`{"times": {"detected": null}}`)}, problem.Usage, "what happened, nor since when it is known\n"},
+		{"declared without a role", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00"}, problem.Usage, "a ROLE is one of financial-entity"},
+		{"declared with a role that is none", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"bank"}}, problem.Usage, "reporter.roles"},
+		{"declared by a flag and a file", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"operator"}, Fields: json.RawMessage(`{"narrative": {"summary": "slow"}}`)}, problem.Usage, "--what and narrative.summary in the file both say what happened"},
+		{"declared with the awareness of a provider", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"operator"}, Aware: "11:00"}, problem.Usage, "evidenced incident clock ID --law LAW --aware TIME"},
 		{"passes on to nobody", api.IncidentParams{Act: "update", ID: id, PassOn: true, Fields: json.RawMessage(`{"duration": {"minutes": 1}}`)}, problem.Usage, "no parts"},
 	} {
 		if tc.p.Tenant == "" {
@@ -283,8 +296,8 @@ func TestIncidentMistakes(t *testing.T) {
 	for range d.w.Logs[mustParse(t, "tenant-7")].Records(t.Context(), evidence.Query{Kinds: incident.Kinds}) {
 		acts++
 	}
-	if acts != 1 {
-		t.Errorf("%d acts in the log after refused ones, want 1 (size was %d)", acts, size)
+	if acts != 2 {
+		t.Errorf("%d acts in the log after refused ones, want 2 (size was %d)", acts, size)
 	}
 	if s := d.must(in("", "list")); !strings.Contains(s, "1 incident is open.") {
 		t.Errorf("over all tenants: %s", s)
