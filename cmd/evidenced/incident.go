@@ -269,7 +269,7 @@ func (p *program) incidentClose() *cobra.Command {
 		Use:   "close ID",
 		Short: "Close an incident, or open it again",
 		Long: "Receipts and reports can be recorded on a closed incident; nothing else. Stages that are not\n" +
-			"met need a reason, and are named in the record.",
+			"met need a reason, and are named in the record. Closing ends no limit of a law.",
 		Example: "  evidenced incident close k3jq --tenant tenant-7 --at \"2027-01-25 12:00\"",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -284,12 +284,12 @@ func (p *program) incidentClose() *cobra.Command {
 func (p *program) incidentList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "The open incidents, with what each needs next",
+		Short:   "The incidents that are open or have a limit ahead, with what each needs next",
 		Example: "  evidenced incident list\n  evidenced incident list --tenant tenant-7 --closed --json",
 		Args:    cobra.NoArgs,
 	}
 	r := &api.IncidentParams{Act: "list"}
-	cmd.Flags().BoolVar(&r.Closed, "closed", false, "closed ones too")
+	cmd.Flags().BoolVar(&r.Closed, "closed", false, "all closed ones too")
 	return p.incidentAct(cmd, r, nil)
 }
 

@@ -336,8 +336,9 @@ func (a *acting) aware(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Says = says
-	return res, nil
+	more, err := a.limits(ctx, res.ID, a.p.Law)
+	res.Says = append(says, more...)
+	return res, err
 }
 
 // Working is a procedure's result with what the evidence offers.
@@ -386,7 +387,11 @@ func (a *acting) classify(ctx context.Context) (*Acted, error) {
 	case a.p.Decide == "":
 		res.Says = []string{"the look is recorded; nobody has decided: give --decide"}
 	default:
-		res.Says = []string{fmt.Sprintf("decided: %s, at %s", a.p.Decide, cli.SayTime(at, a.q.zone))}
+		more, err := a.limits(ctx, res.ID, a.p.Law)
+		if err != nil {
+			return nil, err
+		}
+		res.Says = append([]string{fmt.Sprintf("decided: %s, at %s", a.p.Decide, cli.SayTime(at, a.q.zone))}, more...)
 	}
 	return res, nil
 }
@@ -588,9 +593,14 @@ func (a *acting) close(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
 	if a.p.Reopen {
 		res.Says = []string{"open again"}
+		return res, nil
 	}
-	return res, nil
+	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
+	more, err := a.limits(ctx, res.ID, "")
+	if len(more) > 0 {
+		res.Says = append(append(res.Says, "closing ends no limit:"), more...)
+	}
+	return res, err
 }

@@ -58,18 +58,17 @@ func (e *Engine) judgedFrom(now time.Time) time.Time {
 // isTold reports whether somebody is told of the limit of a clock. Closing an
 // incident ends no limit of a law: one that was not kept is told as long as the
 // findings about it stand, which is while it, or the close, lies in what is judged.
-// Nobody is asked to classify a closed incident, or to look at it again.
+// A look that was due before the close is told as long.
 func isTold(inc *incident.Incident, k *deadline.Clock, judged time.Time) bool {
-	_, major := inc.Major()
 	switch {
 	case !k.IsOpen(), k.Due.Safe.IsZero(), k.Start == "": // of the last the duty fell away, and it was sent before
 		return false
 	case inc.Closed.IsZero():
 		return true
-	case k.Stage == deadline.DORAInitial && !major:
-		return false
 	case k.Stage == deadline.DORARecurring || k.Stage == deadline.NIS2Recurring:
 		return k.Due.Late(inc.Closed) && !inc.Closed.Before(judged)
+	case !notice.Outlasts(inc, k):
+		return false
 	}
 	return !inc.Closed.Before(judged) || !limitOf(inc, k).Before(judged)
 }
