@@ -216,7 +216,7 @@ func (inc *Incident) BecomeAware(w Who, law string, at time.Time, candidates []e
 		return evidence.Draft{}, err
 	}
 	if !slices.Contains(Laws, law) {
-		return evidence.Draft{}, refuse(problem.Usage, "--law %.20q", law).WithHint("give --law %s: each law has an awareness of its own", strings.Join(Laws, ", "))
+		return evidence.Draft{}, refuse(problem.Usage, "--law %.20q", law).WithHint("give --law dora, nis2, gdpr or cra: each law has an awareness of its own")
 	}
 	var earlier []evidence.IncidentCandidate
 	for _, c := range inc.candidates(law, candidates) {
@@ -319,7 +319,7 @@ func (inc *Incident) Notify(w Who, f evidence.IncidentNoticeFacts, now time.Time
 		f.Of, err = inc.receiving(f)
 	case NoticeDelay:
 		if strings.TrimSpace(w.Reason) == "" {
-			err = refuse(problem.Usage, "a notice that a limit cannot be met needs its reasons (2025/301 Art 5(3))").WithHint("give --reason")
+			err = refuse(problem.Usage, "a notice that a limit cannot be met needs its reasons").WithHint("give --reason; DORA asks for it in 2025/301 Art 5(3), the GDPR in Art 33(1)")
 		}
 	case NoticeRequest:
 	default:

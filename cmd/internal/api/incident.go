@@ -600,7 +600,7 @@ func (a *acting) close(ctx context.Context) (*Acted, error) {
 	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
 	more, err := a.limits(ctx, res.ID, "")
 	if len(more) > 0 {
-		res.Says = append(append(res.Says, "closing ends no limit:"), more...)
+		res.Says = append(append(res.Says, "closing ends no duty:"), more...)
 	}
 	return res, err
 }

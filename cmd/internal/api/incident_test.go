@@ -306,3 +306,39 @@ func TestIncidentMistakes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An act answers with what it starts, and a hint is a command that runs as it
+// stands.
+func TestActsSayWhatIsDue(t *testing.T) {
+	d := desk{t, apitest.New()}
+	p := least("tenant-7")
+	p.Roles = []string{"controller", "operator", "manufacturer"}
+	id, _ := d.declared(p)
+	must := func(says []string, p api.IncidentParams) {
+		t.Helper()
+		s := d.must(withID(p, id))
+		for _, want := range says {
+			if !strings.Contains(s, want) {
+				t.Errorf("%s does not say %q:\n%s", p.Act, want, s)
+			}
+		}
+	}
+	p = in("tenant-7", "notify")
+	p.Stage, p.Sent = "gdpr.authority", "14:00"
+	if _, err := d.ask(withID(p, id)); !strings.Contains(problem.Text("x", err), "evidenced incident clock "+id+" --tenant tenant-7 --law gdpr --aware TIME comes first") {
+		t.Errorf("sent without awareness: %v", err)
+	}
+	p = in("tenant-7", "clock")
+	p.Law, p.Aware = "gdpr", "2026-11-14 11:30"
+	must([]string{"gdpr.authority is due by 2026-11-17 11:30:00 CET (10:30:00 UTC), at the very latest by 2026-11-17 12:00:00 CET (11:00:00 UTC)"}, p)
+	p = in("tenant-7", "classify")
+	p.Law, p.Decide, p.Reason = "gdpr", "high-risk", "passwords went astray"
+	must([]string{"gdpr.authority is due by", "gdpr.people is owed without undue delay", "Nothing is computed: the risk to people is a person's decision."}, p)
+	must([]string{"is next, by 2026-11-15 11:00:00 CET"}, in("tenant-7", "clock")) // before what has no number
+	p = in("tenant-7", "close")
+	p.Reason = "it is over"
+	must([]string{"closing ends no duty:\ngdpr.authority is due by", "gdpr.people is owed"}, p)
+	if s := d.must(in("tenant-7", "list")); !strings.Contains(s, "0 incidents are open. 1 closed, with a limit ahead.") || !strings.Contains(s, "gdpr.authority running") {
+		t.Errorf("list:\n%s", s)
+	}
+}

@@ -120,7 +120,7 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 		}
 		return fmt.Sprintf("%s is OVERDUE since %s.%s", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone), since)
 	case deadline.PastSafe:
-		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s in %s (%s left).", k.Stage, a.end(inc, k.Due), a.zoneOf(inc), left(k.Due.Latest.Sub(a.q.now)))
+		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s (%s left).", k.Stage, a.most(inc, k.Due), left(k.Due.Latest.Sub(a.q.now)))
 	case deadline.NoReceipt:
 		return fmt.Sprintf("%s was sent and has no receipt: it is not met.", k.Stage)
 	case deadline.Owed:
@@ -131,7 +131,7 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 	return fmt.Sprintf("%s is next, by %s (%s left).", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), left(k.Due.Safe.Sub(a.q.now)))
 }
 
-// limits says what of a law, or of all where none is named, must be sent by when,
+// limits says what of a law, or of all where none is named, must be sent, and by when,
 // as the incident stands after an act.
 func (a *acting) limits(ctx context.Context, id, law string) ([]string, error) {
 	r, err := a.Reader(ctx, a.q.tenant)
@@ -151,7 +151,10 @@ func (a *acting) limits(ctx context.Context, id, law string) ([]string, error) {
 	for i := range clocks {
 		k := &clocks[i]
 		switch {
-		case law != "" && string(k.Law) != law, !k.IsOpen(), !k.Sent.IsZero(), k.Due.Safe.IsZero():
+		case law != "" && string(k.Law) != law, !k.IsOpen(), !k.Sent.IsZero():
+		case k.State == deadline.Owed:
+			says = append(says, fmt.Sprintf("%s is owed without undue delay", k.Stage))
+		case k.Due.Safe.IsZero(): // it waits
 		case !inc.Closed.IsZero() && !notice.Outlasts(inc, k):
 		case k.Stage == deadline.DORAInitial && !major:
 			says = append(says, fmt.Sprintf("dora.initial waits for the classification: 4 h run from it, within 24 h of awareness, which end %s; next: %s --law dora",
@@ -161,7 +164,7 @@ func (a *acting) limits(ctx context.Context, id, law string) ([]string, error) {
 		case k.Due.Latest.Equal(k.Due.Safe):
 			says = append(says, fmt.Sprintf("%s is due by %s", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone)))
 		default:
-			says = append(says, fmt.Sprintf("%s is due by %s, at the very latest by %s in %s", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), a.end(inc, k.Due), a.zoneOf(inc)))
+			says = append(says, fmt.Sprintf("%s is due by %s, at the very latest by %s", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), a.most(inc, k.Due)))
 		}
 	}
 	return says, nil
@@ -179,6 +182,15 @@ func (a *acting) zoneOf(inc *incident.Incident) *time.Location {
 		return z
 	}
 	return time.UTC
+}
+
+// most says a latest instant in a sentence: as other times, but for the end of a
+// day, which is one of the authority's zone.
+func (a *acting) most(inc *incident.Incident, d deadline.Due) string {
+	if d.EndOfDay {
+		return a.end(inc, d) + " in " + a.zoneOf(inc).String()
+	}
+	return cli.SayTime(d.Latest, a.q.zone)
 }
 
 // end says a latest instant in the authority's zone; the end of a day is that

@@ -200,7 +200,10 @@ func (w *Working) text(p *page) {
 	head := "The procedure says " + w.Outcome + "."
 	if len(w.Missing) > 0 {
 		head = "It cannot be decided yet, missing: " + strings.Join(w.Missing, ", ") + "."
-		if w.Decision != "" { // a person has
+		switch { // a person has decided
+		case w.Decision != "" && w.Law == "gdpr":
+			head = "Nothing is computed: the risk to people is a person's decision."
+		case w.Decision != "":
 			head = "By the procedure it could not be decided yet, missing: " + strings.Join(w.Missing, ", ") + "."
 		}
 	}
