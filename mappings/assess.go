@@ -187,9 +187,8 @@ func (in *Input) controls() ([]*Control, error) {
 		}
 	}
 	for _, id := range in.Controls {
-		if _, ok := in.Catalog.Control(id); !ok {
-			return nil, problem.New(problem.NotFound, "no control %q in the catalog", id).
-				WithHint("evidenced assess --all lists every control")
+		if _, err := in.Catalog.Named(string(id)); err != nil {
+			return nil, err
 		}
 	}
 	return cs, nil
@@ -379,7 +378,7 @@ func (r *run) nUnknown() int   { return len(r.unknown) + r.unknownSeqs.n + r.unk
 
 // take decides one item. Only the end of the context is an error.
 func (r *run) take(ctx context.Context, a *assessment, it *item, vars map[string]any) error {
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil || !it.concerns(r.test.filter, r.test.assert) {
 		return err
 	}
 	in, ok, why, unobserved := true, false, "the time for this test was used up", false

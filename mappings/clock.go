@@ -118,6 +118,25 @@ func (it *item) turns(end time.Time, rules ...*rule) (clock, looked turns) {
 	return clock, looked
 }
 
+// concerns reports whether a test of the rules judges the item in its period. A
+// limit belongs to the period in which it ends: what was left undone counts for
+// the tests that hold one of its durations against a limit which was not over
+// when the period began. Where that was over, the period before has judged it.
+func (it *item) concerns(rules ...*rule) bool {
+	if it.left == nil {
+		return true
+	}
+	for f, waited := range it.left {
+		for _, r := range rules {
+			stands := waited <= 0 && slices.Contains(r.fields, f)
+			if stands || slices.ContainsFunc(r.limits[f], func(l limit) bool { return l.field == "" && waited <= l.fixed }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // comparing are CEL's comparisons.
 var comparing = []string{"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
 

@@ -18,7 +18,7 @@ var incidentNoticesView = &view{
 	View: View{
 		Name: "incident_notices",
 		Doc: "Notices that laws ask for of declared incidents: one item for each stage of each incident (docs/incidents.md) whose clock was known to run before the end of the period. " +
-			"It is there until it was sent and its receipt is on record, or until the incident was closed without that and the limit is over. Clocks and limits are those of `evidenced incident clock`, as they stand at the end. " +
+			"It is there until it was sent and its receipt is on record, or until the incident was closed without that and the limit is over. After that it counts for the tests of `waited`, `receipt_wait` and `undeclared` whose own limit was not over when the period began. Clocks and limits are those of `evidenced incident clock`, as they stand at the end. " +
 			"Of the looks at whether an incident comes again each is an item. What is not owed is left out, and an incident that nobody declared has no items.",
 		Kinds:  []evidence.Kind{evidence.IncidentDeclared, evidence.IncidentMoment, evidence.IncidentDecision, evidence.IncidentNotice},
 		Fields: noticeFields,
@@ -155,19 +155,10 @@ func (s *scene) notice(inc *incident.Incident, c *deadline.Case, k *deadline.Clo
 			newest = f
 		}
 	}
-	from := firstTime(k.From, began)
-	over := time.Time{}
-	switch {
-	case newest != nil && !newest.Received().IsZero():
-		over = newest.Received()
-	case !inc.Closed.IsZero() && newest != nil:
-		over = later(inc.Closed, newest.At)
-	case !inc.Closed.IsZero(): // a limit that lay ahead then comes all the same
-		over = later(inc.Closed, k.Due.Latest)
-	}
-	if !over.IsZero() && over.Before(s.period.From) {
+	if newest != nil && !newest.Received().IsZero() && newest.Received().Before(s.period.From) {
 		return nil
 	}
+	from := firstTime(k.From, began)
 	seq := startRecord(inc, k)
 	if first != nil {
 		seq = first.Seq
@@ -185,7 +176,31 @@ func (s *scene) notice(inc *incident.Incident, c *deadline.Case, k *deadline.Clo
 	it.set("reasons", !k.Delay.IsZero() || first != nil && strings.TrimSpace(first.Reason) != "")
 	s.noticeReceipt(it, newest)
 	s.awareness(it, inc, k)
+	if s.leftUndone(inc, k, newest) {
+		it.left = map[string]time.Duration{}
+		switch {
+		case newest != nil:
+			it.left["receipt_wait"] = s.period.From.Sub(newest.At)
+		case !k.From.IsZero():
+			it.left["waited"] = s.period.From.Sub(k.From)
+		default:
+			it.left["undeclared"] = s.period.From.Sub(inc.Declared)
+		}
+	}
 	return it
+}
+
+// leftUndone reports whether an incident was closed before the period without the
+// notice or its receipt. A limit that lay ahead then comes all the same, and what
+// is sent on a closed incident needs its receipt too.
+func (s *scene) leftUndone(inc *incident.Incident, k *deadline.Clock, newest *incident.Filing) bool {
+	switch {
+	case inc.Closed.IsZero() || !inc.Closed.Before(s.period.From):
+		return false
+	case newest != nil:
+		return newest.Received().IsZero() && newest.At.Before(s.period.From)
+	}
+	return k.Due.Late(s.period.From)
 }
 
 func reportOf(c *deadline.Case, k *deadline.Clock) string {

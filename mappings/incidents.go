@@ -63,7 +63,8 @@ func incidentItem(inc *incident.Incident, seq uint64, at time.Time, label string
 var incidentsView = &view{
 	View: View{
 		Name: "incidents",
-		Doc: "Declared incidents: one item for each that was open at some time in the period, and for each that was closed before and of which the cause and what was learnt were not on record when the period began. " +
+		Doc: "Declared incidents: one item for each that was open at some time in the period. " +
+			"One that was closed before counts for the tests of the fields `age` and `recipients_wait` whose limit was not over when the period began, and, while the cause and what was learnt were not on record then, for those of `over`, `reviewed` and `review_took`. " +
 			"Decisions are those that people made before the end. An incident that nobody declared is not there.",
 		Kinds:  []evidence.Kind{evidence.IncidentDeclared, evidence.IncidentUpdated, evidence.IncidentDecision, evidence.IncidentClosed},
 		Fields: incidentFields,
@@ -123,9 +124,6 @@ func (s *scene) incident(now *incident.Incident) *item {
 	}
 	inPeriod := inc.Closed.IsZero() || !inc.Closed.Before(s.period.From)
 	r := s.hindsight(inc)
-	if !inPeriod && r.is == yes && r.at.Before(s.period.From) {
-		return nil
-	}
 	it := incidentItem(inc, inc.Acts[0].Seq, began, "incident "+inc.ID)
 	it.set("type", inc.Fields.Identity.Kind).set("in_period", inPeriod).set("closed", !inc.Closed.IsZero())
 	laws := []string{}
@@ -151,7 +149,22 @@ func (s *scene) incident(now *incident.Incident) *item {
 	s.documented(it, inc)
 	s.reviewed(it, inc, r)
 	s.recipients(it, inc)
+	if !inPeriod {
+		s.leaves(it, inc, r)
+	}
 	return it
+}
+
+// leaves notes what of an incident that was closed before the period may still
+// fail in it.
+func (s *scene) leaves(it *item, inc *incident.Incident, r hindsight) {
+	it.left = map[string]time.Duration{"age": s.period.From.Sub(inc.Declared)}
+	if told, since := toldRecipients(inc); !since.IsZero() && (told.IsZero() || !told.Before(s.period.From)) {
+		it.left["recipients_wait"] = s.period.From.Sub(since)
+	}
+	if r.is != yes || !r.at.Before(s.period.From) {
+		it.left["over"], it.left["reviewed"], it.left["review_took"] = 0, 0, 0
+	}
 }
 
 // idle sets how long nobody did anything about the incident while it was open.
@@ -326,22 +339,29 @@ func endOf(inc *incident.Incident) time.Time {
 	return inc.Closings[0].At
 }
 
-// recipients sets when those who use the service were told (NIS-2 Art 23(1)).
-func (s *scene) recipients(it *item, inc *incident.Incident) {
-	var told time.Time
+// toldRecipients returns when those who use the service were told first, and
+// since when the entity knew; zero times for what is not on record.
+func toldRecipients(inc *incident.Incident) (told, since time.Time) {
 	for _, f := range inc.Sent(string(deadline.NIS2Recipients)) {
 		if told.IsZero() || f.At.Before(told) {
 			told = f.At
-			it.also(f.Seq)
 		}
 	}
-	it.set("recipients_told", !told.IsZero())
-	from := time.Time{}
 	if m, ok := inc.AwareSince(string(deadline.NIS2)); ok {
-		from = m.At
+		since = m.At
 	} else if d, ok := inc.Decided(string(deadline.NIS2)); ok {
-		from = d.At
+		since = d.At
 	}
+	return told, since
+}
+
+// recipients sets when those who use the service were told (NIS-2 Art 23(1)).
+func (s *scene) recipients(it *item, inc *incident.Incident) {
+	for _, f := range inc.Sent(string(deadline.NIS2Recipients)) {
+		it.also(f.Seq)
+	}
+	told, from := toldRecipients(inc)
+	it.set("recipients_told", !told.IsZero())
 	switch {
 	case from.IsZero():
 		it.lacks("recipients_wait", "nobody declared awareness or decided for NIS-2")

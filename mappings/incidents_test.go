@@ -153,6 +153,21 @@ func TestAboutLimits(t *testing.T) {
 	}
 }
 
+// TestReceiptWithin holds that alerts and tests give a receipt the same time.
+func TestReceiptWithin(t *testing.T) {
+	n := 0
+	for _, x := range mustLoad(t).Tests() {
+		for _, l := range x.assert.limits["receipt_wait"] {
+			if n++; l.fixed != deadline.ReceiptWithin {
+				t.Errorf("%s gives a receipt %s, alerts %s", x.ID, l.fixed, deadline.ReceiptWithin)
+			}
+		}
+	}
+	if n < 6 {
+		t.Errorf("%d tests ask for receipts, want at least 6", n)
+	}
+}
+
 // TestIncidentsTurn holds that a verdict about an incident turns at the very
 // instant that it does in a full assessment, with nothing new in the log: one
 // rule at a time, so that none is built again for another.

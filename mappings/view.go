@@ -70,6 +70,10 @@ type item struct {
 	// stands on was not authenticated. It can still fail.
 	weak   string
 	moving map[string]motion // fields that change while nothing new is known
+	// left is of an incident that was closed before the period: which fields tell
+	// of something left undone, and how long that had waited when the period
+	// began; zero for what stands however long it waits. Nil: it is none.
+	left map[string]time.Duration
 }
 
 // lack says why a field is missing.

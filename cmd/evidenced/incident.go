@@ -105,11 +105,17 @@ func (p *program) incidentDeclare() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "declare",
 		Short: "Declare an incident",
-		Long: "Begins an incident in the tenant's log and tells its id. --file gives what is known already.\n" +
+		Long: "Begins an incident in the tenant's log and tells its id. It says at least what happened, since\n" +
+			"when that is known and in which role the entity reports, by the flags or by --file, which gives\n" +
+			"all that is known already. Who declares is recorded as the user that runs the command.\n\n" +
+			"Roles decide on the laws whose clocks run: financial-entity (DORA), operator (NIS-2),\n" +
+			"controller and processor (GDPR), manufacturer (CRA), ict-provider (the customers' notice).\n" +
+			"Then evidenced incident clock says since when the entity is aware, for each law.\n\n" +
 			"An incident of the platform that hits tenants has its home in _platform and, for each\n" +
 			"--affects, a part in that tenant's log: an incident of its own that names no other tenant.\n" +
 			"The parts begin with the same fields; identity and reporter are each entity's own.",
-		Example: "  evidenced incident declare --tenant tenant-7 --file incident.yaml --reason \"pages fail since noon\"\n" +
+		Example: "  evidenced incident declare --tenant tenant-7 --what \"payments fail\" --detected \"2026-12-18 18:20\" --role financial-entity --role controller\n" +
+			"  evidenced incident declare --tenant tenant-7 --file incident.yaml --reason \"pages fail since noon\"\n" +
 			"  evidenced incident declare --tenant _platform --file incident.yaml --affects tenant-7=financial-entity,controller --affects tenant-8",
 		Args: cobra.NoArgs,
 	}
@@ -119,8 +125,11 @@ func (p *program) incidentDeclare() *cobra.Command {
 	decided(cmd, r)
 	filled(cmd, &file, &records)
 	f := cmd.Flags()
+	f.StringVar(&r.What, "what", "", "what happened, in a sentence; sealed as text that can be erased (narrative.summary)")
+	f.StringVar(&r.Detected, "detected", "", "when it was detected (times.detected)")
+	f.StringSliceVar(&r.Roles, "role", nil, "role in which the entity reports (reporter.roles); may be repeated")
 	f.StringArrayVar(&r.Affects, "affects", nil, "TENANT or TENANT=ROLE,ROLE: a tenant that is hit; may be repeated; with --tenant _platform")
-	f.StringVar(&r.Aware, "aware", "", "when the provider became aware, which starts the customers' notice (default: now)")
+	f.StringVar(&r.Aware, "aware", "", "with --affects: when the provider became aware, which starts the customers' notice (default: now)")
 	f.StringVar(&resume, "resume", "", "declare the parts of this incident that a failure kept from being declared")
 	return p.incidentAct(cmd, r, func(context.Context) error {
 		if resume != "" {
@@ -260,7 +269,7 @@ func (p *program) incidentClose() *cobra.Command {
 		Use:   "close ID",
 		Short: "Close an incident, or open it again",
 		Long: "Receipts and reports can be recorded on a closed incident; nothing else. Stages that are not\n" +
-			"met need a reason, and are named in the record.",
+			"met need a reason, and are named in the record. Closing ends no limit of a law.",
 		Example: "  evidenced incident close k3jq --tenant tenant-7 --at \"2027-01-25 12:00\"",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -275,12 +284,12 @@ func (p *program) incidentClose() *cobra.Command {
 func (p *program) incidentList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "The open incidents, with what each needs next",
+		Short:   "The incidents that are open or have a limit ahead, with what each needs next",
 		Example: "  evidenced incident list\n  evidenced incident list --tenant tenant-7 --closed --json",
 		Args:    cobra.NoArgs,
 	}
 	r := &api.IncidentParams{Act: "list"}
-	cmd.Flags().BoolVar(&r.Closed, "closed", false, "closed ones too")
+	cmd.Flags().BoolVar(&r.Closed, "closed", false, "all closed ones too")
 	return p.incidentAct(cmd, r, nil)
 }
 

@@ -51,6 +51,12 @@ func (w Who) check() error {
 	return nil
 }
 
+// Command is the command line of an act on the incident, for hints: it runs as it
+// stands there, once the act's own flags follow.
+func (inc *Incident) Command(act string) string {
+	return fmt.Sprintf("evidenced incident %s %s --tenant %s", act, inc.ID, inc.Tenant)
+}
+
 func refuse(code problem.Code, format string, args ...any) *problem.Problem {
 	return problem.New(code, format, args...)
 }
@@ -107,7 +113,7 @@ func (inc *Incident) open() error {
 	}
 	if !inc.Closed.IsZero() {
 		return refuse(problem.Refused, "incident %s was closed on %s", inc.ID, evidence.FormatTime(inc.Closed)).
-			WithHint("evidenced incident close %s --reopen --reason TEXT opens it again; receipts and reports are recorded on a closed one too", inc.ID)
+			WithHint("%s --reopen --reason TEXT opens it again; receipts and reports are recorded on a closed one too", inc.Command("close"))
 	}
 	return nil
 }
@@ -190,7 +196,7 @@ func (inc *Incident) ordered(f *Fields) error {
 		}{{"times.occurred", f.Times.Occurred}, {"times.detected", f.Times.Detected}} {
 			if m.At.Before(x.at) {
 				return refuse(problem.Usage, "%s: %s is after the entity became aware for %s (%s)", x.field, evidence.FormatTime(x.at), law, evidence.FormatTime(m.At)).
-					WithHint("correct the awareness first: evidenced incident clock %s --law %s --aware TIME", inc.ID, law)
+					WithHint("correct the awareness first: %s --law %s --aware TIME", inc.Command("clock"), law)
 			}
 		}
 	}
@@ -210,7 +216,7 @@ func (inc *Incident) BecomeAware(w Who, law string, at time.Time, candidates []e
 		return evidence.Draft{}, err
 	}
 	if !slices.Contains(Laws, law) {
-		return evidence.Draft{}, refuse(problem.Usage, "--law %.20q: want %s", law, strings.Join(Laws, ", "))
+		return evidence.Draft{}, refuse(problem.Usage, "--law %.20q", law).WithHint("give --law dora, nis2, gdpr or cra: each law has an awareness of its own")
 	}
 	var earlier []evidence.IncidentCandidate
 	for _, c := range inc.candidates(law, candidates) {
@@ -313,7 +319,7 @@ func (inc *Incident) Notify(w Who, f evidence.IncidentNoticeFacts, now time.Time
 		f.Of, err = inc.receiving(f)
 	case NoticeDelay:
 		if strings.TrimSpace(w.Reason) == "" {
-			err = refuse(problem.Usage, "a notice that a limit cannot be met needs its reasons (2025/301 Art 5(3))").WithHint("give --reason")
+			err = refuse(problem.Usage, "a notice that a limit cannot be met needs its reasons").WithHint("give --reason; DORA asks for it in 2025/301 Art 5(3), the GDPR in Art 33(1)")
 		}
 	case NoticeRequest:
 	default:
@@ -339,7 +345,7 @@ func (inc *Incident) sending(f evidence.IncidentNoticeFacts) error {
 		m, ok := inc.AwareSince(law)
 		if !ok {
 			return refuse(problem.Refused, "nobody has declared since when the entity is aware for %s", law).
-				WithHint("evidenced incident clock %s --law %s --aware TIME comes first: the limit starts there", inc.ID, law)
+				WithHint("%s --law %s --aware TIME comes first: the limit starts there", inc.Command("clock"), law)
 		}
 		if f.At.Before(m.At) {
 			return refuse(problem.Usage, "%s was sent at %s, before the entity became aware (%s)", f.Stage, evidence.FormatTime(f.At), evidence.FormatTime(m.At))
@@ -348,7 +354,7 @@ func (inc *Incident) sending(f evidence.IncidentNoticeFacts) error {
 	if f.Stage == "dora.initial" {
 		d, ok := inc.Major()
 		if !ok {
-			return refuse(problem.Refused, "the incident is not classified as major").WithHint("evidenced incident classify %s --law dora --decide major comes first: the limit starts there", inc.ID)
+			return refuse(problem.Refused, "the incident is not classified as major").WithHint("%s --law dora --decide major comes first: the limit starts there", inc.Command("classify"))
 		}
 		if f.At.Before(d.At) {
 			return refuse(problem.Usage, "%s was sent at %s, before it was classified as major (%s)", f.Stage, evidence.FormatTime(f.At), evidence.FormatTime(d.At))
@@ -408,7 +414,7 @@ func (inc *Incident) receiving(f evidence.IncidentNoticeFacts) (uint64, error) {
 	}
 	sent := inc.Sent(f.Stage)
 	if len(sent) == 0 {
-		return 0, refuse(problem.Refused, "%s is not recorded as sent", f.Stage).WithHint("evidenced incident notify %s --stage %s --sent TIME comes first", inc.ID, f.Stage)
+		return 0, refuse(problem.Refused, "%s is not recorded as sent", f.Stage).WithHint("%s --stage %s --sent TIME comes first", inc.Command("notify"), f.Stage)
 	}
 	of := sent[len(sent)-1]
 	if f.Of != 0 {

@@ -17,6 +17,7 @@ import (
 // Incident is what a log says of one incident, up to the size it was loaded
 // at.
 type Incident struct {
+	Tenant evidence.Tenant // whose log it stands in
 	ID     string
 	Fields Fields
 	// Set is the record that set a field last; Filled the records of evidence
@@ -112,7 +113,7 @@ func Load(ctx context.Context, r evidence.Reader, id string) (*Incident, error) 
 	if err != nil {
 		return nil, err
 	}
-	return fold(full, r.Size(), r.Records(ctx, evidence.Query{Kinds: Kinds, Subject: Ref(full), BySeq: true, WithText: true}))
+	return fold(r, full, r.Records(ctx, evidence.Query{Kinds: Kinds, Subject: Ref(full), BySeq: true, WithText: true}))
 }
 
 func find(ctx context.Context, r evidence.Reader, id string) (string, error) {
@@ -151,7 +152,7 @@ func List(ctx context.Context, r evidence.Reader) ([]*Incident, error) {
 	}
 	out := make([]*Incident, 0, len(order))
 	for _, id := range order {
-		inc, err := fold(id, r.Size(), func(yield func(evidence.Record, error) bool) {
+		inc, err := fold(r, id, func(yield func(evidence.Record, error) bool) {
 			for _, rec := range by[id] {
 				if !yield(rec, nil) {
 					return
@@ -172,9 +173,9 @@ type folding struct {
 	doc map[string]any
 }
 
-func fold(id string, size uint64, recs iter.Seq2[evidence.Record, error]) (*Incident, error) {
+func fold(r evidence.Reader, id string, recs iter.Seq2[evidence.Record, error]) (*Incident, error) {
 	f := &folding{&Incident{
-		ID: id, Size: size, Set: map[string]uint64{}, Filled: map[string][]uint64{}, Lost: map[string]string{},
+		Tenant: r.Tenant(), ID: id, Size: r.Size(), Set: map[string]uint64{}, Filled: map[string][]uint64{}, Lost: map[string]string{},
 		Aware: map[string][]Moment{}, Contacts: map[string]Contact{}, first: map[string]uint64{},
 	}, map[string]any{}}
 	for rec, err := range recs {

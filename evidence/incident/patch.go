@@ -288,6 +288,18 @@ func (p Patch) Split() (content, text Patch) {
 	return content, text
 }
 
+// Says reports whether the patch sets the field to more than nothing.
+func (p Patch) Says(path string) bool { return stands(map[string]any(p), path) }
+
+// With returns the patch with fields of another one set beside, values and lists
+// as they are there.
+func (p Patch) With(q Patch) Patch {
+	out := Patch{}
+	merge(out, p)
+	merge(out, q)
+	return out
+}
+
 func (p Patch) put(path string, v any) {
 	obj := map[string]any(p)
 	parts := strings.Split(path, ".")

@@ -163,6 +163,10 @@ type Filing struct {
 	Late    bool
 }
 
+// ReceiptWithin is how long the receipt of what was sent may be missing. No law
+// gives a number: this is the one of the built-in tests.
+const ReceiptWithin = 7 * 24 * time.Hour
+
 // State of a clock.
 type State string
 

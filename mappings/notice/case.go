@@ -22,6 +22,20 @@ func Clocks(inc *incident.Incident, cals *deadline.Calendars, candidate, now tim
 	return deadline.Clocks(c, now), notes, nil
 }
 
+// Outlasts reports whether the limit of a clock stands when the incident is closed,
+// as those of the law do. Nobody is asked to classify a closed incident, which the
+// initial notification of DORA waits for, or to look at it again.
+func Outlasts(inc *incident.Incident, k *deadline.Clock) bool {
+	_, major := inc.Major()
+	switch k.Stage {
+	case deadline.DORAInitial:
+		return major
+	case deadline.DORARecurring, deadline.NIS2Recurring:
+		return false
+	}
+	return !k.Due.Safe.IsZero()
+}
+
 // Case reads from the incident what its clocks stand on. Candidate stands in
 // for awareness nobody has declared; zero when there is none.
 func Case(inc *incident.Incident, cals *deadline.Calendars, candidate time.Time) (deadline.Case, []string, error) {

@@ -147,9 +147,9 @@ func (b *Book) Acceptable(ctx context.Context, s *Statement, in mappings.Input) 
 	}
 	var cs []*mappings.Control
 	for _, id := range s.Controls {
-		c, ok := in.Catalog.Control(id)
-		if !ok {
-			return problem.New(problem.NotFound, "there is no control %s in the catalog", id).WithHint("evidenced controls lists them")
+		c, err := in.Catalog.Named(string(id))
+		if err != nil {
+			return err
 		}
 		cs = append(cs, c)
 	}

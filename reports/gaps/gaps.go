@@ -119,7 +119,7 @@ func rank(list []string, s string) int {
 }
 
 func (f Filter) admits(c *mappings.Control) bool {
-	law := f.Law == "" || strings.EqualFold(f.Law, c.Act.ID) || strings.EqualFold(f.Law, c.Act.Name)
+	law := f.Law == "" || c.Act.Is(f.Law)
 	return law && (f.Severity == "" || rank(mappings.Severities, c.Severity) <= rank(mappings.Severities, f.Severity))
 }
 

@@ -142,14 +142,11 @@ func sinceWhen(res mappings.ControlResult, findings []evidence.Finding, standing
 func controls(cat *mappings.Catalog, ids []string) ([]evidence.ControlID, error) {
 	var out []evidence.ControlID
 	for _, id := range ids {
-		if _, ok := cat.Control(evidence.ControlID(id)); !ok {
-			var known []string
-			for _, k := range cat.Controls() {
-				known = append(known, string(k.ID))
-			}
-			return nil, problem.New(problem.NotFound, "there is no control %q", id).WithHint("there are %s", strings.Join(known, ", "))
+		c, err := cat.Named(id)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, evidence.ControlID(id))
+		out = append(out, c.ID)
 	}
 	return out, nil
 }

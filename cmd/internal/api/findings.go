@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/cmd/internal/cli"
@@ -185,14 +184,8 @@ func checkFilter(cat *mappings.Catalog, f gaps.Filter) error {
 	if f.Law == "" {
 		return nil
 	}
-	var known []string
-	for _, a := range cat.Acts() {
-		if strings.EqualFold(a.ID, f.Law) || strings.EqualFold(a.Name, f.Law) {
-			return nil
-		}
-		known = append(known, a.ID)
-	}
-	return problem.New(problem.NotFound, "there is no law %q in the catalog", f.Law).WithHint("there are %s", strings.Join(known, ", "))
+	_, err := cat.Law(f.Law)
+	return err
 }
 
 // TodayParams ask for what is new, healed, blind and due.

@@ -149,7 +149,7 @@ func TestGapsRefuses(t *testing.T) {
 		want   string
 	}{
 		{api.GapsParams{Severity: "worst"}, "gaps", cli.ExitUsage, "--severity"},
-		{api.GapsParams{Law: "hammurabi"}, "gaps", cli.ExitNotFound, "there are"},
+		{api.GapsParams{Law: "hammurabi"}, "gaps", cli.ExitUsage, "there are"},
 		{api.GapsParams{Common: common("tenant-9", false)}, "gaps", cli.ExitNotFound, "tenant-9"},
 		{api.TodayParams{Common: common("tenant-9", false)}, "today", cli.ExitNotFound, "tenant-9"},
 		{api.TodayParams{Common: common("tenant-7", false), Last: "soon"}, "today", cli.ExitUsage, "duration"},

@@ -42,7 +42,14 @@ type IncidentParams struct {
 	Records map[string][]uint64 `json:"records,omitempty"`
 	Affects []string            `json:"affects,omitempty"` // TENANT or TENANT=ROLE,ROLE
 	Resume  bool                `json:"resume,omitempty"`  // declare the parts that are missing
-	PassOn  bool                `json:"pass_on,omitempty"` // to the parts
+
+	// What a declaration says at least, in place of fields: narrative.summary,
+	// times.detected and reporter.roles.
+	What     string   `json:"what,omitempty"`
+	Detected string   `json:"detected,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
+
+	PassOn bool `json:"pass_on,omitempty"` // to the parts
 
 	Law       string   `json:"law,omitempty"`
 	Aware     string   `json:"aware,omitempty"`
@@ -329,8 +336,9 @@ func (a *acting) aware(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Says = says
-	return res, nil
+	more, err := a.limits(ctx, res.ID, a.p.Law)
+	res.Says = append(says, more...)
+	return res, err
 }
 
 // Working is a procedure's result with what the evidence offers.
@@ -379,7 +387,11 @@ func (a *acting) classify(ctx context.Context) (*Acted, error) {
 	case a.p.Decide == "":
 		res.Says = []string{"the look is recorded; nobody has decided: give --decide"}
 	default:
-		res.Says = []string{fmt.Sprintf("decided: %s, at %s", a.p.Decide, cli.SayTime(at, a.q.zone))}
+		more, err := a.limits(ctx, res.ID, a.p.Law)
+		if err != nil {
+			return nil, err
+		}
+		res.Says = append([]string{fmt.Sprintf("decided: %s, at %s", a.p.Decide, cli.SayTime(at, a.q.zone))}, more...)
 	}
 	return res, nil
 }
@@ -581,9 +593,14 @@ func (a *acting) close(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
 	if a.p.Reopen {
 		res.Says = []string{"open again"}
+		return res, nil
 	}
-	return res, nil
+	res.Says = []string{"closed at " + cli.SayTime(at, a.q.zone)}
+	more, err := a.limits(ctx, res.ID, "")
+	if len(more) > 0 {
+		res.Says = append(append(res.Says, "closing ends no duty:"), more...)
+	}
+	return res, err
 }

@@ -56,6 +56,13 @@ func (d desk) declared(p api.IncidentParams) (string, []api.Acted) {
 	return a.ID, a.Parts
 }
 
+// least asks for a declaration that says as little as one may.
+func least(tenant string) api.IncidentParams {
+	p := in(tenant, "declare")
+	p.What, p.Detected, p.Roles = "pages are slow", "2026-11-14 11:00", []string{"ict-provider"}
+	return p
+}
+
 const friday = `{
 	"identity": {"reference": "INC-1", "kind": "incident"},
 	"reporter": {"name": "Made-up Insurance", "roles": ["financial-entity", "controller"], "state": "DE", "types": ["insurance_and_reinsurance_undertaking"], "group": false},
@@ -217,8 +224,8 @@ func TestIncidentOfManyTenants(t *testing.T) {
 	}
 	for name, p := range map[string]api.IncidentParams{
 		"fields that name a tenant":          {Common: up.Common, Act: "update", ID: id, PassOn: true, Fields: json.RawMessage(`{"narrative": {"cause": "caused by Tenant-8"}}`)},
-		"a tenant's log as the home of many": {Common: api.Common{Tenant: "tenant-7"}, Act: "declare", Affects: []string{"tenant-8"}},
-		"declared with a tenant's name":      {Common: up.Common, Act: "declare", Affects: []string{"tenant-8"}, Fields: json.RawMessage(`{"systems": {"refs": ["app:prod/tenant-7/web"]}}`)},
+		"a tenant's log as the home of many": {Common: api.Common{Tenant: "tenant-7"}, Act: "declare", What: "slow", Detected: "11:00", Affects: []string{"tenant-8"}},
+		"declared with a tenant's name":      {Common: up.Common, Act: "declare", What: "slow", Detected: "11:00", Affects: []string{"tenant-8"}, Fields: json.RawMessage(`{"systems": {"refs": ["app:prod/tenant-7/web"]}}`)},
 	} {
 		if _, err := d.ask(p); !problem.Is(err, problem.Refused) {
 			t.Errorf("%s: %v", name, err)
@@ -244,7 +251,7 @@ func withID(p api.IncidentParams, id string) api.IncidentParams {
 
 func TestIncidentMistakes(t *testing.T) {
 	d := desk{t, apitest.New()}
-	id, _ := d.declared(in("tenant-7", "declare"))
+	id, _ := d.declared(least("tenant-7"))
 	size := d.w.Logs[mustParse(t, "tenant-7")].Size()
 	for _, tc := range []struct {
 		name string
@@ -266,9 +273,15 @@ func TestIncidentMistakes(t *testing.T) {
 		{"a decider that is nobody", api.IncidentParams{Act: "clock", ID: id, Law: "dora", Aware: "12:00", Decider: "alice"}, problem.Usage, "--decider"},
 		{"a field that is none", api.IncidentParams{Act: "update", ID: id, Fields: json.RawMessage(`{"severity": 1}`)}, problem.Usage, "severity"},
 		{"closed before it was declared", api.IncidentParams{Act: "close", ID: id, At: "12:00"}, problem.Usage, "before the incident was declared"},
-		{"affects nobody's tenant", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-9"}}, problem.NotFound, "tenant-9"},
-		{"affects with a role that is none", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8=owner"}}, problem.Usage, "controller"},
-		{"affects twice", api.IncidentParams{Act: "declare", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8", "tenant-8"}}, problem.Usage, "once"},
+		{"affects nobody's tenant", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-9"}}, problem.NotFound, "tenant-9"},
+		{"affects with a role that is none", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8=owner"}}, problem.Usage, "controller"},
+		{"affects twice", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Common: api.Common{Tenant: "_platform"}, Affects: []string{"tenant-8", "tenant-8"}}, problem.Usage, "once"},
+		{"declared with nothing", api.IncidentParams{Act: "declare"}, problem.Usage, "what happened, nor since when it is known, nor in which role the entity reports"},
+		{"declared with empty fields", api.IncidentParams{Act: "declare", What: " ", Roles: []string{"operator"}, Fields: json.RawMessage(`{"times": {"detected": null}}`)}, problem.Usage, "what happened, nor since when it is known\n"},
+		{"declared without a role", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00"}, problem.Usage, "a ROLE is one of financial-entity"},
+		{"declared with a role that is none", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"bank"}}, problem.Usage, "reporter.roles"},
+		{"declared by a flag and a file", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"operator"}, Fields: json.RawMessage(`{"narrative": {"summary": "slow"}}`)}, problem.Usage, "--what and narrative.summary in the file both say what happened"},
+		{"declared with the awareness of a provider", api.IncidentParams{Act: "declare", What: "slow", Detected: "11:00", Roles: []string{"operator"}, Aware: "11:00"}, problem.Usage, "evidenced incident clock ID --law LAW --aware TIME"},
 		{"passes on to nobody", api.IncidentParams{Act: "update", ID: id, PassOn: true, Fields: json.RawMessage(`{"duration": {"minutes": 1}}`)}, problem.Usage, "no parts"},
 	} {
 		if tc.p.Tenant == "" {
@@ -283,13 +296,49 @@ func TestIncidentMistakes(t *testing.T) {
 	for range d.w.Logs[mustParse(t, "tenant-7")].Records(t.Context(), evidence.Query{Kinds: incident.Kinds}) {
 		acts++
 	}
-	if acts != 1 {
-		t.Errorf("%d acts in the log after refused ones, want 1 (size was %d)", acts, size)
+	if acts != 2 {
+		t.Errorf("%d acts in the log after refused ones, want 2 (size was %d)", acts, size)
 	}
 	if s := d.must(in("", "list")); !strings.Contains(s, "1 incident is open.") {
 		t.Errorf("over all tenants: %s", s)
 	}
 	if _, err := both(t, d.w, "incident", in("tenant-7", "list")); err != nil {
 		t.Error(err)
+	}
+}
+
+// An act answers with what it starts, and a hint is a command that runs as it
+// stands.
+func TestActsSayWhatIsDue(t *testing.T) {
+	d := desk{t, apitest.New()}
+	p := least("tenant-7")
+	p.Roles = []string{"controller", "operator", "manufacturer"}
+	id, _ := d.declared(p)
+	must := func(says []string, p api.IncidentParams) {
+		t.Helper()
+		s := d.must(withID(p, id))
+		for _, want := range says {
+			if !strings.Contains(s, want) {
+				t.Errorf("%s does not say %q:\n%s", p.Act, want, s)
+			}
+		}
+	}
+	p = in("tenant-7", "notify")
+	p.Stage, p.Sent = "gdpr.authority", "14:00"
+	if _, err := d.ask(withID(p, id)); !strings.Contains(problem.Text("x", err), "evidenced incident clock "+id+" --tenant tenant-7 --law gdpr --aware TIME comes first") {
+		t.Errorf("sent without awareness: %v", err)
+	}
+	p = in("tenant-7", "clock")
+	p.Law, p.Aware = "gdpr", "2026-11-14 11:30"
+	must([]string{"gdpr.authority is due by 2026-11-17 11:30:00 CET (10:30:00 UTC), at the very latest by 2026-11-17 12:00:00 CET (11:00:00 UTC)"}, p)
+	p = in("tenant-7", "classify")
+	p.Law, p.Decide, p.Reason = "gdpr", "high-risk", "passwords went astray"
+	must([]string{"gdpr.authority is due by", "gdpr.people is owed without undue delay", "Nothing is computed: the risk to people is a person's decision."}, p)
+	must([]string{"is next, by 2026-11-15 11:00:00 CET"}, in("tenant-7", "clock")) // before what has no number
+	p = in("tenant-7", "close")
+	p.Reason = "it is over"
+	must([]string{"closing ends no duty:\ngdpr.authority is due by", "gdpr.people is owed"}, p)
+	if s := d.must(in("tenant-7", "list")); !strings.Contains(s, "0 incidents are open. 1 closed, with a limit ahead.") || !strings.Contains(s, "gdpr.authority running") {
+		t.Errorf("list:\n%s", s)
 	}
 }

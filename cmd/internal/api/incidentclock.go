@@ -16,18 +16,34 @@ import (
 
 // urgency orders the states of open clocks.
 var urgency = map[deadline.State]int{
-	deadline.Overdue: 1, deadline.PastSafe: 2, deadline.NoReceipt: 3, deadline.Owed: 4, deadline.Running: 5, deadline.Waiting: 6,
+	deadline.Overdue: 1, deadline.PastSafe: 2, deadline.NoReceipt: 4, deadline.Owed: 5, deadline.Running: 6, deadline.Waiting: 7,
+}
+
+// pressing is how near a limit is when it goes before receipts and before what has
+// no number: limits that laws count in hours are at most as long.
+const pressing = 72 * time.Hour
+
+func urgencyOf(k *deadline.Clock, now time.Time) int {
+	if k.State == deadline.Running && k.Due.Safe.Sub(now) <= pressing {
+		return 3
+	}
+	return urgency[k.State]
 }
 
 // urgent returns the open clock that needs somebody first.
-func urgent(clocks []deadline.Clock) *deadline.Clock {
+func urgent(clocks []deadline.Clock, now time.Time) *deadline.Clock {
 	var best *deadline.Clock
 	for i := range clocks {
 		k := &clocks[i]
 		if !k.IsOpen() {
 			continue
 		}
-		if best == nil || urgency[k.State] < urgency[best.State] || urgency[k.State] == urgency[best.State] && k.Due.Safe.Before(best.Due.Safe) {
+		if best == nil {
+			best = k
+			continue
+		}
+		switch u, least := urgencyOf(k, now), urgencyOf(best, now); {
+		case u < least, u == least && k.Due.Safe.Before(best.Due.Safe):
 			best = k
 		}
 	}
@@ -87,7 +103,7 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 	if len(clocks) == 0 {
 		return fmt.Sprintf("No clock runs for incident %s: set reporter.roles, or declare awareness under a law.", inc.ID)
 	}
-	k := urgent(clocks)
+	k := urgent(clocks, a.q.now)
 	if k == nil {
 		return fmt.Sprintf("Nothing is owed for incident %s now.", inc.ID)
 	}
@@ -104,7 +120,7 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 		}
 		return fmt.Sprintf("%s is OVERDUE since %s.%s", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone), since)
 	case deadline.PastSafe:
-		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s (%s left).", k.Stage, a.end(inc, k.Due), left(k.Due.Latest.Sub(a.q.now)))
+		return fmt.Sprintf("%s is past its number of hours; the most that is allowed is %s (%s left).", k.Stage, a.most(inc, k.Due), left(k.Due.Latest.Sub(a.q.now)))
 	case deadline.NoReceipt:
 		return fmt.Sprintf("%s was sent and has no receipt: it is not met.", k.Stage)
 	case deadline.Owed:
@@ -113,6 +129,45 @@ func (a *acting) clockHead(inc *incident.Incident, clocks []deadline.Clock) stri
 		return fmt.Sprintf("%s waits for %s.", k.Stage, k.Start)
 	}
 	return fmt.Sprintf("%s is next, by %s (%s left).", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), left(k.Due.Safe.Sub(a.q.now)))
+}
+
+// limits says what of a law, or of all where none is named, must be sent, and by when,
+// as the incident stands after an act.
+func (a *acting) limits(ctx context.Context, id, law string) ([]string, error) {
+	r, err := a.Reader(ctx, a.q.tenant)
+	if err != nil {
+		return nil, err
+	}
+	inc, err := incident.Load(ctx, r, id)
+	if err != nil {
+		return nil, err
+	}
+	clocks, _, err := notice.Clocks(inc, a.Calendars(), time.Time{}, a.q.now)
+	if err != nil {
+		return nil, err
+	}
+	_, major := inc.Major()
+	var says []string
+	for i := range clocks {
+		k := &clocks[i]
+		switch {
+		case law != "" && string(k.Law) != law, !k.IsOpen(), !k.Sent.IsZero():
+		case k.State == deadline.Owed:
+			says = append(says, fmt.Sprintf("%s is owed without undue delay", k.Stage))
+		case k.Due.Safe.IsZero(): // it waits
+		case !inc.Closed.IsZero() && !notice.Outlasts(inc, k):
+		case k.Stage == deadline.DORAInitial && !major:
+			says = append(says, fmt.Sprintf("dora.initial waits for the classification: 4 h run from it, within 24 h of awareness, which end %s; next: %s --law dora",
+				cli.SayTime(k.Due.Safe, a.q.zone), inc.Command("classify")))
+		case k.State == deadline.Overdue:
+			says = append(says, fmt.Sprintf("%s is OVERDUE since %s", k.Stage, cli.SayTime(k.Due.Latest, a.q.zone)))
+		case k.Due.Latest.Equal(k.Due.Safe):
+			says = append(says, fmt.Sprintf("%s is due by %s", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone)))
+		default:
+			says = append(says, fmt.Sprintf("%s is due by %s, at the very latest by %s", k.Stage, cli.SayTime(k.Due.Safe, a.q.zone), a.most(inc, k.Due)))
+		}
+	}
+	return says, nil
 }
 
 // zoneOf is where the authority's days end.
@@ -127,6 +182,15 @@ func (a *acting) zoneOf(inc *incident.Incident) *time.Location {
 		return z
 	}
 	return time.UTC
+}
+
+// most says a latest instant in a sentence: as other times, but for the end of a
+// day, which is one of the authority's zone.
+func (a *acting) most(inc *incident.Incident, d deadline.Due) string {
+	if d.EndOfDay {
+		return a.end(inc, d) + " in " + a.zoneOf(inc).String()
+	}
+	return cli.SayTime(d.Latest, a.q.zone)
 }
 
 // end says a latest instant in the authority's zone; the end of a day is that

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"evidenced/evidence"
 	"evidenced/evidence/incident"
 	"evidenced/evidence/problem"
+	"evidenced/mappings/deadline"
+	"evidenced/mappings/notice"
 )
 
 // part is a tenant that a platform's incident hits.
@@ -32,8 +36,15 @@ func (a *acting) declare(ctx context.Context) (*Acted, error) {
 		return nil, problem.New(problem.Usage, "an incident is given its id").WithHint("leave it away; --resume ID declares the parts of one that are missing")
 	}
 	p, err := a.patch()
+	if err == nil {
+		p, err = a.first(p)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if a.p.Aware != "" && len(a.p.Affects) == 0 {
+		return nil, problem.New(problem.Usage, "--aware belongs to --affects: it starts the customers' notice").
+			WithHint("declare the incident; evidenced incident clock ID --law LAW --aware TIME then says since when the entity is aware, for each law")
 	}
 	home, err := a.at("--aware", a.p.Aware, a.q.now)
 	if err != nil {
@@ -60,8 +71,88 @@ func (a *acting) declare(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Says = []string{"declared as " + res.ID}
-	return res, a.declareParts(ctx, res, parts, p, home)
+	if err := a.declareParts(ctx, res, parts, p, home); err != nil {
+		return nil, err
+	}
+	res.Says, err = a.next(ctx, res.ID)
+	return res, err
+}
+
+// atLeast is what a declaration must say: the first notice of every law asks for
+// it, and without a role no clock runs.
+var atLeast = []struct {
+	what, flag string
+	fields     []string // one of these says it; a flag sets the first
+}{
+	{"what happened", "--what TEXT", []string{"narrative.summary", "narrative.description", "threat.description"}},
+	{"since when it is known", "--detected TIME", []string{"times.detected", "times.occurred"}},
+	{"in which role the entity reports", "--role ROLE", []string{"reporter.roles"}},
+}
+
+// first adds what flags say to the fields of a declaration, and refuses one that
+// says too little: what is sealed once stays, and an empty incident files nothing.
+// Of an incident of many tenants each part has its own roles.
+func (a *acting) first(p incident.Patch) (incident.Patch, error) {
+	given := map[string]any{}
+	if a.p.What != "" {
+		given["narrative"] = map[string]any{"summary": a.p.What}
+	}
+	if a.p.Detected != "" {
+		at, err := a.q.typed("--detected", a.p.Detected)
+		if err != nil {
+			return nil, err
+		}
+		given["times"] = map[string]any{"detected": evidence.FormatTime(at)}
+	}
+	if len(a.p.Roles) > 0 {
+		given["reporter"] = map[string]any{"roles": a.p.Roles}
+	}
+	text, err := json.Marshal(given)
+	if err != nil {
+		return nil, err
+	}
+	flags, err := incident.ParsePatch(text)
+	if err != nil {
+		return nil, problem.Wrap(problem.Usage, err, "--what, --detected and --role")
+	}
+	var lacks, ask []string
+	for _, m := range atLeast {
+		name, _, _ := strings.Cut(m.flag, " ")
+		switch field := m.fields[0]; {
+		case flags.Says(field) && p.Says(field):
+			return nil, problem.New(problem.Usage, "%s and %s in the file both say %s", name, field, m.what).WithHint("leave one of them away")
+		case flags.Says(field), slices.ContainsFunc(m.fields, p.Says), name == "--role" && len(a.p.Affects) > 0:
+		default:
+			lacks, ask = append(lacks, m.what), append(ask, m.flag+" (or "+field+" in --file)")
+		}
+	}
+	if len(lacks) > 0 {
+		hint := "give " + strings.Join(ask, ", ")
+		if roles, _ := incident.Lists("reporter.roles"); slices.ContainsFunc(ask, func(s string) bool { return strings.HasPrefix(s, "--role") }) {
+			hint += "; a ROLE is one of " + strings.Join(roles.Values, ", ")
+		}
+		return nil, problem.New(problem.Usage, "the declaration does not say %s", strings.Join(lacks, ", nor ")).WithHint("%s", hint)
+	}
+	return p.With(flags), nil
+}
+
+// next says what starts the clocks of an incident that was just declared.
+func (a *acting) next(ctx context.Context, id string) ([]string, error) {
+	r, err := a.Reader(ctx, a.q.tenant)
+	if err != nil {
+		return nil, err
+	}
+	inc, err := incident.Load(ctx, r, id)
+	if err != nil {
+		return nil, err
+	}
+	says := []string{"declared as " + id}
+	for _, law := range notice.Laws(inc) {
+		if law != deadline.Contract {
+			says = append(says, fmt.Sprintf("next: evidenced incident clock %s --tenant %s --law %s --aware TIME starts the clocks of %s", inc.ID, a.q.tenant, law, law))
+		}
+	}
+	return says, nil
 }
 
 // parts reads --affects.

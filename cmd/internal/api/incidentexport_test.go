@@ -75,6 +75,7 @@ func TestIncidentExport(t *testing.T) {
 func TestThreatClassified(t *testing.T) {
 	d := desk{t, apitest.New()}
 	p := in("tenant-7", "declare")
+	p.Detected, p.Roles = "2026-11-14 11:00", []string{"financial-entity"}
 	p.Fields = json.RawMessage(`{"identity": {"kind": "threat"}, "threat": {"description": "letters ask for codes", "may_affect": true, "criteria": ["geographical_spread"]}}`)
 	id, _ := d.declared(p)
 	look := in("tenant-7", "classify")
@@ -102,7 +103,7 @@ func TestThreatClassified(t *testing.T) {
 	other := look
 	other.Law = "nis2"
 	ofIncident := look
-	ofIncident.ID, _ = d.declared(in("tenant-7", "declare"))
+	ofIncident.ID, _ = d.declared(least("tenant-7"))
 	for want, p := range map[string]api.IncidentParams{
 		"it has become an incident":            after,
 		"none of significant, not-significant": other,
@@ -119,6 +120,7 @@ func TestThreatExport(t *testing.T) {
 	w := apitest.New()
 	d := desk{t, w}
 	p := in("tenant-7", "declare")
+	p.Detected = "2026-11-14 11:00"
 	p.Fields = json.RawMessage(`{"identity": {"kind": "threat"}, "reporter": {"name": "Made-up Insurance", "roles": ["financial-entity"]}, "threat": {"description": "letters ask for codes", "status": "active"}}`)
 	id, _ := d.declared(p)
 	show := in("tenant-7", "show")

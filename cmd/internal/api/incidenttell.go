@@ -104,15 +104,15 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 		}
 	}
 	for _, d := range v.Decisions {
-		said := d.Decision
+		head, said := "DECIDED    ", d.Decision
 		if said == "" {
-			said = "not decided"
+			head, said = "LOOKED     ", "nobody decided"
 		}
 		by := ""
 		if d.Decided != "" {
 			by = " by " + d.Decided
 		}
-		p.Para("DECIDED    ", fmt.Sprintf("%s: %s%s, %s, recorded %s; the procedure says %s (record %d)%s", d.Law, said, by, cli.SayTime(d.At, a.q.zone), cli.SayTime(d.Acted, a.q.zone), d.Procedure, d.Record, because(d.Reason)))
+		p.Para(head, fmt.Sprintf("%s: %s%s, %s, recorded %s; the procedure says %s (record %d)%s", d.Law, said, by, cli.SayTime(d.At, a.q.zone), cli.SayTime(d.Acted, a.q.zone), d.Procedure, d.Record, because(d.Reason)))
 	}
 }
 
@@ -200,6 +200,12 @@ func (w *Working) text(p *page) {
 	head := "The procedure says " + w.Outcome + "."
 	if len(w.Missing) > 0 {
 		head = "It cannot be decided yet, missing: " + strings.Join(w.Missing, ", ") + "."
+		switch { // a person has decided
+		case w.Decision != "" && w.Law == "gdpr":
+			head = "Nothing is computed: the risk to people is a person's decision."
+		case w.Decision != "":
+			head = "By the procedure it could not be decided yet, missing: " + strings.Join(w.Missing, ", ") + "."
+		}
 	}
 	p.Para("", head)
 	for _, s := range w.Steps {

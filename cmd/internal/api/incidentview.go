@@ -137,19 +137,24 @@ func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
 	}
 	var out []IncidentLine
 	for _, inc := range all {
-		if !inc.Closed.IsZero() && !a.p.Closed {
-			continue
-		}
-		candidate, err := incident.FirstSign(ctx, r, inc, a.q.now)
-		if err != nil {
-			return nil, err
+		var candidate time.Time
+		if inc.Closed.IsZero() {
+			if candidate, err = incident.FirstSign(ctx, r, inc, a.q.now); err != nil {
+				return nil, err
+			}
 		}
 		clocks, _, err := notice.Clocks(inc, a.Calendars(), candidate, a.q.now)
 		if err != nil {
 			return nil, err
 		}
+		if !inc.Closed.IsZero() {
+			clocks = slices.DeleteFunc(clocks, func(k deadline.Clock) bool { return !notice.Outlasts(inc, &k) })
+		}
 		l := IncidentLine{Tenant: a.q.tenant, ID: inc.ID, Reference: inc.Fields.Identity.Reference, Declared: inc.Declared, Closed: inc.Closed,
-			Part: inc.Part, Summary: inc.Fields.Narrative.Summary, Next: urgent(clocks), Demo: r.Simulated()}
+			Part: inc.Part, Summary: inc.Fields.Narrative.Summary, Next: urgent(clocks, a.q.now), Demo: r.Simulated()}
+		if !inc.Closed.IsZero() && !a.p.Closed && !l.ahead() {
+			continue
+		}
 		for _, law := range incident.Laws {
 			if d, ok := inc.Decided(law); ok {
 				l.Decided = append(l.Decided, law+": "+d.Decision)
@@ -160,6 +165,11 @@ func (a *acting) lines(ctx context.Context) ([]IncidentLine, error) {
 	return out, nil
 }
 
+// ahead reports whether a limit is still to be kept.
+func (l *IncidentLine) ahead() bool {
+	return l.Next != nil && (l.Next.State == deadline.Running || l.Next.State == deadline.PastSafe)
+}
+
 func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 	open := 0
 	for _, l := range lines {
@@ -168,8 +178,11 @@ func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 		}
 	}
 	head := fmt.Sprintf("%s %s open.", reports.Count(open, "incident"), reports.Are(open))
-	if closed {
-		head += fmt.Sprintf(" %d closed.", len(lines)-open)
+	switch shut := len(lines) - open; {
+	case closed:
+		head += fmt.Sprintf(" %d closed.", shut)
+	case shut > 0:
+		head += fmt.Sprintf(" %d closed, with a limit ahead.", shut)
 	}
 	p.Headline(head, slices.ContainsFunc(lines, func(l IncidentLine) bool { return l.Demo }))
 	if len(lines) == 0 {
@@ -185,7 +198,7 @@ func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 	for _, l := range lines {
 		next, by := "nothing", ""
 		switch {
-		case !l.Closed.IsZero():
+		case !l.Closed.IsZero() && !l.ahead():
 			next = "closed"
 		case l.Next != nil && l.Next.State == deadline.NoReceipt:
 			next = string(l.Next.Stage) + " no receipt"

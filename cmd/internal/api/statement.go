@@ -208,9 +208,9 @@ func (s *stating) tests(cat *mappings.Catalog) ([]evidence.WaivedTest, error) {
 		return slices.ContainsFunc(out, func(t evidence.WaivedTest) bool { return t.Test == id })
 	}
 	for _, id := range s.p.Controls {
-		c, ok := cat.Control(evidence.ControlID(id))
-		if !ok {
-			return nil, problem.New(problem.NotFound, "there is no control %.80q in the catalog", id).WithHint("evidenced controls lists them")
+		c, err := cat.Named(id)
+		if err != nil {
+			return nil, err
 		}
 		if len(c.Tests) == 0 {
 			return nil, problem.New(problem.Refused, "control %s has no tests: nothing of it can fail", c.ID).

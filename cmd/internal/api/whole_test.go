@@ -13,7 +13,7 @@ import (
 // parameters, and nothing is recorded.
 func TestTextIsWhole(t *testing.T) {
 	d := desk{t, apitest.New()}
-	p := in("tenant-7", "declare")
+	p := least("tenant-7")
 	for name, change := range map[string]func(p *api.IncidentParams){
 		"--reason":  func(p *api.IncidentParams) { p.Reason = "bad \xff\xfe bytes" },
 		"--tenant":  func(p *api.IncidentParams) { p.Tenant = "tenant-\xc3" },

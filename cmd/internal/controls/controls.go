@@ -133,12 +133,8 @@ func tiersOf(cat *mappings.Catalog) []string {
 
 func (f *Filter) check(cat *mappings.Catalog) error {
 	for _, law := range f.Laws {
-		var known []string
-		if !slices.ContainsFunc(cat.Acts(), func(a *mappings.Act) bool {
-			known = append(known, a.ID)
-			return sameAct(a, law)
-		}) {
-			return problem.New(problem.Usage, "the catalog has no law %q", law).WithHint("there are %s", strings.Join(known, ", "))
+		if _, err := cat.Law(law); err != nil {
+			return err
 		}
 	}
 	if f.Status != "" && f.Status != string(mappings.InForce) && f.Status != string(mappings.Preparing) {
@@ -164,10 +160,6 @@ func (f *Filter) check(cat *mappings.Catalog) error {
 	return nil
 }
 
-func sameAct(a *mappings.Act, law string) bool {
-	return a.ID == law || strings.EqualFold(a.Name, law)
-}
-
 // begins reports whether the kind is the one named, or one below it.
 func begins(k evidence.Kind, name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "*"), ".")
@@ -176,7 +168,7 @@ func begins(k evidence.Kind, name string) bool {
 
 func (f *Filter) takes(c *mappings.Control, x *Listed) bool {
 	switch {
-	case len(f.Laws) > 0 && !slices.ContainsFunc(f.Laws, func(law string) bool { return sameAct(c.Act, law) }):
+	case len(f.Laws) > 0 && !slices.ContainsFunc(f.Laws, c.Act.Is):
 	case f.Status != "" && string(x.Force) != f.Status:
 	case f.Unanswered && !c.Unanswered():
 	case !meant(c.Tiers, f.Tiers) || !meant(c.Tags, f.Tags) || !meant(c.Entities, f.Entities):

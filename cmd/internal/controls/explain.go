@@ -3,11 +3,9 @@ package controls
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 	"evidenced/mappings"
 )
 
@@ -55,9 +53,9 @@ type Sorts map[string][]string
 // Explain tells everything about a control, as of a moment. An id that the
 // catalog does not have is a problem of code not-found.
 func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources, sorts Sorts) (*Explained, error) {
-	c, ok := cat.Control(evidence.ControlID(id))
-	if !ok {
-		return nil, problem.New(problem.NotFound, "there is no control %q", id).WithHint("%s", near(cat, id))
+	c, err := cat.Named(id)
+	if err != nil {
+		return nil, err
 	}
 	e := &Explained{
 		Listed: listed(c, at), At: at.UTC(), Law: c.Act, Objective: c.Objective, CannotProve: c.CannotProve, Unverified: c.Unverified, Replaces: c.Replaces,
@@ -86,28 +84,4 @@ func Explain(cat *mappings.Catalog, id string, at time.Time, sources Sources, so
 		}
 	}
 	return e, nil
-}
-
-// near proposes ids for one that is not there: those of the same act that
-// share the longest begin with it.
-func near(cat *mappings.Catalog, id string) string {
-	best, ids := 0, []string{}
-	for _, c := range cat.Controls() {
-		n := 0
-		for n < len(id) && n < len(c.ID) && id[n] == c.ID[n] {
-			n++
-		}
-		switch {
-		case n < 3 || n < best:
-		case n > best:
-			best, ids = n, []string{string(c.ID)}
-		case len(ids) < 5:
-			ids = append(ids, string(c.ID))
-		}
-	}
-	if len(ids) == 0 {
-		return "evidenced controls lists them all"
-	}
-	slices.Sort(ids)
-	return "did you mean " + strings.Join(ids, ", ") + "? evidenced controls lists them all"
 }

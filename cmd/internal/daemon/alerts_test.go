@@ -15,6 +15,7 @@ import (
 	"evidenced/cmd/internal/alert"
 	"evidenced/cmd/internal/api"
 	"evidenced/evidence"
+	"evidenced/evidence/incident"
 	"evidenced/evidence/problem"
 	"evidenced/mappings/deadline"
 )
@@ -140,23 +141,52 @@ func TestUndeclaredAwarenessFallsDue(t *testing.T) {
 
 func TestDueOf(t *testing.T) {
 	from := begin
-	k := deadline.Clock{Stage: deadline.DORAInitial, Article: "2025/301 Art 5(1)(a)", State: deadline.Running, From: from, Due: deadline.Due{Safe: from.Add(4 * time.Hour), Latest: from.Add(4 * time.Hour)}}
-	d, ok := dueOf("inc1", &k)
-	if !ok || !d.Due.Equal(from.Add(4*time.Hour)) || !d.Warn.Equal(from.Add(3*time.Hour)) || strings.Contains(d.Says, "very latest") {
-		t.Errorf("got %+v, %t", d, ok)
-	}
-	k.Due.Safe, k.Due.Latest = from.Add(72*time.Hour), from.Add(96*time.Hour)
-	if d, _ = dueOf("inc1", &k); !d.Warn.Equal(from.Add(54*time.Hour)) || !strings.Contains(d.Says, "at the very latest by") {
+	open := &incident.Incident{ID: "inc1", Decisions: []incident.Decision{{IncidentDecisionFacts: evidence.IncidentDecisionFacts{Law: "dora", Decision: "major"}}}}
+	k := deadline.Clock{Stage: deadline.DORAInitial, Article: "2025/301 Art 5(1)(a)", Start: "classification as major", State: deadline.Running, From: from, Due: deadline.Due{Safe: from.Add(4 * time.Hour), Latest: from.Add(4 * time.Hour)}}
+	d := dueOf(open, &k)
+	if !d.Due.Equal(from.Add(4*time.Hour)) || !d.Warn.Equal(from.Add(3*time.Hour)) || d.Says != "incident inc1: dora.initial (2025/301 Art 5(1)(a)) is due by 2026-11-01T12:00:00Z" {
 		t.Errorf("got %+v", d)
 	}
-	for _, s := range []deadline.State{deadline.Met, deadline.MetLate, deadline.Void, deadline.OnRequest} {
+	k.State = deadline.Overdue
+	if d = dueOf(open, &k); !strings.HasSuffix(d.Says, "was due by 2026-11-01T12:00:00Z, and nothing is on record as sent") {
+		t.Errorf("got %+v", d)
+	}
+	k.State, k.Due.Safe, k.Due.Latest = deadline.Running, from.Add(72*time.Hour), from.Add(96*time.Hour)
+	if d = dueOf(open, &k); !d.Warn.Equal(from.Add(54*time.Hour)) || !strings.Contains(d.Says, "at the very latest by") {
+		t.Errorf("got %+v", d)
+	}
+	if d = dueOf(&incident.Incident{ID: "inc1"}, &k); !strings.Contains(d.Says, "waits for the classification: 4 h run from it") {
+		t.Errorf("not classified: %+v", d)
+	}
+	k.State, k.Sent = deadline.NoReceipt, from.Add(70*time.Hour)
+	if d = dueOf(open, &k); !d.Warn.Equal(from.Add(54*time.Hour)) || !d.Due.Equal(k.Sent.Add(7*24*time.Hour)) || !strings.Contains(d.Says, "has no receipt") {
+		t.Errorf("a receipt is owed: %+v", d)
+	}
+	closed := &incident.Incident{ID: "inc1", Decisions: open.Decisions, Closed: from}
+	for _, s := range []deadline.State{deadline.Running, deadline.PastSafe, deadline.Overdue, deadline.NoReceipt} {
 		k.State = s
-		if _, ok := dueOf("inc1", &k); ok {
-			t.Errorf("a clock that is %s falls due", s)
+		if !isTold(open, &k, from) || !isTold(closed, &k, from.Add(time.Hour)) || isTold(closed, &k, from.Add(1000*time.Hour)) {
+			t.Errorf("a clock that is %s is told of an open incident, and of a closed one while its limit lies in what is judged", s)
 		}
 	}
+	for _, s := range []deadline.State{deadline.Met, deadline.MetLate, deadline.Void, deadline.OnRequest} {
+		if k.State = s; isTold(open, &k, from) {
+			t.Errorf("a clock that is %s is told", s)
+		}
+	}
+	k.State = deadline.Running
+	if isTold(&incident.Incident{Closed: from}, &k, from) {
+		t.Error("a closed incident waits for a classification")
+	}
 	k.State, k.Due = deadline.Owed, deadline.Due{}
-	if _, ok := dueOf("inc1", &k); ok {
-		t.Error("a clock without a limit falls due")
+	if isTold(open, &k, from) {
+		t.Error("a clock without a limit is told")
+	}
+	k = deadline.Clock{Stage: deadline.DORARecurring, Start: "latest look", State: deadline.Overdue, Due: deadline.Due{Safe: from, Latest: from}}
+	if closed.Closed = from.Add(time.Hour); !isTold(open, &k, from) || !isTold(closed, &k, from) {
+		t.Error("a look that was due before the close is not told")
+	}
+	if closed.Closed = from; isTold(closed, &k, from) {
+		t.Error("a look is asked for at a closed incident")
 	}
 }

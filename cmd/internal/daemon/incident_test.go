@@ -30,7 +30,7 @@ func incidentAct(t *testing.T, e *Engine, p api.IncidentParams) (string, error) 
 func declareIn(t *testing.T, e *Engine, tenant string) string {
 	t.Helper()
 	s, err := incidentAct(t, e, api.IncidentParams{Common: api.Common{Tenant: tenant, JSON: true}, Act: "declare", Reason: "alarm",
-		Fields: json.RawMessage(`{"reporter": {"roles": ["controller"], "state": "DE"}, "narrative": {"summary": "words of somebody"}}`)})
+		Fields: json.RawMessage(`{"reporter": {"roles": ["controller"], "state": "DE"}, "times": {"occurred": "2026-10-20T00:00:00Z"}, "narrative": {"summary": "words of somebody"}}`)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func stranger(t *testing.T, e *Engine, tenant, word string) string {
 		return s
 	}
 	var declared api.Acted
-	fields := fmt.Sprintf(`{"identity": {"reference": "%[1]s-ref", "kind": "incident"}, "reporter": {"name": "%[1]s bank", "roles": ["controller", "financial-entity"], "state": "DE"}, "narrative": {"summary": "%[1]s told it"}}`, word)
+	fields := fmt.Sprintf(`{"identity": {"reference": "%[1]s-ref", "kind": "incident"}, "reporter": {"name": "%[1]s bank", "roles": ["controller", "financial-entity"], "state": "DE"}, "times": {"occurred": "2026-10-20T00:00:00Z"}, "narrative": {"summary": "%[1]s told it"}}`, word)
 	if err := json.Unmarshal([]byte(must("incident", api.IncidentParams{Common: c, Act: "declare", Reason: word + " rang", Fields: json.RawMessage(fields)})), &declared); err != nil {
 		t.Fatal(err)
 	}
@@ -187,11 +187,11 @@ func TestStrangersActAndAreNotSeen(t *testing.T) {
 	// The platform's own incident hits both; what stands in its home alone names
 	// them.
 	if _, err := incidentAct(t, e, api.IncidentParams{Common: api.Common{Tenant: "_platform"}, Act: "declare", Affects: []string{"alpha=financial-entity", tenant + "=controller"}, Reason: strange + " and " + hidden + " rang",
-		Fields: json.RawMessage(`{"narrative": {"summary": "a shared cache ran full"}}`)}); err != nil {
+		Fields: json.RawMessage(`{"times": {"occurred": "2026-10-20T00:00:00Z"}, "narrative": {"summary": "a shared cache ran full"}}`)}); err != nil {
 		t.Fatal(problem.Text("", err))
 	}
 	if _, err := incidentAct(t, e, api.IncidentParams{Common: api.Common{Tenant: "_platform"}, Act: "declare", Affects: []string{"alpha", tenant},
-		Fields: json.RawMessage(`{"narrative": {"summary": "the cache of ` + tenant + ` ran full"}}`)}); !problem.Is(err, problem.Refused) {
+		Fields: json.RawMessage(`{"times": {"occurred": "2026-10-20T00:00:00Z"}, "narrative": {"summary": "the cache of ` + tenant + ` ran full"}}`)}); !problem.Is(err, problem.Refused) {
 		t.Errorf("fields that name a tenant reach another one's log: %v", err)
 	}
 	judgeNow(t, e)

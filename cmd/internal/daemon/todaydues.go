@@ -18,21 +18,23 @@ import (
 // clocks of incidents.
 func (e *Engine) Dues() []today.Dues { return []today.Dues{e.clocksDue} }
 
-// clocksDue are the clocks of a tenant's open incidents that need somebody: those
-// with a limit at it, those without one and those that cannot run at once.
+// clocksDue are the clocks of a tenant's incidents that need somebody: those with a
+// limit at it, those without one and those that cannot run at once. Of a closed
+// incident the limits alone are left.
 func (e *Engine) clocksDue(ctx context.Context, in *today.Input, until time.Time) ([]today.Due, error) {
 	incs, err := incident.List(ctx, in.Reader)
 	if err != nil {
 		return nil, err
 	}
+	judged := e.judgedFrom(in.Now)
 	var out []today.Due
 	for _, inc := range incs {
-		if !inc.Closed.IsZero() {
-			continue
-		}
 		clocks, _, err := notice.Clocks(inc, e.calendars, time.Time{}, in.Now)
 		if err != nil {
 			return nil, fmt.Errorf("incident %s: %w", inc.ID, err)
+		}
+		if !inc.Closed.IsZero() {
+			clocks = slices.DeleteFunc(clocks, func(k deadline.Clock) bool { return !isTold(inc, &k, judged) })
 		}
 		for _, d := range incidentDues(inc, clocks, in.Now) {
 			if !d.At.After(until) {

@@ -38,8 +38,8 @@ func dues(t *testing.T, e *Engine, now time.Time, until time.Time) []string {
 }
 
 // A day tells the clocks of open incidents: at their safe limit, then at the
-// latest, a missing receipt until it is there, and nothing of one that is
-// closed or of another tenant.
+// latest, a missing receipt until it is there, of one that is closed its limits
+// alone, and nothing of another tenant.
 func TestDuesOfIncidents(t *testing.T) {
 	clock, src := &testClock{begin}, &testSource{}
 	e := newEngine(t, clock, src)
@@ -89,8 +89,14 @@ func TestDuesOfIncidents(t *testing.T) {
 		t.Errorf("after the limit: %q", got)
 	}
 	act(func(inc *incident.Incident) (evidence.Draft, error) { return inc.Close(who, later, false, nil, later) })
-	if got := dues(t, e, later, later.Add(today.Horizon)); len(got) != 0 {
-		t.Errorf("of a closed incident: %q", got)
+	if got := dues(t, e, later, later.Add(today.Horizon)); !cmp.Equal(got, []string{
+		"2026-11-02T10:00:00Z incident inc1: nis2.early (NIS-2 Art 23(4)(a)) was sent 2026-11-02T05:00:00Z and has no receipt",
+		"2026-11-04T09:00:00Z incident inc1: nis2.notification (NIS-2 Art 23(4)(b)) must be sent",
+	}) {
+		t.Errorf("of a closed incident the limits are left:\n%s", strings.Join(got, "\n"))
+	}
+	if end := later.Add(60 * 24 * time.Hour); len(dues(t, e, end, end.Add(today.Horizon))) != 0 {
+		t.Error("a closed incident asks for something after what is judged")
 	}
 	r, err := e.Reader(t.Context(), mustTenant(t, "tenant-2"))
 	if err != nil {
