@@ -34,17 +34,26 @@ var credential = regexp.MustCompile(strings.Join([]string{
 }, "|"))
 
 // marks are what every credential holds something of. Nearly nothing that a source
-// tells does, and looking for them costs little.
-var marks = []string{
-	"hvs.", "hvb.", "hvr.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
-	"glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-", "glsoat-", "glffct-",
-	"AKIA", "ASIA", "eyJ", "PRIVATE KEY", "uthorization", "UTHORIZATION", "assw", "ASSW", "pwd", "PWD",
+// tells does, and looking for them costs little: what the first of a row is not in,
+// the others are not either.
+var marks = [][]string{
+	{"hv", "hvs.", "hvb.", "hvr."},
+	{"gh", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"},
+	{"gl", "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-", "glsoat-", "glffct-"},
+	{"github_pat_"}, {"AKIA"}, {"ASIA"}, {"eyJ"}, {"PRIVATE KEY"}, {"uthorization"}, {"UTHORIZATION"}, {"assw"}, {"ASSW"}, {"pwd"}, {"PWD"},
+}
+
+// marked reports whether something holds one of the marks.
+func marked(holds func(mark string) bool) bool {
+	return slices.ContainsFunc(marks, func(row []string) bool {
+		return holds(row[0]) && (len(row) == 1 || slices.ContainsFunc(row[1:], holds))
+	})
 }
 
 // suspect reports whether bytes may hold a credential, in a form that JSON may have
 // escaped.
 func suspect(b []byte) bool {
-	return slices.ContainsFunc(marks, func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
+	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
 }
 
 // logins takes out what stands before the host of an address: all of it where an
@@ -74,7 +83,7 @@ func WithoutCredentials(s string) string {
 	if strings.Contains(s, "://") {
 		s = logins(s)
 	}
-	if !slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(s, m) }) {
+	if !marked(func(m string) bool { return strings.Contains(s, m) }) {
 		return s // nearly all
 	}
 	at, done := credential.FindAllStringSubmatchIndex(s, -1), 0
