@@ -85,6 +85,9 @@ func (p Planting) Run(t *testing.T) {
 	}
 	texts, whole := len(p.Texts("")), places(t, p.Whole)
 	for i := range texts {
+		if racing && i > 0 && i < texts-1 {
+			continue // thinned, as the suite's faults are
+		}
 		for _, group := range shapes {
 			if i < texts-p.Names {
 				group = slices.DeleteFunc(slices.Clone(group), whole)
