@@ -64,21 +64,12 @@ func (h hider) holds(s string) bool {
 // prose hides names in the sentences of decoded facts: why a backup failed. What
 // holds no blank is no sentence and stays as it is, a path above all.
 func (h hider) prose(v any) any {
-	switch v := v.(type) {
-	case string:
-		if strings.Contains(v, " ") {
-			return h.hide(v)
+	return eachString(v, func(s string) string {
+		if strings.Contains(s, " ") {
+			return h.hide(s)
 		}
-	case []any:
-		for i := range v {
-			v[i] = h.prose(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = h.prose(v[k])
-		}
-	}
-	return v
+		return s
+	})
 }
 
 // replaceName replaces a name where it is not a part of a longer word: the
@@ -209,11 +200,19 @@ func inWord(c byte) bool {
 }
 
 // raw takes every string and member that holds one of the names out of the raw
-// bytes, which are one JSON value or several, one after the other, and says
-// where. Bytes of another form that hold one, and damaged JSON, which may spell
-// one otherwise, go whole.
+// bytes.
 func (h hider) raw(d *evidence.Draft) {
-	if len(h.words)+len(h.phrases) == 0 || len(d.Raw) == 0 {
+	if len(h.words)+len(h.phrases) > 0 {
+		takeOut(d, viewer, h.holds)
+	}
+}
+
+// takeOut takes the strings and members that hold something out of the raw bytes,
+// which are one JSON value or several, one after the other, and says where, and
+// who did. Bytes of another form that hold it, and damaged JSON, which may spell
+// it otherwise, go whole.
+func takeOut(d *evidence.Draft, who string, holds func(string) bool) {
+	if len(d.Raw) == 0 {
 		return
 	}
 	var out bytes.Buffer
@@ -227,12 +226,12 @@ func (h hider) raw(d *evidence.Draft) {
 			break
 		}
 		if err != nil {
-			if looksLikeJSON(d.Raw) || h.holds(string(d.Raw)) {
-				d.Raw, d.Removed = nil, []string{viewer, ""}
+			if looksLikeJSON(d.Raw) || holds(string(d.Raw)) {
+				d.Raw, d.Removed = nil, []string{who, ""}
 			}
 			return
 		}
-		v, removed = h.scrub(v, "", removed)
+		v, removed = scrub(v, "", removed, holds)
 		if out.Len() > 0 {
 			out.WriteByte('\n')
 		}
@@ -242,7 +241,7 @@ func (h hider) raw(d *evidence.Draft) {
 		return // the bytes as they came
 	}
 	slices.Sort(removed)
-	d.Raw, d.Removed = out.Bytes(), declare(d.Removed, slices.Compact(removed))
+	d.Raw, d.Removed = out.Bytes(), declare(d.Removed, who, slices.Compact(removed))
 }
 
 func looksLikeJSON(b []byte) bool {
@@ -250,26 +249,26 @@ func looksLikeJSON(b []byte) bool {
 	return len(b) > 0 && (b[0] == '{' || b[0] == '[' || b[0] == '"')
 }
 
-// scrub replaces what holds a name and adds where it stood.
-func (h hider) scrub(v any, at string, removed []string) (any, []string) {
+// scrub replaces the strings that hold something and adds where they stood.
+func scrub(v any, at string, removed []string, holds func(string) bool) (any, []string) {
 	switch v := v.(type) {
 	case string:
-		if h.holds(v) {
+		if holds(v) {
 			return leftOut, append(removed, at)
 		}
 	case []any:
 		for i := range v {
-			v[i], removed = h.scrub(v[i], at+"/"+strconv.Itoa(i), removed)
+			v[i], removed = scrub(v[i], at+"/"+strconv.Itoa(i), removed, holds)
 		}
 	case map[string]any:
 		for k, x := range v {
-			if h.holds(k) {
-				// It is called by a name: it goes whole, and its pointer would tell.
+			if holds(k) {
+				// It is called by one: it goes whole, and its pointer would tell.
 				delete(v, k)
 				removed = append(removed, at)
 				continue
 			}
-			v[k], removed = h.scrub(x, at+"/"+pointer.Escape(k), removed)
+			v[k], removed = scrub(x, at+"/"+pointer.Escape(k), removed, holds)
 		}
 	}
 	return v, removed
@@ -277,11 +276,11 @@ func (h hider) scrub(v any, at string, removed []string) (any, []string) {
 
 // declare adds places to what was removed before, by the collector. The first
 // element names who removed; where two did it names both.
-func declare(before, at []string) []string {
+func declare(before []string, who string, at []string) []string {
 	if len(before) == 0 {
-		return append([]string{viewer}, at...)
+		return append([]string{who}, at...)
 	}
-	return append(append([]string{before[0] + " " + viewer}, before[1:]...), at...)
+	return append(append([]string{before[0] + " " + who}, before[1:]...), at...)
 }
 
 // decode reads one JSON value and keeps numbers as they are written.

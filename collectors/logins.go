@@ -25,8 +25,11 @@ func WithoutUser(s string) string {
 // other escape ends the address: it stands for a quote, a bracket or a blank.
 var userInRaw = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}(?:[^\s/"'<>\\]|\\\\|\\u0026)*@`)
 
-// HoldsUser reports whether an address in an object's bytes has a user part.
-func HoldsUser(raw []byte) bool { return bytes.IndexByte(raw, '@') >= 0 && userInRaw.Match(raw) }
+// HoldsUser reports whether an address in an object's bytes has a user part. Most
+// bytes with an @ hold mail addresses, and no other.
+func HoldsUser(raw []byte) bool {
+	return bytes.IndexByte(raw, '@') >= 0 && (bytes.Contains(raw, []byte(":/")) || bytes.Contains(raw, []byte(`:\/`))) && userInRaw.Match(raw)
+}
 
 // WithoutLogins takes out a draft's bytes, whole, when an address in them holds a
 // user or a password. Agent names who did, and its version.

@@ -297,6 +297,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	default:
 		f.Outcome = evidence.RunEmpty
 	}
+	f.Cause = WithoutCredentials(f.Cause) // what a source calls its things is its own
 	if f.Outcome == evidence.RunDone || f.Outcome == evidence.RunEmpty {
 		r.state.LastComplete = s.started
 	}

@@ -80,6 +80,7 @@ func (s *sink) Emit(ctx context.Context, d evidence.Draft) error {
 		return fmt.Errorf("collector of %s emits the undeclared kind %s", s.r.Source, d.Kind)
 	}
 	s.items++
+	withoutCredentials(&d)
 	if s.r.Mark != nil {
 		d.People = slices.Clone(d.People)
 		for i := range d.People {
@@ -371,6 +372,7 @@ const maxNotes = 50
 
 // note adds one to the run's record.
 func (s *sink) note(text string) {
+	text = WithoutCredentials(text)
 	if len(s.notes) < maxNotes && !slices.Contains(s.notes, text) {
 		s.notes = append(s.notes, text)
 	}
@@ -387,6 +389,7 @@ const (
 // fewer came than the source says it has was not read in full.
 func (s *sink) reckon(counts []evidence.SourceCount) {
 	for _, c := range counts {
+		c.What = WithoutCredentials(c.What)
 		if c.Ours < c.Source && s.short < maxShort {
 			s.short++
 			s.incomplete = join(s.incomplete, fmt.Sprintf("%s: the source counts %d, %d came", c.What, c.Source, c.Ours))

@@ -311,6 +311,9 @@ func (c cutting) apply(d *evidence.Draft) {
 	slices.SortStableFunc(c, func(a, b cutList) int { return strings.Count(b.At, "/") - strings.Count(a.At, "/") })
 	names, others, lists, places := map[string]bool{}, evidence.Others{}, false, c.byPlace()
 	for _, l := range c {
+		if l.InRaw && len(d.Raw) > 0 {
+			d.Raw, d.Removed = nil, []string{viewer, ""}
+		}
 		for _, i := range l.elements {
 			names[l.Of[i][0].Name] = true
 		}

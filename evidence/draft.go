@@ -183,6 +183,9 @@ type Mention struct {
 	Of [][]Ref
 	// Within, where it is set, is what holds the elements: who owns it owns them.
 	Within Ref
+	// InRaw says that Raw tells more of the elements than what they are called by:
+	// who is not told all of them gets none of it.
+	InRaw bool
 }
 
 // Limits on what a draft may hold. Raw above MaxInlineRaw is cut by the log to

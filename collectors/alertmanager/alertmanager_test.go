@@ -28,8 +28,8 @@ func config(token string, urls ...string) Config {
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "alertmanager/prod", Now: now, Conversation: "testdata/peer.txtar", Planted: planted, Also: []int{400, 422, 503, 504},
 		Wants: (&Collector{}).Kinds(),
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -41,8 +41,10 @@ func TestConformance(t *testing.T) {
 			}
 			return c
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // lab is a collector against conversations that can be changed, one of each peer.
 type lab struct {

@@ -121,9 +121,10 @@ func Bounded(r evidence.Ref) evidence.Ref {
 	return r
 }
 
-// Short keeps a value short; a cut one ends in a hash over the whole.
+// Short keeps a value short; a cut one ends in a hash over the whole. Credentials go
+// first: half of one would not be known as such.
 func Short(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.ToValidUTF8(collectors.WithoutCredentials(s), "\uFFFD")
 	if len(s) <= maxValue {
 		return s
 	}

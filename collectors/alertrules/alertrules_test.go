@@ -27,8 +27,8 @@ func config(url, token string) Config {
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "prometheus/prod", Now: now, Conversation: "testdata/prometheus.txtar", Also: []int{400, 422, 503, 504},
 		Wants: (&Collector{}).Kinds(),
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -40,8 +40,10 @@ func TestConformance(t *testing.T) {
 			}
 			return c
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // answering is a collector whose server answers with a body.
 func answering(t *testing.T, body string) *Collector {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/evidence/problem"
 )
 
@@ -76,7 +77,10 @@ func isList(b []byte) bool {
 }
 
 // word cuts what a server calls something.
-func word(s string) string { return s[:min(len(s), 32)] }
+func word(s string) string {
+	s = collectors.WithoutCredentials(s) // half of one would not be known as such
+	return s[:min(len(s), 32)]
+}
 
 // parseGroup reads a group; false for one whose rules, or labels, which say whose
 // they are, cannot be told. Some servers list the rules of a group that has none as

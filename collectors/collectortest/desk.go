@@ -1,7 +1,6 @@
 package collectortest
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,7 +25,7 @@ func Desk(t testing.TB, source evidence.SourceID, url string, clock *time.Time) 
 	return World{
 		URL: url, TokenFile: token,
 		Env:   collectors.Env{Source: source, Clock: func() time.Time { return *clock }, Log: slog.New(slog.DiscardHandler)},
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Sleep: sleepless,
 	}
 }
 

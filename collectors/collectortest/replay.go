@@ -45,6 +45,7 @@ type Replay struct {
 	mu      sync.Mutex
 	answers map[string][]answer
 	log     []string
+	lenient bool // a request that was not recorded is answered 404
 	fault   func(n int, line string, w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -157,6 +158,10 @@ func (r *Replay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Unlock()
 	w.Header().Set("Date", r.Now.UTC().Format(http.TimeFormat))
 	if fault != nil && fault(n, line, w, req) {
+		return
+	}
+	if len(as) == 0 && r.lenient {
+		w.WriteHeader(http.StatusNotFound)
 		return
 	}
 	if len(as) == 0 {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,6 +70,18 @@ type World struct {
 // plantedToken stands in World.TokenFile.
 const plantedToken = "planted-token-8d1f6c0b3a"
 
+func tokenFile(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(plantedToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// sleepless does not wait.
+func sleepless(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
 // run is one run of a fresh collector.
 type run struct {
 	rec Recorder
@@ -91,10 +102,7 @@ func Run(t *testing.T, s Suite) {
 	if h.Window.IsZero() {
 		h.Window.To = s.Now
 	}
-	h.token = filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(h.token, []byte(plantedToken+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	h.token = tokenFile(t)
 	if s.Conversation != "" {
 		h.replay = NewReplay(t, s.Conversation, s.Now)
 	}
@@ -121,17 +129,7 @@ func Run(t *testing.T, s Suite) {
 func (h *harness) poll(ctx context.Context, resume []byte, rec Recorder) *run {
 	h.t.Helper()
 	var log syncBuffer
-	w := World{
-		TokenFile: h.token,
-		Env: collectors.Env{
-			Source: h.Source,
-			Clock:  func() time.Time { return h.Now },
-			Log:    slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		},
-		Sleep:   func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Timeout: 5 * time.Second,
-		MaxBody: 4 << 20,
-	}
+	w := h.world("", h.token, &log)
 	if h.replay != nil {
 		w.URL = h.replay.URL
 	}

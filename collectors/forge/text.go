@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -41,10 +42,10 @@ func Short(s string) string {
 
 var mail = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 
-// Fact makes a text of a source fit for facts: no control characters, no mail
-// addresses, not long.
+// Fact makes a text of a source fit for facts: no credentials, which would not be
+// known as such once it is cut, no control characters, no mail addresses, not long.
 func Fact(s string) string {
-	s = Clean(s)
+	s = Clean(collectors.WithoutCredentials(s))
 	if strings.Contains(s, "@") {
 		s = mail.ReplaceAllString(s, "{mail}")
 	}

@@ -31,8 +31,8 @@ func config(url, token string) Config {
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "github/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -56,8 +56,10 @@ func TestConformance(t *testing.T) {
 			return strings.HasSuffix(line, "/user") || strings.Contains(line, "/protection") || strings.Contains(line, "/rules/") ||
 				strings.Contains(line, "/rulesets/") || status == 404 && strings.HasSuffix(line, "/branches/release")
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // lab is a collector against a conversation that can be changed.
 type lab struct {

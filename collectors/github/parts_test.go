@@ -26,8 +26,10 @@ func partsConfig(url, token string) Config {
 
 // The parts beyond commits and requests, held against the whole suite: cut at
 // every request, every fault at every request.
-func TestPartsConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func TestPartsConformance(t *testing.T) { collectortest.Run(t, partsSuite()) }
+
+func partsSuite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "github/acme", Now: now, Conversation: "testdata/parts.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: []evidence.Kind{evidence.PipelineRun, evidence.PipelineCheck, evidence.DeployRelease, evidence.AccessMember, evidence.AccessAudit},
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -56,7 +58,7 @@ func TestPartsConformance(t *testing.T) {
 			}
 			return false
 		},
-	})
+	}
 }
 
 // What ran on a commit is the business of all whose paths the push or the

@@ -52,8 +52,8 @@ func means(status int, line string) bool {
 		status == 404 && (strings.HasSuffix(path, "/signature") || strings.Contains(path, "/pipelines/55121"))
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "gitlab/acme", Now: now, Conversation: "testdata/acme.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: []evidence.Kind{
 			evidence.ChangeCommit, evidence.ChangeRef, evidence.ChangeMerge, evidence.ChangeReview, evidence.ChangeProtection,
@@ -69,8 +69,10 @@ func TestConformance(t *testing.T) {
 			return c
 		},
 		Means: means,
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // lab is a collector against a conversation that can be changed.
 type lab struct {

@@ -292,21 +292,25 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 	if t, err := time.Parse("2006-01-02T15:04:05", rep.Scan.End); err == nil && rep.scans {
 		f.FinishedAt = when(&t) // the schema's time: UTC, without a zone
 	}
+	all := make([]found, 0, len(rep.Found))
 	for _, v := range rep.Found {
 		sev := severity(v.Severity)
 		f.BySeverity[sev]++
-		f.Findings = append(f.Findings, v.facts(sev))
+		all = append(all, found{v.facts(sev), v.Location.File})
 		if f.Image == "" && v.Location.Image != "" {
 			f.Image = imageName(v.Location.Image)
 			f.Digest = digestIn.FindString(v.Location.Image)
 		}
 	}
-	slices.SortStableFunc(f.Findings, func(a, b evidence.ScanFinding) int {
+	slices.SortStableFunc(all, func(a, b found) int {
 		if c := slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity); c != 0 {
 			return c
 		}
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Package, b.Package), strings.Compare(a.Place, b.Place))
 	})
+	for _, v := range all {
+		f.Findings = append(f.Findings, v.ScanFinding)
+	}
 	if n := len(f.Findings); n > maxFindings {
 		f.Findings, f.Cut = f.Findings[:maxFindings], n-maxFindings
 	}
@@ -317,6 +321,7 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 	}
 	d := r.draft(evidence.PipelineReport, evidence.OpEvent, rep.page.req, f)
 	d.Scope = q.scope
+	d.Mentions = r.mentionFound(all)
 	if at := newer(f.FinishedAt, when(j.FinishedAt)); !at.IsZero() {
 		d.OccurredAt, d.Basis = at, evidence.BasisSource
 	}
@@ -330,6 +335,27 @@ func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) e
 	d.Links = append(d.Links, imageLinks(f.Image, f.Digest)...)
 	d.Raw, d.Removed = redact(rep.page.body)
 	return d
+}
+
+// found is a finding with the file that it is in, empty for none.
+type found struct {
+	evidence.ScanFinding
+	file string
+}
+
+// mentionFound says whose the findings of a report are: who owns the file, or the
+// whole project. A report of a project that tenants share has those of all.
+func (r *projectLook) mentionFound(all []found) []evidence.Mention {
+	if len(all) == 0 {
+		return nil
+	}
+	of := make([][]evidence.Ref, len(all))
+	for i, v := range all {
+		if v.file != "" {
+			of[i] = []evidence.Ref{forge.Path(r.authority, r.path, v.file)}
+		}
+	}
+	return []evidence.Mention{{At: "/findings", Names: []string{"place"}, Of: of, Within: r.Collector.project(r.path), InRaw: true}}
 }
 
 func (v *vulnerability) facts(sev string) evidence.ScanFinding {

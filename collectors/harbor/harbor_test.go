@@ -47,8 +47,8 @@ func meaning(status int, line string) bool {
 	return false
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "harbor/prod", Now: now, Conversation: "testdata/registry.txtar", Planted: planted, Also: []int{410, 422, 503, 504},
 		Wants: (&Collector{}).Kinds(), Means: meaning,
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -60,8 +60,10 @@ func TestConformance(t *testing.T) {
 			}
 			return c
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // lab is a collector against a conversation that can be changed.
 type lab struct {

@@ -42,24 +42,20 @@ func (s *settingsLook) rule(f *evidence.RegistryRuleFacts, req evidence.Request,
 	d := s.state(evidence.RegistryRule, s.ruleRef(f.Project, f.Type, f.ID), append(scope, more...), f, req)
 	d.Raw = raw
 	if f.Project == "" {
-		d.Mentions = s.mentionSaid(f.Says)
+		d.Mentions = []evidence.Mention{s.mentionSpelled()}
 	}
 	return s.emit(d)
 }
 
-// mentionSaid says whose the projects are that a rule of the whole registry names
-// in its words, as the filter {a,b}/** of a replication does.
-func (s *settingsLook) mentionSaid(says []string) []evidence.Mention {
+// mentionSpelled says whose the projects are that the words of a thing of the whole
+// registry may spell: the filter {a,b}/** of a replication, the description of a
+// robot.
+func (s *settingsLook) mentionSpelled() evidence.Mention {
 	var m evidence.Mention
 	for _, p := range s.projects {
-		if slices.ContainsFunc(says, func(line string) bool { return strings.Contains(line, p.Name) }) {
-			m.Of = append(m.Of, []evidence.Ref{s.projectRef(p.Name)})
-		}
+		m.Of = append(m.Of, []evidence.Ref{s.projectRef(p.Name)})
 	}
-	if len(m.Of) == 0 {
-		return nil
-	}
-	return []evidence.Mention{m}
+	return m
 }
 
 // absent reports whether the registry says that it does not have a policy; for

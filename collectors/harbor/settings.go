@@ -344,6 +344,9 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 		f := r.facts(s.cfg.Registry)
 		d := s.state(evidence.RegistryRobot, evidence.NewRef("robot", s.authority, number(r.ID)), within, f, a.req)
 		d.Mentions = s.mentionGrants(r.grants()) // also those that stand in its bytes alone
+		if r.Level != "project" {
+			d.Mentions = append(d.Mentions, s.mentionSpelled())
+		}
 		d.Raw, d.Removed = forge.Without(agent, raw, "secret", "description", "creator_ref", "update_time")
 		if r.Description != "" {
 			d.Text = []byte(strings.ToValidUTF8(r.Description, "\uFFFD"))

@@ -54,8 +54,8 @@ func says(d evidence.Draft) bool {
 	return d.Kind == evidence.InfraRun && !has(`"plan_only":true`) && !has(`"status":"waiting"`) && (has(`"events_seen":false`) || has(`"policies_seen":false`))
 }
 
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "terraform/acme", Now: now, Conversation: "testdata/organization.txtar", Planted: planted, Also: []int{409, 410, 422, 503},
 		Wants: []evidence.Kind{evidence.InfraWorkspace, evidence.InfraRun, evidence.InfraState, evidence.AccessAudit}, Means: meaning, Says: says,
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
@@ -67,8 +67,10 @@ func TestConformance(t *testing.T) {
 			}
 			return c
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { collectortest.Run(t, suite()) }
 
 // lab is a collector against a conversation that can be changed.
 type lab struct {

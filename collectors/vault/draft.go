@@ -103,7 +103,7 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 	if len(extra) > 0 {
 		f.Extra = extra
 	}
-	m.refs(&d, &pl, &f)
+	m.refs(&d, p, &pl, &f)
 	var err error
 	if d.Content, err = json.Marshal(&f); err == nil && len(d.Content) > evidence.MaxContent {
 		f.Policies, f.Granting = nil, nil
@@ -268,7 +268,7 @@ func appendLine(out []byte, e *entry, line []byte, removed []string) ([]byte, []
 
 // refs sets subject, links and the scopes that tenancy looks at: the owner's
 // by path, mount and namespace, the actor's by identity.
-func (m *maker) refs(d *evidence.Draft, pl *place, f *evidence.AccessFacts) {
+func (m *maker) refs(d *evidence.Draft, p *pair, pl *place, f *evidence.AccessFacts) {
 	request := m.ref("request", f.RequestID)
 	d.Subject = request
 	switch {
@@ -314,6 +314,7 @@ func (m *maker) refs(d *evidence.Draft, pl *place, f *evidence.AccessFacts) {
 		d.Links = append(d.Links, m.ref("account", f.SANamespace+"/"+f.SAName))
 	}
 	m.mention(d, f)
+	m.mentionLines(d, p, f)
 	for i, p := range f.Granting {
 		if i >= maxPolicyRefs {
 			break
@@ -343,6 +344,35 @@ func (m *maker) mention(d *evidence.Draft, f *evidence.AccessFacts) {
 	}
 	d.ActorScope = append(d.ActorScope, refs[:min(len(refs), maxPolicyRefs)]...)
 	d.Mentions = []evidence.Mention{{At: "/policies", Of: of}}
+}
+
+// mentionLines says whose the policies are that the lines alone name: those of a
+// token that the request makes, and what one of very many has beyond the facts.
+func (m *maker) mentionLines(d *evidence.Draft, p *pair, f *evidence.AccessFacts) {
+	var told evidence.Mention
+	add := func(names [][]byte) {
+		for _, b := range names {
+			name := cut(clean(b), 256)
+			if slices.Contains(f.Policies, name) || slices.Contains(f.Granting, name) {
+				continue // nearly all
+			}
+			if of := []evidence.Ref{m.ref("policy", name)}; !slices.ContainsFunc(told.Of, func(o []evidence.Ref) bool { return o[0] == of[0] }) {
+				told.Of = append(told.Of, of)
+			}
+		}
+	}
+	for _, e := range []*entry{p.req, p.resp} {
+		if e == nil {
+			continue
+		}
+		for _, a := range []*authPart{&e.auth, &e.resp.auth} {
+			add(a.policies)
+			add(a.more)
+		}
+	}
+	if len(told.Of) > 0 {
+		d.Mentions = append(d.Mentions, told)
+	}
 }
 
 // systemSubject names what a request to the system backend is about.

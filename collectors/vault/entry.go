@@ -31,8 +31,9 @@ type entry struct {
 type authPart struct {
 	token, accessor, display, entity, tokenType []byte
 	policies, granting                          [][]byte
-	denied                                      bool // policy_results.allowed is false
-	ttl                                         int  // seconds; 0: none, or not said; -1: no number
+	more                                        [][]byte // policies that other members name, most of them again
+	denied                                      bool     // policy_results.allowed is false
+	ttl                                         int      // seconds; 0: none, or not said; -1: no number
 	issued                                      time.Time
 	meta                                        metaPart
 }
@@ -173,10 +174,10 @@ func (e *entry) stand(line []byte, why string) {
 }
 
 func (e *entry) reset() {
-	p, g := e.auth.policies[:0], e.auth.granting[:0]
+	p, g, more := e.auth.policies[:0], e.auth.granting[:0], e.auth.more[:0]
 	sp := e.spans[:0]
 	*e = entry{spans: sp}
-	e.auth.policies, e.auth.granting = p, g
+	e.auth.policies, e.auth.granting, e.auth.more = p, g, more
 }
 
 // parseTime reads RFC 3339 with any fraction; zero when it is none.
@@ -213,6 +214,15 @@ func (a *authPart) decode(s *scan) {
 			a.issued = parseTime(s.text())
 		case "policies":
 			a.policies = texts(s, a.policies[:0])
+		case "token_policies", "identity_policies":
+			a.more = texts(s, a.more)
+		case "external_namespace_policies":
+			if !s.enter('{') {
+				continue
+			}
+			for _, ok := s.key(); ok; _, ok = s.key() {
+				a.more = texts(s, a.more)
+			}
 		case "policy_results":
 			a.decodeResults(s)
 		case "metadata":

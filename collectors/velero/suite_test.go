@@ -11,9 +11,11 @@ import (
 	"evidenced/evidence"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { collectortest.Run(t, suite(t)) }
+
+func suite(t *testing.T) collectortest.Suite {
 	files := resultFiles(t)
-	collectortest.Run(t, collectortest.Suite{
+	return collectortest.Suite{
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			cfg := *defaults()
 			cfg.Server, cfg.TokenFile, cfg.QPS = w.URL, w.TokenFile, 1e6
@@ -32,5 +34,5 @@ func TestConformance(t *testing.T) {
 			evidence.BackupSchedule, evidence.BackupLocation, evidence.BackupRun, evidence.BackupRestore, evidence.BackupTest,
 		},
 		Planted: []string{"carla-quint", "nadia.okafor@platform.example", "planted-hook-password", "planted-job-password"},
-	})
+	}
 }

@@ -2,22 +2,20 @@ package kubetest
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
 
-// given is a collector that hands over drafts, and a ledger that keeps what each
-// tenant gets of their kinds.
+// given is a collector that hands over drafts.
 type given struct {
 	at     time.Time
 	drafts []evidence.Draft
-	got    map[string][]evidence.Draft
 }
 
 // Kinds implements collectors.Collector.
@@ -39,43 +37,6 @@ func (g *given) Poll(ctx context.Context, _ evidence.Period, _ []byte, s collect
 	}
 	return s.Commit(ctx, nil, evidence.Observation{At: g.at})
 }
-
-// Tenants implements collectors.Ledger.
-func (g *given) Tenants() []evidence.Tenant { return nil }
-
-// Append implements collectors.Ledger.
-func (g *given) Append(_ context.Context, t evidence.Tenant, ds []collectors.Placed) ([]bool, error) {
-	kinds := g.Kinds()
-	for _, d := range ds {
-		if slices.Contains(kinds, d.Draft.Kind) { // else it is of the run itself
-			g.got[t.String()] = append(g.got[t.String()], d.Draft)
-		}
-	}
-	return make([]bool, len(ds)), nil
-}
-
-// Ingest implements collectors.Ledger.
-func (g *given) Ingest(ctx context.Context, batch map[evidence.Tenant][]collectors.Placed) (map[evidence.Tenant]collectors.Taken, error) {
-	taken := map[evidence.Tenant]collectors.Taken{}
-	for t, ds := range batch {
-		taken[t] = collectors.Taken{New: make([]bool, len(ds))}
-		if _, err := g.Append(ctx, t, ds); err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
-}
-
-// OpenStates implements collectors.Ledger.
-func (g *given) OpenStates(context.Context, evidence.Tenant, evidence.Kind) iter.Seq2[evidence.Record, error] {
-	return func(func(evidence.Record, error) bool) {}
-}
-
-// Cursor implements collectors.Ledger.
-func (g *given) Cursor(string) ([]byte, error) { return nil, nil }
-
-// PutCursor implements collectors.Ledger.
-func (g *given) PutCursor(string, []byte) error { return nil }
 
 // TenantLabel is the label by which the namespaces of tests name their tenant.
 const TenantLabel = "evidence.example.test/tenant"
@@ -107,13 +68,21 @@ func Views(t testing.TB, source evidence.SourceID, at time.Time, rules []collect
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &given{at: at, drafts: ds, got: map[string][]evidence.Draft{}}
-	r := &collectors.Runner{Source: source, Collector: g, Rules: set, Ledger: g, Clock: func() time.Time { return at }, Log: slog.New(slog.DiscardHandler), Every: time.Minute}
+	g, logs := &given{at: at, drafts: ds}, collectortest.Logs{}
+	r := &collectors.Runner{Source: source, Collector: g, Rules: set, Ledger: logs, Clock: func() time.Time { return at }, Log: slog.New(slog.DiscardHandler), Every: time.Minute}
 	if _, err := r.Poll(t.Context(), at); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return g.got
+	got, kinds := map[string][]evidence.Draft{}, g.Kinds()
+	for tenant, all := range logs {
+		for _, d := range all {
+			if slices.Contains(kinds, d.Kind) { // else it is of the run itself
+				got[tenant.String()] = append(got[tenant.String()], d)
+			}
+		}
+	}
+	return got
 }

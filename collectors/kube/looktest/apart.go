@@ -3,14 +3,12 @@ package looktest
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"evidenced/collectors/collectortest"
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
@@ -66,7 +64,7 @@ func Apart(t *testing.T, source evidence.SourceID, now time.Time, file string, t
 			if meta["annotations"] == nil {
 				meta["annotations"] = map[string]any{"note": "of the platform"}
 			}
-			eachText(o, "", func(at string, s string, put func(any)) {
+			collectortest.EachText(o, "", func(at string, s string, put func(any)) {
 				if identity.MatchString(at) || open.MatchString(at) {
 					return
 				}
@@ -118,26 +116,4 @@ func holdsPlanted(d evidence.Draft) string {
 		}
 	}
 	return ""
-}
-
-// eachText calls do with each string below a decoded value, where it stands and how
-// to put another value there.
-func eachText(v any, at string, do func(at, s string, put func(any))) {
-	each := func(at string, x any, put func(any)) {
-		if s, ok := x.(string); ok {
-			do(at, s, put)
-			return
-		}
-		eachText(x, at, do)
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			each(at+"/"+k, v[k], func(n any) { v[k] = n })
-		}
-	case []any:
-		for i, x := range v {
-			each(at+"/"+strconv.Itoa(i), x, func(n any) { v[i] = n })
-		}
-	}
 }

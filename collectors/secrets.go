@@ -1,0 +1,158 @@
+package collectors
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+
+	"evidenced/evidence"
+)
+
+// cleaner names who took credentials out of raw bytes.
+const cleaner = "credentials/1"
+
+// credential finds what opens something to whoever reads it, by forms that nothing
+// else has. Sources keep such things out of most fields, and people put them into
+// any: a token in the message of a commit, a login in the address of an error. The
+// forms are those of the makers' own documentation: tokens of Vault
+// (developer.hashicorp.com/vault/docs/concepts/tokens), GitHub (its post "Behind
+// GitHub's new authentication token formats") and GitLab
+// (docs.gitlab.com/security/tokens), ids of keys of AWS (its reference of IAM
+// identifiers), private keys (RFC 7468), JSON web tokens (RFC 7519) and the header
+// Authorization (RFC 9110). Collectors cut long texts: the beginning of one counts.
+var credential = regexp.MustCompile(strings.Join([]string{
+	`\bhv[sbr]\.(?:[\w-]{20,}|[\w-]{4,}$)`,
+	`\bgh[pousr]_\w{4,}`,
+	`\bgithub_pat_\w{4,}`,
+	`\bgl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[\w.-]{4,}`,
+	`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`,
+	`\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`,
+	`-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)`,
+	`(?i:authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)\s+)([^\s"'\\,;]+)`,
+	`(?i:\b(?:password|passwd|pwd)=)([^\s"'\\&,;]+)`,
+}, "|"))
+
+// marks are what every credential holds something of. Nearly nothing that a source
+// tells does, and looking for them costs little: what the first of a row is not in,
+// the others are not either.
+var marks = [][]string{
+	{"hv", "hvs.", "hvb.", "hvr."},
+	{"gh", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"},
+	{"gl", "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-", "glsoat-", "glffct-"},
+	{"github_pat_"}, {"AKIA"}, {"ASIA"}, {"eyJ"}, {"PRIVATE KEY"}, {"uthorization"}, {"UTHORIZATION"}, {"assw"}, {"ASSW"}, {"pwd"}, {"PWD"},
+}
+
+// marked reports whether something holds one of the marks.
+func marked(holds func(mark string) bool) bool {
+	return slices.ContainsFunc(marks, func(row []string) bool {
+		return holds(row[0]) && (len(row) == 1 || slices.ContainsFunc(row[1:], holds))
+	})
+}
+
+// suspect reports whether bytes may hold a credential, in a form that JSON may have
+// escaped.
+func suspect(b []byte) bool {
+	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
+}
+
+// logins takes out what stands before the host of an address: all of it where an
+// HTTP client would send it, and else a user with a password. ssh://git@host names
+// nobody, and docker://image@sha256:... has a digest there.
+func logins(s string) string {
+	at, done := userPart.FindAllStringSubmatchIndex(s, -1), 0
+	var out strings.Builder
+	for _, m := range at {
+		login, rest := s[m[3]:m[1]], s[m[1]:]
+		if !strings.HasPrefix(strings.ToLower(s[m[2]:]), "http") && (!strings.Contains(login, ":") || strings.HasPrefix(rest, "sha")) {
+			continue
+		}
+		out.WriteString(s[done:m[3]])
+		done = m[1]
+	}
+	if done == 0 {
+		return s
+	}
+	out.WriteString(s[done:])
+	return out.String()
+}
+
+// WithoutCredentials puts [removed] where a credential stands in a text; the logins
+// of addresses go without it.
+func WithoutCredentials(s string) string {
+	if strings.Contains(s, "://") {
+		s = logins(s)
+	}
+	if !marked(func(m string) bool { return strings.Contains(s, m) }) {
+		return s // nearly all
+	}
+	at, done := credential.FindAllStringSubmatchIndex(s, -1), 0
+	if at == nil {
+		return s
+	}
+	var out strings.Builder
+	for _, m := range at {
+		begin, end := m[0], m[1]
+		for i := 2; i < len(m); i += 2 { // what goes of it, where that is not all
+			if m[i] >= 0 {
+				begin, end = m[i], m[i+1]
+			}
+		}
+		out.WriteString(s[done:begin])
+		out.WriteString(leftOut)
+		done = end
+	}
+	out.WriteString(s[done:])
+	return out.String()
+}
+
+// holdsCredential reports whether one stands in a text, be it escaped once more.
+func holdsCredential(s string) bool {
+	if WithoutCredentials(s) != s {
+		return true
+	}
+	plain := unescaped(s)
+	return plain != s && WithoutCredentials(plain) != plain
+}
+
+// withoutCredentials takes them out of what a draft tells: of its facts, its text
+// and the names of people, and each string of its raw bytes that holds one. What
+// a thing is called stays: key, subject, links and scope.
+func withoutCredentials(d *evidence.Draft) {
+	if suspect(d.Content) {
+		if facts, err := decode(d.Content); err == nil {
+			if was, now := encode(facts), encode(eachString(facts, WithoutCredentials)); !bytes.Equal(was, now) {
+				d.Content = now // else as they came
+			}
+		}
+	}
+	if suspect(d.Text) {
+		d.Text = []byte(WithoutCredentials(string(d.Text)))
+	}
+	for i, p := range d.People {
+		if name := WithoutCredentials(p.Names.Display); name != p.Names.Display {
+			d.People = slices.Clone(d.People)
+			d.People[i].Names.Display = name
+		}
+	}
+	if suspect(d.Raw) {
+		takeOut(d, cleaner, holdsCredential)
+	}
+}
+
+// eachString replaces the strings in a decoded JSON value.
+func eachString(v any, with func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return with(v)
+	case []any:
+		for i := range v {
+			v[i] = eachString(v[i], with)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = eachString(v[k], with)
+		}
+	}
+	return v
+}

@@ -1,0 +1,30 @@
+package terraform
+
+import (
+	"strings"
+	"testing"
+
+	"evidenced/collectors"
+	"evidenced/collectors/collectortest"
+)
+
+// TestSecrets plants secrets in every text of the platform.
+func TestSecrets(t *testing.T) { collectortest.Secrets(suite()).Run(t) }
+
+// TestApart plants the tag, project and workspace of another tenant.
+func TestApart(t *testing.T) {
+	collectortest.Apart{
+		Suite: suite(), Edit: strings.NewReplacer("platform-dns", "zq-dns", `"key": "base"`, `"key": "zq"`).Replace,
+		Own:   collectors.Owns{Labels: []string{"tenant=tenant-7"}},
+		Other: collectors.Owns{Labels: []string{"tenant=zq-*", "zq=*"}, Projects: []string{"acme/zq-*", "acme/*/zq-*"}}, Names: []string{"zq-dns", "zq-team"},
+		Told: map[string]string{
+			`/audit-trail /data/[01]/.*`:          "entries about its own workspace, and who acted there",
+			`/workspaces\? /data/[01]/.*`:         "its own workspaces",
+			`/workspaces\? /included/0/.*`:        "the project of its own workspaces",
+			`/runs/run-(Dba|Net)\S*/ .*`:          "what happened in its own runs",
+			`/workspaces/ws-(Db9|Net)\S*/runs .*`: "its own runs",
+			`/state-versions\?.*tenant-7-\S* .*`:  "versions of its own states",
+			`/state-versions/sv-(Db|Net)\S* .*`:   "the same",
+		},
+	}.Run(t)
+}
