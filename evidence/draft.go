@@ -183,6 +183,9 @@ type Mention struct {
 	Of [][]Ref
 	// Within, where it is set, is what holds the elements: who owns it owns them.
 	Within Ref
+	// Own leaves to each tenant its own elements alone: those of the platform and of
+	// nobody go too, because that an element is there says something of its owner.
+	Own bool `json:",omitzero"`
 }
 
 // Limits on what a draft may hold. Raw above MaxInlineRaw is cut by the log to
