@@ -674,6 +674,7 @@ func TestConfig(t *testing.T) {
 		{func(c *Config) { c.Required = []string{"/a"} }, "required policy"},
 		{func(c *Config) { c.Required = []string{"a-*"} }, "required policy"},
 		{func(c *Config) { c.Required = make([]string, maxRequired+1) }, "required names 501 policies"},
+		{func(c *Config) { c.KyvernoConfig = "kyverno/kyverno" }, "no name of a namespace"},
 		{func(c *Config) { c.ExpiryKeys = []string{"a b"} }, "expiry_keys"},
 		{func(c *Config) { c.PageSize = 0 }, "page_size"},
 	} {
