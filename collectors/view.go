@@ -39,7 +39,7 @@ type mentioned struct {
 type element struct {
 	owners []evidence.Tenant
 	within []evidence.Tenant // who owns all of the list
-	free   bool              // told to everyone: nobody's or the platform's
+	free   bool              // told to everyone: nobody's or the platform's, unless the mention says otherwise
 	named  bool              // of a mention without a list: the draft may spell its name
 }
 
@@ -86,7 +86,7 @@ func (v *shares) judge() {
 		for j, refs := range m.Of {
 			e := &v.lists[i].elements[j]
 			e.owners, e.within = v.s.ownersOf(refs), within
-			e.free = len(e.owners) == 0 || slices.Contains(e.owners, evidence.Platform)
+			e.free = len(refs) == 0 || !m.Own && (len(e.owners) == 0 || slices.Contains(e.owners, evidence.Platform))
 			e.named = m.At == "" && !e.free && spells(refs[0].Name)
 		}
 	}

@@ -186,6 +186,9 @@ type Mention struct {
 	// InRaw says that Raw tells more of the elements than what they are called by:
 	// who is not told all of them gets none of it.
 	InRaw bool
+	// Own leaves to each tenant its own elements alone: those of the platform and of
+	// nobody go too, because that an element is there says something of its owner.
+	Own bool `json:",omitzero"`
 }
 
 // Limits on what a draft may hold. Raw above MaxInlineRaw is cut by the log to

@@ -73,8 +73,9 @@ type DeploySource struct {
 	// that of another source. Patterns stay as they are.
 	Refers []string `json:"refers,omitempty"`
 	// Of Flux: the object that fetches it, and what that says of it.
-	Kind      string `json:"kind,omitempty"`      // GitRepository, OCIRepository, HelmRepository, HelmChart, Bucket
+	Kind      string `json:"kind,omitempty"`      // GitRepository, OCIRepository, HelmRepository, HelmChart, Bucket, ExternalArtifact
 	Name      string `json:"name,omitempty"`      // namespace/name
+	MadeBy    string `json:"made_by,omitempty"`   // of an ExternalArtifact: kind.group of what it was made from; no address is known
 	Unread    string `json:"unread,omitempty"`    // why nothing more is said
 	Verify    string `json:"verify,omitempty"`    // what signatures are asked for: HEAD, Tag, TagAndHEAD; cosign, notation; none
 	Verified  string `json:"verified,omitempty"`  // of the revision in force: True, False, Unknown

@@ -11,9 +11,16 @@ const (
 	PolicyAudits   = "audit"   // none does: what breaks it is told and let in
 	PolicyMixed    = "mixed"   // some do
 	PolicyBound    = "bound"   // its bindings say what happens
-	PolicyNoCheck  = "none"    // it checks nothing: it changes or makes objects
+	PolicyNoCheck  = "none"    // it checks nothing: it changes, makes or deletes objects
+	PolicyLetsOff  = "letsoff" // it is no policy: it says what its engine leaves unchecked, whatever the policies say
 	PolicyThere    = "there"   // of a requirement: a policy of the name is there
 	PolicyMissing  = "missing" // of a requirement: no policy of the name is there
+)
+
+// What is done where an engine lets something off, as the action of a PolicyDiffer.
+const (
+	PolicyUnchecked = "unchecked" // requests are let in without a check
+	PolicyUnaudited = "unaudited" // what is there already is not looked at
 )
 
 // RequiredPolicy is the kind of a requirement in policy.rule: a policy that the
@@ -21,8 +28,8 @@ const (
 const RequiredPolicy = "RequiredPolicy"
 
 // AdmissionPolicyFacts are the facts of policy.rule: one policy of an engine, a
-// constraint of Gatekeeper, the binding of a ValidatingAdmissionPolicy, or a
-// requirement.
+// constraint of Gatekeeper, the binding of a ValidatingAdmissionPolicy, a
+// requirement, or what an engine leaves unchecked (see PolicyLetsOff).
 type AdmissionPolicyFacts struct {
 	Cluster   string `json:"cluster"`
 	Engine    string `json:"engine,omitempty"` // kyverno, gatekeeper, kubernetes
@@ -38,8 +45,9 @@ type AdmissionPolicyFacts struct {
 	Actions  []string       `json:"actions,omitempty"`
 	Rules    []PolicyCheck  `json:"rules,omitempty"`
 	RulesCut int            `json:"rules_cut,omitempty"`
-	Differs  []PolicyDiffer `json:"differs,omitempty"` // namespaces in which another action holds
-	Binds    string         `json:"binds,omitempty"`   // of a binding: the policy
+	Differs  []PolicyDiffer `json:"differs,omitempty"`  // namespaces in which another action holds; in a tenant's log its own
+	Binds    string         `json:"binds,omitempty"`    // of a binding: the policy
+	Schedule string         `json:"schedule,omitempty"` // of a policy that deletes: when it does, as cron writes it
 	// Background: what is there already is checked too. Admission: requests are.
 	Background *bool `json:"background,omitempty"`
 	Admission  *bool `json:"admission,omitempty"`
@@ -63,7 +71,7 @@ type AdmissionPolicyFacts struct {
 // PolicyCheck is one rule of a policy.
 type PolicyCheck struct {
 	Name   string `json:"name"`
-	Type   string `json:"type"`             // validate, verify-images, mutate, generate
+	Type   string `json:"type"`             // validate, verify-images, mutate, generate, delete
 	Action string `json:"action,omitempty"` // Enforce, Audit; of what checks nothing none
 }
 
@@ -71,7 +79,8 @@ type PolicyCheck struct {
 type PolicyDiffer struct {
 	Namespace string `json:"namespace"` // or a pattern
 	Rule      string `json:"rule,omitempty"`
-	Action    string `json:"action"`
+	Kind      string `json:"kind,omitempty"` // of what an engine lets off: the one kind of object; empty for all
+	Action    string `json:"action"`         // Enforce, Audit, ...; PolicyUnchecked or PolicyUnaudited
 }
 
 // PolicyReach is what a policy or an exception covers, or leaves out. Without

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ var admissionPoliciesView = &view{
 		Name: "admission_policies",
 		Doc: "Policies of policy engines: one item for each that was in force in the period, and one for each that the configuration asks for by name. " +
 			"A policy is enforced while each of its checks refuses what breaks it, the engine calls it ready, and no namespace of the tenant is let off. " +
-			"A ValidatingAdmissionPolicy is while a binding of it that covers all it covers refuses; its bindings are no items.",
+			"A ValidatingAdmissionPolicy is while a binding of it that covers all it covers refuses; its bindings are no items. " +
+			"What an engine leaves unchecked as a whole counts for each of its policies: a namespace of the tenant that Gatekeeper's Config, Kyverno's filters or the engine's webhook leaves out is let off. " +
+			"Namespaces of Kubernetes itself (kube-system, kube-public, kube-node-lease) and the engine's own do not count there.",
 		Kinds: []evidence.Kind{evidence.PolicyInForce},
 		Fields: []Field{
 			atEnd,
@@ -24,9 +27,9 @@ var admissionPoliciesView = &view{
 			{Name: "kind", Type: "string", Doc: "kind of the policy's object; RequiredPolicy for what is asked for"},
 			{Name: "name", Type: "string", Doc: "name, with the namespace before it where it stands in one"},
 			{Name: "required", Type: "bool", Doc: "the configuration asked for a policy of this name at some time in the period"},
-			{Name: "checks", Type: "bool", Doc: "it checks something; others change or make objects"},
+			{Name: "checks", Type: "bool", Doc: "it checks something; others change, make or delete objects"},
 			{Name: "mode", Type: "string", Doc: "at the end of the period or when it went: enforce, audit, mixed, bound, none; there or missing for what is asked for"},
-			{Name: "fails_open", Type: "bool", Optional: true, Doc: "while the engine cannot answer, requests are let in unchecked; missing where nothing says"},
+			{Name: "fails_open", Type: "bool", Optional: true, Doc: "while the engine cannot answer, requests are let in unchecked, as the policy or the engine's webhook says; missing where nothing says"},
 			{Name: "severity", Type: "string", Doc: "critical, high, medium, low or info; empty where nobody graded it"},
 			{Name: "excludes", Type: "list(string)", Doc: "namespaces and patterns that it leaves out, as far as the tenant is told"},
 			{Name: "blind", Type: "bool", Doc: "for some of the time that it existed in the period nobody looked at it"},
@@ -37,8 +40,11 @@ var admissionPoliciesView = &view{
 	build: buildAdmissionPolicies,
 }
 
-// guarded is whether a policy was enforced, over a stretch.
-type guarded struct{ is tri }
+// guarded is whether a policy was enforced, over a stretch, and its form there.
+type guarded struct {
+	is     tri
+	policy *evidence.AdmissionPolicyFacts
+}
 
 func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) error) error {
 	flat, err := stretches[evidence.AdmissionPolicyFacts](ctx, s, evidence.PolicyInForce)
@@ -51,12 +57,17 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 	}
 	required := map[name]bool{}
 	bindings := map[name][]stretch[evidence.AdmissionPolicyFacts]{}
+	off := map[name][]stretch[evidence.AdmissionPolicyFacts]{} // by engine
 	for i := range flat {
 		f := &flat[i].facts
+		if f.Mode == evidence.PolicyLetsOff {
+			k := name{flat[i].source, f.Engine}
+			off[k] = append(off[k], flat[i])
+		}
 		if f.Kind == evidence.RequiredPolicy {
 			required[name{flat[i].source, policyName(f)}] = true
 		}
-		if f.Binds != "" {
+		if f.Binds != "" && f.Mode != evidence.PolicyNoCheck { // one of a policy that changes objects may have the same name
 			k := name{flat[i].source, f.Binds}
 			bindings[k] = append(bindings[k], flat[i])
 		}
@@ -65,7 +76,7 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 	for sts := range perSubject(flat) {
 		last, _ := newestOf(sts)
 		f := &last.facts
-		if f.Binds != "" {
+		if f.Binds != "" || f.Mode == evidence.PolicyLetsOff {
 			continue
 		}
 		k := name{last.source, policyName(f)}
@@ -81,8 +92,10 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 			excludes = []string{}
 		}
 		it.set("excludes", excludes)
-		it.setBool("fails_open", f.FailsOpen)
-		out := longest(s, evidence.PolicyInForce, enforcedOver(s, sts, bindings[k]), func(g *guarded) tri { return g.is.not() })
+		by := off[name{last.source, f.Engine}]
+		it.setBool("fails_open", failsOpen(f, by))
+		pieces := letOff(s, enforcedOver(s, sts, bindings[k]), by, it)
+		out := longest(s, evidence.PolicyInForce, pieces, func(g *guarded) tri { return g.is.not() })
 		if f.Mode == evidence.PolicyBound {
 			for _, b := range bindings[k] {
 				if it.also(b.seq); b.endSeq != 0 {
@@ -136,7 +149,7 @@ func enforcedOver(s *scene, sts, bindings []stretch[evidence.AdmissionPolicyFact
 	var out []stretch[guarded]
 	for i := range sts {
 		st := &sts[i]
-		piece := stretch[guarded]{seq: st.seq, source: st.source, subject: st.subject, from: st.from, until: st.until, lastLook: st.lastLook, endSeq: st.endSeq, facts: guarded{enforced(&st.facts)}}
+		piece := stretch[guarded]{seq: st.seq, source: st.source, subject: st.subject, from: st.from, until: st.until, lastLook: st.lastLook, endSeq: st.endSeq, facts: guarded{enforced(&st.facts), &st.facts}}
 		if st.facts.Mode != evidence.PolicyBound {
 			out = append(out, piece)
 			continue
@@ -146,37 +159,14 @@ func enforcedOver(s *scene, sts, bindings []stretch[evidence.AdmissionPolicyFact
 	return out
 }
 
-func boundPieces(s *scene, whole stretch[guarded], bindings []stretch[evidence.AdmissionPolicyFacts]) (out []stretch[guarded]) {
-	end := whole.end(s.period)
-	cuts := []time.Time{whole.from, end}
-	looks := map[time.Time]time.Time{} // the last look before a binding changed
-	for i := range bindings {
-		b := &bindings[i]
-		for _, t := range []time.Time{b.from, b.until} {
-			if t.After(whole.from) && t.Before(end) {
-				cuts = append(cuts, t)
-			}
-		}
-		if !b.until.IsZero() {
-			looks[b.until] = b.lastLook
-		}
-	}
-	slices.SortFunc(cuts, time.Time.Compare)
-	cuts = slices.CompactFunc(cuts, time.Time.Equal)
-	if len(cuts) == 1 { // it lasted no time
-		whole.facts.is = no
-		return []stretch[guarded]{whole}
-	}
-	for i := 0; i+1 < len(cuts); i++ {
-		piece := whole
-		piece.from, piece.until, piece.lastLook = cuts[i], cuts[i+1], looks[cuts[i+1]]
-		if i+2 == len(cuts) {
-			piece.until, piece.lastLook = whole.until, whole.lastLook
-		}
+func boundPieces(s *scene, whole stretch[guarded], bindings []stretch[evidence.AdmissionPolicyFacts]) []stretch[guarded] {
+	out := cutAt(s, whole, bindings)
+	for i := range out {
+		piece := &out[i]
 		refuses := no
 		for j := range bindings {
 			b := &bindings[j]
-			if b.from.After(piece.from) || !b.until.IsZero() && !b.until.After(piece.from) || b.facts.Mode != evidence.PolicyEnforces {
+			if !holdsAt(b, piece) || b.facts.Mode != evidence.PolicyEnforces {
 				continue
 			}
 			if narrows(&b.facts) {
@@ -191,9 +181,128 @@ func boundPieces(s *scene, whole stretch[guarded], bindings []stretch[evidence.A
 			refuses = no
 		}
 		piece.facts.is = refuses
+	}
+	return out
+}
+
+// cutAt cuts the state of a policy where one of the others begins or ends.
+func cutAt(s *scene, whole stretch[guarded], others []stretch[evidence.AdmissionPolicyFacts]) (out []stretch[guarded]) {
+	end := whole.end(s.period)
+	cuts := []time.Time{whole.from, end}
+	looks := map[time.Time]time.Time{} // the last look before one of them changed
+	for i := range others {
+		b := &others[i]
+		for _, t := range []time.Time{b.from, b.until} {
+			if t.After(whole.from) && t.Before(end) {
+				cuts = append(cuts, t)
+			}
+		}
+		if !b.until.IsZero() {
+			looks[b.until] = b.lastLook
+		}
+	}
+	slices.SortFunc(cuts, time.Time.Compare)
+	cuts = slices.CompactFunc(cuts, time.Time.Equal)
+	if len(cuts) == 1 { // it lasted no time
+		return []stretch[guarded]{whole}
+	}
+	for i := 0; i+1 < len(cuts); i++ {
+		piece := whole
+		piece.from, piece.until, piece.lastLook = cuts[i], cuts[i+1], looks[cuts[i+1]]
+		if i+2 == len(cuts) {
+			piece.until, piece.lastLook = whole.until, whole.lastLook
+		}
 		out = append(out, piece)
 	}
 	return out
+}
+
+// holdsAt reports whether a state is in force as a piece begins.
+func holdsAt(b *stretch[evidence.AdmissionPolicyFacts], piece *stretch[guarded]) bool {
+	return !b.from.After(piece.from) && (b.until.IsZero() || b.until.After(piece.from))
+}
+
+// letOff cuts the pieces of a policy where what its engine leaves unchecked begins or
+// ends, and takes that into account. The records that say so become the item's.
+func letOff(s *scene, pieces []stretch[guarded], off []stretch[evidence.AdmissionPolicyFacts], it *item) (out []stretch[guarded]) {
+	for i := range pieces {
+		for _, piece := range cutAt(s, pieces[i], off) {
+			for j := range off {
+				b := &off[j]
+				if !holdsAt(b, &piece) {
+					continue
+				}
+				switch leavesOut(&b.facts, piece.facts.policy) {
+				case yes:
+					piece.facts.is = no
+				case unknown:
+					if piece.facts.is == yes {
+						piece.facts.is = unknown
+					}
+				default:
+					continue
+				}
+				if it.also(b.seq); b.endSeq != 0 {
+					it.also(b.endSeq)
+				}
+			}
+			out = append(out, piece)
+		}
+	}
+	return out
+}
+
+// leavesOut says whether what an engine leaves unchecked is something that a policy
+// of it covers, in a namespace of the tenant: its record lists those alone.
+func leavesOut(f, policy *evidence.AdmissionPolicyFacts) tri {
+	for _, d := range f.Differs {
+		if d.Action == evidence.PolicyUnchecked && !ofKubernetes(d.Namespace) && d.Namespace != f.Namespace && coversSpace(policy, d.Namespace) &&
+			(d.Kind == "" || slices.ContainsFunc(policy.Applies.Kinds, func(k string) bool { return ofKind(k, d.Kind) })) {
+			return yes
+		}
+	}
+	if f.Ready == "Unknown" || f.RulesCut > 0 {
+		return unknown
+	}
+	return no
+}
+
+// coversSpace reports whether a policy covers a namespace, as far as it goes by names.
+func coversSpace(policy *evidence.AdmissionPolicyFacts, namespace string) bool {
+	in := func(names []string) bool {
+		return slices.ContainsFunc(names, func(n string) bool {
+			ok, err := path.Match(n, namespace)
+			return ok && err == nil
+		})
+	}
+	if policy.Namespace != "" {
+		return policy.Namespace == namespace
+	}
+	return (len(policy.Applies.Namespaces) == 0 || in(policy.Applies.Namespaces)) && !in(policy.Excludes.Namespaces)
+}
+
+// ofKind reports whether a kind or resource that a policy covers, as its engine writes
+// it (Pod, apps/v1/Deployment, apps/deployments), is of the kind.
+func ofKind(covered, kind string) bool {
+	kind = strings.ToLower(path.Base(kind))
+	for part := range strings.SplitSeq(strings.ToLower(covered), "/") {
+		if part == kind || part == kind+"s" || part == kind+"es" || part == strings.TrimSuffix(kind, "y")+"ies" {
+			return true
+		}
+	}
+	return false
+}
+
+// failsOpen is whether requests are let in while the engine of a policy is away, as it
+// says itself or as the engine's webhook does; nil where nothing says.
+func failsOpen(f *evidence.AdmissionPolicyFacts, off []stretch[evidence.AdmissionPolicyFacts]) *bool {
+	open := f.FailsOpen
+	for i := range off {
+		if x := off[i].facts.FailsOpen; x != nil && off[i].until.IsZero() && (open == nil || *x) {
+			open = x
+		}
+	}
+	return open
 }
 
 // narrows reports whether a binding covers less than its policy may.

@@ -28,6 +28,7 @@ var resourceOf = map[string]string{
 // sourceResources are the resources of the kinds of sources.
 var sourceResources = map[string]string{
 	kindGit: "gitrepositories", kindOCI: "ocirepositories", kindHelm: "helmrepositories", "Bucket": "buckets", kindChart: "helmcharts",
+	kindExternal: "externalartifacts",
 }
 
 // reader makes drafts of Flux's objects. It is used by one goroutine at a time.
@@ -48,7 +49,7 @@ func (r *reader) resources() []kube.Resource {
 	served := []string{"v1", "v1beta2"}
 	var rs []kube.Resource
 	var needs []string
-	for _, kind := range []string{kindGit, kindOCI, kindHelm, "Bucket", kindChart} {
+	for _, kind := range []string{kindGit, kindOCI, kindHelm, "Bucket", kindChart, kindExternal} {
 		rs = append(rs, kube.Resource{Group: sourceGroup, Resource: sourceResources[kind], Kind: kind, Versions: served, Optional: true,
 			Remove: removedOfAll, Drafts: r.sources, Gone: r.sourceGone})
 		needs = append(needs, sourceResources[kind]+"."+sourceGroup)

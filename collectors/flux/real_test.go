@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 func TestRealServer(t *testing.T) {
 	s := kubetest.Start(t)
 	for module, pattern := range map[string]string{
-		"github.com/fluxcd/source-controller@v1.7.3":    "config/crd/bases/source.toolkit.fluxcd.io_[bghor]*.yaml",
+		"github.com/fluxcd/source-controller@v1.7.3":    "config/crd/bases/source.toolkit.fluxcd.io_[beghor]*.yaml",
 		"github.com/fluxcd/kustomize-controller@v1.7.3": "config/crd/bases/*.yaml",
 		"github.com/fluxcd/helm-controller@v1.4.0":      "config/crd/bases/*.yaml",
 	} {

@@ -19,6 +19,10 @@ const (
 	kindOCI   = "OCIRepository"
 	kindHelm  = "HelmRepository"
 	kindChart = "HelmChart"
+	// kindExternal is made by somebody else's controller, out of whatever its own
+	// object says: there is no address, and nothing tells of signatures. Since Flux
+	// 2.7, see https://fluxcd.io/flux/components/source/externalartifacts/.
+	kindExternal = "ExternalArtifact"
 )
 
 // fetched is what is remembered of a source.
@@ -29,6 +33,7 @@ type fetched struct {
 	Suspended bool   `json:"s,omitempty"`
 	Of        string `json:"o,omitempty"` // HelmChart: key of its source
 	Chart     string `json:"c,omitempty"`
+	Maker     string `json:"m,omitempty"` // ExternalArtifact: kind.group of what it was made from
 
 	Revision string `json:"r,omitempty"` // of the artifact
 	Digest   string `json:"d,omitempty"`
@@ -38,7 +43,7 @@ type fetched struct {
 
 // declared is a hash of what somebody wrote.
 func (f *fetched) declared() string {
-	return hashOf(f.URL, f.Target, f.Verify, f.Of, f.Chart, map[bool]string{true: "suspended"}[f.Suspended])
+	return hashOf(f.URL, f.Target, f.Verify, f.Of, cmp.Or(f.Chart, f.Maker), map[bool]string{true: "suspended"}[f.Suspended])
 }
 
 func sourceKey(kind, namespace, name string) string { return kind + "/" + namespace + "/" + name }
@@ -105,6 +110,13 @@ func read(o *kube.Object, in *sourceObject) fetched {
 	if o.Kind == kindChart {
 		f.Of, f.Chart = sourceKey(s.SourceRef.Kind, o.Namespace, s.SourceRef.Name), word(s.Chart)
 		f.From = word(in.Status.SourceRevision)
+	}
+	if o.Kind == kindExternal {
+		f.Verify, f.Maker = "", "somebody else"
+		if ref := s.SourceRef; ref.Kind != "" {
+			group, _, _ := strings.Cut(ref.APIVersion, "/")
+			f.Maker = word(strings.TrimSuffix(ref.Kind+"."+group, "."))
+		}
 	}
 	if s.Verify != nil {
 		f.Verify = word(cmp.Or(s.Verify.Mode, s.Verify.Provider, "HEAD"))
@@ -242,7 +254,7 @@ func (r *reader) kustomizeSource(l *kube.Look, o *kube.Object, a *app, k *kustom
 	}
 	key := sourceKey(ref.Kind, ns, ref.Name)
 	if f, ok := r.describe(l, a, key, &s); ok {
-		s.RepoURL, s.TargetRevision, s.Verify, s.Suspended = f.URL, f.Target, f.Verify, f.Suspended
+		s.RepoURL, s.TargetRevision, s.Verify, s.Suspended, s.MadeBy = f.URL, f.Target, f.Verify, f.Suspended, f.Maker
 	}
 	kept := r.inForce(a, key, revision)
 	s.Artifact, s.Verified = kept.Artifact, kept.Verified
@@ -257,13 +269,15 @@ const maxRefers = 200
 // its repository that the chart was made from, where the version tells.
 func (r *reader) chartSource(l *kube.Look, o *kube.Object, a *app, h *helmRelease, version, digest string) (s evidence.DeploySource, origin string) {
 	switch ref := h.Spec.ChartRef; {
-	case ref != nil && ref.Kind == kindOCI:
+	case ref != nil && (ref.Kind == kindOCI || ref.Kind == kindExternal):
 		ns := cmp.Or(ref.Namespace, o.Namespace)
-		s.Kind, s.Name, s.Chart = kindOCI, word(ns+"/"+ref.Name), word(ref.Name)
-		key := sourceKey(kindOCI, ns, ref.Name)
+		s.Kind, s.Name, s.Chart = ref.Kind, word(ns+"/"+ref.Name), word(ref.Name)
+		key := sourceKey(ref.Kind, ns, ref.Name)
 		if f, ok := r.describe(l, a, key, &s); ok {
-			s.RepoURL, s.TargetRevision, s.Verify, s.Suspended = f.URL, f.Target, f.Verify, f.Suspended
-			s.Chart = path.Base("/" + f.URL)
+			s.RepoURL, s.TargetRevision, s.Verify, s.Suspended, s.MadeBy = f.URL, f.Target, f.Verify, f.Suspended, f.Maker
+			if f.URL != "" {
+				s.Chart = path.Base("/" + f.URL)
+			}
 		}
 		kept := r.inForce(a, key, digest)
 		s.Artifact, s.Verified = kept.Artifact, kept.Verified

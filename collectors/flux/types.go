@@ -15,9 +15,10 @@ import (
 
 // named is a reference to another object; without a namespace one of the same.
 type named struct {
-	Kind      string `json:"kind"`
-	Name      string `json:"name"`
-	Namespace string `json:"namespace"`
+	APIVersion string `json:"apiVersion"` // of what an ExternalArtifact was made from
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	Namespace  string `json:"namespace"`
 }
 
 // kubeConfig is how to reach another cluster.
@@ -181,7 +182,7 @@ func (h *helmRelease) snapshots() (out []snapshot, err error) {
 // errHistory leaves out what the decoder saw.
 var errHistory = errors.New("the history cannot be read")
 
-// sourceObject is any of the five kinds of sources.
+// sourceObject is any of the six kinds of sources.
 type sourceObject struct {
 	Spec struct {
 		URL        string `json:"url"`

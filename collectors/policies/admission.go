@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,17 +26,36 @@ type celPolicy struct {
 		Images        []struct{}     `json:"matchImageReferences"`
 		Evaluation    *celEvaluation `json:"evaluation"`
 	} `json:"spec"`
-	Status struct {
-		Observed     int64           `json:"observedGeneration"`
-		Conditions   kube.Conditions `json:"conditions"`
-		TypeChecking *struct {
-			Warnings []struct{} `json:"expressionWarnings"`
-		} `json:"typeChecking"`
-		Condition *struct { // of Kyverno
-			Ready      *bool           `json:"ready"`
-			Conditions kube.Conditions `json:"conditions"`
-		} `json:"conditionStatus"`
-	} `json:"status"`
+	Status celStatus `json:"status"`
+}
+
+type celStatus struct {
+	Observed     int64           `json:"observedGeneration"`
+	Conditions   kube.Conditions `json:"conditions"`
+	TypeChecking *struct {
+		Warnings []struct{} `json:"expressionWarnings"`
+	} `json:"typeChecking"`
+	Condition *struct { // of Kyverno
+		Ready      *bool           `json:"ready"`
+		Conditions kube.Conditions `json:"conditions"`
+	} `json:"conditionStatus"`
+}
+
+// ready is what Kyverno says of its policy.
+func (s *celStatus) ready() (ready, reason string) {
+	ready = "Unknown"
+	if c := s.Condition; c != nil {
+		if i := slices.IndexFunc(c.Conditions, func(x kube.Condition) bool { return x.Status == "False" }); i >= 0 {
+			ready, reason = "False", word(c.Conditions[i].Type)
+		}
+		if c.Ready != nil {
+			ready = truth(*c.Ready)
+		}
+		if ready == "True" {
+			reason = ""
+		}
+	}
+	return ready, reason
 }
 
 // kubernetesMode is the default of what a policy of policies.kyverno.io, or an
@@ -52,7 +72,9 @@ type celSwitch struct {
 	Enabled *bool `json:"enabled"`
 }
 
+// on reports whether something is done that is the default, is whether something else.
 func (s *celSwitch) on() bool { return s == nil || s.Enabled == nil || *s.Enabled }
+func (s *celSwitch) is() bool { return s.Enabled != nil && *s.Enabled }
 
 // celMatch is what a policy or binding applies to.
 type celMatch struct {
@@ -122,17 +144,7 @@ func (r *reader) celPolicy(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 		if admission && slices.Contains(f.Actions, "Deny") {
 			f.Mode = evidence.PolicyEnforces
 		}
-		if c := in.Status.Condition; c != nil {
-			if i := slices.IndexFunc(c.Conditions, func(x kube.Condition) bool { return x.Status == "False" }); i >= 0 {
-				f.Ready, f.Reason = "False", word(c.Conditions[i].Type)
-			}
-			if c.Ready != nil {
-				f.Ready = truth(*c.Ready)
-			}
-			if f.Ready == "True" {
-				f.Reason = ""
-			}
-		}
+		f.Ready, f.Reason = in.Status.ready()
 		if e.Mode != "" && e.Mode != kubernetesMode { // it checks payloads, not the cluster
 			f.Applies.By = append(f.Applies.By, "mode "+word(e.Mode))
 			background = false
@@ -224,14 +236,90 @@ func (c *reach) selector(s *labelSelector, out *reach, what string) {
 	}
 }
 
-// binding makes the draft of a ValidatingAdmissionPolicyBinding.
+// changer is a policy that checks nothing: one of Kyverno in CEL that changes, makes or
+// deletes objects, or a MutatingAdmissionPolicy. See
+// https://kyverno.io/docs/policy-types/mutating-policy/, generating-policy and
+// deleting-policy, and
+// https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/.
+type changer struct {
+	Spec struct {
+		FailurePolicy string     `json:"failurePolicy"`
+		Match         celMatch   `json:"matchConstraints"`
+		Conditions    []struct{} `json:"matchConditions"`
+		When          []struct{} `json:"conditions"` // of one that deletes
+		Schedule      string     `json:"schedule"`   // the same, as cron writes it
+		Evaluation    struct {
+			Admission *celSwitch `json:"admission"`
+			Mutate    celSwitch  `json:"mutateExisting"` // both are off where nothing is said
+			Generate  celSwitch  `json:"generateExisting"`
+		} `json:"evaluation"`
+	} `json:"spec"`
+	Status celStatus `json:"status"`
+}
+
+// changes are what policies that check nothing do, by how their kinds begin.
+var changes = map[string]string{"Mutating": "mutate", "Generating": "generate", "Deleting": "delete"}
+
+// schedule is what cron writes, and nothing in which a name might stand.
+var schedule = regexp.MustCompile(`^(@[a-z]{5,8}|[0-9A-Z*/,?#-]{1,64}( [0-9A-Z*/,?#-]{1,64}){4,6})$`)
+
+// changer makes the draft of such a policy.
+func (r *reader) changer(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in changer
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	engine := kyverno
+	if o.Group() == admissionGroup {
+		engine = kubernetes
+	}
+	f := r.policyFacts(o, l, engine)
+	f.Mode = evidence.PolicyNoCheck
+	does := ""
+	for begin, change := range changes {
+		if strings.HasPrefix(strings.TrimPrefix(o.Kind, "Namespaced"), begin) {
+			does = change
+		}
+	}
+	f.Rules = []evidence.PolicyCheck{{Type: does}}
+	if engine == kubernetes {
+		f.Ready = "" // the API server says nothing of it
+	} else {
+		f.Ready, f.Reason = in.Status.ready()
+	}
+	if does == "mutate" { // what is made or deleted refuses nothing in any case
+		open := in.Spec.FailurePolicy == "Ignore"
+		f.FailsOpen = &open
+	}
+	if does == "delete" {
+		if schedule.MatchString(in.Spec.Schedule) {
+			f.Schedule = in.Spec.Schedule
+		}
+	} else if engine == kyverno {
+		admission := in.Spec.Evaluation.Admission.on()
+		background := in.Spec.Evaluation.Mutate.is() || in.Spec.Evaluation.Generate.is()
+		f.Admission, f.Background = &admission, &background
+	}
+	f.Applies, f.Excludes = in.Spec.Match.reach(len(in.Spec.Conditions)+len(in.Spec.When) > 0)
+	d, err := r.policyDraft(o, l, f)
+	if err != nil {
+		return nil, err
+	}
+	r.remember(o, engine, false)
+	return []evidence.Draft{d}, nil
+}
+
+// binding makes the draft of a ValidatingAdmissionPolicyBinding, or of one of a
+// MutatingAdmissionPolicy.
 func (r *reader) binding(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	var in struct {
 		Spec struct {
 			Policy  string    `json:"policyName"`
 			Actions []string  `json:"validationActions"`
 			Match   *celMatch `json:"matchResources"`
-			Params  *struct{} `json:"paramRef"`
+			Params  *struct {
+				Missing string `json:"parameterNotFoundAction"` // Allow, Deny
+			} `json:"paramRef"`
 		} `json:"spec"`
 	}
 	if err := o.Decode(&in); err != nil {
@@ -239,21 +327,30 @@ func (r *reader) binding(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	}
 	f := r.policyFacts(o, l, kubernetes)
 	f.Binds, f.Actions, f.Ready = word(in.Spec.Policy), few(words(in.Spec.Actions)), ""
-	f.Mode = evidence.PolicyAudits
-	if slices.Contains(f.Actions, "Deny") {
+	bound := strings.TrimSuffix(o.Kind, "Binding")
+	switch {
+	case bound == "MutatingAdmissionPolicy":
+		f.Mode = evidence.PolicyNoCheck
+	case slices.Contains(f.Actions, "Deny"):
 		f.Mode = evidence.PolicyEnforces
+	default:
+		f.Mode = evidence.PolicyAudits
 	}
 	if in.Spec.Match != nil {
 		f.Applies, f.Excludes = in.Spec.Match.reach(false)
 	}
-	if in.Spec.Params != nil {
-		f.Applies.By = words(append(f.Applies.By, "parameters"))
+	if p := in.Spec.Params; p != nil {
+		by := "parameters"
+		if p.Missing == "Allow" { // without any, everything is let in
+			by = "parameters where there are some"
+		}
+		f.Applies.By = words(append(f.Applies.By, by))
 	}
 	d, err := r.policyDraft(o, l, f)
 	if err != nil {
 		return nil, err
 	}
-	d.Links = append(d.Links, l.Ref(admissionGroup, "ValidatingAdmissionPolicy", "", f.Binds))
+	d.Links = append(d.Links, l.Ref(admissionGroup, bound, "", f.Binds))
 	return []evidence.Draft{d}, nil
 }
 

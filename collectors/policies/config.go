@@ -22,6 +22,9 @@ type Config struct {
 	// as a date (2026-12-31) or a time in RFC 3339. Kyverno's own label
 	// cleanup.kyverno.io/ttl always does.
 	ExpiryKeys []string `yaml:"expiry_keys" loosens:"keeps"`
+	// KyvernoConfig is the namespace of Kyverno's ConfigMap kyverno, which says what
+	// it leaves unchecked; empty: it is not read, and that is not known.
+	KyvernoConfig string `yaml:"kyverno_config" loosens:"change: what Kyverno leaves unchecked may not be seen"`
 }
 
 const (
@@ -90,6 +93,10 @@ func (c *Config) check() error {
 			return problem.New(problem.Config, "expiry_keys: %q is no key of a label or annotation", k).
 				WithHint("write it as it stands in the metadata: policies.acme.example/until")
 		}
+	}
+	if ns := c.KyvernoConfig; ns != "" && (len(ns) > 63 || strings.Trim(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") != "") {
+		return problem.New(problem.Config, "kyverno_config %q is no name of a namespace", ns).
+			WithHint("name the namespace that Kyverno runs in, as in kyverno, or leave it out")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // after is called before each commit: it tells which of the required policies are
-// there.
+// there, and whether it is known what Kyverno leaves unchecked.
 func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	r.now, r.full = l.Now, true
 	r.memory.forget(l.ListedAt)
@@ -22,11 +22,12 @@ func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error
 	}
 	policies := true
 	for _, res := range r.resources(r.known()) {
-		if !l.Whole(res.Resource + "." + res.Group) {
+		if !l.Whole(withGroup(res.Resource, res.Group)) {
 			r.full = r.full && !slices.Contains(res.Kinds, evidence.PolicyResult)
 			policies = policies && !slices.Contains(res.Kinds, evidence.PolicyInForce)
 		}
 	}
+	r.settle(l)
 	if !policies {
 		return nil, nil // one may stand in what was not read
 	}
@@ -34,7 +35,10 @@ func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error
 	for _, p := range r.memory.Policies {
 		there[p.Name] = true
 	}
-	var ds []evidence.Draft
+	ds, err := r.unread(l)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range r.cfg.Required {
 		missing, told := r.memory.Missing[name]
 		if told && missing == !there[name] {

@@ -1,5 +1,5 @@
 // Package policies reads policy engines of a cluster: Kyverno, Gatekeeper and
-// Kubernetes' own ValidatingAdmissionPolicies. It tells the policies in force
+// Kubernetes' own policies of admission. It tells the policies in force
 // (policy.rule), what is excepted from them (policy.exception), and what they
 // found (policy.result), out of PolicyReports and Gatekeeper's constraints.
 //
@@ -15,6 +15,13 @@
 //
 // A denied request leaves no report: what was refused never existed. That is in
 // the audit log of the API server.
+//
+// # What engines leave unchecked
+//
+// Gatekeeper's Config, Kyverno's ConfigMap and the webhook configurations of both may
+// leave out a namespace that a policy seems to cover. Each is a state of policy.rule
+// beside the policies, which tells a tenant of its own namespaces alone. What Kyverno
+// leaves out is told as not known while its ConfigMap is not read.
 //
 // # What is not measured
 //

@@ -258,8 +258,8 @@ func (r *reader) policyDraft(o *kube.Object, l *kube.Look, f *evidence.Admission
 		lists := map[string][]string{"/applies/namespaces": f.Applies.Namespaces, "/excludes/namespaces": f.Excludes.Namespaces, "/differs": spacesOf(f.Differs)}
 		r.place(&d, o, l, lists, all.Applies.Namespaces, all.Excludes.Namespaces, spacesOf(all.Differs))
 		for i := range d.Mentions {
-			if d.Mentions[i].At == "/differs" {
-				d.Mentions[i].Names = []string{"namespace"}
+			if d.Mentions[i].At == "/differs" { // where there is one the policy does not hold: that of others is no tenant's
+				d.Mentions[i].Names, d.Mentions[i].Own = []string{"namespace"}, true
 			}
 		}
 		return d, nil

@@ -18,6 +18,9 @@ type memory struct {
 	Policies  map[string]*policy   `json:"policies,omitempty"`  // by uid
 	Reports   map[string]*report   `json:"reports,omitempty"`   // by uid; constraints too
 	Rules     []string             `json:"rules,omitempty"`     // engine, policy and rule of results
+	LetsOff   map[string]*letsOff  `json:"lets_off,omitempty"`  // what engines leave unchecked is told by these, by uid
+	Spaces    string               `json:"spaces,omitempty"`    // all namespaces, summed up, that those were read with
+	Unread    string               `json:"unread,omitempty"`    // told: why it is not known what Kyverno leaves unchecked
 	Missing   map[string]bool      `json:"missing,omitempty"`   // requirements told; true: without a policy
 	OpenRead  bool                 `json:"open_read,omitempty"` // openreports.io was read once, or is not there
 	Claimed   time.Time            `json:"claimed,omitzero"`    // of the last claims
@@ -41,8 +44,16 @@ type policy struct {
 	Seen   time.Time `json:"-"`
 }
 
-// report is what is remembered of a report or a constraint. Seen of it, of policies
-// and of templates is not kept: a list that can miss one begins after that.
+// letsOff is what is remembered of an object that leaves something unchecked.
+type letsOff struct {
+	Of     string    `json:"r"` // its resource
+	Space  string    `json:"n,omitempty"`
+	Engine string    `json:"e"`
+	Seen   time.Time `json:"-"`
+}
+
+// report is what is remembered of a report or a constraint. Seen, of it and of the
+// others above, is not kept: a list that can miss one begins after that.
 type report struct {
 	Of    string    `json:"g"`           // its resource
 	Space string    `json:"n,omitempty"` // its namespace
@@ -196,5 +207,6 @@ func (m *memory) forget(listed func(resource string) time.Time) {
 	}
 	maps.DeleteFunc(m.Reports, func(_ string, x *report) bool { return gone(x.Of, x.Seen) })
 	maps.DeleteFunc(m.Policies, func(_ string, x *policy) bool { return gone(x.Of, x.Seen) })
+	maps.DeleteFunc(m.LetsOff, func(_ string, x *letsOff) bool { return gone(x.Of, x.Seen) })
 	maps.DeleteFunc(m.Templates, func(_ string, x *template) bool { return gone(templates, x.Seen) })
 }

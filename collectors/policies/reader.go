@@ -40,9 +40,10 @@ type reader struct {
 	env       collectors.Env
 	authority string
 	memory    memory
-	held      map[uint64]bool   // results that reports of openreports.io tell; nil: not gathered
-	seed      maphash.Seed      // of held
-	same      map[string]string // words that come again and again, once each
+	again     func(l *kube.Look, resource, namespace string) // Look.Again, but in tests
+	held      map[uint64]bool                                // results that reports of openreports.io tell; nil: not gathered
+	seed      maphash.Seed                                   // of held
+	same      map[string]string                              // words that come again and again, once each
 
 	refused bool      // reports were not taken because openreports.io had not been read
 	now     time.Time // of the commit that is being made
@@ -85,9 +86,9 @@ var (
 		"/status/autogen", "/status/conditions/*/message", "/status/validatingadmissionpolicy/message",
 	}
 	removedOfCEL = []string{
-		"/spec/variables", "/status/autogen", "/status/message", "/status/conditionStatus/message", "/status/conditionStatus/conditions/*/message",
+		"/spec/variables", "/spec/mutations", "/spec/generate", "/spec/targetMatchConstraints/expression", "/status/autogen", "/status/message", "/status/conditionStatus/message", "/status/conditionStatus/conditions/*/message",
 	}
-	removedOfAdmission = []string{"/status/conditions/*/message", "/status/typeChecking/expressionWarnings/*/warning"}
+	removedOfAdmission = []string{"/spec/mutations", "/spec/variables", "/status/conditions/*/message", "/status/typeChecking/expressionWarnings/*/warning"}
 )
 
 // resources lists what is read, templates first. Reports of openreports.io are
@@ -107,8 +108,17 @@ func (r *reader) resources(constraints []string) []kube.Resource {
 	policy(kyvernoCELGroup, "namespacedvalidatingpolicies", "NamespacedValidatingPolicy", false, removedOfCEL, r.celPolicy, celVersions...)
 	policy(kyvernoCELGroup, "imagevalidatingpolicies", "ImageValidatingPolicy", true, removedOfCEL, r.celPolicy, celVersions...)
 	policy(kyvernoCELGroup, "namespacedimagevalidatingpolicies", "NamespacedImageValidatingPolicy", false, removedOfCEL, r.celPolicy, celVersions...)
+	for _, x := range []string{"Mutating", "Generating", "Deleting"} {
+		resource, kind := strings.ToLower(x)+"policies", x+"Policy"
+		policy(kyvernoCELGroup, resource, kind, true, removedOfCEL, r.changer, celVersions...)
+		policy(kyvernoCELGroup, "namespaced"+resource, "Namespaced"+kind, false, removedOfCEL, r.changer, celVersions...)
+	}
 	policy(admissionGroup, "validatingadmissionpolicies", "ValidatingAdmissionPolicy", true, removedOfAdmission, r.celPolicy, "v1", "v1beta1")
 	policy(admissionGroup, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", true, removedOfAdmission, r.binding, "v1", "v1beta1")
+	policy(admissionGroup, "mutatingadmissionpolicies", "MutatingAdmissionPolicy", true, removedOfAdmission, r.changer, celVersions...)
+	policy(admissionGroup, "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", true, removedOfAdmission, r.binding, celVersions...)
+
+	rs = append(rs, r.letsOff()...)
 
 	exception := func(group string, versions ...string) {
 		rs = append(rs, kube.Resource{Group: group, Resource: "policyexceptions", Kind: "PolicyException", Versions: versions, Optional: true,
@@ -151,6 +161,9 @@ func (r *reader) there(drafts draftsFunc) draftsFunc {
 		if x := r.memory.Reports[o.UID]; x != nil {
 			x.Seen = o.ObservedAt
 		}
+		if x := r.memory.LetsOff[o.UID]; x != nil {
+			x.Seen = o.ObservedAt
+		}
 		if p := r.memory.Policies[o.UID]; p != nil {
 			p.Seen = o.ObservedAt
 		} else if isPolicy(o) {
@@ -170,6 +183,7 @@ func (r *reader) policyGone(drafts draftsFunc) draftsFunc {
 	return func(ctx context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 		ds, err := drafts(ctx, o, l)
 		delete(r.memory.Policies, o.UID)
+		delete(r.memory.LetsOff, o.UID)
 		if err != nil {
 			return nil, err
 		}

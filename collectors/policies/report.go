@@ -328,8 +328,11 @@ func resourceOf(o *kube.Object) string {
 	default:
 		name += "s"
 	}
-	return name + "." + o.Group()
+	return withGroup(name, o.Group())
 }
+
+// withGroup is a resource's name with its group; the core group has none.
+func withGroup(resource, group string) string { return strings.TrimSuffix(resource+"."+group, ".") }
 
 // groupOf is the group of a resource's name.
 func groupOf(resource string) string {

@@ -56,7 +56,8 @@ type Grant struct {
 	Way     Way
 	Verbs   []string // that open it, as the rules write them, sorted
 	// Names limits the grant to objects of these names: Secrets for Read and
-	// Answer, pods for Exec, accounts for Token. Empty: every name.
+	// Answer, pods for Exec, accounts for Token; for Impersonate whom, or what
+	// may be done so. Empty: every name.
 	Names   []string
 	Through string // "RoleBinding tenant-7/sre of ClusterRole debug"
 	Binding int    // index of the binding in the rules given
@@ -82,12 +83,39 @@ type ask struct {
 	cluster  bool   // stands outside namespaces: only a ClusterRoleBinding opens it
 	unnamed  bool   // the request names no object, so resourceNames open it to nobody
 	secret   bool   // resourceNames are names of Secrets
+	spelled  bool   // "*" is not counted: it opens a more direct way
 }
 
 const rbacGroup = "rbac.authorization.k8s.io"
 
 // asks lists every right that opens a way to Secrets of a namespace.
-var asks = []ask{
+var asks = slices.Concat(direct, constrained())
+
+// constrained lists the rights to do in another's name what opens a way: the verbs of
+// constrained impersonation, which is on since Kubernetes 1.36
+// (https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/). Such a
+// right opens nothing without a second one, to be somebody (impersonate:user-info, ...),
+// and that one opens nothing by itself: it says not what for. So this one counts; the
+// other, which most often another binding gives, is taken for granted.
+func constrained() (out []ask) {
+	for _, a := range direct {
+		if a.way == Impersonate {
+			continue // that somebody else impersonates is a chain
+		}
+		as := a
+		as.way, as.verbs, as.spelled = Impersonate, nil, true
+		for _, mode := range []string{"user-info", "serviceaccount", "arbitrary-node", "associated-node"} {
+			for _, v := range a.verbs {
+				as.verbs = append(as.verbs, "impersonate-on:"+mode+":"+v)
+			}
+		}
+		out = append(out, as)
+	}
+	return out
+}
+
+// direct lists the rights that one has in one's own name.
+var direct = []ask{
 	{way: Read, verbs: []string{"get", "list", "watch"}, resource: "secrets", secret: true},
 	// A delete that asks for propagation in the foreground is answered with the
 	// object itself.
@@ -222,7 +250,7 @@ func (a ask) by(r evidence.RBACRule, secret string) (verbs, names []string, ok b
 		return nil, nil, false
 	}
 	for _, v := range r.Verbs {
-		if v == "*" || slices.Contains(a.verbs, v) {
+		if v == "*" && !a.spelled || slices.Contains(a.verbs, v) {
 			verbs = append(verbs, v)
 		}
 	}

@@ -18,10 +18,14 @@ func (t *teller) admissionPolicy(f evidence.AdmissionPolicyFacts) string {
 		return fmt.Sprintf("policy %s is required, and no policy of this name is in the cluster", name)
 	case f.Kind == evidence.RequiredPolicy:
 		return fmt.Sprintf("policy %s is required, and it is in the cluster", name)
+	case f.Mode == evidence.PolicyLetsOff:
+		return letsOffWords(&f)
+	case f.Binds != "" && f.Mode == evidence.PolicyNoCheck:
+		return fmt.Sprintf("policy %s, which changes objects, is bound by %s", f.Binds, name) + reachWords(&f)
 	case f.Binds != "":
 		return fmt.Sprintf("policy %s is bound by %s: %s", f.Binds, name, modeWords(f.Mode)) + reachWords(&f)
 	}
-	s := fmt.Sprintf("policy %s of %s: %s", name, engineWords(&f), modeWords(f.Mode))
+	s := fmt.Sprintf("policy %s of %s: %s", name, engineWords(&f), doesWords(&f))
 	if n := len(f.Differs); n > 0 {
 		s += ", with another action in " + reports.Count(n, "namespace")
 	}
@@ -33,7 +37,11 @@ func (t *teller) admissionPolicy(f evidence.AdmissionPolicyFacts) string {
 		s += ", not known to be ready"
 	}
 	if f.FailsOpen != nil && *f.FailsOpen {
-		s += ", lets requests in unchecked while the engine is away"
+		how := "unchecked"
+		if f.Mode == evidence.PolicyNoCheck {
+			how = "unchanged"
+		}
+		s += ", lets requests in " + how + " while the engine is away"
 	}
 	switch {
 	case f.ViolationsCut && f.Violations != nil && f.Listed != nil:
@@ -48,6 +56,41 @@ func (t *teller) admissionPolicy(f evidence.AdmissionPolicyFacts) string {
 	return s
 }
 
+// letsOffWords tells what an engine leaves unchecked, whatever its policies say.
+func letsOffWords(f *evidence.AdmissionPolicyFacts) string {
+	engine := cmp.Or(map[string]string{"kyverno": "Kyverno", "gatekeeper": "Gatekeeper"}[f.Engine], f.Engine)
+	s := fmt.Sprintf("%s of %s", f.Kind+" "+strings.TrimPrefix(f.Namespace+"/"+f.Name, "/"), engine)
+	if f.Ready == "Unknown" {
+		return s + ": what it leaves unchecked is not known"
+	}
+	var unchecked, unaudited []string
+	for _, d := range f.Differs {
+		where := d.Namespace
+		if d.Kind != "" {
+			where += " (" + d.Kind + ")"
+		}
+		if d.Action == evidence.PolicyUnaudited {
+			unaudited = append(unaudited, where)
+		} else {
+			unchecked = append(unchecked, where)
+		}
+	}
+	var says []string
+	if len(unchecked) > 0 {
+		says = append(says, "requests are not checked in "+few(unchecked))
+	}
+	if len(unaudited) > 0 {
+		says = append(says, "what is there already is not looked at in "+few(unaudited))
+	}
+	if f.RulesCut > 0 {
+		says = append(says, reports.Count(f.RulesCut, "namespace")+" more are let off")
+	}
+	if f.FailsOpen != nil && *f.FailsOpen {
+		says = append(says, "requests are let in unchecked while the engine is away")
+	}
+	return s + ": " + cmp.Or(strings.Join(says, "; "), "no namespace of this log is let off")
+}
+
 func engineWords(f *evidence.AdmissionPolicyFacts) string {
 	switch f.Engine {
 	case "kyverno":
@@ -58,6 +101,21 @@ func engineWords(f *evidence.AdmissionPolicyFacts) string {
 		return "Kubernetes"
 	}
 	return cmp.Or(f.Engine, f.Kind)
+}
+
+// doesWords tells what a policy does.
+func doesWords(f *evidence.AdmissionPolicyFacts) string {
+	if f.Mode == evidence.PolicyNoCheck && len(f.Rules) == 1 {
+		switch f.Rules[0].Type {
+		case "mutate":
+			return "it checks nothing, it changes objects"
+		case "generate":
+			return "it checks nothing, it makes objects"
+		case "delete":
+			return strings.TrimSuffix("it checks nothing, it deletes objects, by the schedule "+f.Schedule, ", by the schedule ")
+		}
+	}
+	return modeWords(f.Mode)
 }
 
 func modeWords(mode string) string {

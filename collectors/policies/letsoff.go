@@ -1,0 +1,381 @@
+package policies
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"evidenced/collectors/kube"
+	"evidenced/evidence"
+)
+
+// What an engine leaves unchecked as a whole, whatever its policies say: Gatekeeper's
+// Config, Kyverno's ConfigMap, and the webhook configuration by which the API server
+// asks either. None of them is a policy. Each is a state of its own, which each tenant
+// is told with the namespaces of its own that are let off.
+
+const (
+	configGroup   = "config.gatekeeper.sh"
+	kyvernoConfig = "kyverno" // the name of its ConfigMap
+)
+
+// removedOfWebhooks is what the API server calls a webhook by: nothing is read of it
+// but the namespace of its service.
+var removedOfWebhooks = []string{"/webhooks/*/clientConfig/caBundle", "/webhooks/*/clientConfig/url"}
+
+// removedOfConfigMap are people, and words that are read of nobody.
+var removedOfConfigMap = []string{"/metadata/annotations", "/binaryData", excludedUsers}
+
+const excludedUsers = "/data/excludeUsernames"
+
+// letsOff lists the resources that say so.
+func (r *reader) letsOff() []kube.Resource {
+	one := func(x kube.Resource, drafts draftsFunc) kube.Resource {
+		x.Optional, x.Kinds = true, []evidence.Kind{evidence.PolicyInForce}
+		x.Drafts, x.Gone = r.there(drafts), r.policyGone(drafts)
+		return x
+	}
+	rs := []kube.Resource{
+		one(kube.Resource{Group: configGroup, Resource: "configs", Kind: "Config", Versions: []string{"v1alpha1"}}, r.gatekeeperConfig),
+		one(kube.Resource{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Kind: "ValidatingWebhookConfiguration", Versions: []string{"v1"},
+			Cluster: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
+	}
+	if r.cfg.KyvernoConfig != "" {
+		rs = append(rs, one(kube.Resource{Resource: "configmaps", Kind: "ConfigMap", Versions: []string{"v1"}, In: r.cfg.KyvernoConfig, Named: kyvernoConfig,
+			Remove: removedOfConfigMap}, r.kyvernoConfigMap))
+	}
+	return rs
+}
+
+// lets makes the draft of an object that leaves something unchecked, and remembers it.
+func (r *reader) lets(o *kube.Object, l *kube.Look, f *evidence.AdmissionPolicyFacts) ([]evidence.Draft, error) {
+	f.Mode = evidence.PolicyLetsOff
+	f.Severity, f.Category = "", ""
+	d, err := r.policyDraft(o, l, f)
+	if err != nil {
+		return nil, err
+	}
+	if o.Namespace != "" { // it reaches beyond its own
+		d.Scope = append(d.Scope, l.Everywhere()...)
+	}
+	if r.memory.LetsOff == nil {
+		r.memory.LetsOff = map[string]*letsOff{}
+	}
+	r.memory.LetsOff[o.UID] = &letsOff{Of: resourceOf(o), Space: o.Namespace, Engine: f.Engine, Seen: o.ObservedAt}
+	return []evidence.Draft{d}, nil
+}
+
+// chosen are the namespaces that a pattern chooses now. What chooses none stays as it
+// is written: not all may be known.
+func chosen(l *kube.Look, pattern string) (names []string) {
+	for _, ns := range l.Namespaces() {
+		if match(pattern, ns) {
+			names = append(names, ns)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{word(pattern)}
+	}
+	return names
+}
+
+// differ adds the namespaces of a pattern to what is let off, each once.
+func differ(f *evidence.AdmissionPolicyFacts, l *kube.Look, pattern, kind, action string) {
+	for _, ns := range chosen(l, pattern) {
+		if x := (evidence.PolicyDiffer{Namespace: ns, Kind: kind, Action: action}); !slices.Contains(f.Differs, x) {
+			f.Differs = append(f.Differs, x)
+		}
+	}
+}
+
+// gatekeeperConfig makes the draft of Gatekeeper's Config. One of another name says
+// nothing. See https://open-policy-agent.github.io/gatekeeper/website/docs/exempt-namespaces.
+func (r *reader) gatekeeperConfig(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	if o.Name != "config" {
+		return nil, nil
+	}
+	var in struct {
+		Spec struct {
+			Match []struct {
+				Excluded  []string `json:"excludedNamespaces"`
+				Processes []string `json:"processes"`
+			} `json:"match"`
+		} `json:"spec"`
+	}
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	f := r.policyFacts(o, l, gatekeeper)
+	f.Ready = ""
+	for _, m := range in.Spec.Match {
+		for process, action := range map[string]string{"webhook": evidence.PolicyUnchecked, "audit": evidence.PolicyUnaudited} {
+			if !slices.Contains(m.Processes, "*") && !slices.Contains(m.Processes, process) {
+				continue
+			}
+			f.Excludes.Namespaces = append(f.Excludes.Namespaces, m.Excluded...)
+			for _, ns := range m.Excluded {
+				differ(f, l, ns, "", action)
+			}
+		}
+	}
+	f.Excludes.Namespaces = words(f.Excludes.Namespaces)
+	slices.SortStableFunc(f.Differs, func(a, b evidence.PolicyDiffer) int {
+		return strings.Compare(a.Namespace+" "+a.Action, b.Namespace+" "+b.Action)
+	})
+	return r.lets(o, l, f)
+}
+
+// resourceFilter is one of Kyverno's: [kind,namespace,name].
+var resourceFilter = regexp.MustCompile(`\[([^\[\]]*)\]`)
+
+// kyvernoConfigMap makes the draft of Kyverno's ConfigMap. A filter for a kind in all
+// namespaces is listed as a kind, one for things of some names by that alone. See
+// https://kyverno.io/docs/installation/customization/#resource-filters.
+func (r *reader) kyvernoConfigMap(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in struct {
+		Data map[string]string `json:"data"`
+	}
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	f := r.policyFacts(o, l, kyverno)
+	f.Ready = ""
+	var out reach
+	for _, m := range resourceFilter.FindAllStringSubmatch(in.Data["resourceFilters"], -1) {
+		x := append(strings.Split(m[1], ","), "", "")
+		kind, namespace, name := word(x[0]), x[1], x[2]
+		if strings.Trim(kind, "*/") == "" {
+			kind = "" // every one
+		}
+		switch {
+		case name != "*":
+			out.by("names")
+		case kind != "" && namespace == "*":
+			out.kinds = append(out.kinds, kind)
+		default:
+			out.namespaces = append(out.namespaces, namespace)
+			differ(f, l, namespace, kind, evidence.PolicyUnchecked)
+		}
+	}
+	for _, key := range []string{"excludeGroups", "excludeRoles", "excludeClusterRoles"} {
+		if in.Data[key] != "" {
+			out.by("who asks")
+		}
+	}
+	if slices.Contains(o.Removed, excludedUsers) {
+		out.by("who asks")
+	}
+	f.Excludes = out.facts()
+	return r.lets(o, l, f)
+}
+
+// webhookConfiguration is one of the API server's. See
+// https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
+type webhookConfiguration struct {
+	Webhooks []webhook `json:"webhooks"`
+}
+
+type webhook struct {
+	Name              string         `json:"name"`
+	FailurePolicy     string         `json:"failurePolicy"`
+	Rules             []celRule      `json:"rules"`
+	NamespaceSelector *labelSelector `json:"namespaceSelector"`
+	ObjectSelector    *labelSelector `json:"objectSelector"`
+	Conditions        []struct{}     `json:"matchConditions"`
+	Client            struct {
+		Service struct {
+			Namespace string `json:"namespace"`
+		} `json:"service"`
+	} `json:"clientConfig"`
+}
+
+// kyvernoPoint are the webhooks by which Kyverno checks objects, of policies of all of
+// its groups; others of its webhooks check its own policies.
+var kyvernoPoint = regexp.MustCompile(`(^|\.)validate\.kyverno\.svc`)
+
+// Which configurations the engines keep, also while they name no webhook.
+var webhooksOf = map[string]string{
+	"gatekeeper-validating-webhook-configuration": gatekeeper,
+	"kyverno-resource-validating-webhook-cfg":     kyverno,
+}
+
+// engineOf is the engine that checks objects by a configuration, and by which of its
+// webhooks; "" for one of somebody else.
+func (c *webhookConfiguration) engineOf(name string) (engine string, by []webhook) {
+	engine = webhooksOf[name]
+	for _, w := range c.Webhooks {
+		switch {
+		case w.Name == webhookPoint:
+			engine, by = gatekeeper, append(by, w)
+		case kyvernoPoint.MatchString(w.Name):
+			engine, by = kyverno, append(by, w)
+		}
+	}
+	return engine, by
+}
+
+// webhookConfiguration makes the draft of an engine's webhook configuration: the
+// namespaces that none of its webhooks reaches are let off, but for the engine's own.
+// It fails open when all of its webhooks do.
+func (r *reader) webhookConfiguration(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
+	var in webhookConfiguration
+	if err := o.Decode(&in); err != nil {
+		return nil, err
+	}
+	engine, by := in.engineOf(o.Name)
+	if engine == "" {
+		return nil, nil
+	}
+	f := r.policyFacts(o, l, engine)
+	f.Ready = "True"
+	var applies reach
+	own := map[string]bool{}
+	open := len(by) > 0
+	selects := false
+	for _, w := range by {
+		open = open && w.FailurePolicy == "Ignore"
+		own[w.Client.Service.Namespace] = true
+		selects = selects || !w.NamespaceSelector.all()
+		m := celMatch{Rules: w.Rules, NamespaceSelector: w.NamespaceSelector, ObjectSelector: w.ObjectSelector}
+		a, _ := m.reach(len(w.Conditions) > 0)
+		applies.kinds, applies.others = append(applies.kinds, a.Kinds...), append(applies.others, a.By...)
+	}
+	if len(by) > 0 {
+		f.FailsOpen = &open
+	}
+	f.Applies = applies.facts()
+	for _, ns := range l.Namespaces() {
+		n, _ := l.Namespace(ns)
+		if !own[ns] && !slices.ContainsFunc(by, func(w webhook) bool { return w.NamespaceSelector.chooses(n) }) {
+			f.Differs = append(f.Differs, evidence.PolicyDiffer{Namespace: ns, Action: evidence.PolicyUnchecked})
+		}
+	}
+	switch chooses := selects || len(by) == 0; {
+	case chooses && !r.cfg.NamespaceLabels: // whom it reaches stands on labels that are not read
+		f.Ready, f.Reason = "Unknown", "NamespacesNotRead"
+	case chooses && len(l.Namespaces()) == 0:
+		return nil, errSpaces
+	}
+	return r.lets(o, l, f)
+}
+
+// errSpaces says that the namespaces could not be read yet: none is no answer.
+var errSpaces = errors.New("whom the webhooks reach stands on the namespaces, which are not known")
+
+// all reports whether a selector chooses everything.
+func (s *labelSelector) all() bool { return s == nil || len(s.Labels)+len(s.Expressions) == 0 }
+
+// chooses reports whether a selector chooses a namespace.
+func (s *labelSelector) chooses(n kube.Namespace) bool {
+	if s.all() {
+		return true
+	}
+	labels := maps.Clone(n.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[nameLabel] = n.Name
+	for k, v := range s.Labels {
+		if got, ok := labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	for _, e := range s.Expressions {
+		got, has := labels[e.Key]
+		is := has
+		switch e.Operator {
+		case "In":
+			is = has && slices.Contains(e.Values, got)
+		case "NotIn":
+			is = !has || !slices.Contains(e.Values, got)
+		case "DoesNotExist":
+			is = !has
+		}
+		if !is {
+			return false
+		}
+	}
+	return true
+}
+
+// spacesNow sums up all namespaces, so that a change is noticed.
+func spacesNow(l *kube.Look) string {
+	h := sha256.New()
+	for _, name := range l.Namespaces() {
+		n, _ := l.Namespace(name)
+		fmt.Fprintf(h, "%s %s", name, n.UID)
+		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
+			fmt.Fprintf(h, " %s=%s", k, n.Labels[k])
+		}
+		h.Write([]byte{'\n'})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// settle has what is let off read again when there are other namespaces, or other
+// labels of them, than it was read with.
+func (r *reader) settle(l *kube.Look) {
+	if r.cfg.NamespaceLabels && len(l.Namespaces()) == 0 {
+		return // nothing is known of them yet
+	}
+	now := spacesNow(l)
+	if now == r.memory.Spaces {
+		return
+	}
+	r.memory.Spaces = now
+	again := r.again
+	if again == nil {
+		again = (*kube.Look).Again
+	}
+	for _, x := range r.memory.LetsOff {
+		again(l, x.Of, x.Space)
+	}
+}
+
+// Why it is not known what Kyverno leaves unchecked.
+const (
+	notRead  = "NotRead"  // kyverno_config names no namespace
+	notFound = "NotFound" // there is no such ConfigMap
+)
+
+// unread tells that it is not known what Kyverno leaves unchecked, while it has
+// policies and its ConfigMap was not seen: that is no empty one.
+func (r *reader) unread(l *kube.Look) ([]evidence.Draft, error) {
+	why := ""
+	for _, p := range r.memory.Policies {
+		if p.Engine == kyverno {
+			why = notRead
+		}
+	}
+	if why != "" && r.cfg.KyvernoConfig != "" {
+		why = notFound
+		for _, x := range r.memory.LetsOff {
+			if x.Of == "configmaps" {
+				why = ""
+			}
+		}
+	}
+	was := r.memory.Unread
+	if why == was {
+		return nil, nil
+	}
+	r.memory.Unread = why
+	o := &kube.Object{Kind: "ConfigMap", Name: kyvernoConfig, ObservedAt: l.Now}
+	d, err := l.Draft(evidence.PolicyInForce, o, evidence.AdmissionPolicyFacts{
+		Cluster: l.Authority, Engine: kyverno, Kind: o.Kind, Name: o.Name, Mode: evidence.PolicyLetsOff, Ready: "Unknown", Reason: why,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Scope = l.Everywhere()
+	if why == "" {
+		d = ended(d, "read")
+	}
+	return []evidence.Draft{d}, nil
+}
