@@ -2,8 +2,11 @@ package terraform
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -263,10 +266,101 @@ func TestApplyBegins(t *testing.T) {
 	}
 }
 
+// planOf reads a plan that is at hand.
+func planOf(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+	return readPlan(newStream(context.Background(), bytes.NewReader(b), maxPlan, maxFile), f, raw)
+}
+
+// repeated gives a text again and again.
+type repeated struct {
+	text string
+	left int
+	rest string
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.rest == "" {
+		if r.left == 0 {
+			return 0, io.EOF
+		}
+		r.left--
+		r.rest = r.text
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// A plan takes as much memory as one of its values, however large it is: what its
+// changes were made from stands in it too, and is passed over.
+func TestPlanIsNotHeld(t *testing.T) {
+	resource := `{"type":"acme_zone","values":{"a":["` + strings.Repeat("x", 1000) + `",1,null,{"b":{}}]},"change":{"actions":["create"]}}`
+	const n = 10_000 // ten megabytes, twice
+	many := func() io.Reader {
+		return io.MultiReader(&repeated{text: resource + ",", left: n}, strings.NewReader(resource))
+	}
+	whole := io.MultiReader(strings.NewReader(`{"format_version":"1.2","prior_state":{"values":[`), many(), strings.NewReader(`]},"resource_changes":[`), many(), strings.NewReader("]}\n"))
+	var before, after runtime.MemStats
+	f := &evidence.InfraRunFacts{}
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	peak, reads := uint64(0), 0
+	err := readPlan(newStream(t.Context(), readerFunc(func(p []byte) (int, error) {
+		if reads++; reads%16 > 0 {
+			return whole.Read(p)
+		}
+		if runtime.ReadMemStats(&after); after.HeapAlloc > before.HeapAlloc {
+			peak = max(peak, after.HeapAlloc-before.HeapAlloc)
+		}
+		return whole.Read(p)
+	}), maxPlan, maxFile), f, new(bytes.Buffer))
+	if err != nil || f.Plan.Additions != n+1 {
+		t.Errorf("%v: %+v", err, f.Plan)
+	}
+	if peak > 8<<20 {
+		t.Errorf("it held %d bytes", peak)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// What of a plan is not read is told without quoting it.
+func TestPlanIsNoPlan(t *testing.T) {
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	for name, tt := range map[string]struct {
+		ctx  context.Context
+		r    io.Reader
+		want string
+	}{
+		"too large":       {t.Context(), io.MultiReader(strings.NewReader(`{"format_version":"1.2","x":[`), &repeated{text: "1,", left: 1 << 20}), "plan.json is larger than 65536 bytes"},
+		"a large value":   {t.Context(), strings.NewReader(`{"format_version":"1.2","x":"` + strings.Repeat("s3cr3t", 10000) + `"}`), "one of its values is larger than 4096 bytes"},
+		"a large change":  {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":[{"x":[` + strings.Repeat(`"s3cr3t",`, 5000) + `1]}]}`), "one of its values is larger than 4096 bytes"},
+		"cut":             {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":[{`), "not of the form"},
+		"more after it":   {t.Context(), strings.NewReader(`{"format_version":"1.2"} {"s3cr3t":1}`), "not of the form"},
+		"no list":         {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":"s3cr3t"}`), "not of the form"},
+		"no version":      {t.Context(), strings.NewReader(`{"resource_changes":[]}`), "not of the form"},
+		"nested too deep": {t.Context(), strings.NewReader(`{"format_version":"1.2","x":` + strings.Repeat("[", 20000)), "not of the form"},
+		"a large number":  {t.Context(), strings.NewReader(`{"format_version":"1.2","x":1e999}`), ""},
+		"null":            {t.Context(), strings.NewReader(`null`), "not of the form"},
+		"empty":           {t.Context(), strings.NewReader(``), "not of the form"},
+		"a broken disk":   {t.Context(), io.MultiReader(strings.NewReader(`{"format_version":`), readerFunc(func([]byte) (int, error) { return 0, errors.New("s3cr3t") })), "plan.json cannot be read"},
+		"nobody waits":    {gone, strings.NewReader(`{"format_version":"1.2"}`), "context canceled"},
+		"null for a list": {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":null}`), ""},
+	} {
+		err := readPlan(newStream(tt.ctx, tt.r, 64<<10, 4<<10), &evidence.InfraRunFacts{}, new(bytes.Buffer))
+		if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret)) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
 // A plan counts what leaves the state and what it invokes, beside what changes.
 func TestPlanForgets(t *testing.T) {
 	f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
-	err := readPlan([]byte(`{"format_version":"1.2","resource_changes":[{"type":"acme_zone","change":{"actions":["forget"]}},{"type":"acme_zone","change":{"actions":["create","forget"]}},{"mode":"data","type":"acme_zone","change":{"actions":["read"]}}],
+	err := planOf([]byte(`{"format_version":"1.2","resource_changes":[{"type":"acme_zone","change":{"actions":["forget"]}},{"type":"acme_zone","change":{"actions":["create","forget"]}},{"mode":"data","type":"acme_zone","change":{"actions":["read"]}}],
 		"action_invocations":[{"address":"action.acme_call.notify","type":"acme_call","config_values":{"token":"s3cr3t"},"invoke_action_trigger":{}}]}`), f, raw)
 	if want := (evidence.InfraCount{Status: "finished", Additions: 1, Forgotten: 2, Invoked: 1}); err != nil || *f.Plan != want || strings.Contains(raw.String(), secret) {
 		t.Errorf("%v: %+v, raw %s", err, f.Plan, raw)
@@ -445,7 +539,7 @@ func TestFilesStateOfManyProviders(t *testing.T) {
 // A file takes little more memory than its size, whatever stands in it.
 func TestFilesOfManyElements(t *testing.T) {
 	for name, read := range map[string]func([]byte) error{
-		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return readPlan(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
+		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return planOf(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
 		`{"version":4,"resources":[`:                   func(b []byte) error { return readStateFile(b, &evidence.InfraStateFacts{}) },
 	} {
 		b := []byte(name + strings.Repeat("{},", 1<<20) + "{}]}")
@@ -535,7 +629,7 @@ func FuzzFiles(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var raw bytes.Buffer
 		run := &evidence.InfraRunFacts{}
-		for _, err := range []error{readPlan(b, run, &raw), readApply(b, run, &raw), readOwn(b, run)} {
+		for _, err := range []error{planOf(b, run, &raw), readApply(b, run, &raw), readOwn(b, run)} {
 			if err != nil && len(err.Error()) > 80 {
 				t.Errorf("an error quotes: %v", err)
 			}
