@@ -17,6 +17,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
@@ -263,6 +265,43 @@ func TestApplyBegins(t *testing.T) {
 		if err != nil || !strings.Contains(string(got), x.want) || strings.Contains(string(got)+raw.String(), secret) {
 			t.Errorf("%s: %v\n%s\nwant %s\nraw %s", name, err, got, x.want, raw)
 		}
+	}
+}
+
+// Where Terraform judges policies itself, the newest word of each on each thing
+// counts, and nothing of what it was about is kept.
+func TestApplyJudged(t *testing.T) {
+	line := func(set, name, level, target, result string) string {
+		return fmt.Sprintf(`{"@level":"info","@message":"Policy Result","@policy":"true","@timestamp":"2026-03-03T10:01:00Z","policy_address":"s3cr3t","policy_metadata":{"policy_set_name":%q,"policy_set_path":"s3cr3t/x","policy_name":%q,"file_name":"s3cr3t.hcl","enforcement_level":%q,"enforce_index":1},"result":%q,"target_address":%q,"type":"policy_result"}`+"\n", set, name, level, result, target)
+	}
+	info := `{"@message":"s3cr3t","policy_info":{"message":"s3cr3t"},"policy_metadata":{"policy_set_name":"base"},"result":"AllowResult","type":"policy_info"}` + "\n"
+	for name, tt := range map[string]struct {
+		lines string
+		want  []evidence.InfraPolicy
+	}{
+		"none": {info, nil},
+		"two sets": {info + line("tags", "s3cr3t", "mandatory", "a.b", "AllowResult") + line("base", "s3cr3t", "mandatory_overridable", "a.b", "DenyResult") + line("base", "s3cr3t", "mandatory", "a.c", "AllowResult") +
+			line("base", "p", "advisory", "a.b", "DenyResult"), []evidence.InfraPolicy{{ID: "base", Status: "failed", Passed: 1, Advisory: 1, Mandatory: 1}, {ID: "tags", Status: "passed", Passed: 1}}},
+		"not known when it was planned": {line("base", "p", "mandatory", "a.b", "UnknownResult") + line("base", "p", "mandatory", "a.b", "DenyResult"), []evidence.InfraPolicy{{ID: "base", Status: "failed", Mandatory: 1}}},
+		"never known":                   {line("base", "p", "mandatory", "a.b", "UnknownResult") + line("base", "p", "mandatory", "a.c", "AllowResult"), []evidence.InfraPolicy{{ID: "base", Status: "unknown", Passed: 1}}},
+		"broken policies":               {line("", "p", "mandatory", "a.b", "PolicyErrorResult") + line("", "p", "mandatory", "", "SetupErrorResult"), []evidence.InfraPolicy{{Status: "errored", Errored: 2}}},
+	} {
+		f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
+		if err := readApply([]byte(tt.lines+applied+done), f, raw); err != nil {
+			t.Fatal(err)
+		}
+		for i := range tt.want {
+			tt.want[i].Form, tt.want[i].Kind = "policy-result", "terraform"
+		}
+		if d := cmp.Diff(tt.want, f.Policies); d != "" || f.PoliciesSeen != (tt.want != nil) {
+			t.Errorf("%s: seen %v (-want +got):\n%s", name, f.PoliciesSeen, d)
+		}
+		if b, err := evidence.EncodeFacts(f); err != nil || strings.Contains(string(b)+raw.String(), secret) {
+			t.Errorf("%s: %v: facts %s, raw %s", name, err, b, raw)
+		}
+	}
+	if err := readApply([]byte(`{"type":"policy_result","result":["s3cr3t"]}`+"\n"), &evidence.InfraRunFacts{}, new(bytes.Buffer)); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a result of another form: %v", err)
 	}
 }
 

@@ -239,6 +239,8 @@ type keptLine struct {
 	Resource  string    `json:"resource_type,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 	Severity  string    `json:"severity,omitempty"`
+	Result    string    `json:"result,omitempty"` // of a policy, and how it is enforced
+	Level     string    `json:"enforcement_level,omitempty"`
 }
 
 // readApply takes what an apply wrote into the facts. An output that breaks off
@@ -249,6 +251,7 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	}
 	began, kept, lines := false, 0, 0
 	done := &evidence.InfraCount{Status: "unknown"}
+	judged := policyResults{}
 	var last time.Time
 	// Whoever was stopped half way may have left half a line.
 	if end := bytes.LastIndexByte(b, '\n') + 1; !json.Valid(b[end:]) {
@@ -285,6 +288,13 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 			}
 		case l.Type == "action_complete":
 			done.Invoked++
+		case l.Type == "policy_result":
+			p := &wirePolicy{}
+			if json.Unmarshal(line, p) != nil {
+				return errForm(applyFile)
+			}
+			judged.take(p)
+			k.Result, k.Level = word(p.Result), word(p.Policy.Level)
 		case l.Type == "change_summary" && l.Changes != nil:
 			k.Operation = word(l.Changes.Operation)
 			if k.Operation == "apply" || k.Operation == "destroy" {
@@ -307,6 +317,8 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 		return errForm(applyFile)
 	}
 	f.Began, f.EndedAt = &began, last
+	f.Policies, f.PoliciesSeen = judged.facts(), len(judged) > 0
+	f.PoliciesCut = cut(&f.Policies, maxPolicies)
 	if !began {
 		return nil
 	}
