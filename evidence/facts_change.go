@@ -127,25 +127,45 @@ type ReviewFacts struct {
 }
 
 // ProtectionFacts are the facts of change.protection, classic protection and
-// rulesets together.
+// rulesets together. What the source does not show is left out: where one of the
+// two is hidden, nothing that it could make stricter counts as lax.
 type ProtectionFacts struct {
-	Repo               string         `json:"repo"`
-	Branch             string         `json:"branch"`
-	Protected          bool           `json:"protected"` // some rule stands in the way of a direct push
-	RequiredApprovals  int            `json:"required_approvals"`
-	DismissStale       *bool          `json:"dismiss_stale,omitempty"`
-	CodeOwners         *bool          `json:"code_owners,omitempty"`
-	LastPushApproval   *bool          `json:"last_push_approval,omitempty"`
-	EnforceAdmins      *bool          `json:"enforce_admins,omitempty"`
-	AllowForcePush     *bool          `json:"allow_force_push,omitempty"`
-	AllowDeletion      *bool          `json:"allow_deletion,omitempty"`
-	RequiredSignatures *bool          `json:"required_signatures,omitempty"`
-	LinearHistory      *bool          `json:"linear_history,omitempty"`
-	RequiredChecks     []string       `json:"required_checks,omitempty"`
-	ChecksOfAnyApp     []string       `json:"checks_of_any_app,omitempty"` // of those required, whichever app may report
-	Classic            string         `json:"classic"`                     // yes, no, not-visible
-	Rulesets           []RulesetFacts `json:"rulesets,omitempty"`
-	RulesetsSeen       bool           `json:"rulesets_seen"`
+	Repo               string     `json:"repo"`
+	Branch             string     `json:"branch"`
+	Protected          bool       `json:"protected"` // some rule stands in the way of a direct push
+	RequiredApprovals  int        `json:"required_approvals"`
+	DismissStale       *bool      `json:"dismiss_stale,omitempty"`
+	CodeOwners         *bool      `json:"code_owners,omitempty"`
+	LastPushApproval   *bool      `json:"last_push_approval,omitempty"`
+	EnforceAdmins      *bool      `json:"enforce_admins,omitempty"`
+	AllowForcePush     *bool      `json:"allow_force_push,omitempty"`
+	AllowDeletion      *bool      `json:"allow_deletion,omitempty"`
+	RequiredSignatures *bool      `json:"required_signatures,omitempty"`
+	LinearHistory      *bool      `json:"linear_history,omitempty"`
+	RequiredChecks     []string   `json:"required_checks,omitempty"`
+	ChecksOfAnyApp     []string   `json:"checks_of_any_app,omitempty"` // of those required, whichever app may report
+	ChecksOfApps       []CheckApp `json:"checks_of_apps,omitempty"`    // of those required, the app that must report
+	// StrictChecks says that they must have run on top of the branch as it stands.
+	StrictChecks *bool          `json:"strict_checks,omitempty"`
+	Reviewers    []GuardTeam    `json:"reviewers,omitempty"` // whose approval a request needs beside their number
+	Classic      string         `json:"classic"`             // yes, no, not-visible
+	Rulesets     []RulesetFacts `json:"rulesets,omitempty"`
+	RulesetsSeen bool           `json:"rulesets_seen"`
+}
+
+// CheckApp is a required check that counts from one app alone.
+type CheckApp struct {
+	Check string `json:"check"`
+	App   int64  `json:"app"` // as CheckFacts.AppID
+}
+
+// GuardTeam is a team that must approve requests, or those that touch certain
+// files. The patterns of these stay out: they may name other tenants' directories.
+type GuardTeam struct {
+	Kind      string `json:"kind"`               // team, or the forge's word
+	ID        int64  `json:"id"`                 // the forge's number
+	Approvals int    `json:"approvals"`          // 0: it is asked, and need not answer
+	Patterns  int    `json:"patterns,omitempty"` // of files that it is about; 0: not said
 }
 
 // RulesetFacts is one ruleset that applies to the branch.
@@ -157,4 +177,14 @@ type RulesetFacts struct {
 	Rules       []string `json:"rules,omitempty"`
 	Bypass      string   `json:"bypass"` // none, some, not-visible
 	BypassCount int      `json:"bypass_count,omitempty"`
+	// Bypassers are those whom the source names, of BypassCount the first 100.
+	Bypassers []Bypasser `json:"bypassers,omitempty"`
+}
+
+// Bypasser is who may pass by a ruleset.
+type Bypasser struct {
+	Kind   string `json:"kind"`           // user, team, app, role, organization-admin, deploy-key, or the forge's word
+	ID     int64  `json:"id,omitempty"`   // the forge's number of a team, app or role
+	Person int    `json:"person"`         // who a user is
+	Mode   string `json:"mode,omitempty"` // always; pull-request: in requests alone; exempt: always, and nothing tells of it
 }

@@ -318,11 +318,20 @@ type ReleaseFacts struct {
 	Actor       int               `json:"actor"`
 	Approvals   []ReleaseApproval `json:"approvals,omitempty"`
 	// Protected says whether the environment was guarded when we looked, nil
-	// where that is not visible; Required is how many approvals the guard asked
-	// for, Pending how many of them the deployment still lacked.
-	Protected *bool `json:"protected,omitempty"`
-	Required  int   `json:"required_approvals,omitempty"`
-	Pending   int   `json:"pending_approvals,omitempty"`
+	// where that is not visible; Required is how many approvals its guards that
+	// are visible asked for, by Rules where they have them, Pending how many of
+	// them the deployment still lacked.
+	Protected *bool         `json:"protected,omitempty"`
+	Required  int           `json:"required_approvals,omitempty"`
+	Rules     []ReleaseRule `json:"approval_rules,omitempty"`
+	Pending   int           `json:"pending_approvals,omitempty"`
+}
+
+// ReleaseRule is one rule about who must approve a deployment.
+type ReleaseRule struct {
+	Group    string `json:"group,omitempty"` // full path of the group that laid it down; empty: the repository itself
+	By       string `json:"by"`              // user, group-ID, or a role
+	Required int    `json:"required"`
 }
 
 // ReleaseApproval is one person's word on a deployment.

@@ -100,8 +100,8 @@ type InfraCount struct {
 
 // InfraPolicy is one check of a run against policies.
 type InfraPolicy struct {
-	ID        string `json:"id"`
-	Form      string `json:"form"`            // policy-check, policy-evaluation, task-stage, tf-policy-evaluation
+	ID        string `json:"id"`              // of a policy-result the name of the set of policies, which may be empty
+	Form      string `json:"form"`            // policy-check, policy-evaluation, task-stage, tf-policy-evaluation, policy-result
 	Kind      string `json:"kind,omitempty"`  // sentinel, opa, terraform
 	Stage     string `json:"stage,omitempty"` // when in the run
 	Status    string `json:"status"`          // in the platform's words

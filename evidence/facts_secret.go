@@ -40,11 +40,15 @@ type AccessFacts struct {
 	Transport string `json:"transport,omitempty"`
 	// TokenTTL is what the caller's token was given to live, in seconds; 0: not
 	// said, or no end.
-	TokenTTL    int64             `json:"token_ttl,omitempty"`
-	TokenIssued time.Time         `json:"token_issued,omitzero"`
-	NoExpiry    bool              `json:"no_expiry,omitempty"` // the line says who the caller is and that the token has no end
-	RespondedAt time.Time         `json:"responded_at,omitzero"`
-	Extra       map[string]string `json:"extra,omitempty"`
+	TokenTTL    int64     `json:"token_ttl,omitempty"`
+	TokenIssued time.Time `json:"token_issued,omitzero"`
+	NoExpiry    bool      `json:"no_expiry,omitempty"` // the line says who the caller is and that the token has no end
+	// PolicyOverride says that the caller asked to pass by a soft-mandatory policy.
+	PolicyOverride bool              `json:"policy_override,omitempty"`
+	ClientCert     string            `json:"client_cert,omitempty"`    // serial number of the TLS certificate that the caller showed
+	ForwardedFrom  string            `json:"forwarded_from,omitempty"` // the node that took the request and handed it on
+	RespondedAt    time.Time         `json:"responded_at,omitzero"`
+	Extra          map[string]string `json:"extra,omitempty"`
 }
 
 // PolicyFacts are the facts of secret.policy.

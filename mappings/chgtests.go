@@ -77,6 +77,7 @@ type check struct {
 	repo     string
 	name     string
 	app      string
+	appID    int64 // 0: the source does not say
 	status   string
 	started  time.Time
 	finished time.Time
@@ -104,7 +105,7 @@ func (s *scene) loadChecks(ctx context.Context, commits map[string]bool) (map[st
 		key := string(r.Source) + "\x00" + r.Key
 		c := newest[key]
 		if c == nil {
-			c = &check{repo: repoName(f.Repo), name: f.Name, app: cmp.Or(f.App, f.Form)}
+			c = &check{repo: repoName(f.Repo), name: f.Name, app: cmp.Or(f.App, f.Form), appID: f.AppID}
 			newest[key] = c
 			by[f.SHA] = append(by[f.SHA], c)
 		}
@@ -118,23 +119,25 @@ func (t *tested) loadGuards(ctx context.Context) (err error) {
 	return err
 }
 
-// required lists the checks that the branch's guard asked for at t.
-func (t *tested) required(repo, branch string, at time.Time) []string {
-	var names []string
+// required lists the checks that the branch's guard asked for at t, and of which
+// apps.
+func (t *tested) required(repo, branch string, at time.Time) (names []string, ofApps []evidence.CheckApp) {
 	for i := range t.guards {
 		g := &t.guards[i]
 		if repoName(g.facts.Repo) == repo && branchName(g.facts.Branch) == branch && !g.from.After(at) && (g.until.IsZero() || g.until.After(at)) {
 			for _, c := range g.facts.RequiredChecks {
 				add(&names, c)
 			}
+			ofApps = append(ofApps, g.facts.ChecksOfApps...)
 		}
 	}
-	return orEmpty(names)
+	return orEmpty(names), ofApps
 }
 
 // verdict is how one pipeline or check stood when the request was merged.
 type verdict struct {
 	name string
+	app  int64             // of a check, who reported it; 0: the source does not say
 	jobs map[string]string // of a pipeline
 	seq  uint64
 	answer
@@ -146,12 +149,12 @@ func (t *tested) item(q *request) *item {
 		seqs: slices.Clone(q.seqs), kind: evidence.ChangeMerge, at: q.merged, label: q.subject.Name + " to " + branch,
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
-	required := t.required(q.repo, branch, q.merged)
+	required, ofApps := t.required(q.repo, branch, q.merged)
 	it.set("source", string(q.source)).set("happened", q.merged).set("repo", q.repo).set("branch", branch)
 	it.set("watched", t.x.isWatched(q.repo, branch)).set("required_checks", required)
 	vs := append(t.pipelines(q), t.checked(q)...)
 	it.set("runs", len(vs))
-	it.answerField("tested", t.judge(it, q, vs, required))
+	it.answerField("tested", t.judge(it, q, vs, required, ofApps))
 	return it
 }
 
@@ -160,7 +163,7 @@ var pipelinesMustPass = []string{"pipeline", "pipeline-or-skipped"}
 
 // judge puts the verdicts together: those of the required checks where some are
 // required, else all.
-func (t *tested) judge(it *item, q *request, vs []verdict, required []string) answer {
+func (t *tested) judge(it *item, q *request, vs []verdict, required []string, ofApps []evidence.CheckApp) answer {
 	if q.facts.HeadSHA == "" {
 		return answer{is: unknown, why: "the source did not say which commit was merged"}
 	}
@@ -174,7 +177,16 @@ func (t *tested) judge(it *item, q *request, vs []verdict, required []string) an
 			everything = true
 			continue
 		}
-		result = worse(result, t.requiredCheck(it, q, name, vs))
+		pinned := false
+		for _, c := range ofApps {
+			if c.Check == name {
+				pinned = true
+				result = worse(result, t.requiredCheck(it, q, name, c.App, vs))
+			}
+		}
+		if !pinned {
+			result = worse(result, t.requiredCheck(it, q, name, 0, vs))
+		}
 	}
 	for _, v := range vs {
 		if everything {
@@ -189,13 +201,27 @@ func (t *tested) judge(it *item, q *request, vs []verdict, required []string) an
 }
 
 // requiredCheck judges one required check: told as a check of its own, or a job
-// of a pipeline.
-func (t *tested) requiredCheck(it *item, q *request, name string, vs []verdict) answer {
-	for _, v := range vs {
-		if v.jobs == nil && v.name == name {
+// of a pipeline. Where the guard asks for it of one app (0: of any), another one's
+// does not count.
+func (t *tested) requiredCheck(it *item, q *request, name string, app int64, vs []verdict) answer {
+	var other *verdict
+	for i, v := range vs {
+		switch {
+		case v.jobs != nil || v.name != name:
+		case app == 0 || v.app == app:
 			it.also(v.seq)
 			return v.answer
+		case other == nil || v.app == 0:
+			other = &vs[i]
 		}
+	}
+	if other != nil && other.app == 0 {
+		it.also(other.seq)
+		return worse(other.answer, answer{is: unknown, why: "the source does not say which app reported required check " + name})
+	}
+	if other != nil && t.s.cover.seen(evidence.PipelineCheck, q.merged) {
+		it.also(other.seq)
+		return answer{is: no, why: "required check " + name + " came from another app than the guard asks for"}
 	}
 	for _, v := range vs {
 		if status, ok := v.jobs[name]; ok {
@@ -321,7 +347,7 @@ func (t *tested) checked(q *request) []verdict {
 	}
 	var vs []verdict
 	for _, c := range newest {
-		v := verdict{name: c.name, seq: c.seq}
+		v := verdict{name: c.name, app: c.appID, seq: c.seq}
 		switch {
 		case c.finished.After(q.merged), c.finished.IsZero() && (c.status == "running" || c.status == "waiting"):
 			v.answer = answer{is: no, why: "check " + c.name + " had not ended when it was merged"}

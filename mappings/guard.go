@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"evidenced/evidence"
@@ -13,8 +14,8 @@ var protectionsView = stateView(View{
 	Fields: []Field{
 		{Name: "repo", Type: "string", Doc: "repository, owner/name in lower case"},
 		{Name: "branch", Type: "string", Doc: "branch"},
-		{Name: "protected", Type: "bool", Doc: "some rule stands in the way of a direct push"},
-		{Name: "required_approvals", Type: "int", Doc: "approvals a request needs"},
+		{Name: "protected", Type: "bool", Optional: true, Doc: "some rule stands in the way of a direct push"},
+		{Name: "required_approvals", Type: "int", Optional: true, Doc: "approvals a request needs, at least"},
 		{Name: "dismiss_stale", Type: "bool", Optional: true, Doc: "a push takes earlier approvals away"},
 		{Name: "last_push_approval", Type: "bool", Optional: true, Doc: "the last push needs the approval of another person"},
 		{Name: "code_owners", Type: "bool", Optional: true, Doc: "owners of the files must approve"},
@@ -23,23 +24,42 @@ var protectionsView = stateView(View{
 		{Name: "allow_deletion", Type: "bool", Optional: true, Doc: "the branch may be deleted"},
 		{Name: "required_signatures", Type: "bool", Optional: true, Doc: "commits must be signed"},
 		{Name: "required_checks", Type: "list(string)", Doc: "checks that must pass"},
+		{Name: "checks_of_any_app", Type: "list(string)", Doc: "of these, the ones that pass whoever reports them"},
+		{Name: "strict_checks", Type: "bool", Optional: true, Doc: "checks must have run on top of the branch as it stands"},
 		{Name: "bypass", Type: "bool", Optional: true, Doc: "somebody may pass by an active rule"},
 	},
 }, func(st *stretch[evidence.ProtectionFacts]) *item {
 	f := &st.facts
 	it := stateItem(st, evidence.ChangeProtection, "guard on "+branchName(f.Branch)+" of "+f.Repo)
-	it.set("repo", repoName(f.Repo)).set("branch", branchName(f.Branch)).set("protected", f.Protected)
-	it.set("required_approvals", f.RequiredApprovals).set("required_checks", orEmpty(f.RequiredChecks))
+	it.set("repo", repoName(f.Repo)).set("branch", branchName(f.Branch))
+	it.set("required_checks", orEmpty(f.RequiredChecks)).set("checks_of_any_app", orEmpty(f.ChecksOfAnyApp)).setBool("strict_checks", f.StrictChecks)
 	it.setBool("dismiss_stale", f.DismissStale).setBool("last_push_approval", f.LastPushApproval)
 	it.setBool("code_owners", f.CodeOwners).setBool("enforce_admins", f.EnforceAdmins)
 	it.setBool("allow_force_push", f.AllowForcePush).setBool("allow_deletion", f.AllowDeletion)
 	it.setBool("required_signatures", f.RequiredSignatures)
-	if !f.Protected {
-		it.why["protected"] = "no rule stands in the way of a direct push"
-	}
+	asksFor(it, f)
 	bypass(it, f)
 	return it
 })
+
+// asksFor says whether the branch is protected and how many approvals it asks
+// for. What the credential does not see may ask for more.
+func asksFor(it *item, f *evidence.ProtectionFacts) {
+	switch {
+	case f.Protected:
+		it.set("protected", true)
+	case f.Classic == "not-visible":
+		it.lacks("protected", "the credential does not show how the branch is protected")
+	default:
+		it.set("protected", false)
+		it.why["protected"] = "no rule stands in the way of a direct push"
+	}
+	if f.RequiredApprovals == 0 && (f.Classic == "not-visible" || !f.RulesetsSeen) {
+		it.lacks("required_approvals", "the credential does not show all rules about approvals")
+		return
+	}
+	it.set("required_approvals", f.RequiredApprovals)
+}
 
 // bypass says whether somebody may pass by: a visible one is enough for yes;
 // no needs every active ruleset to show its list.
@@ -50,7 +70,7 @@ func bypass(it *item, f *evidence.ProtectionFacts) {
 		case r.Enforcement != "active":
 		case r.Bypass == "some":
 			it.set("bypass", true)
-			it.why["bypass"] = "a ruleset lets somebody pass by"
+			it.why["bypass"] = "a ruleset lets somebody pass by" + passersOf(r.Bypassers)
 			return
 		case r.Bypass == "not-visible":
 			hidden = true
@@ -61,6 +81,27 @@ func bypass(it *item, f *evidence.ProtectionFacts) {
 		return
 	}
 	it.set("bypass", false)
+}
+
+// passersOf tells who may pass by, each kind and mode once.
+func passersOf(bs []evidence.Bypasser) string {
+	var words []string
+	for _, b := range bs {
+		word := strings.ReplaceAll(b.Kind, "-", " ")
+		switch b.Mode {
+		case "pull-request":
+			word += " in requests"
+		case "exempt":
+			word += " without a trace"
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(words[:min(len(words), 8)], ", ")
 }
 
 var rewritesView = &view{

@@ -20,7 +20,7 @@ var releasesView = &view{
 			{Name: "asks", Type: "bool", Optional: true, Doc: "its environment asks for an approval; missing where the forge does not show it"},
 			{Name: "required", Type: "int", Doc: "approvals the environment asked for"},
 			{Name: "approved_by_other", Type: "bool", Optional: true,
-				Doc: "as many persons as the environment asks for, at least one, approved it, each another than who started it, and none turned it down"},
+				Doc: "as many persons as the environment asks for, by the one of its rules that asks for most and at least one, approved it, each another than who started it, and none turned it down"},
 		},
 	},
 	build:  buildReleases,
@@ -61,7 +61,7 @@ func buildReleases(ctx context.Context, s *scene, yield func(*item) error) error
 // releaseApproved counts the persons who approved a deployment that another
 // one started.
 func (s *scene) releaseApproved(ctx context.Context, r *evidence.Record, f *evidence.ReleaseFacts) answer {
-	need, have, maybe := max(f.Required, 1), 0, 0
+	need, have, maybe := persons(f), 0, 0
 	own, counted := answer{is: no, why: "nobody approved it"}, []evidence.Party{}
 	for _, a := range f.Approvals {
 		if a.State == "rejected" {
@@ -97,6 +97,19 @@ func (s *scene) releaseApproved(ctx context.Context, r *evidence.Record, f *evid
 		return answer{is: no, why: fmt.Sprintf("%d of %d approvals by others were given", have, need)}
 	}
 	return own
+}
+
+// persons is how many must approve at least: one person may count for several
+// rules, of a project and of groups above it, and the forge counts what is missing.
+func persons(f *evidence.ReleaseFacts) int {
+	if len(f.Rules) == 0 {
+		return max(f.Required, 1)
+	}
+	most := 1
+	for _, r := range f.Rules {
+		most = max(most, r.Required)
+	}
+	return most
 }
 
 // countsFor says whether a person's approval counts: of somebody the forge

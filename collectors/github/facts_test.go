@@ -94,9 +94,25 @@ func TestProtection(t *testing.T) {
 				AllowForcePush: no(), AllowDeletion: no(), RequiredSignatures: yes(), LinearHistory: yes()}},
 		{name: "checks of both", classic: `{"required_status_checks":{"strict":true,"contexts":["b","a"],"checks":[{"context":"a"},{"context":"b","app_id":7},null]},"allow_force_pushes":{"enabled":false},"allow_deletions":{"enabled":false}}`,
 			rules: `[{"type":"required_status_checks","ruleset_id":1,"parameters":{"required_status_checks":[{"context":"c"},{"context":"d","integration_id":7}]}}]`,
-			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a", "b", "c", "d"}, ChecksOfAnyApp: []string{"a", "c"}, AllowForcePush: no(), AllowDeletion: no()}},
+			want: evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a", "b", "c", "d"}, ChecksOfAnyApp: []string{"a", "c"},
+				ChecksOfApps: []evidence.CheckApp{{Check: "b", App: 7}, {Check: "d", App: 7}}, StrictChecks: yes(), AllowForcePush: no(), AllowDeletion: no()}},
+		{name: "a check of any app, and of one", classic: `{"required_status_checks":{"contexts":["a"],"checks":[{"context":"a","app_id":null}]}}`,
+			rules: `[{"type":"required_status_checks","ruleset_id":1,"parameters":{"strict_required_status_checks_policy":false,"required_status_checks":[{"context":"a","integration_id":7},{"context":"a","integration_id":7}]}},{"type":"non_fast_forward"},{"type":"deletion"}]`,
+			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, RequiredChecks: []string{"a"}, ChecksOfApps: []evidence.CheckApp{{Check: "a", App: 7}}, StrictChecks: no(), AllowForcePush: no(), AllowDeletion: no()}},
+		{name: "a strict rule beside lax ones", classic: `{"required_status_checks":{"strict":false}}`,
+			rules: `[{"type":"required_status_checks","parameters":{"strict_required_status_checks_policy":true}},{"type":"required_status_checks","parameters":{"strict_required_status_checks_policy":false}}]`,
+			want:  evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, StrictChecks: yes(), AllowForcePush: yes(), AllowDeletion: yes()}},
+		{name: "rules hidden that may be stricter", rules: "hidden",
+			classic: `{"required_pull_request_reviews":{"required_approving_review_count":1,"dismiss_stale_reviews":true},"required_status_checks":{"strict":false},"required_signatures":{"enabled":false},"required_linear_history":{"enabled":true},"allow_force_pushes":{"enabled":true},"allow_deletions":{"enabled":false}}`,
+			want:    evidence.ProtectionFacts{Classic: "yes", Protected: true, RequiredApprovals: 1, DismissStale: yes(), LinearHistory: yes(), AllowDeletion: no()}},
+		{name: "classic hidden that may be stricter", classic: "hidden", rules: `[{"type":"pull_request","parameters":{"dismiss_stale_reviews_on_push":false,"require_last_push_approval":true}}]`,
+			want: evidence.ProtectionFacts{Classic: "not-visible", RulesetsSeen: true, Protected: true, LastPushApproval: yes()}},
+		{name: "teams that must approve", classic: `{"allow_force_pushes":{"enabled":false},"allow_deletions":{"enabled":false}}`,
+			rules: `[{"type":"pull_request","parameters":{"required_reviewers":[{"minimum_approvals":2,"file_patterns":["tenants/tenant-8/**","*.tf"],"reviewer":{"id":9,"type":"Team"}},{"minimum_approvals":0,"reviewer":{"id":4,"type":"Team"}}]}}]`,
+			want: evidence.ProtectionFacts{Classic: "yes", RulesetsSeen: true, Protected: true, AllowForcePush: no(), AllowDeletion: no(),
+				Reviewers: []evidence.GuardTeam{{Kind: "team", ID: 4}, {Kind: "team", ID: 9, Approvals: 2, Patterns: 2}}}},
 		{name: "parameters of another form", rules: `[{"type":"pull_request","ruleset_id":1,"parameters":[1]}]`,
-			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, DismissStale: no(), CodeOwners: no(), LastPushApproval: no(), AllowForcePush: yes(), AllowDeletion: yes()}},
+			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, AllowForcePush: yes(), AllowDeletion: yes()}},
 		{name: "deployments alone", rules: `[{"type":"required_deployments","ruleset_id":1,"parameters":{"required_deployment_environments":["staging"]}}]`,
 			want: evidence.ProtectionFacts{Classic: "no", RulesetsSeen: true, Protected: true, AllowForcePush: yes(), AllowDeletion: yes()}},
 		{name: "code scanning alone", rules: `[{"type":"code_scanning","ruleset_id":1,"parameters":{"code_scanning_tools":[{"tool":"CodeQL"}]}}]`,
@@ -116,7 +132,7 @@ func TestProtection(t *testing.T) {
 			}
 		}
 		tt.want.Repo, tt.want.Branch = "a/b", "main"
-		if d := cmp.Diff(&tt.want, g.facts("a/b", "main")); d != "" {
+		if d := cmp.Diff(&tt.want, g.facts("a/b", "main", newPeople(&Collector{authority: "acme"}))); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, d)
 		}
 	}
@@ -190,10 +206,39 @@ func TestBypass(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), s); err != nil {
 			t.Fatal(err)
 		}
-		f := (&guard{rulesets: map[int64]*ruleset{1: s}}).rulesetFacts()[0]
+		f := (&guard{rulesets: map[int64]*ruleset{1: s}}).rulesetFacts(newPeople(&Collector{authority: "acme"}))[0]
 		if got := fmt.Sprint(f.Bypass, " ", f.BypassCount); got != want {
 			t.Errorf("%s: got %s, want %s", body, got, want)
 		}
+	}
+}
+
+// TestBypassers tells who may pass by a ruleset, and when.
+func TestBypassers(t *testing.T) {
+	who := newPeople(&Collector{authority: "acme"})
+	s := &ruleset{}
+	if err := json.Unmarshal([]byte(`{"id":1,"bypass_actors":[
+		{"actor_id":5,"actor_type":"RepositoryRole","bypass_mode":"always"},
+		{"actor_id":234,"actor_type":"Team","bypass_mode":"pull_request"},
+		{"actor_id":1,"actor_type":"OrganizationAdmin","bypass_mode":"exempt"},
+		{"actor_id":null,"actor_type":"DeployKey","bypass_mode":"always"},
+		{"actor_id":15368,"actor_type":"Integration"},
+		{"actor_id":31,"actor_type":"User","bypass_mode":"always"},
+		{"actor_id":"x","actor_type":"EnterpriseOwner"},
+		7]}`), s); err != nil {
+		t.Fatal(err)
+	}
+	got := (&guard{rulesets: map[int64]*ruleset{1: s}}).rulesetFacts(who)[0]
+	want := []evidence.Bypasser{
+		{Kind: "app", ID: 15368, Person: -1}, {Kind: "deploy-key", Person: -1, Mode: "always"}, {Kind: "enterprise-owner", Person: -1},
+		{Kind: "organization-admin", Person: -1, Mode: "exempt"}, {Kind: "role", ID: 5, Person: -1, Mode: "always"},
+		{Kind: "team", ID: 234, Person: -1, Mode: "pull-request"}, {Kind: "unknown", Person: -1}, {Kind: "user", Person: 0, Mode: "always"},
+	}
+	if d := cmp.Diff(want, got.Bypassers); d != "" || got.BypassCount != 8 {
+		t.Errorf("%d pass by (-want +got):\n%s", got.BypassCount, d)
+	}
+	if len(who.List) != 1 || who.List[0].NativeID != "31" || who.List[0].Role != evidence.RoleHolder || who.List[0].Proof != evidence.ProofClaimed {
+		t.Errorf("people %+v", who.List)
 	}
 }
 
@@ -284,7 +329,7 @@ func FuzzBodies(f *testing.F) {
 		set := &ruleset{}
 		if decode(p, &g.classic) == nil && decode(p, &ru) == nil && decode(p, set) == nil {
 			g.rules, g.rulesets[ru.Ruleset] = append(g.rules, ru), set
-			check(r.protectionDraft("main", g.facts("acme/app", "main"), evidence.Request{}))
+			check(r.protectionDraft("main", g.facts("acme/app", "main", newPeople(c)), evidence.Request{}))
 		}
 		if rc, err := readCursor(body); err == nil && body != nil {
 			if _, err := readCursor(rc.bytes()); err != nil {

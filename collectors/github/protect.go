@@ -1,12 +1,15 @@
 package github
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	gh "github.com/google/go-github/v60/github"
 
@@ -58,7 +61,15 @@ type ruleset struct {
 	Name        string             `json:"name"`
 	SourceType  string             `json:"source_type"`
 	Enforcement string             `json:"enforcement"`
-	Bypass      *[]json.RawMessage `json:"bypass_actors"` // absent: hidden from this credential
+	Bypass      *[]json.RawMessage `json:"bypass_actors"` // absent: hidden from this credential; of type bypassActor
+}
+
+// bypassActor is who may pass by a ruleset. v60's own type refuses kinds and
+// modes newer than it. See https://docs.github.com/en/rest/repos/rules
+type bypassActor struct {
+	ID   int64  `json:"actor_id"` // null of a deploy key
+	Type string `json:"actor_type"`
+	Mode string `json:"bypass_mode"`
 }
 
 func (r *repoLook) protection(name string) error {
@@ -94,8 +105,9 @@ func (r *repoLook) protection(name string) error {
 	if err := r.rules(name, g); err != nil {
 		return err
 	}
-	d := r.protectionDraft(name, g.facts(r.name, name), req)
-	d.Raw, d.People = raw, g.holders(r.Collector)
+	who := g.holders(r.Collector)
+	d := r.protectionDraft(name, g.facts(r.name, name, who), req)
+	d.Raw, d.People = raw, who.List
 	return r.emit(d)
 }
 
@@ -110,7 +122,7 @@ func (g *guard) passers() *gh.BypassPullRequestAllowances {
 
 // holders are the people whom classic protection names: those who may push,
 // pass by requests, or dismiss reviews.
-func (g *guard) holders(c *Collector) []evidence.Person {
+func (g *guard) holders(c *Collector) *people {
 	who := newPeople(c)
 	var users []*gh.User
 	var apps []*gh.App
@@ -129,7 +141,7 @@ func (g *guard) holders(c *Collector) []evidence.Person {
 		who.account(evidence.RoleHolder, u, evidence.ProofClaimed)
 	}
 	who.also(owners(apps)...)
-	return who.List
+	return who
 }
 
 // rules reads the rules in force on the branch and the rulesets they are of.
@@ -188,11 +200,16 @@ func (r *repoLook) protectionDraft(branch string, f *evidence.ProtectionFacts, r
 	return d
 }
 
-// maxChecks bounds the required checks in the facts.
-const maxChecks = 300
+// Bounds of lists in the facts.
+const (
+	maxChecks    = 300
+	maxReviewers = 100
+	maxBypassers = 100
+)
 
-// facts joins classic protection and rules: the stricter of the two holds.
-func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
+// facts joins classic protection and rules: the stricter of the two holds. Whom
+// they let pass by is added to who.
+func (g *guard) facts(repo, branch string, who *people) *evidence.ProtectionFacts {
 	f := &evidence.ProtectionFacts{Repo: repo, Branch: branch, Classic: "not-visible", RulesetsSeen: g.seen}
 	if g.visible {
 		f.Classic = "no"
@@ -216,16 +233,52 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 	if !g.visible && g.flag {
 		f.Protected = true // by something that this credential cannot see
 	}
-	for _, list := range []*[]string{&f.RequiredChecks, &f.ChecksOfAnyApp} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-		*list = (*list)[:min(len(*list), maxChecks)]
-		for i, c := range *list {
-			(*list)[i] = forge.Short(forge.Clean(c))
+	if !g.visible || !g.seen {
+		doubt(f)
+	}
+	ofApp := map[string]bool{}
+	for _, c := range f.ChecksOfApps {
+		ofApp[c.Check] = true
+	}
+	// Asked for twice, once of an app: that app must report.
+	f.ChecksOfAnyApp = slices.DeleteFunc(f.ChecksOfAnyApp, func(c string) bool { return ofApp[c] })
+	f.RequiredChecks = ordered(f.RequiredChecks, strings.Compare, maxChecks)
+	f.ChecksOfAnyApp = ordered(f.ChecksOfAnyApp, strings.Compare, maxChecks)
+	f.ChecksOfApps = ordered(f.ChecksOfApps, func(a, b evidence.CheckApp) int {
+		return cmp.Or(strings.Compare(a.Check, b.Check), cmp.Compare(a.App, b.App))
+	}, maxChecks)
+	f.Reviewers = ordered(f.Reviewers, func(a, b evidence.GuardTeam) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(b.Approvals, a.Approvals), cmp.Compare(a.Patterns, b.Patterns))
+	}, maxReviewers)
+	f.Rulesets = g.rulesetFacts(who)
+	return f
+}
+
+// ordered gives a list in an order of its own, without repetitions, and bounded;
+// nil when it is empty.
+func ordered[T comparable](list []T, order func(a, b T) int, most int) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	slices.SortFunc(list, order)
+	list = slices.Compact(list)
+	return list[:min(len(list), most)]
+}
+
+// doubt takes back what only the hidden one of classic protection and rules could
+// tell: it may forbid what the other allows.
+func doubt(f *evidence.ProtectionFacts) {
+	for _, said := range []struct {
+		of  **bool
+		lax bool
+	}{
+		{&f.DismissStale, false}, {&f.CodeOwners, false}, {&f.LastPushApproval, false}, {&f.StrictChecks, false},
+		{&f.RequiredSignatures, false}, {&f.LinearHistory, false}, {&f.AllowForcePush, true}, {&f.AllowDeletion, true},
+	} {
+		if *said.of != nil && **said.of == said.lax {
+			*said.of = nil
 		}
 	}
-	f.Rulesets = g.rulesetFacts()
-	return f
 }
 
 func (g *guard) addClassic(f *evidence.ProtectionFacts) {
@@ -239,16 +292,17 @@ func (g *guard) addClassic(f *evidence.ProtectionFacts) {
 	}
 	if sc := c.RequiredStatusChecks; sc != nil {
 		f.Protected = true
+		set(&f.StrictChecks, sc.Strict)
 		if sc.Contexts != nil {
-			f.RequiredChecks = append(f.RequiredChecks, *sc.Contexts...)
+			for _, name := range *sc.Contexts {
+				f.RequiredChecks = append(f.RequiredChecks, forge.Short(forge.Clean(name)))
+			}
 		}
 		if sc.Checks != nil {
 			for _, ch := range *sc.Checks {
-				if ch == nil {
-					continue
+				if ch != nil {
+					requireCheck(f, ch.Context, ch.GetAppID())
 				}
-				f.RequiredChecks = append(f.RequiredChecks, ch.Context)
-				pinned(f, ch.Context, ch.GetAppID())
 			}
 		}
 	}
@@ -278,28 +332,33 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 	case "pull_request":
 		f.Protected = true
 		var p struct {
-			Approvals  int  `json:"required_approving_review_count"`
-			Stale      bool `json:"dismiss_stale_reviews_on_push"`
-			CodeOwners bool `json:"require_code_owner_review"`
-			LastPush   bool `json:"require_last_push_approval"`
+			Approvals  int            `json:"required_approving_review_count"`
+			Stale      *bool          `json:"dismiss_stale_reviews_on_push"`
+			CodeOwners *bool          `json:"require_code_owner_review"`
+			LastPush   *bool          `json:"require_last_push_approval"`
+			Reviewers  []ruleReviewer `json:"required_reviewers"`
 		}
 		json.Unmarshal(ru.Parameters, &p) // parameters of another form say nothing
 		f.RequiredApprovals = max(f.RequiredApprovals, p.Approvals)
 		or(&f.DismissStale, p.Stale)
 		or(&f.CodeOwners, p.CodeOwners)
 		or(&f.LastPushApproval, p.LastPush)
+		for _, rv := range p.Reviewers {
+			f.Reviewers = append(f.Reviewers, rv.facts())
+		}
 	case "required_status_checks":
 		f.Protected = true
 		var p struct {
+			Strict *bool `json:"strict_required_status_checks_policy"`
 			Checks []struct {
 				Context string `json:"context"`
 				App     int64  `json:"integration_id"`
 			} `json:"required_status_checks"`
 		}
 		json.Unmarshal(ru.Parameters, &p)
+		or(&f.StrictChecks, p.Strict)
 		for _, c := range p.Checks {
-			f.RequiredChecks = append(f.RequiredChecks, c.Context)
-			pinned(f, c.Context, c.App)
+			requireCheck(f, c.Context, c.App)
 		}
 	case "update", "merge_queue", "workflows",
 		// A push is refused until the commit was deployed, or was scanned and found
@@ -317,38 +376,115 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 	}
 }
 
-// pinned notes a required check that is not bound to one app: whoever may
-// report under its name passes it.
-func pinned(f *evidence.ProtectionFacts, context string, app int64) {
+// requireCheck adds a required check. Of one that is not bound to an app, whoever
+// may report under its name passes it.
+func requireCheck(f *evidence.ProtectionFacts, name string, app int64) {
+	name = forge.Short(forge.Clean(name))
+	f.RequiredChecks = append(f.RequiredChecks, name)
 	if app <= 0 {
-		f.ChecksOfAnyApp = append(f.ChecksOfAnyApp, context)
+		f.ChecksOfAnyApp = append(f.ChecksOfAnyApp, name)
+	} else {
+		f.ChecksOfApps = append(f.ChecksOfApps, evidence.CheckApp{Check: name, App: app})
 	}
+}
+
+// ruleReviewer is a team that the rule of pull requests names.
+type ruleReviewer struct {
+	Approvals int      `json:"minimum_approvals"`
+	Files     []string `json:"file_patterns"`
+	Reviewer  struct {
+		ID   int64  `json:"id"`
+		Type string `json:"type"`
+	} `json:"reviewer"`
+}
+
+func (rv ruleReviewer) facts() evidence.GuardTeam {
+	return evidence.GuardTeam{Kind: kebab(rv.Reviewer.Type), ID: rv.Reviewer.ID, Approvals: rv.Approvals, Patterns: len(rv.Files)}
+}
+
+// kebab writes GitHub's word for a kind of actor in lower case with dashes;
+// unknown where it has none.
+func kebab(s string) string {
+	var b strings.Builder
+	for i, c := range forge.Short(forge.Clean(s)) {
+		if unicode.IsUpper(c) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(c))
+	}
+	return cmp.Or(b.String(), "unknown")
 }
 
 func set(p **bool, v bool) { *p = &v }
 
-// or sets *p to v, or leaves a true that stands there.
-func or(p **bool, v bool) {
-	if *p == nil || v {
-		set(p, v)
+// or sets *p to what is said, or leaves a true that stands there.
+func or(p **bool, said *bool) {
+	if said != nil && (*p == nil || *said) {
+		set(p, *said)
 	}
 }
 
-func (g *guard) rulesetFacts() []evidence.RulesetFacts {
+// facts tells who may pass by; an account is added to who.
+func (a bypassActor) facts(who *people) evidence.Bypasser {
+	b := evidence.Bypasser{Kind: kebab(a.Type), ID: a.ID, Person: -1, Mode: strings.ReplaceAll(forge.Short(forge.Clean(a.Mode)), "_", "-")}
+	switch b.Kind {
+	case "integration":
+		b.Kind = "app"
+	case "repository-role":
+		b.Kind = "role"
+	case "organization-admin": // its number says nothing: there is one such role
+		b.ID = 0
+	case "user":
+		b.Person, b.ID = who.account(evidence.RoleHolder, &gh.User{ID: &a.ID}, evidence.ProofClaimed), 0
+	}
+	return b
+}
+
+// bypassers lists those who may pass by, in an order of their own.
+func bypassers(list []evidence.Bypasser) []evidence.Bypasser {
+	return ordered(list, func(a, b evidence.Bypasser) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Person, b.Person), strings.Compare(a.Mode, b.Mode))
+	}, maxBypassers)
+}
+
+// classicBypass tells of whom classic protection lets push without a request, as
+// a ruleset of its own.
+func classicBypass(p *gh.BypassPullRequestAllowances, who *people) evidence.RulesetFacts {
+	var list []evidence.Bypasser
+	for _, u := range p.Users {
+		list = append(list, evidence.Bypasser{Kind: "user", Person: who.account(evidence.RoleHolder, u, evidence.ProofClaimed), Mode: "always"})
+	}
+	for _, t := range p.Teams {
+		list = append(list, evidence.Bypasser{Kind: "team", ID: t.GetID(), Person: -1, Mode: "always"})
+	}
+	for _, a := range p.Apps {
+		list = append(list, evidence.Bypasser{Kind: "app", ID: a.GetID(), Person: -1, Mode: "always"})
+	}
+	return evidence.RulesetFacts{
+		Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"},
+		Bypass: "some", BypassCount: len(list), Bypassers: bypassers(list),
+	}
+}
+
+func (g *guard) rulesetFacts(who *people) []evidence.RulesetFacts {
 	var fs []evidence.RulesetFacts
 	if b := g.passers(); b != nil && len(b.Users)+len(b.Teams)+len(b.Apps) > 0 {
-		fs = append(fs, evidence.RulesetFacts{
-			Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"},
-			Bypass: "some", BypassCount: len(b.Users) + len(b.Teams) + len(b.Apps),
-		})
+		fs = append(fs, classicBypass(b, who))
 	}
-	for id, s := range g.rulesets {
+	for _, id := range slices.Sorted(maps.Keys(g.rulesets)) {
+		s := g.rulesets[id]
 		f := evidence.RulesetFacts{ID: id, Name: forge.Short(forge.Clean(s.Name)), Enforcement: s.Enforcement, Bypass: "not-visible", Source: strings.ToLower(s.SourceType)}
 		if s.Bypass != nil {
 			f.Bypass, f.BypassCount = "none", len(*s.Bypass)
 			if f.BypassCount > 0 {
 				f.Bypass = "some"
 			}
+			for _, raw := range *s.Bypass {
+				var a bypassActor
+				json.Unmarshal(raw, &a) // one of another form is somebody all the same
+				f.Bypassers = append(f.Bypassers, a.facts(who))
+			}
+			f.Bypassers = bypassers(f.Bypassers)
 		}
 		for _, ru := range g.rules {
 			if ru.Ruleset == id && !slices.Contains(f.Rules, ru.Type) {
@@ -358,6 +494,5 @@ func (g *guard) rulesetFacts() []evidence.RulesetFacts {
 		slices.Sort(f.Rules)
 		fs = append(fs, f)
 	}
-	slices.SortFunc(fs, func(a, b evidence.RulesetFacts) int { return int(min(max(a.ID-b.ID, -1), 1)) })
 	return fs
 }

@@ -195,7 +195,8 @@ func TestClassicBypass(t *testing.T) {
 	d := rec.Of(evidence.ChangeProtection)[0]
 	f := factsOf[evidence.ProtectionFacts](t, d)
 	want := []evidence.RulesetFacts{
-		{Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"}, Bypass: "some", BypassCount: 2},
+		{Name: "classic protection", Source: "classic", Enforcement: "active", Rules: []string{"pull_request"}, Bypass: "some", BypassCount: 2,
+			Bypassers: []evidence.Bypasser{{Kind: "team", ID: 4, Person: -1, Mode: "always"}, {Kind: "user", Person: 0, Mode: "always"}}},
 		{ID: 70, Source: "enterprise", Enforcement: "active", Rules: []string{"non_fast_forward"}, Bypass: "not-visible"},
 	}
 	if diff := cmp.Diff(want, f.Rulesets); diff != "" {
@@ -204,6 +205,9 @@ func TestClassicBypass(t *testing.T) {
 	var people []string
 	for _, p := range d.People {
 		people = append(people, p.NativeID)
+	}
+	if len(people) == 0 || people[0] != "31" {
+		t.Errorf("who may pass by is not the first of %v", people)
 	}
 	if slices.Sort(people); !slices.Equal(people, []string{"31", "32"}) {
 		t.Errorf("people %v", d.People)

@@ -91,6 +91,9 @@ func (x *examination) group(g group) error {
 	if err := x.try("access tokens of "+g.path, api+"/access_tokens", one, "", "the role Owner in the group", evidence.AccessMember); err != nil {
 		return err
 	}
+	if err := x.try("protected environments of "+g.path, api+"/protected_environments", one, premium, "the role Maintainer in the group", evidence.DeployRelease); err != nil {
+		return err
+	}
 	if x.cfg.InstanceAudit {
 		return nil
 	}
@@ -192,6 +195,7 @@ func (x *examination) project(p project) error {
 		{"deploy keys", "/deploy_keys", "", "the role Maintainer", []evidence.Kind{evidence.AccessMember}},
 		{"push rules", "/push_rule", premium, "the role Maintainer", []evidence.Kind{evidence.ChangeProtection}},
 		{"approval rules", "/approval_rules", premium, "the role Maintainer", []evidence.Kind{evidence.ChangeProtection, evidence.ChangeMerge}},
+		{"approval settings", "/merge_request_approval_setting", premium, "the role Maintainer", []evidence.Kind{evidence.ChangeProtection}},
 		{"protected environments", "/protected_environments", premium, "the role Maintainer", []evidence.Kind{evidence.DeployRelease}},
 	}
 	for _, t := range tries {

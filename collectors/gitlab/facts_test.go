@@ -24,7 +24,7 @@ func desk() *projectLook {
 	c := &Collector{authority: "acme", env: collectors.Env{Source: "gitlab/acme", Clock: func() time.Time { return now }}}
 	l := &look{Collector: c, started: now, cur: &cursor{}}
 	p := project{id: 5, path: "acme/app", fallback: "main"}
-	return &projectLook{look: l, project: p, ref: c.project(p.path), st: &projectState{}, watched: []string{"main"}, envs: &environments{seen: true, protected: map[string]*gl.ProtectedEnvironment{}}}
+	return &projectLook{look: l, project: p, ref: c.project(p.path), st: &projectState{}, watched: []string{"main"}, envs: &environments{seen: true, aboveSeen: true, protected: map[string]*gl.ProtectedEnvironment{}}}
 }
 
 func TestCovers(t *testing.T) {

@@ -183,6 +183,7 @@ type look struct {
 	identity string
 	homes    *forge.Homes
 	groups   []group // the configured ones and those below them
+	tiers    map[string]*groupGuards
 	projects []project
 	seen     []evidence.Seen
 	unlisted int // groups and projects that are configured and hidden

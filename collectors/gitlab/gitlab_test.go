@@ -37,7 +37,7 @@ func means(status int, line string) bool {
 		return false
 	}
 	for _, part := range []string{
-		"/personal_access_tokens/self", "/approval_state", "/push_rule", "/approval_rules", "/protected_branches", "/protected_environments",
+		"/personal_access_tokens/self", "/approval_state", "/push_rule", "/approval_rules", "/protected_branches", "/protected_environments", "/merge_request_approval_setting",
 		"/members", "/access_tokens", "/deploy_keys", "/audit_events", "/artifacts/", "/vulnerability_findings", "/events?action=pushed",
 	} {
 		if strings.Contains(line, part) {

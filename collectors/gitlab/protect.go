@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -39,10 +40,12 @@ func (r *projectLook) settingsOf() error {
 // guard is all that is known of the protection of a project's branches.
 type guard struct {
 	branches []*gl.ProtectedBranch // of the project and of the groups above it
+	ofGroups map[int]bool          // those of groups, by id
 	seen     bool                  // branches is visible
 	push     *gl.ProjectPushRules  // nil: none, or not visible
 	pushSeen bool
 	settings *gl.ProjectApprovals
+	laidDown laidDown // nil: not visible, so that settings are the project's own alone
 	rules    []*approvalRule
 	rulesAre bool // rules is visible
 	checks   string
@@ -88,12 +91,19 @@ func (r *projectLook) protections() error {
 
 // guard reads the settings, each of which the credential may or may not see.
 func (r *projectLook) guard() (*guard, error) {
-	g := &guard{checks: r.checks, req: evidence.Request{Agent: agent}}
+	g := &guard{checks: r.checks, ofGroups: map[int]bool{}, req: evidence.Request{Agent: agent}}
 	_, err := r.list(r.ctx, r.api+"/protected_branches", &gl.ListProtectedBranchesOptions{ListOptions: gl.ListOptions{PerPage: perPage}}, func(p *page, raw json.RawMessage) error {
 		var b gl.ProtectedBranch
 		if err := decodeItem(p, raw, &b); err != nil {
 			return err
 		}
+		var from struct {
+			Group bool `json:"inherited"`
+		}
+		if err := decodeItem(p, raw, &from); err != nil {
+			return err
+		}
+		g.ofGroups[b.ID] = from.Group
 		g.branches, g.raw, g.req = append(g.branches, &b), append(g.raw, raw), p.req
 		return nil
 	})
@@ -153,6 +163,9 @@ func (r *projectLook) approvalSettings(g *guard) error {
 		err = decode(p, &g.settings)
 	}
 	if err == nil {
+		err = r.settingsAbove(g)
+	}
+	if err == nil {
 		_, err = r.list(r.ctx, r.api+"/approval_rules", &gl.GetProjectApprovalRulesListsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
 			var ru approvalRule
 			if err := decodeItem(p, raw, &ru); err != nil {
@@ -169,6 +182,69 @@ func (r *projectLook) approvalSettings(g *guard) error {
 		return nil
 	}
 	return err
+}
+
+// laidDown are a project's approval settings as they hold, by GitLab's names: what
+// the instance or the topmost group lays down stands over the project's own, which
+// is all that the project's approvals show.
+// See https://docs.gitlab.com/api/merge_request_approval_settings/
+type laidDown map[string]laidDownSetting
+
+type laidDownSetting struct {
+	Value  *bool  `json:"value"`
+	Locked bool   `json:"locked"`
+	From   string `json:"inherited_from"` // instance or group; null of the project's own
+}
+
+func (r *projectLook) settingsAbove(g *guard) error {
+	p, err := r.get(r.ctx, r.api+"/merge_request_approval_setting", nil)
+	if refused(err) {
+		r.note("approval settings that groups lay down are hidden from this credential, or the source is too old to tell them")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var told map[string]json.RawMessage
+	if err := decode(p, &told); err != nil {
+		return err
+	}
+	g.laidDown = laidDown{}
+	for name, raw := range told {
+		var s laidDownSetting
+		if json.Unmarshal(raw, &s) == nil { // older servers tell the value alone, and of groups nothing
+			g.laidDown[name] = s
+		}
+	}
+	return nil
+}
+
+// settled gives the settings of a project with what is laid down above it.
+func (l laidDown) settled(own gl.ProjectApprovals) *gl.ProjectApprovals {
+	for name, put := range map[string]func(bool){
+		"allow_author_approval":                              func(v bool) { own.MergeRequestsAuthorApproval = v },
+		"allow_committer_approval":                           func(v bool) { own.MergeRequestsDisableCommittersApproval = !v },
+		"allow_overrides_to_approver_list_per_merge_request": func(v bool) { own.DisableOverridingApproversPerMergeRequest = !v },
+		"retain_approvals_on_push":                           func(v bool) { own.ResetApprovalsOnPush = !v },
+		"selective_code_owner_removals":                      func(v bool) { own.SelectiveCodeOwnerRemovals = v },
+		"require_password_to_approve":                        func(v bool) { own.RequirePasswordToApprove = v },
+	} {
+		if s := l[name]; s.Value != nil {
+			put(*s.Value)
+		}
+	}
+	return &own
+}
+
+// locked tells which settings nobody may change in the project, and who laid them
+// down.
+func (l laidDown) locked() (words []string) {
+	for name, s := range l {
+		if s.Locked {
+			words = append(words, "locked-by-"+cmp.Or(word(s.From), "unknown")+":"+strings.ReplaceAll(word(name), "_", "-"))
+		}
+	}
+	return words
 }
 
 func (r *projectLook) protectionDraft(branch string, f *evidence.ProtectionFacts, req evidence.Request) evidence.Draft {
@@ -224,7 +300,7 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 		set(&f.AllowDeletion, true)
 	}
 	for _, b := range match {
-		f.Rulesets = append(f.Rulesets, branchRule(b))
+		f.Rulesets = append(f.Rulesets, branchRule(b, g.ofGroups[b.ID]))
 	}
 	if g.pushSeen {
 		set(&f.RequiredSignatures, g.push != nil && g.push.RejectUnsignedCommits)
@@ -232,11 +308,17 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 			f.Rulesets = append(f.Rulesets, pushRule(g.push))
 		}
 	}
-	if s := g.settings; s != nil {
-		set(&f.DismissStale, s.ResetApprovalsOnPush)
-		set(&f.LastPushApproval, s.MergeRequestsDisableCommittersApproval)
+	if g.settings != nil {
+		s := g.laidDown.settled(*g.settings)
+		// What a group lays down is the stricter: unseen, it may ask for these.
+		if s.ResetApprovalsOnPush || g.laidDown != nil {
+			set(&f.DismissStale, s.ResetApprovalsOnPush)
+		}
+		if s.MergeRequestsDisableCommittersApproval || g.laidDown != nil {
+			set(&f.LastPushApproval, s.MergeRequestsDisableCommittersApproval)
+		}
 		f.RequiredApprovals = s.ApprovalsBeforeMerge
-		f.Rulesets = append(f.Rulesets, approvalSettings(s))
+		f.Rulesets = append(f.Rulesets, approvalSettings(s, g.laidDown))
 	}
 	for _, ru := range g.rules {
 		if !ruleCovers(ru, branch, len(match) > 0) {
@@ -284,7 +366,7 @@ func open(levels []*gl.BranchAccessDescription) bool {
 
 // branchRule tells a protected branch as a ruleset. Who may push passes by the
 // merge request.
-func branchRule(b *gl.ProtectedBranch) evidence.RulesetFacts {
+func branchRule(b *gl.ProtectedBranch, ofGroup bool) evidence.RulesetFacts {
 	f := evidence.RulesetFacts{ID: int64(b.ID), Name: label(b.Name), Source: "protected-branch", Enforcement: "active", Bypass: "none"}
 	for _, l := range []struct {
 		verb   string
@@ -301,6 +383,9 @@ func branchRule(b *gl.ProtectedBranch) evidence.RulesetFacts {
 			}
 			f.Rules = append(f.Rules, l.verb+":"+may)
 		}
+	}
+	if ofGroup {
+		f.Source = "group-protected-branch"
 	}
 	if b.AllowForcePush {
 		f.Rules = append(f.Rules, "force-push")
@@ -343,8 +428,8 @@ func pushRule(p *gl.ProjectPushRules) evidence.RulesetFacts {
 	return f
 }
 
-func approvalSettings(s *gl.ProjectApprovals) evidence.RulesetFacts {
-	f := evidence.RulesetFacts{Name: "approval settings", Source: "approval-settings", Enforcement: "active", Bypass: "none"}
+func approvalSettings(s *gl.ProjectApprovals, above laidDown) evidence.RulesetFacts {
+	f := evidence.RulesetFacts{Name: "approval settings", Source: "approval-settings", Enforcement: "active", Bypass: "none", Rules: above.locked()}
 	for name, on := range map[string]bool{
 		"author-may-approve": s.MergeRequestsAuthorApproval, "committers-may-approve": !s.MergeRequestsDisableCommittersApproval,
 		"rules-may-be-overridden": !s.DisableOverridingApproversPerMergeRequest, "push-resets-approvals": s.ResetApprovalsOnPush,

@@ -66,6 +66,7 @@ type deployment struct {
 	gl.Deployment
 	approvals []releaseApproval
 	pending   int
+	tier      string // of its environment; empty where it is not told
 	page      *page
 }
 
@@ -89,6 +90,9 @@ func (r *projectLook) release(id int) error {
 			return err
 		}
 	}
+	if d.tier, err = r.tier(d); err != nil {
+		return err
+	}
 	return r.emit(r.releaseDraft(d))
 }
 
@@ -111,16 +115,22 @@ func readDeployment(p *page, id int) (*deployment, error) {
 	return d, nil
 }
 
-// environments are the protected environments of a project, where the edition
-// has them and the credential sees them.
+// environments are the protected environments of a project and of the groups
+// above it, where the edition has them and the credential sees them.
 type environments struct {
 	seen      bool
 	protected map[string]*gl.ProtectedEnvironment
+	aboveSeen bool
+	tiers     []tierGuard
+	tierOf    map[int]string // of environments, by their id
 }
 
-func (r *projectLook) environments() (*environments, error) {
-	e := &environments{protected: map[string]*gl.ProtectedEnvironment{}}
-	_, err := r.list(r.ctx, r.api+"/protected_environments", &gl.ListProtectedEnvironmentsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
+func (r *projectLook) environments() (e *environments, err error) {
+	e = &environments{protected: map[string]*gl.ProtectedEnvironment{}, tierOf: map[int]string{}}
+	if e.tiers, e.aboveSeen, err = r.above(); err != nil {
+		return nil, err
+	}
+	_, err = r.list(r.ctx, r.api+"/protected_environments", &gl.ListProtectedEnvironmentsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
 		var pe gl.ProtectedEnvironment
 		if err := decodeItem(p, raw, &pe); err != nil {
 			return err
@@ -130,22 +140,11 @@ func (r *projectLook) environments() (*environments, error) {
 	})
 	if refused(err) {
 		r.note("protected environments are not available at this tier or hidden from this credential")
-		return &environments{}, nil
+		e.protected = nil
+		return e, nil
 	}
 	e.seen = err == nil
 	return e, err
-}
-
-// required is how many approvals a protected environment asks for: what its
-// rules ask for together, or the one number of older servers.
-func required(e *gl.ProtectedEnvironment) int {
-	n := 0
-	for _, ru := range e.ApprovalRules {
-		if ru != nil {
-			n += ru.RequiredApprovalCount
-		}
-	}
-	return max(n, e.RequiredApprovalCount)
 }
 
 // environment is an environment's name as facts may hold it. Those of review
@@ -197,13 +196,13 @@ func (r *projectLook) releaseDraft(d *deployment) evidence.Draft {
 			f.Approvals = append(f.Approvals, evidence.ReleaseApproval{Person: who.user(evidence.RoleApprover, a.User), State: word(a.Status), At: when(a.At)})
 		}
 	}
-	if r.envs != nil && r.envs.seen {
-		// One that a group protects by its tier stands in no list of the project's;
-		// that somebody has to approve shows that it is protected.
-		e := r.envs.protected[d.Environment.Name]
-		set(&f.Protected, e != nil || len(d.approvals) > 0 || d.pending > 0 || d.Status == "blocked")
-		if e != nil {
-			f.Required = required(e)
+	if r.envs != nil {
+		guards, sure := r.envs.guards(d.Environment.Name, d.tier)
+		f.Rules, f.Required = approvalsOf(guards)
+		// That somebody has to approve shows that it is protected, whoever's guard
+		// asks for it.
+		if is := len(guards) > 0 || len(d.approvals) > 0 || d.pending > 0 || d.Status == "blocked"; is || sure {
+			set(&f.Protected, is)
 		}
 	}
 	dr := r.draft(evidence.DeployRelease, evidence.OpEvent, d.page.req, f)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
@@ -524,5 +526,83 @@ func TestGuardedByTier(t *testing.T) {
 	}
 	if want := map[string]bool{"1": true, "2": true, "3": true, "4": false}; !maps.Equal(got, want) {
 		t.Errorf("protected %v, want %v", got, want)
+	}
+}
+
+// TestGroupEnvironments: a group's guards of a tier count beside the project's, by
+// the tier that the environment has at the source.
+func TestGroupEnvironments(t *testing.T) {
+	rule := func(of string, id, n int) obj { return obj{"id": 1, of: id, "required_approvals": n} }
+	guard := func(name string, rules ...obj) obj { return obj{"name": name, "approval_rules": rules} }
+	hidden := refusal{status: 403, body: `{"message":"403 Forbidden"}`}
+	yes, no := true, false
+	for name, tt := range map[string]struct {
+		routes map[string]any
+		want   evidence.ReleaseFacts
+	}{
+		"nowhere": {nil, evidence.ReleaseFacts{Protected: &no}},
+		"in the group": {map[string]any{"groups/acme/protected_environments": []obj{guard("production", rule("group_id", 77, 2)), guard("staging", rule("access_level", 40, 5))},
+			"projects/5/environments/4": obj{"id": 4, "tier": "production"}},
+			evidence.ReleaseFacts{Protected: &yes, Required: 2, Rules: []evidence.ReleaseRule{{Group: "acme", By: "group-77", Required: 2}}}},
+		"in both": {map[string]any{"groups/acme/protected_environments": []obj{guard("production", rule("user_id", 7, 1))},
+			"projects/5/protected_environments": []obj{guard("live", rule("access_level", 40, 1))}, "projects/5/environments/4": obj{"id": 4, "tier": "production"}},
+			evidence.ReleaseFacts{Protected: &yes, Required: 2, Rules: []evidence.ReleaseRule{{By: "maintainer", Required: 1}, {Group: "acme", By: "user", Required: 1}}}},
+		"of another tier": {map[string]any{"groups/acme/protected_environments": []obj{guard("staging")}, "projects/5/environments/4": obj{"id": 4, "tier": "production"}},
+			evidence.ReleaseFacts{Protected: &no}},
+		"of a tier that is hidden": {map[string]any{"groups/acme/protected_environments": []obj{guard("staging")}, "projects/5/environments/4": hidden}, evidence.ReleaseFacts{}},
+		"hidden of the group":      {map[string]any{"groups/acme/protected_environments": hidden}, evidence.ReleaseFacts{}},
+		"hidden of the project": {map[string]any{"projects/5/protected_environments": hidden, "groups/acme/protected_environments": []obj{guard("production")}, "projects/5/environments/4": obj{"id": 4, "tier": "production"}},
+			evidence.ReleaseFacts{Protected: &yes}},
+	} {
+		f := newFake(t, nil)
+		d := obj{"id": 1, "sha": sha1, "status": "success", "updated_at": hoursAgo(2), "created_at": hoursAgo(4), "environment": obj{"id": 4, "name": "live"}}
+		f.set("projects/5/deployments", []obj{{"id": 1, "updated_at": hoursAgo(2)}})
+		f.set("projects/5/deployments/1", d)
+		for path, v := range tt.routes {
+			f.set(path, v)
+		}
+		rec := f.must(nil)
+		complete(t, rec)
+		r := facts[evidence.ReleaseFacts](t, rec.Of(evidence.DeployRelease)[0])
+		got := evidence.ReleaseFacts{Protected: r.Protected, Required: r.Required, Rules: r.Rules}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("guarded %s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// TestSettingsAbove: what the instance or a group lays down about approvals holds
+// over the project's own; where it is hidden, a lax setting is not told as one.
+func TestSettingsAbove(t *testing.T) {
+	yes, no := true, false
+	for name, tt := range map[string]struct {
+		above        any
+		stale, last  *bool
+		wants, lacks string
+	}{
+		"laid down": {obj{"allow_author_approval": obj{"value": false, "locked": true, "inherited_from": "group"}, "allow_committer_approval": obj{"value": false, "locked": true, "inherited_from": "instance"},
+			"retain_approvals_on_push": obj{"value": true, "locked": false, "inherited_from": nil}}, &no, &yes, "locked-by-group:allow-author-approval locked-by-instance:allow-committer-approval", "author-may-approve"},
+		"not locked":         {obj{"allow_author_approval": obj{"value": true, "locked": false}}, &no, &no, "author-may-approve", "locked"},
+		"of an older server": {obj{"allow_author_approval": false}, &no, &no, "author-may-approve", "locked"},
+		"hidden":             {refusal{status: 404, body: `{}`}, nil, nil, "author-may-approve", "locked"},
+	} {
+		f := newFake(t, nil)
+		f.set("projects/5/approvals", obj{"merge_requests_author_approval": true})
+		f.set("projects/5/merge_request_approval_setting", tt.above)
+		rec := f.must(nil)
+		complete(t, rec)
+		p := facts[evidence.ProtectionFacts](t, rec.Of(evidence.ChangeProtection)[0])
+		if d := cmp.Diff([]*bool{tt.stale, tt.last}, []*bool{p.DismissStale, p.LastPushApproval}); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		rules := " "
+		for _, s := range p.Rulesets {
+			if s.Source == "approval-settings" {
+				rules += strings.Join(s.Rules, " ")
+			}
+		}
+		if !strings.Contains(rules, tt.wants) || strings.Contains(rules, " "+tt.lacks) {
+			t.Errorf("%s: rules%s", name, rules)
+		}
 	}
 }

@@ -41,7 +41,8 @@ const (
 
 // Limits on what is read.
 const (
-	maxFile   = 64 << 20 // bytes of one file
+	maxFile   = 64 << 20 // bytes of one file, and of one value of a plan
+	maxPlan   = 2 << 30  // bytes of a plan, which is not held in memory
 	maxRuns   = 20000    // folders of runs in one look
 	maxDepth  = 8        // folders that name a workspace
 	settledIn = time.Minute
@@ -303,6 +304,22 @@ func (l *fileLook) read(r *left, name string) ([]byte, error) {
 	return b, nil
 }
 
+// plan reads the plan of a run as it stands in its file, which may be large.
+func (l *fileLook) plan(r *left, f *evidence.InfraRunFacts, raw *bytes.Buffer, sum io.Writer) error {
+	if _, ok := r.files[planFile]; !ok {
+		return nil
+	}
+	file, err := l.root.Open(path.Join(r.path, planFile))
+	if err != nil {
+		return errors.New(planFile + " cannot be opened")
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > maxPlan {
+		return errLarge{planFile, maxPlan}
+	}
+	return readPlan(newStream(l.ctx, io.TeeReader(file, sum), maxPlan, maxFile), f, raw)
+}
+
 // runTold marks in the cursor that of a folder the run was told and the state was
 // not.
 const runTold = "/run"
@@ -313,11 +330,13 @@ func (l *fileLook) tell(r *left) error {
 	f := &evidence.InfraRunFacts{Workspace: text(r.workspace()), ID: text(path.Base(r.path)), Claimed: true, Source: "files", Creator: -1, Confirmer: -1, Native: "planned"}
 	var raw bytes.Buffer
 	sum := sha256.New()
+	if err := l.plan(r, f, &raw, sum); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		name string
 		take func([]byte) error
 	}{
-		{planFile, func(b []byte) error { return readPlan(b, f, &raw) }},
 		{applyFile, func(b []byte) error { return readApply(b, f, &raw) }},
 		{runFile, func(b []byte) error { return readOwn(b, f) }},
 	} {

@@ -2,8 +2,11 @@ package terraform
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +16,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
@@ -263,10 +268,138 @@ func TestApplyBegins(t *testing.T) {
 	}
 }
 
+// Where Terraform judges policies itself, the newest word of each on each thing
+// counts, and nothing of what it was about is kept.
+func TestApplyJudged(t *testing.T) {
+	line := func(set, name, level, target, result string) string {
+		return fmt.Sprintf(`{"@level":"info","@message":"Policy Result","@policy":"true","@timestamp":"2026-03-03T10:01:00Z","policy_address":"s3cr3t","policy_metadata":{"policy_set_name":%q,"policy_set_path":"s3cr3t/x","policy_name":%q,"file_name":"s3cr3t.hcl","enforcement_level":%q,"enforce_index":1},"result":%q,"target_address":%q,"type":"policy_result"}`+"\n", set, name, level, result, target)
+	}
+	info := `{"@message":"s3cr3t","policy_info":{"message":"s3cr3t"},"policy_metadata":{"policy_set_name":"base"},"result":"AllowResult","type":"policy_info"}` + "\n"
+	for name, tt := range map[string]struct {
+		lines string
+		want  []evidence.InfraPolicy
+	}{
+		"none": {info, nil},
+		"two sets": {info + line("tags", "s3cr3t", "mandatory", "a.b", "AllowResult") + line("base", "s3cr3t", "mandatory_overridable", "a.b", "DenyResult") + line("base", "s3cr3t", "mandatory", "a.c", "AllowResult") +
+			line("base", "p", "advisory", "a.b", "DenyResult"), []evidence.InfraPolicy{{ID: "base", Status: "failed", Passed: 1, Advisory: 1, Mandatory: 1}, {ID: "tags", Status: "passed", Passed: 1}}},
+		"not known when it was planned": {line("base", "p", "mandatory", "a.b", "UnknownResult") + line("base", "p", "mandatory", "a.b", "DenyResult"), []evidence.InfraPolicy{{ID: "base", Status: "failed", Mandatory: 1}}},
+		"never known":                   {line("base", "p", "mandatory", "a.b", "UnknownResult") + line("base", "p", "mandatory", "a.c", "AllowResult"), []evidence.InfraPolicy{{ID: "base", Status: "unknown", Passed: 1}}},
+		"broken policies":               {line("", "p", "mandatory", "a.b", "PolicyErrorResult") + line("", "p", "mandatory", "", "SetupErrorResult"), []evidence.InfraPolicy{{Status: "errored", Errored: 2}}},
+	} {
+		f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
+		if err := readApply([]byte(tt.lines+applied+done), f, raw); err != nil {
+			t.Fatal(err)
+		}
+		for i := range tt.want {
+			tt.want[i].Form, tt.want[i].Kind = "policy-result", "terraform"
+		}
+		if d := cmp.Diff(tt.want, f.Policies); d != "" || f.PoliciesSeen != (tt.want != nil) {
+			t.Errorf("%s: seen %v (-want +got):\n%s", name, f.PoliciesSeen, d)
+		}
+		if b, err := evidence.EncodeFacts(f); err != nil || strings.Contains(string(b)+raw.String(), secret) {
+			t.Errorf("%s: %v: facts %s, raw %s", name, err, b, raw)
+		}
+	}
+	if err := readApply([]byte(`{"type":"policy_result","result":["s3cr3t"]}`+"\n"), &evidence.InfraRunFacts{}, new(bytes.Buffer)); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a result of another form: %v", err)
+	}
+}
+
+// planOf reads a plan that is at hand.
+func planOf(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+	return readPlan(newStream(context.Background(), bytes.NewReader(b), maxPlan, maxFile), f, raw)
+}
+
+// repeated gives a text again and again.
+type repeated struct {
+	text string
+	left int
+	rest string
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.rest == "" {
+		if r.left == 0 {
+			return 0, io.EOF
+		}
+		r.left--
+		r.rest = r.text
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// A plan takes as much memory as one of its values, however large it is: what its
+// changes were made from stands in it too, and is passed over.
+func TestPlanIsNotHeld(t *testing.T) {
+	resource := `{"type":"acme_zone","values":{"a":["` + strings.Repeat("x", 1000) + `",1,null,{"b":{}}]},"change":{"actions":["create"]}}`
+	const n = 10_000 // ten megabytes, twice
+	many := func() io.Reader {
+		return io.MultiReader(&repeated{text: resource + ",", left: n}, strings.NewReader(resource))
+	}
+	whole := io.MultiReader(strings.NewReader(`{"format_version":"1.2","prior_state":{"values":[`), many(), strings.NewReader(`]},"resource_changes":[`), many(), strings.NewReader("]}\n"))
+	var before, after runtime.MemStats
+	f := &evidence.InfraRunFacts{}
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	peak, reads := uint64(0), 0
+	err := readPlan(newStream(t.Context(), readerFunc(func(p []byte) (int, error) {
+		if reads++; reads%16 > 0 {
+			return whole.Read(p)
+		}
+		if runtime.ReadMemStats(&after); after.HeapAlloc > before.HeapAlloc {
+			peak = max(peak, after.HeapAlloc-before.HeapAlloc)
+		}
+		return whole.Read(p)
+	}), maxPlan, maxFile), f, new(bytes.Buffer))
+	if err != nil || f.Plan.Additions != n+1 {
+		t.Errorf("%v: %+v", err, f.Plan)
+	}
+	if peak > 8<<20 {
+		t.Errorf("it held %d bytes", peak)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// What of a plan is not read is told without quoting it.
+func TestPlanIsNoPlan(t *testing.T) {
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	for name, tt := range map[string]struct {
+		ctx  context.Context
+		r    io.Reader
+		want string
+	}{
+		"too large":       {t.Context(), io.MultiReader(strings.NewReader(`{"format_version":"1.2","x":[`), &repeated{text: "1,", left: 1 << 20}), "plan.json is larger than 65536 bytes"},
+		"a large value":   {t.Context(), strings.NewReader(`{"format_version":"1.2","x":"` + strings.Repeat("s3cr3t", 10000) + `"}`), "one of its values is larger than 4096 bytes"},
+		"a large change":  {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":[{"x":[` + strings.Repeat(`"s3cr3t",`, 5000) + `1]}]}`), "one of its values is larger than 4096 bytes"},
+		"cut":             {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":[{`), "not of the form"},
+		"more after it":   {t.Context(), strings.NewReader(`{"format_version":"1.2"} {"s3cr3t":1}`), "not of the form"},
+		"no list":         {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":"s3cr3t"}`), "not of the form"},
+		"no version":      {t.Context(), strings.NewReader(`{"resource_changes":[]}`), "not of the form"},
+		"nested too deep": {t.Context(), strings.NewReader(`{"format_version":"1.2","x":` + strings.Repeat("[", 20000)), "not of the form"},
+		"a large number":  {t.Context(), strings.NewReader(`{"format_version":"1.2","x":1e999}`), ""},
+		"null":            {t.Context(), strings.NewReader(`null`), "not of the form"},
+		"empty":           {t.Context(), strings.NewReader(``), "not of the form"},
+		"a broken disk":   {t.Context(), io.MultiReader(strings.NewReader(`{"format_version":`), readerFunc(func([]byte) (int, error) { return 0, errors.New("s3cr3t") })), "plan.json cannot be read"},
+		"nobody waits":    {gone, strings.NewReader(`{"format_version":"1.2"}`), "context canceled"},
+		"null for a list": {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":null}`), ""},
+	} {
+		err := readPlan(newStream(tt.ctx, tt.r, 64<<10, 4<<10), &evidence.InfraRunFacts{}, new(bytes.Buffer))
+		if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret)) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
 // A plan counts what leaves the state and what it invokes, beside what changes.
 func TestPlanForgets(t *testing.T) {
 	f, raw := &evidence.InfraRunFacts{}, &bytes.Buffer{}
-	err := readPlan([]byte(`{"format_version":"1.2","resource_changes":[{"type":"acme_zone","change":{"actions":["forget"]}},{"type":"acme_zone","change":{"actions":["create","forget"]}},{"mode":"data","type":"acme_zone","change":{"actions":["read"]}}],
+	err := planOf([]byte(`{"format_version":"1.2","resource_changes":[{"type":"acme_zone","change":{"actions":["forget"]}},{"type":"acme_zone","change":{"actions":["create","forget"]}},{"mode":"data","type":"acme_zone","change":{"actions":["read"]}}],
 		"action_invocations":[{"address":"action.acme_call.notify","type":"acme_call","config_values":{"token":"s3cr3t"},"invoke_action_trigger":{}}]}`), f, raw)
 	if want := (evidence.InfraCount{Status: "finished", Additions: 1, Forgotten: 2, Invoked: 1}); err != nil || *f.Plan != want || strings.Contains(raw.String(), secret) {
 		t.Errorf("%v: %+v, raw %s", err, f.Plan, raw)
@@ -445,7 +578,7 @@ func TestFilesStateOfManyProviders(t *testing.T) {
 // A file takes little more memory than its size, whatever stands in it.
 func TestFilesOfManyElements(t *testing.T) {
 	for name, read := range map[string]func([]byte) error{
-		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return readPlan(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
+		`{"format_version":"1.2","resource_changes":[`: func(b []byte) error { return planOf(b, &evidence.InfraRunFacts{}, new(bytes.Buffer)) },
 		`{"version":4,"resources":[`:                   func(b []byte) error { return readStateFile(b, &evidence.InfraStateFacts{}) },
 	} {
 		b := []byte(name + strings.Repeat("{},", 1<<20) + "{}]}")
@@ -535,7 +668,7 @@ func FuzzFiles(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var raw bytes.Buffer
 		run := &evidence.InfraRunFacts{}
-		for _, err := range []error{readPlan(b, run, &raw), readApply(b, run, &raw), readOwn(b, run)} {
+		for _, err := range []error{planOf(b, run, &raw), readApply(b, run, &raw), readOwn(b, run)} {
 			if err != nil && len(err.Error()) > 80 {
 				t.Errorf("an error quotes: %v", err)
 			}

@@ -76,16 +76,6 @@ func (take eachNamed[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// wirePlan is a plan in its JSON form.
-type wirePlan struct {
-	Format  string           `json:"format_version"`
-	Version string           `json:"terraform_version"`
-	At      moment           `json:"timestamp"`
-	Errored bool             `json:"errored"`
-	Changes each[wireChange] `json:"resource_changes"`
-	Invokes each[struct{}]   `json:"action_invocations"`
-}
-
 type wireChange struct {
 	Mode     string `json:"mode"`
 	Type     string `json:"type"`
@@ -117,33 +107,73 @@ const maxKept = 5000
 
 // readPlan takes what a plan tells into the facts, and into raw what of it may be
 // kept.
-func readPlan(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
-	if b == nil {
-		return nil
-	}
+func readPlan(s *stream, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	f.Plan = &evidence.InfraCount{Status: "finished"}
 	kept := []keptChange{}
-	p := &wirePlan{Changes: func(c *wireChange) {
-		for _, a := range c.Change.Actions {
-			count1(f.Plan, a)
+	var format, version string
+	var at moment
+	errored := false
+	err := s.members(func(name string) error {
+		switch name {
+		case "format_version":
+			return s.decode(&format)
+		case "terraform_version":
+			return s.decode(&version)
+		case "timestamp":
+			return s.decode(&at)
+		case "errored":
+			return s.decode(&errored)
+		case "resource_changes":
+			var c, none wireChange
+			return s.elements(func() error {
+				c = none
+				if err := s.decode(&c); err != nil {
+					return err
+				}
+				for _, a := range c.Change.Actions {
+					count1(f.Plan, a)
+				}
+				if len(c.Change.Importing) > 0 && string(c.Change.Importing) != "null" {
+					f.Plan.Imports++
+				}
+				if len(kept) < maxKept {
+					kept = append(kept, c.keep())
+				}
+				return nil
+			})
+		case "action_invocations":
+			return s.elements(func() error {
+				f.Plan.Invoked++
+				return s.skip()
+			})
 		}
-		if len(c.Change.Importing) > 0 && string(c.Change.Importing) != "null" {
-			f.Plan.Imports++
+		return s.skip()
+	})
+	if err == nil {
+		err = s.end()
+	}
+	var large errLarge
+	var unread errUnread
+	switch {
+	case s.from.ctx.Err() != nil:
+		return s.from.ctx.Err()
+	case errors.As(err, &large):
+		if large.what == "it" {
+			large.what = planFile
 		}
-		if len(kept) < maxKept {
-			kept = append(kept, c.keep())
-		}
-	}, Invokes: func(*struct{}) { f.Plan.Invoked++ }}
-	if json.Unmarshal(b, p) != nil || p.Format == "" {
+		return large
+	case errors.As(err, &unread):
+		return errors.New(planFile + " cannot be read")
+	case err != nil || format == "":
 		return errForm(planFile)
 	}
-	f.PlannedAt, f.TerraformVersion = p.At.Time, text(p.Version)
-	if p.Errored {
+	f.PlannedAt, f.TerraformVersion = at.Time, text(version)
+	if errored {
 		f.Native, f.Plan.Status = "errored", "errored"
 	}
 	began := false
 	f.Began = &began
-	return keep(raw, map[string]any{"format_version": word(p.Format), "terraform_version": f.TerraformVersion, "timestamp": f.PlannedAt, "errored": p.Errored, "resource_changes": kept})
+	return keep(raw, map[string]any{"format_version": word(format), "terraform_version": f.TerraformVersion, "timestamp": f.PlannedAt, "errored": errored, "resource_changes": kept})
 }
 
 // count1 counts one action on one resource. One that is replaced is destroyed and
@@ -209,6 +239,8 @@ type keptLine struct {
 	Resource  string    `json:"resource_type,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 	Severity  string    `json:"severity,omitempty"`
+	Result    string    `json:"result,omitempty"` // of a policy, and how it is enforced
+	Level     string    `json:"enforcement_level,omitempty"`
 }
 
 // readApply takes what an apply wrote into the facts. An output that breaks off
@@ -219,6 +251,7 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 	}
 	began, kept, lines := false, 0, 0
 	done := &evidence.InfraCount{Status: "unknown"}
+	judged := policyResults{}
 	var last time.Time
 	// Whoever was stopped half way may have left half a line.
 	if end := bytes.LastIndexByte(b, '\n') + 1; !json.Valid(b[end:]) {
@@ -255,6 +288,13 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 			}
 		case l.Type == "action_complete":
 			done.Invoked++
+		case l.Type == "policy_result":
+			p := &wirePolicy{}
+			if json.Unmarshal(line, p) != nil {
+				return errForm(applyFile)
+			}
+			judged.take(p)
+			k.Result, k.Level = word(p.Result), word(p.Policy.Level)
 		case l.Type == "change_summary" && l.Changes != nil:
 			k.Operation = word(l.Changes.Operation)
 			if k.Operation == "apply" || k.Operation == "destroy" {
@@ -277,6 +317,8 @@ func readApply(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 		return errForm(applyFile)
 	}
 	f.Began, f.EndedAt = &began, last
+	f.Policies, f.PoliciesSeen = judged.facts(), len(judged) > 0
+	f.PoliciesCut = cut(&f.Policies, maxPolicies)
 	if !began {
 		return nil
 	}

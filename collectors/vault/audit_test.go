@@ -221,6 +221,79 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestSupplemental keeps what an engine adds for the log alone only when all of it
+// is hashed: a mount's tuning may leave its strings in clear, and numbers always
+// stand so.
+func TestSupplemental(t *testing.T) {
+	g := newGen()
+	h := g.hash("x")
+	for name, tt := range map[string]struct {
+		request, response any
+		removed           []string
+	}{
+		"hashed":              {obj{"issuer": h, "none": "", "list": []any{h, nil}, "deep": obj{"a": h}}, obj{"status": h}, nil},
+		"empty":               {obj{}, nil, nil},
+		"a string in clear":   {obj{"a": h, "serial": "planted-7"}, obj{"status": h}, []string{"/request/supplemental_audit_data", "/request/supplemental_audit_data"}},
+		"a number below":      {nil, obj{"deep": []any{obj{"pin": 735291}}}, []string{"/response/supplemental_audit_data"}},
+		"no object":           {"planted-text", true, []string{"/request/supplemental_audit_data", "/request/supplemental_audit_data", "/response/supplemental_audit_data"}},
+		"a credential's name": {obj{"password": "planted-9"}, nil, []string{"/request/supplemental_audit_data", "/request/supplemental_audit_data"}},
+	} {
+		c := g.kvRead("alice", "tenant-7/a")
+		c.id, c.extra = g.id(), obj{}
+		if tt.request != nil {
+			c.extra["supplemental_audit_data"] = tt.request
+		}
+		if tt.response != nil {
+			c.resp["supplemental_audit_data"] = tt.response
+		}
+		path := filepath.Join(t.TempDir(), "audit.log")
+		write(t, path, g.both(c))
+		d, f := one(t, poll(t, Config{AuditFiles: []string{path}, Device: "file"}, nil).Drafts, c.id)
+		if text := string(d.Raw) + string(d.Content); strings.Contains(text, "planted") || strings.Contains(text, "735291") {
+			t.Errorf("%s: a value in clear was kept: %s", name, text)
+		}
+		if f.Outcome != "ok" || !f.Reading || len(d.Raw) == 0 {
+			t.Errorf("%s: outcome %s, reading %v, raw %s", name, f.Outcome, f.Reading, d.Raw)
+		}
+		for line := range strings.Lines(string(d.Raw)) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s: no JSON: %s", name, line)
+			}
+		}
+		got := slices.DeleteFunc(d.Removed, func(s string) bool { return !strings.HasSuffix(s, "supplemental_audit_data") })
+		if !slices.Equal(got, tt.removed) {
+			t.Errorf("%s: removed %q, want %q", name, got, tt.removed)
+		}
+	}
+}
+
+// TestNewerMembers reads what newer servers tell of a request, and is not upset by
+// members that it leaves.
+func TestNewerMembers(t *testing.T) {
+	g := newGen()
+	c := g.kvRead("alice", "tenant-7/a")
+	c.id, c.extra = g.id(), obj{
+		"client_certificate_serial_number": "27:b8:0c", "policy_override": true, "replication_cluster": "r1", "client_id": "c1",
+		"mount_accessor": "kv_1", "mount_running_version": "v0.20.0+builtin", "mount_running_sha256": "00", "mount_is_external_plugin": true,
+	}
+	q, p := g.pair(c)
+	late := g.kvRead("alice", "tenant-7/b")
+	late.id = g.id()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	write(t, path, strings.Replace(q, `{`, `{"forwarded_from":"vault-1.example:8200","forwarded":true,`, 1)+p+g.both(late))
+	rec := poll(t, Config{AuditFiles: []string{path}, Device: "file"}, nil)
+	_, f := one(t, rec.Drafts, c.id)
+	if f.ClientCert != "27:b8:0c" || !f.PolicyOverride || f.ForwardedFrom != "vault-1.example:8200" || f.Outcome != "ok" {
+		t.Errorf("facts %+v", f)
+	}
+	if _, f := one(t, rec.Drafts, late.id); f.ClientCert != "" || f.PolicyOverride || f.ForwardedFrom != "" {
+		t.Errorf("another request's facts %+v", f)
+	}
+	if notes := strings.Join(last(rec).Notes, " "); strings.Contains(notes, "forwarded") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
 // noNames fails when a name stands anywhere but in people and raw lines.
 func noNames(t testing.TB, rec *collectortest.Recorder, names ...string) {
 	t.Helper()

@@ -37,6 +37,13 @@ type pair struct {
 
 const agent = "vault/1"
 
+// Bounds of what the facts take over, in bytes: a serial number has 20 bytes, which
+// may stand as decimals or with colons (RFC 5280, 4.1.2.2).
+const (
+	maxSerial = 128
+	maxNode   = 300
+)
+
 // draft makes the one draft of a request id.
 func (m *maker) draft(p *pair) (evidence.Draft, error) {
 	e := p.req
@@ -60,6 +67,7 @@ func (m *maker) draft(p *pair) (evidence.Draft, error) {
 		Policies: who.policies, Granting: who.granting, TokenType: who.tokenType, Root: who.root, Accessor: who.accessor,
 		TokenTTL: who.ttl, TokenIssued: who.issued, NoExpiry: who.endless,
 		Remote: clean(e.req.remote), Device: p.device, RespondedAt: p.respAt,
+		PolicyOverride: e.req.override, ClientCert: cut(clean(e.req.cert), maxSerial), ForwardedFrom: cut(clean(e.forwardedFrom), maxNode),
 	}
 	if p.socket {
 		f.Transport = "socket"

@@ -17,15 +17,16 @@ type entry struct {
 	// alone says why the line is joined with no other one: the server gave its
 	// request no id, or its type is none that we know. Its id is made of a hash
 	// of the line then, so that the same line read again is the same request.
-	alone   string
-	typ     string // of a line whose type we do not know; nothing in it is taken for hashed
-	errText []byte
-	auth    authPart
-	req     reqPart
-	resp    respPart
-	unknown []string // top-level keys we never heard of
-	spans   []span   // numbers and booleans inside data that may be secret
-	spanCut bool     // there were more of them than we keep
+	alone         string
+	typ           string // of a line whose type we do not know; nothing in it is taken for hashed
+	errText       []byte
+	auth          authPart
+	req           reqPart
+	resp          respPart
+	forwardedFrom []byte
+	unknown       []string // top-level keys we never heard of
+	spans         []span   // numbers and booleans inside data that may be secret
+	spanCut       bool     // there were more of them than we keep
 }
 
 type authPart struct {
@@ -52,6 +53,8 @@ type reqPart struct {
 	id, op, path, mount, mountType, mountClass []byte
 	namespace, token, remote                   []byte
 	wrapTTL                                    bool
+	cert                                       []byte
+	override                                   bool // the caller asks to pass by a soft-mandatory policy
 	clearHeader                                bool // a header that holds a credential has its value in clear
 	data                                       dataPart
 }
@@ -133,7 +136,9 @@ func (e *entry) decode(line []byte) error {
 			e.decodeRequest(&s)
 		case "response":
 			e.decodeResponse(&s)
-		case "forwarded", "forwarded_from", "entry_type":
+		case "forwarded_from":
+			e.forwardedFrom = s.text()
+		case "forwarded", "entry_type":
 			s.skip()
 		default:
 			if len(e.unknown) < 8 && len(k) <= 64 {
@@ -340,6 +345,13 @@ func (e *entry) decodeRequest(s *scan) {
 					}
 				}
 			}
+		case "client_certificate_serial_number":
+			r.cert = s.text()
+		case "policy_override":
+			r.override = s.peek() == 't'
+			s.skip()
+		case "supplemental_audit_data":
+			e.supplemental(s, "/request/supplemental_audit_data")
 		case "data":
 			e.walk(s, &r.data, "/request/data", "", false)
 		case "request_uri":
@@ -371,6 +383,44 @@ func asksInClear(uri []byte) bool {
 	return false
 }
 
+// supplemental passes over what an engine adds for the log alone, of protocols that
+// are not JSON (since Vault 2.0, such as OCSP of PKI). The server hashes its strings
+// as it does those of data, and the rest stands in clear; what it is the engine
+// alone knows, so that it is kept only when all of it is hashed.
+func (e *entry) supplemental(s *scan, pointer string) {
+	s.ws()
+	from := s.i
+	if inClear(s) {
+		e.spans = append(e.spans, span{from: from, to: s.i, pointer: pointer, always: true})
+	}
+}
+
+// inClear passes over a value and reports whether something in it is neither
+// hashed nor empty. Names of members do not count.
+func inClear(s *scan) (clear bool) {
+	switch c := s.peek(); c {
+	case '"':
+		v := s.str()
+		return len(v) > 0 && !bytes.HasPrefix(v, hashed)
+	case '{':
+		if s.enter('{') {
+			for _, ok := s.key(); ok; _, ok = s.key() {
+				clear = inClear(s) || clear
+			}
+		}
+	case '[':
+		if s.enter('[') {
+			for s.next(']') {
+				clear = inClear(s) || clear
+			}
+		}
+	default:
+		s.skip()
+		return scalarInClear(c)
+	}
+	return clear
+}
+
 func headersInClear(s *scan) (clear bool) {
 	if !s.enter('{') {
 		return false
@@ -399,6 +449,8 @@ func (e *entry) decodeResponse(s *scan) {
 		case "data":
 			r.hasData = s.peek() == '{'
 			e.walk(s, &r.data, responseData, "", false)
+		case "supplemental_audit_data":
+			e.supplemental(s, "/response/supplemental_audit_data")
 		case "auth":
 			r.hasAuth = s.peek() == '{'
 			r.auth.decode(s)
