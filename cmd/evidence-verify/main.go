@@ -285,7 +285,7 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 		line("", "of the first %s packs it shows no record: dropped under retention, or left out", group(r.Unshown))
 	}
 	line("data", "digest %s", r.Data)
-	line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued")
+	line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued, but for kinds that the log's own verdicts call uncovered")
 	line("PDF", "bytes as issued; its wording is not checked")
 }
 

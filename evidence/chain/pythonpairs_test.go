@@ -16,12 +16,20 @@ import json, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 import verify
-class Pack:
+class Zip:
     plain = {k: v.encode() for k, v in json.loads(sys.argv[2]).items()}
+p = verify.Pack(Zip, None, None)
 said = {"table": verify.text_hash(sys.argv[3].encode()), "tenancy": {"tier": "basic"}}
-m = {"period": {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}}
+p.rules = [(5, verify.read(said, verify.RULES, "record 5"))]
+p.m = {"start": {"size": 0}, "period": verify.read({"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}, verify.PERIOD, "period")}
 try:
-    print("OK  %d" % verify.check_judged(Pack, m, said))
+    findings = verify.member(p, "findings.json", [verify.FINDING])
+    verify.check_catalog(p)
+    verify.check_rules(p)
+    verify.check_judged(p, findings)
+    for f in findings:
+        verify.check_weight(p, f)
+    print("OK  %d" % len(findings))
 except verify.Bad as e:
     print("FAILED  %s" % e)
 `
@@ -32,7 +40,7 @@ func judgedMembers() map[string]string {
 	a, b := `{"id":"a","threshold":2.5}`, `{"id":"b"}`
 	hash := func(rule string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(rule))) }
 	finding := func(control, test, rule, severity string) string {
-		return fmt.Sprintf(`{"control":%q,"test":%q,"rule":%q,"severity":%q,"strength":"full","share":1.5}`, control, test, hash(rule), severity)
+		return fmt.Sprintf(`{"control":%q,"test":%q,"rule":%q,"severity":%q,"strength":"full"}`, control, test, hash(rule), severity)
 	}
 	return map[string]string{
 		"rules.json": "[" + a + "," + b + "]",
@@ -48,28 +56,24 @@ func judgedMembers() map[string]string {
 }
 
 func TestPythonHoldsFindingsToPairs(t *testing.T) {
-	const (
-		follows = "FAILED  judged.json is not what follows from the catalog in force"
-		rules   = "FAILED  rules.json holds other tests than those judged"
-	)
 	for _, tc := range []struct{ name, member, old, new, want string }{
 		{"as it is", "", "", "", "OK  3"},
 		{"another table than is stated", "catalog.json", `"severity":"high"`, `"severity":"low"`, "FAILED  catalog.json is another table"},
-		{"a pair left out", "judged.json", `["x","y"]`, `["x"]`, follows},
-		{"a pair added", "judged.json", `"y"]`, `"y","z"]`, follows},
-		{"a pair twice", "judged.json", `"y"]`, `"y","y"]`, follows},
-		{"another reason", "judged.json", `"tier"`, `"tags"`, follows},
-		{"what is left out kept quiet", "judged.json", `,"left_out":[{"control":"z","why":"tier"}]`, "", follows},
-		{"more than pairs", "judged.json", `{"test":"b"`, `{"but":1,"test":"b"`, follows},
-		{"a name twice", "judged.json", `"test":"b"`, `"test":"b","test":"b"`, "FAILED  a name stands twice"},
-		{"a finding of another pair", "findings.json", `"control":"y","test":"a"`, `"control":"y","test":"b"`, "FAILED  finding y/b is not of what was judged"},
-		{"a finding twice", "findings.json", `"control":"y"`, `"control":"x"`, "FAILED  two findings x/a"},
-		{"a finding of less weight", "findings.json", `"severity":"high"`, `"severity":"low"`, "FAILED  finding x/a has another weight"},
-		{"a finding of less strength", "findings.json", `"full"`, `"partial"`, "FAILED  finding x/a has another weight"},
-		{"a finding by another rule", "findings.json", `"rule":"`, `"rule":"00`, "FAILED  finding x/a is by another rule"},
-		{"a softer rule", "rules.json", `2.5`, `9.5`, "FAILED  a rule of rules.json is not that of the catalog"},
-		{"a rule too many", "rules.json", `{"id":"b"}`, `{"id":"b"},{"id":"c"}`, rules},
-		{"a rule too few", "rules.json", `,{"id":"b"}`, ``, rules},
+		{"a pair left out", "judged.json", `["x","y"]`, `["x"]`, "FAILED  judged.json does not name y/a, which the catalog of record 5 has"},
+		{"a pair added", "judged.json", `"y"]`, `"y","z"]`, "FAILED  judged.json names z/a, which the catalog of record 5 does not have"},
+		{"a pair twice", "judged.json", `"y"]`, `"y","y"]`, "FAILED  judged.json names y/a twice"},
+		{"another reason", "judged.json", `"tier"`, `"tags"`, `FAILED  judged.json says of z/b "tags", but by the catalog of record 5 it is left out: tier`},
+		{"what is left out kept quiet", "judged.json", `,"left_out":[{"control":"z","why":"tier"}]`, "", "FAILED  judged.json does not name z/b, which the catalog of record 5 has"},
+		{"more than pairs", "judged.json", `{"test":"b"`, `{"but":1,"test":"b"`, "FAILED  member judged.json: unknown name"},
+		{"a name twice", "judged.json", `"test":"b"`, `"test":"b","test":"b"`, `FAILED  member judged.json: name "test" stands twice`},
+		{"a finding of another pair", "findings.json", `"control":"y","test":"a"`, `"control":"y","test":"b"`, "FAILED  finding y/b is of a control and a test that judged.json does not name as judged"},
+		{"a finding twice", "findings.json", `"control":"y"`, `"control":"x"`, "FAILED  there are two findings x/a"},
+		{"a finding of less weight", "findings.json", `"severity":"high"`, `"severity":"low"`, `FAILED  finding x/a: severity "low" and strength "full", the catalog in force has "high" and "full"`},
+		{"a finding of less strength", "findings.json", `"full"`, `"partial"`, `FAILED  finding x/a: severity "high" and strength "partial", the catalog in force has "high" and "full"`},
+		{"a finding by no rule", "findings.json", `"rule":"`, `"rule":"00`, "FAILED  member findings.json: bad value"},
+		{"a softer rule", "rules.json", `2.5`, `9.5`, "FAILED  test a of rules.json is not that of the catalog in force"},
+		{"a rule too many", "rules.json", `{"id":"b"}`, `{"id":"b"},{"id":"c"}`, "FAILED  test c of rules.json is not that of the catalog in force"},
+		{"a rule too few", "rules.json", `,{"id":"b"}`, ``, "FAILED  test b was judged for 1 controls, and stands among the rules: false"},
 	} {
 		members := judgedMembers()
 		stated := members["catalog.json"]
@@ -85,11 +89,11 @@ func TestPythonHoldsFindingsToPairs(t *testing.T) {
 	// A table that the record states and that is in no order of its own.
 	members := judgedMembers()
 	members["catalog.json"] = strings.Replace(members["catalog.json"], `"control":"w"`, `"control":"zz"`, 1)
-	checkPairs(t, "controls unsorted", members, members["catalog.json"], "FAILED  catalog.json: controls: out of order")
+	checkPairs(t, "controls unsorted", members, members["catalog.json"], "FAILED  member catalog.json: control x stands after zz; they must be sorted")
 	members = judgedMembers()
 	findings := members["findings.json"]
 	members["findings.json"] = findings[:strings.Index(findings, `,{"control":"y"`)] + "]"
-	checkPairs(t, "a finding missing", members, members["catalog.json"], "FAILED  finding y/a is missing")
+	checkPairs(t, "a finding missing", members, members["catalog.json"], "FAILED  there is no finding y/a")
 }
 
 func checkPairs(t *testing.T, name string, members map[string]string, stated, want string) {

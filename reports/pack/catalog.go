@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"evidenced/evidence"
@@ -181,8 +182,8 @@ func textHash(text []byte) (evidence.Hash, error) {
 // ruledBy requires that rules.json holds just the tests that are judged, each as
 // the catalog in force has it.
 func (v *verifier) ruledBy(rules map[string]testRule) error {
-	for id, r := range rules {
-		if want, ok := v.catalog.rules[id]; !ok || want != r.hash {
+	for _, id := range slices.Sorted(maps.Keys(rules)) {
+		if want, ok := v.catalog.rules[id]; !ok || want != rules[id].hash {
 			return fmt.Errorf("test %s of %s is not that of the catalog in force, which record %d states", id, memberRules, v.catalog.seq)
 		}
 	}

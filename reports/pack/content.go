@@ -55,20 +55,23 @@ type learned struct {
 	ends     map[evidence.Ref][]statementEnd // of waivers and scope statements
 	scopes   []scope
 	rules    []stated
-	plans    plans                          // remedies
-	loosened []Loosened                     // in the range
-	spans    map[seen][]evidence.Span       // what was seen, by coverage records
-	laid     int                            // looks in them, of all kinds
-	runs     []evidence.CoverageFacts       // without spans
-	erased   map[string]bool                // ids of keys that were destroyed
-	stories  map[evidence.Ref]*IncidentSeen // of incidents
+	linked   map[[2]evidence.ID]link           // persons that are one, or no longer
+	one      map[evidence.ID]evidence.ID       // made of these when all are known: who stands for a person
+	plans    plans                             // remedies
+	needed   map[evidence.Hash][]evidence.Kind // made of verdicts when all are known: see needs
+	loosened []Loosened                        // in the range
+	spans    map[seen][]evidence.Span          // what was seen, by coverage records
+	laid     int                               // looks in them, of all kinds
+	runs     []evidence.CoverageFacts          // without spans
+	erased   map[string]bool                   // ids of keys that were destroyed
+	stories  map[evidence.Ref]*IncidentSeen    // of incidents
 }
 
 func newLearned(start uint64) learned {
 	return learned{
 		start: start, names: labels{}, sealed: map[uint64]evidence.PackFacts{},
 		spans: map[seen][]evidence.Span{}, waivers: map[uint64]waiver{}, ends: map[evidence.Ref][]statementEnd{},
-		erased: map[string]bool{}, stories: map[evidence.Ref]*IncidentSeen{},
+		linked: map[[2]evidence.ID]link{}, erased: map[string]bool{}, stories: map[evidence.Ref]*IncidentSeen{},
 		plans: newPlans(),
 	}
 }
@@ -92,6 +95,8 @@ func (l *learned) read(lf *chain.Leaf, d disclosed) error {
 		err = l.plans.read(lf, d.Plain)
 	case evidence.ScopeStatement:
 		err = l.readScope(lf, d.Plain)
+	case evidence.IdentityLink:
+		err = l.readLink(lf, d.Plain)
 	case evidence.Erasure:
 		err = l.readErasure(d.Plain)
 	case evidence.FindingState:

@@ -3,6 +3,7 @@ package pack
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -84,13 +85,14 @@ func (v *verifier) covered() error {
 	if err != nil {
 		return err
 	}
-	for key, spans := range v.spans {
-		if said[key] == nil && slices.ContainsFunc(spans, func(s evidence.Span) bool { return s.Period.Overlaps(c.Period) }) {
+	for _, key := range slices.SortedFunc(maps.Keys(v.spans), seen.compare) {
+		if said[key] == nil && slices.ContainsFunc(v.spans[key], func(s evidence.Span) bool { return s.Period.Overlaps(c.Period) }) {
 			return fmt.Errorf("%s has no row of %s, of which records of the pack tell", memberCoverage, key)
 		}
 	}
-	for key, row := range said {
-		if err := row.holds(key, v.spans[key], c.Period); err != nil {
+	v.rows = said
+	for _, key := range slices.SortedFunc(maps.Keys(said), seen.compare) {
+		if err := said[key].holds(key, v.spans[key], c.Period); err != nil {
 			return err
 		}
 	}

@@ -341,6 +341,11 @@ func TestCoverageRows(t *testing.T) {
 	} {
 		r := &chartRow{Source: "s", Kinds: []evidence.Kind{"k"}, Strips: tc.strips}
 		err := r.holds(seen{"s", "k"}, tc.spans, period)
+		second := &twin{Ask: "row", Period: period, Rows: []chartRow{*r}}
+		for _, s := range tc.spans {
+			second.Spans = append(second.Spans, twinSpan{s.Period.From, s.Period.To, s.Class, s.Cause, s.Looks})
+		}
+		second.agrees(t, tc.name, nil, err)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
@@ -366,8 +371,8 @@ func TestCoverageOfManySpans(t *testing.T) {
 	}
 }
 
-// told makes a record of the range and reads it.
-func told(t *testing.T, l *learned, lf chain.Leaf, subject evidence.Ref, facts any) {
+// told makes a record of the range, reads it and returns its content.
+func told(t *testing.T, l *learned, lf chain.Leaf, subject evidence.Ref, facts any) []byte {
 	t.Helper()
 	text, err := json.Marshal(facts)
 	if err != nil {
@@ -380,6 +385,7 @@ func told(t *testing.T, l *learned, lf chain.Leaf, subject evidence.Ref, facts a
 	if err != nil {
 		t.Fatal(err)
 	}
+	return plain
 }
 
 // What loosened the evidence counts from the begin of the range to its end,

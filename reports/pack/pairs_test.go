@@ -81,6 +81,15 @@ func ruleID(text json.RawMessage) string {
 	return r.ID
 }
 
+// ruleEmpty reads what an empty population means to a test of rules.json.
+func ruleEmpty(text json.RawMessage) evidence.Status {
+	var r testRule
+	if err := json.Unmarshal(text, &r); err != nil {
+		return ""
+	}
+	return r.Empty
+}
+
 // forget takes a pair out of findings, judged.json and, with the table, the
 // catalog too; a test without a pair leaves the rules.
 func (j *judgement) forget(p pair, table bool) {

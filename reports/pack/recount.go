@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"maps"
 	"slices"
 
 	"evidenced/evidence"
@@ -251,7 +252,8 @@ func (v *verifier) checkRegisters() error {
 			have[m.Name] = m
 		}
 	}
-	for k, ck := range regs {
+	for _, k := range slices.Sorted(maps.Keys(regs)) {
+		ck := regs[k]
 		if err := ck.reg.close(); err != nil {
 			return err
 		}

@@ -59,6 +59,8 @@ type verdict struct {
 	Rule    evidence.Hash      `json:"rule"`
 	Failed  []uint64           `json:"failed"`
 	Status  evidence.Status    `json:"status"`
+
+	Uncovered []evidence.Unseen `json:"uncovered"`
 }
 
 // failure is an item that fails a test; with record 0, which is a log's genesis

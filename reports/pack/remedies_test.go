@@ -81,6 +81,7 @@ func TestRemediesAreChecked(t *testing.T) {
 			tc.with(s)
 		}
 		v := &verifier{m: &Manifest{Made: made}, rep: &Report{}, learned: newLearned(0)}
+		second := &twin{Ask: "remedies", Made: made}
 		learn := func(seq uint64, kind evidence.Kind, op evidence.Op, subject evidence.Ref, facts any) {
 			t.Helper()
 			text, err := json.Marshal(facts)
@@ -88,12 +89,14 @@ func TestRemediesAreChecked(t *testing.T) {
 				t.Fatal(err)
 			}
 			plain, err := json.Marshal(content{Subject: subject, Facts: text})
+			lf := chain.Leaf{Seq: seq, Kind: kind, Op: op}
 			if err == nil {
-				err = v.read(&chain.Leaf{Seq: seq, Kind: kind, Op: op}, disclosed{Seq: seq, Name: "content", Plain: plain})
+				err = v.read(&lf, disclosed{Seq: seq, Name: "content", Plain: plain})
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
+			second.tell(lf, plain)
 		}
 		finding := evidence.NewRef("finding", "", "gdpr-art-32-1-b/chg-approved")
 		learn(7, evidence.FindingState, evidence.OpSet, finding, evidence.FindingFacts{Status: evidence.NotSatisfied, Failed: []uint64{5, 6}})
@@ -109,6 +112,7 @@ func TestRemediesAreChecked(t *testing.T) {
 			learn(13, evidence.RemedyPlan, evidence.OpEnd, evidence.NewRef("remedy", "", "one"), evidence.RemedyEndFacts{})
 		}
 		err := v.remedies(&s.f)
+		second.agrees(t, tc.name, &s.f, err)
 		if tc.want != "" {
 			if err == nil || !strings.Contains(fmt.Sprint(err), tc.want) {
 				t.Errorf("%s: %v, want %q", tc.name, err, tc.want)

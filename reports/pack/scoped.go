@@ -37,7 +37,7 @@ func (v *verifier) scoped(f *Finding) error {
 	if slices.ContainsFunc(v.scopes, func(s scope) bool {
 		ended, early := v.endedAt(s.subject, s.seq)
 		over := !s.Until.IsZero() && s.Until.Before(end) || early && ended.Before(end)
-		return s.Control == f.Control && !over && !s.From.IsZero() && !s.From.After(f.Period.From) && approved(s.people, s.Approval)
+		return s.Control == f.Control && !over && !s.From.IsZero() && !s.From.After(f.Period.From) && v.approved(s.people, s.Approval)
 	}) {
 		return nil
 	}

@@ -19,6 +19,8 @@ func TestScoped(t *testing.T) {
 		lf    chain.Leaf
 		ended time.Time
 		made  time.Time
+		// linked: who made it and who approved it are one person
+		linked bool
 	}
 	for _, tc := range []struct {
 		name string
@@ -36,6 +38,7 @@ func TestScoped(t *testing.T) {
 		{"ended before the end", func(s *scene) { s.ended = end.Add(-time.Second) }, false},
 		{"approved by its maker", func(s *scene) { s.lf.People[1].Token = s.lf.People[0].Token }, false},
 		{"approved by a claim", func(s *scene) { s.lf.People[1].Proof = evidence.ProofClaimed }, false},
+		{"approved by its maker's other account", func(s *scene) { s.linked = true }, false},
 		{"approved by nobody", func(s *scene) { s.lf.People = s.lf.People[:1] }, false},
 	} {
 		s := &scene{
@@ -48,11 +51,19 @@ func TestScoped(t *testing.T) {
 		period := evidence.Period{From: begin, To: end}
 		v := &verifier{m: &Manifest{Made: s.made, Period: period}, learned: newLearned(0)}
 		about := evidence.NewRef("statement", "", "scope/s")
-		told(t, &v.learned, s.lf, about, s.facts)
+		second := &twin{Ask: "scoped", Made: s.made, Period: period}
+		second.tell(s.lf, told(t, &v.learned, s.lf, about, s.facts))
 		if !s.ended.IsZero() {
-			told(t, &v.learned, chain.Leaf{Seq: 20, Kind: evidence.ScopeStatement, Op: evidence.OpEnd, Recorded: s.ended}, about, evidence.StatementEndFacts{By: "uid 1000"})
+			lf := chain.Leaf{Seq: 20, Kind: evidence.ScopeStatement, Op: evidence.OpEnd, Recorded: s.ended}
+			second.tell(lf, told(t, &v.learned, lf, about, evidence.StatementEndFacts{By: "uid 1000"}))
 		}
-		err := v.scoped(&Finding{Finding: evidence.Finding{Control: "dora-art-12-6", Test: "backup-tested", Period: period}})
+		if s.linked {
+			lf := linkOf(21, evidence.OpSet, begin, 1, 2)
+			second.tell(lf, told(t, &v.learned, lf, evidence.Ref{}, evidence.LinkFacts{A: 0, B: 1, Approver: 2}))
+		}
+		f := &Finding{Finding: evidence.Finding{Control: "dora-art-12-6", Test: "backup-tested", Period: period}}
+		err := v.scoped(f)
+		second.agrees(t, tc.name, f, err)
 		if (err == nil) != tc.ok || err != nil && !strings.Contains(err.Error(), "no approved statement") {
 			t.Errorf("%s: %v", tc.name, err)
 		}

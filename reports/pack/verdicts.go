@@ -50,6 +50,9 @@ func (v *verifier) findings() error {
 		if err := v.decided(f, &r); err != nil {
 			return err
 		}
+		if err := v.observed(f, &r); err != nil {
+			return err
+		}
 		if err := v.waived(f); err != nil {
 			return err
 		}
@@ -148,8 +151,9 @@ type testRule struct {
 	Population string          `json:"population"`
 	Assertion  string          `json:"assertion"`
 	Window     time.Duration   `json:"window"`
-	Empty      evidence.Status `json:"empty"`  // what an empty population means
-	Shared     bool            `json:"shared"` // an empty one may mean that it is judged in _platform
+	Freshness  time.Duration   `json:"freshness"` // how old the newest look may be
+	Empty      evidence.Status `json:"empty"`     // what an empty population means
+	Shared     bool            `json:"shared"`    // an empty one may mean that it is judged in _platform
 
 	hash evidence.Hash // what its findings call it by
 }

@@ -105,6 +105,7 @@ type verifier struct {
 	genesis  evidence.GenesisFacts
 	proved   map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
 	catalog  ruling                   // what the catalog in force says
+	rows     map[seen]*chartRow       // of coverage.json
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash

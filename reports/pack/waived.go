@@ -112,8 +112,8 @@ func (v *verifier) waived(f *Finding) error {
 }
 
 // approved reports whether two different parties, each proven, made and approved
-// what a record of theirs states.
-func approved(people []evidence.Party, a evidence.Approval) bool {
+// what a record of theirs states. Two accounts of one person are one party.
+func (v *verifier) approved(people []evidence.Party, a evidence.Approval) bool {
 	party := func(i int) (evidence.Party, bool) {
 		if i < 0 || i >= len(people) {
 			return evidence.Party{}, false
@@ -123,7 +123,7 @@ func approved(people []evidence.Party, a evidence.Approval) bool {
 	}
 	maker, known := party(a.Maker)
 	approver, proven := party(a.Approver)
-	return known && proven && maker.Token != approver.Token
+	return known && proven && !v.onePerson(maker.Token, approver.Token, v.judgedTo())
 }
 
 // waiver returns a waiver that counted at an instant.
@@ -132,7 +132,7 @@ func (v *verifier) waiver(name string, seq uint64, at time.Time) (waiver, error)
 	if !ok {
 		return x, fmt.Errorf("finding %s: record %d is no waiver whose content is in the pack", name, seq)
 	}
-	if !approved(x.people, x.Approval) {
+	if !v.approved(x.people, x.Approval) {
 		return x, fmt.Errorf("finding %s: nobody but its maker approved the waiver of record %d", name, seq)
 	}
 	ended, early := v.endedAt(x.subject, seq)

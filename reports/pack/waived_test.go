@@ -11,6 +11,12 @@ import (
 	"evidenced/evidence/chain"
 )
 
+// linkOf is an identity.link record of two persons.
+func linkOf(seq uint64, op evidence.Op, at time.Time, a, b byte) chain.Leaf {
+	return chain.Leaf{Seq: seq, Kind: evidence.IdentityLink, Op: op, Occurred: at,
+		People: []evidence.Party{{Token: evidence.ID{a}}, {Token: evidence.ID{b}}, {Token: evidence.ID{99}}}}
+}
+
 // What a pack says of waivers is held against the records of the waivers.
 func TestWaivedIsChecked(t *testing.T) {
 	end := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
@@ -20,7 +26,8 @@ func TestWaivedIsChecked(t *testing.T) {
 		facts evidence.WaiverFacts
 		lf    chain.Leaf
 		ended time.Time
-		made  time.Time // the pack
+		made  time.Time    // the pack
+		links []chain.Leaf // that say who is one with whom
 	}
 	for _, tc := range []struct {
 		name string
@@ -59,6 +66,15 @@ func TestWaivedIsChecked(t *testing.T) {
 		{"approved by its maker", func(s *scene) { s.lf.People[1].Token = s.lf.People[0].Token }, "nobody but its maker"},
 		{"approved by a claim", func(s *scene) { s.lf.People[1].Proof = evidence.ProofClaimed }, "nobody but its maker"},
 		{"made by a claim", func(s *scene) { s.lf.People[0].Proof = evidence.ProofClaimed }, "nobody but its maker"},
+		{"approved by its maker's other account", func(s *scene) { s.links = []chain.Leaf{linkOf(30, evidence.OpSet, end, 2, 1)} }, "nobody but its maker"},
+		{"approved by an account of an account", func(s *scene) {
+			s.links = []chain.Leaf{linkOf(30, evidence.OpSet, end, 7, 1), linkOf(31, evidence.OpSet, end, 2, 7)}
+		}, "nobody but its maker"},
+		{"approved by an account that is its maker's no longer", func(s *scene) {
+			s.links = []chain.Leaf{linkOf(30, evidence.OpSet, end, 1, 2), linkOf(31, evidence.OpEnd, end, 2, 1)}
+		}, ""},
+		{"found to be one person later", func(s *scene) { s.links = []chain.Leaf{linkOf(30, evidence.OpSet, end.Add(time.Second), 1, 2)} }, ""},
+		{"another's account", func(s *scene) { s.links = []chain.Leaf{linkOf(30, evidence.OpSet, end, 2, 7)} }, ""},
 	} {
 		s := &scene{
 			f: Finding{Finding: evidence.Finding{Control: "dora-art-9-4-e", Test: "chg-approved", RuleHash: rule, Status: evidence.NotSatisfied,
@@ -73,6 +89,7 @@ func TestWaivedIsChecked(t *testing.T) {
 			tc.with(s)
 		}
 		v := &verifier{m: &Manifest{Made: s.made, Period: s.f.Period}, rep: &Report{}, learned: newLearned(0)}
+		second := &twin{Ask: "waived", Made: s.made, Period: s.f.Period}
 		learn := func(lf chain.Leaf, facts any) {
 			t.Helper()
 			text, err := json.Marshal(facts)
@@ -86,12 +103,17 @@ func TestWaivedIsChecked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			second.tell(lf, plain)
 		}
 		learn(s.lf, s.facts)
 		if !s.ended.IsZero() {
 			learn(chain.Leaf{Seq: 20, Kind: evidence.Waiver, Op: evidence.OpEnd, Recorded: s.ended}, evidence.StatementEndFacts{By: "uid 1000"})
 		}
+		for _, x := range s.links {
+			learn(x, evidence.LinkFacts{A: 0, B: 1, Approver: 2})
+		}
 		err := v.waived(&s.f)
+		second.agrees(t, tc.name, &s.f, err)
 		if tc.want == "" {
 			counted := s.f.Waived != nil
 			if err != nil || (v.rep.Waived != nil) != counted || counted && (v.rep.Waived.Whole+v.rep.Waived.Partly != 1 || (v.rep.Waived.Whole == 1) != s.f.Waived.Whole) {

@@ -120,6 +120,7 @@ func checkBlind(t *testing.T, e *Engine, p evidence.Period, cause string) {
 	if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: tn, Period: p, Progress: func(_, _ uint64) {}}, &b); err != nil {
 		t.Fatal(err)
 	}
+	sameVerdict(t, b.Bytes())
 	rep, err := verifyBytes(b.Bytes(), "")
 	if err != nil || rep.Findings[string(evidence.Satisfied)] != satisfied {
 		t.Errorf("the pack: %+v %v", rep, err)

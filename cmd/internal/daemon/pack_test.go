@@ -178,6 +178,7 @@ func TestPackVerifies(t *testing.T) {
 	if _, err := verifyBytes(b, ""); err != nil {
 		t.Errorf("without a trust file: %v", err)
 	}
+	sameVerdict(t, b)
 	if _, err := verifyBytes(b, strings.Replace(trust, "tenant-1", "tenant-9", 1)); err == nil {
 		t.Error("a trust file that does not know the tenant is ignored")
 	}

@@ -52,6 +52,7 @@ func TestSealedAsIssued(t *testing.T) {
 		}
 		// A lie stands in the log from then on, and packs that hold it do not
 		// verify either.
+		sameVerdict(t, zip)
 		if _, err := verifyBytes(zip, ""); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}

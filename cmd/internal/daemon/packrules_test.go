@@ -36,6 +36,7 @@ func TestPackNeedsEveryPair(t *testing.T) {
 		tc.forge(&b.in)
 		zip, err := zipOf(t, b)
 		if tc.want == "" && err == nil {
+			sameVerdict(t, zip)
 			_, err = verifyBytes(zip, "")
 		}
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
@@ -148,6 +149,7 @@ func TestTenancyIsRecorded(t *testing.T) {
 	if _, err := e.Pack(t.Context(), q, &buf); err != nil {
 		t.Fatal(err)
 	}
+	sameVerdict(t, buf.Bytes())
 	rep, err := verifyBytes(buf.Bytes(), "")
 	if err != nil {
 		t.Fatal(err)

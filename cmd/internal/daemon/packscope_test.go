@@ -63,6 +63,7 @@ func TestPackTellsScopes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		sameVerdict(t, zip)
 		rep, err := verifyBytes(zip, "")
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
@@ -76,6 +77,7 @@ func TestPackTellsScopes(t *testing.T) {
 	if _, err := o.e.Pack(t.Context(), q, &buf); err != nil {
 		t.Fatal(err)
 	}
+	sameVerdict(t, buf.Bytes())
 	if _, err := verifyBytes(buf.Bytes(), ""); err != nil {
 		t.Errorf("without names: %v", err)
 	}

@@ -53,6 +53,7 @@ func TestPackOfWindows(t *testing.T) {
 		if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: tenant, Period: period, Raw: "none", Progress: func(_, _ uint64) {}}, &buf); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
+		sameVerdict(t, buf.Bytes())
 		if _, err := verifyBytes(buf.Bytes(), ""); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

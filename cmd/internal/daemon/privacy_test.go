@@ -38,6 +38,7 @@ func TestEraseAndPacks(t *testing.T) {
 	}
 	checked := func(stage string, zip []byte, erased bool) {
 		t.Helper()
+		sameVerdict(t, zip)
 		rep, err := verifyBytes(zip, "")
 		if err != nil {
 			t.Fatalf("%s: %v", stage, err)

@@ -262,6 +262,7 @@ func TestPackTellsRemedies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		sameVerdict(t, zip)
 		rep, err := verifyBytes(zip, "")
 		if tc.want != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -291,6 +292,7 @@ func (o *office) checkOldPlan(q api.PackRequest) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	sameVerdict(o.t, zip)
 	rep, err := verifyBytes(zip, "")
 	if err != nil {
 		o.t.Fatal(err)

@@ -480,6 +480,7 @@ func TestPackTellsWaivers(t *testing.T) {
 		if _, err := o.e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: tc.period, Raw: "none", Progress: quiet}, &buf); err != nil {
 			t.Fatal(err)
 		}
+		sameVerdict(t, buf.Bytes())
 		rep, err := verifyBytes(buf.Bytes(), "")
 		if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
@@ -550,6 +551,7 @@ func TestPackTellsLoosening(t *testing.T) {
 		if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: p, Raw: "none", Progress: quiet}, &buf); err != nil {
 			t.Fatal(err)
 		}
+		sameVerdict(t, buf.Bytes())
 		rep, err := verifyBytes(buf.Bytes(), "")
 		if err != nil {
 			t.Fatal(err)
