@@ -81,10 +81,11 @@ func (p *program) tellConfig(c *config.Config, asJSON bool) error {
 		}
 	}
 	for _, n := range c.Notes() {
-		pr("note: %s", reports.Terminal(n))
+		if err := style.Paragraph(p.stdout, "note: ", reports.Terminal(n)); err != nil {
+			return err
+		}
 	}
-	pr("effective form: sha256 %s", c.Hash())
-	return nil
+	return style.Headline(p.stdout, reports.Plain, "effective form: sha256 "+c.Hash().String())
 }
 
 func (p *program) configShowCommand() *cobra.Command {
