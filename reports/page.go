@@ -51,8 +51,8 @@ func (p *Page) Sentence(paint func(string) string, text string, demo bool) {
 	}
 }
 
-// Para writes foreign or own text, which is escaped here, wrapped beside first;
-// see [Style.Paragraph].
+// Para writes foreign or own text, which is escaped here, wrapped beside first,
+// which is own text that may be painted; see [Style.Paragraph].
 func (p *Page) Para(first, text string) { p.PaintedPara(first, Plain, text) }
 
 // PaintedPara is Para with each line of the text painted.

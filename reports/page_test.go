@@ -68,3 +68,24 @@ func TestPageCut(t *testing.T) {
 		}
 	}
 }
+
+// A sentence wraps beside what it stands beside, painted or not, and is one line
+// where there is no terminal. Spaces stay as they are where it fits.
+func TestParagraph(t *testing.T) {
+	colour := reports.Style{Width: 50, Colour: true}
+	for _, tc := range []struct {
+		style             reports.Style
+		first, text, want string
+	}{
+		{reports.Style{}, "why  ", strings.Repeat("because ", 30) + "so", "why  " + strings.Repeat("because ", 30) + "so\n"},
+		{reports.Style{Width: 50}, "why  ", strings.Repeat("because ", 6) + "so", "why  because because because because because\n     because so\n"},
+		{colour, colour.Bad("why  "), strings.Repeat("because ", 6) + "so", "\x1b[31mwhy  \x1b[0mbecause because because because because\n     because so\n"},
+		{reports.Style{Width: 50}, "", "done 1   empty 2", "done 1   empty 2\n"},
+		{reports.Style{Width: 20}, "", "no terminal is taken for narrower than fifty", "no terminal is taken for narrower than fifty\n"},
+	} {
+		var b strings.Builder
+		if err := tc.style.Paragraph(&b, tc.first, tc.text); err != nil || b.String() != tc.want {
+			t.Errorf("got %q, %v, want %q", b.String(), err, tc.want)
+		}
+	}
+}

@@ -142,23 +142,6 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
-	tab := &reports.Table{Columns: []reports.Column{{Title: "NAME"}, {Title: "N", Right: true}, {Title: "TEXT"}}}
-	tab.Row("Łukasz", "7", "short")
-	tab.Row("漢字 🚀", "1,200", strings.Repeat("long ", 30))
-	tab.PaintedRow(reports.Style{Colour: true}.Bad, "\x1b[2J", "0")
-	var b bytes.Buffer
-	if err := tab.Write(&b, reports.Style{Width: 60}); err != nil {
-		t.Fatal(err)
-	}
-	evidencetest.Golden(t, "table.txt", b.Bytes())
-	for l := range strings.Lines(b.String()) {
-		if w := reports.TextWidth(strings.TrimRight(l, "\n")); w > 60+len("\x1b[31m\x1b[0m") {
-			t.Errorf("line of %d columns: %q", w, l)
-		}
-	}
-}
-
 // A headline fits a terminal, painted line by line, and is one line for a program.
 func TestHeadline(t *testing.T) {
 	text := strings.TrimSpace(strings.Repeat("needs someone ", 12))

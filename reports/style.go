@@ -5,24 +5,24 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 )
 
-// Style says how text is to be written. The zero value is plain text of 100
-// columns with times in UTC.
+// Style says how text is to be written. The zero value is plain text for a file
+// or a pipe with times in UTC.
 type Style struct {
-	Width  int            // columns; 0 means 100
+	Width  int            // columns of the terminal; 0: there is none, and no sentence and no row is wrapped
 	Colour bool           // ANSI colours; words say the same without
 	Zone   *time.Location // beside UTC; nil for UTC alone
 }
 
-// Columns returns the width to write to, never less than 60.
+// Columns returns the width to draw to: never less than 50, and 100 where there
+// is no terminal.
 func (s Style) Columns() int {
 	switch {
 	case s.Width == 0:
 		return 100
-	case s.Width < 60:
-		return 60
+	case s.Width < 50:
+		return 50
 	}
 	return s.Width
 }
@@ -50,28 +50,14 @@ func (s Style) paint(code, t string) string {
 	return "\x1b[" + code + "m" + t + "\x1b[0m"
 }
 
-// TextWidth returns how many columns of a terminal the escaped text s takes:
-// marks that combine none, wide and emoji runes two.
-func TextWidth(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeWidth(r)
+// unpainted returns t without the colours that a style gave it.
+func unpainted(t string) string {
+	before, rest, _ := strings.Cut(t, "\x1b[")
+	_, after, painted := strings.Cut(rest, "m")
+	if !painted {
+		return t
 	}
-	return n
-}
-
-func runeWidth(r rune) int {
-	switch {
-	case r < 0x300:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me), r == 0x200d, r >= 0xfe00 && r <= 0xfe0f:
-		return 0
-	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3,
-		r >= 0xf900 && r <= 0xfaff, r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60,
-		r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
-		return 2
-	}
-	return 1
+	return before + unpainted(after)
 }
 
 // CutText shortens s to at most n columns, the last an ellipsis when it cut.
@@ -149,15 +135,19 @@ func (s Style) Headline(w io.Writer, paint func(string) string, text string) err
 	return nil
 }
 
-// Paragraph writes escaped text wrapped to the style's width. First begins the
-// first line, and as many columns of space each further one.
+// Paragraph writes escaped text wrapped to a terminal, and on one line where
+// there is none. First begins the first line, and as many columns of space each
+// further one.
 func (s Style) Paragraph(w io.Writer, first, text string) error {
 	return s.paragraph(w, first, Plain, text)
 }
 
 func (s Style) paragraph(w io.Writer, first string, paint func(string) string, text string) error {
-	indent := TextWidth(first)
-	lines := Wrap(text, max(20, s.Columns()-indent))
+	indent := TextWidth(unpainted(first))
+	lines := []string{text}
+	if room := max(20, s.Columns()-indent); s.Width > 0 && TextWidth(text) > room {
+		lines = Wrap(text, room)
+	}
 	var b strings.Builder
 	for i, l := range lines {
 		if i == 0 {

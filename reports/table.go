@@ -9,11 +9,12 @@ import (
 type Column struct {
 	Title string
 	Right bool // numbers stand to the right
-	Max   int  // widest, in columns; 0: as wide as it needs
-	Keep  bool // never narrowed to fit the line
+	Keep  bool // never wrapped where a line can hold it: what is copied, times
 }
 
-// Table lays cells out in columns for a terminal. Cells are escaped by Row.
+// Table lays cells out in columns for a terminal. Cells are escaped by Row. The
+// first column names the row and is kept whole; the last one explains it and
+// gets the room that the others leave.
 type Table struct {
 	Columns []Column
 	rows    [][]string
@@ -23,13 +24,16 @@ type Table struct {
 // Row adds a row of foreign or own text; missing cells are empty.
 func (t *Table) Row(cells ...string) { t.PaintedRow(nil, cells...) }
 
-// PaintedRow adds a row whose line is coloured by paint, which may be nil.
+// PaintedRow adds a row whose lines are coloured by paint, which may be nil.
 func (t *Table) PaintedRow(paint func(string) string, cells ...string) {
 	row := make([]string, len(t.Columns))
 	for i := range row {
 		if i < len(cells) {
 			row[i] = Terminal(cells[i])
 		}
+	}
+	if paint == nil {
+		paint = Plain
 	}
 	t.rows = append(t.rows, row)
 	t.paints = append(t.paints, paint)
@@ -38,79 +42,189 @@ func (t *Table) PaintedRow(paint func(string) string, cells ...string) {
 // Len returns how many rows the table has.
 func (t *Table) Len() int { return len(t.rows) }
 
-// Write writes the header and the rows. Columns are narrowed, widest first,
-// until a line fits the style's width or none may be narrowed any more; a cut
-// cell ends in an ellipsis. No line has trailing space.
+// Write writes the header and the rows. Nothing is cut. On a terminal no line is
+// wider than it: a cell that does not fit wraps in its column, and columns that
+// do not fit beside the others stand below them, indented. Elsewhere a row is
+// one line, for grep. No line has trailing space.
 func (t *Table) Write(w io.Writer, style Style) error {
-	widths := t.widths(style.Columns())
+	var places [][]place
+	if style.Width > 0 {
+		places = t.fit(style.Columns())
+	} else {
+		places = t.whole()
+	}
 	titles := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		titles[i] = c.Title
 	}
 	var b strings.Builder
-	b.WriteString(style.Dim(t.line(titles, widths)))
-	b.WriteByte('\n')
+	t.write(&b, titles, places, style.Dim)
 	for i, row := range t.rows {
-		line := t.line(row, widths)
-		if t.paints[i] != nil {
-			line = t.paints[i](line)
-		}
-		b.WriteString(line)
-		b.WriteByte('\n')
+		t.write(&b, row, places, t.paints[i])
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-const tableGap = 2
+const (
+	tableGap    = 2
+	tableIndent = 4 // of columns that stand below the others
 
-func (t *Table) widths(total int) []int {
-	widths := make([]int, len(t.Columns))
-	for i, c := range t.Columns {
-		widths[i] = TextWidth(c.Title)
-		for _, row := range t.rows {
-			widths[i] = max(widths[i], TextWidth(row[i]))
-		}
-		if c.Max > 0 {
-			widths[i] = min(widths[i], max(c.Max, TextWidth(c.Title)))
-		}
+	// Narrower than this a text of several words is hard to read: of the column
+	// that explains, and of any other.
+	proseWidth = 36
+	wordsWidth = 16
+
+	// wholeWidth is how far a column is padded where lines have no end: one long
+	// cell must not push all the others away.
+	wholeWidth = 60
+)
+
+// place is a column with the width that it has. A width of 0 wraps nothing.
+type place struct {
+	column, pad, width int
+}
+
+// whole places all columns on one line.
+func (t *Table) whole() [][]place {
+	var line []place
+	for i := range t.Columns {
+		_, whole := t.measure(i)
+		line = append(line, place{column: i, pad: min(whole, wholeWidth)})
 	}
-	for sum(widths)+tableGap*(len(widths)-1) > total {
-		widest := -1
-		for i, c := range t.Columns {
-			if !c.Keep && widths[i] > max(8, TextWidth(c.Title)) && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
+	return [][]place{line}
+}
+
+// fit places the columns on as many lines as they need to be readable within
+// total columns. What is left on a line goes to those that would be wider.
+func (t *Table) fit(total int) [][]place {
+	var lines [][]place
+	var line []place
+	room := total
+	end := func() {
+		lines = append(lines, line)
+		line, room = nil, total-tableIndent
+	}
+	most := make([]int, len(t.Columns))
+	for i := range t.Columns {
+		var least int
+		least, most[i] = t.limits(i)
+		if len(line) > 0 && least+tableGap > room {
+			end()
+		}
+		if len(line) > 0 {
+			room -= tableGap
+		}
+		width := min(least, room)
+		line = append(line, place{column: i, pad: width, width: width})
+		room -= width
+	}
+	end()
+	for i, line := range lines {
+		room := total - tableGap*(len(line)-1)
+		if i > 0 {
+			room -= tableIndent
+		}
+		for _, p := range line {
+			room -= p.width
+		}
+		widen(line, most, room)
+	}
+	return lines
+}
+
+// widen gives room to the narrowest of the columns that would be wider, again
+// and again.
+func widen(line []place, most []int, room int) {
+	for ; room > 0; room-- {
+		var narrowest *place
+		for i := range line {
+			if p := &line[i]; p.width < most[p.column] && (narrowest == nil || p.width < narrowest.width) {
+				narrowest = p
 			}
 		}
-		if widest < 0 {
-			break
+		if narrowest == nil {
+			return
 		}
-		widths[widest]--
+		narrowest.width++
+		narrowest.pad++
 	}
-	return widths
 }
 
-func sum(ns []int) int {
-	t := 0
-	for _, n := range ns {
-		t += n
+// limits returns the width from which on a column is readable, and the one from
+// which on nothing in it wraps.
+func (t *Table) limits(column int) (least, most int) {
+	word, most := t.measure(column)
+	switch {
+	case t.Columns[column].Keep, column == 0:
+		return most, most
+	case column == len(t.Columns)-1:
+		return min(most, max(word, proseWidth)), most
 	}
-	return t
+	return min(most, max(word, wordsWidth)), most
 }
 
-func (t *Table) line(cells []string, widths []int) string {
-	var b strings.Builder
-	for i, cell := range cells {
-		cell = CutText(cell, widths[i])
-		pad := strings.Repeat(" ", widths[i]-TextWidth(cell))
+// measure returns the width of the longest word of a column, which may be an id
+// that somebody copies, and of its longest cell.
+func (t *Table) measure(column int) (word, whole int) {
+	cell := func(s string) {
+		whole = max(whole, TextWidth(s))
+		for w := range strings.FieldsSeq(s) {
+			word = max(word, TextWidth(w))
+		}
+	}
+	cell(t.Columns[column].Title)
+	for _, row := range t.rows {
+		cell(row[column])
+	}
+	return word, whole
+}
+
+// write writes the cells of a row, each wrapped in its place.
+func (t *Table) write(b *strings.Builder, cells []string, places [][]place, paint func(string) string) {
+	for i, line := range places {
+		indent := ""
 		if i > 0 {
-			b.WriteString(strings.Repeat(" ", tableGap))
+			indent = strings.Repeat(" ", tableIndent)
 		}
-		if t.Columns[i].Right {
-			b.WriteString(pad + cell)
-		} else {
-			b.WriteString(cell + pad)
+		for _, text := range t.lines(cells, line) {
+			b.WriteString(paint(strings.TrimRight(indent+text, " ")))
+			b.WriteByte('\n')
 		}
 	}
-	return strings.TrimRight(b.String(), " ")
+}
+
+// lines lays the cells side by side that one line of places holds; none when all
+// of them are empty.
+func (t *Table) lines(cells []string, line []place) []string {
+	wrapped, height := make([][]string, len(line)), 0
+	for k, p := range line {
+		switch cell := cells[p.column]; {
+		case cell == "":
+		case p.width > 0 && TextWidth(cell) > p.width:
+			wrapped[k] = Wrap(cell, p.width)
+		default:
+			wrapped[k] = []string{cell}
+		}
+		height = max(height, len(wrapped[k]))
+	}
+	out := make([]string, height)
+	for h := range out {
+		for k, p := range line {
+			cell := ""
+			if h < len(wrapped[k]) {
+				cell = wrapped[k][h]
+			}
+			pad := strings.Repeat(" ", max(0, p.pad-TextWidth(cell)))
+			if k > 0 {
+				out[h] += strings.Repeat(" ", tableGap)
+			}
+			if t.Columns[p.column].Right {
+				out[h] += pad + cell
+			} else {
+				out[h] += cell + pad
+			}
+		}
+	}
+	return out
 }

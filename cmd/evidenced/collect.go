@@ -22,9 +22,10 @@ func (p *program) collectCommand() *cobra.Command {
 		Use:     "collect -c FILE [--source NAME]",
 		GroupID: "run",
 		Short:   "Bring every source, or one, up to now once",
-		Long: "Takes the lock, looks at each source once, and ends. The exit code tells whether all was\n" +
-			"seen: 3 when a run was partial, failed or paused. What was good is kept, and the next run\n" +
-			"continues from there.\n\n" + cli.ExitHelp(cli.ExitIncomplete, cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
+		Long: "Takes the lock, looks at each source once, several at the same time, and ends. The exit\n" +
+			"code tells whether all was seen: 3 when a run was partial, failed or paused. What was good\n" +
+			"is kept, and the next run continues from there. A source that does not answer is given up\n" +
+			"after its own limits; a terminal shows what is still waited for.\n\n" + cli.ExitHelp(cli.ExitIncomplete, cli.ExitLocked, cli.ExitNotFound, cli.ExitRefused),
 		Example: "  evidenced collect -c evidenced.yaml\n  evidenced collect -c evidenced.yaml --source vault/prod",
 		Args:    cobra.NoArgs,
 	}
@@ -46,7 +47,9 @@ func (p *program) collectCommand() *cobra.Command {
 				return problem.Wrap(problem.Config, err, "log")
 			}
 		}
-		runs, err := p.collect(cmd.Context(), c, evidence.SourceID(source), acceptScope, log)
+		wait := cli.NewWaiting(p.stderr, cli.Look(p.stderr, p.getenv))
+		runs, err := p.collect(cmd.Context(), c, collectOptions{Source: evidence.SourceID(source), AcceptScope: acceptScope, Waits: wait.For, Log: log})
+		wait.Done()
 		if terr := p.tellRuns(runs, asJSON); err == nil && terr != nil {
 			err = terr
 		}

@@ -28,6 +28,11 @@ func TestEveryCommandHelps(t *testing.T) {
 		if cmd.Short == "" || cmd.Example == "" || !strings.Contains(cmd.Long, "Exit codes:") {
 			t.Errorf("%s: help without a summary, an example or exit codes", cmd.CommandPath())
 		}
+		var help bytes.Buffer
+		cmd.SetOut(&help)
+		if err := cmd.Help(); err != nil || !strings.HasPrefix(help.String(), cmd.Short+"\n\n"+cmd.Long) {
+			t.Errorf("%s: %v, its help does not begin with what it is for: %.100s", cmd.CommandPath(), err, &help)
+		}
 		for _, line := range strings.Split(cmd.Example, "\n") {
 			checkExample(t, root, cmd, strings.TrimSpace(line))
 		}

@@ -64,9 +64,8 @@ func (p *program) tellConfig(c *config.Config, asJSON bool) error {
 	if asJSON {
 		return p.document(map[string]any{"ok": true, "sha256": c.Hash(), "sources": sources, "tenants": len(c.Tenants), "notes": c.Notes()})
 	}
-	style := cli.Look(p.stdout, p.getenv).Style(nil)
-	pr := func(format string, args ...any) { fmt.Fprintf(p.stdout, format+"\n", args...) }
-	pr("ok  %s: %s, %s", c.File(), reports.Count(len(c.Tenants), "tenant"), reports.Count(len(sources), "source"))
+	page := reports.NewPage(p.stdout, cli.Look(p.stdout, p.getenv).Style(nil))
+	page.Head(reports.Plain, reports.Terminal(fmt.Sprintf("ok  %s: %s, %s", c.File(), reports.Count(len(c.Tenants), "tenant"), reports.Count(len(sources), "source"))))
 	if len(sources) > 0 {
 		t := reports.Table{Columns: []reports.Column{{Title: "SOURCE", Keep: true}, {Title: "TYPE", Keep: true}, {Title: "SCHEDULE (UTC)", Keep: true}, {Title: "STATE"}}}
 		for _, s := range sources {
@@ -76,15 +75,13 @@ func (p *program) tellConfig(c *config.Config, asJSON bool) error {
 			}
 			t.Row(s.Name, s.Type, s.Schedule, state)
 		}
-		if err := t.Write(p.stdout, style); err != nil {
-			return err
-		}
+		page.Table(&t)
 	}
 	for _, n := range c.Notes() {
-		pr("note: %s", reports.Terminal(n))
+		page.Para("note: ", n)
 	}
-	pr("effective form: sha256 %s", c.Hash())
-	return nil
+	page.Head(reports.Plain, "effective form: sha256 "+c.Hash().String())
+	return page.Err()
 }
 
 func (p *program) configShowCommand() *cobra.Command {

@@ -118,6 +118,14 @@ func were(n int) string {
 	return strconv.Itoa(n) + " are"
 }
 
+// helpTemplate is cobra's, but with the summary in front of what is told at
+// length, which does not say it again.
+const helpTemplate = `{{.Short}}
+
+{{with .Long}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
+
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "evidenced",
@@ -131,6 +139,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	root.SetHelpTemplate(helpTemplate)
 	f := root.PersistentFlags()
 	f.StringVarP(&p.configFile, "config", "c", "", "configuration file (default $EVIDENCED_CONFIG, else "+defaultConfig+")")
 	f.StringVar(&p.dataDir, "data-dir", "", "data directory to read, in place of a configuration")

@@ -25,8 +25,8 @@ type parts struct {
 	socket func(dataDir string) string
 	// serve runs the daemon until ctx ends.
 	serve func(ctx context.Context, c *config.Config, log *slog.Logger) error
-	// collect brings the source, or all when it is "", up to now once.
-	collect func(ctx context.Context, c *config.Config, source evidence.SourceID, acceptScope bool, log *slog.Logger) ([]evidence.RunFacts, error)
+	// collect brings sources up to now once.
+	collect func(ctx context.Context, c *config.Config, o collectOptions) ([]evidence.RunFacts, error)
 	// doctor examines the named sources of a configuration, all when none is.
 	doctor func(ctx context.Context, c *config.Config, clock func() time.Time, names []string, limit time.Duration) (*doctor.Report, error)
 	// rewrap changes how the wrapping key is kept to what the configuration
@@ -38,6 +38,14 @@ type parts struct {
 	demo func(ctx context.Context, o demoOptions) error
 	// now is the wall clock.
 	now func() time.Time
+}
+
+// collectOptions are what a look at all sources needs of the command line.
+type collectOptions struct {
+	Source      evidence.SourceID // this one alone; "": all
+	AcceptScope bool
+	Waits       func([]evidence.SourceID) // see daemon.Options
+	Log         *slog.Logger
 }
 
 // demoOptions are what the demonstration needs of the command line.

@@ -57,13 +57,13 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	return e.Serve(ctx)
 }
 
-func collect(ctx context.Context, c *config.Config, source evidence.SourceID, acceptScope bool, log *slog.Logger) (_ []evidence.RunFacts, err error) {
-	e, err := daemon.Open(ctx, daemon.Options{Config: c, Program: programName(), Log: log})
+func collect(ctx context.Context, c *config.Config, o collectOptions) (_ []evidence.RunFacts, err error) {
+	e, err := daemon.Open(ctx, daemon.Options{Config: c, Program: programName(), Log: o.Log, Waits: o.Waits})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	runs, err := e.Collect(ctx, source, acceptScope)
+	runs, err := e.Collect(ctx, o.Source, o.AcceptScope)
 	if err != nil {
 		return runs, err
 	}

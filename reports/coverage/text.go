@@ -15,21 +15,21 @@ import (
 // missed; the chart, the runs and the blind windows follow.
 func Text(w io.Writer, c *reports.CoverageChart, style reports.Style) error {
 	var b strings.Builder
-	for _, l := range reports.Wrap(headline(c), style.Columns()) {
-		fmt.Fprintln(&b, style.Bold(l))
-	}
+	_ = style.Headline(&b, style.Bold, headline(c)) // a builder takes all
 	if c.Demo {
-		style.Headline(&b, style.Bad, reports.Demonstration) // a builder takes all
+		style.Headline(&b, style.Bad, reports.Demonstration)
 	}
 	b.WriteByte('\n')
 	if len(c.Rows) > 0 {
 		chart(&b, c, style)
-		fmt.Fprintf(&b, "\n%s\n\n", style.Dim("# continuous   : a look   - between looks, nothing claimed   = reconstructed   . blind   (space) nobody looked"))
+		b.WriteByte('\n')
+		_ = style.Headline(&b, style.Dim, "# continuous   : a look   - between looks, nothing claimed   = reconstructed   . blind   (space) nobody looked")
+		b.WriteByte('\n')
 	}
-	runs(&b, c)
+	runs(&b, c, style)
 	windows(&b, c, style)
 	totals(&b, c, style)
-	fmt.Fprintf(&b, "%-*s%s\n", runsW, "RECORDS", fmt.Sprintf("as known at log size %d of %s", c.Size, c.Origin))
+	_ = style.Paragraph(&b, fmt.Sprintf("%-*s", runsW, "RECORDS"), fmt.Sprintf("as known at log size %d of %s", c.Size, c.Origin))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -95,7 +95,7 @@ func chart(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 		b.WriteString(" " + pad(tickLabel(t, step, cells, i == 0), cells))
 	}
 	trim(b)
-	last := evidence.SourceID("")
+	page, last := reports.NewPage(b, style), evidence.SourceID("")
 	for _, r := range c.Rows {
 		name := string(r.Source)
 		if r.Source == last {
@@ -112,9 +112,7 @@ func chart(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 			}
 		}
 		trim(b)
-		for _, l := range reports.Wrap(rowNote(r), style.Columns()-nameW-1) {
-			fmt.Fprintf(b, "%-*s %s\n", nameW, "", style.Dim(l))
-		}
+		page.PaintedPara(strings.Repeat(" ", nameW+1), style.Dim, rowNote(r))
 	}
 }
 
@@ -236,11 +234,11 @@ func rowNote(r reports.CoverageRow) string {
 	return reports.Terminal(s + "  [" + strings.Join(kinds, " ") + "]")
 }
 
-func runs(b *strings.Builder, c *reports.CoverageChart) {
+func runs(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 	n := func(i int) string { return reports.Number(int64(i)) }
 	line := func(label string, r evidence.RunCounts, name string) {
-		fmt.Fprintf(b, "%-*sexpected %s   done %s   empty %s   partial %s   failed %s   missed %s%s\n",
-			runsW, label, n(r.Expected), n(r.Done), n(r.Empty), n(r.Partial), n(r.Failed), n(r.Missed), name)
+		_ = style.Paragraph(b, fmt.Sprintf("%-*s", runsW, label), fmt.Sprintf("expected %s   done %s   empty %s   partial %s   failed %s   missed %s%s",
+			n(r.Expected), n(r.Done), n(r.Empty), n(r.Partial), n(r.Failed), n(r.Missed), name))
 	}
 	line("RUNS", c.Runs, "")
 	var ids []evidence.SourceID
@@ -256,7 +254,7 @@ func runs(b *strings.Builder, c *reports.CoverageChart) {
 }
 
 func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
-	label := "BLIND"
+	page, label := reports.NewPage(b, style), "BLIND"
 	switch {
 	case len(c.Sources) == 0:
 		fmt.Fprintf(b, "%-*sall of it: nobody looked\n", runsW, label)
@@ -275,9 +273,7 @@ func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) 
 		if len(kinds) > 0 {
 			s += "  [" + strings.Join(kinds, " ") + "]"
 		}
-		for _, l := range reports.Wrap(reports.Terminal(s), style.Columns()-runsW) {
-			fmt.Fprintf(b, "%-*s%s\n", runsW, label, style.Warn(l))
-			label = ""
-		}
+		page.PaintedPara(fmt.Sprintf("%-*s", runsW, label), style.Warn, s)
+		label = ""
 	}
 }

@@ -66,7 +66,7 @@ func (r *Report) remedies(p *reports.Page) {
 		}
 		p.Line("")
 		p.Line(p.Style.Bold("REMEDIES  " + x.Tenant.String()))
-		t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER", Max: 16}, {Title: "STANDS", Keep: true}, {Title: "FOR"}}}
+		t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER"}, {Title: "STANDS", Keep: true}, {Title: "FOR"}}}
 		for _, o := range plans {
 			paint := p.Style.Warn
 			if o.Overdue {
@@ -81,10 +81,10 @@ func (r *Report) remedies(p *reports.Page) {
 		return
 	case without == failed:
 		p.Line("")
-		p.Line(p.Style.Dim(fmt.Sprintf("no remedy is planned for %s; evidenced remedy set plans one", reports.Count(failed, "failed item"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("no remedy is planned for %s; evidenced remedy set plans one", reports.Count(failed, "failed item")))
 	default:
 		p.Line("")
-		p.Line(p.Style.Dim(fmt.Sprintf("no remedy is planned for %s of %s", reports.Number(int64(without)), reports.Count(failed, "failed item"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("no remedy is planned for %s of %s", reports.Number(int64(without)), reports.Count(failed, "failed item")))
 	}
 }
 

@@ -194,22 +194,22 @@ func (r *Report) apart(p *reports.Page) {
 		p.Line("")
 	}
 	if outside > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that %s not apply; evidenced assess --all says why", reports.Count(outside, "control"), verb(outside))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: %s that %s not apply; evidenced assess --all says why", reports.Count(outside, "control"), verb(outside)))
 	}
 	if n := len(preparing); n > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: %s of laws that do not apply yet; --json names them", reports.Count(n, "open control")))
 	}
 	if n := len(attested); n > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: a person's word on %s; no verdict stands on it, evidenced attest list tells whose", reports.Count(n, "control")))
 	}
 	if unrecorded > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s on declared incidents: none to judge is on record", reports.Count(unrecorded, "control"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: %s on declared incidents: none to judge is on record", reports.Count(unrecorded, "control")))
 	}
 	if n := len(unused); n > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s of what no source is configured for; --json names them", reports.Count(n, "test"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: %s of what no source is configured for; --json names them", reports.Count(n, "test")))
 	}
 	if n := len(r.Unanswered); n > 0 {
-		p.Line(p.Style.Dim(fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control"))))
+		p.PaintedPara("", p.Style.Dim, fmt.Sprintf("not counted: %s that no collector answers yet; --json names them", reports.Count(n, "control")))
 	}
 }
 

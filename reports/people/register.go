@@ -283,14 +283,14 @@ func (g *Register) Text(w io.Writer, style reports.Style) error {
 		return p.Err()
 	}
 	p.Line("")
-	t := &reports.Table{Columns: []reports.Column{{Title: "PERSON", Right: true}, {Title: "NAME"}, {Title: "ACCOUNT", Max: 48}, {Title: "IS"}, {Title: "KNOWN SINCE (UTC)", Keep: true}, {Title: "RECORD", Right: true}}}
+	t := &reports.Table{Columns: []reports.Column{{Title: "PERSON", Right: true}, {Title: "RECORD", Right: true}, {Title: "KNOWN SINCE (UTC)", Keep: true}, {Title: "IS", Keep: true}, {Title: "NAME"}, {Title: "ACCOUNT"}}}
 	for i := range g.Accounts {
 		a := &g.Accounts[i]
 		paint := reports.Plain
 		if a.Sort == Erased {
 			paint = style.Dim
 		}
-		t.PaintedRow(paint, fmt.Sprint(a.Group), a.Label, a.ID(), string(a.Sort), a.Since.UTC().Format("2 Jan 2006 15:04"), fmt.Sprint(a.Seq))
+		t.PaintedRow(paint, fmt.Sprint(a.Group), fmt.Sprint(a.Seq), a.Since.UTC().Format("2 Jan 2006 15:04"), string(a.Sort), a.Label, a.ID())
 	}
 	p.Table(t)
 	g.textLinks(p)

@@ -248,7 +248,7 @@ func (w *Who) Text(out io.Writer, style reports.Style) error {
 		p.PaintedPara("BLIND      ", style.Warn, reports.Span(b.At, b.Until)+": "+b.Says)
 	}
 	p.Line("")
-	t := &reports.Table{Columns: []reports.Column{{Title: "TIME (UTC)", Keep: true}, {Title: "AS", Keep: true}, {Title: "WHAT"}, {Title: "SOURCE"}, {Title: "RECORD", Right: true, Keep: true}}}
+	t := &reports.Table{Columns: []reports.Column{{Title: "TIME (UTC)"}, {Title: "RECORD", Right: true, Keep: true}, {Title: "AS"}, {Title: "SOURCE", Keep: true}, {Title: "WHAT"}}}
 	for _, d := range w.Deeds {
 		var roles []string
 		for _, r := range d.Roles {
@@ -258,7 +258,7 @@ func (w *Who) Text(out io.Writer, style reports.Style) error {
 		if d.Claimed {
 			as += " (claimed)"
 		}
-		t.Row(d.At.UTC().Format("2 Jan 2006 15:04:05"), as, d.Says, string(d.Source), fmt.Sprint(d.Seq))
+		t.Row(d.At.UTC().Format("2 Jan 2006 15:04:05"), fmt.Sprint(d.Seq), as, string(d.Source), d.Says)
 	}
 	if t.Len() > 0 {
 		p.Table(t)

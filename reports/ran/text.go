@@ -55,7 +55,7 @@ func (a *Answer) textWorkloads(p *printer) {
 		return
 	}
 	t := &reports.Table{Columns: []reports.Column{
-		{Title: "WORKLOAD"}, {Title: "REVISION", Max: 20}, {Title: "IMAGE"}, {Title: "SINCE (UTC)", Keep: true}, {Title: "SYNCED BY"}, {Title: "HEALTH"},
+		{Title: "WORKLOAD"}, {Title: "REVISION"}, {Title: "IMAGE"}, {Title: "SINCE (UTC)", Keep: true}, {Title: "SYNCED BY"}, {Title: "HEALTH"},
 	}}
 	for i := range a.Works {
 		w := &a.Works[i]

@@ -18,17 +18,13 @@ import (
 // how many there were. It stops at the first error of the lines.
 func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.Style) error {
 	b := bufio.NewWriter(w)
-	wrapped := func(paint func(string) string, format string, args ...any) {
-		for _, l := range reports.Wrap(fmt.Sprintf(format, args...), style.Columns()) {
-			fmt.Fprintln(b, paint(l))
-		}
-	}
-	wrapped(style.Bold, "What happened in %s, %s (UTC)", head.Tenant, reports.Span(head.Period.From, head.Period.To))
-	wrapped(style.Dim, "as known at log size %d of %s", head.Size, head.Origin)
+	p := reports.NewPage(b, style)
+	p.Headline(fmt.Sprintf("What happened in %s, %s (UTC)", head.Tenant, reports.Span(head.Period.From, head.Period.To)), false)
+	p.Head(style.Dim, fmt.Sprintf("as known at log size %d of %s", head.Size, head.Origin))
 	if head.Demo {
-		wrapped(style.Bad, "%s", reports.Demonstration)
+		p.Head(style.Bad, reports.Demonstration)
 	}
-	fmt.Fprintln(b)
+	p.Line("")
 	day, records, gaps := "", 0, 0
 	for l, err := range lines {
 		if err != nil {
@@ -36,23 +32,23 @@ func Text(w io.Writer, head Head, lines iter.Seq2[Line, error], style reports.St
 		}
 		if d := l.At.UTC().Format("Monday 2 January 2006"); d != day {
 			if day != "" {
-				fmt.Fprintln(b)
+				p.Line("")
 			}
 			day = d
-			fmt.Fprintln(b, style.Bold(d+" (UTC)"))
+			p.Line(style.Bold(d + " (UTC)"))
 		}
 		if l.Gap {
 			gaps++
 		} else {
 			records += max(1, l.Count)
 		}
-		textLine(b, l, style)
+		textLine(p, l)
 	}
 	if day != "" {
-		fmt.Fprintln(b)
+		p.Line("")
 	}
-	wrapped(reports.Plain, "%s, %s. ~ when we saw it, ? as claimed, else the source's own time.", reports.Count(records, "record"), reports.Count(gaps, "blind window"))
-	return b.Flush()
+	p.Para("", fmt.Sprintf("%s, %s. ~ when we saw it, ? as claimed, else the source's own time.", reports.Count(records, "record"), reports.Count(gaps, "blind window")))
+	return cmpErr(b.Flush(), p.Err())
 }
 
 func cmpErr(flush, err error) error {
@@ -64,7 +60,7 @@ func cmpErr(flush, err error) error {
 
 // textLine writes "12:58:44  record  sentence  [source]", wrapped. A time that
 // is not the source's own word is marked: ~ observed by us, ? claimed.
-func textLine(b *bufio.Writer, l Line, style reports.Style) {
+func textLine(p *reports.Page, l Line) {
 	mark := " "
 	switch l.Basis {
 	case evidence.BasisObserved:
@@ -92,14 +88,9 @@ func textLine(b *bufio.Writer, l Line, style reports.Style) {
 	}
 	paint := reports.Plain
 	if l.Gap {
-		paint = style.Warn
+		paint = p.Style.Warn
 	}
-	for i, s := range reports.Wrap(reports.Terminal(says), style.Columns()-len(head)) {
-		if i > 0 {
-			head = strings.Repeat(" ", len(head))
-		}
-		fmt.Fprintln(b, head+paint(s))
-	}
+	p.PaintedPara(head, paint, says)
 }
 
 // after names the earlier records that the line follows.

@@ -52,7 +52,7 @@ func dueWords(due, over int, until string) string {
 // table writes a line for each thing, after an empty one; nothing when there is
 // none. What one test says of several controls is one thing.
 func (r *Report) table(p *reports.Page) {
-	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT", Max: 30}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "", Keep: true}, {Title: "WHEN", Keep: true}, {Title: "WHAT"}, {Title: "WHY"}}}
 	for _, c := range once(r.New) {
 		paint := p.Style.Warn
 		if c.Severity == "high" {

@@ -167,18 +167,17 @@ func (a *Anchors) headline() string {
 }
 
 func (a *Anchors) text(p *page) {
-	style, head := p.Style, a.headline()
+	style := p.Style
+	paint := style.Bold
 	if a.bad() {
-		head = style.Bad(head)
-	} else {
-		head = style.Bold(head)
+		paint = style.Bad
 	}
-	p.Line(head)
+	p.Head(paint, a.headline())
 	if a.Demo {
-		p.Line(style.Bad(reports.Demonstration))
+		p.Head(style.Bad, reports.Demonstration)
 	}
 	if a.Refused != "" {
-		p.Line(style.Bad("SIGNS NOTHING  " + reports.Terminal(a.Refused)))
+		p.PaintedPara(style.Bad("SIGNS NOTHING  "), style.Bad, a.Refused)
 	}
 	p.Line("")
 	reach := reports.Table{Columns: []reports.Column{{Title: "RECORDS", Keep: true}, {Title: "RECORDED (UTC)", Keep: true}, {Title: "RUNG", Right: true, Keep: true}, {Title: "HELD BY"}}}
@@ -198,8 +197,8 @@ func (a *Anchors) text(p *page) {
 	}
 	a.places(p)
 	for _, o := range a.Open {
-		p.Line(fmt.Sprintf("RUNG %d  %s", o.Rung, o.What))
-		p.Line("        leaves open: " + o.Open)
+		p.Para(fmt.Sprintf("RUNG %d  ", o.Rung), o.What)
+		p.Para("        ", "leaves open: "+o.Open)
 	}
 }
 
@@ -224,16 +223,16 @@ func (a *Anchors) places(p *page) {
 	p.Table(&t)
 	for _, pl := range a.Places {
 		if pl.Contradicts != "" {
-			p.Line(p.Style.Bad(fmt.Sprintf("CONTRADICTS  %s: %s", reports.Terminal(pl.Name), reports.Terminal(pl.Contradicts))))
+			p.PaintedPara(p.Style.Bad("CONTRADICTS  "), p.Style.Bad, pl.Name+": "+pl.Contradicts)
 		}
 		if !pl.Vouched.IsZero() {
-			p.Line(fmt.Sprintf("VOUCHED  %s signed that the log stood so by %s", reports.Terminal(pl.Name), pl.Vouched.UTC().Format("2 Jan 2006 15:04:05 UTC")))
+			p.Para("VOUCHED  ", fmt.Sprintf("%s signed that the log stood so by %s", pl.Name, pl.Vouched.UTC().Format("2 Jan 2006 15:04:05 UTC")))
 		}
 		if pl.Failures > 0 {
-			p.Line(p.Style.Warn(fmt.Sprintf("FAILING  %s: %s in a row: %s", reports.Terminal(pl.Name), reports.Count(pl.Failures, "failure"), reports.Terminal(pl.Why))))
+			p.PaintedPara(p.Style.Warn("FAILING  "), p.Style.Warn, fmt.Sprintf("%s: %s in a row: %s", pl.Name, reports.Count(pl.Failures, "failure"), pl.Why))
 		}
 		for _, g := range pl.Gaps {
-			p.Line(fmt.Sprintf("GAP  %s: records waited %s", reports.Terminal(pl.Name), reports.Span(g.From, g.To)))
+			p.Para("GAP  ", fmt.Sprintf("%s: records waited %s", pl.Name, reports.Span(g.From, g.To)))
 		}
 	}
 	p.Line("")

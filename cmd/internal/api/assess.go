@@ -243,7 +243,7 @@ func order(s evidence.Status) int {
 
 func (p *page) table(a *Assessment, all bool) {
 	style := p.Style
-	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: style.Columns() >= wideTable}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "STATUS", Keep: true}, {Title: "SINCE", Keep: true}, {Title: "WHY"}}}
 	hidden := 0
 	for _, c := range a.inForceFirst() {
 		paint := reports.Plain
@@ -273,21 +273,21 @@ func (p *page) table(a *Assessment, all bool) {
 		p.Table(&t)
 	}
 	if hidden > 0 {
-		p.Line(style.Dim(fmt.Sprintf("%s supported or not applicable; --all shows them", reports.Count(hidden, "control"))))
+		p.PaintedPara("", style.Dim, reports.Count(hidden, "control")+" supported or not applicable; --all shows them")
 	}
 	for _, c := range a.Controls {
 		for _, x := range c.Attested {
-			p.Line(style.Dim(reports.Terminal(fmt.Sprintf("%s: a person's word, no verdict stands on it: %s by %s, approved by %s, until %s (record %d)", c.ID, x.Name, x.By, x.Approved, reports.Near(x.Until, a.Now), x.Seq))))
+			p.PaintedPara("", style.Dim, fmt.Sprintf("%s: a person's word, no verdict stands on it: %s by %s, approved by %s, until %s (record %d)", c.ID, x.Name, x.By, x.Approved, reports.Near(x.Until, a.Now), x.Seq))
 		}
 	}
 	for _, l := range a.apart() {
-		p.Line(style.Dim(l))
+		p.PaintedPara("", style.Dim, l)
 	}
 }
 
 // why is what the table says of a control beside its status: of what failed the
-// number first, since the sentence behind it says what should be and is cut
-// where the line ends; of what cannot be told the reason.
+// number first, since the sentence behind it says what should be; of what cannot
+// be told the reason.
 func (a *Assessment) why(c AssessedControl) string {
 	says := core(c.Why)
 	if c.Reason != "" {
@@ -334,7 +334,7 @@ func (p *page) stories(a *Assessment, control AssessedControl, told map[string]e
 		p.Line("")
 		*whole = true
 		told[f.Test] = control.ID
-		p.Line(p.Style.Bold(fmt.Sprintf("%s  %s  %s", control.ID, reports.Terminal(f.Test), f.Status)))
+		p.PaintedPara("", p.Style.Bold, fmt.Sprintf("%s  %s  %s", control.ID, f.Test, f.Status))
 		p.Para("  ", reports.OpenNames(f.Summary, a.Names))
 		p.waivers(control.Waived[f.Test], a)
 		p.remedies(control.Remedies[f.Test])

@@ -34,7 +34,7 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 	}
 	a.tellMoments(p, v)
 	for _, x := range v.Affected {
-		p.Line(fmt.Sprintf("AFFECTED   %s, its own incident %s", x.Tenant, x.ID))
+		p.Para("AFFECTED   ", fmt.Sprintf("%s, its own incident %s", x.Tenant, x.ID))
 	}
 	p.Line("")
 	a.clockTable(p, inc, v.Clocks)
@@ -44,16 +44,17 @@ func (a *acting) tell(v *IncidentView, inc *incident.Incident) error {
 		p.Para("EVIDENCE   ", fmt.Sprintf("%s: records %s", path, numbers(v.Filled[path])))
 	}
 	for _, path := range slices.Sorted(maps.Keys(v.Lost)) {
-		p.Line(a.q.style.Warn(reports.Terminal(fmt.Sprintf("LOST       %s cannot be opened any more: %s", path, v.Lost[path]))))
+		p.PaintedPara(a.q.style.Warn("LOST       "), a.q.style.Warn, fmt.Sprintf("%s cannot be opened any more: %s", path, v.Lost[path]))
 	}
 	for _, n := range v.Notes {
 		p.Para("note: ", n)
 	}
 	p.Line("")
-	p.Line(fmt.Sprintf("%-10s %-20s  %-9s %s", "RECORD", "TIME (UTC)", "BY", "WHAT"))
+	t := reports.Table{Columns: []reports.Column{{Title: "RECORD"}, {Title: "TIME (UTC)", Keep: true}, {Title: "BY", Keep: true}, {Title: "WHAT"}}}
 	for _, x := range v.Acts {
-		p.Para(fmt.Sprintf("%-10d %-20s  %-9s ", x.Record, x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By), x.Says+because(x.Reason))
+		t.Row(fmt.Sprint(x.Record), x.At.UTC().Format("2 Jan 2006 15:04:05"), x.By, x.Says+because(x.Reason))
 	}
+	p.Table(&t)
 	return p.Err()
 }
 
@@ -89,7 +90,7 @@ func (a *acting) tellMoments(p *page, v *IncidentView) {
 			said = fmt.Sprintf("%s  (record %d)", cli.SayTime(m.at, a.q.zone), v.Set[m.path])
 		}
 		if m.what != "resolved" || !m.at.IsZero() {
-			p.Line(fmt.Sprintf("%-10s %s", strings.ToUpper(m.what), said))
+			p.Para(fmt.Sprintf("%-10s ", strings.ToUpper(m.what)), said)
 		}
 	}
 	for _, law := range incident.Laws {
@@ -146,7 +147,7 @@ func (a *acting) tellOpen(p *page, v *IncidentView) {
 		if len(more) == 0 {
 			continue
 		}
-		t := reports.Table{Columns: []reports.Column{{Title: "NO", Keep: true}, {Title: "ITEM"}, {Title: "SET", Max: 44, Keep: true}, {Title: "WHY"}}}
+		t := reports.Table{Columns: []reports.Column{{Title: "NO", Keep: true}, {Title: "ITEM"}, {Title: "SET", Keep: true}, {Title: "WHY"}}}
 		for _, o := range more {
 			set := strings.Join(o.Fields, " or ")
 			if o.How != "" {

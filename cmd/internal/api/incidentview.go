@@ -188,13 +188,7 @@ func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 	if len(lines) == 0 {
 		return p.Err()
 	}
-	// A narrow terminal shows the begin of an id, which the commands take too,
-	// and days without a year.
-	narrow, day, declared := p.Style.Columns() < wideTable, "2 Jan 2006 15:04", "DECLARED (UTC)"
-	if narrow {
-		day, declared = narrowDate, "DECLARED"
-	}
-	t := reports.Table{Columns: []reports.Column{{Title: "TENANT"}, {Title: "ID", Keep: true}, {Title: declared, Keep: true}, {Title: "NEXT", Keep: true}, {Title: "BY (UTC)", Keep: true}, {Title: "WHAT"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "TENANT"}, {Title: "ID", Keep: true}, {Title: "DECLARED (UTC)", Keep: true}, {Title: "NEXT", Keep: true}, {Title: "BY (UTC)", Keep: true}, {Title: "WHAT"}}}
 	for _, l := range lines {
 		next, by := "nothing", ""
 		switch {
@@ -215,11 +209,7 @@ func tellIncidents(p *page, lines []IncidentLine, closed bool) error {
 		if l.Part {
 			what = strings.TrimSpace("(part of a platform incident) " + what)
 		}
-		id := l.ID
-		if narrow {
-			id = id[:min(len(id), 8)]
-		}
-		t.Row(l.Tenant.String(), id, l.Declared.UTC().Format(day), next, by, reports.FirstLine(what, 80))
+		t.Row(l.Tenant.String(), l.ID, l.Declared.UTC().Format("2 Jan 2006 15:04"), next, by, reports.FirstLine(what, 80))
 	}
 	p.Table(&t)
 	return p.Err()

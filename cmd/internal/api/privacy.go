@@ -156,12 +156,12 @@ func tellErased(p *page, e *store.Erased) error {
 	tenants, accounts := reports.Count(len(e.Logs), "tenant"), reports.Count(e.Identities, "account")
 	switch {
 	case e.DryRun:
-		p.Line(fmt.Sprintf("Nothing is erased yet: the person is known in %s, by %s.", tenants, accounts))
+		p.Para("", fmt.Sprintf("Nothing is erased yet: the person is known in %s, by %s.", tenants, accounts))
 	case e.Level == evidence.Cryptographic:
-		p.Line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed, also for every copy of the keyring.", tenants, accounts))
+		p.Para("", fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed, also for every copy of the keyring.", tenants, accounts))
 	default:
-		p.Line(fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed here.", tenants, accounts))
-		p.Line(style.Warn("Logical, not cryptographic: " + reports.Terminal(e.Why) + "."))
+		p.Para("", fmt.Sprintf("Erased in %s, by %s: keys and tokens are destroyed here.", tenants, accounts))
+		p.PaintedPara("", style.Warn, "Logical, not cryptographic: "+e.Why+".")
 	}
 	for _, l := range e.Logs {
 		line := fmt.Sprintf("  %s: %s of the person", l.Tenant, reports.Count(int(l.Records), "record"))
@@ -172,13 +172,13 @@ func tellErased(p *page, e *store.Erased) error {
 		for _, k := range l.Packs {
 			to := ""
 			if k.Recipient != "" {
-				to = " to " + reports.Terminal(k.Recipient)
+				to = " to " + k.Recipient
 			}
-			p.Line(style.Warn(fmt.Sprintf("    issued before, with the person in it: pack %s%s, %s (record %d); ask who has it to drop it",
-				k.Manifest.String()[:12], to, k.Issued.UTC().Format("2 Jan 2006 15:04 UTC"), k.Seq)))
+			p.PaintedPara("    ", style.Warn, fmt.Sprintf("issued before, with the person in it: pack %s%s, %s (record %d); ask who has it to drop it",
+				k.Manifest.String()[:12], to, k.Issued.UTC().Format("2 Jan 2006 15:04 UTC"), k.Seq))
 		}
 		if len(l.Still) == 0 {
-			p.Line(fmt.Sprintf("    %s opened and searched: none names the person", reports.Count(int(l.Searched), "claim")))
+			p.Para("    ", fmt.Sprintf("%s opened and searched: none names the person", reports.Count(int(l.Searched), "claim")))
 		}
 		p.naming(l)
 	}
@@ -187,7 +187,7 @@ func tellErased(p *page, e *store.Erased) error {
 		p.naming(l)
 	}
 	for _, t := range e.Unsearched {
-		p.Line(style.Bad(fmt.Sprintf("  %s: its log could not be read to its end, so it is not known whether it names the person", t)))
+		p.PaintedPara("  ", style.Bad, fmt.Sprintf("%s: its log could not be read to its end, so it is not known whether it names the person", t))
 	}
 	return p.Err()
 }
@@ -196,7 +196,7 @@ func tellErased(p *page, e *store.Erased) error {
 func (p *page) naming(l store.ErasedLog) {
 	style := p.Style
 	for _, n := range l.Still {
-		p.Line(style.Bad(fmt.Sprintf("    still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", "))))
+		p.PaintedPara("    ", style.Bad, fmt.Sprintf("still names the person: record %d (%s), %s: %s", n.Seq, n.Kind, n.Claim, strings.Join(n.What, ", ")))
 	}
 	if l.More > 0 {
 		p.Line(fmt.Sprintf("    and %s more", reports.Count(int(l.More), "claim")))
@@ -311,9 +311,9 @@ func (p *page) sealedLogs(list []SealedLog) {
 		if !s.Report.OK() {
 			word = style.Bad("FAILED  ")
 		}
-		p.Line(fmt.Sprintf("%s  log %s: %s%s", word, reports.Terminal(s.Log), counts, reports.Terminal(s.Says)))
+		p.Para(word+"  ", fmt.Sprintf("log %s: %s%s", s.Log, counts, s.Says))
 		for _, f := range s.Report.Failures {
-			p.Line("          " + style.Bad(reports.Terminal(f)))
+			p.PaintedPara(below, style.Bad, f)
 		}
 		for _, v := range s.Report.Verdicts() {
 			// Completeness and claims are what nobody can tell without keys.

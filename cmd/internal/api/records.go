@@ -213,9 +213,10 @@ func flushed(b *bufio.Writer, err error) error {
 
 func recordTable(ctx context.Context, w io.Writer, r evidence.Reader, seq iter.Seq2[evidence.Record, error], style reports.Style) error {
 	b := bufio.NewWriter(w)
-	people := reports.NewPeople(r)
+	p, people := reports.NewPage(b, style), reports.NewPeople(r)
 	if r.Simulated() {
-		fmt.Fprintf(b, "%s\n\n", style.Bad(reports.Demonstration))
+		p.Head(style.Bad, reports.Demonstration)
+		p.Line("")
 	}
 	n := 0
 	for rec, err := range seq {
@@ -223,28 +224,36 @@ func recordTable(ctx context.Context, w io.Writer, r evidence.Reader, seq iter.S
 			return flushed(b, err)
 		}
 		if n++; n == 1 {
-			fmt.Fprintln(b, style.Dim(fmt.Sprintf("%8s  %-24s %-20s %-5s  %s", "RECORD", "OCCURRED (UTC)", "KIND", "OP", "SUBJECT, PEOPLE, TEXT")))
+			recordRow(p, style.Dim, "RECORD", "OCCURRED (UTC)", "KIND", "OP", "SUBJECT, PEOPLE, TEXT")
 		}
 		who, err := people.All(ctx, &rec)
 		if err != nil {
 			return flushed(b, err)
 		}
-		line := recordLine(&rec, who)
-		if style.Width > 0 { // a file or a pipe gets the whole line
-			line = reports.CutText(line, max(style.Width, 100))
-		}
-		fmt.Fprintln(b, line)
+		recordRow(p, reports.Plain, fmt.Sprint(rec.Seq), rec.Occurred.UTC().Format("2006-01-02T15:04:05.000Z"), string(rec.Kind), string(rec.Op), recordSays(&rec, who))
 	}
-	fmt.Fprintf(b, "%s of %s, log size %s; --json opens them\n",
-		reports.Count(n, "record"), r.Tenant(), reports.Number(int64(r.Size())))
-	return b.Flush()
+	p.Para("", fmt.Sprintf("%s of %s, log size %s; --json opens them", reports.Count(n, "record"), r.Tenant(), reports.Number(int64(r.Size()))))
+	return flushed(b, p.Err())
 }
 
-func recordLine(rec *evidence.Record, who []reports.Person) string {
-	parts := []string{reports.Terminal(rec.Subject.String())}
+// recordRow writes one row of a list that is too long to be measured first. What
+// a record says stands beside its kind or, on a narrow terminal, below it.
+func recordRow(p *reports.Page, paint func(string) string, seq, occurred, kind, op, says string) {
+	head := fmt.Sprintf("%7s  %-24s %-20s %-5s", seq, occurred, kind, op)
+	if p.Style.Width > 0 && p.Style.Columns() < len(head)+36 {
+		p.PaintedPara("", paint, strings.TrimRight(head, " "))
+		p.PaintedPara("    ", paint, says)
+		return
+	}
+	p.PaintedPara(paint(head+"  "), paint, says)
+}
+
+// recordSays is what a record is about, who is in it and what it quotes.
+func recordSays(rec *evidence.Record, who []reports.Person) string {
+	parts := []string{rec.Subject.String()}
 	var names []string
 	for _, p := range who {
-		name := fmt.Sprintf("%s %s (%s)", p.Role, reports.Terminal(p.Label), p.Proof)
+		name := fmt.Sprintf("%s %s (%s)", p.Role, p.Label, p.Proof)
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -253,10 +262,10 @@ func recordLine(rec *evidence.Record, who []reports.Person) string {
 		parts = append(parts, strings.Join(names, ", "))
 	}
 	if len(rec.Text) > 0 {
-		parts = append(parts, `"`+reports.Terminal(reports.FirstLine(string(rec.Text), 60))+`"`)
+		parts = append(parts, `"`+reports.FirstLine(string(rec.Text), 60)+`"`)
 	}
 	for _, name := range slices.Sorted(maps.Keys(rec.Closed)) {
-		parts = append(parts, fmt.Sprintf("%s closed: %s", name, reports.Terminal(rec.Closed[name])))
+		parts = append(parts, fmt.Sprintf("%s closed: %s", name, rec.Closed[name]))
 	}
-	return fmt.Sprintf("%8d  %-24s %-20s %-5s  %s", rec.Seq, rec.Occurred.UTC().Format("2006-01-02T15:04:05.000Z"), rec.Kind, rec.Op, strings.Join(parts, "  "))
+	return strings.Join(parts, "  ")
 }

@@ -60,7 +60,7 @@ func tellRemedies(p *page, lists []RemedyList) error {
 		head += fmt.Sprintf(", %d overdue", overdue)
 	}
 	p.Headline(head+".", demo)
-	t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER", Max: 20}, {Title: "FAIL", Keep: true}, {Title: "STANDS"}, {Title: "REMEDY"}}}
+	t := reports.Table{Columns: []reports.Column{{Title: "DUE", Keep: true}, {Title: "NAME", Keep: true}, {Title: "OWNER"}, {Title: "FAIL", Keep: true}, {Title: "STANDS"}, {Title: "REMEDY"}}}
 	for _, l := range lists {
 		for _, x := range l.Remedies {
 			name, stands, paint := x.Name, x.Short(), reports.Plain

@@ -128,15 +128,15 @@ func hold(ctx context.Context, c *call) error {
 	t := c.page(q.style)
 	switch {
 	case p.Act == "place":
-		t.Line(fmt.Sprintf("hold %s is in force on %s: nothing is retired, erased or offboarded until it is released", hs[0].Name, q.tenant))
+		t.Para("", fmt.Sprintf("hold %s is in force on %s: nothing is retired, erased or offboarded until it is released", hs[0].Name, q.tenant))
 	case p.Act == "release":
-		t.Line(fmt.Sprintf("hold %s on %s, in force since %s, is released", hs[0].Name, q.tenant, cli.SayTime(hs[0].Since, q.zone)))
+		t.Para("", fmt.Sprintf("hold %s on %s, in force since %s, is released", hs[0].Name, q.tenant, cli.SayTime(hs[0].Since, q.zone)))
 	case len(hs) == 0:
 		t.Line(fmt.Sprintf("no hold is in force on %s", q.tenant))
 	default:
 		t.Line(fmt.Sprintf("%s in force on %s", reports.Count(len(hs), "hold"), q.tenant))
 		for _, h := range hs {
-			t.Line(reports.Terminal(fmt.Sprintf("%s  since %s  by %s: %s  (record %d)", h.Name, cli.SayTime(h.Since, q.zone), h.Authority, h.Reason, h.Seq)))
+			t.Para("", fmt.Sprintf("%s  since %s  by %s: %s  (record %d)", h.Name, cli.SayTime(h.Since, q.zone), h.Authority, h.Reason, h.Seq))
 		}
 	}
 	return t.Err()

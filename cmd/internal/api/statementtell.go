@@ -85,10 +85,10 @@ func tellStatements(p *page, lists []StatementList, params StatementParams) erro
 	if len(parts) > 0 {
 		head += ": " + strings.Join(parts, ", ")
 	}
-	p.Line(p.Style.Bold(head + "."))
+	p.Headline(head+".", false)
 	for _, l := range lists {
 		if l.Demo {
-			p.Line(p.Style.Bad(reports.Demonstration))
+			p.Head(p.Style.Bad, reports.Demonstration)
 			break
 		}
 	}
@@ -122,7 +122,7 @@ func tellStatements(p *page, lists []StatementList, params StatementParams) erro
 
 func showStatement(p *page, t *statement.Told) {
 	zone := p.Style.Zone
-	p.Line(p.Style.Bold(fmt.Sprintf("%s %s: %s", t.Type, t.Name, reports.Terminal(standsUntil(t, zone)))))
+	p.PaintedPara("", p.Style.Bold, fmt.Sprintf("%s %s: %s", t.Type, t.Name, standsUntil(t, zone)))
 	p.fact("controls", idsOf(t.Controls, ", "))
 	p.fact("tests", strings.Join(t.Tests, ", "))
 	if len(t.Records) > 0 {

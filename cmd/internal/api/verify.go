@@ -214,7 +214,7 @@ func (v *Verified) text(p *page) error {
 		case !c.OK:
 			word = style.Bad("FAILED  ")
 		}
-		p.Line(fmt.Sprintf("%s  %s: %s", word, reports.Terminal(c.What), reports.Terminal(c.Says)))
+		p.Para(word+"  ", c.What+": "+c.Says)
 	}
 	for _, l := range v.Logs {
 		p.log(l)
@@ -223,33 +223,36 @@ func (v *Verified) text(p *page) error {
 	return p.Err()
 }
 
+// below stands in front of what is said below a word, such as FAILED.
+const below = "          "
+
 func (p *page) log(l Verdict) {
 	style := p.Style
 	word := style.Bold("OK      ")
 	if !l.OK {
 		word = style.Bad("FAILED  ")
 	}
-	p.Line(fmt.Sprintf("%s  %s: %s verified, %s", word, l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
+	p.Para(word+"  ", fmt.Sprintf("%s: %s verified, %s", l.Tenant, reports.Count(int(l.Records), "record"), reports.Count(int(l.Claims), "sealed claim")))
 	if l.Clock == "simulated" {
-		p.Line("          " + style.Bad(reports.Demonstration))
+		p.PaintedPara(below, style.Bad, reports.Demonstration)
 	}
 	for _, f := range l.Failures {
-		p.Line("          " + style.Bad(reports.Terminal(f)))
+		p.PaintedPara(below, style.Bad, f)
 	}
 	if l.MoreFailed > 0 {
-		p.Line(fmt.Sprintf("          and %s more", reports.Count(l.MoreFailed, "failure")))
+		p.Para(below, fmt.Sprintf("and %s more", reports.Count(l.MoreFailed, "failure")))
 	}
 	for _, v := range l.Verdicts {
 		p.verdict(v)
 	}
-	p.Line(fmt.Sprintf("          %-14s%s, size %d, root %s", "log", reports.Terminal(l.Origin), l.Size, l.Root))
+	p.Para(fmt.Sprintf("%s%-14s", below, "log"), fmt.Sprintf("%s, size %d, root %s", l.Origin, l.Size, l.Root))
 }
 
 // verdict writes one answer of a report.
 func (p *page) verdict(v store.Verdict) {
-	text := fmt.Sprintf("%-14s%s: %s", v.About, v.Word, reports.Terminal(v.Says))
+	paint := reports.Plain
 	if v.Bad {
-		text = p.Style.Bad(text)
+		paint = p.Style.Bad
 	}
-	p.Line("          " + text)
+	p.PaintedPara(below+paint(fmt.Sprintf("%-14s", v.About)), paint, v.Word+": "+v.Says)
 }

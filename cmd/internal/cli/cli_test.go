@@ -243,6 +243,9 @@ func TestNoTerminal(t *testing.T) {
 	p := NewProgress(&b, Look(&b, none), "verify")
 	p.Set(1, 2)
 	p.Done()
+	w := NewWaiting(&b, Look(&b, none))
+	w.For([]evidence.SourceID{"vault/prod"})
+	w.Done()
 	if b.Len() > 0 {
 		t.Errorf("progress wrote %q", b.String())
 	}
@@ -257,5 +260,28 @@ func TestProgressOnATerminal(t *testing.T) {
 	p.Done()
 	if strings.Contains(b.String(), "verify\x1b") {
 		t.Errorf("an escape went through: %q", b.String())
+	}
+}
+
+func TestWaiting(t *testing.T) {
+	var b bytes.Buffer
+	w := NewWaiting(&b, Terminal{Is: true, Width: 80})
+	w.For([]evidence.SourceID{"argocd/prod", "vault/prod"})
+	w.Done()
+	w.Done()
+	left := []evidence.SourceID{"argocd/prod", "vault/\x1b[2J"}
+	for _, tc := range []struct {
+		left  []evidence.SourceID
+		width int
+		want  string
+	}{
+		{left, 80, `14 s, waiting for 2 sources: argocd/prod, vault/\x1b[2J`},
+		{left[:1], 80, "14 s, waiting for 1 source: argocd/prod"},
+		{left, 40, "14 s, waiting for 2 sources: argocd/pro…"},
+		{nil, 80, ""},
+	} {
+		if got := waitingFor(tc.left, 14*time.Second+time.Millisecond, tc.width); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
 	}
 }

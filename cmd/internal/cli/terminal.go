@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"evidenced/evidence"
 	"evidenced/reports"
 )
 
@@ -83,4 +86,60 @@ func (p *Progress) Done() {
 	p.bar.Abort(true)
 	p.group.Wait()
 	p.bar = nil
+}
+
+// Waiting is a line on a terminal that says which sources are still waited for,
+// and since when; on anything else it prints nothing. Call Done when the work
+// has ended, also after an error.
+type Waiting struct {
+	group *mpb.Progress
+	bar   *mpb.Bar
+	begun time.Time
+
+	mu   sync.Mutex
+	left []evidence.SourceID
+}
+
+// NewWaiting begins the line on the stream.
+func NewWaiting(w io.Writer, t Terminal) *Waiting {
+	p := &Waiting{begun: time.Now()}
+	if !t.Is {
+		return p
+	}
+	p.group = mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh())
+	p.bar = p.group.New(1, mpb.NopStyle(), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return waitingFor(p.left, time.Since(p.begun), max(20, t.Width-1))
+	})))
+	return p
+}
+
+// For says what is waited for from now on. Any goroutine may call it.
+func (p *Waiting) For(left []evidence.SourceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = left
+}
+
+// Done takes the line away.
+func (p *Waiting) Done() {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Abort(true)
+	p.group.Wait()
+	p.bar = nil
+}
+
+// waitingFor is the line, in at most width columns.
+func waitingFor(left []evidence.SourceID, since time.Duration, width int) string {
+	if len(left) == 0 {
+		return "" // what is left to do is ours
+	}
+	names := make([]string, len(left))
+	for i, s := range left {
+		names[i] = string(s)
+	}
+	return reports.CutText(fmt.Sprintf("%d s, waiting for %s: %s", int(since.Seconds()), reports.Count(len(left), "source"), safeLine(strings.Join(names, ", "))), width)
 }

@@ -15,9 +15,9 @@ import (
 // source answers yet.
 func (l *List) Text(w io.Writer, style reports.Style) error {
 	p := &page{reports.NewPage(w, style)}
-	p.Line(style.Bold(l.headline()))
+	p.Headline(l.headline(), false)
 	for _, a := range l.Acts {
-		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "ARTICLE", Max: 34}, {Title: "SEVERITY", Keep: true},
+		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "ARTICLE"}, {Title: "SEVERITY", Keep: true},
 			{Title: "FORCE", Keep: true}, {Title: "TESTS", Right: true, Keep: true}, {Title: "TITLE"}}}
 		for _, c := range l.of(a, false) {
 			paint := reports.Plain
@@ -36,7 +36,7 @@ func (l *List) Text(w io.Writer, style reports.Style) error {
 	if l.Unanswered > 0 {
 		p.Line("")
 		p.Para("", fmt.Sprintf("NOT ANSWERED YET  %s without a source that tells; they count for nothing and alert nobody", reports.Count(l.Unanswered, "control")))
-		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "FORCE", Keep: true}, {Title: "TITLE", Max: 40}, {Title: "WOULD BE ANSWERED BY"}}}
+		t := reports.Table{Columns: []reports.Column{{Title: "CONTROL", Keep: true}, {Title: "FORCE", Keep: true}, {Title: "TITLE"}, {Title: "WOULD BE ANSWERED BY"}}}
 		for _, a := range l.Acts {
 			for _, c := range l.of(a, true) {
 				t.Row(string(c.ID), forceWord(&c), c.Title, c.AnsweredBy)
@@ -45,7 +45,7 @@ func (l *List) Text(w io.Writer, style reports.Style) error {
 		p.Table(&t)
 	}
 	p.Line("")
-	p.Line(fmt.Sprintf("catalog %s; a test measures one thing: none of this says that a law is kept", l.Catalog.String()[:12]))
+	p.Para("", fmt.Sprintf("catalog %s; a test measures one thing: none of this says that a law is kept", l.Catalog.String()[:12]))
 	return p.Err()
 }
 
@@ -95,7 +95,7 @@ func since(date string, at time.Time) string {
 // Text writes everything about the control for people.
 func (e *Explained) Text(w io.Writer, style reports.Style) error {
 	p := &page{reports.NewPage(w, style)}
-	p.Line(style.Bold(reports.Terminal(fmt.Sprintf("%s  %s  %s", e.ID, e.Reference, e.Title))))
+	p.PaintedPara("", style.Bold, fmt.Sprintf("%s  %s  %s", e.ID, e.Reference, e.Title))
 	if e.Force == mappings.Preparing {
 		p.Para("", "Preparing: the law does not apply yet. What the tests find is work to do and says nothing about a breach.")
 	}
@@ -205,7 +205,7 @@ var emptyWords = map[evidence.Status]string{
 
 func (p *page) test(t *ExplainedTest) {
 	p.Line("")
-	p.Line(p.Style.Bold(reports.Terminal(fmt.Sprintf("%s (%s)  %s", t.ID, t.Strength, t.Title))))
+	p.PaintedPara("", p.Style.Bold, fmt.Sprintf("%s (%s)  %s", t.ID, t.Strength, t.Title))
 	p.fact("  says", "The evidence supports that "+t.Says+".")
 	p.fact("  items", t.View+": "+t.ViewDoc)
 	if t.Population != "true" {

@@ -36,6 +36,9 @@ type Options struct {
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics // nil: its own
 	Judged   Judged             // is told of every assessment; may be nil
+	// Waits is told which sources Collect still waits for; see schedule.Once.
+	// May be nil.
+	Waits func([]evidence.SourceID)
 	// AskLimit is how long a first signature waits for what anchors know; 0 is
 	// 30 seconds, and 5 when ReadOnly.
 	AskLimit time.Duration

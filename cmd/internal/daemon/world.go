@@ -186,36 +186,6 @@ func (e *Engine) checkCursors() []api.Check {
 	return checks
 }
 
-// Collect looks once at the named source, or at all, and brings them up to
-// now. It returns how each run ended.
-func (e *Engine) Collect(ctx context.Context, name evidence.SourceID, acceptScope bool) ([]evidence.RunFacts, error) {
-	var out []evidence.RunFacts
-	if name != "" && !slices.ContainsFunc(e.sources, func(s *source) bool { return s.runner.Source == name }) {
-		return nil, problem.New(problem.NotFound, "no source %s in %s", name, e.o.Config.File()).WithHint("evidenced config check lists the sources")
-	}
-	var errs []error
-	for _, s := range e.sources {
-		if name != "" && s.runner.Source != name {
-			continue
-		}
-		if s.config.Paused != "" {
-			now := e.o.Clock().UTC()
-			errs = append(errs, s.runner.Missed(ctx, now, now, 1, "paused: "+s.config.Paused))
-			out = append(out, evidence.RunFacts{Source: s.runner.Source, Slot: now, Outcome: evidence.RunMissed, Cause: "paused: " + s.config.Paused})
-			continue
-		}
-		s.runner.AcceptScope = acceptScope
-		f, err := e.run(ctx, s, e.o.Clock())
-		errs = append(errs, err)
-		if f.Source != "" { // it ended, though some log did not take what tells of it
-			out = append(out, f)
-		}
-	}
-	errs = append(errs, e.Flush(ctx), e.Checkpoints(ctx))
-	e.anchors.all(ctx, putTimeout)
-	return out, errors.Join(errs...)
-}
-
 // Look does the run of the named source that was due at slot.
 func (e *Engine) Look(ctx context.Context, name evidence.SourceID, slot time.Time) (evidence.RunFacts, error) {
 	s := e.source(name)

@@ -14,7 +14,7 @@ import (
 // Text writes the report for people: the answer first, then each source.
 func (r *Report) Text(w io.Writer, style reports.Style) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, style.Bold(reports.Terminal(r.sentence())))
+	_ = style.Headline(&b, style.Bold, reports.Terminal(r.sentence())) // a builder takes all
 	for _, x := range r.Sources {
 		fmt.Fprintln(&b)
 		x.text(&b, style)
