@@ -89,6 +89,9 @@ type LogFile interface {
 	// transaction. A head naming a new segment opens it. The list of entries and
 	// what they hold are used again once it returns.
 	Append(entries []Entry, tiles []Tile, head Head) error
+	// Drain returns when what was appended is where it stays. It is durable
+	// before; this is for those who measure or copy.
+	Drain() error
 	// Entry reads one record; ErrNoEntry when it is not there, ErrRetired when
 	// it went with its segment.
 	Entry(seq uint64) (Entry, error)

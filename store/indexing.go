@@ -167,6 +167,22 @@ func (l *Log) WaitIndexed(ctx context.Context) error {
 	return nil
 }
 
+// WaitStored is WaitIndexed that waits for the segment too: then nothing is left to
+// do of what was appended before.
+func (l *Log) WaitStored(ctx context.Context) error {
+	if err := l.WaitIndexed(ctx); err != nil {
+		return err
+	}
+	if err := l.use(); err != nil {
+		return err
+	}
+	defer l.release()
+	if err := l.file.Drain(); err != nil {
+		return fmt.Errorf("segment of %s: %w", l.tenant, err)
+	}
+	return nil
+}
+
 // catchUpIndex derives the postings of records that were not indexed when the
 // log was closed. An index that is ahead of its log belongs to another log
 // file (a restored copy) and is thrown away.

@@ -43,10 +43,11 @@ type queue struct {
 	slots chan struct{} // taken by callers that are held back when none is left
 	wake  chan struct{}
 
-	mu    sync.Mutex
-	list  []*request
-	items int       // in the list
-	less  sync.Cond // told when there are fewer
+	mu       sync.Mutex
+	list     []*request
+	items    int       // in the list
+	expected int       // callers without whom the committer need not be woken
+	less     sync.Cond // told when there are fewer
 }
 
 func newQueue() *queue {
@@ -91,7 +92,11 @@ func (q *queue) push(rq *request) {
 	q.mu.Lock()
 	q.list = append(q.list, rq)
 	q.items += len(rq.items)
+	enough := q.expected == 0 || callersOf(q.list) >= q.expected
 	q.mu.Unlock()
+	if !enough {
+		return
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -140,9 +145,11 @@ func callersOf(list []*request) (n int) {
 // that were answered at once are about to come again, and what comes together
 // is made durable together.
 func (q *queue) gather(callers int, patience time.Duration, quit <-chan struct{}) {
-	if _, n := q.waiting(); n >= callers || n == 0 {
+	if n := q.expect(callers); n >= callers || n == 0 {
+		q.expect(0)
 		return
 	}
+	defer q.expect(0)
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
@@ -157,6 +164,15 @@ func (q *queue) gather(callers int, patience time.Duration, quit <-chan struct{}
 			return
 		}
 	}
+}
+
+// expect says how many callers must wait before the committer is woken, 0 that any
+// request wakes it. It returns how many wait now.
+func (q *queue) expect(callers int) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expected = callers
+	return callersOf(q.list)
 }
 
 // turn takes a place among those that write what the intake keeps. A log that a

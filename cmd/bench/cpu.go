@@ -167,7 +167,7 @@ func (b *bench) cpuOf(ctx context.Context, batch, records int) (d breakdown, err
 		_, err = appendRate(ctx, log, items(warm+n, batch), batch)
 	}
 	if err == nil {
-		err = log.WaitIndexed(ctx)
+		err = log.WaitStored(ctx)
 	}
 	pprof.StopCPUProfile()
 	if err != nil {

@@ -31,9 +31,9 @@ func (b *bench) open(name string) (*local.Local, func() error, error) {
 	}, nil
 }
 
-// burst is how many records are acknowledged in a row. The index follows
-// behind and is waited for after each burst, outside the clock: what a log
-// keeps up for long, with it, is what the large log shows.
+// burst is how many records are acknowledged in a row. Segment and index follow
+// behind and are waited for after each burst, outside the clock: what a log
+// keeps up for long, with them, is what the large log shows.
 const burst = 30_000
 
 // batchSizes are the batches of one caller, with the ratio to the plain file
@@ -75,8 +75,8 @@ func (b *bench) ingest(ctx context.Context) (err error) {
 			next += len(drafts)
 			rate, err := appendRate(ctx, log, drafts, c.batch)
 			if err == nil {
-				// What the index still has to do must not fall into the limit.
-				err = log.WaitIndexed(ctx)
+				// What index and segment still have to do must not fall into the limit.
+				err = log.WaitStored(ctx)
 			}
 			return rate, err
 		}

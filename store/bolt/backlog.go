@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"sync"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,10 +24,15 @@ var takenKey = []byte("taken")
 
 const (
 	// takeBatches and takeBytes say how much waits in the journal before the
-	// segment takes it: a burst of that size has the cores for itself, and many
-	// small batches share a transaction.
-	takeBatches = 1024
-	takeBytes   = 32 << 20
+	// segment takes it although appends go on: a burst of that size has the cores
+	// and the disk for itself, and many small batches share a transaction.
+	takeBatches = 4096
+	takeBytes   = 64 << 20
+	// Once nothing was appended for idle the segment takes everything, unless fewer
+	// than these wait: they stay until more come or the log is closed.
+	idle        = 100 * time.Millisecond
+	idleBatches = 256
+	idleBytes   = 1 << 20
 	// takeMost bounds what one transaction takes, in bytes, and with it its
 	// memory; a single batch may be larger.
 	takeMost = 2 << 20
@@ -41,10 +47,12 @@ type backlog struct {
 	changed sync.Cond // something was taken, or nothing more will be; under mu for writing
 	batches []held    // in order
 	bytes   int64
-	head    store.Head // after the last one
-	taking  bool       // somebody moves batches to the segment
-	wanted  uint64     // number up to which they are moved however few they are
-	failed  error      // why the segment takes nothing more
+	head    store.Head  // after the last one
+	taking  bool        // somebody moves batches to the segment
+	wanted  uint64      // number up to which they are moved however few they are
+	failed  error       // why the segment takes nothing more
+	kept    time.Time   // when the newest batch came
+	watch   *time.Timer // looks whether the log is idle; nil while nobody has to look
 }
 
 // held is a batch in the journal.
@@ -169,13 +177,44 @@ func (f *logFile) append(buf *[]byte, b []byte, head store.Head) error {
 		return err
 	}
 	f.hold(held{frame: fr, batch: parts})
-	w.mu.RLock()
+	w.mu.Lock()
 	much := w.bytes >= takeBytes || len(w.batches) >= takeBatches
-	w.mu.RUnlock()
+	w.kept = time.Now()
+	if w.watch == nil && !much && w.rest() {
+		w.watch = time.AfterFunc(idle, f.takeWhenIdle)
+	}
+	w.mu.Unlock()
 	if much {
 		f.startTaking(0)
 	}
 	return nil
+}
+
+// rest reports whether enough waits that an idle log's segment takes it. The caller
+// holds mu.
+func (w *backlog) rest() bool { return w.bytes >= idleBytes || len(w.batches) >= idleBatches }
+
+// takeWhenIdle has the segment take all that waits, once nothing was appended for a
+// while.
+func (f *logFile) takeWhenIdle() {
+	w := &f.waiting
+	w.mu.Lock()
+	if w.watch == nil { // the log is being closed
+		w.mu.Unlock()
+		return
+	}
+	if since := time.Since(w.kept); since < idle {
+		w.watch.Reset(idle - since)
+		w.mu.Unlock()
+		return
+	}
+	w.watch = nil
+	n := len(w.batches)
+	rest := w.rest()
+	w.mu.Unlock()
+	if rest {
+		f.startTaking(n)
+	}
 }
 
 // startTaking has the segment take what waits, beside everything else: at least
@@ -279,8 +318,8 @@ func (f *logFile) store(some []held, size int) error {
 	})
 }
 
-// drain waits until the segment has all that is in the journal now.
-func (f *logFile) drain() error {
+// Drain implements store.LogFile.
+func (f *logFile) Drain() error {
 	w := &f.waiting
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -306,9 +345,15 @@ func (f *logFile) closeBacklog() error {
 	if w.journal == nil {
 		return nil
 	}
+	w.mu.Lock()
+	if w.watch != nil {
+		w.watch.Stop()
+		w.watch = nil
+	}
+	w.mu.Unlock()
 	var err error
 	if !f.readOnly {
-		if err = f.drain(); err == nil {
+		if err = f.Drain(); err == nil {
 			err = w.journal.Clear()
 		}
 	}

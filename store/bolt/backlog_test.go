@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
 	"evidenced/evidence/problem"
@@ -155,7 +157,7 @@ func TestBacklogIsTheLog(t *testing.T) {
 			}
 			m.notes = append(m.notes, n)
 		case r.IntN(12) == 0:
-			if err := lf.(*logFile).drain(); err != nil {
+			if err := lf.Drain(); err != nil {
 				t.Fatal(err)
 			}
 		default:
@@ -230,41 +232,62 @@ func TestBacklogIsTheLog(t *testing.T) {
 	}
 }
 
-// The segment takes what fills a transaction and leaves a small rest, however small
-// the batches are; and appends never wait for room that nobody makes.
+// transactions is how many the newest segment had so far.
+func transactions(t *testing.T, f *logFile) (n int) {
+	t.Helper()
+	if err := f.newest().view(func(tx *bolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// The segment takes what waits while appends go on, in few transactions however small
+// the batches are; and appends never wait for room that nobody makes. What is left is
+// taken once nothing comes any more, but for some few batches.
 func TestRestOfTheBacklog(t *testing.T) {
-	for _, c := range []struct{ batches, size int }{{3 * takeBatches, 10}, {400, 200 << 10}} {
+	for _, c := range []struct{ batches, size, transactions int }{{takeBatches + 1000, 10, 50}, {600, 200 << 10, 100}} {
 		lf, ix, err := New(t.TempDir()).Open("00aa", true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { lf.Close(); ix.Close() }()
-		w := &lf.(*logFile).waiting
-		taken := false
-		for seq := range uint64(c.batches) {
+		f := lf.(*logFile)
+		w, seq, taken := &f.waiting, uint64(0), false
+		add := func() {
+			t.Helper()
 			if err := lf.Append([]store.Entry{{Seq: seq, Leaf: make([]byte, c.size)}}, nil, store.Head{Size: seq + 1, Segment: 1}); err != nil {
 				t.Fatal(err)
 			}
+			seq++
+		}
+		waiting := func() int {
+			w.mu.RLock()
+			defer w.mu.RUnlock()
+			return len(w.batches)
+		}
+		add()
+		before := transactions(t, f)
+		for range c.batches {
+			add()
 			taken = taken || w.from() > 0
 		}
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			w.mu.RLock()
-			bytes, n, taking := w.bytes, len(w.batches), w.taking
-			w.mu.RUnlock()
-			if !taking && (bytes >= takeBytes || n >= takeBatches) || !taken {
-				t.Fatalf("%d batches of %d bytes: %d with %d bytes wait and nobody takes them", c.batches, c.size, n, bytes)
-			}
-			if !taking {
-				if n == 0 {
-					t.Errorf("%d batches of %d bytes: the last ones were taken one by one", c.batches, c.size)
-				}
-				break
-			}
+		if !taken {
+			t.Errorf("%d batches of %d bytes: nothing was taken while they came", c.batches, c.size)
+		}
+		for deadline := time.Now().Add(time.Minute); waiting() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d batches of %d bytes: still taking", c.batches, c.size)
+				t.Fatalf("%d batches of %d bytes: %d still wait in an idle log", c.batches, c.size, waiting())
 			}
 		}
-		if err := lf.(*logFile).drain(); err != nil || w.size() != 0 {
+		if n := transactions(t, f) - before; n > c.transactions {
+			t.Errorf("%d batches of %d bytes: taken in %d transactions, at most %d are needed", c.batches, c.size, n, c.transactions)
+		}
+		add()
+		time.Sleep(3 * idle)
+		if waiting() != 1 {
+			t.Errorf("a single batch cost a transaction of its own")
+		}
+		if err := lf.Drain(); err != nil || w.size() != 0 {
 			t.Errorf("%d bytes wait behind a drain: %v", w.size(), err)
 		}
 	}
@@ -315,7 +338,7 @@ func TestReadingBesideTaking(t *testing.T) {
 	}
 	readers.Go(func() {
 		for size.Load() < batches*each {
-			if err := lf.(*logFile).drain(); err != nil {
+			if err := lf.Drain(); err != nil {
 				t.Error(err)
 				return
 			}
@@ -364,7 +387,7 @@ func TestBacklogOfAnotherTime(t *testing.T) {
 	}
 	add()
 	add()
-	if err := lf.(*logFile).drain(); err != nil {
+	if err := lf.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	add()

@@ -24,7 +24,7 @@ import (
 // what is copied is the log as it stood at one moment of the copying. What is in
 // the journal when it begins goes to the segment first.
 func (f *logFile) Copy(ctx context.Context, fn store.CopyFunc) error {
-	if err := f.drain(); err != nil {
+	if err := f.Drain(); err != nil {
 		return err
 	}
 	f.mu.RLock()

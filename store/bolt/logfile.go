@@ -137,7 +137,7 @@ func (f *logFile) Append(entries []store.Entry, ts []store.Tile, head store.Head
 	if s := f.newest(); s != nil && s.info.Number == head.Segment && size <= maxJournaled {
 		return f.keep(entries, ts, size, head)
 	}
-	if err := f.drain(); err != nil {
+	if err := f.Drain(); err != nil {
 		return err
 	}
 	s, err := f.writable(head, entries)

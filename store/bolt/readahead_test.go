@@ -33,7 +33,7 @@ func TestStretch(t *testing.T) {
 			}
 		}
 	}
-	if err := f.drain(); err != nil { // what is read ahead are segments
+	if err := f.Drain(); err != nil { // what is read ahead are segments
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ from, to uint64 }{{0, 1}, {0, each}, {17, 333}, {each, each + 1}, {each + 3, 2*each - 1}, {3*each - 1, 3 * each}} {

@@ -201,7 +201,7 @@ func (f *logFile) retireOldest() error {
 func (f *logFile) clearJournal() error {
 	f.appending.Lock()
 	defer f.appending.Unlock()
-	if err := f.drain(); err != nil {
+	if err := f.Drain(); err != nil {
 		return err
 	}
 	return f.waiting.journal.Forget()
@@ -388,7 +388,7 @@ func (f *logFile) retireAll() error {
 	if len(f.segments) == 0 {
 		return nil
 	}
-	if err := f.drain(); err != nil {
+	if err := f.Drain(); err != nil {
 		return err
 	}
 	head, err := f.Head()

@@ -54,7 +54,7 @@ const (
 	// has this size and half of it is free, or sooner when nothing waits in it.
 	softSize = 4 << 20
 	// An append waits for the segment rather than let the file grow beyond.
-	hardSize = 64 << 20
+	hardSize = 128 << 20
 )
 
 var (
