@@ -185,7 +185,7 @@ type Mention struct {
 	Within Ref
 	// InRaw says that Raw tells more of the elements than what they are called by:
 	// who is not told all of them gets none of it.
-	InRaw bool
+	InRaw bool `json:",omitzero"`
 	// Own leaves to each tenant its own elements alone: those of the platform and of
 	// nobody go too, because that an element is there says something of its owner.
 	Own bool `json:",omitzero"`

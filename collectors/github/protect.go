@@ -406,7 +406,7 @@ func (rv ruleReviewer) facts() evidence.GuardTeam {
 // unknown where it has none.
 func kebab(s string) string {
 	var b strings.Builder
-	for i, c := range forge.Short(forge.Clean(s)) {
+	for i, c := range forge.Fact(s) {
 		if unicode.IsUpper(c) && i > 0 {
 			b.WriteByte('-')
 		}
@@ -426,7 +426,7 @@ func or(p **bool, said *bool) {
 
 // facts tells who may pass by; an account is added to who.
 func (a bypassActor) facts(who *people) evidence.Bypasser {
-	b := evidence.Bypasser{Kind: kebab(a.Type), ID: a.ID, Person: -1, Mode: strings.ReplaceAll(forge.Short(forge.Clean(a.Mode)), "_", "-")}
+	b := evidence.Bypasser{Kind: kebab(a.Type), ID: a.ID, Person: -1, Mode: strings.ReplaceAll(forge.Fact(a.Mode), "_", "-")}
 	switch b.Kind {
 	case "integration":
 		b.Kind = "app"

@@ -651,7 +651,7 @@ func TestNarrowed(t *testing.T) {
 }
 
 func TestLeastPrivilege(t *testing.T) {
-	looktest.ReadsOnly(t, looktest.Rules(t, "../../deploy/access/policies/role.yaml"), everything().resources(constraintKinds))
+	looktest.ReadsOnly(t, looktest.Rules(t, "../../deploy/access/policies/role.yaml", "../../deploy/access/policies/kyverno.yaml"), everything().resources(constraintKinds))
 }
 
 // everything is a reader that reads all that one can.

@@ -157,7 +157,7 @@ func (p *Platform) clusterRules(w http.ResponseWriter, r *http.Request) {
 // shown is what of an object its clients see: the rest is this platform's own.
 func (res resource) shown(o kobject) kobject {
 	out := kobject{"apiVersion": strings.TrimPrefix(res.group+"/"+res.version, "/"), "kind": res.kind}
-	for _, k := range []string{"metadata", "spec", "status", "rules", "subjects", "roleRef", "scope", "results", "summary"} {
+	for _, k := range []string{"metadata", "spec", "status", "rules", "subjects", "roleRef", "scope", "results", "summary", "data", "webhooks"} {
 		if v, ok := o[k]; ok {
 			out[k] = v
 		}

@@ -75,7 +75,7 @@ func (p *Platform) Sources() []SourceConfig {
 		{SourceIssuing, "cert-manager", p.inCluster(nil)},
 		{SourceCopies, "external-secrets", p.inCluster(map[string]any{"vaults": map[string]any{vaultAddress: platformName}})},
 		{SourceNetwork, "network", p.inCluster(nil)},
-		{SourcePolicies, "policies", p.inCluster(map[string]any{"required": []string{byDigest, unprivileged}})},
+		{SourcePolicies, "policies", p.inCluster(map[string]any{"required": []string{byDigest, unprivileged}, "kyverno_config": kyvernoNamespace})},
 		{SourceRuns, "workflows", p.inCluster(nil)},
 		{SourceAlerts, "alertmanager", map[string]any{"urls": []string{p.urls["alertmanager"]}}},
 		{SourceRules, "alert-rules", map[string]any{"url": p.urls["prometheus"]}},

@@ -43,6 +43,9 @@ const (
 	limitsDeclared = "limits-declared"
 )
 
+// kyvernoNamespace is where Kyverno runs.
+const kyvernoNamespace = "kube-system"
+
 // guards puts the policies there.
 func (c *cluster) guards(at time.Time) {
 	for _, p := range []struct{ name, action, severity, says string }{
@@ -58,6 +61,11 @@ func (c *cluster) guards(at time.Time) {
 				"validate": kobject{"failureAction": p.action, "message": p.says, "pattern": kobject{"spec": kobject{"containers": []any{}}}}}}},
 			"status": kobject{"conditions": []any{ready("True", "Succeeded", at)}, "rulecount": kobject{"validate": 1}}})
 	}
+	c.put("configmaps", kyvernoNamespace, "kyverno", at, kobject{"data": kobject{"resourceFilters": "[*/*,kube-system,*] [Event,*,*]"}})
+	c.put("validatingwebhookconfigurations.admissionregistration.k8s.io", "", "kyverno-resource-validating-webhook-cfg", at, kobject{
+		"webhooks": []any{kobject{"name": "validate.kyverno.svc-fail", "failurePolicy": "Fail",
+			"clientConfig": kobject{"service": kobject{"namespace": kyvernoNamespace, "name": "kyverno-svc"}},
+			"rules":        []any{kobject{"operations": []any{"CREATE", "UPDATE"}, "apiGroups": []any{""}, "apiVersions": []any{"v1"}, "resources": []any{"pods"}}}}}})
 	// One ends by itself, the other was to be for a week and has no end.
 	for _, e := range []struct{ tenant, name, ttl string }{{"tenant-1", "node-agent", "1440h"}, {"tenant-4", "old-importer", ""}} {
 		labels := kobject{}
