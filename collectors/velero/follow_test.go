@@ -138,6 +138,16 @@ type tapped struct {
 	collectortest.Recorder
 	drafts chan evidence.Draft
 	past   []evidence.Draft // told, and not what was waited for
+	looked chan struct{}    // takes one: something was committed
+}
+
+func (s *tapped) Commit(ctx context.Context, resume []byte, o evidence.Observation) error {
+	err := s.Recorder.Commit(ctx, resume, o)
+	select {
+	case s.looked <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 // again lets await look once more at what came while something else was waited

@@ -76,7 +76,7 @@ func (d *drill) follow() (s *tapped, stop func()) {
 	d.t.Helper()
 	k := d.collector()
 	ctx, cancel := context.WithCancel(d.t.Context())
-	s = &tapped{drafts: make(chan evidence.Draft, 1000)}
+	s = &tapped{drafts: make(chan evidence.Draft, 1000), looked: make(chan struct{}, 1)}
 	done := make(chan error, 1)
 	go func() { done <- k.(collectors.Follower).Follow(ctx, d.resume, s) }()
 	return s, func() {
@@ -154,6 +154,11 @@ func TestRealServer(t *testing.T) {
 	d.Delete("/api/v1/namespaces/drill-7")
 	d.Delete(veleroPath + "podvolumerestores/drill-1-a")
 	second, stop := d.follow()
+	select {
+	case <-second.looked: // else it lists a cluster whose backups are all gone
+	case <-t.Context().Done():
+		t.Fatal("never looked")
+	}
 	d.make("deletebackuprequests", "DeleteBackupRequest", "manual-x", object{labelBackupName: "manual", labelBackupUID: manual}, object{"backupName": "manual"}, object{"phase": "InProgress"})
 	// Velero itself marks the backup before it deletes it.
 	d.Change(veleroPath+"backups/manual", func(o map[string]any) { o["status"].(object)["phase"] = deleting })
