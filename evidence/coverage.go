@@ -99,9 +99,8 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 		if err := rec.Decode(&f); err != nil {
 			return nil, err
 		}
-		t := told{f.Source, f.Period, f.Runs}
-		c.told = append(c.told, t)
-		if t.in(p) {
+		c.told = append(c.told, told{f.Source, f.Period, f.Runs})
+		if RunsIn(p, f.Period) {
 			n := c.Runs[f.Source]
 			n.Add(f.Runs)
 			c.Runs[f.Source] = n
@@ -156,6 +155,10 @@ func (c *Coverage) UsualInterval(source SourceID, kind Kind) time.Duration {
 // what was seen of it was dropped under retention. It does not say that nobody
 // looked, nor that nothing happened.
 const CauseRetired = "retired under retention"
+
+// CauseUnseen is the cause of a window of a source that was due and of which
+// nothing was seen: no record tells of which kinds.
+const CauseUnseen = "nothing of it was seen"
 
 // RetiredUntil returns until when the records of a log were dropped under
 // retention, by its own records that tell so; zero when none were.

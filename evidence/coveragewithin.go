@@ -13,10 +13,11 @@ type told struct {
 	runs   RunCounts
 }
 
-// in reports whether the runs are those of a period. A record that claims nothing,
-// because nothing was ever seen, has the instant at which it was made as its period.
-func (t *told) in(p Period) bool {
-	return p.Overlaps(t.period) || t.period.From.Equal(t.period.To) && p.Contains(t.period.To)
+// RunsIn reports whether the runs that a coverage record counts are those of a
+// period, by the stretch that the record is of. A record that claims nothing,
+// because nothing was ever seen, is of the instant at which it was made.
+func RunsIn(p, stretch Period) bool {
+	return p.Overlaps(stretch) || stretch.From.Equal(stretch.To) && p.Contains(stretch.To)
 }
 
 // nearSpan is how far around a period spans are kept, so that the looks next to
@@ -44,7 +45,7 @@ func (c *Coverage) Within(p Period) *Coverage {
 		in.began[id] = maps.Clone(kinds)
 	}
 	for _, t := range c.told {
-		if t.in(p) {
+		if RunsIn(p, t.period) {
 			n := in.Runs[t.source]
 			n.Add(t.runs)
 			in.Runs[t.source] = n

@@ -68,6 +68,9 @@ func (c *RunCounts) Add(d RunCounts) {
 	c.Missed += d.Missed
 }
 
+// Looked reports whether any of the due slots became a run.
+func (c RunCounts) Looked() bool { return c.Missed < c.Expected }
+
 // CoverageSpan is a stretch of one class. For instants, Looks are the looks:
 // the first at From, each following one so many milliseconds after the one
 // before; the last look is at To.

@@ -19,7 +19,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"evidenced/evidence"
@@ -47,15 +46,17 @@ func Build(ctx context.Context, r evidence.Reader, p evidence.Period) (*reports.
 			c.Runs.Add(cov.Runs[id])
 		}
 	}
+	c.Blind = append(c.Blind, blind(c.Rows)...)
 	for id, runs := range cov.Runs {
 		if _, seen := c.Sources[id]; !seen && runs.Expected > 0 {
 			c.Sources[id] = runs
 			c.Runs.Add(runs)
-			c.Blind = append(c.Blind, unseen(id, runs, c.Period))
+			c.Blind = append(c.Blind, unseen(id, runs, c.Period, cov.Retired)...)
 		}
 	}
-	slices.SortFunc(c.Blind, func(a, b reports.BlindWindow) int { return cmp.Compare(a.Source, b.Source) })
-	c.Blind = append(c.Blind, blind(c.Rows)...)
+	slices.SortStableFunc(c.Blind, func(x, y reports.BlindWindow) int {
+		return cmp.Or(x.From.Compare(y.From), cmp.Compare(x.Source, y.Source))
+	})
 	if r.Tenant() == evidence.Platform {
 		if c.Counted, err = counted(ctx, r, p); err != nil {
 			return nil, fmt.Errorf("totals of %s in %s: %w", r.Tenant(), p, err)
@@ -178,13 +179,19 @@ func alike(a, b []reports.Strip) bool {
 	})
 }
 
-// unseen is the window of a source that was due and claims nothing.
-func unseen(id evidence.SourceID, runs evidence.RunCounts, p evidence.Period) reports.BlindWindow {
-	why := fmt.Sprintf("nothing was seen: of %s due %d failed, %d missed", reports.Count(runs.Expected, "run"), runs.Failed, runs.Missed)
-	return reports.BlindWindow{Source: id, Kinds: []evidence.Kind{}, From: p.From, To: p.To, Cause: why, Looked: runs.Failed > 0}
+// unseen is the window of a source that was due and claims nothing. What it
+// showed before the log was retired is not known.
+func unseen(id evidence.SourceID, runs evidence.RunCounts, p evidence.Period, retired time.Time) []reports.BlindWindow {
+	w := reports.BlindWindow{Source: id, Kinds: []evidence.Kind{}, From: p.From, To: p.To, Cause: evidence.CauseUnseen, Looked: runs.Looked()}
+	if !retired.After(p.From) || !retired.Before(p.To) {
+		return []reports.BlindWindow{w}
+	}
+	before := w
+	before.To, before.Cause, before.Looked, w.From = retired, evidence.CauseRetired, false, retired
+	return []reports.BlindWindow{before, w}
 }
 
-// blind lists the stretches that no source of a row saw, in order of time.
+// blind lists the stretches that no source of a row saw.
 // Between two single looks of a source that has no usual interval nothing is
 // claimed, and that shows in its row; it is no window of blindness unless a
 // record says so or nobody looked at all.
@@ -201,11 +208,5 @@ func blind(rows []reports.CoverageRow) []reports.BlindWindow {
 			})
 		}
 	}
-	slices.SortStableFunc(ws, func(x, y reports.BlindWindow) int {
-		if c := x.From.Compare(y.From); c != 0 {
-			return c
-		}
-		return strings.Compare(string(x.Source), string(y.Source))
-	})
 	return ws
 }

@@ -70,7 +70,7 @@ func TestNeverSeen(t *testing.T) {
 		log  *evidencetest.Log
 		want []string
 	}{
-		{alone, []string{"Not known: of 1 source nothing was seen for tenant-7", "expected 5 ", "failed 4 ", "nothing was seen: of 5 runs due 4 failed, 1 missed"}},
+		{alone, []string{"Not known: of 1 source nothing was seen for tenant-7", "expected 5 ", "failed 4 ", "nothing of it was seen (of 5 runs due 4 failed, 1 missed)"}},
 		{beside, []string{"1 of 2 sources of tenant-7 did not see all of", "failed 4 ", "harbor/prod 9 Nov"}},
 	} {
 		c, err := coverage.Build(t.Context(), tc.log, p)

@@ -267,6 +267,9 @@ func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) 
 			kinds = append(kinds, string(k))
 		}
 		s := fmt.Sprintf("%s %s UTC (%s): %s", w.Source, reports.Span(w.From, w.To), reports.Spell(w.To.Sub(w.From)), w.Cause)
+		if n := c.Sources[w.Source]; w.Cause == evidence.CauseUnseen {
+			s += fmt.Sprintf(" (of %s due %s failed, %s missed)", reports.Count(n.Expected, "run"), reports.Number(int64(n.Failed)), reports.Number(int64(n.Missed)))
+		}
 		if w.Seq > 0 {
 			s += fmt.Sprintf(", record %d", w.Seq)
 		}

@@ -96,10 +96,11 @@ func (v *verifier) covered() error {
 			return err
 		}
 	}
-	if err := c.blindAsRows(); err != nil {
+	runs := c.counted(v.runs)
+	if err := c.blindAsRows(runs); err != nil {
 		return err
 	}
-	return c.runsAs(v.runs)
+	return c.runsAs(runs)
 }
 
 // seen is what is said of a kind of a source.
@@ -242,8 +243,28 @@ func (cs causes) tell(s chartStrip) bool {
 	return n > 0 && list[n-1].To.After(s.From)
 }
 
-// blindAsRows requires that the list of blind windows is what the rows say.
-func (c *chart) blindAsRows() error {
+// counted counts the runs of the period by source, as records tell them.
+func (c *chart) counted(told []evidence.CoverageFacts) map[evidence.SourceID]evidence.RunCounts {
+	by := map[evidence.SourceID]evidence.RunCounts{}
+	for _, f := range told {
+		if evidence.RunsIn(c.Period, f.Period) {
+			n := by[f.Source]
+			n.Add(f.Runs)
+			by[f.Source] = n
+		}
+	}
+	return by
+}
+
+// hasRow reports whether anything is said of what a source was seen of.
+func (c *chart) hasRow(id evidence.SourceID) bool {
+	return slices.ContainsFunc(c.Rows, func(r chartRow) bool { return r.Source == id })
+}
+
+// blindAsRows requires that the list of blind windows is what the rows say, and
+// that of a source that was due and has no row it says that nothing was seen, all
+// over the period but for what was retired.
+func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts) error {
 	var want []chartBlind
 	for _, row := range c.Rows {
 		for _, s := range row.Strips {
@@ -252,38 +273,49 @@ func (c *chart) blindAsRows() error {
 			}
 		}
 	}
+	for id, n := range runs {
+		if n.Expected == 0 || c.hasRow(id) {
+			continue
+		}
+		from := c.Period.From
+		if i := slices.IndexFunc(c.Blind, func(b chartBlind) bool { return b.Source == id }); i >= 0 {
+			if first := c.Blind[i]; first.Cause == evidence.CauseRetired && first.To.After(from) && first.To.Before(c.Period.To) {
+				want = append(want, chartBlind{Source: id, From: from, To: first.To, Cause: evidence.CauseRetired})
+				from = first.To
+			}
+		}
+		want = append(want, chartBlind{Source: id, From: from, To: c.Period.To, Cause: evidence.CauseUnseen, Looked: n.Looked()})
+	}
 	order := func(x, y chartBlind) int { return cmp.Or(x.From.Compare(y.From), cmp.Compare(x.Source, y.Source)) }
 	slices.SortStableFunc(want, order)
 	same := func(x, y chartBlind) bool {
 		return x.Source == y.Source && x.From.Equal(y.From) && x.To.Equal(y.To) && x.Cause == y.Cause && x.Looked == y.Looked && slices.Equal(x.Kinds, y.Kinds)
 	}
 	if !slices.EqualFunc(want, c.Blind, same) {
-		return fmt.Errorf("%s: its blind windows are not those of its rows", memberCoverage)
+		return fmt.Errorf("%s: its blind windows are not those of its rows and of the sources without one", memberCoverage)
 	}
 	return nil
 }
 
-// runsAs requires that runs are counted as the records do.
-func (c *chart) runsAs(told []evidence.CoverageFacts) error {
-	by := map[evidence.SourceID]evidence.RunCounts{}
-	for _, f := range told {
-		if c.Period.Overlaps(f.Period) {
-			n := by[f.Source]
-			n.Add(f.Runs)
-			by[f.Source] = n
-		}
-	}
+// runsAs requires that runs are those of the records, for every source that was
+// due.
+func (c *chart) runsAs(runs map[evidence.SourceID]evidence.RunCounts) error {
 	for _, row := range c.Rows {
 		if _, ok := c.Sources[row.Source]; !ok {
 			return fmt.Errorf("%s counts no runs of %s", memberCoverage, row.Source)
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(runs)) {
+		if _, ok := c.Sources[id]; !ok && runs[id].Expected > 0 {
+			return fmt.Errorf("%s counts no runs of %s", memberCoverage, id)
+		}
+	}
 	var all evidence.RunCounts
-	for id, n := range c.Sources {
-		if by[id] != n {
+	for _, id := range slices.Sorted(maps.Keys(c.Sources)) {
+		if n := c.Sources[id]; runs[id] != n {
 			return fmt.Errorf("%s counts other runs of %s than the records of the pack", memberCoverage, id)
 		}
-		all.Add(n)
+		all.Add(c.Sources[id])
 	}
 	if all != c.Runs {
 		return fmt.Errorf("%s: the runs of all sources are not those of each", memberCoverage)

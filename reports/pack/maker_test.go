@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -292,7 +293,7 @@ func TestMakerCannotFillAHole(t *testing.T) {
 		}, "counts no runs of forge/prod"},
 		{"a blind window that no row has", func(c map[string]any) {
 			c["blind"] = []any{map[string]any{"source": "forge/prod", "kinds": []string{}, "from": strip(c)["from"], "to": strip(c)["to"], "cause": "maintenance", "looked": true}}
-		}, "blind windows are not those of its rows"},
+		}, "blind windows are not those of its rows and of the sources without one"},
 		{"of another period", func(c map[string]any) { c["size"] = 7 }, "is of another tenant, log, size or period"},
 	} {
 		u := unpack(t)
@@ -349,6 +350,82 @@ func TestCoverageRows(t *testing.T) {
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
+	}
+}
+
+// Of a source that was due and never seen no record claims anything: its runs and
+// its window of blindness must be told all the same.
+func TestNeverSeen(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 11, 1, hour, 0, 0, 0, time.UTC) }
+	tenant, err := evidence.ParseTenant("tenant-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const seenSource, deaf, idle = evidence.SourceID("forge/prod"), evidence.SourceID("vault/prod"), evidence.SourceID("argocd/prod")
+	period := evidence.Period{From: at(0), To: at(20)}
+	kinds := []evidence.Kind{evidence.ChangeMerge}
+	records := []evidence.CoverageFacts{
+		{Source: seenSource, Period: period, Runs: evidence.RunCounts{Expected: 20, Done: 20}, Spans: []evidence.CoverageSpan{{Kinds: kinds, From: at(0), To: at(20), Class: evidence.Continuous}}},
+		{Source: deaf, Period: evidence.Period{From: at(-3), To: at(-3)}, Runs: evidence.RunCounts{Expected: 9, Failed: 9}}, // before
+		{Source: deaf, Period: evidence.Period{From: at(0), To: at(0)}, Runs: evidence.RunCounts{Expected: 3, Failed: 2, Missed: 1}},
+		{Source: deaf, Period: evidence.Period{From: at(9), To: at(9)}, Runs: evidence.RunCounts{Expected: 2, Failed: 2}},
+		{Source: deaf, Period: evidence.Period{From: at(20), To: at(20)}, Runs: evidence.RunCounts{Expected: 7, Failed: 7}}, // after
+		{Source: idle, Period: evidence.Period{From: at(5), To: at(5)}, Runs: evidence.RunCounts{Expected: 4, Missed: 4}},
+	}
+	blind := func(id evidence.SourceID, from, to int, cause string, looked bool) chartBlind {
+		return chartBlind{Source: id, Kinds: []evidence.Kind{}, From: at(from), To: at(to), Cause: cause, Looked: looked}
+	}
+	const unseen = evidence.CauseUnseen
+	for _, tc := range []struct {
+		name   string
+		change func(*chart)
+		want   string
+	}{
+		{"as it is", func(*chart) {}, ""},
+		{"retired within", func(c *chart) {
+			c.Blind = []chartBlind{c.Blind[0], blind(deaf, 0, 4, evidence.CauseRetired, false), blind(deaf, 4, 20, unseen, true)}
+		}, ""},
+		{"retired, and said to be looked at", func(c *chart) {
+			c.Blind = []chartBlind{c.Blind[0], blind(deaf, 0, 4, evidence.CauseRetired, true), blind(deaf, 4, 20, unseen, true)}
+		}, "blind windows"},
+		{"all of it retired", func(c *chart) { c.Blind[1].Cause, c.Blind[1].Looked = evidence.CauseRetired, false }, "blind windows"},
+		{"no window", func(c *chart) { c.Blind = c.Blind[:1] }, "blind windows"},
+		{"no windows", func(c *chart) { c.Blind = nil }, "blind windows"},
+		{"the window cut", func(c *chart) { c.Blind[1].To = at(19) }, "blind windows"},
+		{"a window twice", func(c *chart) { c.Blind = append(c.Blind, c.Blind[1]) }, "blind windows"},
+		{"failed called nobody looked", func(c *chart) { c.Blind[1].Looked = false }, "blind windows"},
+		{"missed called looked", func(c *chart) { c.Blind[0].Looked = true }, "blind windows"},
+		{"another cause", func(c *chart) { c.Blind[1].Cause = "planned" }, "blind windows"},
+		{"of a kind", func(c *chart) { c.Blind[1].Kinds = kinds }, "blind windows"},
+		{"in another order", func(c *chart) { slices.Reverse(c.Blind) }, "blind windows"},
+		{"of a source that was seen", func(c *chart) { c.Blind = append(c.Blind, blind(seenSource, 0, 20, unseen, true)) }, "blind windows"},
+		{"its runs left away", func(c *chart) {
+			c.Runs = c.Sources[seenSource]
+			c.Sources = map[evidence.SourceID]evidence.RunCounts{seenSource: c.Runs}
+		}, "counts no runs of argocd/prod"},
+		{"failed called missed", func(c *chart) { c.Sources[deaf] = evidence.RunCounts{Expected: 5, Failed: 1, Missed: 4} }, "counts other runs of vault/prod"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := &chart{
+				Tenant: tenant, Period: period,
+				Rows:    []chartRow{{Source: seenSource, Kinds: kinds, Strips: []chartStrip{{From: at(0), To: at(20), Class: evidence.Continuous}}}},
+				Runs:    evidence.RunCounts{Expected: 29, Done: 20, Failed: 4, Missed: 5},
+				Sources: map[evidence.SourceID]evidence.RunCounts{seenSource: {Expected: 20, Done: 20}, deaf: {Expected: 5, Failed: 4, Missed: 1}, idle: {Expected: 4, Missed: 4}},
+				Blind:   []chartBlind{blind(idle, 0, 20, unseen, false), blind(deaf, 0, 20, unseen, true)},
+			}
+			tc.change(c)
+			l, second := newLearned(0), &twin{Ask: "runs", Period: period, Chart: c}
+			for i, f := range records {
+				lf := chain.Leaf{Seq: uint64(i), Kind: evidence.CollectionCoverage}
+				second.tell(lf, told(t, &l, lf, evidence.NewRef("source", "", string(f.Source)), f))
+			}
+			runs := c.counted(l.runs)
+			err := cmp.Or(c.blindAsRows(runs), c.runsAs(runs))
+			second.agrees(t, tc.name, nil, err)
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
 	}
 }
 

@@ -38,7 +38,7 @@ def pack(path):
 
 LOOKED = {"from": verify.TIME_AT, "to": verify.TIME_AT, "class": verify.TEXT, "cause": verify.TEXT, "looks": [verify.TIME_AT]}
 SCENE = {"ask": verify.TEXT, "made": verify.TIME_AT, "period": verify.PERIOD, "records": [{"leaf": verify.ANY, "plain": verify.BYTES}],
-         "finding": verify.FINDING, "rule": verify.RULE, "rows": verify.CHART["rows"], "spans": [LOOKED]}
+         "finding": verify.FINDING, "rule": verify.RULE, "rows": verify.CHART["rows"], "spans": [LOOKED], "chart": verify.CHART}
 
 def scene(text):
     s = verify.read(verify.parse_json(text), SCENE, "scene")
@@ -50,6 +50,10 @@ def scene(text):
     if s["ask"] == "row":
         key = (s["rows"][0]["source"], s["rows"][0]["kinds"][0])
         return verify.check_row(key, s["rows"][0], s["spans"], s["period"])
+    if s["ask"] == "runs":
+        by = verify.counted_runs(p, s["chart"])
+        verify.check_blind(s["chart"], by)
+        return verify.check_runs(s["chart"], by)
     p.rows = verify.chart_rows(s) if s["rows"] else {}
     {"waived": lambda: verify.check_waived(p, f), "scoped": lambda: verify.check_scope(p, f), "remedies": lambda: verify.check_remedies(p, f),
      "observed": lambda: verify.check_observed(p, f, s["rule"])}[s["ask"]]()
@@ -151,7 +155,7 @@ func agreesOnPack(t testing.TB, b []byte, err error) {
 // twin is what verify.py is told of a pack that was never put together, beside
 // a verifier that is told the same.
 type twin struct {
-	Ask     string          `json:"ask"` // waived, scoped, remedies, observed or row
+	Ask     string          `json:"ask"` // waived, scoped, remedies, observed, row or runs
 	Made    time.Time       `json:"made"`
 	Period  evidence.Period `json:"period"`
 	Records []twinRecord    `json:"records"`
@@ -159,6 +163,7 @@ type twin struct {
 	Rule    *twinRule       `json:"rule,omitempty"`
 	Rows    []chartRow      `json:"rows,omitempty"`
 	Spans   []twinSpan      `json:"spans,omitempty"`
+	Chart   *chart          `json:"chart,omitempty"`
 }
 
 type twinRecord struct {

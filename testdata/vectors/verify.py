@@ -1602,8 +1602,9 @@ def check_coverage(p):
         need(key in p.rows or not any(overlaps(s, c["period"]) for s in spans), "coverage.json has no row of %s, %s, of which records of the pack tell" % key)
     for key, row in sorted(p.rows.items(), key=lambda x: x[0]):
         check_row(key, row, p.spans.get(key, []), c["period"])
-    check_blind(c)
-    check_runs(p, c)
+    by = counted_runs(p, c)
+    check_blind(c, by)
+    check_runs(c, by)
 
 
 def chart_rows(c):
@@ -1670,25 +1671,43 @@ def check_row(key, row, spans, period):
              'coverage.json says that %s, %s was not seen at %s because of "%s", which no record of the pack tells' % (key + (told_time(s["from"]), s["cause"])))
 
 
-def check_blind(c):
-    want = []
+def counted_runs(p, c):
+    """The runs of the period by source, as records tell them. A record that claims nothing is of the instant at which it was made."""
+    zero, by = read({}, RUNS, ""), {}
+    for source, period, runs in p.runs:
+        if overlaps(c["period"], period) or period["from"] == period["to"] and c["period"]["from"] <= period["to"] < c["period"]["to"]:
+            was = by.get(source, zero)
+            by[source] = {k: was[k] + runs[k] for k in RUNS}
+    return by
+
+
+def check_blind(c, by):
+    want, rows = [], {row["source"] for row in c["rows"]}
     for row in c["rows"]:
         for s in row["strips"]:
             if s["class"] not in RANK:
                 want.append({"source": row["source"], "kinds": row["kinds"], "from": s["from"], "to": s["to"], "cause": s["cause"], "looked": s["class"] == "blind"})
+    # A source that was due and has no row: nothing was seen of it, all over the period but for what was retired.
+    for source, n in by.items():
+        if n["expected"] == 0 or source in rows:
+            continue
+        window = {"source": source, "kinds": [], "from": c["period"]["from"], "to": c["period"]["to"], "cause": "nothing of it was seen", "looked": n["missed"] < n["expected"]}
+        first = next((b for b in c["blind"] if b["source"] == source), None)
+        if first and first["cause"] == "retired under retention" and window["from"] < first["to"] < window["to"]:
+            want.append(dict(window, to=first["to"], cause=first["cause"], looked=False))
+            window["from"] = first["to"]
+        want.append(window)
     want.sort(key=lambda w: (w["from"], w["source"].encode()))
-    need(want == c["blind"], "coverage.json: its blind windows are not those of its rows")
+    need(want == c["blind"], "coverage.json: its blind windows are not those of its rows and of the sources without one")
 
 
-def check_runs(p, c):
-    zero, by = read({}, RUNS, ""), {}
-    for source, period, runs in p.runs:
-        if overlaps(c["period"], period):
-            was = by.get(source, zero)
-            by[source] = {k: was[k] + runs[k] for k in RUNS}
+def check_runs(c, by):
+    zero = read({}, RUNS, "")
     for row in c["rows"]:
         need(row["source"] in c["runs_by_source"], "coverage.json counts no runs of %s" % row["source"])
-    for source, n in c["runs_by_source"].items():
+    for source, n in sorted(by.items(), key=lambda x: x[0].encode()):
+        need(source in c["runs_by_source"] or n["expected"] == 0, "coverage.json counts no runs of %s" % source)
+    for source, n in sorted(c["runs_by_source"].items(), key=lambda x: x[0].encode()):
         need(by.get(source, zero) == n, "coverage.json counts other runs of %s than the records of the pack" % source)
     sum_ = {k: sum(n[k] for n in c["runs_by_source"].values()) for k in RUNS}
     need(sum_ == c["runs"], "coverage.json: the runs of all sources are not those of each")

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"evidenced/collectors"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
+	"evidenced/reports"
 	"evidenced/reports/pack"
 )
 
@@ -181,6 +183,47 @@ func TestPackVerifies(t *testing.T) {
 	sameVerdict(t, b)
 	if _, err := verifyBytes(b, strings.Replace(trust, "tenant-1", "tenant-9", 1)); err == nil {
 		t.Error("a trust file that does not know the tenant is ignored")
+	}
+}
+
+// A source that was due and of which nothing was ever seen is told in the pack, and
+// such a pack verifies.
+func TestPackOfNeverSeen(t *testing.T) {
+	clock, src := &testClock{begin}, &testSource{fail: true}
+	e := newEngine(t, clock, src)
+	for range 30 {
+		if _, err := e.Collect(t.Context(), "", false); err != nil {
+			t.Fatal(err)
+		}
+		clock.t = clock.t.Add(time.Hour)
+	}
+	var buf bytes.Buffer
+	period := evidence.Period{From: begin, To: begin.Add(28 * time.Hour)}
+	if _, err := e.Pack(t.Context(), api.PackRequest{Tenant: mustTenant(t, "tenant-1"), Period: period, Raw: "exceptions", Progress: func(_, _ uint64) {}}, &buf); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verifyBytes(buf.Bytes(), ""); err != nil {
+		t.Fatal(err)
+	}
+	sameVerdict(t, buf.Bytes())
+	z, err := zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := z.Open("coverage.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var c reports.CoverageChart
+	if err := json.NewDecoder(f).Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Sources["forge/prod"]; n.Failed == 0 || n.Failed != n.Expected {
+		t.Errorf("runs are %+v, all of them failed", n)
+	}
+	if len(c.Blind) != 1 || c.Blind[0].Cause != evidence.CauseUnseen || !c.Blind[0].Looked || (evidence.Period{From: c.Blind[0].From, To: c.Blind[0].To}) != period {
+		t.Errorf("blind windows are %+v", c.Blind)
 	}
 }
 
