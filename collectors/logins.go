@@ -21,20 +21,32 @@ func WithoutUser(s string) string {
 }
 
 // userInRaw finds an address with a user part within JSON, where slashes may be
-// escaped, and a password may hold escapes of a backslash and of an ampersand. Any
-// other escape ends the address: it stands for a quote, a bracket or a blank.
-var userInRaw = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}(?:[^\s/"'<>\\]|\\\\|\\u0026)*@`)
+// escaped, in JSON within a string twice, and a password may hold escapes of a
+// backslash and of an ampersand. Any other escape ends the address: it stands for a
+// quote, a bracket or a blank.
+var userInRaw = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:(?:\\*/){2}(?:[^\s/"'<>\\]|\\\\|\\u0026)*@`)
 
 // HoldsUser reports whether an address in an object's bytes has a user part. Most
 // bytes with an @ hold mail addresses, and no other.
 func HoldsUser(raw []byte) bool {
-	return bytes.IndexByte(raw, '@') >= 0 && (bytes.Contains(raw, []byte(":/")) || bytes.Contains(raw, []byte(`:\/`))) && userInRaw.Match(raw)
+	return bytes.IndexByte(raw, '@') >= 0 && (bytes.Contains(raw, []byte(":/")) || bytes.Contains(raw, []byte(`:\`))) && userInRaw.Match(raw)
 }
 
 // WithoutLogins takes out a draft's bytes, whole, when an address in them holds a
-// user or a password. Agent names who did, and its version.
+// login; the ssh://git@ of a repository is none. Agent names who did, and its
+// version.
 func WithoutLogins(d *evidence.Draft, agent string) {
-	if HoldsUser(d.Raw) {
+	if !HoldsUser(d.Raw) {
+		return
+	}
+	holds := false
+	v, err := decode(d.Raw)
+	eachString(v, func(s string) string {
+		plain := unescaped(s)
+		holds = holds || logins(plain) != plain
+		return s
+	})
+	if holds || err != nil {
 		d.Raw, d.Removed = []byte("null"), []string{agent, ""}
 	}
 }

@@ -1,6 +1,10 @@
 package collectors
 
-import "testing"
+import (
+	"testing"
+
+	"evidenced/evidence"
+)
 
 func TestUsersInAddresses(t *testing.T) {
 	for _, tc := range []struct {
@@ -24,6 +28,24 @@ func TestUsersInAddresses(t *testing.T) {
 		}
 		if got := HoldsUser([]byte(`{"a":"` + tc.text + `"}`)); got != tc.holds {
 			t.Errorf("%s: holds a user: %t, want %t", tc.text, got, tc.holds)
+		}
+	}
+}
+
+// What names a repository stays, and what opens it does not.
+func TestWithoutLogins(t *testing.T) {
+	for raw, stays := range map[string]bool{
+		`{"url":"ssh://git@git.example.test/acme/shop"}`:                  true,
+		`{"url":"https://git.example.test/acme/shop","by":"a@b.example"}`: true,
+		`{"image":"docker://sha@sha256:0123"}`:                            true,
+		`{"url":"ssh://git:planted@git.example.test/acme/shop"}`:          false,
+		`{"url":"https://planted@git.example.test/acme/shop"}`:            false,
+		`{"in":["{\"url\":\"https:\\/\\/u:planted@git.example.test\"}"]}`: false,
+		`{"url":"https://u:planted@git.example.test`:                      false, // cut off
+	} {
+		d := evidence.Draft{Raw: []byte(raw)}
+		if WithoutLogins(&d, "x/1"); (string(d.Raw) == raw) != stays || (len(d.Removed) == 0) != stays {
+			t.Errorf("%s became %s, removed %q", raw, d.Raw, d.Removed)
 		}
 	}
 }
