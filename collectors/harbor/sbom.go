@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"evidenced/collectors/forge"
+	"evidenced/collectors/jsonstream"
 	"evidenced/evidence"
 )
 
@@ -63,16 +64,12 @@ func (b *bom) into(f *evidence.SBOMFacts) {
 // names, versions and relations, each up to its bound. errShape says that it is
 // neither of the two; any other error is the reader's.
 func readBOM(r io.Reader) (*bom, error) {
-	d := &bomReader{dec: json.NewDecoder(r), names: map[string]bool{}}
-	if err := d.object(d.member); err != nil {
-		return nil, shapeOr(err)
+	d := &bomReader{Stream: jsonstream.New(r, nil), names: map[string]bool{}}
+	err := d.Members(d.member)
+	if err == nil { // more behind it: it was cut or is two
+		err = d.End()
 	}
-	// Behind the document nothing may follow but space: else it was cut or is
-	// two.
-	if _, err := d.dec.Token(); err != io.EOF {
-		if err == nil {
-			err = errShape
-		}
+	if err != nil {
 		return nil, shapeOr(err)
 	}
 	return d.result()
@@ -82,14 +79,14 @@ func readBOM(r io.Reader) (*bom, error) {
 func shapeOr(err error) error {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
-	if errors.As(err, &syntax) || errors.As(err, &typ) || err == io.EOF {
+	if errors.As(err, &syntax) || errors.As(err, &typ) || err == io.EOF || errors.Is(err, jsonstream.ErrShape) {
 		return errShape
 	}
 	return err
 }
 
 type bomReader struct {
-	dec                    *json.Decoder
+	*jsonstream.Stream
 	spdx, cyclone, version string
 	packages               int // of SPDX
 	kept                   map[string]evidence.SBOMComponent
@@ -102,107 +99,33 @@ type bomReader struct {
 	cut                    bool
 }
 
-// object reads a JSON object and hands over each member's name; take reads the
-// value.
-func (d *bomReader) object(take func(name string) error) error {
-	if err := d.delim('{'); err != nil {
-		return err
-	}
-	return d.members(take)
-}
-
-// members is object behind its opening brace.
-func (d *bomReader) members(take func(name string) error) error {
-	for d.dec.More() {
-		t, err := d.dec.Token()
-		if err != nil {
-			return err
-		}
-		name, ok := t.(string)
-		if !ok {
-			return errShape
-		}
-		if err := take(name); err != nil {
-			return err
-		}
-	}
-	return d.delim('}')
-}
-
-func (d *bomReader) delim(want json.Delim) error {
-	t, err := d.dec.Token()
-	if err != nil {
-		return err
-	}
-	if t != want {
-		return errShape
-	}
-	return nil
-}
-
-// array reads a JSON array, or null, whose elements take reads one by one.
-func (d *bomReader) array(take func() error) error {
-	t, err := d.dec.Token()
-	if err != nil || t == nil {
-		return err
-	}
-	if t != json.Delim('[') {
-		return errShape
-	}
-	for d.dec.More() {
-		if err := take(); err != nil {
-			return err
-		}
-	}
-	return d.delim(']')
-}
-
-// skip reads over a value, whatever its size.
-func (d *bomReader) skip() error {
-	for depth := 0; ; {
-		t, err := d.dec.Token()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if depth == 0 {
-			return nil
-		}
-	}
-}
-
 func (d *bomReader) member(name string) error {
 	switch name {
 	case "spdxVersion":
-		return d.dec.Decode(&d.spdx)
+		return d.Decode(&d.spdx)
 	case "bomFormat":
-		return d.dec.Decode(&d.cyclone)
+		return d.Decode(&d.cyclone)
 	case "specVersion":
-		return d.dec.Decode(&d.version)
+		return d.Decode(&d.version)
 	case "documentDescribes":
-		return d.array(func() error {
+		return d.Elements(func() error {
 			var id string
-			err := d.dec.Decode(&id)
+			err := d.Decode(&id)
 			if len(d.described) < maxDescribed {
 				d.described = append(d.described, id)
 			}
 			return err
 		})
 	case "packages":
-		return d.array(d.spdxPackage)
+		return d.Elements(d.spdxPackage)
 	case "relationships":
-		return d.array(d.relation)
+		return d.Elements(d.relation)
 	case "components":
-		return d.array(d.component)
+		return d.Elements(d.component)
 	case "metadata":
 		return d.metadata()
 	}
-	return d.skip()
+	return d.Skip()
 }
 
 func (d *bomReader) spdxPackage() error {
@@ -220,7 +143,7 @@ func (d *bomReader) spdxPackage() error {
 			Comment string `json:"comment"`
 		} `json:"annotations"`
 	}
-	if err := d.dec.Decode(&p); err != nil {
+	if err := d.Decode(&p); err != nil {
 		return err
 	}
 	d.packages++
@@ -260,7 +183,7 @@ func (d *bomReader) relation() error {
 		To   string `json:"relatedSpdxElement"`
 		Type string `json:"relationshipType"`
 	}
-	if err := d.dec.Decode(&r); err != nil {
+	if err := d.Decode(&r); err != nil {
 		return err
 	}
 	switch r.Type {
@@ -304,7 +227,7 @@ func (c *cdxComponent) count() int {
 
 func (d *bomReader) component() error {
 	var c cdxComponent
-	if err := d.dec.Decode(&c); err != nil {
+	if err := d.Decode(&c); err != nil {
 		return err
 	}
 	d.components += c.count()
@@ -322,18 +245,12 @@ func (d *bomReader) component() error {
 
 // metadata reads what a CycloneDX document is about. SPDX has no such member.
 func (d *bomReader) metadata() error {
-	switch t, err := d.dec.Token(); {
-	case err != nil || t == nil:
-		return err
-	case t != json.Delim('{'):
-		return errShape
-	}
-	return d.members(func(name string) error {
+	return d.Members(func(name string) error {
 		if name != "component" {
-			return d.skip()
+			return d.Skip()
 		}
 		var c cdxComponent
-		if err := d.dec.Decode(&c); err != nil {
+		if err := d.Decode(&c); err != nil {
 			return err
 		}
 		texts := []string{c.PURL, c.Ref, c.Version}

@@ -111,16 +111,21 @@ type labelSelector struct {
 // nameLabel is the label that every namespace has with its own name.
 const nameLabel = "kubernetes.io/metadata.name"
 
+// admits is who applies a policy of a form that Kyverno took over from Kubernetes.
+func admits(o *kube.Object) string {
+	if o.Group() == admissionGroup {
+		return kubernetes
+	}
+	return kyverno
+}
+
 // celPolicy makes the draft of such a policy.
 func (r *reader) celPolicy(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	var in celPolicy
 	if err := o.Decode(&in); err != nil {
 		return nil, err
 	}
-	engine := kyverno
-	if o.Group() == admissionGroup {
-		engine = kubernetes
-	}
+	engine := admits(o)
 	f := r.policyFacts(o, l, engine)
 	open := in.Spec.FailurePolicy == "Ignore"
 	f.FailsOpen = &open
@@ -269,10 +274,7 @@ func (r *reader) changer(_ context.Context, o *kube.Object, l *kube.Look) ([]evi
 	if err := o.Decode(&in); err != nil {
 		return nil, err
 	}
-	engine := kyverno
-	if o.Group() == admissionGroup {
-		engine = kubernetes
-	}
+	engine := admits(o)
 	f := r.policyFacts(o, l, engine)
 	f.Mode = evidence.PolicyNoCheck
 	does := ""

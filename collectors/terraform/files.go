@@ -317,7 +317,7 @@ func (l *fileLook) plan(r *left, f *evidence.InfraRunFacts, raw *bytes.Buffer, s
 	if info, err := file.Stat(); err == nil && info.Size() > maxPlan {
 		return errLarge{planFile, maxPlan}
 	}
-	return readPlan(newStream(l.ctx, io.TeeReader(file, sum), maxPlan, maxFile), f, raw)
+	return readPlan(&bounded{ctx: l.ctx, r: io.TeeReader(file, sum), max: maxPlan, most: maxFile}, f, raw)
 }
 
 // runTold marks in the cursor that of a folder the run was told and the state was

@@ -307,7 +307,7 @@ func TestApplyJudged(t *testing.T) {
 
 // planOf reads a plan that is at hand.
 func planOf(b []byte, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
-	return readPlan(newStream(context.Background(), bytes.NewReader(b), maxPlan, maxFile), f, raw)
+	return readPlan(&bounded{ctx: context.Background(), r: bytes.NewReader(b), max: maxPlan, most: maxFile}, f, raw)
 }
 
 // repeated gives a text again and again.
@@ -344,7 +344,7 @@ func TestPlanIsNotHeld(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	peak, reads := uint64(0), 0
-	err := readPlan(newStream(t.Context(), readerFunc(func(p []byte) (int, error) {
+	err := readPlan(&bounded{ctx: t.Context(), max: maxPlan, most: maxFile, r: readerFunc(func(p []byte) (int, error) {
 		if reads++; reads%16 > 0 {
 			return whole.Read(p)
 		}
@@ -352,7 +352,7 @@ func TestPlanIsNotHeld(t *testing.T) {
 			peak = max(peak, after.HeapAlloc-before.HeapAlloc)
 		}
 		return whole.Read(p)
-	}), maxPlan, maxFile), f, new(bytes.Buffer))
+	})}, f, new(bytes.Buffer))
 	if err != nil || f.Plan.Additions != n+1 {
 		t.Errorf("%v: %+v", err, f.Plan)
 	}
@@ -389,7 +389,7 @@ func TestPlanIsNoPlan(t *testing.T) {
 		"nobody waits":    {gone, strings.NewReader(`{"format_version":"1.2"}`), "context canceled"},
 		"null for a list": {t.Context(), strings.NewReader(`{"format_version":"1.2","resource_changes":null}`), ""},
 	} {
-		err := readPlan(newStream(tt.ctx, tt.r, 64<<10, 4<<10), &evidence.InfraRunFacts{}, new(bytes.Buffer))
+		err := readPlan(&bounded{ctx: tt.ctx, r: tt.r, max: 64 << 10, most: 4 << 10}, &evidence.InfraRunFacts{}, new(bytes.Buffer))
 		if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret)) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"evidenced/collectors/forge"
+	"evidenced/collectors/jsonstream"
 	"evidenced/evidence"
 )
 
@@ -31,21 +32,16 @@ type each[T any] func(*T)
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (take each[T]) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	switch t, err := d.Token(); {
-	case err != nil || t == nil: // null is none
-		return err
-	case t != json.Delim('['):
-		return errShape
-	}
+	s := jsonstream.New(bytes.NewReader(b), nil)
 	var v, none T
-	for ; d.More(); v = none {
-		if err := d.Decode(&v); err != nil {
-			return err
+	return s.Elements(func() error {
+		v = none
+		err := s.Decode(&v)
+		if err == nil {
+			take(&v)
 		}
-		take(&v)
-	}
-	return nil
+		return err
+	})
 }
 
 // eachNamed takes the members of an object as they are read, as each does the
@@ -54,26 +50,15 @@ type eachNamed[T any] func(name string, v *T)
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (take eachNamed[T]) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	switch t, err := d.Token(); {
-	case err != nil || t == nil: // null is none
-		return err
-	case t != json.Delim('{'):
-		return errShape
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return err
-		}
+	s := jsonstream.New(bytes.NewReader(b), nil)
+	return s.Members(func(name string) error {
 		var v T
-		if err := d.Decode(&v); err != nil {
-			return err
+		err := s.Decode(&v)
+		if err == nil {
+			take(name, &v)
 		}
-		name, _ := t.(string) // it always is one
-		take(name, &v)
-	}
-	return nil
+		return err
+	})
 }
 
 type wireChange struct {
@@ -107,27 +92,28 @@ const maxKept = 5000
 
 // readPlan takes what a plan tells into the facts, and into raw what of it may be
 // kept.
-func readPlan(s *stream, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+func readPlan(b *bounded, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
+	s := jsonstream.New(b, func(offset int64) { b.mark = offset })
 	f.Plan = &evidence.InfraCount{Status: "finished"}
 	kept := []keptChange{}
 	var format, version string
 	var at moment
 	errored := false
-	err := s.members(func(name string) error {
+	err := s.Members(func(name string) error {
 		switch name {
 		case "format_version":
-			return s.decode(&format)
+			return s.Decode(&format)
 		case "terraform_version":
-			return s.decode(&version)
+			return s.Decode(&version)
 		case "timestamp":
-			return s.decode(&at)
+			return s.Decode(&at)
 		case "errored":
-			return s.decode(&errored)
+			return s.Decode(&errored)
 		case "resource_changes":
 			var c, none wireChange
-			return s.elements(func() error {
+			return s.Elements(func() error {
 				c = none
-				if err := s.decode(&c); err != nil {
+				if err := s.Decode(&c); err != nil {
 					return err
 				}
 				for _, a := range c.Change.Actions {
@@ -142,25 +128,22 @@ func readPlan(s *stream, f *evidence.InfraRunFacts, raw *bytes.Buffer) error {
 				return nil
 			})
 		case "action_invocations":
-			return s.elements(func() error {
+			return s.Elements(func() error {
 				f.Plan.Invoked++
-				return s.skip()
+				return s.Skip()
 			})
 		}
-		return s.skip()
+		return s.Skip()
 	})
 	if err == nil {
-		err = s.end()
+		err = s.End()
 	}
 	var large errLarge
 	var unread errUnread
 	switch {
-	case s.from.ctx.Err() != nil:
-		return s.from.ctx.Err()
+	case b.ctx.Err() != nil:
+		return b.ctx.Err()
 	case errors.As(err, &large):
-		if large.what == "it" {
-			large.what = planFile
-		}
 		return large
 	case errors.As(err, &unread):
 		return errors.New(planFile + " cannot be read")
