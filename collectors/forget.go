@@ -32,7 +32,7 @@ func (r *Runner) Forget(ctx context.Context, since time.Time, written int, cause
 			c.Begun = blind.From
 		}
 	} else {
-		c.lose(r.Collector.Kinds(), now, cause)
+		c.lose(r.Collector.Kinds(), since, now, cause)
 		c.Parts = append(c.Parts, part{Span: blind})
 	}
 	c.count(evidence.RunMissed, 1)

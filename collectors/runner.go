@@ -241,7 +241,7 @@ func (r *Runner) Missed(ctx context.Context, first, last time.Time, n int, cause
 		Source: r.Source, Slot: first.UTC(), Until: last.UTC(), Outcome: evidence.RunMissed, Cause: cause, Missed: n, Total: -1,
 	}
 	r.state.Coverage.count(evidence.RunMissed, n)
-	changed := r.state.Coverage.lose(r.Collector.Kinds(), last.UTC(), cause)
+	changed := r.state.Coverage.lose(r.Collector.Kinds(), first, last.UTC(), cause)
 	return r.record(ctx, newID(), f, now, changed)
 }
 
@@ -275,7 +275,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		// The logs that still write are told that this run came to nothing.
 		f.Outcome, f.Cause = evidence.RunFailed, "the store refused a write"
 		r.state.Coverage.count(f.Outcome, 1)
-		changed := r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), f.Cause)
+		changed := r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), f.Cause)
 		return f, errors.Join(storeErr.err, r.record(ctx, s.run, f, r.Clock().UTC(), changed))
 	}
 	if s.queued > 0 || s.unread {
@@ -303,7 +303,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	}
 	changed := s.changed
 	if err != nil {
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), r.Clock().UTC(), PlainCause(err)) || changed
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), PlainCause(err)) || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	told := []any{"source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evidenced/evidence"
 )
 
@@ -350,6 +352,56 @@ func TestCoverageTellsBlindFromQuiet(t *testing.T) {
 	}
 	if after, _ := json.Marshal(b.state); string(after) != string(before) {
 		t.Errorf("state after a restart:\n got %s\nwant %s", after, before)
+	}
+}
+
+// Before anything was ever claimed a source that fails is blind from its first run
+// on, over restarts and coverage records, and no longer once something is claimed.
+func TestBlindBeforeTheFirstLook(t *testing.T) {
+	b := newBench(t)
+	fail := func(n int) {
+		for range n {
+			b.run(t, func(Sink) error { return errors.New("503 from server") })
+			b.now = b.now.Add(time.Minute)
+		}
+	}
+	fail(3)
+	if err := b.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.state = nil // the daemon is started again
+	b.now = b.now.Add(10 * time.Minute)
+	if err := b.Missed(t.Context(), b.now.Add(-10*time.Minute), b.now.Add(-time.Minute), 10, "daemon down"); err != nil {
+		t.Fatal(err)
+	}
+	fail(2)
+	for range 3 {
+		b.list(t, "tenant-1 web")
+		b.now = b.now.Add(time.Minute)
+	}
+	fail(1)
+	if err := b.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tn := range b.mem.tenants {
+		spans, runs := coverageOf(t, b.mem, tn)
+		if want := (evidence.RunCounts{Expected: 19, Done: 1, Empty: 2, Failed: 6, Missed: 10}); runs != want {
+			t.Errorf("%s: runs: got %+v, want %+v", tn, runs, want)
+		}
+		var got []string
+		for _, s := range spans {
+			if s.From.Before(s.To) {
+				got = append(got, fmt.Sprintf("%v to %v %s, %d kinds", s.From.Sub(t0), s.To.Sub(t0), s.Class, len(s.Kinds)))
+			}
+		}
+		n := len(b.sc.Kinds())
+		want := []string{
+			fmt.Sprintf("0s to 2m0s blind, %d kinds", n), fmt.Sprintf("2m0s to 14m0s blind, %d kinds", n),
+			fmt.Sprintf("15m0s to 17m0s instants, %d kinds", n), fmt.Sprintf("17m0s to 18m0s blind, %d kinds", n),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tn, diff)
+		}
 	}
 }
 

@@ -416,7 +416,7 @@ func (s *sink) keep(resume []byte, o evidence.Observation) error {
 	changed := false
 	if s.narrow {
 		// What is no longer visible may have changed unseen: nothing is claimed.
-		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), o.At, "scope shrank: the credential sees less than before")
+		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), o.At, o.At, "scope shrank: the credential sees less than before")
 	} else {
 		changed = s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners)
 	}

@@ -17,6 +17,7 @@ type tally struct {
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
+	Unseen  *evidence.CoverageSpan           `json:"unseen,omitempty"` // nothing was claimed yet, and looking failed
 	Parts   []part                           `json:"parts,omitempty"` // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
@@ -265,7 +266,7 @@ func (t *tally) extend(s evidence.Seen, spacing time.Duration) (changed bool) {
 	span := evidence.CoverageSpan{Kinds: slices.Clone(s.Kinds), From: s.From, To: s.To, Class: s.Class, Cause: s.Cause}
 	if i < 0 {
 		t.Open = append(t.Open, span)
-		return false
+		return t.appeared()
 	}
 	old := t.Open[i]
 	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) {
@@ -305,9 +306,21 @@ func grow(o *evidence.CoverageSpan, s evidence.Seen, spacing time.Duration) bool
 	return true
 }
 
+// appeared closes the stretch in which nothing was seen: there is a claim now.
+func (t *tally) appeared() (changed bool) {
+	if t.Unseen == nil {
+		return false
+	}
+	t.Closed, t.Unseen = append(t.Closed, *t.Unseen), nil
+	return true
+}
+
 // lose says that until now nothing of the kinds was seen since their open
-// spans ended. Before the first look there is nothing to lose.
-func (t *tally) lose(kinds []evidence.Kind, now time.Time, cause string) (changed bool) {
+// spans ended, or since the run that was due then when there was no claim before.
+func (t *tally) lose(kinds []evidence.Kind, due, now time.Time, cause string) (changed bool) {
+	if len(t.Open) == 0 {
+		return t.fail(kinds, due.UTC(), now.UTC(), cause)
+	}
 	for _, o := range slices.Clone(t.Open) {
 		if !slices.ContainsFunc(o.Kinds, func(k evidence.Kind) bool { return slices.Contains(kinds, k) }) || !now.After(o.To) {
 			continue
@@ -325,17 +338,39 @@ func (t *tally) lose(kinds []evidence.Kind, now time.Time, cause string) (change
 	return changed
 }
 
+// fail grows the stretch in which nothing was seen yet. The first cause stands for
+// all of it.
+func (t *tally) fail(kinds []evidence.Kind, due, now time.Time, cause string) (changed bool) {
+	if t.Unseen != nil {
+		t.Unseen.To = maxTime(t.Unseen.To, now)
+		return false
+	}
+	t.Unseen = &evidence.CoverageSpan{Kinds: slices.Clone(kinds), From: due, To: maxTime(due, now), Class: evidence.Blind, Cause: cause}
+	if t.Begun.IsZero() || due.Before(t.Begun) {
+		t.Begun = due
+	}
+	return true
+}
+
 // pending reports whether something is not yet in the logs.
 func (t *tally) pending() bool {
 	if len(t.Closed) > 0 || len(t.Parts) > 0 || t.Runs != (evidence.RunCounts{}) {
 		return true
 	}
-	for _, o := range t.Open {
+	for _, o := range t.going() {
 		if o.To.After(t.Written) {
 			return true
 		}
 	}
 	return false
+}
+
+// going are the spans that may grow.
+func (t *tally) going() []evidence.CoverageSpan {
+	if t.Unseen == nil {
+		return t.Open
+	}
+	return append(slices.Clip(t.Open), *t.Unseen)
 }
 
 // dayOver reports whether a UTC day ended since the tally began.
@@ -354,7 +389,7 @@ func (t *tally) dayOver(now time.Time) bool {
 // each tenant.
 func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.CoverageFacts, map[evidence.Tenant]map[evidence.Kind]int) {
 	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed)}
-	f.Spans = append(f.Spans, t.Open...)
+	f.Spans = append(f.Spans, t.going()...)
 	for _, s := range f.Spans {
 		if f.Period.From.IsZero() || s.From.Before(f.Period.From) {
 			f.Period.From = s.From
@@ -363,7 +398,7 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 			f.Period.To = s.To
 		}
 	}
-	if len(f.Spans) == 0 { // never seen yet: the runs are told all the same
+	if len(f.Spans) == 0 { // in the middle of the first look: the runs are told all the same
 		f.Period = evidence.Period{From: now, To: now}
 	}
 	h := sha256.New()
@@ -389,14 +424,21 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 // stays the first of the next stretch so that the stretches join.
 func (t *tally) written() {
 	next := tally{Number: t.Number + 1, Written: t.Written}
-	for _, o := range t.Open {
+	on := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
 		}
-		next.Open = append(next.Open, evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause})
 		if next.Begun.IsZero() || o.To.Before(next.Begun) {
 			next.Begun = o.To
 		}
+		return evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause}
+	}
+	for _, o := range t.Open {
+		next.Open = append(next.Open, on(o))
+	}
+	if t.Unseen != nil {
+		o := on(*t.Unseen)
+		next.Unseen = &o
 	}
 	for _, p := range t.Parts {
 		if p.Open { // goes on being blind from where the record ends

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ type testSource struct {
 }
 
 func (s *testSource) Kinds() []evidence.Kind {
-	return []evidence.Kind{evidence.ChangeMerge, evidence.DeployState, evidence.DeploySync, evidence.ChangeCommit}
+	return []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.DeployState, evidence.DeploySync}
 }
 
 func (s *testSource) Poll(ctx context.Context, w evidence.Period, _ []byte, sk collectors.Sink) error {
@@ -222,7 +223,7 @@ func TestPackOfNeverSeen(t *testing.T) {
 	if n := c.Sources["forge/prod"]; n.Failed == 0 || n.Failed != n.Expected {
 		t.Errorf("runs are %+v, all of them failed", n)
 	}
-	if len(c.Blind) != 1 || c.Blind[0].Cause != evidence.CauseUnseen || !c.Blind[0].Looked || (evidence.Period{From: c.Blind[0].From, To: c.Blind[0].To}) != period {
+	if len(c.Blind) != 1 || c.Blind[0].Cause != "the source refused the credential" || !slices.Equal(c.Blind[0].Kinds, src.Kinds()) || !c.Blind[0].Looked || (evidence.Period{From: c.Blind[0].From, To: c.Blind[0].To}) != period {
 		t.Errorf("blind windows are %+v", c.Blind)
 	}
 }
