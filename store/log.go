@@ -337,7 +337,7 @@ func (l *Log) commitLoop() {
 			return
 		}
 		if callers > 1 && l.flight == nil { // else some of them wait for that
-			l.queue.gather(callers, min(took/4, maxPatience), l.quit)
+			l.queue.gather(callers, min(took, maxPatience), l.quit)
 		}
 		batch := l.queue.front(maxBatch, min(2*l.pace.piece(maxBatch, 0), maxBatch))
 		callers = callersOf(batch)

@@ -15,8 +15,9 @@
 // used again; the segment keeps the number of the newest frame it has in the
 // transaction that took it. So frames up to that number mean nothing, and their
 // place is written again: a file whose blocks were written before is synced
-// without its size or its blocks being noted. No two frames share a block, so
-// that nothing durable is written again with what comes after it.
+// without its size or its blocks being noted. For the same reason a file that grows
+// is written with zeros for some way behind its newest frame. No two frames share a
+// block, so that nothing durable is written again with what comes after it.
 //
 // Frames are appended one after the other, each durable before the next is
 // written. Only the newest can therefore be torn by a crash, and nobody was
@@ -55,6 +56,9 @@ const (
 	softSize = 4 << 20
 	// An append waits for the segment rather than let the file grow beyond.
 	hardSize = 128 << 20
+	// A file that grows does so by half of its size, within these bounds.
+	leastGrowth = 4 * block
+	mostGrowth  = 1 << 20
 )
 
 var (
@@ -87,6 +91,7 @@ type Journal struct {
 	f       *os.File  // nil until the first append
 	waiting []Frame   // not taken yet, in order of their numbers
 	next    int64     // where the next frame begins, if there is room
+	size    int64     // of the file, whose blocks were all written
 	newest  uint64    // number given out last
 	failed  error     // why nothing more is appended
 }
@@ -124,6 +129,7 @@ func (j *Journal) load(taken uint64) error {
 	if err != nil {
 		return problem.Wrap(problem.Storage, err, "read journal %s", j.path)
 	}
+	j.size = st.Size()
 	for at := int64(0); at < st.Size(); {
 		fr, ok, err := j.whole(at, st.Size())
 		if err != nil {
@@ -189,6 +195,7 @@ func (j *Journal) Append(b []byte) (Frame, []byte, error) {
 	b = append(b, zeros[:span(fr.Length)-int64(len(b))]...)
 	_, err := j.f.WriteAt(b, fr.at)
 	if err == nil {
+		j.grow(fr.end())
 		err = unix.Fdatasync(int(j.f.Fd()))
 	}
 	j.mu.Lock()
@@ -202,7 +209,19 @@ func (j *Journal) Append(b []byte) (Frame, []byte, error) {
 	return fr, b, nil
 }
 
-var zeros [block]byte
+// grow writes zeros behind a frame with which the file has grown, so that the frames
+// after it go into blocks that were written: the one sync notes size and blocks for
+// all of them. Where no more is taken, by a disk that is full, only that is lost.
+func (j *Journal) grow(end int64) {
+	if end <= j.size {
+		return
+	}
+	more := min(max(j.size/2/block*block, leastGrowth), mostGrowth, max(hardSize-end, 0))
+	n, _ := j.f.WriteAt(zeros[:more], end)
+	j.size = end + int64(n)
+}
+
+var zeros [mostGrowth]byte
 
 // reserve gives the frame its number and its place, and waits for one when the
 // file is full of what the segment does not have yet.
@@ -359,6 +378,7 @@ func (j *Journal) clear() (bool, error) {
 	if err := j.f.Truncate(0); err != nil {
 		return false, problem.Wrap(problem.Storage, err, "clear journal %s", j.path)
 	}
+	j.size = 0
 	return true, nil
 }
 

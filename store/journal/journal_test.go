@@ -234,6 +234,44 @@ func TestFlips(t *testing.T) {
 	}
 }
 
+// The file grows a few times, by zeros that are no frames, and not beyond its bound.
+func TestGrowth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := open(t, path, 0)
+	sizes, grown, size := map[uint64]int{}, 0, int64(0)
+	for n := uint64(1); n <= 500; n++ {
+		sizes[n] = 100 + int(n)*13%9000
+		put(t, j, int(n), sizes[n])
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Size() != j.size || st.Size() < j.next {
+			t.Fatalf("the file has %d bytes, known are %d, frames end at %d", st.Size(), j.size, j.next)
+		}
+		if st.Size() != size {
+			grown, size = grown+1, st.Size()
+		}
+	}
+	if grown > 16 || size-j.next > mostGrowth {
+		t.Errorf("it grew %d times to %d bytes, frames end at %d", grown, size, j.next)
+	}
+	j.Close()
+	j = open(t, path, 0)
+	holds(t, j, 1, 501, sizes)
+	put(t, j, 501, 10)
+	if st, err := os.Stat(path); err != nil || st.Size() != size {
+		t.Errorf("what was written is not used after a restart: %v, %d bytes before", err, size)
+	}
+	j.Take(501)
+	if err := j.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	if put(t, j, 502, 10); j.size != block+leastGrowth {
+		t.Errorf("an emptied file begins with %d bytes", j.size)
+	}
+}
+
 // An append to a journal that is full waits for something to be taken, and is
 // refused when nothing will be.
 func TestFull(t *testing.T) {
