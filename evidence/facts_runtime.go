@@ -358,7 +358,8 @@ type BackupFacts struct {
 	Synced          bool        `json:"synced,omitempty"`     // the object was made from what the bucket holds: the backup may be another cluster's
 	GCFailure       string      `json:"gc_failure,omitempty"` // why it outlives its expiry, as the tool says
 	DeletedAt       time.Time   `json:"deleted_at,omitzero"`
-	DeletedHow      string      `json:"deleted_how,omitempty"` // expired, requested (before its expiry), unexplained (nobody was seen to ask)
+	DeletedAfter    time.Time   `json:"deleted_after,omitzero"` // it was there then: that it was gone was found at deleted_at. Unset when the source told of the deletion
+	DeletedHow      string      `json:"deleted_how,omitempty"`  // expired, requested (before its expiry), unexplained (nobody was seen to ask)
 	ResourceVersion string      `json:"resource_version,omitempty"`
 }
 
@@ -376,7 +377,7 @@ type RestoreFacts struct {
 	Purpose         string            `json:"purpose"`            // test, or unknown: it may have been needed
 	Plan            string            `json:"plan,omitempty"`
 	Ticket          string            `json:"ticket,omitempty"`
-	Requester       int               `json:"requester"` // as a label claims; -1
+	Requester       int               `json:"requester"` // as a label claims; -1, also once it was found to be gone
 	Phase           string            `json:"phase"`
 	Terminal        bool              `json:"terminal"`
 	StartedAt       time.Time         `json:"started_at,omitzero"`
@@ -389,6 +390,7 @@ type RestoreFacts struct {
 	Failure         string            `json:"failure,omitempty"`
 	Problems        []string          `json:"problems,omitempty"`
 	DeletedAt       time.Time         `json:"deleted_at,omitzero"`
+	DeletedAfter    time.Time         `json:"deleted_after,omitzero"` // as of a backup
 	ResourceVersion string            `json:"resource_version,omitempty"`
 }
 

@@ -21,7 +21,7 @@ var backupsView = &view{
 	View: View{
 		Name: "backups",
 		Doc: "Backups that were kept at some time in the period: one item for each, whenever it was made. " +
-			"A backup is gone when the source told of its deletion. One that expired before the period, and whose deletion may have gone unseen before it, is left out.",
+			"A backup is gone when the source told of its deletion, or when a complete list no longer showed it. One that expired before the period, and whose deletion may have gone unseen before it, is left out.",
 		Kinds: []evidence.Kind{evidence.BackupRun},
 		Fields: []Field{
 			{Name: "name", Type: "string", Doc: "namespace and name of the backup"},
@@ -61,12 +61,24 @@ func buildBackups(ctx context.Context, s *scene, yield func(*item) error) error 
 		if f.GCFailure != "" && f.DeletedAt.IsZero() {
 			it.why["stuck"] = "the tool could not delete it: " + short(f.GCFailure)
 		}
+		if !f.DeletedAfter.IsZero() {
+			it.why["deleted"] = fmt.Sprintf("it was found to be gone at %s, and was last there at %s", evidence.FormatTime(f.DeletedAt), evidence.FormatTime(f.DeletedAfter))
+		}
 		sure, possible := back.pastExpiry(it, r, &f)
-		if sure == 0 && possible > 0 && f.ExpiresAt.Before(s.period.From) && !back.watched(r.Source, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: s.period.From}) {
+		if possible > 0 && f.ExpiresAt.Before(s.period.From) && back.mayHaveGone(r, &f, sure, s.period.From) {
 			return nil // it may have gone long ago
 		}
 		return yield(it)
 	}, evidence.BackupRun)
+}
+
+// mayHaveGone reports whether a backup that expired before the instant may have
+// gone before it, unseen.
+func (s *scene) mayHaveGone(r *evidence.Record, f *evidence.BackupFacts, sure time.Duration, at time.Time) bool {
+	if !f.DeletedAfter.IsZero() {
+		return f.DeletedAfter.Before(at)
+	}
+	return sure == 0 && !s.watched(r.Source, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: at})
 }
 
 // pastExpiry says how long a backup was there after its expiry. That nobody
@@ -78,10 +90,11 @@ func (s *scene) pastExpiry(it *item, r *evidence.Record, f *evidence.BackupFacts
 		return 0, 0
 	}
 	end, seen := s.period.To, f.ExpiresAt
+	there := firstTime(f.DeletedAfter, f.DeletedAt) // until then, once it is gone
 	switch look := earlier(s.cover.lastLook(r.Source, evidence.BackupRun, s.period.To), s.period.To); {
 	case !f.DeletedAt.IsZero():
 		end = earlier(f.DeletedAt, end)
-		seen = end
+		seen = earlier(there, end)
 	case look.After(f.ExpiresAt) && s.watched(r.Source, evidence.BackupRun, evidence.Period{From: f.ExpiresAt, To: look}):
 		seen = look
 	case f.GCFailure != "":
@@ -92,8 +105,11 @@ func (s *scene) pastExpiry(it *item, r *evidence.Record, f *evidence.BackupFacts
 	if end.Equal(s.period.To) { // as far as is known, it is there and stays
 		it.grows("possible_past_expiry", end.Sub(f.ExpiresAt))
 	}
-	if f.DeletedAt.After(s.period.To) {
+	if there.After(s.period.To) {
 		it.grows("past_expiry", end.Sub(f.ExpiresAt))
+		s.later(there)
+	}
+	if f.DeletedAt.After(s.period.To) {
 		s.later(f.DeletedAt)
 	}
 	if sure > 0 {

@@ -16,6 +16,8 @@
 //     not installed when discovery answers in full, twice, from a server that
 //     says it is ready, and does not name it.
 //   - A refused list (401, 403) is said, claims nothing and ends nothing.
+//   - States that a complete list lacks end. Events do not: a collector that
+//     remembers them may say what such a list no longer shows (Resource.Listed).
 //   - Namespaces are listed and watched for their labels, which say whose an
 //     object is. An object is placed by the labels that were in force when it
 //     was seen; when labels change, the namespace's objects are read again, so

@@ -285,6 +285,16 @@ func (f *feed) request(path string, q url.Values, h http.Header) evidence.Reques
 	return r
 }
 
+// asked is how a list was asked for, by its path and query.
+func (f *feed) asked(line string) evidence.Request {
+	path, query, _ := strings.Cut(line, "?")
+	q, err := url.ParseQuery(query)
+	if err != nil { // it was made by Encode
+		return evidence.Request{Method: http.MethodGet}
+	}
+	return f.request(path, q, nil)
+}
+
 // watch goes on from f.rv until the server ends the watch (nil), the history
 // is lost (errExpired) or something else is wrong. Namespaces that come in
 // again are read anew on the way.

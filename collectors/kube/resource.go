@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"time"
 
 	"evidenced/evidence"
 )
@@ -46,6 +47,22 @@ type Resource struct {
 	// nil, the states that Drafts makes of its last form end with the reason
 	// deleted.
 	Gone func(ctx context.Context, o *Object, l *Look) ([]evidence.Draft, error)
+	// Listed, where there is one, makes the drafts of what a list lacks, for
+	// events, which nothing ends. It is told of a list alone that came in full and
+	// of which every object was understood. The error says that the list is to be
+	// made again.
+	Listed func(ctx context.Context, list *List, l *Look) ([]evidence.Draft, error)
+}
+
+// List is a list that shows all there is.
+type List struct {
+	Namespace string // of this one alone; "" of all
+	// Since is until when what had been told was known to be all there is; zero
+	// when it is not known. After it, objects went unseen.
+	Since   time.Time
+	Request evidence.Request                          // how it was asked for
+	Has     func(uid string) bool                     // whether an object was in it
+	Space   func(name string) (uid string, err error) // asks for a namespace as it is now; "" when there is none
 }
 
 // name is the resource with its group, as people and CRDs write it:

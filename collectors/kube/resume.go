@@ -45,6 +45,7 @@ type place struct {
 	Served string    `json:"served,omitempty"` // version that RV belongs to
 	RV     string    `json:"rv,omitempty"`     // where the watch goes on
 	To     time.Time `json:"to,omitzero"`      // until when everything was seen
+	Known  time.Time `json:"known,omitzero"`   // see List.Since; zero after a list that did not show all there is
 	Absent bool      `json:"absent,omitempty"` // the cluster did not have it then
 	// Count is how many objects the last list held, Short after what time the
 	// server was found not to tell the history: of polls.

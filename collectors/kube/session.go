@@ -58,6 +58,8 @@ type standing struct {
 	fault    error     // nothing can be read
 	since    time.Time // of fault
 	unread   int       // items without a name, in the list under way
+	// uids are the objects of the list under way, for Resource.Listed.
+	uids map[string]bool
 }
 
 func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error) {
@@ -205,12 +207,18 @@ func (s *session) handle(ctx context.Context, m message) error {
 		st.appeared = st.appeared || st.Absent
 		st.listing, st.whole, st.unread = m.at, false, 0
 		clear(st.Bad)
+		if m.f.res.Listed != nil {
+			st.uids = map[string]bool{}
+		}
 		if b, ok := s.sink.(collectors.Beginner); ok {
 			for _, k := range stateKinds(m.f.res.Kinds) {
 				b.Begin(k, s.listRef(m.f))
 			}
 		}
 	case seen, deleted:
+		if st.uids != nil {
+			st.uids[m.obj.UID] = true
+		}
 		s.torn = true
 		if err := s.object(ctx, m); err != nil {
 			return err
@@ -222,6 +230,9 @@ func (s *session) handle(ctx context.Context, m message) error {
 		s.bad(m, evidence.Ref{}, fmt.Sprintf("#%d", st.unread))
 		s.moved(m)
 	case listed:
+		if err := s.lacks(ctx, m); err != nil {
+			return err
+		}
 		s.listed(m)
 	case moved:
 		s.moved(m)
@@ -248,9 +259,45 @@ func (s *session) moved(m message) {
 	}
 	st := s.st[m.f]
 	st.RV, st.fault = m.rv, nil
-	if !m.behind {
-		st.To = later(st.To, m.at)
+	if m.behind {
+		return
 	}
+	st.To = later(st.To, m.at)
+	if !st.Known.IsZero() {
+		st.Known = later(st.Known, m.at)
+	}
+}
+
+// lacks lets the collector tell what a list does not show any more, when it shows
+// all there is.
+func (s *session) lacks(ctx context.Context, m message) error {
+	st := s.st[m.f]
+	uids := st.uids
+	st.uids = nil
+	if m.f.res.Listed == nil {
+		return nil
+	}
+	if st.unread > 0 || len(st.Bad) > 0 || m.ours < m.total {
+		st.Known = time.Time{}
+		return nil
+	}
+	s.torn = true
+	ds, err := m.f.res.Listed(ctx, &List{
+		Namespace: m.f.ns, Since: st.Known, Request: m.f.asked(m.query),
+		Has:   func(uid string) bool { return uids[uid] },
+		Space: func(name string) (string, error) { return s.spaceNow(ctx, name) },
+	}, s.look)
+	if err != nil {
+		return err
+	}
+	for _, d := range ds {
+		if err := s.emit(ctx, d); err != nil {
+			return err
+		}
+	}
+	s.torn = false
+	st.Known = later(st.Known, st.listing)
+	return nil
 }
 
 // listed closes a list: what it lacks is gone, and what happened since the

@@ -248,7 +248,8 @@ func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err e
 	if !pathSegment(name) {
 		return n, errForm
 	}
-	f := s.spaces[0]
+	f := s.newFeed(&namespaces, s.c.noCuts, "")
+	f.version = "v1"
 	resp, err := s.x.get(ctx, namespaces.path("v1", "")+"/"+name, f.accept(""))
 	if err != nil {
 		return n, err
@@ -262,6 +263,16 @@ func (s *session) askSpace(ctx context.Context, name string) (n Namespace, err e
 		return n, errForm
 	}
 	return spaceOf(o), nil
+}
+
+// spaceNow returns the uid of a namespace as the server tells it now; "" when it
+// has none of the name.
+func (s *session) spaceNow(ctx context.Context, name string) (string, error) {
+	n, err := s.askSpace(ctx, name)
+	if fetch.Status(err) == http.StatusNotFound {
+		return "", nil
+	}
+	return n.UID, err
 }
 
 func spaceOf(o *Object) Namespace {

@@ -16,5 +16,6 @@
 // until no further proof can come.
 //
 // A backup or restore that is deleted does not end: it happened. How it was
-// deleted is added to its record.
+// deleted is added to its record: when a watch tells it, or when a list that shows
+// all there is lacks what the cursor remembers.
 package velero

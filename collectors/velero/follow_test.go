@@ -16,6 +16,7 @@ import (
 
 	"evidenced/collectors"
 	"evidenced/collectors/collectortest"
+	"evidenced/collectors/fetch"
 	"evidenced/evidence"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -31,6 +32,7 @@ type cluster struct {
 	lists   []string // resources that were listed
 	watches map[string]chan string
 	opened  chan string
+	fault   func(w http.ResponseWriter, r *http.Request) bool // may answer instead
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -54,6 +56,12 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	c.mu.Lock()
+	fault := c.fault
+	c.mu.Unlock()
+	if fault != nil && fault(w, r) {
+		return
+	}
 	resource := filepath.Base(r.URL.Path)
 	if r.URL.Query().Get("watch") == "" {
 		c.mu.Lock()
@@ -150,6 +158,16 @@ func (s *tapped) Commit(ctx context.Context, resume []byte, o evidence.Observati
 	return err
 }
 
+// kept waits until something was committed.
+func (s *tapped) kept(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.looked:
+	case <-t.Context().Done():
+		t.Fatal("never looked")
+	}
+}
+
 // again lets await look once more at what came while something else was waited
 // for.
 func (s *tapped) again() {
@@ -182,26 +200,31 @@ func (s *tapped) await(t *testing.T, kind evidence.Kind, uid, content string) ev
 	}
 }
 
-// follow starts a fresh collector, as after a restart; stop ends it and waits.
-func (c *cluster) follow(t *testing.T, resume []byte) (s *tapped, stop func()) {
+func (c *cluster) collector(t *testing.T, clock func() time.Time, watch bool) collectors.Collector {
 	t.Helper()
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg := *defaults()
-	cfg.Server, cfg.TokenFile, cfg.QPS = c.URL, token, 1e6
+	cfg.Server, cfg.TokenFile, cfg.QPS, cfg.Watch = c.URL, token, 1e6, watch
 	cfg.Limits = []Limit{{RTO: 4 * time.Hour, RPO: 24 * time.Hour}}
-	k, err := New(cfg, collectors.Env{Source: "velero/prod", Clock: func() time.Time { return now }})
+	k, err := newWith(cfg, collectors.Env{Source: "velero/prod", Clock: clock}, func(o *fetch.Options) { o.Retries = -1 })
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, ok := k.(collectors.Follower)
+	return k
+}
+
+// follow starts a fresh collector, as after a restart; stop ends it and waits.
+func (c *cluster) follow(t *testing.T, resume []byte) (s *tapped, stop func()) {
+	t.Helper()
+	f, ok := c.collector(t, func() time.Time { return now }, true).(collectors.Follower)
 	if !ok {
 		t.Fatal("it cannot follow")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s = &tapped{drafts: make(chan evidence.Draft, 1000)}
+	s = &tapped{drafts: make(chan evidence.Draft, 1000), looked: make(chan struct{}, 1)}
 	done := make(chan error, 1)
 	go func() { done <- f.Follow(ctx, resume, s) }()
 	return s, func() {

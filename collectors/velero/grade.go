@@ -102,10 +102,21 @@ func ran(r *restoreSum) answer {
 	case failed, failedValidation:
 		return noBecause("its phase is %s", r.Phase)
 	}
+	if r.Lost {
+		return howItEnded(r)
+	}
 	return noBecause("it was deleted in phase %s, before it had ended", r.Phase)
 }
 
+// howItEnded: a restore that went while nobody looked may have ended before that.
+func howItEnded(r *restoreSum) answer {
+	return unknownBecause("it was in phase %s when it was last seen, and how it ended is not known", r.Phase)
+}
+
 func clean(r *restoreSum) answer {
+	if r.Lost {
+		return howItEnded(r)
+	}
 	as := []answer{}
 	if r.Phase != completed {
 		as = append(as, noBecause("its phase is %s with %d errors", r.Phase, r.Errors))
@@ -171,6 +182,9 @@ func itemCount(t *test) counts {
 func complete(t *test, cfg *Config, c counts) answer {
 	if why := metadataOnly(t); why != "" {
 		return noBecause("metadata only: %s", why)
+	}
+	if t.Restore.Lost {
+		return howItEnded(&t.Restore)
 	}
 	return all(itemsBack(t, cfg, c), volumesBack(t))
 }

@@ -11,11 +11,13 @@ import (
 )
 
 // memory is what the collector keeps in the cursor: the newest backups, since a
-// restore is graded against the one it came from, and the tests that further
-// proof may still come for. It holds names of objects, never of people.
+// restore is graded against the one it came from, the tests that further proof
+// may still come for, and what was there, so that it can be told to be gone. It
+// holds names of objects, never of people.
 type memory struct {
-	Backups backups          `json:"backups,omitempty"`
-	Tests   map[string]*test `json:"tests,omitempty"` // by uid of the restore
+	Backups   backups          `json:"backups,omitempty"`
+	Tests     map[string]*test `json:"tests,omitempty"` // by uid of the restore
+	Sightings *sightings       `json:"sightings,omitempty"`
 }
 
 // Bounds of the memory. A restore of an older backup, begun after a restart, is
@@ -53,6 +55,8 @@ type backupSum struct {
 	Snapshots  *evidence.Tries `json:"snapshots,omitempty"`
 	NoVolumes  bool            `json:"no_volumes,omitempty"` // it was told to keep no volume
 	Gone       bool            `json:"gone,omitempty"`
+
+	deleting bool // Velero says that it deletes it
 }
 
 func summarize(o *kube.Object, v *backupObject, names []string) *backupSum {
@@ -60,6 +64,7 @@ func summarize(o *kube.Object, v *backupObject, names []string) *backupSum {
 		Name: o.Name, Namespace: o.Namespace, UID: o.UID, Namespaces: head(names), Open: v.Spec.all() || wild(v.Spec.IncludedNamespaces),
 		Phase: v.phase(), Start: v.Status.Start.Time, End: v.Status.Completion.Time,
 		Snapshots: tries(v.Status.Snapshots+v.Status.CSISnapshots, v.Status.SnapshotsDone+v.Status.CSISnapshotsDone, 0),
+		deleting:  v.Status.Phase == deleting,
 	}
 	if v.Status.Progress != nil {
 		b.Items = &v.Status.Progress.BackedUp
@@ -146,10 +151,11 @@ type restoreSum struct {
 	Metadata  string            `json:"metadata,omitempty"` // why it brought back no volumes
 	Update    bool              `json:"update,omitempty"`   // objects that were there were changed
 	Gone      bool              `json:"gone,omitempty"`
+	Lost      bool              `json:"lost,omitempty"` // it went unseen, and how it ended too
 }
 
 // over reports whether nothing more comes of the restore itself.
-func (r *restoreSum) over() bool { return terminal(r.Phase) || r.Gone }
+func (r *restoreSum) over() bool { return terminal(r.Phase) || r.Gone || r.Lost }
 
 func (r *restoreSum) targets() []string {
 	var ts []string

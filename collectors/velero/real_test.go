@@ -154,11 +154,7 @@ func TestRealServer(t *testing.T) {
 	d.Delete("/api/v1/namespaces/drill-7")
 	d.Delete(veleroPath + "podvolumerestores/drill-1-a")
 	second, stop := d.follow()
-	select {
-	case <-second.looked: // else it lists a cluster whose backups are all gone
-	case <-t.Context().Done():
-		t.Fatal("never looked")
-	}
+	second.kept(t) // else a list lacks the backups, and it is not a watch that tells
 	d.make("deletebackuprequests", "DeleteBackupRequest", "manual-x", object{labelBackupName: "manual", labelBackupUID: manual}, object{"backupName": "manual"}, object{"phase": "InProgress"})
 	// Velero itself marks the backup before it deletes it.
 	d.Change(veleroPath+"backups/manual", func(o map[string]any) { o["status"].(object)["phase"] = deleting })
@@ -189,5 +185,59 @@ func TestRealServer(t *testing.T) {
 		if n := len(revisions[uid]); n < 2 || n > most {
 			t.Errorf("backup %s has %d revisions: %q", uid, n, revisions[uid])
 		}
+	}
+}
+
+// Backups go while the daemon is down, and the server loses its history: the list
+// that follows tells it, once, whatever restarts after that.
+func TestRealServerGone(t *testing.T) {
+	d := newDrill(t)
+	scope := object{"includedNamespaces": []string{"tenant-7"}, "ttl": "720h0m0s"}
+	status := object{"phase": completed, "startTimestamp": at(time.Now()), "completionTimestamp": at(time.Now()), "expiration": at(time.Now().Add(720 * time.Hour))}
+	kept := d.make("backups", "Backup", "kept", nil, scope, status)
+	lost := d.make("backups", "Backup", "lost", nil, scope, status)
+	restore := d.make("restores", "Restore", "lost", nil, object{"backupName": "lost"}, object{"phase": completed})
+	first, stop := d.follow()
+	for _, uid := range []string{kept, lost} {
+		first.await(t, evidence.BackupRun, uid, completed)
+		first.again()
+	}
+	first.await(t, evidence.BackupRestore, restore, completed)
+	first.kept(t)
+	stop()
+	left := time.Now()
+
+	d.Delete(veleroPath + "backups/lost")
+	d.Delete(veleroPath + "restores/lost")
+	d.Kill()
+	d.Again()
+	d.Ready()
+	second, stop := d.follow()
+	b := second.await(t, evidence.BackupRun, lost, "deleted_at")
+	second.again()
+	r := second.await(t, evidence.BackupRestore, restore, "deleted_at")
+	stop()
+	f := facts[evidence.BackupFacts](t, &b)
+	if f.DeletedHow != "unexplained" || f.DeletedAfter.IsZero() || f.DeletedAfter.After(left) || !f.DeletedAt.After(left) {
+		t.Errorf("the backup: %+v", f)
+	}
+	if f := facts[evidence.RestoreFacts](t, &r); f.DeletedAfter.IsZero() || f.DeletedAfter.After(left) || !f.DeletedAt.After(left) {
+		t.Errorf("the restore: %+v", f)
+	}
+	if got := refs(b.Scope); got != "ns:prod/tenant-7 label:prod/tenant=tenant-7" {
+		t.Errorf("it belongs to %s", got)
+	}
+
+	d.namespace("later")
+	d.Change(veleroPath+"backups/kept", func(o map[string]any) { o["spec"].(object)["ttl"] = "48h0m0s" })
+	d.Kill() // of what happened before nothing is told: once more it is listed
+	d.Again()
+	d.Ready()
+	third, stop := d.follow()
+	third.await(t, evidence.BackupRun, kept, completed)
+	third.kept(t)
+	stop()
+	if again := gone(third.Drafts); len(again) > 0 {
+		t.Errorf("told again: %v", again)
 	}
 }

@@ -43,7 +43,11 @@ func (c *collector) keepTest(r *restoreSum, now time.Time) {
 // after makes the drafts that join several objects.
 func (c *collector) after(ctx context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	c.see(l)
-	ds := c.placed(l)
+	c.recall(l)
+	ds, err := c.placed(l)
+	if err != nil {
+		return nil, err
+	}
 	for _, uid := range slices.Sorted(maps.Keys(c.memory.Tests)) {
 		t := c.memory.Tests[uid]
 		if t.Settled {
@@ -74,6 +78,9 @@ func (c *collector) after(ctx context.Context, l *kube.Look) ([]evidence.Draft, 
 	}
 	c.proofs.trim(l.Now.Add(-c.cfg.Checks.Within - c.cfg.Hold - 24*time.Hour))
 	c.memory.trim(l.Now)
+	if c.memory.Sightings.trim() {
+		l.Note("there are more backups and restores than are remembered: of the oldest the watch alone can tell that they are deleted")
+	}
 	return ds, nil
 }
 

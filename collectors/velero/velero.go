@@ -129,7 +129,7 @@ func (f *follower) Follow(ctx context.Context, resume []byte, sink collectors.Si
 }
 
 // begin starts a look. One that lists everything forgets what was seen before:
-// what is gone meanwhile is never told.
+// of what is gone meanwhile only backups and restores are told.
 func (c *collector) begin(whole bool) {
 	c.whole = whole
 	if !whole {
@@ -167,18 +167,21 @@ func (c *collector) see(l *kube.Look) {
 
 // placed hands over once more the restores of which it is known by now whose
 // data they hold.
-func (c *collector) placed(l *kube.Look) (ds []evidence.Draft) {
+func (c *collector) placed(l *kube.Look) (ds []evidence.Draft, err error) {
 	for _, uid := range slices.Sorted(maps.Keys(c.waiting)) {
 		u := c.waiting[uid]
 		if b := c.backupOf(u.ns, u.name); b != nil {
 			place(&u.draft, l, sourcesOf(&u.included, u.into, b))
+			if err := c.memory.Sightings.place(uid, &u.draft); err != nil {
+				return nil, err
+			}
 			ds = append(ds, u.draft)
 			delete(c.waiting, uid)
 		} else if c.complete(l, "backups.velero.io") {
 			delete(c.waiting, uid)
 		}
 	}
-	return ds
+	return ds, nil
 }
 
 // resources are what is listed and watched. What a grade needs of other
@@ -203,7 +206,7 @@ func (c *collector) resources() []kube.Resource {
 		c.volumeResource("podvolumebackups", "PodVolumeBackup", v1, c.kept, "Backup", labelBackupUID, labelBackupName),
 		c.volumeResource("datauploads", "DataUpload", []string{"v2alpha1"}, c.kept, "Backup", labelBackupUID, labelBackupName),
 		{Group: "velero.io", Resource: "backups", Kind: "Backup", Versions: v1,
-			Kinds: []evidence.Kind{evidence.BackupRun}, Remove: under("/spec", backupHooks), Drafts: c.backup, Gone: c.backupGone},
+			Kinds: []evidence.Kind{evidence.BackupRun}, Remove: under("/spec", backupHooks), Drafts: c.backup, Gone: c.backupGone, Listed: c.backupsListed},
 		c.volumeResource("podvolumerestores", "PodVolumeRestore", v1, c.got, "Restore", labelRestoreUID, labelRestoreName),
 		c.volumeResource("datadownloads", "DataDownload", []string{"v2alpha1"}, c.got, "Restore", labelRestoreUID, labelRestoreName),
 	}
@@ -217,7 +220,7 @@ func (c *collector) resources() []kube.Resource {
 			Drafts: none(func(o *kube.Object) error { return c.workflow(o) }), Gone: nothing})
 	}
 	return append(rs, kube.Resource{Group: "velero.io", Resource: "restores", Kind: "Restore", Versions: v1,
-		Kinds: []evidence.Kind{evidence.BackupRestore}, Remove: under("/spec", restoreHooks), Drafts: c.restore, Gone: c.restoreGone})
+		Kinds: []evidence.Kind{evidence.BackupRestore}, Remove: under("/spec", restoreHooks), Drafts: c.restore, Gone: c.restoreGone, Listed: c.restoresListed})
 }
 
 // Commands of hooks may hold passwords: they are taken out of what is kept.
@@ -288,18 +291,26 @@ func (c *collector) deleteRequest(o *kube.Object) error {
 	if err := o.Decode(&v); err != nil {
 		return err
 	}
+	uid := o.Labels[labelBackupUID]
 	if len(c.asked) < maxOwners {
 		c.asked[o.Namespace+"/"+v.Spec.BackupName] = true
-		if uid := o.Labels[labelBackupUID]; uid != "" {
+		if uid != "" {
 			c.asked[uid] = true
 		}
 	}
+	if b := c.backupOf(o.Namespace, v.Spec.BackupName); uid == "" && b != nil {
+		uid = b.UID
+	}
+	c.memory.Sightings.ask(uid)
 	return nil
 }
 
 func (c *collector) backup(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
 	d, b, err := c.backupDraft(o, l, time.Time{}, "")
 	if err != nil {
+		return nil, err
+	}
+	if err := c.sight(&d, o, l, b.deleting || c.askedFor(o.UID, o.Namespace, o.Name)); err != nil {
 		return nil, err
 	}
 	c.keepBackup(b)
@@ -312,34 +323,32 @@ func (c *collector) backupGone(_ context.Context, o *kube.Object, l *kube.Look) 
 	if err := o.Decode(&v); err != nil {
 		return nil, err
 	}
-	how := "unexplained"
-	switch expires := v.Status.Expiration.Time; {
-	case !expires.IsZero() && !o.ObservedAt.Before(expires):
-		how = "expired"
-	case c.asked[o.UID] || c.asked[o.Namespace+"/"+o.Name] || v.Status.Phase == deleting:
-		how = "requested"
-	default:
-		l.Note("a backup was deleted before its expiry, and nobody was seen to ask for it: %s/%s", o.Namespace, o.Name)
-	}
-	d, b, err := c.backupDraft(o, l, o.ObservedAt, how)
+	asked := v.Status.Phase == deleting || c.askedFor(o.UID, o.Namespace, o.Name)
+	d, b, err := c.backupDraft(o, l, o.ObservedAt, how(l, o.Namespace+"/"+o.Name, o.ObservedAt, v.Status.Expiration.Time, asked))
 	if err != nil {
 		return nil, err
 	}
 	b.Gone = true
 	c.keepBackup(b)
-	delete(c.asked, o.UID)
-	delete(c.asked, o.Namespace+"/"+o.Name)
-	delete(c.kept, o.UID)
-	delete(c.kept, o.Namespace+"/"+o.Name)
+	c.forgetBackup(o.UID, o.Namespace, o.Name)
 	return []evidence.Draft{d}, nil
 }
 
 func (c *collector) restore(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	return c.restored(o, l, time.Time{})
+	ds, err := c.restored(o, l, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return ds, c.sight(&ds[0], o, l, false)
 }
 
 func (c *collector) restoreGone(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	return c.restored(o, l, o.ObservedAt)
+	ds, err := c.restored(o, l, o.ObservedAt)
+	if err != nil {
+		return nil, err
+	}
+	c.memory.Sightings.drop(o.UID)
+	return ds, nil
 }
 
 func (c *collector) restored(o *kube.Object, l *kube.Look, deleted time.Time) ([]evidence.Draft, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/reports"
@@ -211,7 +212,22 @@ func (t *teller) backupLocation(f evidence.LocationFacts) string {
 
 func (t *teller) backup(f evidence.BackupFacts) string {
 	s := fmt.Sprintf("backup %s of %s is %s", f.Name, scope(f.Scope), f.Phase)
-	return s + tally(f.Errors, f.Warnings)
+	s += tally(f.Errors, f.Warnings) + deletion(f.DeletedAt, f.DeletedAfter)
+	if f.DeletedHow != "" {
+		s += " (" + f.DeletedHow + ")"
+	}
+	return s
+}
+
+// deletion says when something was deleted, or between which looks.
+func deletion(at, after time.Time) string {
+	switch {
+	case at.IsZero():
+		return ""
+	case after.IsZero():
+		return ", deleted at " + reports.Stamp(at, nil)
+	}
+	return ", deleted between " + reports.Stamp(after, nil) + " and " + reports.Stamp(at, nil)
 }
 
 func scope(s evidence.BackupScope) string {
@@ -240,7 +256,7 @@ func (t *teller) restore(f evidence.RestoreFacts) string {
 	if f.Requester >= 0 {
 		s += ", asked for by " + t.name(f.Requester)
 	}
-	return s + tally(f.Errors, f.Warnings)
+	return s + tally(f.Errors, f.Warnings) + deletion(f.DeletedAt, f.DeletedAfter)
 }
 
 // grades are the rungs of a restore test.

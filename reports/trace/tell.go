@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/lineage"
@@ -78,6 +79,13 @@ func (t *telling) who(index int, role evidence.Role) {
 	if ok {
 		p.Role = role
 		t.it.People = append(t.it.People, p)
+	}
+}
+
+// deleted adds that the thing is gone, when it is.
+func (t *telling) deleted(at time.Time) {
+	if !at.IsZero() {
+		t.it.Detail += ", deleted"
 	}
 }
 
@@ -282,9 +290,11 @@ var tellers = map[evidence.Kind]func(*telling){
 	evidence.BackupLocation: told(func(t *telling, f *evidence.LocationFacts) { t.it.Title, t.it.Detail = f.Namespace+"/"+f.Name, f.Phase }),
 	evidence.BackupRun: told(func(t *telling, f *evidence.BackupFacts) {
 		t.it.Title, t.it.Detail, t.it.Time = f.Namespace+"/"+f.Name, f.Phase, t.rec.Occurred
+		t.deleted(f.DeletedAt)
 	}),
 	evidence.BackupRestore: told(func(t *telling, f *evidence.RestoreFacts) {
 		t.it.Title, t.it.Detail, t.it.Time = f.Namespace+"/"+f.Name, f.Phase+", purpose "+f.Purpose, t.rec.Occurred
+		t.deleted(f.DeletedAt)
 		t.who(f.Requester, evidence.RoleInitiator)
 	}),
 	evidence.BackupTest: told(func(t *telling, f *evidence.RestoreTestFacts) {
