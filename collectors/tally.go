@@ -18,7 +18,7 @@ type tally struct {
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
 	Unseen  *evidence.CoverageSpan           `json:"unseen,omitempty"` // nothing was claimed yet, and looking failed
-	Parts   []part                           `json:"parts,omitempty"` // blind in a part of the source
+	Parts   []part                           `json:"parts,omitempty"`  // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
 	IDs     []evidence.ID                    `json:"ids,omitempty"`
