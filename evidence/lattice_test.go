@@ -122,8 +122,9 @@ var lattice = map[string]struct{ ours, others string }{
 	"cmd/internal/cli":             {"evidence evidence/problem reports", "github.com/vbauerster/mpb/v8 golang.org/x/term"},
 	"cmd/internal/fieldfile":       {"evidence/problem evidence/strictjson", "go.yaml.in/yaml/v3"},
 	"cmd/internal/schedule":        {"evidence", "github.com/robfig/cron/v3"},
+	"cmd/internal/spelling":        {"", ""},
 	"cmd/internal/telemetry":       {"evidence", "github.com/VictoriaMetrics/metrics"},
-	"cmd/internal/config":          {"cmd/internal/schedule collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
+	"cmd/internal/config":          {"cmd/internal/schedule cmd/internal/spelling collectors evidence evidence/problem evidence/witness store/anchor", "go.yaml.in/yaml/v3"},
 	"cmd/internal/alert":           {"collectors/fetch evidence evidence/problem store/durable", "github.com/wneessen/go-mail"},
 	"cmd/internal/controls":        {"evidence evidence/problem mappings reports", ""},
 	"cmd/internal/doctor":          {"collectors evidence evidence/problem reports", ""},
@@ -138,8 +139,8 @@ var lattice = map[string]struct{ ours, others string }{
 	// The demonstration builds a git repository, so it shares gitrepo's library.
 	"cmd/internal/demo": {"cmd/internal/api cmd/internal/config cmd/internal/daemon cmd/internal/schedule collectors evidence evidence/problem testdata/world",
 		"github.com/go-git/go-git/v5 go.yaml.in/yaml/v3"},
-	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/controls cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/telemetry " +
-		"collectors collectors/all evidence evidence/problem evidence/remedy evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra"},
+	"cmd/evidenced": {"cmd/internal/api cmd/internal/cli cmd/internal/config cmd/internal/controls cmd/internal/daemon cmd/internal/demo cmd/internal/doctor cmd/internal/fieldfile cmd/internal/spelling cmd/internal/telemetry " +
+		"collectors collectors/all evidence evidence/problem evidence/remedy evidence/witness mappings mappings/statement reports store store/backup store/cosigner store/local", "github.com/spf13/cobra github.com/spf13/pflag"},
 	"cmd/evidence-verify": {"evidence reports/pack", ""},
 
 	"cmd/bench":      {"evidence evidence/chain evidence/claim store store/bolt store/index store/local", "github.com/google/pprof golang.org/x/sys"},

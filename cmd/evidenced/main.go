@@ -18,8 +18,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"evidenced/cmd/internal/cli"
+	"evidenced/cmd/internal/spelling"
 	"evidenced/evidence/problem"
 )
 
@@ -56,7 +58,7 @@ func run(ctx context.Context, p parts, args []string, getenv func(string) string
 		return cli.ExitOK
 	}
 	if !prog.started && problem.Of(err) == nil {
-		err = problem.Wrap(problem.Usage, err, "cannot read the command line").WithHint("%s", howTo(called))
+		err = problem.Wrap(problem.Usage, err, "cannot read the command line").WithHint("%s%s", meant(called, args, err), howTo(called))
 	}
 	cli.PrintError(stderr, "evidenced", err)
 	return cli.ExitCode(err)
@@ -77,8 +79,41 @@ func unknownAct(root *cobra.Command, args []string) error {
 			acts = append(acts, c.Name())
 		}
 	}
-	return problem.New(problem.Usage, "cannot read the command line: unknown command %q for %q", group.Flags().Arg(0), group.CommandPath()).
-		WithHint("there are %s", strings.Join(acts, ", "))
+	word := group.Flags().Arg(0)
+	return problem.New(problem.Usage, "cannot read the command line: unknown command %q for %q", word, group.CommandPath()).
+		WithHint("%sthere are %s", didYouMean("", spelling.Nearest(word, acts)), strings.Join(acts, ", "))
+}
+
+// meant says which flag or command is most like the one that is not there.
+func meant(called *cobra.Command, args []string, err error) string {
+	var names []string
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		called.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		return didYouMean("--", spelling.Nearest(unknown.GetSpecifiedName(), names))
+	}
+	for _, c := range called.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	for _, word := range args {
+		if strings.HasPrefix(err.Error(), fmt.Sprintf("unknown command %q for ", word)) {
+			return didYouMean("", spelling.Nearest(word, names))
+		}
+	}
+	return ""
+}
+
+func didYouMean(dashes, near string) string {
+	if near == "" {
+		return ""
+	}
+	return "did you mean " + dashes + near + "? "
 }
 
 // howTo says where the right command line stands.
@@ -136,6 +171,8 @@ func (p *program) root() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		// Of what is not there the hint tells what it is most like.
+		DisableSuggestions: true,
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"evidenced/cmd/internal/schedule"
+	"evidenced/cmd/internal/spelling"
 	"evidenced/collectors"
 	"evidenced/evidence"
 )
@@ -124,7 +125,7 @@ func (k *checker) oneOf(at []any, name, got string, want ...string) {
 }
 
 func didYouMean(got string, known []string) string {
-	if near := nearest(got, known); near != "" {
+	if near := spelling.Nearest(got, known); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"evidenced/cmd/internal/spelling"
 	"evidenced/evidence"
 )
 
@@ -130,7 +131,7 @@ func (r *reading) unknown(k *yaml.Node, path string, known []string) {
 			return
 		}
 	}
-	if near := nearest(k.Value, known); near != "" {
+	if near := spelling.Nearest(k.Value, known); near != "" {
 		r.at(k, "unknown key %q%s (did you mean %q?)", k.Value, where, near)
 		return
 	}
@@ -229,49 +230,4 @@ func (fs *fields) add(v reflect.Value) {
 			fs.byName[name] = v.Field(i)
 		}
 	}
-}
-
-// nearest returns the known word that is most like w, or "" when none is
-// near.
-func nearest(w string, known []string) string {
-	best, bestAt := "", len(w)/3+2
-	for _, k := range known {
-		d := distance(strings.ToLower(w), k)
-		if strings.HasPrefix(k, w) && len(w) >= 3 {
-			d = 1
-		}
-		if d < bestAt || d == bestAt && len(k) < len(best) {
-			best, bestAt = k, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-letter changes and swaps of neighbours
-// between two words (optimal string alignment).
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 1 << 20
-	}
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }
