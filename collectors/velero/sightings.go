@@ -99,7 +99,7 @@ func (c *collector) sight(d *evidence.Draft, o *kube.Object, l *kube.Look, asked
 // cursor does not hold.
 func unnamed(d *evidence.Draft) (json.RawMessage, error) {
 	if d.Kind != evidence.BackupRestore || len(d.People) == 0 {
-		return d.Content, nil
+		return bytes.Clone(d.Content), nil
 	}
 	var f evidence.RestoreFacts
 	if err := json.Unmarshal(d.Content, &f); err != nil {

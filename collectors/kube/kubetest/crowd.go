@@ -444,7 +444,7 @@ func live() uint64 {
 const (
 	// firstLimit is what the process may take for the first list, the server
 	// that plays the cluster and the runner's book of open states included.
-	firstLimit = 300 << 20
+	firstLimit = 350 << 20
 	// growLimit is what the second half of the changes may leave on the
 	// heap.
 	growLimit = 10 // MB
