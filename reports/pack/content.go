@@ -3,6 +3,7 @@ package pack
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -63,6 +64,7 @@ type learned struct {
 	spans    map[seen][]evidence.Span          // what was seen, by coverage records
 	laid     int                               // looks in them, of all kinds
 	runs     []evidence.CoverageFacts          // without spans
+	retired  time.Time                         // until when records of the log were dropped
 	erased   map[string]bool                   // ids of keys that were destroyed
 	stories  map[evidence.Ref]*IncidentSeen    // of incidents
 }
@@ -105,6 +107,8 @@ func (l *learned) read(lf *chain.Leaf, d disclosed) error {
 		err = l.readIncident(lf, d.Plain)
 	case evidence.CollectionCoverage:
 		err = l.readCoverage(lf, d.Plain)
+	case evidence.LogSegment:
+		err = l.readSegment(d.Plain)
 	case evidence.PlatformConfig:
 		err = l.readLoosened(lf, d.Plain)
 	case evidence.PlatformCatalog:

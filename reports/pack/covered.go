@@ -31,6 +31,18 @@ func (l *learned) readCoverage(lf *chain.Leaf, plain []byte) error {
 	return nil
 }
 
+// readSegment keeps until when records of the log were retired.
+func (l *learned) readSegment(plain []byte) error {
+	var f evidence.SegmentFacts
+	if err := openFacts(plain, &f); err != nil {
+		return err
+	}
+	if f.Act == evidence.SegmentRetired && f.Newest.After(l.retired) {
+		l.retired = f.Newest
+	}
+	return nil
+}
+
 // mostLaid bounds the looks of all kinds that are laid out again: a little more
 // than two hundred sources of four kinds that are looked at each minute of half
 // a year.
@@ -92,12 +104,15 @@ func (v *verifier) covered() error {
 	}
 	v.rows = said
 	for _, key := range slices.SortedFunc(maps.Keys(said), seen.compare) {
+		if len(v.spans[key]) == 0 {
+			return fmt.Errorf("%s has a row of %s, of which no record of the pack tells", memberCoverage, key)
+		}
 		if err := said[key].holds(key, v.spans[key], c.Period); err != nil {
 			return err
 		}
 	}
 	runs := c.counted(v.runs)
-	if err := c.blindAsRows(runs); err != nil {
+	if err := c.blindAsRows(runs, v.retired); err != nil {
 		return err
 	}
 	return c.runsAs(runs)
@@ -126,6 +141,9 @@ func (c *chart) rows() (map[seen]*chartRow, error) {
 		}
 		if !at.Equal(c.Period.To) {
 			return nil, fmt.Errorf("%s: stretches of %s end at %s", memberCoverage, row.Source, evidence.FormatTime(at))
+		}
+		if len(row.Kinds) == 0 {
+			return nil, fmt.Errorf("%s has a row of %s without kinds", memberCoverage, row.Source)
 		}
 		for _, k := range row.Kinds {
 			key := seen{row.Source, k}
@@ -264,7 +282,7 @@ func (c *chart) hasRow(id evidence.SourceID) bool {
 // blindAsRows requires that the list of blind windows is what the rows say, and
 // that of a source that was due and has no row it says that nothing was seen, all
 // over the period but for what was retired.
-func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts) error {
+func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts, retired time.Time) error {
 	var want []chartBlind
 	for _, row := range c.Rows {
 		for _, s := range row.Strips {
@@ -278,11 +296,9 @@ func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts) error
 			continue
 		}
 		from := c.Period.From
-		if i := slices.IndexFunc(c.Blind, func(b chartBlind) bool { return b.Source == id }); i >= 0 {
-			if first := c.Blind[i]; first.Cause == evidence.CauseRetired && first.To.After(from) && first.To.Before(c.Period.To) {
-				want = append(want, chartBlind{Source: id, From: from, To: first.To, Cause: evidence.CauseRetired})
-				from = first.To
-			}
+		if retired.After(from) && retired.Before(c.Period.To) {
+			want = append(want, chartBlind{Source: id, From: from, To: retired, Cause: evidence.CauseRetired})
+			from = retired
 		}
 		want = append(want, chartBlind{Source: id, From: from, To: c.Period.To, Cause: evidence.CauseUnseen, Looked: n.Looked()})
 	}

@@ -277,7 +277,10 @@ func TestMakerCannotFillAHole(t *testing.T) {
 		{"a kind taken out of a row", func(c map[string]any) { row(c)["kinds"] = row(c)["kinds"].([]any)[1:] }, "has no row of forge/prod, change.commit"},
 		{"a row of a source that nobody looked at", func(c map[string]any) {
 			c["rows"] = append(c["rows"].([]any), map[string]any{"source": "vault/prod", "kinds": []string{"secret.access"}, "strips": row(c)["strips"]})
-		}, `says that vault/prod, secret.access was seen as "continuous"`},
+		}, "has a row of vault/prod, secret.access, of which no record of the pack tells"},
+		{"a row of nothing", func(c map[string]any) {
+			c["rows"] = append(c["rows"].([]any), map[string]any{"source": "vault/prod", "kinds": []string{}, "strips": row(c)["strips"]})
+		}, "has a row of vault/prod without kinds"},
 		{"another class", func(c map[string]any) { strip(c)["class"] = "reconstructed" }, `was seen as "reconstructed"`},
 		{"a row twice", func(c map[string]any) { c["rows"] = append(c["rows"].([]any), c["rows"].([]any)[0]) }, "two rows"},
 		{"a stretch cut off", func(c map[string]any) { strip(c)["to"] = "2026-11-01T20:00:00Z" }, "end at"},
@@ -376,18 +379,24 @@ func TestNeverSeen(t *testing.T) {
 		return chartBlind{Source: id, Kinds: []evidence.Kind{}, From: at(from), To: at(to), Cause: cause, Looked: looked}
 	}
 	const unseen = evidence.CauseUnseen
+	split := func(c *chart, at int, looked bool) {
+		c.Blind = nil
+		for _, id := range []evidence.SourceID{idle, deaf} {
+			c.Blind = append(c.Blind, blind(id, 0, at, evidence.CauseRetired, looked))
+		}
+		c.Blind = append(c.Blind, blind(idle, at, 20, unseen, false), blind(deaf, at, 20, unseen, true))
+	}
 	for _, tc := range []struct {
 		name   string
 		change func(*chart)
 		want   string
 	}{
 		{"as it is", func(*chart) {}, ""},
-		{"retired within", func(c *chart) {
-			c.Blind = []chartBlind{c.Blind[0], blind(deaf, 0, 4, evidence.CauseRetired, false), blind(deaf, 4, 20, unseen, true)}
-		}, ""},
-		{"retired, and said to be looked at", func(c *chart) {
-			c.Blind = []chartBlind{c.Blind[0], blind(deaf, 0, 4, evidence.CauseRetired, true), blind(deaf, 4, 20, unseen, true)}
-		}, "blind windows"},
+		{"retired within", func(c *chart) { split(c, 4, false) }, ""},
+		{"retired, and not told apart", func(*chart) {}, "blind windows"},
+		{"retired, and said to be longer", func(c *chart) { split(c, 19, false) }, "blind windows"},
+		{"retired, and said to be looked at", func(c *chart) { split(c, 4, true) }, "blind windows"},
+		{"not retired, and said to be", func(c *chart) { split(c, 4, false) }, "blind windows"},
 		{"all of it retired", func(c *chart) { c.Blind[1].Cause, c.Blind[1].Looked = evidence.CauseRetired, false }, "blind windows"},
 		{"no window", func(c *chart) { c.Blind = c.Blind[:1] }, "blind windows"},
 		{"no windows", func(c *chart) { c.Blind = nil }, "blind windows"},
@@ -419,8 +428,14 @@ func TestNeverSeen(t *testing.T) {
 				lf := chain.Leaf{Seq: uint64(i), Kind: evidence.CollectionCoverage}
 				second.tell(lf, told(t, &l, lf, evidence.NewRef("source", "", string(f.Source)), f))
 			}
+			if strings.HasPrefix(tc.name, "retired") {
+				lf := chain.Leaf{Seq: 50, Kind: evidence.LogSegment}
+				second.tell(lf, told(t, &l, lf, evidence.NewRef("log", "", "x"), evidence.SegmentFacts{Act: evidence.SegmentRetired, Newest: at(4)}))
+			}
+			lf := chain.Leaf{Seq: 51, Kind: evidence.LogSegment}
+			second.tell(lf, told(t, &l, lf, evidence.NewRef("log", "", "x"), evidence.SegmentFacts{Act: evidence.SegmentSealed, Newest: at(15)}))
 			runs := c.counted(l.runs)
-			err := cmp.Or(c.blindAsRows(runs), c.runsAs(runs))
+			err := cmp.Or(c.blindAsRows(runs, l.retired), c.runsAs(runs))
 			second.agrees(t, tc.name, nil, err)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("got %v, want %q", err, tc.want)

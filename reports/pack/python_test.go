@@ -52,7 +52,7 @@ def scene(text):
         return verify.check_row(key, s["rows"][0], s["spans"], s["period"])
     if s["ask"] == "runs":
         by = verify.counted_runs(p, s["chart"])
-        verify.check_blind(s["chart"], by)
+        verify.check_blind(s["chart"], by, p.retired)
         return verify.check_runs(s["chart"], by)
     p.rows = verify.chart_rows(s) if s["rows"] else {}
     {"waived": lambda: verify.check_waived(p, f), "scoped": lambda: verify.check_scope(p, f), "remedies": lambda: verify.check_remedies(p, f),

@@ -901,6 +901,7 @@ COVERAGE = {
 CONFIG = {"by": TEXT, "loosens": [TEXT], "rewritten": [TEXT]}
 RULES = dict(CONFIG, catalog=HASH, before=HASH, table=HASH, tenancy=Maybe({"tier": TEXT, "tags": [TEXT]}), entities=[TEXT])
 ERASURE = {"keys": [TEXT]}
+SEGMENT = {"act": TEXT, "newest": TIME_AT}
 NOTICE = {"stage": TEXT, "act": TEXT, "at": TIME_AT}
 REOPEN = {"reopen": TRUTH}
 
@@ -997,7 +998,7 @@ class Pack:
         self.waivers, self.scopes, self.ends = {}, [], {}
         self.plans, self.verdicts, self.loosened, self.incidents = {}, {}, [], {}
         self.links = {}
-        self.spans, self.runs = {}, []
+        self.spans, self.runs, self.retired = {}, [], 0
         self.receipts, self.statuses, self.cited = [], {}, set()
         self.waived, self.remedies, self.counted = None, None, set()
         self.sampled, self.seed_says = 0, ""
@@ -1272,6 +1273,10 @@ def learn(p, leaf, text):
         p.erased.update(facts_of(text, ERASURE, what)[1]["keys"])
     elif kind.startswith("incident.") and seq >= start:
         learn_incident(p, leaf, text)
+    elif kind == "log.segment":
+        f = facts_of(text, SEGMENT, what)[1]
+        if f["act"] == "retired" and f["newest"] is not None:
+            p.retired = max(p.retired, f["newest"])
     elif kind == "collection.coverage":
         learn_coverage(p, facts_of(text, COVERAGE, what)[1])
     elif kind in ("platform.config", "platform.catalog"):
@@ -1601,9 +1606,10 @@ def check_coverage(p):
     for key, spans in sorted(p.spans.items(), key=lambda x: x[0]):
         need(key in p.rows or not any(overlaps(s, c["period"]) for s in spans), "coverage.json has no row of %s, %s, of which records of the pack tell" % key)
     for key, row in sorted(p.rows.items(), key=lambda x: x[0]):
+        need(key in p.spans, "coverage.json has a row of %s, %s, of which no record of the pack tells" % key)
         check_row(key, row, p.spans.get(key, []), c["period"])
     by = counted_runs(p, c)
-    check_blind(c, by)
+    check_blind(c, by, p.retired)
     check_runs(c, by)
 
 
@@ -1616,6 +1622,7 @@ def chart_rows(c):
             need(s["from"] == at and s["from"] < s["to"], "coverage.json: stretches of %s do not follow one another at %s" % (row["source"], told_time(s["from"])))
             at = s["to"]
         need(at == c["period"]["to"], "coverage.json: stretches of %s end at %s" % (row["source"], told_time(at)))
+        need(row["kinds"], "coverage.json has a row of %s without kinds" % row["source"])
         for kind in row["kinds"]:
             need((row["source"], kind) not in rows, "coverage.json has two rows of %s, %s" % (row["source"], kind))
             rows[row["source"], kind] = row
@@ -1681,7 +1688,7 @@ def counted_runs(p, c):
     return by
 
 
-def check_blind(c, by):
+def check_blind(c, by, retired):
     want, rows = [], {row["source"] for row in c["rows"]}
     for row in c["rows"]:
         for s in row["strips"]:
@@ -1692,10 +1699,9 @@ def check_blind(c, by):
         if n["expected"] == 0 or source in rows:
             continue
         window = {"source": source, "kinds": [], "from": c["period"]["from"], "to": c["period"]["to"], "cause": "nothing of it was seen", "looked": n["missed"] < n["expected"]}
-        first = next((b for b in c["blind"] if b["source"] == source), None)
-        if first and first["cause"] == "retired under retention" and window["from"] < first["to"] < window["to"]:
-            want.append(dict(window, to=first["to"], cause=first["cause"], looked=False))
-            window["from"] = first["to"]
+        if window["from"] < retired < window["to"]:
+            want.append(dict(window, to=retired, cause="retired under retention", looked=False))
+            window["from"] = retired
         want.append(window)
     want.sort(key=lambda w: (w["from"], w["source"].encode()))
     need(want == c["blind"], "coverage.json: its blind windows are not those of its rows and of the sources without one")
