@@ -32,8 +32,8 @@ func HoldsUser(raw []byte) bool {
 	return bytes.IndexByte(raw, '@') >= 0 && (bytes.Contains(raw, []byte(":/")) || bytes.Contains(raw, []byte(`:\`))) && userInRaw.Match(raw)
 }
 
-// WithoutLogins takes out a draft's bytes, whole, when an address in them holds a
-// login; the ssh://git@ of a repository is none. Agent names who did, and its
+// WithoutLogins takes out a draft's bytes, whole, when an address in them may hold a
+// login, and something does; the ssh://git@ of a repository is none. Agent names who did, and its
 // version.
 func WithoutLogins(d *evidence.Draft, agent string) {
 	if !HoldsUser(d.Raw) {
@@ -42,8 +42,7 @@ func WithoutLogins(d *evidence.Draft, agent string) {
 	holds := false
 	v, err := decode(d.Raw)
 	eachString(v, func(s string) string {
-		plain := unescaped(s)
-		holds = holds || logins(plain) != plain
+		holds = holds || holdsCredential(s)
 		return s
 	})
 	if holds || err != nil {

@@ -35,13 +35,21 @@ func TestUsersInAddresses(t *testing.T) {
 // What names a repository stays, and what opens it does not.
 func TestWithoutLogins(t *testing.T) {
 	for raw, stays := range map[string]bool{
-		`{"url":"ssh://git@git.example.test/acme/shop"}`:                  true,
-		`{"url":"https://git.example.test/acme/shop","by":"a@b.example"}`: true,
-		`{"image":"docker://sha@sha256:0123"}`:                            true,
-		`{"url":"ssh://git:planted@git.example.test/acme/shop"}`:          false,
-		`{"url":"https://planted@git.example.test/acme/shop"}`:            false,
-		`{"in":["{\"url\":\"https:\\/\\/u:planted@git.example.test\"}"]}`: false,
-		`{"url":"https://u:planted@git.example.test`:                      false, // cut off
+		`{"url":"ssh://git@git.example.test/acme/shop"}`:                        true,
+		`{"url":"https://git.example.test/acme/shop","by":"a@b.example"}`:       true,
+		`{"image":"docker://alpine:3.20@sha256:0123456789ab"}`:                  true,
+		`{"image":"docker://sha@sha256:0123"}`:                                  false,
+		`{"url":"nats://planted@host.example.test:4222"}`:                       false,
+		`{"url":"git+https://planted@git.example.test/x"}`:                      false,
+		`{"url":"redis://:planted@shared.example.test/0"}`:                      false,
+		`{"url":"mongodb://app:planted@shard-0.example.test"}`:                  false,
+		`{"url":"https://user:abc%2Fplanted@git.example.test/x"}`:               false,
+		`{"url":"https://user:abc%20planted@git.example.test/x"}`:               false,
+		`{"in":["{\"url\":\"https:\\/\\/u:abc%2Fplanted@git.example.test\"}"]}`: false,
+		`{"url":"ssh://git:planted@git.example.test/acme/shop"}`:                false,
+		`{"url":"https://planted@git.example.test/acme/shop"}`:                  false,
+		`{"in":["{\"url\":\"https:\\/\\/u:planted@git.example.test\"}"]}`:       false,
+		`{"url":"https://u:planted@git.example.test`:                            false, // cut off
 	} {
 		d := evidence.Draft{Raw: []byte(raw)}
 		if WithoutLogins(&d, "x/1"); (string(d.Raw) == raw) != stays || (len(d.Removed) == 0) != stays {

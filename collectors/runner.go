@@ -302,8 +302,11 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		r.state.LastComplete = s.started
 	}
 	changed := s.changed
-	if err != nil {
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), PlainCause(err)) || changed
+	switch cause := PlainCause(err); {
+	case err != nil || f.Outcome == evidence.RunFailed:
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), cause) || changed
+	case f.Outcome == evidence.RunPartial && len(r.state.Coverage.Open) == 0:
+		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), "the look was incomplete") || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	told := []any{"source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests}

@@ -396,9 +396,42 @@ func TestBlindBeforeTheFirstLook(t *testing.T) {
 		}
 		n := len(b.sc.Kinds())
 		want := []string{
-			fmt.Sprintf("0s to 2m0s blind, %d kinds", n), fmt.Sprintf("2m0s to 14m0s blind, %d kinds", n),
+			fmt.Sprintf("0s to 2m0s blind, %d kinds", n), fmt.Sprintf("2m0s to 12m0s blind, %d kinds", n), fmt.Sprintf("12m0s to 14m0s blind, %d kinds", n),
 			fmt.Sprintf("15m0s to 17m0s instants, %d kinds", n), fmt.Sprintf("17m0s to 18m0s blind, %d kinds", n),
 		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tn, diff)
+		}
+	}
+}
+
+// What fails from the first run on tells each of its causes, and a look that was
+// refused everything is no look, although it ended in order.
+func TestBlindByEachCause(t *testing.T) {
+	b := newBench(t)
+	if err := b.Missed(t.Context(), b.now, b.now.Add(9*time.Minute), 10, "paused"); err != nil {
+		t.Fatal(err)
+	}
+	b.now = b.now.Add(10 * time.Minute)
+	for range 5 {
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1, Incomplete: "may not list anything (403)"})
+		})
+		b.now = b.now.Add(time.Minute)
+	}
+	b.run(t, func(Sink) error { return nil })
+	if err := b.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tn := range b.mem.tenants {
+		spans, _ := coverageOf(t, b.mem, tn)
+		var got []string
+		for _, s := range spans {
+			if s.From.Before(s.To) {
+				got = append(got, fmt.Sprintf("%v to %v %s: %s", s.From.Sub(t0), s.To.Sub(t0), s.Class, s.Cause))
+			}
+		}
+		want := []string{"0s to 9m0s blind: paused", "9m0s to 14m0s blind: the look was incomplete", "14m0s to 15m0s blind: the look failed"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tn, diff)
 		}

@@ -56,15 +56,14 @@ func suspect(b []byte) bool {
 	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
 }
 
-// logins takes out what stands before the host of an address: all of it where an
-// HTTP client would send it, and else a user with a password. ssh://git@host names
-// nobody, and docker://image@sha256:... has a digest there.
+// logins takes out what stands before the host of an address. The git of
+// ssh://git@host is none, and docker://image@sha256:... has a digest there.
 func logins(s string) string {
 	at, done := userPart.FindAllStringSubmatchIndex(s, -1), 0
 	var out strings.Builder
 	for _, m := range at {
-		login, rest := s[m[3]:m[1]], s[m[1]:]
-		if !strings.HasPrefix(strings.ToLower(s[m[2]:]), "http") && (!strings.Contains(login, ":") || strings.HasPrefix(rest, "sha")) {
+		scheme, login, rest := strings.ToLower(s[m[2]:m[3]]), s[m[3]:m[1]], s[m[1]:]
+		if digestAt.MatchString(rest) || strings.Contains(scheme, "ssh:") && !strings.Contains(login, ":") {
 			continue
 		}
 		out.WriteString(s[done:m[3]])
@@ -106,13 +105,13 @@ func WithoutCredentials(s string) string {
 	return out.String()
 }
 
-// holdsCredential reports whether one stands in a text, be it escaped once more.
+// digestAt begins what stands behind the @ of an image, and of no host.
+var digestAt = regexp.MustCompile(`^sha(?:256|512):[0-9a-f]{12}`)
+
+// holdsCredential reports whether one stands in a text, be it escaped once more: an
+// escape may hide one, and may keep apart what then looks like a path.
 func holdsCredential(s string) bool {
-	if WithoutCredentials(s) != s {
-		return true
-	}
-	plain := unescaped(s)
-	return plain != s && WithoutCredentials(plain) != plain
+	return slices.ContainsFunc([]string{s, strings.ReplaceAll(s, `\/`, "/"), unescaped(s)}, func(s string) bool { return WithoutCredentials(s) != s })
 }
 
 // withoutCredentials takes them out of what a draft tells: of its facts, its text

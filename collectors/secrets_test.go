@@ -15,7 +15,7 @@ func TestWithoutCredentials(t *testing.T) {
 		"https://oauth2token@git.example.test/a.git":                              "https://git.example.test/a.git",
 		"ssh://git@git.example.test/a.git":                                        "ssh://git@git.example.test/a.git",
 		"postgres://app:pw@db.example.test/app":                                   "postgres://db.example.test/app",
-		"docker://alpine:3.20@sha256:0123":                                        "docker://alpine:3.20@sha256:0123",
+		"docker://alpine:3.20@sha256:0123456789ab":                                "docker://alpine:3.20@sha256:0123456789ab",
 		"see team@example.test and https://a.example.test":                        "see team@example.test and https://a.example.test",
 		"token hvs." + strings.Repeat("A1", 12) + " leaked":                       "token [removed] leaked",
 		"hvs.example.test is a host":                                              "hvs.example.test is a host",

@@ -306,7 +306,7 @@ func grow(o *evidence.CoverageSpan, s evidence.Seen, spacing time.Duration) bool
 	return true
 }
 
-// appeared closes the stretch in which nothing was seen: there is a claim now.
+// appeared closes the stretch in which nothing was seen.
 func (t *tally) appeared() (changed bool) {
 	if t.Unseen == nil {
 		return false
@@ -338,18 +338,24 @@ func (t *tally) lose(kinds []evidence.Kind, due, now time.Time, cause string) (c
 	return changed
 }
 
-// fail grows the stretch in which nothing was seen yet. The first cause stands for
-// all of it.
+// fail grows the stretch in which nothing was seen yet. It may last for long, so
+// another cause begins another stretch, and so do other kinds; that alone is no
+// reason to write a record, since a source may answer now so and now so.
 func (t *tally) fail(kinds []evidence.Kind, due, now time.Time, cause string) (changed bool) {
-	if t.Unseen != nil {
-		t.Unseen.To = maxTime(t.Unseen.To, now)
+	was := t.Unseen
+	if was != nil && was.Cause == cause && slices.Equal(was.Kinds, kinds) {
+		was.To = maxTime(was.To, now)
 		return false
+	}
+	if was != nil {
+		t.appeared()
+		due = was.To
 	}
 	t.Unseen = &evidence.CoverageSpan{Kinds: slices.Clone(kinds), From: due, To: maxTime(due, now), Class: evidence.Blind, Cause: cause}
 	if t.Begun.IsZero() || due.Before(t.Begun) {
 		t.Begun = due
 	}
-	return true
+	return was == nil
 }
 
 // pending reports whether something is not yet in the logs.
