@@ -305,7 +305,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	switch cause := PlainCause(err); {
 	case err != nil || f.Outcome == evidence.RunFailed:
 		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), cause) || changed
-	case f.Outcome == evidence.RunPartial && len(r.state.Coverage.Open) == 0:
+	case f.Outcome == evidence.RunPartial && !r.state.Coverage.claims():
 		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), "the look was incomplete") || changed
 	}
 	r.state.Coverage.count(f.Outcome, 1)

@@ -306,6 +306,9 @@ func grow(o *evidence.CoverageSpan, s evidence.Seen, spacing time.Duration) bool
 	return true
 }
 
+// claims reports whether anything was claimed, be it that a part was not seen.
+func (t *tally) claims() bool { return len(t.Open)+len(t.Parts) > 0 }
+
 // appeared closes the stretch in which nothing was seen.
 func (t *tally) appeared() (changed bool) {
 	if t.Unseen == nil {
