@@ -31,8 +31,8 @@ type feed struct {
 
 	version string // the served version that is read
 	rv      string // where the watch goes on; "" before the first list
-	// fresh holds, for namespaces that were read anew, the version of that
-	// reading: the watch still has older forms of their objects before it.
+	// fresh holds, for namespaces that were read anew ("" for all at once), the
+	// version of that reading: the watch still has older forms of their objects before it.
 	fresh map[string]uint64
 	again queue // namespaces to read again
 	// behind: the stream that is read still tells what happened before it was
@@ -528,7 +528,7 @@ func (f *feed) stale(raw []byte, rv string) bool {
 	if unmarshal(meta, &m) != nil {
 		return false
 	}
-	return n <= f.fresh[m.Namespace]
+	return n <= max(f.fresh[m.Namespace], f.fresh[""]) // all may have been read at once
 }
 
 // pass forgets readings that the watch has come past.

@@ -166,10 +166,11 @@ func (l *Look) Whole(resource string) bool { return l.whole(resource) }
 func (l *Look) ListedAt(resource string) time.Time { return l.listed(resource) }
 
 // Again asks for the objects of a resource ("helmreleases.helm.toolkit.fluxcd.io")
-// in a namespace ("" of one of the cluster) to be read once more, because what their drafts take from other
+// in a namespace to be read once more, because what their drafts take from other
 // objects has changed and nothing may come to be told of them. They come as from
 // a list; what has not changed is no news. In a run that lists everything they
-// come anyway.
+// come anyway. The namespace "" stands for all where the collector is not limited to
+// some, and for the cluster itself.
 func (l *Look) Again(resource, namespace string) { l.again(resource, namespace) }
 
 // Draft makes the common part of a draft about an object: its own reference as

@@ -204,6 +204,15 @@ func TestStale(t *testing.T) {
 	if f.stale([]byte(`{"metadata":{"namespace":"desk"}}`), "10") {
 		t.Error("an event of another namespace is dropped")
 	}
+	f.fresh[""] = 40 // all were read, some time before that one
+	for rv, want := range map[string]bool{"40": true, "41": false} {
+		if got := f.stale([]byte(`{"metadata":{"namespace":"desk"}}`), rv); got != want {
+			t.Errorf("after all were read, version %s: stale %t, want %t", rv, got, want)
+		}
+	}
+	if !f.stale([]byte(`{"metadata":{"namespace":"shop"}}`), "50") {
+		t.Error("an earlier reading of all counts for more than the one of a namespace")
+	}
 	f.pass("51")
 	if len(f.fresh) != 0 {
 		t.Error("a reading that the watch has come past is kept")

@@ -27,6 +27,7 @@ import (
 type cluster struct {
 	*httptest.Server
 	bodies map[string][]byte
+	spaces []string // that collectors are limited to
 
 	mu      sync.Mutex
 	lists   []string // resources that were listed
@@ -207,7 +208,7 @@ func (c *cluster) collector(t *testing.T, clock func() time.Time, watch bool) co
 		t.Fatal(err)
 	}
 	cfg := *defaults()
-	cfg.Server, cfg.TokenFile, cfg.QPS, cfg.Watch = c.URL, token, 1e6, watch
+	cfg.Server, cfg.TokenFile, cfg.QPS, cfg.Watch, cfg.Namespaces = c.URL, token, 1e6, watch, c.spaces
 	cfg.Limits = []Limit{{RTO: 4 * time.Hour, RPO: 24 * time.Hour}}
 	k, err := newWith(cfg, collectors.Env{Source: "velero/prod", Clock: clock}, func(o *fetch.Options) { o.Retries = -1 })
 	if err != nil {
@@ -239,7 +240,6 @@ func TestFollow(t *testing.T) {
 	for _, r := range newCollector(*defaults()).resources() {
 		names = append(names, r.Resource)
 	}
-	same := func(b []byte) []byte { return b }
 
 	first, stop := c.follow(t, nil)
 	c.watched(t, names)

@@ -76,7 +76,8 @@ func (c *collector) restoresListed(_ context.Context, list *kube.List, l *kube.L
 
 // lacking makes the last revisions of the objects of a kind that a list lacks, by
 // their facts, and then settles each. An object is gone when the list is of the
-// cluster that it was seen in; those of another cluster are forgotten.
+// cluster that it was seen in; those of another cluster are forgotten. What the list
+// shows is remembered by then.
 func (c *collector) lacking(kind evidence.Kind, list *kube.List, l *kube.Look,
 	facts func(uid string, x *sighting, since time.Time) (any, error), settle func(uid string, x *sighting)) (ds []evidence.Draft, err error) {
 	from := origins{list: list, spaces: map[string]string{}}
@@ -112,20 +113,42 @@ func (c *collector) lacking(kind evidence.Kind, list *kube.List, l *kube.Look,
 		l.Note("the cluster is another one than before: no deletion is told of the backups and restores of that one, and they are forgotten")
 		c.memory.Sightings.drop(uid)
 	}
+	c.memory.noteList(kind, list.Namespace)
 	return ds, nil
 }
 
-// recall has backups and restores read once more where a cursor that remembers none
-// lets the watches go on, and nothing would be seen of those that are there.
+// sighted are the resources of which is remembered what was there.
+var sighted = map[evidence.Kind]string{evidence.BackupRun: "backups.velero.io", evidence.BackupRestore: "restores.velero.io"}
+
+// recall has backups and restores read once more where a cursor lets the watches go
+// on that does not say that a list of all of them was read since they are remembered:
+// nothing would be seen of those that are there. Only a list says so, for the request
+// is lost with its run: each run asks again, once, until there was one.
 func (c *collector) recall(l *kube.Look) {
-	of := []string{"backups.velero.io", "restores.velero.io"}
-	if c.memory.Sightings != nil || slices.ContainsFunc(of, func(r string) bool { return !c.complete(l, r) }) {
+	if !c.cfg.NamespaceLabels {
+		c.memory.Listed = nil // what is there is forgotten as it is seen
 		return
 	}
-	c.memory.Sightings = &sightings{}
-	for _, r := range of {
-		if l.ListedAt(r).IsZero() {
-			l.Again(r, "")
+	for kind, resource := range sighted {
+		if c.recalled[resource] || !c.complete(l, resource) {
+			continue
+		}
+		c.recalled[resource] = true
+		if l.ListedAt(resource).IsZero() {
+			c.readAgain(kind, l)
+		}
+	}
+}
+
+// readAgain asks for what is read of a kind, as far as no list of it was read.
+func (c *collector) readAgain(kind evidence.Kind, l *kube.Look) {
+	limits := c.cfg.Namespaces
+	if len(limits) == 0 {
+		limits = []string{""}
+	}
+	for _, ns := range limits {
+		if !c.memory.Listed[listKey(kind, ns)] {
+			l.Again(sighted[kind], ns)
 		}
 	}
 }

@@ -77,6 +77,22 @@ func (a *away) empty(path string) {
 	a.change(path, func([]json.RawMessage) []json.RawMessage { return []json.RawMessage{} })
 }
 
+// limit limits the collectors to a namespace.
+func (a *away) limit(namespace string) {
+	a.spaces = []string{namespace}
+	for path, b := range maps.Clone(a.bodies) {
+		parts := strings.Split(path, "/")
+		if parts[1] != "apis" || len(parts) != 5 {
+			continue
+		}
+		within := strings.Join(slices.Insert(parts, 4, "namespaces", namespace), "/")
+		a.bodies[within] = b
+		a.change(within, func(items []json.RawMessage) []json.RawMessage {
+			return slices.DeleteFunc(items, func(o json.RawMessage) bool { return !bytes.Contains(o, []byte(`"namespace":"`+namespace+`"`)) })
+		})
+	}
+}
+
 // look lists everything once, some time later, and returns what was told.
 func (a *away) look(later time.Duration) collectortest.Recorder {
 	a.t.Helper()
@@ -380,6 +396,7 @@ func oldCursor(t *testing.T, resume []byte) []byte {
 		t.Fatalf("the cursor has changed: %s", cursor["state"])
 	}
 	delete(state, "sightings")
+	delete(state, "listed")
 	var err error
 	if cursor["state"], err = json.Marshal(state); err != nil {
 		t.Fatal(err)
@@ -448,17 +465,130 @@ func (a *away) followed() []byte {
 	return s.Resume()
 }
 
+// same leaves an object as it is.
+func same(b []byte) []byte { return b }
+
+// recalled waits until every backup and restore was read again.
+func (s *tapped) recalled(t *testing.T) {
+	t.Helper()
+	for _, n := range []string{"50", "51", "52", "53"} {
+		s.again()
+		s.await(t, evidence.BackupRun, uid(n), "")
+	}
+	for _, n := range []string{"70", "71", "72", "73", "74"} {
+		s.again()
+		s.await(t, evidence.BackupRestore, uid(n), "")
+	}
+}
+
+// remembered is what a cursor remembers.
+func remembered(t *testing.T, resume []byte) (m memory) {
+	t.Helper()
+	cursor := struct{ State *memory }{&m}
+	if err := json.Unmarshal(resume, &cursor); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // A watch that goes on from a cursor of before shows nothing of what is there: it is
-// read once.
+// read once, whatever is told first.
 func TestGoneOldWatch(t *testing.T) {
+	for name, tc := range map[string]struct{ limit, resource, uid string }{
+		"a schedule first": {"", "schedules", "20"},
+		"a backup first":   {"", "backups", "51"},
+		"of one namespace": {"velero", "schedules", "20"},
+		"a restore of it":  {"velero", "restores", "71"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAway(t)
+			if tc.limit != "" {
+				a.limit(tc.limit)
+			}
+			s, stop := a.follow(t, oldCursor(t, a.followed()))
+			a.watchedAll()
+			a.send(t, tc.resource, "MODIFIED", uid(tc.uid), "9100", same)
+			s.recalled(t)
+			stop()
+			if n := len(remembered(t, s.Resume()).Sightings.of); n != 9 {
+				t.Errorf("%d of 9 are remembered", n)
+			}
+		})
+	}
+}
+
+// One that ends before they were read asks again when it is begun anew, and one that
+// goes on from a list does not ask.
+func TestGoneRecallInterrupted(t *testing.T) {
+	t.Parallel()
 	a := newAway(t)
-	s, stop := a.follow(t, oldCursor(t, a.followed()))
-	defer stop()
+	resume := oldCursor(t, a.followed())
+	asked := make(chan struct{}, 100)
+	a.mu.Lock()
+	a.fault = func(_ http.ResponseWriter, r *http.Request) bool {
+		held := r.URL.Query().Get("watch") == "" && (r.URL.Path == backupsPath || r.URL.Path == restoresPath)
+		if held {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}
+		return held
+	}
+	a.mu.Unlock()
+	first, stop := a.follow(t, resume)
 	a.watchedAll()
-	a.send(t, "schedules", "MODIFIED", uid("20"), "9100", func(b []byte) []byte { return b })
-	s.await(t, evidence.BackupRun, uid("50"), completed)
-	s.again()
-	s.await(t, evidence.BackupRestore, uid("70"), completed)
+	a.send(t, "schedules", "MODIFIED", uid("20"), "9100", same)
+	first.kept(t)
+	<-asked
+	stop()
+	a.mu.Lock()
+	a.fault = nil
+	a.mu.Unlock()
+	second, stop := a.follow(t, first.Resume())
+	a.watchedAll()
+	a.send(t, "schedules", "MODIFIED", uid("20"), "9200", same)
+	second.recalled(t)
+	stop()
+	// That was no list: it cannot be known that none is missing.
+	if m := remembered(t, second.Resume()); len(m.Listed) != 0 {
+		t.Errorf("taken for listed: %v", m.Listed)
+	}
+	third, stop := a.follow(t, nil)
+	third.recalled(t)
+	third.kept(t)
+	stop()
+	if m := remembered(t, third.Resume()); len(m.Listed) != 2 {
+		t.Errorf("listed: %v", m.Listed)
+	}
+}
+
+// What the watch had still to tell when all were read again is older than what was
+// read, and told no more.
+func TestGoneOldWatchBehind(t *testing.T) {
+	t.Parallel()
+	a := newAway(t)
+	resume := oldCursor(t, a.followed())
+	a.mu.Lock()
+	a.bodies[backupsPath] = bytes.Replace(a.bodies[backupsPath], []byte(`"resourceVersion":"9000"`), []byte(`"resourceVersion":"9500"`), 1)
+	a.mu.Unlock()
+	s, stop := a.follow(t, resume)
+	a.watchedAll()
+	a.send(t, "schedules", "MODIFIED", uid("20"), "9100", same)
+	s.recalled(t)
+	turn := func(from string) func(b []byte) []byte {
+		return func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"phase":"`+from+`"`), []byte(`"phase":"Failed"`), 1)
+		}
+	}
+	a.send(t, "backups", "MODIFIED", uid("51"), "9200", turn(partiallyFailed))
+	a.send(t, "backups", "MODIFIED", uid("50"), "9600", turn(completed))
+	s.await(t, evidence.BackupRun, uid("50"), `"Failed"`)
+	stop()
+	for _, d := range s.Drafts {
+		if d.Kind == evidence.BackupRun && d.Subject.UID == uid("51") && bytes.Contains(d.Content, []byte(`"Failed"`)) {
+			t.Error("a backup is told as it was before it was read")
+		}
+	}
 }
 
 // The history is lost while the daemon runs: the list that follows tells what went,
@@ -550,5 +680,40 @@ func TestSightingsBounded(t *testing.T) {
 		if cut && tc.s.get("u00000") != nil {
 			t.Errorf("%s: the oldest is kept", name)
 		}
+	}
+}
+
+// A list may hold many times what is remembered, and nothing is committed before it
+// has ended.
+func TestSightingsBoundedWithinList(t *testing.T) {
+	s, most := &sightings{}, 0
+	for i := range 3 * maxSightings {
+		s.put(fmt.Sprintf("u%05d", i), &sighting{Kind: evidence.BackupRun, Occurred: now.Add(time.Duration(i) * time.Minute), Whose: "w"})
+		most = max(most, len(s.of))
+	}
+	if most > maxSightings*6/5 {
+		t.Errorf("%d are held", most)
+	}
+	if !s.trim() || s.trim() {
+		t.Error("it is not told once that some had to go")
+	}
+	if len(s.of) != maxSightings || s.get("u09999") != nil || s.get("u10000") == nil {
+		t.Errorf("%d are left, not the newest", len(s.of))
+	}
+}
+
+// Without the namespaces nobody could tell the cluster, and nothing is remembered.
+func TestSightingsUnplaced(t *testing.T) {
+	s := newStage(t, "", func(c *Config) { c.NamespaceLabels = false })
+	s.all(lists(t))
+	if m := s.c.memory.Sightings; m != nil {
+		t.Errorf("%d are remembered", len(m.of))
+	}
+	s = newStage(t, "", nil)
+	s.all(lists(t))
+	s.c.cfg.NamespaceLabels = false
+	s.all(lists(t))
+	if n := len(s.c.memory.Sightings.of); n != 0 {
+		t.Errorf("%d are remembered still", n)
 	}
 }

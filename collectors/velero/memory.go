@@ -18,6 +18,19 @@ type memory struct {
 	Backups   backups          `json:"backups,omitempty"`
 	Tests     map[string]*test `json:"tests,omitempty"` // by uid of the restore
 	Sightings *sightings       `json:"sightings,omitempty"`
+	// Listed are the lists, by listKey, that were read in full since sightings are
+	// kept: of what they showed none is missing among those.
+	Listed map[string]bool `json:"listed,omitempty"`
+}
+
+// listKey names the list of a kind, in one namespace or ("") in all.
+func listKey(kind evidence.Kind, namespace string) string { return string(kind) + "/" + namespace }
+
+func (m *memory) noteList(kind evidence.Kind, namespace string) {
+	if m.Listed == nil {
+		m.Listed = map[string]bool{}
+	}
+	m.Listed[listKey(kind, namespace)] = true
 }
 
 // Bounds of the memory. A restore of an older backup, begun after a restart, is

@@ -22,6 +22,7 @@ type sightings struct {
 	of    map[string]*sighting
 	whose map[[32]byte]string // packed, by hash: of the backups of one schedule it is the same
 	kept  []byte              // what MarshalJSON makes of them; nil when they have changed
+	cut   bool                // one had to go since trim was asked
 
 	packer *flate.Writer // used again and again, as is text: they are large
 	text   []byte
@@ -66,14 +67,23 @@ type mention struct {
 const (
 	maxSightings     = 5000
 	maxSightingBytes = 8 << 20
+	// mostSightings may be held for a while, so that a list of many is not sorted
+	// anew with each of them.
+	mostSightings = maxSightings + maxSightings/5
 )
 
 // homeNamespace is there as long as its cluster is.
 const homeNamespace = "kube-system"
 
-// sight remembers an object by the draft that tells of it.
+// sight remembers an object by the draft that tells of it. Where namespaces are not
+// read, no list could ever tell that it is gone, for its cluster would not be known:
+// what was remembered before is out of date then, and forgotten.
 func (c *collector) sight(d *evidence.Draft, o *kube.Object, l *kube.Look, asked bool) error {
 	m := &c.memory
+	if !c.cfg.NamespaceLabels {
+		m.Sightings.drop(o.UID)
+		return nil
+	}
 	if m.Sightings == nil {
 		m.Sightings = &sightings{}
 	}
@@ -114,6 +124,9 @@ func (s *sightings) put(uid string, x *sighting) {
 		s.of = map[string]*sighting{}
 	}
 	s.of[uid], s.kept = x, nil
+	if len(s.of) > mostSightings {
+		s.shrink() // the commit may be far: it is not made while a list is read
+	}
 }
 
 // drop forgets an object: it is gone, and that was told.
@@ -158,11 +171,20 @@ func (s *sightings) lacking(kind evidence.Kind, list *kube.List) (uids []string)
 	return uids
 }
 
-// trim keeps them within their bounds and reports whether one had to go.
+// trim keeps them within their bounds and reports whether one had to go since it was
+// last asked.
 func (s *sightings) trim() bool {
 	if s == nil {
 		return false
 	}
+	s.shrink()
+	cut := s.cut
+	s.cut = false
+	return cut
+}
+
+// shrink drops the oldest that are beyond the bounds.
+func (s *sightings) shrink() {
 	size, users := 0, map[string]int{}
 	for _, x := range s.of {
 		size += len(x.Facts)
@@ -172,7 +194,7 @@ func (s *sightings) trim() bool {
 	}
 	maps.DeleteFunc(s.whose, func(_ [32]byte, packed string) bool { return users[packed] == 0 })
 	if len(s.of) <= maxSightings && size <= maxSightingBytes {
-		return false
+		return
 	}
 	byAge := slices.SortedFunc(maps.Keys(s.of), func(a, b string) int {
 		return cmp.Or(s.of[a].Occurred.Compare(s.of[b].Occurred), cmp.Compare(a, b))
@@ -188,8 +210,7 @@ func (s *sightings) trim() bool {
 		}
 		delete(s.of, uid)
 	}
-	s.kept = nil
-	return true
+	s.kept, s.cut = nil, true
 }
 
 // place notes that an object was told once more, to others.

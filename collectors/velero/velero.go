@@ -48,6 +48,7 @@ type collector struct {
 	whole     bool                 // this look lists everything anew
 	listed    map[string]bool      // resources of which a list was read
 	trusted   map[string]bool      // resources that were listed in full in this process
+	recalled  map[string]bool      // resources of which this run has seen to it that they are remembered
 	requests  int                  // to object storage, reported already
 	retry     time.Time            // when object storage may be asked again
 
@@ -100,7 +101,7 @@ func newWith(cfg Config, env collectors.Env, change func(*fetch.Options)) (colle
 func newCollector(cfg Config) *collector {
 	return &collector{
 		cfg: cfg, backups: backups{}, kept: volumes{}, got: volumes{}, spaces: map[string]time.Time{}, asked: map[string]bool{}, proofs: proofs{}, hidden: map[string]bool{},
-		waiting: map[string]*unplaced{}, listed: map[string]bool{}, trusted: map[string]bool{}, complete: (*kube.Look).Whole,
+		waiting: map[string]*unplaced{}, listed: map[string]bool{}, trusted: map[string]bool{}, recalled: map[string]bool{}, complete: (*kube.Look).Whole,
 	}
 }
 
@@ -132,6 +133,7 @@ func (f *follower) Follow(ctx context.Context, resume []byte, sink collectors.Si
 // of what is gone meanwhile only backups and restores are told.
 func (c *collector) begin(whole bool) {
 	c.whole = whole
+	clear(c.recalled)
 	if !whole {
 		return
 	}
