@@ -56,6 +56,9 @@ func suspect(b []byte) bool {
 	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
 }
 
+// digestAt begins what stands behind the @ of an image, and of no host.
+var digestAt = regexp.MustCompile(`^sha(?:256|512):[0-9a-f]{12}`)
+
 // logins takes out what stands before the host of an address. The git of
 // ssh://git@host is none, and docker://image@sha256:... has a digest there.
 func logins(s string) string {
@@ -105,13 +108,18 @@ func WithoutCredentials(s string) string {
 	return out.String()
 }
 
-// digestAt begins what stands behind the @ of an image, and of no host.
-var digestAt = regexp.MustCompile(`^sha(?:256|512):[0-9a-f]{12}`)
-
 // holdsCredential reports whether one stands in a text, be it escaped once more: an
 // escape may hide one, and may keep apart what then looks like a path.
 func holdsCredential(s string) bool {
-	return slices.ContainsFunc([]string{s, strings.ReplaceAll(s, `\/`, "/"), unescaped(s)}, func(s string) bool { return WithoutCredentials(s) != s })
+	if WithoutCredentials(s) != s {
+		return true
+	}
+	for _, plain := range []string{strings.ReplaceAll(s, `\/`, "/"), unescaped(s)} {
+		if plain != s && WithoutCredentials(plain) != plain { // most hold no escape
+			return true
+		}
+	}
+	return false
 }
 
 // withoutCredentials takes them out of what a draft tells: of its facts, its text

@@ -14,8 +14,8 @@ type told struct {
 }
 
 // RunsIn reports whether the runs that a coverage record counts are those of a
-// period, by the stretch that the record is of. A record that claims nothing,
-// because nothing was ever seen, is of the instant at which it was made.
+// period, by the stretch that the record is of. One that claims a single look, or
+// nothing because nothing was seen yet, is of an instant.
 func RunsIn(p, stretch Period) bool {
 	return p.Overlaps(stretch) || stretch.From.Equal(stretch.To) && p.Contains(stretch.To)
 }
