@@ -38,7 +38,8 @@ test: tools format
 # What the tests need beside Go: git and a C compiler (race detector), Python
 # (the vectors are checked by a second implementation), poppler (the PDF is
 # read back), openssl (time-stamp tokens are checked by it too), Prometheus and
-# Alertmanager (rules and alerts), systemd (it reads the unit).
+# Alertmanager (rules and alerts), systemd (the unit runs under it, in a machine of its
+# own that root can start).
 tools:
 	@sh deploy/test-tools.sh
 
