@@ -12,7 +12,7 @@ import (
 // where its wrapped key lies. It returns the kind before, whether the old
 // wrapping key is gone for everybody, and if not why.
 func Rewrap(ctx context.Context, dir, keysDir string, from func(d keyring.Description, file string) (keyring.Wrapping, error), to keyring.Wrapping) (before string, gone bool, why string, err error) {
-	lock, err := takeLock(dir)
+	lock, err := takeLock(dir, 0)
 	if err != nil {
 		return "", false, "", err
 	}
@@ -37,7 +37,7 @@ func Rewrap(ctx context.Context, dir, keysDir string, from func(d keyring.Descri
 // RestoreKeys writes the keyring and signing keys of a backup into keysDir,
 // under the lock of the data directory, which must exist.
 func RestoreKeys(ctx context.Context, dir, keysDir string, r io.Reader, passphrase string, w keyring.Wrapping) error {
-	lock, err := takeLock(dir)
+	lock, err := takeLock(dir, 0)
 	if err != nil {
 		return err
 	}

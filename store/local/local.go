@@ -50,6 +50,9 @@ type Options struct {
 	Accepting bool
 	// Wrapping keeps the wrapping key of the keyring; nil is a file in KeysDir.
 	Wrapping keyring.Wrapping
+	// Patience is how long a process that holds the directory to answer a question
+	// is waited for. A daemon, which has a socket, is not.
+	Patience time.Duration
 	Log      *slog.Logger
 	Store    func(*store.Options) // last changes; may be nil
 }
@@ -146,7 +149,7 @@ func Open(o Options) (_ *Local, err error) {
 	if err := checkDir(o.Dir, fresh); err != nil {
 		return nil, err
 	}
-	lock, err := takeLock(o.Dir)
+	lock, err := takeLock(o.Dir, o.Patience)
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +313,10 @@ var networkFS = map[int64]string{
 	0x6969: "NFS", 0xff534d42: "CIFS", 0xfe534d42: "SMB", 0x517b: "SMB", 0x01021997: "9p", 0x00c36400: "Ceph", 0x5346414f: "AFS",
 }
 
-func takeLock(dir string) (*os.File, error) {
+// lockEvery is how often a lock that somebody holds is tried again.
+const lockEvery = 20 * time.Millisecond
+
+func takeLock(dir string, patience time.Duration) (*os.File, error) {
 	f, err := os.OpenFile(LockPath(dir), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		p := problem.Wrap(problem.Storage, err, "open lock file")
@@ -319,9 +325,12 @@ func takeLock(dir string) (*os.File, error) {
 		}
 		return nil, p
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for until := time.Now().Add(patience); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; time.Sleep(lockEvery) {
+		pid, socket := Holder(dir)
+		if socket == "" && time.Now().Before(until) {
+			continue
+		}
 		f.Close()
-		pid, _ := Holder(dir)
 		return nil, problem.New(problem.Locked, "data directory %s is held by process %s", dir, pid).
 			WithHint("ask the running daemon, or stop it first")
 	}

@@ -197,6 +197,30 @@ func TestLogKeepsEventsStatesAndPeople(t *testing.T) {
 	check("rebuilt index", log)
 }
 
+// A directory is waited for while a question holds it, which ends; a daemon, which
+// has a socket, is not waited for.
+func TestOpenWaitsForQuestion(t *testing.T) {
+	c := &clock{start}
+	dir := filepath.Join(t.TempDir(), "data")
+	held := openDir(t, dir, c)
+	time.AfterFunc(100*time.Millisecond, func() { held.Close() })
+	l, err := Open(Options{Dir: dir, Clock: c.now, Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if l, err := Open(Options{Dir: dir, Clock: c.now, Patience: 50 * time.Millisecond}); !problem.Is(err, problem.Locked) {
+		t.Errorf("a question that does not end: %v, %v", l, err)
+	}
+	if err := l.SetSocket("/run/some.sock"); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if l, err := Open(Options{Dir: dir, Clock: c.now, Patience: time.Hour}); !problem.Is(err, problem.Locked) || time.Since(begun) > time.Minute {
+		t.Errorf("a daemon: %v, %v after %v", l, err, time.Since(begun))
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	c := &clock{start}
 	newDir := func(t *testing.T) string {

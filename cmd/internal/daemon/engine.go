@@ -78,6 +78,10 @@ type source struct {
 	busy   sync.Mutex // held by a run
 }
 
+// questionEnds is how long a daemon that starts waits for a question that is being
+// answered from its data directory: nobody looks while it is down.
+const questionEnds = 10 * time.Second
+
 // Open opens the data directory of the configuration and makes its runners.
 // Nothing is collected yet.
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
@@ -118,8 +122,12 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	patience := questionEnds
+	if o.ReadOnly {
+		patience = 0 // who asks tries the daemon's socket again meanwhile
+	}
 	if e.local, err = local.Open(local.Options{
-		Wrapping: wrapping, Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
+		Patience: patience, Wrapping: wrapping, Dir: o.Config.DataDir, KeysDir: o.Config.Keys.Dir, SignDir: o.Config.Keys.SignStateDir,
 		Clock: o.Clock, Simulated: o.Simulated, AllowSimulated: o.ReadOnly, Log: o.Log,
 		Store: func(so *store.Options) {
 			so.CheckpointEvery, so.CheckpointRecords = o.Config.Checkpoint.Every, uint64(o.Config.Checkpoint.Records)
