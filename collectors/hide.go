@@ -204,7 +204,35 @@ func inWord(c byte) bool {
 func (h hider) raw(d *evidence.Draft) {
 	if len(h.words)+len(h.phrases) > 0 {
 		takeOut(d, viewer, h.holds)
+		d.Removed = untell(d.Removed, h.holds)
 	}
+}
+
+// untell shortens the places of what a collector removed to where no name holds
+// something: it removes what stands in members of any name.
+func untell(removed []string, holds func(string) bool) []string {
+	var out []string
+	for i, at := range removed {
+		names := pointer.Split(at)
+		n := slices.IndexFunc(names, holds)
+		if i == 0 || n < 0 {
+			continue // the remover itself, and most
+		}
+		if out == nil {
+			out = slices.Clone(removed)
+		}
+		out[i] = pointer.Join(names[:n]...)
+	}
+	if out == nil {
+		return removed
+	}
+	for i := 1; i < len(out); i++ {
+		if slices.Contains(out[1:i], out[i]) {
+			out = slices.Delete(out, i, i+1)
+			i--
+		}
+	}
+	return out
 }
 
 // takeOut takes the strings and members that hold something out of the raw bytes,

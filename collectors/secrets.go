@@ -2,11 +2,14 @@ package collectors
 
 import (
 	"bytes"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/pointer"
 )
 
 // cleaner names who took credentials out of raw bytes.
@@ -40,7 +43,8 @@ var marks = [][]string{
 	{"hv", "hvs.", "hvb.", "hvr."},
 	{"gh", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"},
 	{"gl", "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-", "glsoat-", "glffct-"},
-	{"github_pat_"}, {"AKIA"}, {"ASIA"}, {"eyJ"}, {"PRIVATE KEY"}, {"uthorization"}, {"UTHORIZATION"}, {"assw"}, {"ASSW"}, {"pwd"}, {"PWD"},
+	{"github_pat_"}, {"AKIA"}, {"ASIA"}, {"eyJ"}, {"PRIVATE KEY"}, {"uthorization"}, {"UTHORIZATION"},
+	{"ass", "assw", "assphrase", "asscode"}, {"ASS", "ASSW", "ASSPHRASE", "ASSCODE"}, {"pwd"}, {"PWD"},
 }
 
 // marked reports whether something holds one of the marks.
@@ -53,7 +57,7 @@ func marked(holds func(mark string) bool) bool {
 // suspect reports whether bytes may hold a credential, in a form that JSON may have
 // escaped.
 func suspect(b []byte) bool {
-	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b)
+	return marked(func(m string) bool { return bytes.Contains(b, []byte(m)) }) || HoldsUser(b) || bytes.IndexByte(b, '@') >= 0 && dials(b)
 }
 
 // digestAt begins what stands behind the @ of an image, and of no host.
@@ -85,27 +89,22 @@ func WithoutCredentials(s string) string {
 	if strings.Contains(s, "://") {
 		s = logins(s)
 	}
+	if strings.IndexByte(s, '@') >= 0 && dials(s) {
+		s = withoutDialled(s)
+	}
 	if !marked(func(m string) bool { return strings.Contains(s, m) }) {
 		return s // nearly all
 	}
-	at, done := credential.FindAllStringSubmatchIndex(s, -1), 0
-	if at == nil {
-		return s
-	}
-	var out strings.Builder
-	for _, m := range at {
-		begin, end := m[0], m[1]
+	s = replaceParts(s, credential, func(m []int) (begin, end int) {
+		begin, end = m[0], m[1]
 		for i := 2; i < len(m); i += 2 { // what goes of it, where that is not all
 			if m[i] >= 0 {
 				begin, end = m[i], m[i+1]
 			}
 		}
-		out.WriteString(s[done:begin])
-		out.WriteString(leftOut)
-		done = end
-	}
-	out.WriteString(s[done:])
-	return out.String()
+		return begin, end
+	})
+	return withoutPasswords(s)
 }
 
 // holdsCredential reports whether one stands in a text, be it escaped once more: an
@@ -128,7 +127,9 @@ func holdsCredential(s string) bool {
 func withoutCredentials(d *evidence.Draft) {
 	if suspect(d.Content) {
 		if facts, err := decode(d.Content); err == nil {
-			if was, now := encode(facts), encode(eachString(facts, WithoutCredentials)); !bytes.Equal(was, now) {
+			was := encode(facts)
+			cleanNames(facts, "", d)
+			if now := encode(eachString(facts, WithoutCredentials)); !bytes.Equal(was, now) {
 				d.Content = now // else as they came
 			}
 		}
@@ -144,6 +145,53 @@ func withoutCredentials(d *evidence.Draft) {
 	}
 	if suspect(d.Raw) {
 		takeOut(d, cleaner, holdsCredential)
+	}
+	d.Removed = untell(d.Removed, holdsCredential)
+}
+
+// cleanNames takes credentials out of the names of members in decoded facts. Members
+// that are mentioned are counted in the order of their names: where that changes,
+// they are counted anew.
+func cleanNames(v any, at string, d *evidence.Draft) {
+	switch v := v.(type) {
+	case []any:
+		for i, x := range v {
+			cleanNames(x, at+"/"+strconv.Itoa(i), d)
+		}
+	case map[string]any:
+		names := slices.Sorted(maps.Keys(v))
+		for _, k := range names {
+			cleanNames(v[k], at+"/"+pointer.Escape(k), d)
+		}
+		was := map[string]string{} // by what it is called now
+		for _, k := range names {
+			clean := WithoutCredentials(k)
+			now := clean
+			for n := 2; now != k; n++ {
+				if _, taken := v[now]; !taken {
+					break
+				}
+				now = clean + " " + strconv.Itoa(n) // two that it told apart
+			}
+			was[now] = k
+			if now != k {
+				v[now] = v[k]
+				delete(v, k)
+			}
+		}
+		order := slices.Sorted(maps.Keys(was))
+		for i, m := range d.Mentions {
+			if m.At != at || len(m.Of) < len(names) {
+				continue
+			}
+			of := slices.Clone(m.Of)
+			for j, now := range order {
+				k, _ := slices.BinarySearch(names, was[now])
+				of[j] = m.Of[k]
+			}
+			d.Mentions = slices.Clone(d.Mentions)
+			d.Mentions[i].Of = of
+		}
 	}
 }
 

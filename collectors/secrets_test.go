@@ -70,3 +70,36 @@ func TestDraftWithoutCredentials(t *testing.T) {
 		t.Errorf("a draft without any was changed: %v", plain)
 	}
 }
+
+// Members whose names hold credentials are called by what is left, each by a name of
+// its own; whose they are is still told of each.
+func TestNamesWithoutCredentials(t *testing.T) {
+	ns := func(name string) []evidence.Ref { return []evidence.Ref{evidence.NewRef("ns", "prod", name)} }
+	first, second := "glpat-aaaabbbbcccc", "ghp_aaaabbbbcccc"
+	d := evidence.Draft{
+		Content: []byte(`{"into":{"a":"1","` + second + `":"3","` + first + `":"2","z":"4"},"labels":{"[removed]":"there","` + first + `":"x"}}`),
+		Raw:     []byte(`{"into":{"` + first + `":"2"}}`), Removed: []string{"x/1", "/into/" + first + "/y", "/into/" + second, "/z"},
+		Mentions: []evidence.Mention{{At: "/into", Of: [][]evidence.Ref{ns("a"), ns("3"), ns("2"), ns("z"), ns("more")}}},
+	}
+	was := d.Mentions[0].Of[0][0]
+	withoutCredentials(&d)
+	if got, want := string(d.Content), `{"into":{"[removed]":"3","[removed] 2":"2","a":"1","z":"4"},"labels":{"[removed]":"there","[removed] 2":"x"}}`; got != want {
+		t.Errorf("facts %s\nwant  %s", got, want)
+	}
+	var of []string
+	for _, refs := range d.Mentions[0].Of {
+		of = append(of, refs[0].Name)
+	}
+	if want := []string{"3", "2", "a", "z", "more"}; !slices.Equal(of, want) {
+		t.Errorf("members are of %q, want %q", of, want)
+	}
+	if was.Name != "a" {
+		t.Error("the mentions that were handed over are changed")
+	}
+	if got, want := string(d.Raw), `{"into":{}}`; got != want {
+		t.Errorf("bytes %s, want %s", got, want)
+	}
+	if want := []string{"x/1 credentials/1", "/into", "/z"}; !slices.Equal(d.Removed, want) {
+		t.Errorf("removed %q, want %q", d.Removed, want)
+	}
+}

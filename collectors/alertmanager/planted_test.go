@@ -12,6 +12,22 @@ func TestSecrets(t *testing.T) {
 	collectortest.Secrets(suite()).Run(t)
 }
 
+// TestApartOther plants the names of tenants that have alerts of their own, and looks in
+// the log of one that has none but what concerns everybody.
+func TestApartOther(t *testing.T) {
+	collectortest.Apart{
+		Suite: suite(),
+		Own:   collectors.Owns{Labels: []string{"tenant=zq-*"}, Namespaces: []string{"zq-*"}},
+		Other: collectors.Owns{Labels: []string{"tenant=tenant-2"}, Namespaces: []string{"tenant-3-*"}}, Names: []string{"tenant-2", "tenant-3-x"},
+		Whole: []string{`/silences /\d/matchers/\d/value`},
+		Told: map[string]string{
+			`/silences /\d+/(id|createdBy)`:    "what the silence is called, and who says to have made it",
+			`/silences /\d+/matchers/\d+/name`: "names of labels",
+			`/silences /2/matchers/[01]/value`: "which alert a silence of everybody's is about, by its name and severity",
+		},
+	}.Run(t)
+}
+
 // TestApart plants the name and the namespace of another tenant.
 func TestApart(t *testing.T) {
 	collectortest.Apart{

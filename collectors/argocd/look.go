@@ -327,6 +327,7 @@ func (s *session) syncDraft(a *app, g sight, now, seen time.Time, req evidence.R
 		f.Objects, f.ObjectsCut = cutObjects(f.Objects, f.ObjectsCut, keep)
 		return f
 	})
+	d.Mentions = s.mentionObjects(a, "/objects", g.facts.Objects)
 	d.Text = []byte(g.text)[:min(len(g.text), evidence.MaxText)]
 	if len(g.raw) > 0 {
 		d.Raw, d.Removed = redact(g.raw, nil)
@@ -354,6 +355,7 @@ func (s *session) stateDraft(a *app, f evidence.DeployFacts, w when, now time.Ti
 		g.Resources, g.ResourcesCut = cutObjects(f.Resources, f.ResourcesCut, keep)
 		return g
 	})
+	d.Mentions = s.mentionObjects(a, "/resources", f.Resources)
 	d.Raw, d.Removed = redact(a.raw, append(s.ignoredLabels(), removedOfApplication...))
 	return d
 }

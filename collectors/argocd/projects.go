@@ -14,6 +14,7 @@ import (
 
 	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -210,8 +211,10 @@ func roleFacts(p *project, r v1alpha1.ProjectRole) (f evidence.ProjectRole, mail
 
 var mailWord = regexp.MustCompile(`[^\s,;:<>"'/]+@[^\s,;:<>"'/]+`)
 
-// takeMails puts {mail} where a mail address stood.
+// takeMails puts {mail} where a mail address stood. A password before the @ of an
+// address is none of a person.
 func takeMails(s string) (text string, mails []string) {
+	s = collectors.WithoutCredentials(s)
 	mails = mailWord.FindAllString(s, -1)
 	return mailWord.ReplaceAllString(s, "{mail}"), mails
 }

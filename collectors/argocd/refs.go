@@ -93,6 +93,61 @@ func (c *Collector) scope(a *app) []evidence.Ref {
 	return s
 }
 
+// mentionObjects says whose the objects at a place of the facts are, by their
+// namespace, and those that the facts do not list: the platform's application may put
+// something into the namespaces of several. Its bytes describe them all. Who owns the
+// project owns all of it.
+func (c *Collector) mentionObjects(a *app, at string, listed []evidence.DeployObject) []evidence.Mention {
+	within := projectRef(c.authority, a.project())
+	of := evidence.Mention{At: at, Names: []string{"namespace", "name"}, Of: make([][]evidence.Ref, len(listed)), Within: within, InRaw: true}
+	for i, o := range listed {
+		of.Of[i] = c.objectSpace(o.Group, o.Kind, o.Namespace, o.Name)
+	}
+	rest := evidence.Mention{Within: within, InRaw: true}
+	seen := map[evidence.Ref]bool{}
+	add := func(group, kind, ns, name string) {
+		if refs := c.objectSpace(group, kind, ns, name); refs != nil && !seen[refs[0]] {
+			seen[refs[0]] = true
+			rest.Of = append(rest.Of, refs)
+		}
+	}
+	for _, r := range a.Status.Resources {
+		add(r.Group, r.Kind, r.Namespace, r.Name)
+	}
+	if o := a.Status.OperationState; o != nil {
+		if o.Operation.Sync != nil {
+			for _, r := range o.Operation.Sync.Resources {
+				add(r.Group, r.Kind, r.Namespace, r.Name)
+			}
+		}
+		if o.SyncResult != nil {
+			for _, r := range o.SyncResult.Resources {
+				if r != nil {
+					add(r.Group, r.Kind, r.Namespace, r.Name)
+				}
+			}
+		}
+	}
+	var out []evidence.Mention
+	for _, m := range []evidence.Mention{of, rest} {
+		if len(m.Of) > 0 {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// objectSpace is the namespace that an object is in, or is.
+func (c *Collector) objectSpace(group, kind, ns, name string) []evidence.Ref {
+	if group == "" && kind == "Namespace" {
+		ns = name
+	}
+	if ns == "" {
+		return nil
+	}
+	return []evidence.Ref{nsRef(c.authority, ns)}
+}
+
 // labelScope lists an object's own labels, less those that name people.
 func (c *Collector) labelScope(labels map[string]string) []evidence.Ref {
 	var s links

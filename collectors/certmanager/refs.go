@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/collectors/certs"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
@@ -90,6 +91,7 @@ func names(lists ...[]string) (names, mails []string) {
 			u.User = nil
 			n = u.String()
 		}
+		n = collectors.WithoutCredentials(n)
 		clean, mail := certs.Name(n)
 		switch {
 		case mail:

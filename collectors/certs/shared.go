@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -21,6 +22,7 @@ func Facts(chain []*x509.Certificate) evidence.CertFacts { return certFacts(chai
 // than 256 bytes, mail addresses inside it replaced. mail reports that it is a
 // mail address and nothing else: that is a person, and has no place in facts.
 func Name(s string) (name string, mail bool) {
+	s = collectors.WithoutCredentials(s) // before a login looks like a mail address, and half of one like none
 	if isMail(s) {
 		return "", true
 	}

@@ -20,6 +20,8 @@ type Apart struct {
 	Only  []string
 	Whole []string
 	Told  map[string]string
+	// Sentences are as those of [Planting]: there the names stand among other words.
+	Sentences []string
 	// Own is what the rules give to tenant-7, Other what they give to the other.
 	Own, Other collectors.Owns
 	// Names are the other's: what is planted, and looked for.
@@ -44,7 +46,7 @@ func (a Apart) Run(t *testing.T) {
 	}
 	first, of := a.Names[0], tenant("tenant-7")
 	Planting{
-		Suite: a.Suite, Lines: a.Lines, Write: a.Write, Edit: a.Edit, Told: a.Told, Only: a.Only, Of: of, Whole: a.Whole, Names: len(a.Names),
+		Suite: a.Suite, Lines: a.Lines, Write: a.Write, Edit: a.Edit, Told: a.Told, Only: a.Only, Of: of, Whole: a.Whole, Names: len(a.Names), Sentences: a.Sentences, Spoken: 2,
 		Rules: []collectors.TenantRules{{Tenant: of, Owns: []collectors.Owns{a.Own}}, {Tenant: tenant("other"), Owns: []collectors.Owns{a.Other}}},
 		Holds: regexp.MustCompile(strings.Join(quoted, "|")).FindString,
 		Texts: func(was string) []string {

@@ -17,9 +17,10 @@ import (
 	"evidenced/evidence"
 )
 
-// Planting puts texts at the strings of a source's answers and looks for them in
-// what the logs get. Each string of each answer has its turn, so a field that a
-// source gets later is tried as soon as a conversation has it.
+// Planting puts texts at the strings of a source's answers, and members of such
+// names into its objects, and looks for them in what the logs get. Each string and
+// each object of each answer has its turn, so a field that a source gets later is
+// tried as soon as a conversation has it.
 type Planting struct {
 	// Suite is the collector with its conversation; of it New, Source, Now and
 	// Conversation are used.
@@ -41,6 +42,10 @@ type Planting struct {
 	// stand: of the texts only the last so many are planted there.
 	Whole []string
 	Names int
+	// Sentences are the places, as those of Told, where nothing but a sentence can
+	// stand: of the texts only the first so many are planted there.
+	Sentences []string
+	Spoken    int
 	// Holds finds what was planted in a text; "" for nothing.
 	Holds func(text string) string
 	// Of is the tenant in whose log nothing of it may stand; zero: in no log.
@@ -48,11 +53,12 @@ type Planting struct {
 	// Named says that it may stand in references, keys and people.
 	Named bool
 	// Told are the places where it may: an expression for request lines, a blank,
-	// and one for the JSON pointer in the answer, each with the reason.
+	// and one for the JSON pointer in the answer, each with the reason. The name of
+	// a member that is added to an object stands at ~ in it (see [EachObject]).
 	Told map[string]string
 }
 
-// leaf is a string of an answer.
+// leaf is a string of an answer, or the name of a member that it does not have.
 type leaf struct {
 	line string
 	n    int // of the answers to the line
@@ -81,9 +87,9 @@ func (p Planting) Run(t *testing.T) {
 	all, found := pl.poll()
 	pl.whole = len(all)
 	if pl.whole == 0 || found != "" {
-		t.Fatalf("of the conversation as it is %d records come; %s", pl.whole, found)
+		t.Fatalf("of the conversation as it is %d records come to whom it is looked for; %s", pl.whole, found)
 	}
-	texts, whole := len(p.Texts("")), places(t, p.Whole)
+	texts, whole, sentences := len(p.Texts("")), places(t, p.Whole), places(t, p.Sentences)
 	for i := range texts {
 		if racing && i > 0 && i < texts-1 {
 			continue // thinned, as the suite's faults are
@@ -91,6 +97,9 @@ func (p Planting) Run(t *testing.T) {
 		for _, group := range shapes {
 			if i < texts-p.Names {
 				group = slices.DeleteFunc(slices.Clone(group), whole)
+			}
+			if i >= p.Spoken {
+				group = slices.DeleteFunc(slices.Clone(group), sentences)
 			}
 			if len(group) > 0 {
 				pl.try(i, group)
@@ -148,7 +157,7 @@ type planter struct {
 	trees    map[string]map[int]*any
 	pristine map[string][]answer
 	token    string
-	whole    int               // records of a run without anything planted
+	whole    int               // records that are looked at of a run without anything planted
 	found    map[string]string // what was found first, by place
 }
 
@@ -194,8 +203,8 @@ func (pl *planter) plant(at []*leaf) {
 	}
 }
 
-// poll looks with a fresh collector, and gives the records, and where something
-// planted stands in what may not hold it.
+// poll looks with a fresh collector, and gives the records that may hold nothing of
+// what was planted, and where something of it stands.
 func (pl *planter) poll() (told []evidence.Draft, found string) {
 	pl.t.Helper()
 	rules, err := collectors.NewRules(pl.Rules)
@@ -222,12 +231,12 @@ func (pl *planter) poll() (told []evidence.Draft, found string) {
 		found = fmt.Sprintf("%s stands in the log: %s", x, log.String())
 	}
 	for tenant, ds := range logs {
+		if !pl.Of.IsZero() && tenant != pl.Of {
+			continue
+		}
 		for _, d := range ds {
 			if d.Kind != evidence.CollectionRun && d.Kind != evidence.CollectionCoverage {
 				told = append(told, d)
-			}
-			if !pl.Of.IsZero() && tenant != pl.Of {
-				continue
 			}
 			for _, part := range pl.parts(d) {
 				if x := pl.Holds(part.text); x != "" {
@@ -253,8 +262,8 @@ func (p *Planting) parts(d evidence.Draft) []part {
 	return ps
 }
 
-// leaves gives the strings of all answers that are JSON and are asked for, but
-// those that are left out: the i-th shape of each answer together.
+// leaves gives the strings and objects of all answers that are JSON and are asked
+// for, but those that are left out: the i-th shape of each answer together.
 func (r *Replay) leaves(out func(*leaf) bool) (groups [][]*leaf, trees map[string]map[int]*any) {
 	trees = map[string]map[int]*any{}
 	for _, line := range slices.Sorted(maps.Keys(r.answers)) {
@@ -268,7 +277,7 @@ func (r *Replay) leaves(out func(*leaf) bool) (groups [][]*leaf, trees map[strin
 			}
 			trees[line][n] = tree
 			shapes, order := map[string][]*leaf{}, []string{}
-			EachText(*tree, "", func(at, s string, put func(any)) {
+			add := func(at, s string, put func(any)) {
 				l := &leaf{line: line, n: n, at: at, put: put, was: s}
 				if out(l) {
 					return
@@ -278,7 +287,9 @@ func (r *Replay) leaves(out func(*leaf) bool) (groups [][]*leaf, trees map[strin
 					order = append(order, shape)
 				}
 				shapes[shape] = append(shapes[shape], l)
-			})
+			}
+			EachText(*tree, "", add)
+			EachObject(*tree, "", func(at string, put func(any)) { add(at, "", put) })
 			for i, shape := range order {
 				if i == len(groups) {
 					groups = append(groups, nil)
@@ -310,6 +321,40 @@ func EachText(v any, at string, do func(at, s string, put func(any))) {
 	case []any:
 		for i, x := range v {
 			each(at+"/"+strconv.Itoa(i), x, func(n any) { v[i] = n })
+		}
+	}
+}
+
+// EachObject calls do with each object of a decoded JSON value: where a member of
+// any name stands in it (~, which no member is called in a pointer), and how to add
+// one by its name. It is worth what the first member is; the name "" takes it out.
+func EachObject(v any, at string, do func(at string, put func(name any))) {
+	switch v := v.(type) {
+	case map[string]any:
+		names := slices.Sorted(maps.Keys(v))
+		var like any = "x"
+		if len(names) > 0 {
+			like = v[names[0]]
+		}
+		added := ""
+		do(at+"/~", func(name any) {
+			if added != "" {
+				delete(v, added)
+			}
+			added = name.(string)
+			if _, has := v[added]; has {
+				added = ""
+			}
+			if added != "" {
+				v[added] = like
+			}
+		})
+		for _, k := range names {
+			EachObject(v[k], at+"/"+k, do)
+		}
+	case []any:
+		for i, x := range v {
+			EachObject(x, at+"/"+strconv.Itoa(i), do)
 		}
 	}
 }

@@ -249,7 +249,7 @@ func (r *reader) kustomizeSource(l *kube.Look, o *kube.Object, a *app, k *kustom
 	s := evidence.DeploySource{Kind: word(ref.Kind), Name: word(ns + "/" + ref.Name), Path: word(cmp.Or(strings.TrimSpace(k.Spec.Path), "."))}
 	for _, c := range k.Spec.Components {
 		if len(s.Refers) < maxRefers && !strings.Contains(c, "://") {
-			s.Refers = append(s.Refers, strings.TrimPrefix(path.Join("/", k.Spec.Path, word(c)), "/"))
+			s.Refers = append(s.Refers, strings.TrimPrefix(path.Join("/", s.Path, word(c)), "/"))
 		}
 	}
 	key := sourceKey(ref.Kind, ns, ref.Name)

@@ -20,6 +20,9 @@ func TestText(t *testing.T) {
 	if got := string(Text("one", "", "two")); got != "one\n\ntwo" || Text("", "") != nil {
 		t.Errorf("text %q", got)
 	}
+	if got := string(Text(strings.Repeat("x", evidence.MaxText-60) + " ghp_" + strings.Repeat("a1", 18) + strings.Repeat(" y", 60))); strings.Contains(got, "a1") {
+		t.Errorf("half of a credential is kept: %s", got[evidence.MaxText-80:])
+	}
 	if got := Text(strings.Repeat("é", evidence.MaxText)); len(got) > evidence.MaxText || !strings.Contains(string(got), "[cut here: the text has") {
 		t.Errorf("a text of %d bytes", len(got))
 	}

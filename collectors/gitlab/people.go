@@ -7,6 +7,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors"
 	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
@@ -67,9 +68,9 @@ func (p *people) user(role evidence.Role, u *gl.BasicUser) int {
 var mailLike = regexp.MustCompile(`[^\s@<>"',;]+@[^\s@<>"',;]+`)
 
 // label makes a name that somebody gave to a thing fit for facts: short,
-// without control characters and without mail addresses.
+// without control characters, credentials and mail addresses.
 func label(s string) string {
-	if s = forge.Clean(s); strings.Contains(s, "@") {
+	if s = forge.Clean(collectors.WithoutCredentials(s)); strings.Contains(s, "@") {
 		s = mailLike.ReplaceAllString(s, "{mail}")
 	}
 	return forge.Short(s)

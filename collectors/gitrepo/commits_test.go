@@ -132,3 +132,11 @@ func TestManyFilesAndMerge(t *testing.T) {
 		t.Errorf("octopus: %+v", f)
 	}
 }
+
+// A text that is cut holds no half of a credential.
+func TestCutText(t *testing.T) {
+	got := string(cutText([]byte(strings.Repeat("x", evidence.MaxText-60) + " ghp_" + strings.Repeat("a1", 18) + strings.Repeat(" y", 60))))
+	if strings.Contains(got, "a1") || !strings.Contains(got, "[cut here: the text has") || len(got) > evidence.MaxText {
+		t.Errorf("the text ends in %s", got[len(got)-80:])
+	}
+}

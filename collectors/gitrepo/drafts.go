@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"evidenced/collectors"
 	"evidenced/collectors/forge"
 	"evidenced/collectors/gitrepo/signed"
 	"evidenced/evidence"
@@ -273,7 +274,8 @@ func cutText(b []byte) []byte {
 		return b
 	}
 	mark := fmt.Sprintf("\n[cut here: the text has %d bytes]", len(b))
-	head := bytes.ToValidUTF8(b[:evidence.MaxText-len(mark)], nil)
+	b = []byte(collectors.WithoutCredentials(string(b))) // half of one would not be known as such
+	head := bytes.ToValidUTF8(b[:min(len(b), evidence.MaxText-len(mark))], nil)
 	return append(head[:len(head):len(head)], mark...)
 }
 

@@ -25,8 +25,10 @@ func suiteCollector(t testing.TB, w collectortest.World, cfg Config) collectors.
 	return c
 }
 
-func TestSuite(t *testing.T) {
-	collectortest.Run(t, collectortest.Suite{
+func TestSuite(t *testing.T) { collectortest.Run(t, suite()) }
+
+func suite() collectortest.Suite {
+	return collectortest.Suite{
 		Source: "kubernetes/prod", Now: seen, Conversation: "testdata/cluster.txtar",
 		Wants: []evidence.Kind{evidence.RuntimeNamespace, evidence.RuntimeWorkload, evidence.RuntimePod, evidence.RuntimeNode, evidence.AccessRBAC},
 		// What may be a secret must be nowhere; a user's name in people and raw alone.
@@ -34,7 +36,7 @@ func TestSuite(t *testing.T) {
 		New: func(t testing.TB, w collectortest.World) collectors.Collector {
 			return suiteCollector(t, w, testConfig())
 		},
-	})
+	}
 }
 
 // From what was read, who could read the copy: the whole way to an answer.

@@ -15,3 +15,19 @@ func TestApart(t *testing.T) {
 		},
 		func() []kube.Resource { return testReader().resources(constraintKinds) })
 }
+
+// TestSecrets plants secrets in every text of every object.
+func TestSecrets(t *testing.T) {
+	looktest.Secrets(t, "policies/prod", now, objectsFile, "", func() *kube.Look { return testLook(now) },
+		func() []kube.Resource { return testReader().resources(constraintKinds) })
+}
+
+// TestApartOwn plants another tenant's names in objects of a tenant's namespace.
+func TestApartOwn(t *testing.T) {
+	// Who owns the namespace that an exception opens is told of it, and where it stands.
+	looktest.ApartOwn(t, "policies/prod", now, objectsFile, `/spec/match/.*/namespaces/\d`,
+		func(more ...kube.Namespace) *kube.Look {
+			return looktest.New("policies/prod", agent, now, spaces, more...)
+		},
+		func() []kube.Resource { return testReader().resources(constraintKinds) })
+}

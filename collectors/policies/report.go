@@ -452,10 +452,11 @@ func (r *reader) result(o *kube.Object, l *kube.Look, f *finding, from told, key
 		d.Links = append(d.Links, thing.WithUID(f.of.UID))
 	}
 	d.Raw, d.Removed = f.raw, f.removed
-	if len(f.message) > maxMessage {
-		f.message = strings.ToValidUTF8(f.message[:maxMessage], "") + " (cut)"
+	message := collectors.WithoutCredentials(collectors.WithoutUser(f.message))
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + " (cut)"
 	}
-	d.Text = []byte(strings.ToValidUTF8(collectors.WithoutUser(f.message), "\uFFFD"))
+	d.Text = []byte(strings.ToValidUTF8(message, "\uFFFD"))
 	if d.Scope = scope; scope == nil {
 		d.Scope = r.whose(l, f.of)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -167,7 +168,8 @@ func failure(e *entry) string {
 	return "failed"
 }
 
-// errorText prefers the response's word. It is cut: some errors repeat input.
+// errorText prefers the response's word. It is cut: some errors repeat input, and what
+// is known as a credential goes before half of it is not.
 func errorText(p *pair) string {
 	var t []byte
 	if p.req != nil && !p.reqRaw {
@@ -179,7 +181,7 @@ func errorText(p *pair) string {
 	if len(t) == 0 {
 		return ""
 	}
-	return cut(clean(bytes.TrimSpace(t)), 500)
+	return cut(collectors.WithoutCredentials(clean(bytes.TrimSpace(t))), 500)
 }
 
 func (m *maker) wrapping(p *pair, pl *place, f *evidence.AccessFacts) {

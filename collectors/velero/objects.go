@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"evidenced/collectors"
 	"evidenced/collectors/kube"
 	"evidenced/evidence"
 )
@@ -47,9 +48,11 @@ func (h *hookStatus) tries() *evidence.Tries {
 	return tries(h.Attempted, h.Attempted-h.Failed, h.Failed)
 }
 
-// cutText bounds a text of the source, in bytes.
+// cutText bounds a text of the source, in bytes. Credentials go first: half of one
+// would not be known as such.
 func cutText(s string) string {
 	const most = 4 << 10
+	s = collectors.WithoutCredentials(s)
 	if len(s) > most {
 		return s[:most] + " (cut)"
 	}

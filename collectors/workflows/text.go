@@ -13,9 +13,10 @@ import (
 const maxWord = 512
 
 // word returns a text of the source as facts hold it: bounded, without user and
-// password of addresses.
+// password of addresses and other credentials, which would not be known as such once
+// they are cut.
 func word(s string) string {
-	s = collectors.WithoutUser(s)
+	s = collectors.WithoutCredentials(collectors.WithoutUser(s))
 	if len(s) > maxWord {
 		s = strings.ToValidUTF8(s[:maxWord], "") + " (cut)"
 	}
