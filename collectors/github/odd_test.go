@@ -58,6 +58,7 @@ func TestOddItems(t *testing.T) {
 		"form of a listed request": {with(request, "pulls", fmt.Sprintf(`[{"number":"2","updated_at":%q},`, at)+pull(1)+"]"), "something of an unknown form (number)", both, 1},
 		"time of a listed request": {with(request, "pulls", `[{"number":2,"updated_at":"today"},`+pull(1)+"]"), "something of an unknown form", both, 1},
 		"form of a request":        {with(request, "pulls/2", strings.Replace(pull(2), `"state":"open"`, `"state":7`, 1)), "something of an unknown form (state)", both, 1},
+		"head of a request":        {with(request, "pulls/2", fmt.Sprintf(`{"number":2,"state":"closed","updated_at":%q,"head":null,"base":{"ref":"main"}}`, at)), "a request without a head", both, 1},
 		"form of a review":         {with(request, "pulls/1/reviews", fmt.Sprintf(`[{"id":3,"state":"APPROVED","user":"mira","submitted_at":%q}]`, at)), "something of an unknown form (user)", both, 1},
 		"form of a run": {map[string]string{"actions/runs": fmt.Sprintf(`{"total_count":2,"workflow_runs":[{"id":8,"actor":"mira","head_sha":%q,"created_at":%q},`, sha, at) + run + `]}`, "actions/runs/7/attempts/1/jobs": `{"total_count":0,"jobs":[]}`},
 			"something of an unknown form (actor)", []evidence.Kind{evidence.PipelineRun}, 1},

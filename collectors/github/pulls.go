@@ -153,8 +153,11 @@ func (r *repoLook) pull(number int) error {
 	if err := decode(p, &q.pr); err != nil {
 		return err
 	}
-	if q.pr.GetNumber() != number || !forge.ObjectID.MatchString(q.pr.GetHead().GetSHA()) {
+	if q.pr.GetNumber() != number {
 		return odd(p, "another request than was asked for")
+	}
+	if !forge.ObjectID.MatchString(q.pr.GetHead().GetSHA()) {
+		return oddItem(p, "a request without a head")
 	}
 	if err := r.reviews(base, q); err != nil {
 		return err

@@ -346,11 +346,11 @@ func readCommit(p *page, raw json.RawMessage) (*gl.Commit, error) {
 		return nil, err
 	}
 	if !forge.ObjectID.MatchString(it.ID) {
-		return nil, odd(p, "a commit without an object id")
+		return nil, oddItem(p, "a commit without an object id")
 	}
 	for _, par := range it.ParentIDs {
 		if !forge.ObjectID.MatchString(par) {
-			return nil, odd(p, "a parent without an object id")
+			return nil, oddItem(p, "a parent without an object id")
 		}
 	}
 	return &it, nil

@@ -110,8 +110,11 @@ func readDeployment(p *page, id int) (*deployment, error) {
 	if err := decode(p, &more); err != nil {
 		return nil, err
 	}
-	if d.ID != id || d.Environment == nil || d.Environment.Name == "" {
+	if d.ID != id {
 		return nil, odd(p, "another deployment than was asked for")
+	}
+	if d.Environment == nil || d.Environment.Name == "" {
+		return nil, oddItem(p, "a deployment without an environment")
 	}
 	d.approvals, d.pending = more.Approvals, more.Pending
 	return d, nil
