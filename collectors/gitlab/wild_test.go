@@ -90,8 +90,8 @@ func TestApprovalsReset(t *testing.T) {
 	}
 }
 
-// TestTrailersOfCommits: a commit with trailers, which servers list by their keys, is
-// read wherever it stands.
+// TestTrailersOfCommits: a commit with trailers, which servers list by their keys, and
+// with dates of the far future is read wherever it stands.
 func TestTrailersOfCommits(t *testing.T) {
 	f := newFake(t, nil)
 	commit := commitOf(sha1)
@@ -106,6 +106,8 @@ func TestTrailersOfCommits(t *testing.T) {
 	f.set("projects/5/pipelines/3/jobs", []obj{{"id": 4, "name": "test", "status": "success", "commit": commit}})
 	f.set("projects/5/deployments", []obj{{"id": 6, "updated_at": hoursAgo(1)}})
 	f.set("projects/5/deployments/6", obj{"id": 6, "sha": sha1, "status": "success", "created_at": hoursAgo(1), "environment": obj{"name": "production"}, "deployable": obj{"commit": commit}})
+	// Whoever makes a commit chooses its dates too.
+	commit["authored_date"], commit["committed_date"] = "33658-09-27T01:46:39.000Z", "292278994-08-17T07:12:55.000+00:00"
 	rec := f.must(nil)
 	complete(t, rec)
 	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.PipelineRun, evidence.DeployRelease} {
