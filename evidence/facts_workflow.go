@@ -23,7 +23,10 @@ type WorkflowRunFacts struct {
 	Purpose     string `json:"purpose,omitempty"`
 	PurposeFrom string `json:"purpose_from,omitempty"`
 	// Unread says why its template or schedule could not be asked for a purpose.
-	Unread          string             `json:"unread,omitempty"`
+	Unread string `json:"unread,omitempty"`
+	// SpecUnread says why not all of its spec is known: what it names of templates,
+	// accounts and parameters may not be all there is.
+	SpecUnread      string             `json:"spec_unread,omitempty"`
 	Template        *WorkflowTemplate  `json:"template,omitempty"`  // what ran, whatever the template says today
 	Templates       []WorkflowTemplate `json:"templates,omitempty"` // of other templates that its steps name
 	TemplatesCut    int                `json:"templates_cut,omitempty"`
@@ -110,6 +113,7 @@ type WorkflowScheduleFacts struct {
 	PurposeFrom     string    `json:"purpose_from,omitempty"`
 	Template        string    `json:"template,omitempty"`      // that it runs: KIND/name; empty: its own
 	SHA256          string    `json:"sha256,omitempty"`        // of its own, as in a run
+	SpecUnread      string    `json:"spec_unread,omitempty"`   // why not all that it runs is known
 	Conditions      []string  `json:"conditions,omitempty"`    // types that are true: SubmissionError, SpecError
 	LastScheduled   time.Time `json:"last_scheduled,omitzero"` // by the controller's clock
 	ResourceVersion string    `json:"resource_version,omitempty"`

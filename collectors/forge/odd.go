@@ -1,13 +1,16 @@
 package forge
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 )
 
-// OddItem is the error of one item of a list that cannot be told from the others:
-// it has no id, or no time to stand at. It costs none of the others, but of its
-// kinds not all was seen.
+// OddItem is the error of one item of a list that cannot be told from the others,
+// for it has no id or no time to stand at, or that cannot be read. It costs none of
+// the others, but of its kinds not all was seen.
 type OddItem struct {
 	What string // what it is, for people: "a review without an id"; nothing of its content
 	Err  error
@@ -24,6 +27,23 @@ func Odd(err error) *OddItem {
 	var e *OddItem
 	errors.As(err, &e)
 	return e
+}
+
+// OddForm says what of an object cannot be read, from the error that Decode gave of
+// it: one of its members is of another form than the API describes. "" for what is no
+// object at all: that is another answer than was asked for, and no odd item.
+func OddForm(raw []byte, err error) string {
+	const what = "something of an unknown form"
+	var te *json.UnmarshalTypeError
+	switch typed := errors.As(err, &te); {
+	case err == nil || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) || !json.Valid(raw):
+		return ""
+	case !typed:
+		return what // a time that is none
+	case te.Field == "":
+		return ""
+	}
+	return what + " (" + Short(Clean(strings.Join(members(te.Field), "."))) + ")"
 }
 
 // Cause says in a claim why not all was seen.

@@ -184,9 +184,13 @@ var unread = []string{
 	"referenced_workflows", "reactions",
 }
 
-// decode reads a body into v.
+// decode reads a body, or an item of one, into v. The error of one that is of an
+// unknown form is that of an odd item.
 func decode(p *page, v any) error {
 	if err := forge.Decode(p.body, v, unread); err != nil {
+		if what := forge.OddForm(p.body, err); what != "" {
+			return oddItem(p, what)
+		}
 		return problem.Wrap(problem.Source, err, "the answer of %s is not what the API describes", p.req.URL).
 			WithHint("check that url is the base of a GitHub REST API and not a web page or a login proxy")
 	}

@@ -131,11 +131,14 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 		total = *body.Total
 		for _, raw := range body.Runs {
 			var c gh.CheckRun
-			if err := decode(&page{body: raw, req: p.req}, &c); err != nil {
-				return false, err
+			err := decode(&page{body: raw, req: p.req}, &c)
+			if err == nil && c.GetID() <= 0 {
+				err = oddItem(p, "a check run without an id")
 			}
-			if c.GetID() <= 0 {
-				r.spoil(partChecks, oddItem(p, "a check run without an id"))
+			if err != nil {
+				if err = r.spoil(partChecks, err); err != nil {
+					return false, err
+				}
 				continue
 			}
 			ours++
@@ -159,11 +162,14 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 		}
 		for _, raw := range list {
 			var s gh.RepoStatus
-			if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
-				return false, err
+			err := decode(&page{body: raw, req: p.req}, &s)
+			if err == nil && s.GetID() <= 0 {
+				err = oddItem(p, "a commit status without an id")
 			}
-			if s.GetID() <= 0 {
-				r.spoil(partChecks, oddItem(p, "a commit status without an id"))
+			if err != nil {
+				if err = r.spoil(partChecks, err); err != nil {
+					return false, err
+				}
 				continue
 			}
 			if err := r.emit(scoped(r.statusDraft(p, sha, &s, raw), scope)); err != nil {

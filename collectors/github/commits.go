@@ -337,11 +337,11 @@ func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
 		return nil, err
 	}
 	if !forge.ObjectID.MatchString(it.GetSHA()) || it.Commit == nil {
-		return nil, odd(p, "a commit without an object id")
+		return nil, oddItem(p, "a commit without an object id")
 	}
 	for _, par := range it.Parents {
 		if !forge.ObjectID.MatchString(par.GetSHA()) {
-			return nil, odd(p, "a parent without an object id")
+			return nil, oddItem(p, "a parent without an object id")
 		}
 	}
 	return &it, nil

@@ -53,12 +53,15 @@ func (r *repoLook) deployments() error {
 		}
 		for _, raw := range raws {
 			it := item{raw: raw, p: p}
-			if err := decode(&page{body: raw, req: p.req}, &it.d); err != nil {
-				return false, err
-			}
+			err := decode(&page{body: raw, req: p.req}, &it.d)
 			at := when(it.d.GetCreatedAt())
-			if it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA()) {
-				r.spoil(partDeployments, oddItem(p, "a deployment without an id, a time or a commit"))
+			if err == nil && (it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA())) {
+				err = oddItem(p, "a deployment without an id, a time or a commit")
+			}
+			if err != nil {
+				if err = r.spoil(partDeployments, err); err != nil {
+					return false, err
+				}
 				continue
 			}
 			if at.Before(floor) {
@@ -86,10 +89,12 @@ func (r *repoLook) deployments() error {
 			oldest = at
 		}
 		if id, updated := it.d.GetID(), when(it.d.GetUpdatedAt()); !st.Recent.Settled(id, updated) {
-			if err := r.deployment(it.p, &it.d, it.raw); err != nil {
-				return err
-			}
-			if !slices.Contains(st.Open, id) {
+			err := r.deployment(it.p, &it.d, it.raw)
+			if err != nil {
+				if err := r.spoil(partDeployments, err); err != nil {
+					return err
+				}
+			} else if !slices.Contains(st.Open, id) {
 				st.Recent.Read(id, updated, r.started)
 			}
 		}
@@ -121,13 +126,14 @@ func (r *repoLook) deployments() error {
 			return err
 		}
 		var d gh.Deployment
-		if err := decode(p, &d); err != nil {
-			return err
-		}
-		if d.GetID() != id || !forge.ObjectID.MatchString(d.GetSHA()) {
+		err = decode(p, &d)
+		if err == nil && (d.GetID() != id || !forge.ObjectID.MatchString(d.GetSHA())) {
 			return odd(p, "another deployment than was asked for")
 		}
-		if err := r.deployment(p, &d, p.body); err != nil {
+		if err == nil {
+			err = r.deployment(p, &d, p.body)
+		}
+		if err := r.spoil(partDeployments, err); err != nil {
 			return err
 		}
 	}
@@ -150,11 +156,15 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 	run := int64(0)
 	newest := true
 	err := r.pages(r.ctx, fmt.Sprintf("%s/deployments/%d/statuses?per_page=100", r.path, dep.GetID()), func(p *page) (bool, error) {
-		var list []*gh.DeploymentStatus
-		if err := decode(p, &list); err != nil {
+		list, err := items(p)
+		if err != nil {
 			return false, err
 		}
-		for _, s := range list { // newest first
+		for _, raw := range list { // newest first
+			var s gh.DeploymentStatus
+			if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+				return false, err
+			}
 			state := releaseStatus(s.GetState())
 			if newest {
 				f.Status, f.Native, newest = state, word(s.GetState()), false

@@ -299,11 +299,12 @@ func (l *look) installations(path, org string, spoil func(error) error) error {
 				Permissions map[string]string `json:"permissions"`
 				Suspended   *gh.Timestamp     `json:"suspended_at"`
 			}
-			if err := decode(&page{body: raw, req: p.req}, &a); err != nil {
-				return false, err
+			err := decode(&page{body: raw, req: p.req}, &a)
+			if err == nil && a.ID <= 0 {
+				err = oddItem(p, "an installation without an id")
 			}
-			if a.ID <= 0 {
-				if err := spoil(oddItem(p, "an installation without an id")); err != nil {
+			if err != nil {
+				if err = spoil(err); err != nil {
 					return false, err
 				}
 				continue

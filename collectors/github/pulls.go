@@ -78,22 +78,32 @@ func (r *repoLook) updated() ([]listed, error) {
 	var list []listed
 	seen := map[int]bool{}
 	err := r.pages(r.ctx, r.path+"/pulls?state=all&sort=updated&direction=desc&per_page=100", func(p *page) (bool, error) {
-		var prs []*gh.PullRequest
-		if err := decode(p, &prs); err != nil {
+		raws, err := items(p)
+		if err != nil {
 			return false, err
 		}
-		for _, pr := range prs {
-			at := when(pr.GetUpdatedAt())
-			if pr.GetNumber() <= 0 || at.IsZero() {
-				r.spoil(partPulls, oddItem(p, "a request without a number or time"))
+		for _, raw := range raws {
+			var pr struct { // all that is needed of it here
+				Number  int          `json:"number"`
+				Updated gh.Timestamp `json:"updated_at"`
+			}
+			err := decode(&page{body: raw, req: p.req}, &pr)
+			at := when(pr.Updated)
+			if err == nil && (pr.Number <= 0 || at.IsZero()) {
+				err = oddItem(p, "a request without a number or time")
+			}
+			if err != nil {
+				if err = r.spoil(partPulls, err); err != nil {
+					return false, err
+				}
 				continue
 			}
 			if at.Before(floor) {
 				return false, nil
 			}
-			if !seen[pr.GetNumber()] {
-				seen[pr.GetNumber()] = true
-				list = append(list, listed{pr.GetNumber(), at})
+			if !seen[pr.Number] {
+				seen[pr.Number] = true
+				list = append(list, listed{pr.Number, at})
 			}
 		}
 		return true, nil
@@ -143,8 +153,11 @@ func (r *repoLook) pull(number int) error {
 	if err := decode(p, &q.pr); err != nil {
 		return err
 	}
-	if q.pr.GetNumber() != number || !forge.ObjectID.MatchString(q.pr.GetHead().GetSHA()) {
+	if q.pr.GetNumber() != number {
 		return odd(p, "another request than was asked for")
+	}
+	if !forge.ObjectID.MatchString(q.pr.GetHead().GetSHA()) {
+		return oddItem(p, "a request without a head")
 	}
 	if err := r.reviews(base, q); err != nil {
 		return err
@@ -207,13 +220,20 @@ func (r *repoLook) reviews(base string, q *request) error {
 	q.dismissed = map[int64]dismissal{}
 	events := r.path + "/issues/" + strconv.Itoa(q.pr.GetNumber()) + "/events?per_page=100"
 	err = r.pages(r.ctx, events, func(p *page) (bool, error) {
-		var list []*gh.IssueEvent
-		if err := decode(p, &list); err != nil {
+		list, err := items(p)
+		if err != nil {
 			return false, err
 		}
-		for _, e := range list {
-			if e == nil || e.GetEvent() != "review_dismissed" {
-				continue
+		for _, raw := range list {
+			var is struct {
+				Event string `json:"event"`
+			}
+			if json.Unmarshal(raw, &is) != nil || is.Event != "review_dismissed" {
+				continue // of any other nothing is read
+			}
+			var e gh.IssueEvent
+			if err := decode(&page{body: raw, req: p.req}, &e); err != nil {
+				return false, err
 			}
 			if v := e.DismissedReview; v != nil {
 				q.dismissed[v.GetReviewID()] = dismissal{e.Actor, when(e.GetCreatedAt()), reviewState(strings.ToUpper(v.GetState())), v.GetDismissalMessage()}

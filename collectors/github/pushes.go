@@ -80,7 +80,10 @@ func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Ti
 				By gh.Timestamp `json:"pushed_at"` // of a rule suite
 			}
 			if err := decode(&page{body: raw, req: p.req}, &it); err != nil {
-				return false, err
+				if err = r.spoil(partPushes, err); err != nil {
+					return false, err
+				}
+				continue
 			}
 			at := when(it.At)
 			if at.IsZero() {

@@ -247,7 +247,8 @@ func items(p *page) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// oddItem is the error of an item of a list without what tells it from others.
+// oddItem is the error of an item of a list without what tells it from others, or
+// of an unknown form.
 func oddItem(p *page, what string) error {
 	return &forge.OddItem{What: what, Err: odd(p, what)}
 }

@@ -260,7 +260,10 @@ func (r *repoLook) takeRuns(base string, p *page, list []runItem, floor time.Tim
 			continue
 		}
 		if err := r.takeRun(base, p, it); err != nil {
-			return err
+			if err = r.spoil(partPipelines, err); err != nil {
+				return err
+			}
+			continue
 		}
 		if it.GetStatus() == "completed" {
 			r.st.Runs.Recent.Read(it.GetID(), when(it.GetUpdatedAt()), r.started)
@@ -345,7 +348,7 @@ func (r *repoLook) openRuns(base string) error {
 		if it.GetID() != id {
 			return odd(p, "another run than was asked for")
 		}
-		if err := r.takeRun(base, p, it); err != nil {
+		if err := r.spoil(partPipelines, r.takeRun(base, p, it)); err != nil {
 			return err
 		}
 	}
@@ -374,7 +377,7 @@ func (r *repoLook) reruns(base string) error {
 				return false, nil
 			}
 			if it.GetRunAttempt() > 1 && when(it.GetUpdatedAt()).After(since) {
-				if err := r.takeRun(base, p, it); err != nil {
+				if err := r.spoil(partPipelines, r.takeRun(base, p, it)); err != nil {
 					return false, err
 				}
 			}

@@ -173,23 +173,32 @@ func decode(p *page, v any) error { return decodeItem(p, p.body, v) }
 
 // unread are members that the library's types have and that nothing here reads.
 // Servers give some of them in more than one form: a duration whole or with a
-// fraction, an illustration or none. They must not keep an item from being read.
+// fraction, an illustration or none. Of others the library has the wrong one: what a
+// commit's trailers say is a list for each of their keys, since one may come twice
+// (https://docs.gitlab.com/api/commits/). They must not keep an item from being read.
 var unread = []string{
 	"duration", "queued_duration", "coverage", "detailed_status", "tag_list", "runner", "position", "suggestions", "attachment", "time_stats",
 	"task_completion_status", "milestone", "labels", "references", "weight", "statistics", "container_expiration_policy", "_links", "permissions",
 	"shared_with_groups", "forked_from_project", "license", "yaml_errors",
+	"trailers", "extended_trailers", "stats", "last_pipeline", "last_deployment", "cluster_agent", "diff_refs", "group_saml_identity", "resolved_by",
+	"suggested_approvers", "approvers", "approver_groups", "approval_rules_left", "source_rule", "eligible_approvers", "groups", "artifacts_file", "project",
 }
 
-// decodeItem reads one item of a page into v.
+// decodeItem reads one item of a page into v. The error of one that is of an unknown
+// form is that of an odd item.
 func decodeItem(p *page, raw []byte, v any) error {
 	if err := forge.Decode(raw, v, unread); err != nil {
+		if what := forge.OddForm(raw, err); what != "" {
+			return oddItem(p, what)
+		}
 		return problem.Wrap(problem.Source, errors.New("not the expected JSON"), "the answer of %s is not what the API describes", p.req.URL).
 			WithHint("check that url is the address of a GitLab and not of a login proxy")
 	}
 	return nil
 }
 
-// oddItem is the error of an item of a list without what tells it from others.
+// oddItem is the error of an item of a list without what tells it from others, or
+// of an unknown form.
 func oddItem(p *page, what string) error {
 	return &forge.OddItem{What: what, Err: odd(p, what)}
 }

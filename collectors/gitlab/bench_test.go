@@ -48,7 +48,7 @@ func measure(b *testing.B, body []byte, parse func(*page) error) {
 
 func BenchmarkMerge(b *testing.B) {
 	measure(b, recorded(b, "/merge_requests/87"), func(p *page) error {
-		q := &request{page: p, approvals: &gl.MergeRequestApprovals{}}
+		q := &request{page: p}
 		if err := q.decode(); err != nil {
 			return err
 		}

@@ -144,11 +144,15 @@ func (r *projectLook) head(name string) (string, *page, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	var b gl.Branch
+	var b struct {
+		Commit struct {
+			ID string `json:"id"`
+		} `json:"commit"`
+	}
 	if err := decode(p, &b); err != nil {
 		return "", nil, err
 	}
-	if b.Commit == nil || !forge.ObjectID.MatchString(b.Commit.ID) {
+	if !forge.ObjectID.MatchString(b.Commit.ID) {
 		return "", nil, odd(p, "no object id of the branch")
 	}
 	return b.Commit.ID, p, nil
@@ -220,7 +224,9 @@ func (r *projectLook) rewritten(name string, st *forge.BranchState, head string)
 	case err != nil:
 		return false, false, err
 	default:
-		var base gl.Commit
+		var base struct {
+			ID string `json:"id"`
+		}
 		if err := decode(p, &base); err != nil {
 			return false, false, err
 		}
@@ -340,11 +346,11 @@ func readCommit(p *page, raw json.RawMessage) (*gl.Commit, error) {
 		return nil, err
 	}
 	if !forge.ObjectID.MatchString(it.ID) {
-		return nil, odd(p, "a commit without an object id")
+		return nil, oddItem(p, "a commit without an object id")
 	}
 	for _, par := range it.ParentIDs {
 		if !forge.ObjectID.MatchString(par) {
-			return nil, odd(p, "a parent without an object id")
+			return nil, oddItem(p, "a parent without an object id")
 		}
 	}
 	return &it, nil

@@ -170,7 +170,7 @@ func TestMerged(t *testing.T) {
 		{"a state newer than us", `{"iid":3,"state":"parked","sha":"` + sha1 + `"}`, "", nil, "parked"},
 	}
 	for _, tt := range tests {
-		q := &request{page: &page{body: []byte(tt.body)}, approvals: &gl.MergeRequestApprovals{}}
+		q := &request{page: &page{body: []byte(tt.body)}}
 		if err := q.decode(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -221,7 +221,7 @@ func TestRawNamesPeople(t *testing.T) {
 	}
 	named := regexp.MustCompile(`"username":"u(\d+)"`)
 	for _, authors := range []int{0, 200} {
-		q := &request{page: &page{body: body}, approvals: &gl.MergeRequestApprovals{}, files: fileList{whole: true}}
+		q := &request{page: &page{body: body}, files: fileList{whole: true}}
 		if err := q.decode(); err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestStatus(t *testing.T) {
 
 // TestLimits makes a request of extreme size: its drafts must keep the limits.
 func TestLimits(t *testing.T) {
-	q := &request{page: &page{}, approvals: &gl.MergeRequestApprovals{}, mr: &gl.MergeRequest{IID: 1, SHA: sha1, Title: strings.Repeat("é", 300<<10)}, rules: &gl.MergeRequestApprovalState{}}
+	q := &request{page: &page{}, mr: &gl.MergeRequest{IID: 1, SHA: sha1, Title: strings.Repeat("é", 300<<10)}, rules: &gl.MergeRequestApprovalState{}}
 	for i := 1; i <= 3000; i++ {
 		at := now
 		q.notes = append(q.notes, note{Note: gl.Note{ID: i, System: true, Body: "approved this merge request", CreatedAt: &at}})
@@ -351,7 +351,7 @@ func TestLimits(t *testing.T) {
 	var rep report
 	rep.page = &page{body: []byte(`{}`)}
 	for i := range 20000 {
-		rep.Found = append(rep.Found, vulnerability{ID: strings.Repeat("x", 400) + fmt.Sprint(i), Severity: "low"})
+		rep.Found = append(rep.Found, vulnerability{ID: plainText(strings.Repeat("x", 400) + fmt.Sprint(i)), Severity: "low"})
 	}
 	rd := desk().reportDraft(&run{Pipeline: &gl.Pipeline{ID: 1, SHA: sha1}}, &gl.Job{ID: 1}, "sast", &rep)
 	if err := rd.Check(); err != nil {
@@ -390,11 +390,8 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p := &page{body: body}
 		r := desk()
-		q := &request{page: p, approvals: &gl.MergeRequestApprovals{}, files: fileList{whole: true}}
+		q := &request{page: p, files: fileList{whole: true}}
 		q.approve(p) // what is no approval leaves the request without
-		if q.approvals == nil {
-			q.approvals = &gl.MergeRequestApprovals{}
-		}
 		if n, err := readNote(p, body); err == nil && n.says() != "" {
 			q.notes = append(q.notes, n, n)
 		}

@@ -174,13 +174,13 @@ func (l *look) groupProjects(name string, add func(*page, json.RawMessage, bool)
 		var it struct {
 			ID int `json:"id"`
 		}
-		if err := decodeItem(p, raw, &it); err != nil {
-			return err
+		err := decodeItem(p, raw, &it)
+		if err == nil {
+			err = add(p, raw, false)
 		}
-		ids[it.ID] = true
-		err := add(p, raw, false)
-		if forge.Odd(err) != nil {
-			delete(ids, it.ID)
+		if err == nil {
+			ids[it.ID] = true
+		} else if forge.Odd(err) != nil {
 			lost, err = err, nil
 		}
 		return err
@@ -205,12 +205,16 @@ func (l *look) subgroups(id int) error {
 			ID   int    `json:"id"`
 			Path string `json:"full_path"`
 		}
-		if err := decodeItem(p, raw, &g); err != nil {
-			return err
+		err := decodeItem(p, raw, &g)
+		if err == nil && (g.ID <= 0 || !fullPath.MatchString(g.Path)) {
+			err = oddItem(p, "a group without an id or path")
 		}
-		if g.ID <= 0 || !fullPath.MatchString(g.Path) {
-			lost = oddItem(p, "a group without an id or path")
+		if forge.Odd(err) != nil {
+			lost = err
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		above := func(p string) bool { return len(p) > len(g.Path) && strings.EqualFold(p[:len(g.Path)+1], g.Path+"/") }
 		if l.cfg.includes(g.Path) || slices.ContainsFunc(l.cfg.Include, above) {
@@ -235,7 +239,19 @@ func (l *look) addGroup(g group) {
 const maxPath = 4096
 
 func readProject(p *page, raw json.RawMessage) (project, error) {
-	var g gl.Project
+	// The library's type has a hundred members more, any of which a newer server may
+	// give in another form.
+	var g struct {
+		ID                int        `json:"id"`
+		PathWithNamespace string     `json:"path_with_namespace"`
+		DefaultBranch     string     `json:"default_branch"`
+		Empty             *bool      `json:"empty_repo"`
+		CreatedAt         *time.Time `json:"created_at"`
+		LastActivityAt    *time.Time `json:"last_activity_at"`
+		Topics            []string   `json:"topics"`
+		NeedsPipeline     bool       `json:"only_allow_merge_if_pipeline_succeeds"`
+		TakesSkipped      bool       `json:"allow_merge_on_skipped_pipeline"`
+	}
 	if err := decodeItem(p, raw, &g); err != nil {
 		return project{}, err
 	}
@@ -243,22 +259,16 @@ func readProject(p *page, raw json.RawMessage) (project, error) {
 		g.DefaultBranch != "" && forge.BadBranch.MatchString(g.DefaultBranch) {
 		return project{}, oddItem(p, "a project without an id or path")
 	}
-	var told struct {
-		Empty *bool `json:"empty_repo"`
-	}
-	if err := decodeItem(p, raw, &told); err != nil {
-		return project{}, err
-	}
 	// Who may not read the code is told of no default branch, and the truth about
 	// whether there is any.
-	hidden := g.DefaultBranch == "" && told.Empty != nil && !*told.Empty
+	hidden := g.DefaultBranch == "" && g.Empty != nil && !*g.Empty
 	it := project{
-		id: g.ID, path: g.PathWithNamespace, fallback: g.DefaultBranch, hidden: hidden, empty: g.EmptyRepo || g.DefaultBranch == "" && !hidden,
+		id: g.ID, path: g.PathWithNamespace, fallback: g.DefaultBranch, hidden: hidden, empty: g.Empty != nil && *g.Empty || g.DefaultBranch == "" && !hidden,
 		created: when(g.CreatedAt), activity: when(g.LastActivityAt),
 	}
-	if g.OnlyAllowMergeIfPipelineSucceeds {
+	if g.NeedsPipeline {
 		it.checks = "pipeline"
-		if g.AllowMergeOnSkippedPipeline {
+		if g.TakesSkipped {
 			it.checks = "pipeline-or-skipped"
 		}
 	}

@@ -292,7 +292,10 @@ func (c *container) tokens() error {
 }
 
 func (c *container) tokenDraft(p *page, raw json.RawMessage) (evidence.Draft, error) {
-	var t gl.ProjectAccessToken
+	var t struct {
+		gl.ProjectAccessToken
+		ExpiresAt date `json:"expires_at"`
+	}
 	if err := decodeItem(p, raw, &t); err != nil {
 		return evidence.Draft{}, err
 	}
@@ -300,7 +303,7 @@ func (c *container) tokenDraft(p *page, raw json.RawMessage) (evidence.Draft, er
 		return evidence.Draft{}, oddItem(p, "an access token without an id")
 	}
 	f := c.memberFacts("token", t.AccessLevel)
-	f.Name, f.ExpiresAt, f.Disabled = label(t.Name), whenDay(t.ExpiresAt), t.Revoked || !t.Active
+	f.Name, f.ExpiresAt, f.Disabled = label(t.Name), when(&t.ExpiresAt.Time), t.Revoked || !t.Active
 	for _, s := range t.Scopes {
 		if len(f.Scopes) < 50 {
 			f.Scopes = append(f.Scopes, word(s))

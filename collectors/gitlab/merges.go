@@ -45,16 +45,16 @@ func (r *projectLook) sweep(what, path string, opt any, st *position, floor time
 		}
 		for _, raw := range raws {
 			it, err := read(raw, p)
+			if err == nil && !it.skip && (it.id <= 0 || it.updated.IsZero()) {
+				err = oddItem(p, "an item without a number or time")
+			}
 			if err != nil {
-				return false, err
-			}
-			if it.skip {
-				continue
-			}
-			if it.id <= 0 || it.updated.IsZero() {
-				if err := r.spoil("project "+strconv.Itoa(r.id), st, oddItem(p, "an item without a number or time")); err != nil {
+				if err = r.spoil("project "+strconv.Itoa(r.id), st, err); err != nil {
 					return false, err
 				}
+				continue
+			}
+			if it.skip {
 				continue
 			}
 			if it.updated.Before(floor.Truncate(time.Second)) {
@@ -183,17 +183,16 @@ func (l *look) without(container string, scope evidence.Ref, what string, looked
 
 // request is a merge request with all that belongs to it.
 type request struct {
-	mr        *gl.MergeRequest
-	merger    *gl.BasicUser // merge_user, which the library does not know
-	page      *page
-	approvals *gl.MergeRequestApprovals
-	required  *int // approvals; nil: the edition asks for none and tells none
-	approved  []approval
-	rules     *gl.MergeRequestApprovalState // nil: not shown
-	notes     []note
-	versions  []*gl.MergeRequestDiffVersion // newest first
-	commits   []*gl.Commit
-	files     fileList
+	mr       *gl.MergeRequest
+	merger   *gl.BasicUser // merge_user, which the library does not know
+	page     *page
+	required *int // approvals; nil: the edition asks for none and tells none
+	approved []approval
+	rules    *gl.MergeRequestApprovalState // nil: not shown
+	notes    []note
+	versions []*gl.MergeRequestDiffVersion // newest first
+	commits  []*gl.Commit
+	files    fileList
 }
 
 // approval is one person's approval as it stands now. Older servers give no
@@ -306,20 +305,17 @@ func (r *projectLook) approvals(base string, q *request) error {
 }
 
 func (q *request) approve(p *page) error {
-	var more struct {
+	var told *struct {
 		By       []approval `json:"approved_by"`
 		Required *int       `json:"approvals_required"`
 	}
-	if err := decode(p, &q.approvals); err != nil {
+	if err := decode(p, &told); err != nil {
 		return err
 	}
-	if err := decode(p, &more); err != nil {
-		return err
-	}
-	if q.approvals == nil {
+	if told == nil {
 		return odd(p, "no approvals")
 	}
-	q.approved, q.required = more.By, more.Required
+	q.approved, q.required = told.By, told.Required
 	return nil
 }
 

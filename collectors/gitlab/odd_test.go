@@ -10,8 +10,8 @@ import (
 	"evidenced/evidence"
 )
 
-// TestOddItems: an item without an id costs none of the others, of whatever list:
-// it is told, of its kinds not all counts as seen since the last look, and nothing
+// TestOddItems: an item without an id, or of a form that the API does not describe,
+// costs none of the others, of whatever list: it is told, of its kinds not all counts as seen since the last look, and nothing
 // ends for it.
 func TestOddItems(t *testing.T) {
 	at := now.Add(30 * time.Minute).Format(time.RFC3339)
@@ -58,6 +58,30 @@ func TestOddItems(t *testing.T) {
 			"an access token without an id", []evidence.Kind{evidence.AccessMember}, 1},
 		"deploy key": {map[string]any{"projects/5/deploy_keys": []obj{{"title": "x"}, {"id": 9, "title": "y"}}},
 			"a deploy key without an id", []evidence.Kind{evidence.AccessMember}, 1},
+		"form of a listed request": {and(request, "projects/5/merge_requests", []obj{{"iid": "2", "updated_at": at}, {"iid": 1, "updated_at": at}}), "something of an unknown form (iid)", both, 1},
+		"form of a request":        {and(request, "projects/5/merge_requests/2", obj{"iid": 2, "state": "opened", "author": "mira.k", "updated_at": at}), "something of an unknown form (author)", both, 1},
+		"time of a request":        {and(request, "projects/5/merge_requests/2", obj{"iid": 2, "state": "opened", "merged_at": "today", "updated_at": at}), "something of an unknown form", both, 1},
+		"form of a note":           {and(request, "projects/5/merge_requests/1/notes", []obj{{"id": "1", "system": true, "body": "approved this merge request"}}), "something of an unknown form (id)", both, 1},
+		"form of approvals":        {and(request, "projects/5/merge_requests/1/approvals", obj{"approved_by": "mira.k"}), "something of an unknown form (approved_by)", both, 1},
+		"form of a pipeline": {and(pipelines, "projects/5/pipelines/4", obj{"id": 4, "sha": sha1, "status": []string{"success"}}), "something of an unknown form (status)",
+			[]evidence.Kind{evidence.PipelineRun, evidence.PipelineReport}, 1},
+		"commit of a pipeline": {and(pipelines, "projects/5/pipelines/4", obj{"id": 4, "sha": nil, "status": "skipped"}), "a pipeline without a commit",
+			[]evidence.Kind{evidence.PipelineRun, evidence.PipelineReport}, 1},
+		"commit of a request": {and(request, "projects/5/merge_requests/2/commits", []obj{{"id": "HEAD"}}), "a commit without an object id", both, 1},
+		"environment of a deployment": {map[string]any{"projects/5/deployments": []obj{{"id": 5, "updated_at": at}, {"id": 6, "updated_at": at}},
+			"projects/5/deployments/5": obj{"id": 5, "sha": sha1, "status": "success", "environment": nil},
+			"projects/5/deployments/6": obj{"id": 6, "sha": sha1, "status": "success", "environment": obj{"name": "production"}, "created_at": at}},
+			"a deployment without an environment", []evidence.Kind{evidence.DeployRelease}, 1},
+		"form of a deployment": {map[string]any{"projects/5/deployments": []obj{{"id": 5, "updated_at": at}, {"id": 6, "updated_at": at}},
+			"projects/5/deployments/5": obj{"id": 5, "sha": sha1, "status": "success", "environment": "production"},
+			"projects/5/deployments/6": obj{"id": 6, "sha": sha1, "status": "success", "environment": obj{"name": "production"}, "created_at": at}},
+			"something of an unknown form (environment)", []evidence.Kind{evidence.DeployRelease}, 1},
+		"form of an audit event": {map[string]any{"projects/5/audit_events": []obj{{"id": 6, "author_id": "x", "created_at": at}, {"id": 7, "author_id": 21, "entity_type": "Project", "created_at": at}}},
+			"something of an unknown form (author_id)", []evidence.Kind{evidence.AccessAudit}, 1},
+		"form of a member": {map[string]any{"projects/5/members/all": []obj{{"id": 20, "access_level": "Developer"}, {"id": 21, "username": "mira.k", "access_level": 30}}},
+			"something of an unknown form (access_level)", []evidence.Kind{evidence.AccessMember}, 1},
+		"form of an access token": {map[string]any{"projects/5/access_tokens": []obj{{"id": 8, "scopes": "api"}, {"id": 9, "name": "y", "active": true, "access_level": 30}}},
+			"something of an unknown form (scopes)", []evidence.Kind{evidence.AccessMember}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, func(c *Config) { c.SettingsEvery = time.Minute })

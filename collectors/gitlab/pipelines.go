@@ -287,8 +287,11 @@ func readRun(p *page, id int) (*run, error) {
 	if err := decode(p, &q.Pipeline); err != nil {
 		return nil, err
 	}
-	if q.Pipeline == nil || q.ID != id || !forge.ObjectID.MatchString(q.SHA) {
+	if q.Pipeline == nil || q.ID != id {
 		return nil, odd(p, "another pipeline than was asked for")
+	}
+	if !forge.ObjectID.MatchString(q.SHA) {
+		return nil, oddItem(p, "a pipeline without a commit")
 	}
 	return q, nil
 }

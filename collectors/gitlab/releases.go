@@ -41,10 +41,12 @@ func (r *projectLook) releases() error {
 	oldest := time.Time{}
 	for i, it := range list {
 		if !others[it.id] && !st.Recent.Settled(int64(it.id), it.updated) {
-			if err := r.release(it.id); err != nil {
+			err := r.release(it.id)
+			if err == nil {
+				st.Recent.Read(int64(it.id), it.updated, r.started)
+			} else if err := r.spoil("project "+strconv.Itoa(r.id), st, err); err != nil {
 				return err
 			}
-			st.Recent.Read(int64(it.id), it.updated, r.started)
 		}
 		if oldest.IsZero() {
 			oldest = it.updated
@@ -108,8 +110,11 @@ func readDeployment(p *page, id int) (*deployment, error) {
 	if err := decode(p, &more); err != nil {
 		return nil, err
 	}
-	if d.ID != id || d.Environment == nil || d.Environment.Name == "" {
+	if d.ID != id {
 		return nil, odd(p, "another deployment than was asked for")
+	}
+	if d.Environment == nil || d.Environment.Name == "" {
+		return nil, oddItem(p, "a deployment without an environment")
 	}
 	d.approvals, d.pending = more.Approvals, more.Pending
 	return d, nil

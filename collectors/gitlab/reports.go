@@ -77,7 +77,8 @@ func (r *reportLook) again() error {
 			return problem.New(problem.Corrupt, "the stored position owes a pipeline without a number")
 		}
 		if !r.ended[n] {
-			if err := r.pipeline(r, n, o.Parent, min(o.Parent, 1)); err != nil && fetch.Status(err) != http.StatusNotFound {
+			err := r.pipeline(r, n, o.Parent, min(o.Parent, 1))
+			if err := r.spoil("project "+strconv.Itoa(r.projectLook.id), &r.st.Pipelines, err); err != nil && fetch.Status(err) != http.StatusNotFound {
 				return err
 			}
 		}
@@ -171,13 +172,28 @@ type report struct {
 type scanner struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	Vendor  struct {
-		Name string `json:"name"`
-	} `json:"vendor"`
+	Vendor  vendor `json:"vendor"`
+}
+
+// vendor is the name of who made a scanner. A report has an object around it, the
+// findings of the API have not.
+type vendor string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: findings must not go
+// for the name of who made the scanner.
+func (v *vendor) UnmarshalJSON(b []byte) error {
+	var of struct {
+		Name plainText `json:"name"`
+	}
+	if json.Unmarshal(b, &of) != nil {
+		json.Unmarshal(b, &of.Name)
+	}
+	*v = vendor(of.Name)
+	return nil
 }
 
 type vulnerability struct {
-	ID          string       `json:"id"`
+	ID          plainText    `json:"id"` // of the API's findings a number, or null
 	UUID        string       `json:"uuid"`
 	Severity    string       `json:"severity"`
 	State       string       `json:"state"`
@@ -286,7 +302,7 @@ func severity(s string) string {
 func (r *projectLook) reportDraft(q *run, j *gl.Job, kind string, rep *report) evidence.Draft {
 	f := evidence.ReportFacts{
 		Repo: r.path, Pipeline: strconv.Itoa(q.ID), SHA: q.SHA, Job: label(j.Name), Type: kind,
-		Scanner: evidence.ScannerFacts{Name: label(rep.Scan.Scanner.Name), Vendor: label(rep.Scan.Scanner.Vendor.Name), Version: label(rep.Scan.Scanner.Version)},
+		Scanner: evidence.ScannerFacts{Name: label(rep.Scan.Scanner.Name), Vendor: label(string(rep.Scan.Scanner.Vendor)), Version: label(rep.Scan.Scanner.Version)},
 		Total:   len(rep.Found), BySeverity: map[string]int{}, FinishedAt: when(j.FinishedAt), ExpiresAt: when(j.ArtifactsExpireAt),
 	}
 	if t, err := time.Parse("2006-01-02T15:04:05", rep.Scan.End); err == nil && rep.scans {
@@ -387,7 +403,7 @@ func (v *vulnerability) name() string {
 			return s
 		}
 	}
-	return v.ID + v.UUID
+	return string(v.ID) + v.UUID
 }
 
 // imageName gives an image as images name it, without a scheme or credentials.

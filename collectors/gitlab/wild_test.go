@@ -90,6 +90,33 @@ func TestApprovalsReset(t *testing.T) {
 	}
 }
 
+// TestTrailersOfCommits: a commit with trailers, which servers list by their keys, and
+// with dates of the far future is read wherever it stands.
+func TestTrailersOfCommits(t *testing.T) {
+	f := newFake(t, nil)
+	commit := commitOf(sha1)
+	commit["trailers"] = obj{"Signed-off-by": "Jonas <jonas@example.org>"}
+	commit["extended_trailers"] = obj{"Signed-off-by": []string{"Mira <mira@example.org>", "Jonas <jonas@example.org>"}}
+	f.set("projects/5/repository/commits", []obj{commit})
+	f.set("projects/5/repository/branches/main", obj{"name": "main", "commit": commit})
+	f.request(obj{"state": "opened", "sha": sha1, "author": account(22, "j", "J")}, nil, obj{"approved_by": []obj{}})
+	f.set("projects/5/merge_requests/1/commits", []obj{commit})
+	f.set("projects/5/pipelines", []obj{{"id": 3, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/pipelines/3", obj{"id": 3, "sha": sha1, "status": "success"})
+	f.set("projects/5/pipelines/3/jobs", []obj{{"id": 4, "name": "test", "status": "success", "commit": commit}})
+	f.set("projects/5/deployments", []obj{{"id": 6, "updated_at": hoursAgo(1)}})
+	f.set("projects/5/deployments/6", obj{"id": 6, "sha": sha1, "status": "success", "created_at": hoursAgo(1), "environment": obj{"name": "production"}, "deployable": obj{"commit": commit}})
+	// Whoever makes a commit chooses its dates too.
+	commit["authored_date"], commit["committed_date"] = "33658-09-27T01:46:39.000Z", "292278994-08-17T07:12:55.000+00:00"
+	rec := f.must(nil)
+	complete(t, rec)
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge, evidence.PipelineRun, evidence.DeployRelease} {
+		if n := len(rec.Of(k)); n != 1 {
+			t.Errorf("%d records of %s, want 1", n, k)
+		}
+	}
+}
+
 // TestCoAuthors: whom a trailer calls a co-author made the change too, and all whom
 // trailers name can be erased from the text.
 func TestCoAuthors(t *testing.T) {

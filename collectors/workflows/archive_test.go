@@ -190,7 +190,7 @@ func TestArchiveDown(t *testing.T) {
 // One run of the archive that cannot be read leaves the others, is told, and is
 // tried again.
 func TestOddInArchive(t *testing.T) {
-	odd := strings.Replace(string(aRun("1", good)), `"spec":{"entrypoint":"main"}`, `"spec":{"templates":"planted"}`, 1)
+	odd := strings.Replace(string(aRun("1", good)), `"status":{`, `"status":{"outputs":"planted",`, 1)
 	s := &shelf{runs: map[string]string{"1": odd, "2": string(aRun("2", good))}}
 	r := archiver(t, s)
 	told, o := r.round(t, testLook(now))

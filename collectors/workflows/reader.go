@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,13 +117,12 @@ func (r *reader) draft(o *kube.Object, l *kube.Look, gone bool) (evidence.Draft,
 		return evidence.Draft{}, nil, err
 	}
 	var spec, stored runSpec
+	specUnread := ""
 	for _, part := range []struct {
 		raw json.RawMessage
 		to  *runSpec
 	}{{w.Spec, &spec}, {w.Status.StoredSpec, &stored}} {
-		if len(part.raw) > 0 && json.Unmarshal(part.raw, part.to) != nil {
-			return evidence.Draft{}, nil, errSpec
-		}
+		specUnread = cmp.Or(specUnread, readSpec(part.raw, part.to))
 	}
 	f := &evidence.WorkflowRunFacts{
 		Cluster: r.authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Phase: phaseOf(w.Status.Phase),
@@ -132,7 +130,7 @@ func (r *reader) draft(o *kube.Object, l *kube.Look, gone bool) (evidence.Draft,
 		Entrypoint: word(cmp.Or(spec.Entrypoint, stored.Entrypoint)), Schedule: word(o.Labels[labelCron]), DueAt: instant(o.Annotations[annotationDue]),
 		ResubmittedFrom: word(o.Labels[labelResubmitted]), Binding: word(o.Labels[labelBinding]), Creator: -1, Actor: -1, Action: word(o.Labels[labelAction]),
 		Account: word(cmp.Or(spec.ServiceAccountName, stored.ServiceAccountName)), Suspended: spec.Suspend, Shutdown: word(cmp.Or(spec.Shutdown, stored.Shutdown)),
-		Fired: fired(o.Labels),
+		Fired: fired(o.Labels), SpecUnread: specUnread,
 	}
 	cron := ownerCron(o)
 	if cron != nil {
@@ -157,6 +155,9 @@ func (r *reader) draft(o *kube.Object, l *kube.Look, gone bool) (evidence.Draft,
 	remove := removedOfRun
 	if f.NodesUnread == nodesOdd {
 		remove = append(slices.Clone(remove), "/status/nodes")
+	}
+	if f.SpecUnread != "" {
+		remove = append(slices.Clone(remove), "/spec") // what in it is a value is not known
 	}
 	if d.Raw, d.Removed, err = withoutValues(o, remove); err != nil {
 		return d, nil, err
@@ -338,5 +339,14 @@ func (r *reader) links(o *kube.Object, l *kube.Look, f *evidence.WorkflowRunFact
 	return out
 }
 
-// errSpec leaves out what the decoder saw.
-var errSpec = errors.New("the spec cannot be read")
+// specOdd is why a spec is not known. Argo's definitions let any through; the
+// controller refuses such a one, and the run has come to its end.
+const specOdd = "it is not of the form that Argo Workflows describes"
+
+// readSpec takes from a spec what can be read, and says why that is not all.
+func readSpec(raw json.RawMessage, to *runSpec) (unread string) {
+	if len(raw) > 0 && json.Unmarshal(raw, to) != nil {
+		return specOdd
+	}
+	return ""
+}

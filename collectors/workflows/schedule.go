@@ -3,7 +3,6 @@ package workflows
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"evidenced/collectors/kube"
@@ -17,14 +16,12 @@ func (r *reader) schedule(_ context.Context, o *kube.Object, l *kube.Look) ([]ev
 		return nil, err
 	}
 	var spec runSpec
-	if len(c.Spec.WorkflowSpec) > 0 && json.Unmarshal(c.Spec.WorkflowSpec, &spec) != nil {
-		return nil, errSpec
-	}
+	unread := readSpec(c.Spec.WorkflowSpec, &spec)
 	r.keep(o, l)
 	f := evidence.WorkflowScheduleFacts{
 		Cluster: r.authority, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Zone: word(c.Spec.Timezone), Suspended: c.Spec.Suspend,
 		Phase: word(c.Status.Phase), Concurrency: word(c.Spec.Concurrency), DeadlineSeconds: c.Spec.Deadline, LastScheduled: c.Status.LastScheduled.Time,
-		ResourceVersion: o.ResourceVersion,
+		ResourceVersion: o.ResourceVersion, SpecUnread: unread,
 	}
 	for _, cron := range append([]string{c.Spec.Schedule}, c.Spec.Schedules...) {
 		if cron != "" && len(f.Crons) < maxParameters && !slices.Contains(f.Crons, word(cron)) {
@@ -59,7 +56,11 @@ func (r *reader) schedule(_ context.Context, o *kube.Object, l *kube.Look) ([]ev
 	if err != nil {
 		return nil, err
 	}
-	if d.Raw, d.Removed, err = withoutValues(o, removedOfCron); err != nil {
+	remove := removedOfCron
+	if unread != "" {
+		remove = append(slices.Clone(remove), "/spec/workflowSpec")
+	}
+	if d.Raw, d.Removed, err = withoutValues(o, remove); err != nil {
 		return nil, err
 	}
 	switch kind {
