@@ -558,7 +558,8 @@ func (t *tally) dayOver(now time.Time) bool {
 // over: half of what the content of one may have.
 const maxWeight = evidence.MaxContent / 2
 
-// weight is about how many bytes the tally makes in a record.
+// weight is about how many bytes the tally makes in a record, but for the parts,
+// which come again with each.
 func (t *tally) weight() int {
 	n := min(len(t.IDs), maxRunIDs) * 36
 	for _, spans := range [][]evidence.CoverageSpan{t.Open, t.Closed, t.Unseen} {
@@ -566,7 +567,7 @@ func (t *tally) weight() int {
 			n += 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
 		}
 	}
-	return n + 300*len(t.Parts)
+	return n
 }
 
 // longestWait is how long a source that does not answer may be left alone, and a
