@@ -17,6 +17,9 @@ func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
 		return nil, err
 	}
 	c := &r.state.Coverage
+	if r.driven {
+		c = c.alive(r.Clock().UTC())
+	}
 	facts, _ := c.facts(r.Source, r.Clock().UTC())
 	spans := c.spansFor(t, facts.Spans)
 	for _, fz := range r.state.Frozen {
@@ -28,7 +31,7 @@ func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
 	for _, s := range spans {
 		out = append(out, evidence.Span{
 			Source: r.Source, Kinds: s.Kinds, Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(),
-			Period: evidence.Period{From: s.From.UTC(), To: s.To.UTC()},
+			Period: evidence.Period{From: s.From.UTC(), To: s.To.UTC()}, Every: s.Interval(),
 		})
 	}
 	return out, nil

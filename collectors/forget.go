@@ -25,14 +25,12 @@ func (r *Runner) Forget(ctx context.Context, since time.Time, written int, cause
 	}
 	r.states, r.state.Resume, r.state.LastComplete = nil, nil, time.Time{}
 	c.Number = max(c.Number, written+1)
-	blind := evidence.CoverageSpan{Kinds: r.Collector.Kinds(), From: since.UTC(), To: now, Class: evidence.Blind, Cause: cause}
+	blind := evidence.CoverageSpan{Kinds: r.Collector.Kinds(), From: since.UTC(), To: now, Class: evidence.Blind, Cause: cause, Every: r.Every.Milliseconds()}
 	if len(c.Open) == 0 {
 		c.Closed = append(c.Closed, blind)
-		if c.Begun.IsZero() || blind.From.Before(c.Begun) {
-			c.Begun = blind.From
-		}
+		c.begin(blind.From)
 	} else {
-		c.lose(r.Collector.Kinds(), since, now, cause)
+		c.lose(r.Collector.Kinds(), loss{cause: cause, due: since, until: now, every: r.Every, idle: true})
 		c.Parts = append(c.Parts, part{Span: blind})
 	}
 	c.count(evidence.RunMissed, 1)

@@ -72,10 +72,13 @@ type Runner struct {
 	// Done is told of every run that ended; may be nil.
 	Done func(evidence.RunFacts)
 
+	// driven says that the source is looked after by this process.
+	driven bool
+
 	// states is what the running goroutine knows of open states.
 	states map[evidence.Kind]openStates
 
-	// mu guards state: a flush of coverage may come from another goroutine
+	// mu guards state and driven: a flush of coverage may come from another goroutine
 	// while a run goes on.
 	mu    sync.Mutex
 	state *runnerState
@@ -147,6 +150,7 @@ func (r *Runner) loaded() (time.Time, []byte, error) {
 	if r.states == nil {
 		r.states = map[evidence.Kind]openStates{}
 	}
+	r.driven = true
 	return r.state.LastComplete, r.state.Resume, nil
 }
 
@@ -184,6 +188,9 @@ func (r *Runner) Poll(ctx context.Context, slot time.Time) (evidence.RunFacts, e
 		return evidence.RunFacts{}, err
 	}
 	s := r.newSink(slot)
+	if from.After(s.started) {
+		from = s.started // the clock was set back
+	}
 	window := evidence.Period{From: from, To: s.started}
 	err = guard(r.Log, func() error { return r.Collector.Poll(ctx, window, resume, s) })
 	return r.end(context.WithoutCancel(ctx), s, err)
@@ -205,6 +212,9 @@ func (r *Runner) Follow(ctx context.Context) error {
 	err = guard(r.Log, func() error { return f.Follow(ctx, resume, s) })
 	if ctx.Err() != nil && s.commits > 0 {
 		err = nil // a clean end after a commit is no failure
+	}
+	if ctx.Err() != nil && s.goesOn && s.commits == 0 && s.items == 0 {
+		return nil // nor is one just after a run ended: nothing came since
 	}
 	_, serr := r.end(context.WithoutCancel(ctx), s, err)
 	if serr != nil {
@@ -231,17 +241,29 @@ func guard(log *slog.Logger, fn func() error) (err error) {
 // Missed records n due slots from the first to the last at which nobody
 // looked, and why.
 func (r *Runner) Missed(ctx context.Context, first, last time.Time, n int, cause string) error {
+	return r.missed(ctx, first, last, n, cause, false)
+}
+
+// Held records due slots that were missed because of how the runs before them
+// ended: they took too long, or failed so that the source was left alone for a
+// while. What was blind before is so for its own cause.
+func (r *Runner) Held(ctx context.Context, first, last time.Time, n int, cause string) error {
+	return r.missed(ctx, first, last, n, cause, true)
+}
+
+func (r *Runner) missed(ctx context.Context, first, last time.Time, n int, cause string, held bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
 		return err
 	}
+	r.driven = true
 	now := r.Clock().UTC()
 	f := evidence.RunFacts{
 		Source: r.Source, Slot: first.UTC(), Until: last.UTC(), Outcome: evidence.RunMissed, Cause: cause, Missed: n, Total: -1,
 	}
 	r.state.Coverage.count(evidence.RunMissed, n)
-	changed := r.state.Coverage.lose(r.Collector.Kinds(), first, last.UTC(), cause)
+	changed := r.state.Coverage.lose(r.Collector.Kinds(), loss{cause: cause, due: first, until: last, every: r.Every, idle: true, held: held})
 	return r.record(ctx, newID(), f, now, changed)
 }
 
@@ -252,6 +274,9 @@ func (r *Runner) Flush(ctx context.Context) error {
 	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
 		return err
+	}
+	if r.driven {
+		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC())
 	}
 	if !r.state.Coverage.pending() {
 		return errors.Join(r.thaw(ctx))
@@ -275,7 +300,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		// The logs that still write are told that this run came to nothing.
 		f.Outcome, f.Cause = evidence.RunFailed, "the store refused a write"
 		r.state.Coverage.count(f.Outcome, 1)
-		changed := r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), f.Cause)
+		changed := r.state.Coverage.lose(r.Collector.Kinds(), r.lossOf(&f, f.Cause))
 		return f, errors.Join(storeErr.err, r.record(ctx, s.run, f, r.Clock().UTC(), changed))
 	}
 	if s.queued > 0 || s.unread {
@@ -302,11 +327,13 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		r.state.LastComplete = s.started
 	}
 	changed := s.changed
-	switch cause := PlainCause(err); {
+	switch c, kinds := &r.state.Coverage, r.Collector.Kinds(); {
 	case err != nil || f.Outcome == evidence.RunFailed:
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), cause) || changed
-	case f.Outcome == evidence.RunPartial && !r.state.Coverage.claims():
-		changed = r.state.Coverage.lose(r.Collector.Kinds(), f.Slot, r.Clock().UTC(), "the look was incomplete") || changed
+		changed = c.lose(kinds, r.lossOf(&f, PlainCause(err))) || changed
+	case f.Outcome == evidence.RunPartial:
+		changed = c.incomplete(kinds, r.lossOf(&f, "the look was incomplete")) || changed
+	default:
+		c.complete(kinds, f.Ended, r.Every)
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	told := []any{"source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests}
@@ -315,6 +342,11 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	}
 	r.Log.Info("run ended", told...)
 	return f, r.record(ctx, s.run, f, r.Clock().UTC(), changed)
+}
+
+// lossOf is why a run that ended now saw nothing.
+func (r *Runner) lossOf(f *evidence.RunFacts, cause string) loss {
+	return loss{cause: cause, due: f.Slot, until: f.Ended, every: r.Every}
 }
 
 // record writes a run into _platform, and the coverage into every log when its
@@ -326,7 +358,7 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	}
 	d := evidence.Draft{
 		Kind: evidence.CollectionRun, Op: evidence.OpEvent, Source: evidence.SelfSource,
-		Key: fmt.Sprintf("%s/%s", r.Source, f.Slot.UTC().Format(time.RFC3339Nano)), Subject: evidence.NewRef("source", "", string(r.Source)),
+		Key: r.runKey(run, f), Subject: evidence.NewRef("source", "", string(r.Source)),
 		OccurredAt: now, Basis: evidence.BasisSource, ObservedAt: now, Content: content,
 	}
 	if _, err := r.Ledger.Append(ctx, evidence.Platform, []Placed{{Draft: d, Run: run}}); err != nil {
@@ -352,6 +384,17 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 		r.Log.Error("coverage waits for a log that refused it", "source", string(r.Source))
 	}
 	return err
+}
+
+// runKey names a run by its slot, so that one slot ends once, whatever crashes.
+// A slot that was accounted for already comes again only when the clock was set
+// back: that is another run.
+func (r *Runner) runKey(run evidence.ID, f evidence.RunFacts) string {
+	key := fmt.Sprintf("%s/%s", r.Source, f.Slot.UTC().Format(time.RFC3339Nano))
+	if f.Outcome != evidence.RunMissed && !f.Slot.After(r.state.LastSlot) {
+		key += "/" + run.String()
+	}
+	return key
 }
 
 // frozen is a coverage record on its way into the logs. It is saved before the

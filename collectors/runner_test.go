@@ -396,7 +396,7 @@ func TestBlindBeforeTheFirstLook(t *testing.T) {
 		}
 		n := len(b.sc.Kinds())
 		want := []string{
-			fmt.Sprintf("0s to 2m0s blind, %d kinds", n), fmt.Sprintf("2m0s to 12m0s blind, %d kinds", n), fmt.Sprintf("12m0s to 14m0s blind, %d kinds", n),
+			fmt.Sprintf("0s to 2m0s blind, %d kinds", n), fmt.Sprintf("2m0s to 12m0s blind, %d kinds", n), fmt.Sprintf("12m0s to 15m0s blind, %d kinds", n),
 			fmt.Sprintf("15m0s to 17m0s instants, %d kinds", n), fmt.Sprintf("17m0s to 18m0s blind, %d kinds", n),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -17,6 +17,7 @@ type sink struct {
 	slot    time.Time
 	started time.Time
 	rotate  time.Duration // Follow: a new run for every slot
+	goesOn  bool          // Follow: the run before was of the same stay with the source
 
 	queue    map[evidence.Tenant][]Placed
 	queued   int
@@ -416,16 +417,16 @@ func (s *sink) keep(resume []byte, o evidence.Observation) error {
 	changed := false
 	if s.narrow {
 		// What is no longer visible may have changed unseen: nothing is claimed.
-		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), o.At, o.At, "scope shrank: the credential sees less than before")
+		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), loss{cause: "scope shrank: the credential sees less than before", due: o.At, until: o.At, every: s.r.Every})
 	} else {
-		changed = s.r.state.Coverage.see(o.Seen, s.r.spacing(), s.r.owners)
+		changed = s.r.state.Coverage.see(o.Seen, s.r.Every, s.r.owners)
 	}
 	for t, since := range s.refused {
 		changed = true
 		s.r.state.Coverage.miss(evidence.Seen{
 			Kinds: s.r.Collector.Kinds(), From: since, To: o.At,
 			Cause: "the log was stopped, and as much waited for it as may: what the source told was refused",
-		}, []string{t.String()})
+		}, s.r.Every, []string{t.String()})
 	}
 	clear(s.refused)
 	s.changed = s.changed || changed
@@ -451,20 +452,18 @@ func (s *sink) absences(ctx context.Context, o *evidence.Observation) error {
 // next one.
 func (s *sink) turnOver(ctx context.Context) error {
 	now := s.r.Clock().UTC()
-	if s.rotate == 0 || now.Sub(s.slot) < s.rotate {
-		return nil
+	if d := now.Sub(s.slot); s.rotate == 0 || d >= 0 && d < s.rotate {
+		return nil // a clock that was set back begins a slot anew
 	}
 	_, err := s.r.end(ctx, s, nil)
 	if err != nil {
 		return &storeError{err}
 	}
 	next := s.r.newSink(now)
-	next.rotate, next.seen = s.rotate, s.seen
+	next.rotate, next.seen, next.goesOn = s.rotate, s.seen, true
 	*s = *next
 	return nil
 }
-
-func (r *Runner) spacing() time.Duration { return spacingOf(r.Every) }
 
 // spacingOf is how far two looks may lie apart and still make one covered
 // stretch, when looks are due so often.

@@ -1,7 +1,9 @@
 package collectors
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -17,11 +19,30 @@ type tally struct {
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
-	Unseen  *evidence.CoverageSpan           `json:"unseen,omitempty"` // nothing was claimed yet, and looking failed
-	Parts   []part                           `json:"parts,omitempty"`  // blind in a part of the source
+	Unseen  beginnings                       `json:"unseen,omitempty"`  // of kinds that were due and never claimed
+	Without []evidence.Kind                  `json:"without,omitempty"` // never claimed, and a look that missed nothing said nothing of them
+	Idle    bool                             `json:"idle,omitempty"`    // at the newest slot nobody looked
+	Parts   []part                           `json:"parts,omitempty"`   // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
 	IDs     []evidence.ID                    `json:"ids,omitempty"`
+}
+
+// beginnings tell why kinds that were due were never claimed. A kind has at most
+// one, and none once it was claimed.
+type beginnings []evidence.CoverageSpan
+
+// UnmarshalJSON reads a single one too, which was kept for all kinds together.
+func (b *beginnings) UnmarshalJSON(text []byte) error {
+	if !bytes.HasPrefix(text, []byte("{")) {
+		return json.Unmarshal(text, (*[]evidence.CoverageSpan)(b))
+	}
+	var one evidence.CoverageSpan
+	if err := json.Unmarshal(text, &one); err != nil {
+		return err
+	}
+	*b = beginnings{one}
+	return nil
 }
 
 // maxRunIDs bounds the run ids listed in one coverage record; the hash covers
@@ -79,26 +100,37 @@ func (p part) concerns(t evidence.Tenant) bool {
 // changed. A claim with a scope is about a part of the source: a blind part
 // takes back, for the tenants that own it, what the look claims of the whole;
 // a seen part claims nothing by itself.
-func (t *tally) see(seen []evidence.Seen, spacing time.Duration, owners func(evidence.Ref) []string) (changed bool) {
+func (t *tally) see(seen []evidence.Seen, every time.Duration, owners func(evidence.Ref) []string) (changed bool) {
 	if len(seen) == 0 {
 		return false // in the middle of a look: nothing is claimed or taken back
 	}
+	t.Idle = false
 	now := map[int]bool{} // parts that are blind in this look
 	for _, s := range append(whole(seen), parts(seen)...) {
 		if s.Scope.IsZero() {
-			changed = t.extend(s, max(spacing, spacingOf(s.Every))) || changed
+			changed = t.extend(s, max(every, s.Every)) || changed
 			continue
 		}
-		i, fresh := t.miss(s, owners(s.Scope))
+		i, fresh := t.miss(s, max(every, s.Every), owners(s.Scope))
 		now[i] = true
 		changed = fresh || changed
 	}
 	for i := range t.Parts {
-		if t.Parts[i].Open && !now[i] {
+		if t.Parts[i].Open && !now[i] && speaksOf(seen, t.Parts[i].Span.Kinds) {
 			t.Parts[i].Open, changed = false, true
 		}
 	}
 	return changed
+}
+
+// speaksOf reports whether any of the claims is about one of the kinds. A look at
+// other kinds does not show a part that was blind.
+func speaksOf(seen []evidence.Seen, kinds []evidence.Kind) bool {
+	return slices.ContainsFunc(seen, func(s evidence.Seen) bool { return overlap(s.Kinds, kinds) })
+}
+
+func overlap(a, b []evidence.Kind) bool {
+	return slices.ContainsFunc(a, func(k evidence.Kind) bool { return slices.Contains(b, k) })
 }
 
 // parts are the claims that a part of the source was not seen.
@@ -161,7 +193,7 @@ func maxTime(a, b time.Time) time.Time {
 }
 
 // miss grows the open stretch of a blind part or begins one.
-func (t *tally) miss(s evidence.Seen, tenants []string) (index int, fresh bool) {
+func (t *tally) miss(s evidence.Seen, every time.Duration, tenants []string) (index int, fresh bool) {
 	scope := s.Scope.String()
 	for i := range t.Parts {
 		p := &t.Parts[i]
@@ -182,7 +214,7 @@ func (t *tally) miss(s evidence.Seen, tenants []string) (index int, fresh bool) 
 		from = s.To.UTC().Add(-time.Nanosecond) // never seen before: this look did not see it either
 	}
 	t.Parts = append(t.Parts, part{Scope: scope, Tenants: tenants, Open: true, Span: evidence.CoverageSpan{
-		Kinds: slices.Clone(s.Kinds), From: from, To: s.To.UTC(), Class: evidence.Blind, Cause: cause,
+		Kinds: slices.Clone(s.Kinds), From: from, To: s.To.UTC(), Class: evidence.Blind, Cause: cause, Every: every.Milliseconds(),
 	}})
 	return len(t.Parts) - 1, true
 }
@@ -197,7 +229,7 @@ func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []ev
 		}
 		var next []evidence.CoverageSpan
 		for _, s := range spans {
-			if s.Class != evidence.Blind && slices.ContainsFunc(s.Kinds, func(k evidence.Kind) bool { return slices.Contains(p.Span.Kinds, k) }) {
+			if s.Class != evidence.Blind && overlap(s.Kinds, p.Span.Kinds) {
 				from := p.Span.From
 				if p.Carried {
 					from = from.Add(-time.Nanosecond)
@@ -250,23 +282,31 @@ func without(s evidence.CoverageSpan, from, to time.Time) []evidence.CoverageSpa
 	return out
 }
 
-// extend grows the open span of the kinds or closes it and opens another.
-func (t *tally) extend(s evidence.Seen, spacing time.Duration) (changed bool) {
+// extend grows the open span of the kinds or closes it and opens another. The
+// kinds are looked at every so often.
+func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 	s.From, s.To = s.From.UTC(), s.To.UTC()
 	if s.To.Before(s.From) {
 		return false
 	}
-	if t.Begun.IsZero() || s.From.Before(t.Begun) {
-		t.Begun = s.From
-	}
+	t.begin(s.From)
+	spacing := spacingOf(every)
+	changed = t.appeared(s, spacing)
+	span := evidence.CoverageSpan{Kinds: slices.Clone(s.Kinds), From: s.From, To: s.To, Class: s.Class, Cause: s.Cause, Every: every.Milliseconds()}
 	i := slices.IndexFunc(t.Open, func(o evidence.CoverageSpan) bool { return slices.Equal(o.Kinds, s.Kinds) })
-	if i >= 0 && grow(&t.Open[i], s, spacing) {
-		return false
-	}
-	span := evidence.CoverageSpan{Kinds: slices.Clone(s.Kinds), From: s.From, To: s.To, Class: s.Class, Cause: s.Cause}
 	if i < 0 {
+		for j := range t.Open { // what of them is blind in other company ends
+			if overlap(t.Open[j].Kinds, s.Kinds) {
+				last(&t.Open[j], s.From, spacing)
+			}
+		}
 		t.Open = append(t.Open, span)
-		return t.appeared()
+		return changed
+	}
+	last(&t.Open[i], s.From, spacing)
+	if grow(&t.Open[i], s, spacing) {
+		t.Open[i].Every = span.Every
+		return changed
 	}
 	old := t.Open[i]
 	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) {
@@ -274,7 +314,32 @@ func (t *tally) extend(s evidence.Seen, spacing time.Duration) (changed bool) {
 	}
 	t.Closed = append(t.Closed, old)
 	t.Open[i] = span
-	return old.Class != s.Class || old.Cause != s.Cause
+	return changed || old.Class != s.Class || old.Cause != s.Cause
+}
+
+// outdated reports whether all kinds of an open span were claimed since in other
+// company, as another version of a collector may group them.
+func (t *tally) outdated(i int) bool {
+	o := &t.Open[i]
+	return !slices.ContainsFunc(o.Kinds, func(k evidence.Kind) bool {
+		return !slices.ContainsFunc(t.Open, func(x evidence.CoverageSpan) bool { return x.To.After(o.To) && slices.Contains(x.Kinds, k) })
+	})
+}
+
+// begin keeps when the first claim of the tally begins.
+func (t *tally) begin(at time.Time) {
+	if t.Begun.IsZero() || at.Before(t.Begun) {
+		t.Begun = at
+	}
+}
+
+// last lets a blind span last until something is claimed again, or until now:
+// nothing was seen in between, and no look was due for so long that nobody was
+// there.
+func last(s *evidence.CoverageSpan, until time.Time, longest time.Duration) {
+	if d := until.Sub(s.To); s.Class == evidence.Blind && d > 0 && d <= longest {
+		s.To = until
+	}
 }
 
 // grow extends the span by the claim when both make one stretch.
@@ -306,59 +371,156 @@ func grow(o *evidence.CoverageSpan, s evidence.Seen, spacing time.Duration) bool
 	return true
 }
 
-// claims reports whether anything was claimed, be it that a part was not seen.
-func (t *tally) claims() bool { return len(t.Open)+len(t.Parts) > 0 }
+// unclaimed are those of the kinds of which nothing was claimed yet.
+func (t *tally) unclaimed(kinds []evidence.Kind) []evidence.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k evidence.Kind) bool {
+		return slices.ContainsFunc(t.Open, func(o evidence.CoverageSpan) bool { return slices.Contains(o.Kinds, k) })
+	})
+}
 
-// appeared closes the stretch in which nothing was seen.
-func (t *tally) appeared() (changed bool) {
-	if t.Unseen == nil {
-		return false
+// complete takes in that a look missed nothing: of a kind that was never claimed
+// there is nothing at the source to be seen, as far as anybody can tell.
+func (t *tally) complete(kinds []evidence.Kind, now time.Time, every time.Duration) {
+	t.Idle = false
+	t.Without = t.unclaimed(kinds)
+	t.appeared(evidence.Seen{Kinds: t.Without, From: now.UTC()}, spacingOf(every))
+}
+
+// incomplete takes in that a look missed something. What was claimed before goes
+// on as the look says, and parts are told as such; of the other kinds nothing but
+// the loss is known.
+func (t *tally) incomplete(kinds []evidence.Kind, l loss) (changed bool) {
+	kinds = slices.DeleteFunc(t.unclaimed(kinds), func(k evidence.Kind) bool {
+		return slices.ContainsFunc(t.Parts, func(p part) bool { return slices.Contains(p.Span.Kinds, k) })
+	})
+	t.Idle = false
+	// A source may be seen now whole and now not: that is no reason to write a
+	// record for kinds that it may not have.
+	before := t.Without
+	_, t.Without = divide(before, kinds)
+	_, lost := divide(kinds, before)
+	return t.fail(kinds, l) && len(lost) > 0
+}
+
+// appeared closes the stretches in which nothing was seen of the kinds that are
+// claimed now.
+func (t *tally) appeared(s evidence.Seen, spacing time.Duration) (changed bool) {
+	var left beginnings
+	for _, u := range t.Unseen {
+		now, still := divide(u.Kinds, s.Kinds)
+		if len(now) > 0 {
+			ended := u
+			ended.Kinds = now
+			last(&ended, s.From, spacing)
+			t.ended(ended)
+			changed = true
+		}
+		if u.Kinds = still; len(still) > 0 {
+			left = append(left, u)
+		}
 	}
-	t.Closed, t.Unseen = append(t.Closed, *t.Unseen), nil
-	return true
+	t.Unseen = left
+	return changed
+}
+
+// ended closes a stretch in which nothing was seen yet, unless all of it is told.
+func (t *tally) ended(s evidence.CoverageSpan) {
+	if s.From.Before(s.To) {
+		t.Closed = append(t.Closed, s)
+	}
+}
+
+// divide tells the kinds that are among others from those that are not.
+func divide(kinds, others []evidence.Kind) (in, out []evidence.Kind) {
+	for _, k := range kinds {
+		if slices.Contains(others, k) {
+			in = append(in, k)
+		} else {
+			out = append(out, k)
+		}
+	}
+	return in, out
+}
+
+// loss is why nothing was seen.
+type loss struct {
+	cause string
+	due   time.Time     // of the run that failed, or of the first that was missed
+	until time.Time     // now, or when the last missed run was due
+	every time.Duration // between two due slots
+	idle  bool          // nobody looked
+	held  bool          // nobody looked because of how the runs before ended: no cause of its own
 }
 
 // lose says that until now nothing of the kinds was seen since their open
 // spans ended, or since the run that was due then when there was no claim before.
-func (t *tally) lose(kinds []evidence.Kind, due, now time.Time, cause string) (changed bool) {
-	if len(t.Open) == 0 {
-		return t.fail(kinds, due.UTC(), now.UTC(), cause)
+func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
+	l.due, l.until = l.due.UTC(), l.until.UTC()
+	_, missing := divide(t.unclaimed(kinds), t.Without)
+	changed = t.fail(missing, l)
+	begun, outdated := false, make([]bool, len(t.Open))
+	for i := range t.Open {
+		outdated[i] = t.outdated(i)
 	}
-	for _, o := range slices.Clone(t.Open) {
-		if !slices.ContainsFunc(o.Kinds, func(k evidence.Kind) bool { return slices.Contains(kinds, k) }) || !now.After(o.To) {
+	for i := range outdated {
+		o := &t.Open[i]
+		if !overlap(o.Kinds, kinds) || !l.until.After(o.To) || outdated[i] {
 			continue
 		}
-		if o.Class == evidence.Blind {
-			// Still blind; the first cause stands for the whole window.
-			i := slices.IndexFunc(t.Open, func(x evidence.CoverageSpan) bool { return slices.Equal(x.Kinds, o.Kinds) })
-			t.Open[i].To = now
+		if o.Class == evidence.Blind && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
+			// Still blind. A source may answer now so and now so: the first cause
+			// stands for all of them, but not for a time in which nobody looked.
+			o.To = l.until
 			continue
 		}
-		if t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: now, Cause: cause}, 0) {
-			changed = true
-		}
+		begun = begun || o.Class != evidence.Blind
+		every := max(l.every, o.Interval())
+		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: l.until, Cause: l.cause}, every) || changed
 	}
+	t.Idle = l.idle && (t.Idle || begun || !l.held)
 	return changed
 }
 
-// fail grows the stretch in which nothing was seen yet. It may last for long, so
-// another cause begins another stretch, and so do other kinds; that alone is no
+// fail grows the stretches in which nothing was seen yet of the kinds. They may
+// last for long, so another cause begins another stretch; that alone is no
 // reason to write a record, since a source may answer now so and now so.
-func (t *tally) fail(kinds []evidence.Kind, due, now time.Time, cause string) (changed bool) {
-	was := t.Unseen
-	if was != nil && was.Cause == cause && slices.Equal(was.Kinds, kinds) {
-		was.To = maxTime(was.To, now)
-		return false
+func (t *tally) fail(kinds []evidence.Kind, l loss) (changed bool) {
+	var next beginnings
+	fresh := kinds
+	for _, u := range t.Unseen {
+		now, not := divide(u.Kinds, kinds)
+		_, fresh = divide(fresh, u.Kinds)
+		if len(now) == 0 || len(not) == 0 && (u.Cause == l.cause || l.held) {
+			if len(now) > 0 {
+				u.To = maxTime(u.To, l.until)
+			}
+			next = append(next, u)
+			continue
+		}
+		ended, goes := u, u.Cause
+		if ended.Kinds = now; !l.held {
+			goes = l.cause
+		}
+		t.ended(ended)
+		if len(not) > 0 {
+			u.Kinds = not
+			next = append(next, u)
+		}
+		next = append(next, l.span(now, u.To, goes))
 	}
-	if was != nil {
-		t.appeared()
-		due = was.To
+	if len(fresh) > 0 {
+		next = append(next, l.span(fresh, l.due, l.cause))
+		t.begin(l.due)
 	}
-	t.Unseen = &evidence.CoverageSpan{Kinds: slices.Clone(kinds), From: due, To: maxTime(due, now), Class: evidence.Blind, Cause: cause}
-	if t.Begun.IsZero() || due.Before(t.Begun) {
-		t.Begun = due
+	t.Unseen = next
+	return len(fresh) > 0
+}
+
+// span is the blind stretch of the kinds from then on.
+func (l *loss) span(kinds []evidence.Kind, from time.Time, cause string) evidence.CoverageSpan {
+	return evidence.CoverageSpan{
+		Kinds: slices.Clone(kinds), From: from, To: maxTime(from, l.until), Class: evidence.Blind, Cause: cause, Every: l.every.Milliseconds(),
 	}
-	return was == nil
 }
 
 // pending reports whether something is not yet in the logs.
@@ -376,22 +538,55 @@ func (t *tally) pending() bool {
 
 // going are the spans that may grow.
 func (t *tally) going() []evidence.CoverageSpan {
-	if t.Unseen == nil {
-		return t.Open
-	}
-	return append(slices.Clip(t.Open), *t.Unseen)
+	return append(slices.Clip(t.Open), t.Unseen...)
 }
 
-// dayOver reports whether a UTC day ended since the tally began.
+// dayOver reports whether a UTC day ended since the tally began, or as much came
+// together as a record should hold.
 func (t *tally) dayOver(now time.Time) bool {
 	if t.Begun.IsZero() {
 		return false
 	}
 	begun := t.Begun
-	if t.Written.After(begun) {
+	if t.Written.After(begun) && !t.Written.After(now) { // a clock that went back says nothing of days
 		begun = t.Written
 	}
-	return now.UTC().Truncate(24 * time.Hour).After(begun)
+	return now.UTC().Truncate(24*time.Hour).After(begun) || t.weight() > maxWeight
+}
+
+// maxWeight is about how many bytes of facts make a record before its day is
+// over: half of what the content of one may have.
+const maxWeight = evidence.MaxContent / 2
+
+// weight is about how many bytes the tally makes in a record, but for the parts,
+// which come again with each.
+func (t *tally) weight() int {
+	n := min(len(t.IDs), maxRunIDs) * 36
+	for _, spans := range [][]evidence.CoverageSpan{t.Open, t.Closed, t.Unseen} {
+		for _, s := range spans {
+			n += 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
+		}
+	}
+	return n
+}
+
+// longestWait is how long a source that does not answer may be left alone, and a
+// little.
+const longestWait = 20 * time.Minute
+
+// alive is the tally as it stands for whoever asks now, while the source is being
+// looked after: what is blind is so until now, although no look was due since.
+func (t *tally) alive(now time.Time) *tally {
+	c := *t
+	c.Open, c.Unseen = slices.Clone(t.Open), slices.Clone(t.Unseen)
+	for n, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
+		for i := range spans {
+			if o := &spans[i]; (n > 0 || !t.outdated(i)) && now.Sub(o.To) > o.Interval() {
+				last(o, now.UTC(), longestWait)
+			}
+		}
+	}
+	return &c
 }
 
 // facts returns the coverage record's facts without counts, and the counts of
@@ -432,7 +627,7 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 // on from their end: a look that was written already is not claimed twice, but
 // stays the first of the next stretch so that the stretches join.
 func (t *tally) written() {
-	next := tally{Number: t.Number + 1, Written: t.Written}
+	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Without: t.Without}
 	on := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
@@ -440,14 +635,15 @@ func (t *tally) written() {
 		if next.Begun.IsZero() || o.To.Before(next.Begun) {
 			next.Begun = o.To
 		}
-		return evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause}
+		return evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause, Every: o.Every}
 	}
-	for _, o := range t.Open {
-		next.Open = append(next.Open, on(o))
+	for i, o := range t.Open {
+		if !t.outdated(i) {
+			next.Open = append(next.Open, on(o))
+		}
 	}
-	if t.Unseen != nil {
-		o := on(*t.Unseen)
-		next.Unseen = &o
+	for _, u := range t.Unseen {
+		next.Unseen = append(next.Unseen, on(u))
 	}
 	for _, p := range t.Parts {
 		if p.Open { // goes on being blind from where the record ends

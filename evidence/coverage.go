@@ -81,8 +81,9 @@ type Span struct {
 	Period Period
 	Class  Class
 	Cause  string
-	Looks  []time.Time // of Instants, in order
-	Seq    uint64      // the record that claims it
+	Looks  []time.Time   // of Instants, in order
+	Every  time.Duration // how often the kinds are due to be looked at; 0: not said
+	Seq    uint64        // the record that claims it
 }
 
 // LoadCoverage reads the coverage of a period. Spans keep their own ends, so
@@ -124,7 +125,7 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 func (f *CoverageFacts) Span(s CoverageSpan, seq uint64) Span {
 	return Span{
 		Source: f.Source, Kinds: s.Kinds, Period: Period{s.From.UTC(), s.To.UTC()},
-		Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(), Seq: seq,
+		Class: s.Class, Cause: s.Cause, Looks: s.LookTimes(), Every: s.Interval(), Seq: seq,
 	}
 }
 
@@ -193,6 +194,18 @@ func (s CoverageSpan) LookTimes() []time.Time {
 		ts = append(ts, t)
 	}
 	return ts
+}
+
+// longestInterval is longer than any schedule's.
+const longestInterval = 10 * 366 * 24 * time.Hour
+
+// Interval returns how often the kinds are due to be looked at; 0 when it is not
+// said, or so seldom that it cannot be meant.
+func (s CoverageSpan) Interval() time.Duration {
+	if s.Every <= 0 || s.Every > longestInterval.Milliseconds() {
+		return 0
+	}
+	return time.Duration(s.Every) * time.Millisecond
 }
 
 // Spans returns all spans in order of their begin. The slice is shared: do not

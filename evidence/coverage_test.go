@@ -269,3 +269,43 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+// What was polled or blind goes on until the next look is overdue, by what its
+// claims say, else by how it was looked at. What was followed does not.
+func TestNotDue(t *testing.T) {
+	span := func(class evidence.Class, every time.Duration, looks ...int64) evidence.CoverageSpan {
+		s := seen(class, 0, 60, looks...)
+		s.Every = every.Milliseconds()
+		return s
+	}
+	const tens = 600_000
+	for _, tc := range []struct {
+		name     string
+		of       evidence.CoverageSpan
+		at       int
+		interval time.Duration
+		want     bool
+	}{
+		{"blind", span(evidence.Blind, time.Hour), 150, time.Hour, true},
+		{"blind for longer", span(evidence.Blind, time.Hour), 151, time.Hour, false},
+		{"blind, nobody knows how often", span(evidence.Blind, 0), 61, 0, false},
+		{"polled", span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens), 75, 10 * time.Minute, true},
+		{"polled for longer", span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens), 76, 10 * time.Minute, false},
+		{"polled, and said how often", span(evidence.Instants, time.Hour, tens, tens, tens, tens, tens, tens), 150, time.Hour, true},
+		{"followed", span(evidence.Continuous, time.Hour), 61, time.Hour, false},
+		{"read from history", span(evidence.Reconstructed, time.Hour), 61, time.Hour, false},
+		{"so seldom that it cannot be meant", span(evidence.Blind, 1<<62), 61, 0, false},
+	} {
+		c := coverageOf(t, evidence.Period{From: minute(0), To: minute(tc.at)}, evidence.CoverageFacts{Source: "github/prod", Spans: []evidence.CoverageSpan{tc.of}})
+		strips := c.Strips("github/prod", evidence.ChangeMerge, evidence.Period{From: minute(0), To: minute(tc.at)})
+		if d := c.Interval("github/prod", evidence.ChangeMerge); d != tc.interval {
+			t.Errorf("%s: interval %s, want %s", tc.name, d, tc.interval)
+		}
+		if got := c.NotDue("github/prod", evidence.ChangeMerge, strips, minute(tc.at)); got != tc.want {
+			t.Errorf("%s: %t, want %t", tc.name, got, tc.want)
+		}
+	}
+	if (&evidence.Coverage{}).NotDue("github/prod", evidence.ChangeMerge, nil, minute(0)) {
+		t.Error("of nothing at all the next look is awaited")
+	}
+}

@@ -81,4 +81,5 @@ type CoverageSpan struct {
 	Class Class     `json:"class"`
 	Cause string    `json:"cause,omitempty"`
 	Looks []int64   `json:"looks_ms,omitempty"`
+	Every int64     `json:"every_ms,omitempty"` // how often the kinds are due to be looked at; 0: not said
 }

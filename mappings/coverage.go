@@ -89,6 +89,12 @@ func (c *coverage) layOut(id evidence.SourceID, kind evidence.Kind, p evidence.P
 			ss[i].Class, ss[i].Cause = evidence.Instants, ""
 		}
 	}
+	// What is blind stays so for its cause until the next look is overdue. That
+	// nothing was claimed since a look is a matter of freshness.
+	if n := len(ss); n > 1 && ss[n-2].Class == evidence.Blind && c.all.NotDue(id, kind, ss, p.To) {
+		ss[n-2].Period.To = ss[n-1].Period.To
+		ss = ss[:n-1]
+	}
 	var cut []evidence.Strip
 	for _, s := range ss {
 		if in, ok := s.Period.Intersect(p); ok {

@@ -41,10 +41,11 @@ func (r *Round) Facts(i int) (evidence.FindingFacts, bool) {
 			facts.UncoveredCut = len(r.Holes[i]) - mostWindows
 			break
 		}
-		if slices.ContainsFunc(f.Uncovered, func(x evidence.Window) bool {
+		tail := func(x evidence.Window) bool {
 			return x.Source == w.Source && x.Kind == w.Kind && x.Period.From.Equal(w.Period.To) && !x.Period.To.Before(f.Period.To)
-		}) {
-			w.Period.To = f.Period.To // nobody has looked since
+		}
+		if slices.ContainsFunc(f.Uncovered, tail) && !slices.ContainsFunc(r.Holes[i], tail) {
+			w.Period.To = f.Period.To // nobody has looked since, which is no hole of its own
 		}
 		facts.Uncovered = append(facts.Uncovered, unseenOf(w, f.Period))
 	}

@@ -13,17 +13,19 @@ import (
 // following one, and where these lie no further apart than the source usually
 // looks (half as much again), the stretch between counts as polled too.
 //
-// So does the stretch behind the newest look of all, up to the newest time that
-// any source claims: a source that looks once a day is not blind at noon because
-// its next look comes at midnight. Beyond that time nobody looked.
+// So does the stretch behind the newest claim, as long as the next look is not
+// due: a source that looks once a day is not blind at noon because its next look
+// comes at midnight, and one that is down is down for its cause until it is looked
+// at again. Once a look is overdue, nobody looked since that claim.
 func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []Strip {
 	// Seams at the period's edges can only be told with what lies outside.
 	usual := cov.UsualInterval(source, kind)
 	wide := evidence.Period{From: p.From.Add(-2 * usual), To: p.To.Add(2 * usual)}
 	var out []Strip
 	raw := cov.Strips(source, kind, wide)
-	if n := len(raw); usual > 0 && n > 1 && raw[n-1].Class == "" && raw[n-2].Class == evidence.Instants {
-		raw = notDue(raw, cov.Latest, usual+usual/2)
+	if cov.NotDue(source, kind, raw, known(cov, p, wide)) {
+		last, before := &raw[len(raw)-1], raw[len(raw)-2]
+		last.Class, last.Cause, last.Seq = before.Class, before.Cause, before.Seq
 	}
 	for i, s := range raw {
 		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}
@@ -40,24 +42,17 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 	return clip(out, p)
 }
 
-// notDue splits the last of the strips, which nobody claims, where the newest
-// claim of any source ends. The part before it becomes polled, unless it is
-// longer than a source may be silent.
-func notDue(raw []evidence.Strip, reached time.Time, silent time.Duration) []evidence.Strip {
-	last := raw[len(raw)-1]
-	if reached.After(last.Period.To) {
-		reached = last.Period.To
+// known is until when something may be told of the source: until the period ends,
+// and of one that is long over until the newest claim of all.
+func known(cov *evidence.Coverage, p, wide evidence.Period) time.Time {
+	at := p.To
+	if cov.Latest.After(at) {
+		at = cov.Latest
 	}
-	if d := reached.Sub(last.Period.From); d <= 0 || d > silent {
-		return raw
+	if at.After(wide.To) {
+		at = wide.To
 	}
-	before := raw[len(raw)-2]
-	before.Period = evidence.Period{From: last.Period.From, To: reached}
-	out := append(slices.Clone(raw[:len(raw)-1]), before)
-	if last.Period.From = reached; last.Period.From.Before(last.Period.To) {
-		out = append(out, last)
-	}
-	return out
+	return at
 }
 
 func clip(strips []Strip, p evidence.Period) []Strip {

@@ -216,7 +216,8 @@ func TestStripsSeam(t *testing.T) {
 		}
 		l.CoverLooks("certs/edge", looks, evidence.CertState)
 	}
-	p := evidence.Period{From: start.AddDate(0, 0, 1), To: start.AddDate(0, 0, 5)}
+	// The look after the last one is overdue.
+	p := evidence.Period{From: start.AddDate(0, 0, 1), To: start.AddDate(0, 0, 5).Add(40 * time.Minute)}
 	cov, err := evidence.LoadCoverage(context.Background(), l, p)
 	if err != nil {
 		t.Fatal(err)

@@ -259,3 +259,35 @@ func TestNarrowDemonstration(t *testing.T) {
 		t.Errorf("got\n%s", head)
 	}
 }
+
+// A source that is down and looked at on schedule reads as one stretch with its
+// cause; one that nobody looks at any more is told so.
+func TestDownUntilNow(t *testing.T) {
+	kinds := []evidence.Kind{evidence.SecretAccess}
+	for _, tc := range []struct {
+		name string
+		now  time.Time
+		want []string
+	}{
+		{"just looked", at(9, 4, 0).Add(20 * time.Second), []string{"2026-11-09T00:00:00Z/2026-11-09T04:00:20Z 503"}},
+		{"the next look is due", at(9, 4, 5), []string{"2026-11-09T00:00:00Z/2026-11-09T04:05:00Z 503"}},
+		{"the daemon stopped", at(9, 4, 30), []string{"2026-11-09T00:00:00Z/2026-11-09T04:00:00Z 503", "2026-11-09T04:00:00Z/2026-11-09T04:30:00Z nobody looked"}},
+	} {
+		l := newLog(t)
+		l.AddCoverage(evidence.CoverageFacts{
+			Source: "vault/prod", Period: evidence.Period{From: at(9, 0, 0), To: at(9, 4, 0)}, Runs: evidence.RunCounts{Expected: 48, Failed: 48},
+			Spans: []evidence.CoverageSpan{{Kinds: kinds, From: at(9, 0, 0), To: at(9, 4, 0), Class: evidence.Blind, Cause: "503", Every: (5 * time.Minute).Milliseconds()}},
+		})
+		c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(9, 0, 0), To: tc.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, b := range c.Blind {
+			got = append(got, evidence.Period{From: b.From, To: b.To}.String()+" "+b.Cause)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}

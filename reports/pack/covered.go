@@ -169,9 +169,13 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 	// who knows the looks just outside of the pack too, joins looks that lie
 	// as far apart as usual and half as much again. Twice that is no seam.
 	seam := max(leastSeam, 3*told.UsualInterval(key.source, key.kind))
+	// What was polled or blind goes on until a look is overdue.
+	late := max(seam, 3*told.Interval(key.source, key.kind))
 	causes := causesOf(told.Spans())
-	next := 0
+	next, before := 0, evidence.Class("")
 	for _, is := range layOut(told.Spans(), period) {
+		goesOn := is.Class == "" && is.Period.To.Equal(period.To) && is.Period.Duration() <= late &&
+			(before == evidence.Instants || before == evidence.Blind)
 		for next < len(r.Strips) && !r.Strips[next].To.After(is.Period.From) {
 			next++
 		}
@@ -180,10 +184,11 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 				break
 			}
 			joined := is.Class == "" && s.Class == evidence.Instants && is.Period.Duration() <= seam
-			if s.Class != is.Class && !joined {
+			if s.Class != is.Class && !joined && !(goesOn && s.Class == before) {
 				return fmt.Errorf("%s says that %s was seen as %q at %s, the records of the pack say %q", memberCoverage, key, s.Class, evidence.FormatTime(is.Period.From), is.Class)
 			}
 		}
+		before = is.Class
 	}
 	for _, s := range r.Strips {
 		if s.Class == evidence.Blind && !causes.tell(s) {

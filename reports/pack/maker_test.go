@@ -323,6 +323,13 @@ func TestCoverageRows(t *testing.T) {
 	period := evidence.Period{From: at(0), To: at(240)}
 	cont, inst, blind := evidence.Continuous, evidence.Instants, evidence.Blind
 	down := []evidence.Span{span(cont, 0, 60, ""), span(blind, 60, 120, "503"), span(cont, 120, 240, "")}
+	// due is followed, and then of another class until a time, with looks due every
+	// so many minutes.
+	due := func(class evidence.Class, to int, every int64) []evidence.Span {
+		is := span(class, 120, to, map[bool]string{true: "503"}[class == blind])
+		is.Every = evidence.CoverageSpan{Every: every * time.Minute.Milliseconds()}.Interval()
+		return []evidence.Span{span(cont, 0, 120, ""), is}
+	}
 	polled := []evidence.Span{span(inst, 0, 60, "", 0, 20, 40, 60), span(inst, 80, 140, "", 80, 100, 120, 140), span(inst, 220, 240, "", 220, 240)}
 	for _, tc := range []struct {
 		name   string
@@ -341,13 +348,26 @@ func TestCoverageRows(t *testing.T) {
 		{"a hole called polled", down, []chartStrip{strip(cont, 0, 60, ""), strip(inst, 60, 120, ""), strip(cont, 120, 240, "")}, `was seen as "instants"`},
 		{"looks as usual joined", polled, []chartStrip{strip(inst, 0, 140, ""), strip("", 140, 220, ""), strip(inst, 220, 240, "")}, ""},
 		{"looks far apart joined", polled, []chartStrip{strip(inst, 0, 240, "")}, `was seen as "instants" at 2026-11-01T10:20:00Z, the records of the pack say ""`},
+		{"blind until a look is overdue", due(blind, 200, 60), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, ""},
+		{"blind, and nobody looked since", due(blind, 200, 60), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 200, "503"), strip("", 200, 240, "nobody looked")}, ""},
+		{"blind for ever", due(blind, 200, 10), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, `was seen as "blind" at 2026-11-01T11:20:00Z, the records of the pack say ""`},
+		{"blind for a quarter of an hour", due(blind, 225, 0), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, ""},
+		{"blind in the middle until it was seen", append(due(blind, 200, 60), span(cont, 230, 240, "")), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 230, "503"), strip(cont, 230, 240, "")}, `was seen as "blind" at 2026-11-01T11:20:00Z`},
+		{"blind, and then by another cause", due(blind, 200, 60), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 200, "503"), strip(blind, 200, 240, "429")}, `because of "429"`},
+		{"blind, and polled since", due(blind, 200, 60), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 200, "503"), strip(inst, 200, 240, "")}, `was seen as "instants"`},
+		{"polled until a look is overdue", due(inst, 200, 60), []chartStrip{strip(cont, 0, 120, ""), strip(inst, 120, 240, "")}, ""},
+		{"polled for ever", due(inst, 200, 10), []chartStrip{strip(cont, 0, 120, ""), strip(inst, 120, 240, "")}, `was seen as "instants" at 2026-11-01T11:20:00Z`},
+		{"followed until a look is overdue", due(cont, 200, 60), []chartStrip{strip(cont, 0, 240, "")}, `was seen as "continuous" at 2026-11-01T11:20:00Z`},
+		{"an interval that cannot be meant", due(blind, 200, 1<<40), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, `was seen as "blind"`},
+		{"the interval that was said last", append(due(blind, 200, 10), evidence.Span{Source: "s", Kinds: []evidence.Kind{"k"}, Period: evidence.Period{From: at(199), To: at(200)}, Class: blind, Cause: "503", Every: time.Hour}),
+			[]chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, ""},
 		{"looks called continuous", polled, []chartStrip{strip(cont, 0, 240, "")}, `was seen as "continuous"`},
 	} {
 		r := &chartRow{Source: "s", Kinds: []evidence.Kind{"k"}, Strips: tc.strips}
 		err := r.holds(seen{"s", "k"}, tc.spans, period)
 		second := &twin{Ask: "row", Period: period, Rows: []chartRow{*r}}
 		for _, s := range tc.spans {
-			second.Spans = append(second.Spans, twinSpan{s.Period.From, s.Period.To, s.Class, s.Cause, s.Looks})
+			second.Spans = append(second.Spans, twinSpan{s.Period.From, s.Period.To, s.Class, s.Cause, s.Looks, s.Every.Milliseconds()})
 		}
 		second.agrees(t, tc.name, nil, err)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {

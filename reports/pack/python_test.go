@@ -36,7 +36,7 @@ def pack(path):
         if step not in (verify.check_genesis, verify.check_issued):
             step(p)
 
-LOOKED = {"from": verify.TIME_AT, "to": verify.TIME_AT, "class": verify.TEXT, "cause": verify.TEXT, "looks": [verify.TIME_AT]}
+LOOKED = {"from": verify.TIME_AT, "to": verify.TIME_AT, "class": verify.TEXT, "cause": verify.TEXT, "looks": [verify.TIME_AT], "every_ms": verify.WHOLE}
 SCENE = {"ask": verify.TEXT, "made": verify.TIME_AT, "period": verify.PERIOD, "records": [{"leaf": verify.ANY, "plain": verify.BYTES}],
          "finding": verify.FINDING, "rule": verify.RULE, "rows": verify.CHART["rows"], "spans": [LOOKED], "chart": verify.CHART}
 
@@ -195,6 +195,7 @@ type twinSpan struct {
 	Class evidence.Class `json:"class"`
 	Cause string         `json:"cause"`
 	Looks []time.Time    `json:"looks"`
+	Every int64          `json:"every_ms"`
 }
 
 // tell tells of a record and its content. A time that the leaf does not have is

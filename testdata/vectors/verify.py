@@ -897,7 +897,7 @@ VERDICT = {"control": TEXT, "test": TEXT, "rule": HASH, "failed": [WHOLE], "stat
 LINK = {"a": WHOLE, "b": WHOLE}
 COVERAGE = {
     "source": TEXT, "period": PERIOD, "runs": RUNS,
-    "spans": [{"kinds": [TEXT], "from": TIME_AT, "to": TIME_AT, "class": TEXT, "cause": TEXT, "looks_ms": [WHOLE]}]}
+    "spans": [{"kinds": [TEXT], "from": TIME_AT, "to": TIME_AT, "class": TEXT, "cause": TEXT, "looks_ms": [WHOLE], "every_ms": WHOLE}]}
 CONFIG = {"by": TEXT, "loosens": [TEXT], "rewritten": [TEXT]}
 RULES = dict(CONFIG, catalog=HASH, before=HASH, table=HASH, tenancy=Maybe({"tier": TEXT, "tags": [TEXT]}), entities=[TEXT])
 ERASURE = {"keys": [TEXT]}
@@ -1596,6 +1596,7 @@ def check_judged(p, findings):
 RANK = {"continuous": 3, "instants": 2, "reconstructed": 1}
 CLASSES = ("blind", "reconstructed", "instants", "continuous")
 NEAR, LEAST_SEAM = 48 * 3600 * SECOND, 900 * SECOND
+LONGEST_INTERVAL = 10 * 366 * 24 * 3600 * 1000  # milliseconds: no schedule has a longer one
 
 
 def check_coverage(p):
@@ -1636,6 +1637,15 @@ def usual_interval(spans):
     return gaps[len(gaps) // 2] if gaps else 0
 
 
+def interval(spans):
+    """How often looks are due, as the newest claim that says so tells; else how far apart they usually lie."""
+    every = 0
+    for s in sorted((s for s in spans if 0 < s["every_ms"] <= LONGEST_INTERVAL), key=lambda s: (s["from"], s["to"])):
+        if not every or s["to"] >= newest:
+            newest, every = s["to"], s["every_ms"] * 10**6
+    return every or usual_interval(spans)
+
+
 def lay_out(spans, period):
     """The best class that spans claim, as [from, to, class] that fill the period; "" where none does."""
     edges = []
@@ -1662,16 +1672,20 @@ def check_row(key, row, spans, period):
     wide = {"from": period["from"] - NEAR, "to": period["to"] + NEAR}
     told = [s for s in spans if overlaps({"from": s["from"], "to": s["to"] + (s["class"] == "instants")}, wide)]
     # Nothing is claimed between two looks at a polled source; looks that lie no further apart than this may be told as one stretch.
-    seam, strips, next_ = max(LEAST_SEAM, 3 * usual_interval(told)), row["strips"], 0
+    seam, strips, next_, before = max(LEAST_SEAM, 3 * usual_interval(told)), row["strips"], 0, ""
+    # What was polled or blind goes on until a look is overdue.
+    late = max(seam, 3 * interval(told))
     for low, high, class_ in lay_out(told, period):
+        goes_on = class_ == "" and high == period["to"] and high - low <= late and before in ("instants", "blind")
         while next_ < len(strips) and strips[next_]["to"] <= low:
             next_ += 1
         for s in strips[next_:]:
             if s["from"] >= high:
                 break
             joined = class_ == "" and s["class"] == "instants" and high - low <= seam
-            need(s["class"] == class_ or joined, 'coverage.json says that %s, %s was seen as "%s" at %s, the records of the pack say "%s"' % (
+            need(s["class"] == class_ or joined or goes_on and s["class"] == before, 'coverage.json says that %s, %s was seen as "%s" at %s, the records of the pack say "%s"' % (
                 key + (s["class"], told_time(low), class_)))
+        before = class_
     blind = [s for s in told if s["class"] == "blind"]
     for s in strips:
         need(s["class"] != "blind" or any(b["cause"] == s["cause"] and overlaps(b, s) for b in blind),

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"evidenced/evidence"
 	"evidenced/mappings"
 	"evidenced/reports/coverage"
+	"evidenced/reports/today"
 )
 
 // A list that shrank and a daemon that slept show in the coverage and in the
@@ -124,5 +126,123 @@ func checkBlind(t *testing.T, e *Engine, p evidence.Period, cause string) {
 	rep, err := verifyBytes(b.Bytes(), "")
 	if err != nil || rep.Findings[string(evidence.Satisfied)] != satisfied {
 		t.Errorf("the pack: %+v %v", rep, err)
+	}
+}
+
+// A source that is down reads as one stretch with its cause up to now, whether it
+// ever was seen or not, and is recorded once however often it is looked at; a
+// daemon that stopped, and one that begins again, tells that nobody looked.
+func TestDownIsOneStretch(t *testing.T) {
+	for _, seen := range []bool{false, true} {
+		t.Run(fmt.Sprint("seen before ", seen), func(t *testing.T) {
+			clock, src := &testClock{begin}, &testSource{sees: []string{"acme/one"}, instants: true}
+			dir := t.TempDir()
+			e := openEngine(t, dir, clock, src)
+			tn := mustTenant(t, "tenant-1")
+			run := func() {
+				t.Helper()
+				if _, err := e.run(t.Context(), e.sources[0], clock.t.Add(-time.Second)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			blind := func() []string {
+				t.Helper()
+				if err := e.Judge(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				in, err := e.Judging(t.Context(), tn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := today.Build(t.Context(), today.Input{Reader: in.Reader, Catalog: in.Catalog, Now: clock.t, Since: clock.t.Add(-time.Hour)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var out []string
+				for _, b := range r.Blind {
+					out = append(out, b.Cause)
+				}
+				return out
+			}
+			told := func() string {
+				t.Helper()
+				if err := e.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				r, err := e.Reader(t.Context(), tn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin.Add(time.Minute), To: clock.t})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var out []string
+				for _, b := range chart.Blind {
+					out = append(out, b.Cause+" until "+b.To.Sub(begin).String())
+				}
+				return strings.Join(out, ", ")
+			}
+			findings := func() (n int) {
+				t.Helper()
+				r, err := e.Reader(t.Context(), tn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, err := range r.Records(t.Context(), evidence.Query{Kinds: []evidence.Kind{evidence.FindingState}}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					n++
+				}
+				return n
+			}
+			if seen {
+				run()
+			}
+			src.fail = true
+			const refused = "the source refused the credential"
+			var records int
+			for i := range 6 {
+				clock.t = clock.t.Add(time.Minute)
+				run()
+				clock.t = clock.t.Add(25 * time.Second)
+				if got := blind(); !slices.Equal(got, []string{refused}) {
+					t.Errorf("today, 25 seconds after look %d, tells %q", i, got)
+				}
+				if i == 0 {
+					records = findings()
+				}
+				clock.t = clock.t.Add(-25 * time.Second)
+			}
+			if n := findings(); n != records {
+				t.Errorf("%d findings were recorded again, though nothing changed", n-records)
+			}
+			clock.t = clock.t.Add(40 * time.Second)
+			if got, want := told(), refused+" until 6m40s"; got != want {
+				t.Errorf("between two looks: %s, want %s", got, want)
+			}
+			clock.t = begin.Add(15 * time.Minute)
+			if got := blind(); !slices.Equal(got, []string{refused}) {
+				t.Errorf("today, while the source is left alone, tells %q", got)
+			}
+			if got, want := told(), refused+" until 15m0s"; got != want {
+				t.Errorf("while the source is left alone: %s, want %s", got, want)
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			clock.t = begin.Add(30 * time.Minute)
+			e = openEngine(t, dir, clock, src)
+			if got, want := told(), refused+" until 15m0s, nobody looked until 30m0s"; got != want {
+				t.Errorf("after the daemon stopped: %s, want %s", got, want)
+			}
+			if err := e.sources[0].runner.Missed(t.Context(), begin.Add(16*time.Minute), begin.Add(30*time.Minute), 15, "the daemon was not running"); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := told(), refused+" until 15m0s, the daemon was not running until 30m0s"; got != want {
+				t.Errorf("when it began again: %s, want %s", got, want)
+			}
+		})
 	}
 }

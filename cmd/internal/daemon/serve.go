@@ -105,8 +105,12 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 			if s := e.source(m.Source); s != nil {
 				s.busy.Lock()
 				defer s.busy.Unlock()
+				missed := s.runner.Missed
+				if m.Held {
+					missed = s.runner.Held
+				}
 				// At a stop the paused slots so far are still told.
-				if err := s.runner.Missed(context.WithoutCancel(ctx), m.First, m.Last, m.Count, m.Cause); err != nil {
+				if err := missed(context.WithoutCancel(ctx), m.First, m.Last, m.Count, m.Cause); err != nil {
 					e.o.Log.Error("missed slots not recorded", "source", string(m.Source), "code", codeOf(err))
 				}
 			}
@@ -116,10 +120,12 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 	for _, s := range e.sources {
 		if _, ok := s.runner.Collector.(collectors.Follower); ok && s.config.Paused == "" {
 			part(string(s.runner.Source), func() error {
+				missed, cause := s.runner.Missed, "the daemon was not running"
 				loop.Keep(ctx, func(ctx context.Context) error {
-					if err := e.missedByFollower(ctx, s); err != nil {
+					if err := e.missedByFollower(ctx, s, missed, cause); err != nil {
 						return err
 					}
+					missed, cause = s.runner.Held, "the source was lost, and is tried again now and then"
 					return s.runner.Follow(ctx)
 				}, func(err error, next time.Duration) {
 					e.o.Log.Warn("source lost", "source", string(s.runner.Source), "code", codeOf(err), "again_in", next.String())
@@ -151,8 +157,8 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 var errRunFailed = errors.New("the run failed: its record in the log of _platform has the cause, and doctor tries the source")
 
 // missedByFollower records the slots that went by since the follower was last
-// with its source: the daemon was down, or waited after a failure.
-func (e *Engine) missedByFollower(ctx context.Context, s *source) error {
+// with its source, and why.
+func (e *Engine) missedByFollower(ctx context.Context, s *source, missed func(context.Context, time.Time, time.Time, int, string) error, cause string) error {
 	last, err := s.runner.LastSlot()
 	if err != nil || last.IsZero() {
 		return err
@@ -168,7 +174,7 @@ func (e *Engine) missedByFollower(ctx context.Context, s *source) error {
 	if n <= 1 {
 		return nil // the slot that this follow begins with
 	}
-	return s.runner.Missed(ctx, first, newest, n, "nobody was with the source: the daemon was down or the source was lost")
+	return missed(ctx, first, newest, n, cause)
 }
 
 // codeOf says what kind of error it was; its text may name what was read, and

@@ -38,6 +38,9 @@ type Missed struct {
 	First  time.Time // first missed slot
 	Last   time.Time // last missed slot
 	Cause  string
+	// Held says that the source was left alone because of how the run before
+	// ended: it took too long, or failed.
+	Held bool
 }
 
 // Loop runs entries when they are due. Each has its own goroutine: one that
@@ -105,6 +108,7 @@ type runner struct {
 	Entry
 	health
 	cause string // why slots since Last went by; "" when nobody was there
+	held  bool   // that is how the run before ended
 }
 
 func (r *runner) run(ctx context.Context) {
@@ -141,7 +145,7 @@ func (r *runner) catchUp(ctx context.Context) (time.Time, bool) {
 	}
 	if n > 1 {
 		_, _, last := r.Schedule.passed(r.Last, newest.Add(-time.Nanosecond))
-		r.report(ctx, n-1, first, last, r.why())
+		r.report(ctx, Missed{Count: n - 1, First: first, Last: last, Cause: r.why(), Held: r.held})
 	}
 	return newest, true
 }
@@ -153,11 +157,11 @@ func (r *runner) why() string {
 	return "the daemon was not running"
 }
 
-func (r *runner) report(ctx context.Context, n int, first, last time.Time, cause string) {
-	r.Last = last
+func (r *runner) report(ctx context.Context, m Missed) {
+	r.Last, m.Source = m.Last, r.Source
 	if r.loop.Missed != nil {
 		// The report must reach the log even while the daemon stops.
-		r.loop.Missed(context.WithoutCancel(ctx), Missed{r.Source, n, first, last, cause})
+		r.loop.Missed(context.WithoutCancel(ctx), m)
 	}
 }
 
@@ -170,7 +174,7 @@ func (r *runner) do(ctx context.Context, slot time.Time) {
 	}
 	before, now := r.state(), r.loop.now()
 	r.ended(r.loop.Backoff, now, err, r.loop.RetryAt)
-	r.cause = "the run before took longer than the schedule allows"
+	r.cause, r.held = "the run before took longer than the schedule allows", true
 	if err != nil {
 		r.cause = fmt.Sprintf("backing off after %d failed %s", r.failures, runs(r.failures))
 		r.log(ctx, slot, err)
@@ -222,7 +226,7 @@ func (r *runner) sleepUntil(ctx context.Context, at time.Time) bool {
 			return false
 		}
 		if r.loop.now().Sub(now) > d+clockStep {
-			r.cause = "the machine was asleep or its clock was set forward"
+			r.cause, r.held = "the machine was asleep or its clock was set forward", false
 		}
 	}
 }
@@ -242,7 +246,7 @@ func (r *runner) pause(ctx context.Context) {
 	}
 	for {
 		if n, first, last := r.Schedule.passed(r.Last, r.loop.now()); n > 0 {
-			r.report(ctx, n, first, last, "paused: "+r.Paused)
+			r.report(ctx, Missed{Count: n, First: first, Last: last, Cause: "paused: " + r.Paused})
 		}
 		if ctx.Err() != nil {
 			return
