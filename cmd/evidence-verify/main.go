@@ -286,7 +286,11 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	}
 	line("data", "digest %s", r.Data)
 	line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued, but for kinds that the log's own verdicts call uncovered")
-	line("PDF", "bytes as issued; its wording is not checked")
+	pdf := "there is none"
+	if r.PDF {
+		pdf = "bytes as issued"
+	}
+	line("PDF", "%s; its wording is not checked, nor that of VERIFY.txt, and of titles, labels and sentences in findings", pdf)
 }
 
 // nth names the first line of a list alone.

@@ -44,4 +44,5 @@ type Report struct {
 	Unshown    uint64        `json:"unshown,omitempty"` // of the first of them, no record is in the pack
 	Between    uint64        `json:"between"`           // records between the range and the issue, which the pack does not hold
 	Data       evidence.Hash `json:"data"`
+	PDF        bool          `json:"pdf"` // a document for people is there; nobody checks what it says
 }
