@@ -248,6 +248,9 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 		line("receipt", "%s (%s, size %s): %s", v.Name, v.Kind, group(v.Size), told(v))
 	}
 	line("bracket", "%s", bracket(r))
+	if a := r.Ahead; a != nil {
+		line("ahead", "record %s says that it was recorded at %s, and others vouch that it was there by %s: the clock of the log ran ahead, or times were written before they came", group(a.Record), evidence.FormatTime(a.Recorded), evidence.FormatTime(a.By))
+	}
 	if e := r.Extends; e != nil {
 		line("extends", "the earlier pack, which closed at size %s with root %s: one history, shown by %s", group(e.Size), e.Root, e.How)
 		if e.Sealed {

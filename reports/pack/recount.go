@@ -194,6 +194,9 @@ func (v *verifier) earlier() error {
 			}
 			begins = true
 		}
+		if _, wanted := v.recorded[lf.Seq]; wanted {
+			v.recorded[lf.Seq] = lf.Recorded
+		}
 		v.seqs[lf.Seq] = lf.Kind
 		if _, wanted := v.want[lf.Seq]; wanted {
 			v.want[lf.Seq] = chain.LeafHash([]byte(s.Leaf))

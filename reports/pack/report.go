@@ -21,6 +21,7 @@ type Report struct {
 	Claimed   int             `json:"claimed"`  // the rung that the maker says
 	Receipts  []Vouched       `json:"receipts"` // of somebody outside
 	Bracket   Bracket         `json:"bracket"`
+	Ahead     *Ahead          `json:"ahead,omitempty"` // the record that is furthest ahead of its receipts
 	Extends   *Extension      `json:"extends,omitempty"`
 	Disclosed int             `json:"disclosed"` // claims checked against their commitment
 	Withheld  map[string]int  `json:"withheld"`

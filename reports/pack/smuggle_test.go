@@ -327,3 +327,55 @@ func TestTrustFileMeansWhatItSays(t *testing.T) {
 		}
 	}
 }
+
+// Records that were written before the time that they claim are found by others'
+// clocks: a month in which nothing happened cannot be made in advance.
+func TestRecordsWrittenAhead(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
+	stamp := func(size uint64, at time.Time) Vouched {
+		return Vouched{Kind: TimeStamp, Size: size, Verdict: ReceiptVerified, Rung: rungStamped, By: "authority", Time: at}
+	}
+	for _, tc := range []struct {
+		name     string
+		receipts []Vouched
+		interim  bool
+		ahead    *Ahead
+		refused  bool
+	}{
+		{"no receipt", nil, false, nil, false},
+		{"stamped after its newest record", []Vouched{stamp(10, day(2)), stamp(20, day(22))}, false, nil, false},
+		{"stamped while its clock was ahead", []Vouched{stamp(20, day(21).Add(-time.Minute))}, false, &Ahead{19, day(21), day(21).Add(-time.Minute)}, false},
+		{"a tree within the range that was ahead", []Vouched{stamp(10, day(1).Add(-time.Hour)), stamp(20, day(22))}, false, &Ahead{9, day(1), day(1).Add(-time.Hour)}, false},
+		{"final, and stamped before the period's end", []Vouched{stamp(20, day(12))}, false, &Ahead{19, day(21), day(12)}, true},
+		{"the same, and not called final", []Vouched{stamp(20, day(12))}, true, &Ahead{19, day(21), day(12)}, false},
+		{"refused receipts vouch for nothing", []Vouched{{Kind: TimeStamp, Size: 20, Verdict: ReceiptRefused}}, false, nil, false},
+	} {
+		v := &verifier{
+			m: &Manifest{Interim: tc.interim, Period: evidence.Period{From: day(1), To: day(20)}}, rep: &Report{Receipts: tc.receipts}, closing: chain.Checkpoint{Size: 20},
+			recorded: map[uint64]time.Time{9: day(1), 19: day(21)},
+		}
+		err := v.conclude()
+		if (err != nil) != tc.refused || err != nil && !strings.Contains(err.Error(), "was there by 2026-11-12T00:00:00Z, before the period's end") {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if got := v.rep.Ahead; (got == nil) != (tc.ahead == nil) || got != nil && *got != *tc.ahead {
+			t.Errorf("%s: ahead %+v, want %+v", tc.name, got, tc.ahead)
+		}
+	}
+}
+
+// Which records the receipts of a pack are compared with is found as its leaves go
+// by, also of the tree before the range.
+func TestRecordTimesOfReceipts(t *testing.T) {
+	b := unpack(t).pack(t, nil, nil)
+	v, err := open(bytes.NewReader(b), int64(len(b)), Options{})
+	if err == nil {
+		err = v.verify()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.recorded) != 2 || v.recorded[28].IsZero() || v.recorded[258].IsZero() {
+		t.Errorf("record times %v", v.recorded)
+	}
+}

@@ -56,7 +56,7 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 	}
 	return &verifier{
 		c: c, o: o, seqs: map[uint64]evidence.Kind{}, shut: map[uint64]bool{}, occurred: map[uint64]time.Time{}, proved: map[uint64]evidence.Hash{},
-		want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
+		recorded: map[uint64]time.Time{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
 	}, nil
 }
 
@@ -102,6 +102,7 @@ type verifier struct {
 	learned                           // from what is disclosed
 	shut     map[uint64]bool          // records present whose content is not disclosed
 	occurred map[uint64]time.Time     // of the records of the range
+	recorded map[uint64]time.Time     // of the last records in the trees of receipts
 	gone     int                      // claims whose keys were destroyed
 	genesis  evidence.GenesisFacts
 	proved   map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
@@ -235,6 +236,9 @@ func (v *verifier) leaves() error {
 		v.noteRoot(fr)
 		if _, wanted := v.want[seq]; wanted {
 			v.want[seq] = prev
+		}
+		if _, wanted := v.recorded[seq]; wanted {
+			v.recorded[seq] = lf.Recorded
 		}
 		v.seqs[seq], v.occurred[seq] = lf.Kind, lf.Occurred
 		if v.m.Period.Contains(lf.Occurred) {
