@@ -14,7 +14,7 @@ import (
 // stands twice in an object, not in another case either, and names are written in
 // ASCII, of which everybody knows what is the same in another case, and without
 // escapes. Half of a surrogate pair, which one reader replaces and another keeps or
-// refuses, stands in no string.
+// refuses, stands in no string, and no number is -0.
 
 // maxElements bounds the arrays of a member together: an element of two bytes
 // can become one of hundreds in memory.
@@ -108,12 +108,22 @@ func checkNames(b []byte, plain bool) error {
 				name = false
 			}
 			i = end
+		case '-':
+			if minusZero(b[i:]) {
+				return fmt.Errorf("a number that is written as -0")
+			}
 		}
 		if elements > maxElements {
 			return fmt.Errorf("more than %d elements", maxElements)
 		}
 	}
 	return nil
+}
+
+// minusZero reports whether a number is the whole number -0, which is none to a
+// reader that expects no sign.
+func minusZero(b []byte) bool {
+	return len(b) > 1 && b[1] == '0' && (len(b) == 2 || b[2] != '.' && b[2] != 'e' && b[2] != 'E')
 }
 
 // maxContentDepth is how deep the content of a record nests at most: readers in

@@ -176,6 +176,7 @@ func TestMembersAreReadInOneWay(t *testing.T) {
 		{"half a character", memberFindings, `"summary": "`, `"summary": "\udead`, "a string with half of a surrogate pair"},
 		{"the other half", memberFindings, `"summary": "`, `"summary": "\ud83dx\ude00`, "a string with half of a surrogate pair"},
 		{"half a character in a rule", memberRules, `"id": "`, `"id": "\uD800`, "a string with half of a surrogate pair"},
+		{"no number", memberFindings, `"size": 259`, `"size": -0`, "a number that is written as -0"},
 		{"a whole one", memberFindings, `"summary": "`, `"summary": "\\\ud83d\ude00\\ud800`, ""},
 		{"an empty list that is mostly left away", memberJudged, `"test": "backup-apart",`, `"test": "backup-apart", "left_out": [],`, ""},
 	} {

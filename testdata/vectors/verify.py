@@ -782,11 +782,16 @@ def scan(text, plain_names):
         need(elements <= MOST_ELEMENTS, "more than %d elements" % MOST_ELEMENTS)
 
 
+def whole(text):
+    need(text != "-0", "a number that is written as -0")
+    return int(text)
+
+
 def one_meaning(raw, what, plain_names):
     try:
         text = raw.decode("utf-8")
         scan(text, plain_names)
-        return json.loads(text, object_pairs_hook=pairs_once, parse_constant=refuse_number)
+        return json.loads(text, object_pairs_hook=pairs_once, parse_int=whole, parse_constant=refuse_number)
     except UnicodeDecodeError:
         raise Bad("%s: text that is not UTF-8" % what)
     except (Bad, ValueError, RecursionError) as e:
