@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -254,8 +256,11 @@ func (l *Log) derive(e Entry) (indexed, error) {
 	return r, nil
 }
 
-// CheckIndex counts the records that are not found by their kind and time.
-func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
+// CheckIndex derives the postings of every record again and counts the records
+// that the index does not have as they are: not found by kind and time, by what
+// they are about or who is in them, or found as something else. Whoever can write
+// the index, which is not sealed, hides a record so, or has a state end.
+func (l *Log) CheckIndex(ctx context.Context) (wrong uint64, err error) {
 	if err := l.use(); err != nil {
 		return 0, err
 	}
@@ -265,23 +270,91 @@ func (l *Log) CheckIndex(ctx context.Context) (missing uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	ls := layers{s.tree, v}
-	err = l.file.Scan(l.file.First(), s.size, func(e Entry) error {
+	c := indexCheck{l: l, ls: layers{s.tree, v}, size: s.size, first: l.file.First(), closed: map[uint64]bool{}, newer: map[uint64]digest{}}
+	err = l.file.Scan(c.first, s.size, func(e Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		lf, err := chain.Decode(e.Leaf)
-		if err != nil {
-			return fmt.Errorf("record %d: %w", e.Seq, err)
-		}
-		tk := timeKey(lf.Occurred)
-		key := append(append(append([]byte(lf.Kind), 0), tk[:]...), seqBytes(e.Seq)...)
-		if _, ok := ls.get(bucketTime, key); !ok {
-			missing++
-		}
-		return nil
+		return c.record(e)
 	})
-	return missing, errors.Join(err, v.Close())
+	if err == nil {
+		err = c.others(ctx)
+	}
+	return c.wrong, errors.Join(err, v.Close())
+}
+
+// indexCheck compares an index with the records.
+type indexCheck struct {
+	l           *Log
+	ls          layers
+	first, size uint64
+	wrong       uint64            // records that are not in it as they are
+	postings    uint64            // of records that open, by which they are found
+	closed      map[uint64]bool   // records that do not open any more: the index may know more of them
+	newer       map[uint64]digest // records that are said to be the newest of an identity
+}
+
+func (c *indexCheck) record(e Entry) error {
+	r, err := c.l.derive(e)
+	if err != nil {
+		return err
+	}
+	// A record that was erased since leaves postings that are not derived any
+	// more, and a state whose value is not known.
+	closed := r.closed || r.digest == (digest{})
+	good := true
+	if want, said := c.newer[e.Seq]; said {
+		good = closed || want == r.ident
+		delete(c.newer, e.Seq)
+	}
+	for _, p := range c.l.names.postings(nil, &r) {
+		v, ok := c.ls.get(p.Bucket, p.Key)
+		switch {
+		case !ok:
+			good = false
+		case p.Bucket == BucketIdentity && len(v) >= 8 && binary.BigEndian.Uint64(v) > e.Seq:
+			c.newer[binary.BigEndian.Uint64(v)] = r.ident // corrected later
+		case !closed && !bytes.Equal(v, p.Value):
+			good = false
+		}
+		if !closed && p.Bucket != BucketIdentity {
+			c.postings++
+		}
+	}
+	if closed {
+		c.closed[e.Seq] = true
+	}
+	if !good {
+		c.wrong++
+	}
+	return nil
+}
+
+// others counts what the index says of records beyond what they say themselves.
+func (c *indexCheck) others(ctx context.Context) error {
+	var found uint64
+	for _, bucket := range []byte{bucketTime, BucketState, bucketLink, bucketPerson} {
+		for n, next := 0, []byte{}; ; n++ {
+			if n%4096 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			k, _ := c.ls.seekGE(bucket, next)
+			if k == nil {
+				break
+			}
+			if len(k) >= len(When{}) {
+				seq := binary.BigEndian.Uint64(k[len(k)-8:])
+				if seq >= c.first && seq < c.size && !c.closed[seq] {
+					found++
+				}
+			}
+			next = append(bytes.Clone(k), 0)
+		}
+	}
+	if found > c.postings {
+		c.wrong += found - c.postings
+	}
+	return nil
 }
 
 // RebuildIndex throws the index away and derives it again. The log takes no

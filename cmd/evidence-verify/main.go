@@ -248,6 +248,9 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 		line("receipt", "%s (%s, size %s): %s", v.Name, v.Kind, group(v.Size), told(v))
 	}
 	line("bracket", "%s", bracket(r))
+	if a := r.Ahead; a != nil {
+		line("ahead", "record %s says that it was recorded at %s, and others vouch that it was there by %s: the clock of the log ran ahead, or times were written before they came", group(a.Record), evidence.FormatTime(a.Recorded), evidence.FormatTime(a.By))
+	}
 	if e := r.Extends; e != nil {
 		line("extends", "the earlier pack, which closed at size %s with root %s: one history, shown by %s", group(e.Size), e.Root, e.How)
 		if e.Sealed {
@@ -286,7 +289,11 @@ func print(w io.Writer, verdict string, r *pack.Report) {
 	}
 	line("data", "digest %s", r.Data)
 	line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued, but for kinds that the log's own verdicts call uncovered")
-	line("PDF", "bytes as issued; its wording is not checked")
+	pdf := "there is none"
+	if r.PDF {
+		pdf = "bytes as issued"
+	}
+	line("PDF", "%s; its wording is not checked, nor that of VERIFY.txt, and of titles, labels and sentences in findings", pdf)
 }
 
 // nth names the first line of a list alone.

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -23,9 +24,25 @@ type LogKey struct {
 // one was broken.
 type LogKeys []LogKey
 
+// ParseKey reads a note verifier key in its one spelling. The library also takes
+// capital hash digits, and line ends and unused bits in the base64: texts that
+// would be other keys to whoever compares them.
+func ParseKey(text string) (note.Verifier, error) {
+	v, err := note.NewVerifier(text)
+	if err != nil {
+		return nil, err
+	}
+	head := fmt.Sprintf("%s+%08x+", v.Name(), v.KeyHash())
+	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(text, head))
+	if err != nil || head+base64.StdEncoding.EncodeToString(raw) != text {
+		return nil, fmt.Errorf("verifier key %q is not in its one spelling", text)
+	}
+	return v, nil
+}
+
 // NewLogKeys begins with the key that the genesis names.
 func NewLogKeys(first string) (LogKeys, error) {
-	if _, err := note.NewVerifier(first); err != nil {
+	if _, err := ParseKey(first); err != nil {
 		return nil, fmt.Errorf("log key: %w", err)
 	}
 	return LogKeys{{Key: first}}, nil
@@ -42,7 +59,7 @@ func (ks LogKeys) Change(seq uint64, old, next string, broken bool) (LogKeys, er
 	if seq < last.From {
 		return nil, fmt.Errorf("record %d changes the log key before the key it replaces", seq)
 	}
-	v, err := note.NewVerifier(next)
+	v, err := ParseKey(next)
 	if err != nil {
 		return nil, fmt.Errorf("record %d: log key: %w", seq, err)
 	}

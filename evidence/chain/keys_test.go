@@ -134,3 +134,43 @@ func TestLogKeyChangesRefused(t *testing.T) {
 		t.Error("a key before the first")
 	}
 }
+
+// A key has one spelling: in another a replaced key could come back, and two texts
+// that a person compares would be one key.
+func TestKeysHaveOneSpelling(t *testing.T) {
+	key := newLogKey(t, "inst").verifier
+	for !strings.ContainsAny(key[len("inst+"):len("inst+")+8], "abcdef") { // a hash that can be written in capitals
+		key = newLogKey(t, "inst").verifier
+	}
+	head, hash, body := key[:len("inst+")], key[len("inst+"):len("inst+")+8], key[len("inst+")+8:]
+	next := newLogKey(t, "inst").verifier
+	for name, again := range map[string]string{
+		"capitals in the hash":      head + strings.ToUpper(hash) + body,
+		"a line end in the key":     head + hash + body[:9] + "\n" + body[9:],
+		"another line end":          head + hash + body + "\r\n",
+		"a line end before the key": head + hash + "+\n" + body[1:],
+	} {
+		if _, err := note.NewVerifier(again); err != nil {
+			t.Fatalf("%s: the library refuses it by itself: %v", name, err)
+		}
+		if _, err := chain.ParseKey(again); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := chain.NewLogKeys(again); err == nil {
+			t.Errorf("%s: a log begins with it", name)
+		}
+		ks, err := chain.NewLogKeys(key)
+		if err == nil {
+			ks, err = ks.Change(9, key, next, true)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ks.Change(19, next, again, false); err == nil {
+			t.Errorf("%s: the key that was given up comes back", name)
+		}
+	}
+	if _, err := chain.ParseKey(key); err != nil {
+		t.Error(err)
+	}
+}

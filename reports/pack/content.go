@@ -37,10 +37,15 @@ func openFacts(plain []byte, into any) error {
 
 // contentOf decodes the content of a record for its register, which shows the
 // facts as they are: what collectors keep may have names that differ by their
-// case alone, such as labels.
+// case alone, such as labels. Its own names are clear, so that all readers show the
+// same facts.
 func contentOf(seq uint64, plain []byte) (*content, error) {
 	var c content
-	if err := json.Unmarshal(plain, &c); err != nil {
+	err := checkTop(plain)
+	if err == nil {
+		err = json.Unmarshal(plain, &c)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("record %d: %w", seq, err)
 	}
 	return &c, nil

@@ -17,7 +17,15 @@ func (l *learned) readCoverage(lf *chain.Leaf, plain []byte) error {
 	if err := openFacts(plain, &f); err != nil {
 		return err
 	}
+	if n := f.Runs; min(n.Expected, n.Done, n.Empty, n.Partial, n.Failed, n.Missed) < 0 || max(n.Expected, n.Done, n.Empty, n.Partial, n.Failed, n.Missed) > mostRuns {
+		return fmt.Errorf("it counts runs of %s that cannot be", f.Source)
+	}
 	for _, s := range f.Spans {
+		for _, ms := range s.Looks {
+			if ms < 0 || ms > longestPause {
+				return fmt.Errorf("it tells of looks at %s that cannot be", f.Source)
+			}
+		}
 		span := f.Span(s, lf.Seq)
 		for _, k := range s.Kinds {
 			key := seen{f.Source, k}
@@ -42,6 +50,13 @@ func (l *learned) readSegment(plain []byte) error {
 	}
 	return nil
 }
+
+// A count below zero would take back what an earlier record counted, and numbers
+// that are too large would wrap around.
+const (
+	mostRuns     = 1 << 32
+	longestPause = 1 << 41 // milliseconds, some 70 years
+)
 
 // mostLaid bounds the looks of all kinds that are laid out again: a little more
 // than two hundred sources of four kinds that are looked at each minute of half
@@ -168,9 +183,10 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 	// Between two looks at a polled source nothing is claimed, and the writer,
 	// who knows the looks just outside of the pack too, joins looks that lie
 	// as far apart as usual and half as much again. Twice that is no seam.
-	seam := max(leastSeam, 3*told.UsualInterval(key.source, key.kind))
+	most := longestPause * time.Millisecond
+	seam := max(leastSeam, 3*min(told.UsualInterval(key.source, key.kind), most))
 	// What was polled or blind goes on until a look is overdue.
-	late := max(seam, 3*told.Interval(key.source, key.kind))
+	late := max(seam, 3*min(told.Interval(key.source, key.kind), most))
 	causes := causesOf(told.Spans())
 	next, before := 0, evidence.Class("")
 	for _, is := range layOut(told.Spans(), period) {

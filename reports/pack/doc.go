@@ -150,8 +150,11 @@ func openManifest(signed []byte, key note.Verifier) (*Manifest, error) {
 	if err := dec.Decode(&m); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
+	if err := inUTC(&m); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
 	if key == nil {
-		v, err := note.NewVerifier(m.PackKey)
+		v, err := chain.ParseKey(m.PackKey)
 		if err != nil {
 			return nil, fmt.Errorf("manifest: pack key: %w", err)
 		}

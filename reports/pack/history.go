@@ -128,7 +128,11 @@ func (v *verifier) earlierPacks() error {
 		if v.seqs[e.Seq] != evidence.PackIssued {
 			return fmt.Errorf("%s: record %d, which sealed an earlier pack, is not in this one", memberPacks, e.Seq)
 		}
-		if f, open := v.sealed[e.Seq]; open && !sameFacts(f, e.Facts) {
+		f, open := v.sealed[e.Seq]
+		if !open {
+			return fmt.Errorf("%s: record %d, which sealed an earlier pack, is not disclosed: nothing shows what it says of it", memberPacks, e.Seq)
+		}
+		if !sameFacts(f, e.Facts) {
 			return fmt.Errorf("%s: record %d says otherwise of the earlier pack", memberPacks, e.Seq)
 		}
 		if err := v.provedFrom(e.Seq, e.Facts); err != nil {

@@ -236,6 +236,55 @@ func FuzzCheckNames(f *testing.F) {
 	})
 }
 
+// Whatever a content holds, what its register shows of it is what everybody reads.
+func FuzzContent(f *testing.F) {
+	for _, s := range []string{`{"key":"k","subject":"change:github.com/acme/one!1","facts":{"a":[1,{"b":2}]}}`, `{"facts":1,"facts":2}`, `{"fActs":1}`, ` {"facts" : "\"" } `, `{}`, `[`, `{"a":{"facts":1},"facts":null}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := contentOf(1, b)
+		if err != nil {
+			return
+		}
+		var exact map[string]json.RawMessage
+		if err := json.Unmarshal(b, &exact); err != nil {
+			t.Fatalf("%q is no object: %v", b, err)
+		}
+		if !bytes.Equal(exact["facts"], c.Facts) {
+			t.Errorf("%q: %q to one reader, %q to another", b, c.Facts, exact["facts"])
+		}
+		for name := range exact {
+			if name != strings.ToLower(name) || strings.Count(string(b), `"`+name+`"`) == 0 {
+				t.Errorf("%q: name %q", b, name)
+			}
+		}
+	})
+}
+
+// Whatever the bytes, reading a proof of issue ends, and what is read has one form.
+func FuzzParseIssued(f *testing.F) {
+	f.Add(unpack(f).members[memberIssued])
+	f.Add([]byte("c2sp.org/tlog-proof@v1\nextra \nindex 0\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		extra, index, proof, signed, err := parseProof(b)
+		if err == nil && !bytes.Equal(formatProof(extra, index, proof, signed), b) {
+			t.Errorf("%q has two forms", b)
+		}
+	})
+}
+
+// Whatever the bytes, reading a manifest ends, and nobody but its key makes one.
+func FuzzOpenManifest(f *testing.F) {
+	good := unpack(f).members[memberManifest]
+	f.Add(good)
+	f.Add([]byte(Header + "\n{}\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := openManifest(b, nil); err == nil && !bytes.Equal(b, good) && strings.HasPrefix(m.PackKey, "13c4e9c06670c505/") {
+			t.Errorf("a manifest that its key did not sign: %q", b)
+		}
+	})
+}
+
 // onceEach reads one value by the library's own tokens.
 func onceEach(dec *json.Decoder) error {
 	tok, err := dec.Token()

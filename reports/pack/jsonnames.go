@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,8 +11,10 @@ import (
 // encoding/json takes the last of two equal names and matches names in any
 // case, and others take the first, or match exactly: one member would say two
 // things, and which of them was verified would depend on the reader. So no name
-// stands twice in an object, not in another case either, and names are written
-// without escapes.
+// stands twice in an object, not in another case either, and names are written in
+// ASCII, of which everybody knows what is the same in another case, and without
+// escapes. Half of a surrogate pair, which one reader replaces and another keeps or
+// refuses, stands in no string, and no number is -0.
 
 // maxElements bounds the arrays of a member together: an element of two bytes
 // can become one of hundreds in memory.
@@ -55,7 +58,7 @@ func (f *frame) add(name []byte) bool {
 	return true
 }
 
-func folded(b []byte) string { return strings.ToLower(strings.ToUpper(string(b))) }
+func folded(b []byte) string { return strings.ToLower(string(b)) }
 
 // checkNames refuses JSON that two readers could take for two things, and JSON
 // that is small in a file and large in memory. Syntax is the decoder's to
@@ -95,6 +98,9 @@ func checkNames(b []byte, plain bool) error {
 			if end < 0 {
 				return nil
 			}
+			if halfPair(b[i+1 : end]) {
+				return fmt.Errorf("a string with half of a surrogate pair")
+			}
 			if name {
 				if err := noteName(&stack[len(stack)-1], b[i+1:end], plain); err != nil {
 					return err
@@ -102,6 +108,10 @@ func checkNames(b []byte, plain bool) error {
 				name = false
 			}
 			i = end
+		case '-':
+			if minusZero(b[i:]) {
+				return fmt.Errorf("a number that is written as -0")
+			}
 		}
 		if elements > maxElements {
 			return fmt.Errorf("more than %d elements", maxElements)
@@ -110,14 +120,102 @@ func checkNames(b []byte, plain bool) error {
 	return nil
 }
 
+// minusZero reports whether a number is the whole number -0, which is none to a
+// reader that expects no sign.
+func minusZero(b []byte) bool {
+	return len(b) > 1 && b[1] == '0' && (len(b) == 2 || b[2] != '.' && b[2] != 'e' && b[2] != 'E')
+}
+
+// maxContentDepth is how deep the content of a record nests at most: readers in
+// other languages end at some depth.
+const maxContentDepth = 512
+
+// checkTop is [checkNames] for the names of an object alone, and not for what
+// stands in its values.
+func checkTop(b []byte) error {
+	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) == 0 || t[0] != '{' {
+		return fmt.Errorf("no object")
+	}
+	var top frame
+	depth, name := 0, false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '{', '[':
+			if depth++; depth > maxContentDepth {
+				return fmt.Errorf("nested more than %d deep", maxContentDepth)
+			}
+			name = depth == 1
+		case '}', ']':
+			depth--
+		case ',':
+			name = depth == 1
+		case '"':
+			end := stringEnd(b, i+1)
+			if end < 0 {
+				return nil
+			}
+			if name {
+				if err := noteName(&top, b[i+1:end], true); err != nil {
+					return err
+				}
+				name = false
+			}
+			i = end
+		}
+	}
+	return nil
+}
+
 func noteName(f *frame, name []byte, plain bool) error {
-	if bytes.IndexByte(name, '\\') >= 0 || plain && !plainName(name) {
+	if !asciiName(name) || plain && !plainName(name) {
 		return fmt.Errorf("name %q is not written as it must be", name)
 	}
 	if !f.add(name) {
 		return fmt.Errorf("name %q stands twice in one object", name)
 	}
 	return nil
+}
+
+func asciiName(name []byte) bool {
+	for _, c := range name {
+		if c < ' ' || c > '~' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// halfPair reports whether a string, as it is written, has an escape for one half
+// of a surrogate pair without the other.
+func halfPair(s []byte) bool {
+	for {
+		i := bytes.IndexByte(s, '\\')
+		if i < 0 || i+1 >= len(s) {
+			return false
+		}
+		first := surrogate(s[i:])
+		switch {
+		case first < 0:
+			s = s[i+2:]
+		case first >= 0xdc00 || surrogate(s[i+6:]) < 0xdc00:
+			return true
+		default:
+			s = s[i+12:]
+		}
+	}
+}
+
+// surrogate returns the half that the escape at the begin of s stands for, -1 when
+// it is none.
+func surrogate(s []byte) int64 {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	if err != nil || n < 0xd800 || n > 0xdfff {
+		return -1
+	}
+	return int64(n)
 }
 
 func plainName(name []byte) bool {

@@ -3,7 +3,7 @@ package pack
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"slices"
 	"time"
 
 	"evidenced/evidence"
@@ -79,9 +79,13 @@ func (v *verifier) checkLoosened() error {
 	if err := v.readMember(memberLoosened, &list); err != nil {
 		return err
 	}
-	if len(list) != len(v.loosened) || len(list) > 0 && !reflect.DeepEqual(list, v.loosened) {
+	if !slices.EqualFunc(list, v.loosened, sameLoosened) {
 		return fmt.Errorf("%s does not list exactly what loosened the evidence in the range: it has %d changes, the records %d", memberLoosened, len(list), len(v.loosened))
 	}
 	v.rep.Loosened = v.loosened
 	return nil
+}
+
+func sameLoosened(a, b Loosened) bool {
+	return a.Seq == b.Seq && a.At.Equal(b.At) && a.Kind == b.Kind && a.By == b.By && slices.Equal(a.Says, b.Says) && slices.Equal(a.Rewritten, b.Rewritten)
 }

@@ -5,8 +5,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"evidenced/evidence"
 )
@@ -49,6 +52,9 @@ func strict(name string, b []byte, dst any) error {
 	if _, err := dec.Token(); err != io.EOF {
 		return fmt.Errorf("member %s: bytes after its end", name)
 	}
+	if err := inUTC(dst); err != nil {
+		return fmt.Errorf("member %s: %w", name, err)
+	}
 	return nil
 }
 
@@ -71,6 +77,9 @@ func (v *verifier) readLoose(name string, dst any) error {
 	if err = checkNames(b, false); err == nil {
 		err = json.Unmarshal(b, dst)
 	}
+	if err == nil {
+		err = inUTC(dst)
+	}
 	if err != nil {
 		return fmt.Errorf("member %s: %w", name, err)
 	}
@@ -92,9 +101,17 @@ func (v *verifier) lines(name string, max int, fn func(line []byte) error) error
 		}
 	}
 	if err := sc.Err(); err != nil {
-		return fmt.Errorf("member %s: %w", name, err)
+		return badLine(name, max, err)
 	}
 	return nil
+}
+
+// badLine says why the lines of a member cannot be read.
+func badLine(name string, max int, err error) error {
+	if errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("member %s: a line has more than %d bytes", name, max)
+	}
+	return fmt.Errorf("member %s: %w", name, err)
 }
 
 // wholeLines splits at line feeds and refuses a last line without one.
@@ -108,6 +125,25 @@ func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
 	return 0, nil, nil
 }
 
+// needed are the members of every pack, beside manifest and proof of issue.
+var needed = []string{
+	memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCatalog, memberJudged,
+	memberCoverage, memberPacks, memberLoosened, memberConsistency, memberAnchors, memberHowTo,
+}
+
+// holds reports whether a pack of this range has a member of the name. Any other
+// would be signed with the rest and read by nobody, and who unpacks the file
+// could take it for verified. Registers and receipts are named one by one later.
+func (v *verifier) holds(name string) bool {
+	switch name {
+	case memberStart:
+		return v.m.Start.Size > 0
+	case memberKeys, memberPDF:
+		return true
+	}
+	return slices.Contains(needed, name) || strings.HasPrefix(name, registersFolder) || strings.HasPrefix(name, anchorsFolder)
+}
+
 // digests compares every member with the manifest.
 func (v *verifier) digests() error {
 	listed := map[string]bool{memberManifest: true, memberIssued: true}
@@ -117,6 +153,9 @@ func (v *verifier) digests() error {
 			return fmt.Errorf("manifest names %s twice", m.Name)
 		}
 		listed[m.Name] = true
+		if !v.holds(m.Name) {
+			return fmt.Errorf("member %s is none that such a pack holds: nothing says that it is true", m.Name)
+		}
 		e, ok := v.c.members[m.Name]
 		if !ok {
 			return fmt.Errorf("member %s is missing", m.Name)
@@ -142,11 +181,12 @@ func (v *verifier) digests() error {
 			return fmt.Errorf("member %s is not in the manifest", name)
 		}
 	}
-	for _, name := range []string{memberClosing, memberFrontier, memberGenesis, memberLeaves, memberClaims, memberEarlier, memberFindings, memberRules, memberCatalog, memberJudged, memberCoverage, memberPacks, memberLoosened, memberConsistency, memberAnchors, memberHowTo} {
+	for _, name := range needed {
 		if !listed[name] {
 			return fmt.Errorf("member %s is missing", name)
 		}
 	}
+	v.rep.PDF = listed[memberPDF]
 	if v.rep.Data = digestLines(lines); v.rep.Data != v.m.Data {
 		return fmt.Errorf("the digest of the data members is not the manifest's")
 	}

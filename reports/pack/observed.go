@@ -74,8 +74,7 @@ func (v *verifier) unseen(kind evidence.Kind, over evidence.Period, status evide
 	if !registerKind(kind) {
 		return ""
 	}
-	keys := slices.SortedFunc(maps.Keys(v.rows), seen.compare)
-	keys = slices.DeleteFunc(keys, func(key seen) bool { return key.kind != kind })
+	keys := v.sourcesOf(kind)
 	if len(keys) == 0 {
 		return "of which no source was seen"
 	}
@@ -88,6 +87,17 @@ func (v *verifier) unseen(kind evidence.Kind, over evidence.Period, status evide
 		}
 	}
 	return ""
+}
+
+// sourcesOf are the rows of coverage of a kind, by source.
+func (v *verifier) sourcesOf(kind evidence.Kind) []seen {
+	if v.byKind == nil {
+		v.byKind = map[evidence.Kind][]seen{}
+		for _, key := range slices.SortedFunc(maps.Keys(v.rows), seen.compare) {
+			v.byKind[key.kind] = append(v.byKind[key.kind], key)
+		}
+	}
+	return v.byKind[kind]
 }
 
 func (s seen) compare(t seen) int {

@@ -45,6 +45,10 @@ def scene(text):
     p, f = verify.Pack(None, None, None), s["finding"]
     p.m = {"made": s["made"], "period": s["period"], "start": {"size": 0}}
     p.pairs = {(f["control"], f["test"]): {"binds": True}}
+    if s["ask"] == "own":
+        raise verify.Bad(" ".join(sorted(verify.OWN)))
+    if s["ask"] == "content":
+        return verify.content_of(s["records"][0]["plain"], "record 7")
     for r in s["records"]:
         verify.learn(p, r["leaf"], r["plain"])
     if s["ask"] == "row":
@@ -54,6 +58,8 @@ def scene(text):
         by = verify.counted_runs(p, s["chart"])
         verify.check_blind(s["chart"], by, p.retired)
         return verify.check_runs(s["chart"], by)
+    if s["ask"] == "learn":
+        return
     p.rows = verify.chart_rows(s) if s["rows"] else {}
     {"waived": lambda: verify.check_waived(p, f), "scoped": lambda: verify.check_scope(p, f), "remedies": lambda: verify.check_remedies(p, f),
      "observed": lambda: verify.check_observed(p, f, s["rule"])}[s["ask"]]()
@@ -155,7 +161,7 @@ func agreesOnPack(t testing.TB, b []byte, err error) {
 // twin is what verify.py is told of a pack that was never put together, beside
 // a verifier that is told the same.
 type twin struct {
-	Ask     string          `json:"ask"` // waived, scoped, remedies, observed, row or runs
+	Ask     string          `json:"ask"` // waived, scoped, remedies, observed, row, runs, learn, content or own
 	Made    time.Time       `json:"made"`
 	Period  evidence.Period `json:"period"`
 	Records []twinRecord    `json:"records"`
@@ -217,6 +223,17 @@ func (w *twin) tell(lf chain.Leaf, plain []byte) {
 // agrees asks about a finding, nil for none.
 func (w *twin) agrees(t testing.TB, name string, f *Finding, err error) {
 	t.Helper()
+	agrees(t, name, w.line(t, f), err)
+}
+
+// opinion returns what verify.py says of it: "" when it finds no fault.
+func (w *twin) opinion(t testing.TB, f *Finding) string {
+	t.Helper()
+	return secondOpinion(t, w.line(t, f))
+}
+
+func (w *twin) line(t testing.TB, f *Finding) string {
+	t.Helper()
 	if f != nil {
 		x := *f
 		var bad error
@@ -229,5 +246,5 @@ func (w *twin) agrees(t testing.TB, name string, f *Finding, err error) {
 	if bad != nil {
 		t.Fatal(bad)
 	}
-	agrees(t, name, string(line), err)
+	return string(line)
 }

@@ -265,6 +265,22 @@ type Bracket struct {
 	To       time.Time `json:"to,omitzero"`   // the closing checkpoint existed by then
 }
 
+// Ahead is a record that claims a later time than the one by which others vouch
+// that the log held it: the log's clock ran ahead, or somebody set it so.
+type Ahead struct {
+	Record   uint64    `json:"record"`
+	Recorded time.Time `json:"recorded"` // as it says
+	By       time.Time `json:"by"`       // it was there, by another's clock
+}
+
+// by is how far the record is ahead.
+func (a *Ahead) by() time.Duration {
+	if a == nil {
+		return 0
+	}
+	return a.Recorded.Sub(a.By)
+}
+
 // parseReceipts reads anchors.json.
 func parseReceipts(b []byte) ([]listed, error) {
 	var list []listed
@@ -318,8 +334,7 @@ func (v *verifier) receipts() error {
 	if v.m.Anchor.Rung < 0 || v.m.Anchor.Rung > claimable {
 		return fmt.Errorf("the manifest claims anchor rung %d, but nothing in the pack shows more than rung %d", v.m.Anchor.Rung, claimable)
 	}
-	v.conclude()
-	return nil
+	return v.conclude()
 }
 
 func (v *verifier) receipt(l listed) (Vouched, error) {
@@ -426,12 +441,16 @@ func (v *verifier) judgeProof(out *Vouched, h held) error {
 }
 
 // conclude says which rung the closing checkpoint reaches, as far as it was
-// verified, and between which times the range lies.
-func (v *verifier) conclude() {
+// verified, and between which times the range lies. A pack that was there before
+// its period ended is not final, whatever times its records have.
+func (v *verifier) conclude() error {
 	best := sealedInLog
 	for _, r := range v.rep.Receipts {
 		if r.Verdict != ReceiptVerified || r.Time.IsZero() {
 			continue
+		}
+		if at := v.recorded[r.Size-1]; at.Sub(r.Time) > v.rep.Ahead.by() {
+			v.rep.Ahead = &Ahead{Record: r.Size - 1, Recorded: at, By: r.Time}
 		}
 		b := &v.rep.Bracket
 		if r.Size <= v.m.Start.Size && r.Size >= b.FromSize && (r.Size > b.FromSize || r.Time.Before(b.From)) {
@@ -457,6 +476,10 @@ func (v *verifier) conclude() {
 		}
 	}
 	v.rep.Anchor = best
+	if to := v.rep.Bracket.To; !v.m.Interim && !to.IsZero() && to.Before(v.m.Period.To) {
+		return fmt.Errorf("the pack claims to be final, but others vouch that its closing checkpoint was there by %s, before the period's end: what it says of the time after that was written ahead", evidence.FormatTime(to))
+	}
+	return nil
 }
 
 // enough holds the verified rung against the policy.
@@ -467,9 +490,23 @@ func (v *verifier) enough() error {
 	return nil
 }
 
-// wantProofs notes which records the tlog-proofs among the receipts are of, so
-// that their hashes are kept when the leaves go by.
+// wantProofs notes which records the tlog-proofs among the receipts are of, and
+// which stand last in the trees of receipts, so that hashes and times are kept
+// when the leaves go by.
 func (v *verifier) wantProofs() error {
+	b, err := v.small(memberAnchors)
+	if err != nil {
+		return err
+	}
+	list, err := parseReceipts(b)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		if l.Size > 0 {
+			v.recorded[l.Size-1] = time.Time{}
+		}
+	}
 	for _, name := range v.c.order {
 		if !strings.HasPrefix(name, anchorsFolder) || !strings.HasSuffix(name, ".tlog-proof") {
 			continue

@@ -35,7 +35,10 @@ func (v *verifier) claimReader() (*claimReader, error) {
 func (c *claimReader) advance() error {
 	c.next = nil
 	if !c.sc.Scan() {
-		return c.sc.Err()
+		if err := c.sc.Err(); err != nil {
+			return badLine(memberClaims, maxClaimLine, err)
+		}
+		return nil
 	}
 	var d disclosed
 	if err := strict(memberClaims, c.sc.Bytes(), &d); err != nil {
@@ -186,7 +189,13 @@ func (v *verifier) earlier() error {
 			if lf.Recorded.After(v.m.Period.From) {
 				return fmt.Errorf("the range begins after the period: record %d, before it, is of %s", lf.Seq, evidence.FormatTime(lf.Recorded))
 			}
+			if chain.LeafHash([]byte(s.Leaf)) != v.before {
+				return fmt.Errorf("record %d does not follow its predecessor", v.m.Start.Size)
+			}
 			begins = true
+		}
+		if _, wanted := v.recorded[lf.Seq]; wanted {
+			v.recorded[lf.Seq] = lf.Recorded
 		}
 		v.seqs[lf.Seq] = lf.Kind
 		if _, wanted := v.want[lf.Seq]; wanted {

@@ -21,6 +21,7 @@ type Report struct {
 	Claimed   int             `json:"claimed"`  // the rung that the maker says
 	Receipts  []Vouched       `json:"receipts"` // of somebody outside
 	Bracket   Bracket         `json:"bracket"`
+	Ahead     *Ahead          `json:"ahead,omitempty"` // the record that is furthest ahead of its receipts
 	Extends   *Extension      `json:"extends,omitempty"`
 	Disclosed int             `json:"disclosed"` // claims checked against their commitment
 	Withheld  map[string]int  `json:"withheld"`
@@ -44,4 +45,5 @@ type Report struct {
 	Unshown    uint64        `json:"unshown,omitempty"` // of the first of them, no record is in the pack
 	Between    uint64        `json:"between"`           // records between the range and the issue, which the pack does not hold
 	Data       evidence.Hash `json:"data"`
+	PDF        bool          `json:"pdf"` // a document for people is there; nobody checks what it says
 }

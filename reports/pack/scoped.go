@@ -35,9 +35,12 @@ func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
 func (v *verifier) scoped(f *Finding) error {
 	end := v.judgedTo()
 	if slices.ContainsFunc(v.scopes, func(s scope) bool {
+		if s.Control != f.Control {
+			return false
+		}
 		ended, early := v.endedAt(s.subject, s.seq)
 		over := !s.Until.IsZero() && s.Until.Before(end) || early && ended.Before(end)
-		return s.Control == f.Control && !over && !s.From.IsZero() && !s.From.After(f.Period.From) && v.approved(s.people, s.Approval)
+		return !over && !s.From.IsZero() && !s.From.After(f.Period.From) && v.approved(s.people, s.Approval)
 	}) {
 		return nil
 	}

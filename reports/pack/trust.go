@@ -2,14 +2,14 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"evidenced/evidence"
+	"evidenced/evidence/chain"
 )
 
 // Trust is what an auditor knows of the makers of packs from elsewhere than
@@ -25,6 +25,9 @@ type trusted struct {
 	comment  string
 }
 
+// maxTrust bounds a trust file, in bytes.
+const maxTrust = 1 << 20
+
 // ParseTrust reads a trust file: a line for each log and key,
 //
 //	tenant origin log-key pack-key [from-to] [# since when, from whom]
@@ -33,7 +36,14 @@ type trusted struct {
 // Empty lines and lines that begin with # are skipped.
 func ParseTrust(r io.Reader) (*Trust, error) {
 	t := &Trust{}
-	sc := bufio.NewScanner(io.LimitReader(r, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(r, maxTrust+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxTrust {
+		return nil, fmt.Errorf("trust file of more than %d bytes: what lies behind would not be read", maxTrust)
+	}
+	sc := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; sc.Scan(); n++ {
 		line, comment, _ := strings.Cut(sc.Text(), "#")
 		fields := strings.Fields(line)
@@ -50,7 +60,7 @@ func ParseTrust(r io.Reader) (*Trust, error) {
 		}
 		e.origin, e.logKey, e.packKey = fields[1], fields[2], fields[3]
 		for _, k := range fields[2:4] {
-			if _, err := note.NewVerifier(k); err != nil {
+			if _, err := chain.ParseKey(k); err != nil {
 				return nil, fmt.Errorf("trust file line %d: key %q: %w", n, k, err)
 			}
 		}
@@ -60,8 +70,8 @@ func ParseTrust(r io.Reader) (*Trust, error) {
 			if ok && err == nil && to != "" {
 				e.to, err = strconv.ParseUint(to, 10, 53)
 			}
-			if !ok || err != nil {
-				return nil, fmt.Errorf("trust file line %d: range %q, want from-to", n, fields[4])
+			if !ok || err != nil || to != "" && e.to <= e.from { // "0-0" is no size at all, and would be all
+				return nil, fmt.Errorf("trust file line %d: range %q, want from-to, the first size and the one after the last", n, fields[4])
 			}
 		}
 		t.entries = append(t.entries, e)

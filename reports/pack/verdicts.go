@@ -116,12 +116,18 @@ func sameItems(part, all []evidence.Item, verdict evidence.Verdict) bool {
 		if it.Verdict != verdict {
 			continue
 		}
-		if len(rest) == 0 || rest[0].Seq != it.Seq || !slices.Equal(rest[0].Also, it.Also) {
+		if len(rest) == 0 || !sameItem(rest[0], it) {
 			return false
 		}
 		rest = rest[1:]
 	}
 	return len(rest) == 0
+}
+
+// sameItem reports whether two items are one, word for word: who reads the
+// exceptions alone reads nothing that the population does not say.
+func sameItem(a, b evidence.Item) bool {
+	return a.Seq == b.Seq && slices.Equal(a.Also, b.Also) && a.Kind == b.Kind && a.At.Equal(b.At) && a.Label == b.Label && a.Why == b.Why && a.Verdict == b.Verdict
 }
 
 // judged is the period a test looks at: the pack's, or of a test with a window
@@ -170,8 +176,8 @@ func (v *verifier) readRuleTexts() (map[string]testRule, error) {
 		if err := json.Unmarshal(text, &r); err != nil {
 			return nil, fmt.Errorf("member %s: %w", memberRules, err)
 		}
-		if r.Window < 0 || r.Window > longestWindow {
-			return nil, fmt.Errorf("test %s looks at %s, which no test does", r.ID, r.Window)
+		if min(r.Window, r.Freshness) < 0 || max(r.Window, r.Freshness) > longestWindow {
+			return nil, fmt.Errorf("test %s looks at a time that no test does", r.ID)
 		}
 		if _, twice := rules[r.ID]; twice || r.ID == "" {
 			return nil, fmt.Errorf("member %s: test %q has no name of its own", memberRules, r.ID)
@@ -207,5 +213,6 @@ func sameVerdict(a, b evidence.Item) bool {
 	return a.Seq == b.Seq && a.Verdict == b.Verdict && slices.Equal(a.Also, b.Also)
 }
 
-// longestWindow is the longest a catalog takes.
+// longestWindow is the longest a catalog takes, and more than enough for how old
+// a look may be.
 const longestWindow = 36525 * 24 * time.Hour

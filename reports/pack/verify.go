@@ -56,7 +56,7 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 	}
 	return &verifier{
 		c: c, o: o, seqs: map[uint64]evidence.Kind{}, shut: map[uint64]bool{}, occurred: map[uint64]time.Time{}, proved: map[uint64]evidence.Hash{},
-		want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
+		recorded: map[uint64]time.Time{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
 	}, nil
 }
 
@@ -97,15 +97,18 @@ type verifier struct {
 	keys     chain.LogKeys
 	trusted  *trusted // what the auditor knows; nil without a trust file
 	closing  chain.Checkpoint
+	before   evidence.Hash            // prev of the first record of the range
 	seqs     map[uint64]evidence.Kind // records present
 	learned                           // from what is disclosed
 	shut     map[uint64]bool          // records present whose content is not disclosed
 	occurred map[uint64]time.Time     // of the records of the range
+	recorded map[uint64]time.Time     // of the last records in the trees of receipts
 	gone     int                      // claims whose keys were destroyed
 	genesis  evidence.GenesisFacts
 	proved   map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
 	catalog  ruling                   // what the catalog in force says
 	rows     map[seen]*chartRow       // of coverage.json
+	byKind   map[evidence.Kind][]seen // of the same, made when it is asked for
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash
@@ -144,8 +147,11 @@ func (v *verifier) manifest() error {
 			v.rep.Maker += " (" + e.comment + ")"
 		}
 	}
-	if v.logKey, err = note.NewVerifier(m.LogKey); err != nil {
+	if v.logKey, err = chain.ParseKey(m.LogKey); err != nil {
 		return fmt.Errorf("manifest: log key: %w", err)
+	}
+	if m.Period.From.IsZero() || !m.Period.From.Before(m.Period.To) {
+		return fmt.Errorf("manifest: period %s is none", m.Period)
 	}
 	if m.Closing.Size <= m.Start.Size || m.Closing.Size >= 1<<53 {
 		return fmt.Errorf("manifest: range from %d to %d", m.Start.Size, m.Closing.Size)
@@ -222,11 +228,17 @@ func (v *verifier) leaves() error {
 		case last != nil && lf.Recorded.Before(last.Recorded):
 			return fmt.Errorf("record %d was recorded before its predecessor", seq)
 		}
+		if last == nil {
+			v.before = lf.Prev
+		}
 		prev, last = chain.LeafHash(line), lf
 		fr.Append(prev, nil)
 		v.noteRoot(fr)
 		if _, wanted := v.want[seq]; wanted {
 			v.want[seq] = prev
+		}
+		if _, wanted := v.recorded[seq]; wanted {
+			v.recorded[seq] = lf.Recorded
 		}
 		v.seqs[seq], v.occurred[seq] = lf.Kind, lf.Occurred
 		if v.m.Period.Contains(lf.Occurred) {
@@ -285,9 +297,12 @@ func (v *verifier) checkSingle(s single) (*chain.Leaf, error) {
 	if err := chain.CheckInclusion(s.Proof, v.closing.Size, v.closing.Root, lf.Seq, chain.LeafHash([]byte(s.Leaf))); err != nil {
 		return nil, fmt.Errorf("record %d is not in the log: %w", lf.Seq, err)
 	}
-	for _, d := range s.Claims {
+	for i, d := range s.Claims {
 		if d.Seq != lf.Seq {
 			return nil, fmt.Errorf("record %d: claim of record %d", lf.Seq, d.Seq)
+		}
+		if opened(d.Name, s.Claims[:i]) {
+			return nil, fmt.Errorf("record %d: claim %s stands twice", lf.Seq, d.Name)
 		}
 		if err := checkClaim(lf, d); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -329,6 +330,114 @@ func TestCheckAsksTheRecordsForTheLogKey(t *testing.T) {
 	}
 	if r := check(t, made, CheckOptions{Keys: keys}); r.OK || !strings.Contains(r.all(), "the log began with another key than the manifest names") {
 		t.Errorf("ok %v: %q", r.OK, r.all())
+	}
+}
+
+// Nobody signs the manifest, so that a log can be left out of a backup, or an older
+// copy of it brought in. With the keys at hand _platform tells.
+func TestCheckAsksPlatformForTheOthers(t *testing.T) {
+	base := t.TempDir()
+	l := open(t, filepath.Join(base, "data"), 1<<30)
+	platform, one, two := add(t, l, "_platform", 0, 3), add(t, l, "tenant-1", 0, 10), add(t, l, "tenant-2", 0, 10)
+	early := filepath.Join(base, "early")
+	back(t, l, early)
+	add(t, l, "tenant-1", 10, 20)
+	var heads []evidence.LogHead
+	for _, log := range []*store.Log{one, two} {
+		c, _, err := log.NoteAt(log.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads = append(heads, evidence.LogHead{Origin: c.Origin, Size: c.Size, Root: c.Root})
+	}
+	tell := func(kind evidence.Kind, facts any) {
+		t.Helper()
+		b, err := json.Marshal(facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := platform.Append(t.Context(), []store.Item{{Draft: evidence.Draft{
+			Kind: kind, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: fmt.Sprint(platform.Size()), Subject: evidence.NewRef("log", "", platform.Origin()),
+			OccurredAt: start, Basis: evidence.BasisSource, ObservedAt: start, Content: b,
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := platform.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(evidence.LogCheckpoints, evidence.CheckpointsFacts{Logs: heads})
+	made := filepath.Join(base, "made")
+	back(t, l, made)
+	keys := keysOf(t, l.Keys)
+	older, err := Load(early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := func(m map[string]any) []any { return m["logs"].([]any) }
+	without := func(m map[string]any, origin string) {
+		m["logs"] = slices.DeleteFunc(logs(m), func(x any) bool { return x.(map[string]any)["origin"] == origin })
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(t *testing.T, dir string) error
+		want   string // with the keys
+	}{
+		{"as made", func(*testing.T, string) error { return nil }, ""},
+		{"a log left out", func(_ *testing.T, dir string) error {
+			return edit(dir, func(m map[string]any) { without(m, two.Origin()) })
+		}, "log " + two.Origin() + ", of which _platform knows 12 records, is not in the backup"},
+		{"all logs left out", func(_ *testing.T, dir string) error {
+			return edit(dir, func(m map[string]any) { m["logs"] = []any{} })
+		}, "it holds no log"},
+		{"an older copy of a log", func(t *testing.T, dir string) error {
+			for name, text := range files(t, filepath.Join(early, "tenants", one.ID())) {
+				if err := os.WriteFile(filepath.Join(dir, "tenants", one.ID(), name), []byte(text), 0o600); err != nil {
+					return err
+				}
+			}
+			return edit(dir, func(m map[string]any) {
+				without(m, one.Origin())
+				i := slices.IndexFunc(older.Logs, func(l Log) bool { return l.Origin == one.Origin() })
+				b, err := json.Marshal(older.Logs[i])
+				var x any
+				if err == nil {
+					err = json.Unmarshal(b, &x)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				m["logs"] = append(logs(m), x)
+			})
+		}, "_platform knows 22 records of it: the 12 of the backup are older, or their end is lost"},
+		{"_platform last", func(_ *testing.T, dir string) error {
+			return edit(dir, func(m map[string]any) { slices.Reverse(logs(m)) })
+		}, "stands before that of _platform"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "copy")
+			if err := os.CopyFS(dir, os.DirFS(made)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.change(t, dir); err != nil {
+				t.Fatal(err)
+			}
+			if r := check(t, dir, CheckOptions{Keys: keys}); r.OK != (tc.want == "") || !strings.Contains(r.all(), tc.want) {
+				t.Errorf("ok %v: %q, want %q", r.OK, r.all(), tc.want)
+			}
+		})
+	}
+	// A tenant that was taken off has no log any more, from a step on.
+	for _, step := range evidence.OffboardSteps[:3] {
+		tell(evidence.TenantOffboard, evidence.OffboardFacts{Step: step, Tenant: tenant(t, "tenant-2"), Origin: two.Origin(), Reason: "r", Authority: "a", By: "uid 0"})
+		off := filepath.Join(t.TempDir(), "off")
+		back(t, l, off)
+		if err := edit(off, func(m map[string]any) { without(m, two.Origin()) }); err != nil {
+			t.Fatal(err)
+		}
+		if r := check(t, off, CheckOptions{Keys: keys}); r.OK != (step == evidence.OffboardClosed) {
+			t.Errorf("without a tenant that is at %s: ok %v, %s", step, r.OK, r.all())
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,9 +79,12 @@ func Check(ctx context.Context, dir string, o CheckOptions) (*Report, error) {
 	for _, l := range m.Logs {
 		total += l.Size
 	}
-	used := map[string]bool{}
+	if len(m.Logs) == 0 {
+		r.Failures = append(r.Failures, "it holds no log")
+	}
+	used, told := map[string]bool{}, told{heads: map[string]evidence.LogHead{}, ended: map[string]bool{}}
 	for i := range m.Logs {
-		c := &checker{ctx: ctx, o: o, dir: dir, log: &m.Logs[i], done: done, total: total, used: used}
+		c := &checker{ctx: ctx, o: o, dir: dir, log: &m.Logs[i], done: done, total: total, used: used, told: &told}
 		v, err := c.check()
 		if err != nil {
 			return nil, err
@@ -97,11 +101,34 @@ func Check(ctx context.Context, dir string, o CheckOptions) (*Report, error) {
 			r.Failures = append(r.Failures, fmt.Sprintf("checkpoint %s: log %s is not in the backup", name, origin))
 		}
 	}
+	r.Failures = append(r.Failures, told.missing(m.Logs)...)
 	r.OK = len(r.Failures) == 0
 	for _, v := range r.Logs {
 		r.OK = r.OK && len(v.Failures) == 0
 	}
 	return r, nil
+}
+
+// told is what _platform tells of the other logs, where its claims open. It was
+// copied first, so that no log is older than _platform knows it: nobody signs the
+// manifest, and who changes a backup could leave a log out, or bring an old one.
+type told struct {
+	heads map[string]evidence.LogHead // the newest checkpoint of each, by origin
+	ended map[string]bool             // that were taken off, by origin
+	seen  []string                    // logs that were checked before it was told of them
+}
+
+// missing names the logs that are not as they must be by what was told.
+func (t *told) missing(logs []Log) (failures []string) {
+	for _, origin := range slices.Sorted(maps.Keys(t.heads)) {
+		switch there := slices.ContainsFunc(logs, func(l Log) bool { return l.Origin == origin }); {
+		case !there && !t.ended[origin]:
+			failures = append(failures, fmt.Sprintf("log %s, of which _platform knows %d records, is not in the backup", origin, t.heads[origin].Size))
+		case slices.Contains(t.seen, origin):
+			failures = append(failures, fmt.Sprintf("log %s stands before that of _platform, and was not compared with what that knows of it", origin))
+		}
+	}
+	return failures
 }
 
 func same(path string, want File) error {
@@ -135,6 +162,7 @@ type checker struct {
 	v           *Verdict
 	done, total uint64
 	used        map[string]bool
+	told        *told
 
 	roots    map[uint64][]source // roots that were signed, by size
 	frontier *chain.Frontier
@@ -189,6 +217,7 @@ func (c *checker) check() (*Verdict, error) {
 		return nil, err
 	}
 	c.given(head.Size)
+	c.known(head.Size)
 	if c.o.Keys != nil {
 		if keys, ok := c.o.Keys(l.ID); ok {
 			c.keys, c.ciphers = keys, map[string]*claim.Cipher{}
@@ -259,6 +288,20 @@ func (c *checker) given(size uint64) {
 			c.roots[cp.Size] = append(c.roots[cp.Size], source{"checkpoint " + name, cp.Root})
 			c.v.Compared = append(c.v.Compared, fmt.Sprintf("%s (size %d)", name, cp.Size))
 		}
+	}
+}
+
+// known takes in what _platform tells of the log.
+func (c *checker) known(size uint64) {
+	h, ok := c.told.heads[c.log.Origin]
+	switch {
+	case !ok:
+		c.told.seen = append(c.told.seen, c.log.Origin)
+	case h.Size > size:
+		c.v.fail("_platform knows %d records of it: the %d of the backup are older, or their end is lost", h.Size, size)
+	default:
+		c.roots[h.Size] = append(c.roots[h.Size], source{"its checkpoint in _platform", h.Root})
+		c.v.Compared = append(c.v.Compared, fmt.Sprintf("_platform (size %d)", h.Size))
 	}
 }
 
@@ -381,7 +424,7 @@ func (c *checker) open(lf *chain.Leaf, e store.Entry, i int) {
 		o, err = ci.Open(lf.Origin, lf.ID, cl.Name, e.Claims[i], cl.Commit)
 	}
 	if err == nil && cl.Name == "content" {
-		err = c.logKey(lf, o.Plain)
+		err = errors.Join(c.logKey(lf, o.Plain), c.told.learn(lf.Kind, o.Plain))
 	}
 	if err != nil {
 		c.v.fail("record %d: %s: %v", e.Seq, cl.Name, err)
@@ -418,6 +461,41 @@ func (c *checker) logKey(lf *chain.Leaf, plain []byte) error {
 		return errors.New("the log key was changed here, the manifest does not say so")
 	}
 	c.changes++
+	return nil
+}
+
+// learn keeps what a record of _platform says of other logs.
+func (t *told) learn(kind evidence.Kind, plain []byte) error {
+	var x struct {
+		Facts struct {
+			Logs    []evidence.LogHead    `json:"logs"` // of log.checkpoints
+			Step    evidence.OffboardStep `json:"step"` // of tenant.offboard
+			Origin  string                `json:"origin"`
+			Earlier []string              `json:"earlier"`
+		} `json:"facts"`
+	}
+	switch kind {
+	case evidence.LogCheckpoints, evidence.TenantOffboard:
+	default:
+		return nil
+	}
+	if err := json.Unmarshal(plain, &x); err != nil {
+		return err
+	}
+	if kind == evidence.TenantOffboard {
+		if x.Facts.Step == evidence.OffboardCut || x.Facts.Step == evidence.OffboardExport {
+			return nil // the log is still there
+		}
+		for _, origin := range append(x.Facts.Earlier, x.Facts.Origin) {
+			t.ended[origin] = true
+		}
+		return nil
+	}
+	for _, h := range x.Facts.Logs {
+		if t.heads[h.Origin].Size < h.Size {
+			t.heads[h.Origin] = h
+		}
+	}
 	return nil
 }
 

@@ -23,6 +23,7 @@ selection, 64 the command line is off.
 """
 
 import base64
+import bisect
 import calendar
 import hashlib
 import hmac
@@ -408,8 +409,8 @@ def open_note(raw, key, alone=False):
         who, _, sig64 = line[2:].partition(" ")
         sig = unb64std(sig64)
         need(who and len(sig) >= 5, "bad signature line")
-        if who != name or sig[:4] != digest:
-            continue  # somebody else's: says nothing to us
+        if who != name or sig[:4] != digest or good:
+            continue  # somebody else's, or said before: says nothing to us
         need(ed25519_verify(public, text.encode(), sig[4:]), "signature of %s is not good" % name)
         good = True
     need(good, "not signed by " + name)
@@ -523,6 +524,13 @@ def check_receipt(text, leaf, origin, key, witnesses):
 
 # ---- references -------------------------------------------------------------
 
+SCHEMES = ("account", "alert", "alertrule", "app", "artifact", "branch", "cert", "change", "check", "commit",
+           "config", "control", "copy", "device", "entity", "finding", "hold", "host", "image", "imagetag",
+           "incident", "key", "label", "line", "log", "member", "mount", "namespace", "node", "ns", "object", "pack",
+           "path", "person", "pipeline", "pod", "policy", "project", "release", "remedy", "repo", "request", "result",
+           "review", "robot", "role", "rule", "secret", "server", "silence", "source", "statement", "sync", "tenant",
+           "tfrun", "tfstate", "workload", "workspace")
+
 REF_PLAIN = set(range(0x21, 0x7F)) - set(b'%#"\\')
 
 
@@ -547,6 +555,14 @@ def parse_ref(text, schemes):
         again += "#" + ref_escape(parts[2], False)
     need(again == text, "not in canonical form")
     return [scheme] + parts
+
+
+def is_ref(v):
+    """A reference, or none."""
+    try:
+        return v == "" or isinstance(v, str) and len(v) <= 16 << 10 and bool(parse_ref(v, SCHEMES))
+    except Bad:
+        return False
 
 
 # ---- the vectors ------------------------------------------------------------
@@ -676,6 +692,7 @@ def vector_claims(folder, n):
 
 def vector_refs(folder, n):
     v = load(folder, "refs.json")
+    need(set(v["schemes"]) == set(SCHEMES), "other schemes than are known here")
     for g in v["good"]:
         got = n.holds("reference " + g["text"], parse_ref, g["text"], v["schemes"])
         need(got == [g["scheme"]] + [bytes.fromhex(g[k]) for k in ("authority_hex", "name_hex", "uid_hex")], "reference %s: other parts" % g["text"])
@@ -726,11 +743,12 @@ def verify_vectors(folder):
 # ---- pack.md section 2: members say one thing to every reader ---------------
 
 MOST_ELEMENTS, DEEPEST = 1 << 20, 64
-TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[\[\]{},]', re.DOTALL)
+TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[\[\]{},]', re.DOTALL)
+PAIRED = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])|[^u])")
 
 
 def fold(name):
-    return name.upper().lower()
+    return name.lower()  # names are ASCII
 
 
 def quoted(text):
@@ -750,9 +768,11 @@ def scan(text, plain_names):
     inside, elements = [], 0
     for t in TOKEN.finditer(text):
         c = t.group(0)[0]
-        if c == '"' and t.group(1):
-            name = t.group(0)[1:].partition('"')[0]
-            need("\\" not in t.group(0) and (not plain_names or matches(name, "[a-z0-9_./-]*")), "name %s is not written as it must be" % quoted(name))
+        if c == '"':
+            need("\\" not in PAIRED.sub("", t.group(1)), "a string with half of a surrogate pair")
+        if c == '"' and t.group(2):
+            name = t.group(1)[1:-1]
+            need(matches(name, "[a-z0-9_./-]*" if plain_names else r"[ -\[\]-~]*"), "name %s is not written as it must be" % quoted(name))
         elif c in "[{":
             need(len(inside) < DEEPEST, "nested more than %d deep" % DEEPEST)
             inside.append(c)
@@ -762,11 +782,16 @@ def scan(text, plain_names):
         need(elements <= MOST_ELEMENTS, "more than %d elements" % MOST_ELEMENTS)
 
 
+def whole(text):
+    need(text != "-0", "a number that is written as -0")
+    return int(text)
+
+
 def one_meaning(raw, what, plain_names):
     try:
         text = raw.decode("utf-8")
         scan(text, plain_names)
-        return json.loads(text, object_pairs_hook=pairs_once, parse_constant=refuse_number)
+        return json.loads(text, object_pairs_hook=pairs_once, parse_int=whole, parse_constant=refuse_number)
     except UnicodeDecodeError:
         raise Bad("%s: text that is not UTF-8" % what)
     except (Bad, ValueError, RecursionError) as e:
@@ -792,13 +817,29 @@ def no_time(v):
     return v == "0001-01-01T00:00:00Z"
 
 
+STAMP = re.compile(r"(.{19})(\.\d+)?(Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+
+
+def rfc3339(v, what, utc):
+    """Nanoseconds since 1970 of a time in JSON, None of the unset one. In members it is in UTC."""
+    if no_time(v):
+        return None
+    m = STAMP.fullmatch(v) if isinstance(v, str) else None
+    whole = m and instant(m.group(1) + "Z")
+    need(whole, "%s: bad value %.80r" % (what, v))
+    need(not utc or m.group(3) == "Z", "%s: time %s is not written in UTC" % (what, v))
+    east = (int(m.group(5)) * 3600 + int(m.group(6)) * 60) * (-1 if m.group(4) == "-" else 1) if m.group(4) else 0
+    return nanos(whole) + int((m.group(2) or ".0")[1:10].ljust(9, "0")) - east * SECOND
+
+
 TEXT = Scalar("", lambda v: isinstance(v, str))
 WHOLE = Scalar(0, lambda v: integer(v, -(1 << 63), 1 << 64))
 NUMBER = Scalar(0, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool))
 TRUTH = Scalar(False, lambda v: isinstance(v, bool))
 HASH = Scalar("0" * 64, is_hash)
 BYTES = Scalar(b"", lambda v: isinstance(v, str), unb64std)
-TIME_AT = Scalar(None, lambda v: no_time(v) or is_time(v), lambda v: None if no_time(v) else nanos(instant(v)))
+REF = Scalar("", is_ref)
+TIME_AT = Scalar(None, None)  # read by rfc3339
 ANY = Scalar(None, lambda v: True)
 
 
@@ -816,26 +857,29 @@ class Map:
         self.shape = shape
 
 
-def read(v, shape, what, strict=True):
+def read(v, shape, what, strict=True, utc=True):
     """A value by its shape, with what is missing filled in. Strict, other names
-    are refused; else they are left away, and a name counts in any case."""
+    are refused; else they are left away, and a name counts in any case. With
+    utc, times are written in UTC."""
     if isinstance(shape, Maybe):
-        return None if v is None else read(v, shape.shape, what, strict)
+        return None if v is None else read(v, shape.shape, what, strict, utc)
+    if shape is TIME_AT:
+        return None if v is None else rfc3339(v, what, utc)
     if isinstance(shape, Scalar):
         need(v is None or shape.good(v), "%s: bad value %.80r" % (what, v))
         return shape.zero if v is None else shape.take(v)
     if isinstance(shape, list):
         need(v is None or isinstance(v, list), "%s: no list" % what)
-        return [read(x, shape[0], what, strict) for x in v or []]
+        return [read(x, shape[0], what, strict, utc) for x in v or []]
     need(v is None or isinstance(v, dict), "%s: no object" % what)
     v = v or {}
     if isinstance(shape, Map):
-        return {k: read(x, shape.shape, what, strict) for k, x in v.items()}
+        return {k: read(x, shape.shape, what, strict, utc) for k, x in v.items()}
     if not strict:
         v = {fold(k): x for k, x in v.items()}
     other = [k for k in v if k not in shape]
     need(not strict or not other, "%s: unknown name %r" % (what, other[0] if other else ""))
-    return {k: read(v.get(k), s, what, strict) for k, s in shape.items()}
+    return {k: read(v.get(k), s, what, strict, utc) for k, s in shape.items()}
 
 
 PERIOD = {"from": TIME_AT, "to": TIME_AT}
@@ -888,7 +932,7 @@ KEY_FACTS = {"old": TEXT, "new": TEXT, "compromised": TRUTH}
 PERSON = {"native_id": TEXT, "names": {"login": TEXT, "display": TEXT, "mail": TEXT, "bot": TRUTH, "shared": TRUTH}}
 APPROVAL = {"maker": WHOLE, "approver": WHOLE}
 WAIVER = {
-    "controls": [TEXT], "tests": [{"test": TEXT, "rule": HASH}], "records": [WHOLE], "subjects": [TEXT], "from": TIME_AT, "until": TIME_AT,
+    "controls": [TEXT], "tests": [{"test": TEXT, "rule": HASH}], "records": [WHOLE], "subjects": [REF], "from": TIME_AT, "until": TIME_AT,
     "approval": APPROVAL}
 SCOPE = {"control": TEXT, "from": TIME_AT, "until": TIME_AT, "approval": APPROVAL}
 PLAN = {
@@ -908,9 +952,9 @@ REOPEN = {"reopen": TRUTH}
 
 def facts_of(text, shape, what):
     """Subject and facts of a content claim that a verdict stands on."""
-    c = read(one_meaning(text, what, False), {"subject": TEXT, "facts": ANY}, what, False)
+    c = read(one_meaning(text, what, False), {"key": TEXT, "subject": REF, "facts": ANY}, what, False, False)
     need(shape is None or c["facts"] is not None, "%s: no facts" % what)
-    return c["subject"], None if shape is None else read(c["facts"], shape, what, False)
+    return c["subject"], None if shape is None else read(c["facts"], shape, what, False, False)
 
 
 def member(p, name, shape, strict=True):
@@ -948,9 +992,10 @@ class Zip:
     def __init__(self, raw):
         need(len(raw) >= 22, "not a zip")
         sig, disks, here, count, length, start, comment = struct.unpack("<IIHHIIH", raw[-22:])
+        need(len(raw) <= 4 << 30 and 0 < count <= 4096, "%d members in %d bytes" % (count, len(raw)))
         need(sig == 0x06054B50 and disks == 0 and here == count and comment == 0, "bad end record")
         need(start + length == len(raw) - 22, "bytes outside the members")
-        self.packed, self.plain, at, next_ = {}, {}, start, 0
+        self.packed, self.plain, at, next_, total = {}, {}, start, 0, 0
         for _ in range(count):
             head = struct.unpack("<IHHHHHHIIIHHHHHII", raw[at:at + 46]) if at + 46 <= start + length else None
             need(head, "central directory is cut")
@@ -958,13 +1003,14 @@ class Zip:
             name = raw[at + 46:at + 46 + name_len].decode("ascii", "replace")
             method = 0 if name in STORED else 8
             need(head == (0x02014B50, 20, 20, 0, method, 0, 0x21, crc, packed, size, name_len, 0, 0, 0, 0, 0, offset), "member %s: unexpected header" % name)
-            need(matches(name, r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?") and not {".", ".."} & set(name.split("/")), "member name %r" % name)
+            need(name_len <= 200 and matches(name, r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?") and not {".", ".."} & set(name.split("/")), "member name %r" % name)
             need(name.lower() not in {x.lower() for x in self.plain}, "member %s stands twice" % name)
             local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, method, 0, 0x21, crc, packed, size, name_len, 0) + name.encode()
             need(offset == next_ and raw[offset:offset + len(local)] == local, "member %s: local header differs" % name)
             body = raw[offset + len(local):offset + len(local) + packed]
             next_ = offset + len(local) + packed
-            need(next_ <= start and size <= (packed + 64) * 1100, "member %s: sizes that cannot be" % name)
+            total += size
+            need(next_ <= start and total <= 16 << 30 and size <= (packed + 64) * 1100, "member %s: sizes that cannot be" % name)
             text = body
             if method:
                 z = zlib.decompressobj(-15)
@@ -979,10 +1025,14 @@ class Zip:
         need(at == start + length and next_ == start, "bytes outside the members")
 
 
-def lines_of(raw, name):
-    need(raw == b"" or raw.endswith(b"\n"), "%s: last line has no end" % name)
-    return raw.split(b"\n")[:-1]
+MOST_LINE = {"leaves.jsonl": MAX_LEAF + 1, "claims.jsonl": 3 << 20, "earlier.jsonl": 6 << 20}
 
+
+def lines_of(raw, name):
+    lines = raw.split(b"\n")
+    need(all(len(line) < MOST_LINE[name] for line in lines), "member %s: a line has more than %d bytes" % (name, MOST_LINE[name]))
+    need(lines[-1] == b"", "member %s: last line has no end" % name)
+    return lines[:-1]
 
 
 class Pack:
@@ -998,6 +1048,7 @@ class Pack:
         self.waivers, self.scopes, self.ends = {}, [], {}
         self.plans, self.verdicts, self.loosened, self.incidents = {}, {}, [], {}
         self.links = {}
+        self.by_kind, self.needed, self.planned, self.failing, self.one = None, None, None, None, None  # made of these when all are known
         self.spans, self.runs, self.retired = {}, [], 0
         self.receipts, self.statuses, self.cited = [], {}, set()
         self.waived, self.remedies, self.counted = None, None, set()
@@ -1017,9 +1068,11 @@ def check_manifest(p):
     p.m = m = read(said, MANIFEST, "manifest")
     need(open_note(z.plain["manifest"], m["pack_key"], alone=True).encode() == text + b"\n", "manifest is not the signed text")
     again = json.dumps(said, indent=1, ensure_ascii=False).translate({ord(c): "\\u%04x" % ord(c) for c in "<>&\u2028\u2029"})
-    need(again.encode() == body and [k for k in MANIFEST if k in said] == list(said), "manifest: not in canonical form")
+    times = all(t == told_time(read(t, TIME_AT, "manifest")) for t in (said["made"], said["period"]["from"], said["period"]["to"]) if not no_time(t))
+    need(times and again.encode() == body and [k for k in MANIFEST if k in said] == list(said), "manifest: not in canonical form")
     need(p.pack_key in (None, m["pack_key"]), "the pack is signed by other keys than those given")
     parse_key(m["log_key"])
+    need(m["period"]["from"] is not None and m["period"]["to"] is not None and m["period"]["from"] < m["period"]["to"], "manifest: period %s is none" % told_period(m["period"]))
     need(m["start"]["size"] < m["closing"]["size"] < MAX_INT, "manifest: range from %d to %d" % (m["start"]["size"], m["closing"]["size"]))
 
 
@@ -1028,6 +1081,7 @@ def check_members(p):
     names = [x["name"] for x in m["members"]]
     need(len(set(names)) == len(names) and not set(STORED) & set(names), "manifest names a member twice")
     for x in m["members"]:
+        need(holds(m, x["name"]), "member %s is none that such a pack holds: nothing says that it is true" % x["name"])
         digest_member(z, x)
         need(x["name"] != "rules.json" or x["sha256"] == m["rules"], "the rules are not those the manifest names")
     for name in z.plain:
@@ -1036,6 +1090,13 @@ def check_members(p):
         need(name in z.plain, "member %s is missing" % name)
     data = sorted("%s %d %s\n" % (x["name"], x["size"], x["sha256"]) for x in m["members"] if x["name"] != "report.pdf")
     need(hashlib.sha256("".join(data).encode()).hexdigest() == m["data"], "the digest of the data members is not the manifest's")
+
+
+def holds(m, name):
+    """A pack of this range has a member of the name. Any other would be signed with the rest and read by nobody."""
+    if name == "checkpoint-start":
+        return m["start"]["size"] > 0
+    return name in FIXED + ("keys.json", "report.pdf") or name.startswith(("registers/", "anchors/"))
 
 
 def digest_member(z, m):
@@ -1054,7 +1115,11 @@ def check_single(p, s):
     leaf = decode_leaf(raw)
     need(leaf["origin"] == p.m["origin"], "record %d belongs to log %s" % (leaf["seq"], leaf["origin"]))
     check_inclusion(leaf["seq"], p.m["closing"]["size"], leaf_hash(raw), bytes.fromhex(p.m["closing"]["root"]), hashes(s["proof"]))
-    return leaf, [(d["name"], check_claim(leaf, d)) for d in s["claims"]]
+    claims = []
+    for d in s["claims"]:
+        need(d["name"] not in [name for name, _ in claims], "record %d: claim %s stands twice" % (leaf["seq"], d["name"]))
+        claims.append((d["name"], check_claim(leaf, d)))
+    return leaf, claims
 
 
 def content_alone(p, s, kind, shape):
@@ -1179,6 +1244,7 @@ def check_earlier(p):
         if seq + 1 == m["start"]["size"]:
             at = nanos(instant(leaf["recorded"]))
             need(at <= m["period"]["from"], "the range begins after the period: record %d, before it, is of %s" % (seq, told_time(at)))
+            need(p.leaves[seq + 1]["prev"] == leaf_hash(s["leaf"].encode()).hex(), "record %d does not follow its predecessor" % (seq + 1))
             begins = True
         p.kinds[seq], p.hashed[seq] = leaf["kind"], leaf_hash(s["leaf"].encode())
         p.opened += len(claims)
@@ -1278,7 +1344,7 @@ def learn(p, leaf, text):
         if f["act"] == "retired" and f["newest"] is not None:
             p.retired = max(p.retired, f["newest"])
     elif kind == "collection.coverage":
-        learn_coverage(p, facts_of(text, COVERAGE, what)[1])
+        learn_coverage(p, facts_of(text, COVERAGE, what)[1], what)
     elif kind in ("platform.config", "platform.catalog"):
         f = facts_of(text, CONFIG if kind == "platform.config" else RULES, what)[1]
         if kind == "platform.catalog":
@@ -1296,8 +1362,13 @@ def learn_person(p, leaf, f):
         p.names[token] = n["login"] or n["display"] or n["mail"] or (not known and f["native_id"]) or "unknown person " + token[:6]
 
 
-def learn_coverage(p, f):
+MOST_RUNS, LONGEST_PAUSE = 1 << 32, 1 << 41  # the pause in milliseconds
+
+
+def learn_coverage(p, f, what):
+    need(all(0 <= n <= MOST_RUNS for n in f["runs"].values()), "%s: it counts runs of %s that cannot be" % (what, f["source"]))
     for s in f["spans"]:
+        need(all(0 <= ms <= LONGEST_PAUSE for ms in s["looks_ms"]), "%s: it tells of looks at %s that cannot be" % (what, f["source"]))
         looks = []
         if s["class"] == "instants":
             looks.append(s["from"])
@@ -1338,13 +1409,36 @@ def cell(text):
     return text
 
 
-def raw_members(text):
+DEEP = 512  # more than any content nests
+
+
+def content_of(raw, what):
+    """Subject and facts of a content as its register shows them, the facts as they are written. The names of the content itself are clear."""
+    text, any_ = raw.decode("utf-8", "surrogateescape"), lambda n: 0
+    try:
+        need(text.lstrip(" \t\r\n")[:1] == "{", "no object")
+        depth = 0
+        for t in TOKEN.finditer(text):
+            depth += (t.group(0) in ("[", "{")) - (t.group(0) in ("]", "}"))
+            need(depth <= DEEP, "nested more than %d deep" % DEEP)
+        json.loads(text, parse_int=any_, parse_constant=refuse_number)
+        got = raw_members(text, json.JSONDecoder(parse_int=any_).raw_decode)
+    except (Bad, ValueError) as e:
+        raise Bad("%s: %s" % (what, e))
+    c = {"key": "null", "subject": "null", "facts": ""}
+    c.update(got)
+    return read({"subject": json.loads(c["subject"]), "key": json.loads(c["key"])}, {"key": TEXT, "subject": REF}, what)["subject"], c["facts"]
+
+
+def raw_members(text, read_next):
     """The members of a JSON object as they are written."""
-    read_next, skip, out = json.JSONDecoder().raw_decode, re.compile(r"[ \t\r\n]*"), {}
+    skip, out = re.compile(r"[ \t\r\n]*"), {}
     at = skip.match(text, text.index("{") + 1).end()
     while text[at] != "}":
-        name, at = read_next(text, at)
-        at = skip.match(text, skip.match(text, at).end() + 1).end()  # past the colon
+        name, end = read_next(text, at)
+        need(text[at:end] == '"%s"' % name and matches(name, "[a-z0-9_./-]*"), "name %s is not written as it must be" % quoted(text[at + 1:end - 1]))
+        need(name not in out, "name %s stands twice in one object" % quoted(name))
+        at = skip.match(text, skip.match(text, end).end() + 1).end()  # past the colon
         value, end = at, read_next(text, at)[1]
         out[name] = text[value:end]
         at = skip.match(text, end).end()
@@ -1356,8 +1450,7 @@ def register_line(p, seq, leaf, claims):
     subject = facts = "(closed)"
     for name, raw in claims:
         if name == "content":
-            got = raw_members(raw.decode("utf-8", "surrogateescape"))
-            subject, facts = json.loads(got.get("subject", '""')), got.get("facts", "")
+            subject, facts = content_of(raw, "record %d" % seq)
     people = ["%s %s (%s)" % (x["role"], p.names.get(x["token"], "person " + x["token"]), x["proof"]) for x in leaf.get("people", [])]
     row = (str(seq), leaf["occurred"], leaf["basis"], leaf["op"], leaf["observed"], leaf["recorded"], leaf["source"], subject, "; ".join(people),
            facts, p.hashed[seq].hex())
@@ -1389,7 +1482,8 @@ def check_earlier_packs(p):
     for e in member(p, "packs.json", [{"seq": WHOLE, "facts": PACK_FACTS}]):
         need(not listed or e["seq"] > listed[-1], "packs.json: record %d is out of order" % e["seq"])
         need(p.kinds.get(e["seq"]) == "pack.issued", "packs.json: record %d, which sealed an earlier pack, is not in this one" % e["seq"])
-        need(e["seq"] not in p.sealed or p.sealed[e["seq"]] == e["facts"], "packs.json: record %d says otherwise of the earlier pack" % e["seq"])
+        need(e["seq"] in p.sealed, "packs.json: record %d, which sealed an earlier pack, is not disclosed: nothing shows what it says of it" % e["seq"])
+        need(p.sealed[e["seq"]] == e["facts"], "packs.json: record %d says otherwise of the earlier pack" % e["seq"])
         proved_from(p, e["seq"], e["facts"])
         listed.append(e["seq"])
     for seq, f in sorted(p.sealed.items()):
@@ -1457,7 +1551,9 @@ def check_receipt_of(p, r):
         need(lines > 0, "no witness signed the checkpoint")
         says = "not checked, %d cosignatures; your policy names no witnesses" % lines
     if r["kind"] == "time-stamp":
-        note = b"\n".join(raw.split(b"\n")[:5]) + b"\n"
+        name, digest, _ = parse_key(key_at(p.keys, r["size"]))
+        own = [x for x in raw.split(b"\n") if x.startswith("\u2014 {} ".format(name).encode()) and base64.b64decode(x.split(b" ")[-1])[:4] == digest]
+        note = raw.partition(b"\n\n")[0] + b"\n\n" + own[0] + b"\n"
         need(hashlib.sha256(note).digest() in p.z.plain[r["members"][1]], "the token is not for this checkpoint")
         says = "not checked, no roots of time-stamping authorities were given (--tsa-roots)"
     return says
@@ -1506,6 +1602,7 @@ def check_catalog(p):
     one_form("control", [c["control"] for c in table["controls"]])
     p.rule_hashes = {t["test"]: t["rule"] for t in table["tests"]}
     p.said, p.pairs, p.controls = said, {}, len(table["controls"])
+    p.by_test = {t["test"]: [] for t in table["tests"]}
     for c in table["controls"]:
         one_form("control %s: test" % c["control"], [t["test"] for t in c["tests"]])
         for t in [c["in_force_since"], c["valid_from"], c["valid_to"]]:
@@ -1513,7 +1610,9 @@ def check_catalog(p):
         binds = not c["entities"] or not said["entities"] or not set(c["entities"]).isdisjoint(said["entities"])
         for t in c["tests"]:
             need(t["test"] in p.rule_hashes, "member catalog.json: control %s has test %s, which is not in the list of tests" % (c["control"], t["test"]))
-            p.pairs[c["control"], t["test"]] = dict(c, strength=t["strength"], out=left_out(c, said["tenancy"], p.m["period"]), binds=binds)
+            out = left_out(c, said["tenancy"], p.m["period"])
+            p.pairs[c["control"], t["test"]] = dict(c, strength=t["strength"], out=out, binds=binds)
+            p.by_test[t["test"]].append((c["control"], out))
 
 
 def left_out(c, who, period):
@@ -1539,8 +1638,8 @@ def rule_texts(p):
     while text[at:at + 1] not in ("]", ""):
         r, end = json.JSONDecoder().raw_decode(text, at)
         r = read(r, RULE, name, False)
-        need(0 <= r["window"] <= 36525 * 86400 * SECOND, "test %s looks at a time that no test does" % r["id"])
-        need(r["id"] and r["id"] not in out, "member rules.json: test %r has no name of its own" % r["id"])
+        need(0 <= min(r["window"], r["freshness"]) and max(r["window"], r["freshness"]) <= 36525 * 86400 * SECOND, "test %s looks at a time that no test does" % r["id"])
+        need(r["id"] and r["id"] not in out, "member rules.json: test %s has no name of its own" % quoted(r["id"]))
         r["hash"] = hashlib.sha256(text[at:end].encode()).hexdigest()
         out[r["id"]] = r
         at = end + 1
@@ -1552,10 +1651,9 @@ def check_rules(p):
     p.texts = rule_texts(p)
     for i, r in sorted(p.texts.items(), key=lambda x: x[0]):
         need(p.rule_hashes.get(i) == r["hash"], "test %s of rules.json is not that of the catalog in force, which record %d states" % (i, p.ruled))
-    for test in p.rule_hashes:
-        n = [c for (c, t), x in p.pairs.items() if t == test and not x["out"]]
-        left = any(t == test for _, t in p.pairs)
-        need(not left or bool(n) == (test in p.texts), "test %s was judged for %d controls, and stands among the rules: %s" % (test, len(n), str(test in p.texts).lower()))
+    for test, mine in p.by_test.items():
+        n = sum(not out for _, out in mine)
+        need(not mine or bool(n) == (test in p.texts), "test %s was judged for %d controls, and stands among the rules: %s" % (test, n, str(test in p.texts).lower()))
 
 
 def check_judged(p, findings):
@@ -1574,8 +1672,7 @@ def check_judged(p, findings):
     for pair in sorted(p.pairs, key=lambda x: (x[1].encode(), p.pairs[x]["out"] != "", x[0].encode())):
         need(pair in said, "judged.json does not name %s/%s, which the catalog of record %d has" % (pair + (p.ruled,)))
     one = []
-    for test in p.rule_hashes:
-        mine = [(c, x["out"]) for (c, t), x in p.pairs.items() if t == test]
+    for test, mine in p.by_test.items():
         if mine:
             one.append({"test": test, "controls": [c for c, out in mine if not out], "left_out": [{"control": c, "why": out} for c, out in mine if out]})
     need(list_ == one, "judged.json is not in its one form: sorted by test and control, no test without a control")
@@ -1672,9 +1769,10 @@ def check_row(key, row, spans, period):
     wide = {"from": period["from"] - NEAR, "to": period["to"] + NEAR}
     told = [s for s in spans if overlaps({"from": s["from"], "to": s["to"] + (s["class"] == "instants")}, wide)]
     # Nothing is claimed between two looks at a polled source; looks that lie no further apart than this may be told as one stretch.
-    seam, strips, next_, before = max(LEAST_SEAM, 3 * usual_interval(told)), row["strips"], 0, ""
+    most = LONGEST_PAUSE * 10**6
+    seam, strips, next_, before = max(LEAST_SEAM, 3 * min(usual_interval(told), most)), row["strips"], 0, ""
     # What was polled or blind goes on until a look is overdue.
-    late = max(seam, 3 * interval(told))
+    late = max(seam, 3 * min(interval(told), most))
     for low, high, class_ in lay_out(told, period):
         goes_on = class_ == "" and high == period["to"] and high - low <= late and before in ("instants", "blind")
         while next_ < len(strips) and strips[next_]["to"] <= low:
@@ -1686,9 +1784,15 @@ def check_row(key, row, spans, period):
             need(s["class"] == class_ or joined or goes_on and s["class"] == before, 'coverage.json says that %s, %s was seen as "%s" at %s, the records of the pack say "%s"' % (
                 key + (s["class"], told_time(low), class_)))
         before = class_
-    blind = [s for s in told if s["class"] == "blind"]
+    causes = {}  # of blind stretches by cause: begins in order, and the latest end up to each
+    for s in sorted((s for s in told if s["class"] == "blind"), key=lambda s: s["from"]):
+        begins, ends = causes.setdefault(s["cause"], ([], []))
+        begins.append(s["from"])
+        ends.append(max(s["to"], ends[-1]) if ends else s["to"])
     for s in strips:
-        need(s["class"] != "blind" or any(b["cause"] == s["cause"] and overlaps(b, s) for b in blind),
+        begins, ends = causes.get(s["cause"], ([], []))
+        n = bisect.bisect_left(begins, s["to"])
+        need(s["class"] != "blind" or n and ends[n - 1] > s["from"],
              'coverage.json says that %s, %s was not seen at %s because of "%s", which no record of the pack tells' % (key + (told_time(s["from"]), s["cause"])))
 
 
@@ -1786,8 +1890,7 @@ def recount(f):
     need(said == (len(verdicts),) + n and sum(n) == len(verdicts), "%s: population of %d (%d passed, %d failed, %d undetermined) but %d items (%d, %d, %d)" % (
         (named(f),) + said + (len(verdicts),) + n))
     for part, verdict in ((f["failed"], "fail"), (f["undetermined"], "undetermined")):
-        whole = [(x["seq"], x["also"]) for x in f["items"] if x["verdict"] == verdict]
-        need([(x["seq"], x["also"]) for x in part] == whole, "%s: its exceptions are not the items of its population" % named(f))
+        need(part == [x for x in f["items"] if x["verdict"] == verdict], "%s: its exceptions are not the items of its population" % named(f))
 
 
 def check_weight(p, f):
@@ -1840,15 +1943,28 @@ def check_observed(p, f, r):
         named(f), f["status"], told_time(f["newest"]), told_time(end)))
     over = {"from": max(f["period"]["from"], p.m["period"]["from"]), "to": end}
     if over["from"] < over["to"]:
-        recorded = [v for v in p.verdicts.values() if v["seq"] >= p.m["start"]["size"] and v["rule"] == f["rule"]]
-        for kind in sorted({w["kind"] for v in recorded for w in v["uncovered"]}):
+        for kind in needs(p, f["rule"]):
             why = unseen(p, kind, over, running, f["status"], r["freshness"])
             need(not why, "%s: status %s, but by the log's own verdicts its rule needs %s, %s" % (named(f), f["status"], kind, why))
 
 
+def needs(p, rule):
+    """The kinds that a rule needs to be seen, as far as the newest verdicts of the range say that one was not."""
+    if p.needed is None:
+        p.needed = {}
+        for v in p.verdicts.values():
+            if v["seq"] >= p.m["start"]["size"]:
+                p.needed.setdefault(v["rule"], set()).update(w["kind"] for w in v["uncovered"])
+    return sorted(p.needed.get(rule, ()))
+
+
 def unseen(p, kind, over, running, status, fresh):
     """Why a kind was not seen well enough for a status, as far as a pack shows; "" when it was."""
-    rows = sorted(((source, row) for (source, k), row in p.rows.items() if k == kind), key=lambda x: x[0]) if kind not in OWN else []
+    if p.by_kind is None:
+        p.by_kind = {}
+        for (source, k), row in sorted(p.rows.items(), key=lambda x: x[0]):
+            p.by_kind.setdefault(k, []).append((source, row))
+    rows = p.by_kind.get(kind, []) if kind not in OWN else []
     if not rows:
         return "of which no source was seen" if kind not in OWN else ""
     for source, row in rows:
@@ -1878,11 +1994,16 @@ def check_one_judgement(p, findings):
 
 def one_person(p, token):
     """All tokens of a person, by the links recorded up to the end of what is judged and not ended since."""
-    all_ = [token]
-    for t in all_:  # grows meanwhile
-        for pair, (at, ended) in p.links.items():
-            if t in pair and not ended and at <= judged_to(p):
-                all_ += [x for x in pair if x not in all_]
+    if p.one is None:
+        p.one = {}
+        for (a, b), (at, ended) in p.links.items():
+            if not ended and at <= judged_to(p):
+                p.one.setdefault(a, []).append(b)
+                p.one.setdefault(b, []).append(a)
+    all_, todo = {token}, [token]
+    for t in todo:  # grows meanwhile
+        todo += set(p.one.get(t, ())) - all_
+        all_.update(p.one.get(t, ()))
     return all_
 
 
@@ -1947,12 +2068,13 @@ def waiver_of(p, f, seq):
 
 def answers_for(p):
     """Which plan answers for what: the one whose record is newest. Item None is that a test found nothing, or nothing new enough."""
-    by = {}
-    for seq, plan in sorted(x for x in p.plans.values() if x[1] is not None):
-        for part in plan["for"]:
-            for item in part["records"] or [None]:
-                by[part["test"], item] = (seq, plan)
-    return by
+    if p.planned is None:
+        p.planned = {}
+        for seq, plan in sorted((x for x in p.plans.values() if x[1] is not None), key=lambda x: x[0]):
+            for part in plan["for"]:
+                for item in part["records"] or [None]:
+                    p.planned[part["test"], item] = (seq, plan)
+    return p.planned
 
 
 def check_remedies(p, f):
@@ -1980,16 +2102,17 @@ def check_remedies(p, f):
 
 def still_fails(p, plan):
     """What of a plan fails by the newest recorded verdicts, "" for nothing."""
-    failing = set()
-    for ref, v in p.verdicts.items():
-        test = ref.partition("/")[2].partition("#")[0].partition("/")[2]
-        failing |= {(test, seq) for seq in v["failed"]} | ({(test, None)} if v["status"] in ("gap", "stale") else set())
+    if p.failing is None:
+        p.failing = set()
+        for ref, v in p.verdicts.items():
+            test = ref.partition("/")[2].partition("#")[0].partition("/")[2]
+            p.failing |= {(test, seq) for seq in v["failed"]} | ({(test, None)} if v["status"] in ("gap", "stale") else set())
     what = ""
     for part in plan["for"]:
-        if not part["records"] and (part["test"], None) in failing:
+        if not part["records"] and (part["test"], None) in p.failing:
             what = "what %s looks for" % part["test"]
         for seq in part["records"]:
-            if (part["test"], seq) in failing:
+            if (part["test"], seq) in p.failing:
                 what = "record %d" % seq
     return what
 
@@ -2265,7 +2388,8 @@ def report(p, extended):
         line("", "of the first %s packs it shows no record: dropped under retention, or left out" % group(p.unshown))
     line("data", "digest " + m["data"])
     line("coverage", "as the coverage records of the pack tell it; whether a finding had enough of it is as issued, but for kinds that the log's own verdicts call uncovered")
-    line("PDF", "bytes as issued; its wording is not checked")
+    line("PDF", "%s; its wording is not checked, nor that of VERIFY.txt, and of titles, labels and sentences in findings" % (
+        "bytes as issued" if "report.pdf" in p.z.plain else "there is none"))
     return out
 
 
@@ -2325,7 +2449,7 @@ def verify_file(path, keys, earlier=""):
 
 
 # What a value of another form than it must have raises.
-FORM = (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error)
+FORM = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, struct.error)
 
 
 def main(args):

@@ -156,9 +156,9 @@ func (e *Engine) checkLog(ctx context.Context, t evidence.Tenant, repairIndex bo
 	case err != nil:
 		ix.Says = err.Error()
 	case missing == 0:
-		ix.OK, ix.Says = true, "every record is found by kind and time"
+		ix.OK, ix.Says = true, "every record is found, as what it is"
 	default:
-		ix.Says = fmt.Sprintf("%d records are not found", missing)
+		ix.Says = fmt.Sprintf("%d records are not found, or found as something else", missing)
 	}
 	if !ix.OK && repairIndex {
 		if err := log.RebuildIndex(); err != nil {
