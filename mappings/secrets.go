@@ -15,6 +15,8 @@ var accessFields = []Field{
 	{Name: "operation", Type: "string", Doc: "operation, as the source names it"},
 	{Name: "path", Type: "string", Doc: "path of the request"},
 	{Name: "outcome", Type: "string", Doc: "ok, denied, failed, missing, no-response or no-request"},
+	{Name: "given", Type: "bool", Optional: true, Doc: "it had its answer: ok, or a response of such a kind whose request the log lacks; missing where the log does not tell"},
+	{Name: "policy_override", Type: "bool", Doc: "the caller asked to pass by a soft-mandatory policy, whether that was needed or not"},
 	{Name: "reading", Type: "bool", Doc: "gave, or would have given, secret data to the caller"},
 	{Name: "secret", Type: "string", Doc: "path of the secret; empty for other requests"},
 	{Name: "mount", Type: "string", Doc: "mount path"},
@@ -77,6 +79,18 @@ func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*it
 		}
 		if f.Root {
 			it.why["root"] = "made with a root token"
+		}
+		if f.PolicyOverride {
+			it.why["policy_override"] = "the caller asked to pass by a soft-mandatory policy"
+		}
+		it.set("policy_override", f.PolicyOverride)
+		switch {
+		case f.Outcome == "no-response":
+			it.lacks("given", "the log lacks its response")
+		case f.Outcome == "no-request" && f.Extra["answer"] == "":
+			it.lacks("given", "the log lacks its request, and does not tell how it was answered")
+		default:
+			it.set("given", f.Outcome == "ok" || f.Outcome == "no-request" && f.Extra["answer"] == "ok")
 		}
 		it.set("operation", f.Operation).set("path", f.Path).set("outcome", f.Outcome).set("reading", f.Reading)
 		it.set("secret", f.Secret).set("mount", f.Mount).set("mount_type", f.MountType)
