@@ -29,7 +29,7 @@ var admissionPoliciesView = &view{
 			{Name: "kind", Type: "string", Doc: "kind of the policy's object; RequiredPolicy for what is asked for"},
 			{Name: "name", Type: "string", Doc: "name, with the namespace before it where it stands in one"},
 			{Name: "required", Type: "bool", Doc: "the configuration asked for a policy of this name at some time in the period"},
-			{Name: "checks", Type: "bool", Doc: "it checks something; others change, make or delete objects"},
+			{Name: "checks", Type: "bool", Doc: "it checked something in one of its forms of the period; others change, make or delete objects"},
 			{Name: "mode", Type: "string", Doc: "at the end of the period or when it went: enforce, audit, mixed, bound, none; there or missing for what is asked for"},
 			{Name: "fails_open", Type: "bool", Optional: true, Doc: "while the engine cannot answer, requests are let in unchecked, as the policy or the engine's webhook says; missing where nothing says"},
 			{Name: "severity", Type: "string", Doc: "critical, high, medium, low or info; empty where nobody graded it"},
@@ -89,7 +89,8 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 		}
 		it := subjectItem(sts, evidence.PolicyInForce, word+policyName(f))
 		it.set("engine", f.Engine).set("kind", f.Kind).set("name", policyName(f)).set("required", required[k])
-		it.set("mode", f.Mode).set("checks", f.Mode != evidence.PolicyNoCheck).set("severity", f.Severity)
+		checks := slices.ContainsFunc(sts, func(st stretch[evidence.AdmissionPolicyFacts]) bool { return st.facts.Mode != evidence.PolicyNoCheck })
+		it.set("mode", f.Mode).set("checks", checks).set("severity", f.Severity)
 		excludes := f.Excludes.Namespaces
 		if excludes == nil {
 			excludes = []string{}

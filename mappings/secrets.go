@@ -205,7 +205,8 @@ var rolesView = stateView(View{
 		{Name: "service_accounts", Type: "list(string)", Doc: "service accounts that may log in"},
 		{Name: "bound_to_all", Type: "bool", Doc: "some bound namespace or service account is a bare *"},
 		{Name: "ttl", Type: "duration", Optional: true, Doc: "life of a token; missing where the engine's default holds"},
-		{Name: "max_ttl", Type: "duration", Optional: true, Doc: "longest life of a token; missing where the engine's default holds"},
+		{Name: "max_ttl", Type: "duration", Optional: true, Doc: "longest life of a token; missing where the engine's default holds, and of one that is renewed for ever"},
+		{Name: "renewed_for_ever", Type: "bool", Doc: "tokens of the role live on for as long as they are renewed"},
 	},
 }, func(st *stretch[evidence.RoleFacts]) *item {
 	f := &st.facts
@@ -216,16 +217,41 @@ var rolesView = stateView(View{
 	}
 	it := stateItem(st, evidence.SecretRole, label).set("name", name).set("mount_type", f.MountType)
 	it.set("policies", orEmpty(f.Policies)).set("namespaces", orEmpty(f.Namespaces)).set("service_accounts", orEmpty(f.ServiceAccounts))
-	it.set("bound_to_all", slices.Contains(f.Namespaces, "*") || slices.Contains(f.ServiceAccounts, "*"))
-	for field, seconds := range map[string]int64{"ttl": f.TTLSeconds, "max_ttl": f.MaxTTLSeconds} {
+	all := func(name string) bool { return name != "" && strings.Trim(name, "*") == "" }
+	it.set("bound_to_all", slices.ContainsFunc(f.Namespaces, all) || slices.ContainsFunc(f.ServiceAccounts, all))
+	most, endless := roleLimit(f)
+	for field, seconds := range map[string]int64{"ttl": f.TTLSeconds, "max_ttl": most} {
 		if seconds > 0 {
 			it.set(field, time.Duration(seconds)*time.Second)
 		} else {
 			it.lacks(field, "the role leaves the life of its tokens to the engine")
 		}
 	}
+	it.set("renewed_for_ever", endless)
+	if endless {
+		it.why["renewed_for_ever"] = "its tokens live on for as long as they are renewed"
+	}
 	return it
 })
+
+// roleLimit is how long tokens of a role may live at most, in seconds, 0 where it does
+// not say, and whether they live on for as long as they are renewed: of those with a
+// period only an explicit limit holds, which is the one limit that roles of the token
+// engine have. Batch tokens are never renewed.
+// See https://developer.hashicorp.com/vault/docs/concepts/tokens#periodic-tokens.
+func roleLimit(f *evidence.RoleFacts) (most int64, endless bool) {
+	explicit := f.ExplicitSeconds
+	if f.MountType == "token" {
+		explicit = cmp.Or(explicit, f.MaxTTLSeconds)
+	}
+	if f.PeriodSeconds > 0 && f.TokenType != "batch" {
+		return explicit, explicit == 0
+	}
+	if explicit > 0 && (f.MaxTTLSeconds == 0 || explicit < f.MaxTTLSeconds) {
+		return explicit, false
+	}
+	return f.MaxTTLSeconds, false
+}
 
 var devicesView = &view{
 	View: View{
