@@ -166,6 +166,8 @@ type GuardTeam struct {
 	ID        int64  `json:"id"`                 // the forge's number
 	Approvals int    `json:"approvals"`          // 0: it is asked, and need not answer
 	Patterns  int    `json:"patterns,omitempty"` // of files that it is about; 0: not said
+	// Everything says that one of the patterns is of every file, and none leaves any out.
+	Everything bool `json:"everything,omitempty"`
 }
 
 // RulesetFacts is one ruleset that applies to the branch.

@@ -23,6 +23,14 @@ const (
 	PolicyUnaudited = "unaudited" // what is there already is not looked at
 )
 
+// MutatingWebhooks is the kind of a state of [PolicyLetsOff] that is about checks of
+// images alone: see [VerifyImages].
+const MutatingWebhooks = "MutatingWebhookConfiguration"
+
+// VerifyImages is the type of a rule that verifies images. Kyverno does it where
+// objects are changed.
+const VerifyImages = "verify-images"
+
 // RequiredPolicy is the kind of a requirement in policy.rule: a policy that the
 // configuration asks for by name, whether it is there or not.
 const RequiredPolicy = "RequiredPolicy"
@@ -77,10 +85,16 @@ type PolicyCheck struct {
 
 // PolicyDiffer is a namespace in which a rule does something else than elsewhere.
 type PolicyDiffer struct {
-	Namespace string `json:"namespace"` // or a pattern
+	Namespace string `json:"namespace"` // or a pattern; of what an engine lets off empty for every one
 	Rule      string `json:"rule,omitempty"`
-	Kind      string `json:"kind,omitempty"` // of what an engine lets off: the one kind of object; empty for all
-	Action    string `json:"action"`         // Enforce, Audit, ...; PolicyUnchecked or PolicyUnaudited
+	// Of what an engine lets off: the one kind of object, the one kind of policies that
+	// do not hold there (ClusterPolicy stands for Policy too, and so on), and what
+	// chooses a part of it, by its name alone: labels, conditions, versions, operations.
+	// Empty for all.
+	Kind     string `json:"kind,omitempty"`
+	Policies string `json:"policies,omitempty"`
+	By       string `json:"by,omitempty"`
+	Action   string `json:"action"` // Enforce, Audit, ...; PolicyUnchecked or PolicyUnaudited
 }
 
 // PolicyReach is what a policy or an exception covers, or leaves out. Without

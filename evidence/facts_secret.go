@@ -77,9 +77,10 @@ type RoleFacts struct {
 	ServiceAccounts []string `json:"bound_service_accounts,omitempty"`
 	TTLSeconds      int64    `json:"ttl_seconds,omitempty"`
 	MaxTTLSeconds   int64    `json:"max_ttl_seconds,omitempty"`
-	PeriodSeconds   int64    `json:"period_seconds,omitempty"` // its tokens live on for as long as they are renewed
-	TokenType       string   `json:"token_type,omitempty"`     // service, batch, default-service, default-batch
-	Orphan          bool     `json:"orphan,omitempty"`         // its tokens do not end with the one that made them
+	PeriodSeconds   int64    `json:"period_seconds,omitempty"`           // its tokens live on for as long as they are renewed, whatever MaxTTLSeconds says
+	ExplicitSeconds int64    `json:"explicit_max_ttl_seconds,omitempty"` // after which they end in any case
+	TokenType       string   `json:"token_type,omitempty"`               // service, batch, default-service, default-batch
+	Orphan          bool     `json:"orphan,omitempty"`                   // its tokens do not end with the one that made them
 	SecretIDSeconds int64    `json:"secret_id_seconds,omitempty"`
 	SecretIDForever bool     `json:"secret_id_forever,omitempty"` // approle: its secret ids never end
 	BoundCIDRs      []string `json:"bound_cidrs,omitempty"`

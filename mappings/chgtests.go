@@ -22,6 +22,7 @@ var changeTestsView = &view{
 			{Name: "branch", Type: "string", Doc: "branch it came to"},
 			{Name: "watched", Type: "bool", Needs: []evidence.Kind{evidence.ChangeCommit}, Doc: "the branch is watched, see view changes"},
 			{Name: "required_checks", Type: "list(string)", Needs: []evidence.Kind{evidence.ChangeProtection}, Doc: "checks that the guard of the branch asked for when it was merged"},
+			{Name: "strict_checks", Type: "bool", Optional: true, Needs: []evidence.Kind{evidence.ChangeProtection}, Doc: "the guard let it be merged only when they had run on top of the branch as it stood; missing where the source does not say"},
 			{Name: "runs", Type: "int", Doc: "pipelines and checks on the merged head that began before the merge"},
 			{Name: "tested", Type: "bool", Optional: true, Doc: "all that count had ended well before the merge, and there was at least one"},
 		},
@@ -120,8 +121,9 @@ func (t *tested) loadGuards(ctx context.Context) (err error) {
 }
 
 // required lists the checks that the branch's guard asked for at t, and of which
-// apps.
-func (t *tested) required(repo, branch string, at time.Time) (names []string, ofApps []evidence.CheckApp) {
+// apps, and says whether they had to run on top of the branch; nil where no guard
+// says.
+func (t *tested) required(repo, branch string, at time.Time) (names []string, ofApps []evidence.CheckApp, strict *bool) {
 	for i := range t.guards {
 		g := &t.guards[i]
 		if repoName(g.facts.Repo) == repo && branchName(g.facts.Branch) == branch && !g.from.After(at) && (g.until.IsZero() || g.until.After(at)) {
@@ -129,9 +131,12 @@ func (t *tested) required(repo, branch string, at time.Time) (names []string, of
 				add(&names, c)
 			}
 			ofApps = append(ofApps, g.facts.ChecksOfApps...)
+			if s := g.facts.StrictChecks; s != nil && (strict == nil || *s) {
+				strict = s
+			}
 		}
 	}
-	return orEmpty(names), ofApps
+	return orEmpty(names), ofApps, strict
 }
 
 // verdict is how one pipeline or check stood when the request was merged.
@@ -149,9 +154,9 @@ func (t *tested) item(q *request) *item {
 		seqs: slices.Clone(q.seqs), kind: evidence.ChangeMerge, at: q.merged, label: q.subject.Name + " to " + branch,
 		fields: map[string]any{}, missing: map[string]lack{}, why: map[string]string{},
 	}
-	required, ofApps := t.required(q.repo, branch, q.merged)
+	required, ofApps, strict := t.required(q.repo, branch, q.merged)
 	it.set("source", string(q.source)).set("happened", q.merged).set("repo", q.repo).set("branch", branch)
-	it.set("watched", t.x.isWatched(q.repo, branch)).set("required_checks", required)
+	it.set("watched", t.x.isWatched(q.repo, branch)).set("required_checks", required).setBool("strict_checks", strict)
 	vs := append(t.pipelines(q), t.checked(q)...)
 	it.set("runs", len(vs))
 	it.answerField("tested", t.judge(it, q, vs, required, ofApps))

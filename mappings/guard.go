@@ -15,7 +15,8 @@ var protectionsView = stateView(View{
 		{Name: "repo", Type: "string", Doc: "repository, owner/name in lower case"},
 		{Name: "branch", Type: "string", Doc: "branch"},
 		{Name: "protected", Type: "bool", Optional: true, Doc: "some rule stands in the way of a direct push"},
-		{Name: "required_approvals", Type: "int", Optional: true, Doc: "approvals a request needs, at least"},
+		{Name: "required_approvals", Type: "int", Optional: true, Doc: "approvals a request needs, at least; missing where only teams must approve that are asked about certain files"},
+		{Name: "required_teams", Type: "int", Doc: "teams that must approve requests, or those that touch certain files; one that is asked and need not answer is none"},
 		{Name: "dismiss_stale", Type: "bool", Optional: true, Doc: "a push takes earlier approvals away"},
 		{Name: "last_push_approval", Type: "bool", Optional: true, Doc: "the last push needs the approval of another person"},
 		{Name: "code_owners", Type: "bool", Optional: true, Doc: "owners of the files must approve"},
@@ -54,11 +55,26 @@ func asksFor(it *item, f *evidence.ProtectionFacts) {
 		it.set("protected", false)
 		it.why["protected"] = "no rule stands in the way of a direct push"
 	}
-	if f.RequiredApprovals == 0 && (f.Classic == "not-visible" || !f.RulesetsSeen) {
-		it.lacks("required_approvals", "the credential does not show all rules about approvals")
-		return
+	need, teams := f.RequiredApprovals, 0
+	for _, r := range f.Reviewers {
+		if r.Approvals > 0 {
+			teams++
+		}
+		if r.Everything {
+			need = max(need, r.Approvals)
+		}
 	}
-	it.set("required_approvals", f.RequiredApprovals)
+	it.set("required_teams", teams)
+	switch {
+	case need > 0:
+		it.set("required_approvals", need)
+	case teams > 0:
+		it.lacks("required_approvals", "teams must approve what touches certain files, and whether every request does is not recorded")
+	case f.Classic == "not-visible" || !f.RulesetsSeen:
+		it.lacks("required_approvals", "the credential does not show all rules about approvals")
+	default:
+		it.set("required_approvals", 0)
+	}
 }
 
 // bypass says whether somebody may pass by: a visible one is enough for yes;

@@ -18,7 +18,9 @@ var admissionPoliciesView = &view{
 		Doc: "Policies of policy engines: one item for each that was in force in the period, and one for each that the configuration asks for by name. " +
 			"A policy is enforced while each of its checks refuses what breaks it, the engine calls it ready, and no namespace of the tenant is let off. " +
 			"A ValidatingAdmissionPolicy is while a binding of it that covers all it covers refuses; its bindings are no items. " +
-			"What an engine leaves unchecked as a whole counts for each of its policies: a namespace of the tenant that Gatekeeper's Config, Kyverno's filters or the engine's webhook leaves out is let off. " +
+			"What an engine leaves unchecked as a whole counts for each of its policies that covers it: a namespace of the tenant that Gatekeeper's Config, Kyverno's filters or the engine's webhooks leave out, " +
+			"a kind that Kyverno's filters leave out everywhere, and everything while the webhook configuration is gone; of rules that verify images also where Kyverno's webhook that changes objects does not reach. " +
+			"What an engine's webhook leaves out by labels, conditions, operations or versions of the API makes it unknown. " +
 			"Namespaces of Kubernetes itself (kube-system, kube-public, kube-node-lease) and the engine's own do not count there.",
 		Kinds: []evidence.Kind{evidence.PolicyInForce},
 		Fields: []Field{
@@ -27,7 +29,7 @@ var admissionPoliciesView = &view{
 			{Name: "kind", Type: "string", Doc: "kind of the policy's object; RequiredPolicy for what is asked for"},
 			{Name: "name", Type: "string", Doc: "name, with the namespace before it where it stands in one"},
 			{Name: "required", Type: "bool", Doc: "the configuration asked for a policy of this name at some time in the period"},
-			{Name: "checks", Type: "bool", Doc: "it checks something; others change, make or delete objects"},
+			{Name: "checks", Type: "bool", Doc: "it checked something in one of its forms of the period; others change, make or delete objects"},
 			{Name: "mode", Type: "string", Doc: "at the end of the period or when it went: enforce, audit, mixed, bound, none; there or missing for what is asked for"},
 			{Name: "fails_open", Type: "bool", Optional: true, Doc: "while the engine cannot answer, requests are let in unchecked, as the policy or the engine's webhook says; missing where nothing says"},
 			{Name: "severity", Type: "string", Doc: "critical, high, medium, low or info; empty where nobody graded it"},
@@ -44,6 +46,7 @@ var admissionPoliciesView = &view{
 type guarded struct {
 	is     tri
 	policy *evidence.AdmissionPolicyFacts
+	why    string // what let it off, for people; "" when nothing did
 }
 
 func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) error) error {
@@ -86,7 +89,8 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 		}
 		it := subjectItem(sts, evidence.PolicyInForce, word+policyName(f))
 		it.set("engine", f.Engine).set("kind", f.Kind).set("name", policyName(f)).set("required", required[k])
-		it.set("mode", f.Mode).set("checks", f.Mode != evidence.PolicyNoCheck).set("severity", f.Severity)
+		checks := slices.ContainsFunc(sts, func(st stretch[evidence.AdmissionPolicyFacts]) bool { return st.facts.Mode != evidence.PolicyNoCheck })
+		it.set("mode", f.Mode).set("checks", checks).set("severity", f.Severity)
 		excludes := f.Excludes.Namespaces
 		if excludes == nil {
 			excludes = []string{}
@@ -105,7 +109,7 @@ func buildAdmissionPolicies(ctx context.Context, s *scene, yield func(*item) err
 		}
 		it.set("blind", out.blind).set("longest_off", out.sure).set("longest_possible_off", out.possible)
 		if out.sure > 0 {
-			it.why["longest_off"] = fmt.Sprintf("%s for %s from %s", offWord(f), human(out.sure.Truncate(time.Second)), evidence.FormatTime(out.from))
+			it.why["longest_off"] = fmt.Sprintf("%s for %s from %s", offWord(f), human(out.sure.Truncate(time.Second)), evidence.FormatTime(out.from)) + offReason(pieces, out.from)
 			it.front(out.seqs...)
 		}
 		its = append(its, it)
@@ -149,7 +153,7 @@ func enforcedOver(s *scene, sts, bindings []stretch[evidence.AdmissionPolicyFact
 	var out []stretch[guarded]
 	for i := range sts {
 		st := &sts[i]
-		piece := stretch[guarded]{seq: st.seq, source: st.source, subject: st.subject, from: st.from, until: st.until, lastLook: st.lastLook, endSeq: st.endSeq, facts: guarded{enforced(&st.facts), &st.facts}}
+		piece := stretch[guarded]{seq: st.seq, source: st.source, subject: st.subject, from: st.from, until: st.until, lastLook: st.lastLook, endSeq: st.endSeq, facts: guarded{is: enforced(&st.facts), policy: &st.facts}}
 		if st.facts.Mode != evidence.PolicyBound {
 			out = append(out, piece)
 			continue
@@ -232,8 +236,12 @@ func letOff(s *scene, pieces []stretch[guarded], off []stretch[evidence.Admissio
 				if !holdsAt(b, &piece) {
 					continue
 				}
-				switch leavesOut(&b.facts, piece.facts.policy) {
+				is, what := leavesOut(&b.facts, piece.facts.policy)
+				switch is {
 				case yes:
+					if piece.facts.is != no {
+						piece.facts.why = what
+					}
 					piece.facts.is = no
 				case unknown:
 					if piece.facts.is == yes {
@@ -252,19 +260,15 @@ func letOff(s *scene, pieces []stretch[guarded], off []stretch[evidence.Admissio
 	return out
 }
 
-// leavesOut says whether what an engine leaves unchecked is something that a policy
-// of it covers, in a namespace of the tenant: its record lists those alone.
-func leavesOut(f, policy *evidence.AdmissionPolicyFacts) tri {
-	for _, d := range f.Differs {
-		if d.Action == evidence.PolicyUnchecked && !ofKubernetes(d.Namespace) && d.Namespace != f.Namespace && coversSpace(policy, d.Namespace) &&
-			(d.Kind == "" || slices.ContainsFunc(policy.Applies.Kinds, func(k string) bool { return ofKind(k, d.Kind) })) {
-			return yes
+// offReason says what let a policy off when its longest stretch began; "" when it was
+// off by itself.
+func offReason(pieces []stretch[guarded], from time.Time) string {
+	for i := range pieces {
+		if p := &pieces[i]; p.from.Equal(from) && p.facts.why != "" {
+			return ": " + p.facts.why
 		}
 	}
-	if f.Ready == "Unknown" || f.RulesCut > 0 {
-		return unknown
-	}
-	return no
+	return ""
 }
 
 // coversSpace reports whether a policy covers a namespace, as far as it goes by names.
@@ -281,24 +285,12 @@ func coversSpace(policy *evidence.AdmissionPolicyFacts, namespace string) bool {
 	return (len(policy.Applies.Namespaces) == 0 || in(policy.Applies.Namespaces)) && !in(policy.Excludes.Namespaces)
 }
 
-// ofKind reports whether a kind or resource that a policy covers, as its engine writes
-// it (Pod, apps/v1/Deployment, apps/deployments), is of the kind.
-func ofKind(covered, kind string) bool {
-	kind = strings.ToLower(path.Base(kind))
-	for part := range strings.SplitSeq(strings.ToLower(covered), "/") {
-		if part == kind || part == kind+"s" || part == kind+"es" || part == strings.TrimSuffix(kind, "y")+"ies" {
-			return true
-		}
-	}
-	return false
-}
-
 // failsOpen is whether requests are let in while the engine of a policy is away, as it
 // says itself or as the engine's webhook does; nil where nothing says.
 func failsOpen(f *evidence.AdmissionPolicyFacts, off []stretch[evidence.AdmissionPolicyFacts]) *bool {
 	open := f.FailsOpen
 	for i := range off {
-		if x := off[i].facts.FailsOpen; x != nil && off[i].until.IsZero() && (open == nil || *x) {
+		if x := off[i].facts.FailsOpen; x != nil && off[i].until.IsZero() && concerns(&off[i].facts, f) && (open == nil || *x) {
 			open = x
 		}
 	}

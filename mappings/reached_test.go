@@ -14,7 +14,7 @@ import (
 // alwaysTold are the tests whose rules look only at what their sources always
 // give, or else say that nobody looked: they are never undetermined.
 var alwaysTold = []string{
-	"registry-integrity", "chg-attributed", "chg-history-kept", "cert-renewed", "vault-audit", "vault-audit-sealed", "role-bound",
+	"registry-integrity", "chg-attributed", "chg-history-kept", "cert-renewed", "vault-audit", "vault-audit-sealed",
 	"backup-expired", "vault-device-always", "vault-unsealed", "offboard-order", "collect-clock", "silence-bounded",
 	"incident-dora-followed",
 }

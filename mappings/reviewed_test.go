@@ -118,3 +118,31 @@ func TestPersons(t *testing.T) {
 		t.Errorf("identity %+v", id)
 	}
 }
+
+// What the guards of a branch ask of checks holds for the request that was merged
+// under them; the strictest one counts, and where none says nothing is known.
+func TestStrictChecks(t *testing.T) {
+	at := time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC)
+	strict, lax := true, false
+	guard := func(branch string, from, until time.Time, s *bool) stretch[evidence.ProtectionFacts] {
+		return stretch[evidence.ProtectionFacts]{from: from, until: until, facts: evidence.ProtectionFacts{Repo: "acme/shop", Branch: branch, StrictChecks: s}}
+	}
+	day := 24 * time.Hour
+	for name, tt := range map[string]struct {
+		guards []stretch[evidence.ProtectionFacts]
+		want   *bool
+	}{
+		"none":      {nil, nil},
+		"silent":    {[]stretch[evidence.ProtectionFacts]{guard("main", at.Add(-day), time.Time{}, nil)}, nil},
+		"lax":       {[]stretch[evidence.ProtectionFacts]{guard("main", at.Add(-day), time.Time{}, &lax)}, &lax},
+		"strictest": {[]stretch[evidence.ProtectionFacts]{guard("main", at.Add(-day), time.Time{}, &strict), guard("main", at.Add(-day), time.Time{}, &lax)}, &strict},
+		"elsewhere": {[]stretch[evidence.ProtectionFacts]{guard("next", at.Add(-day), time.Time{}, &strict)}, nil},
+		"lifted":    {[]stretch[evidence.ProtectionFacts]{guard("main", at.Add(-3*day), at.Add(-day), &strict), guard("main", at.Add(-day), time.Time{}, &lax)}, &lax},
+	} {
+		x := &tested{guards: tt.guards}
+		_, _, got := x.required("acme/shop", "main", at)
+		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+}

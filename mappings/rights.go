@@ -104,7 +104,7 @@ var bindingsView = &view{
 			{Name: "cluster_wide", Type: "bool", Doc: "it opens every namespace"},
 			{Name: "role", Type: "string", Doc: "kind and name of the role"},
 			{Name: "builtin", Type: "bool", Doc: "Kubernetes' own: a binding system:... of a role system:..., or cluster-admin to the group system:masters, whose holders are all parts of Kubernetes"},
-			{Name: "everything", Type: "bool", Optional: true, Doc: "its role gives every verb on every resource of the core group or of all groups, or is cluster-admin"},
+			{Name: "everything", Type: "bool", Optional: true, Doc: "its role gives every verb, by * or one by one, on every resource of the core group or of all groups, or is cluster-admin"},
 			{Name: "operators", Type: "bool", Doc: "somebody holds it, and all who do are service accounts of the namespaces " + operatorsDoc},
 			{Name: "held", Type: "bool", Doc: "somebody holds it"},
 			{Name: "everybody", Type: "bool", Doc: "a group that takes in all users or all service accounts holds it"},
@@ -224,14 +224,24 @@ func (s *scene) bindingParts(ctx context.Context, x *rbacForms, b *stretch[evide
 
 func everybody(sub evidence.RBACSubject) bool { return reach.Grant{Subject: sub}.Everybody() }
 
+// objectVerbs are those by which everything about objects can be done.
+var objectVerbs = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+
 // everything reports whether a role gives every verb on every resource of the
 // core group, where Secrets are, or of all groups.
+//
+// Whoever names the verbs one by one, in one rule or several, gives them all the same.
 func everything(f *evidence.RBACFacts) tri {
+	given := map[string]bool{}
 	for _, r := range f.Rules {
-		if slices.Contains(r.Verbs, "*") && slices.Contains(r.Resources, "*") && len(r.Names) == 0 &&
-			(slices.Contains(r.Groups, "*") || slices.Contains(r.Groups, "")) {
-			return yes
+		if slices.Contains(r.Resources, "*") && len(r.Names) == 0 && (slices.Contains(r.Groups, "*") || slices.Contains(r.Groups, "")) {
+			for _, v := range r.Verbs {
+				given[v] = true
+			}
 		}
+	}
+	if given["*"] || !slices.ContainsFunc(objectVerbs, func(v string) bool { return !given[v] }) {
+		return yes
 	}
 	if f.RulesCut > 0 {
 		return unknown

@@ -15,6 +15,8 @@ var accessFields = []Field{
 	{Name: "operation", Type: "string", Doc: "operation, as the source names it"},
 	{Name: "path", Type: "string", Doc: "path of the request"},
 	{Name: "outcome", Type: "string", Doc: "ok, denied, failed, missing, no-response or no-request"},
+	{Name: "given", Type: "bool", Optional: true, Doc: "it had its answer: ok, or a response of such a kind whose request the log lacks; missing where the log does not tell"},
+	{Name: "policy_override", Type: "bool", Doc: "the caller asked to pass by a soft-mandatory policy, whether that was needed or not"},
 	{Name: "reading", Type: "bool", Doc: "gave, or would have given, secret data to the caller"},
 	{Name: "secret", Type: "string", Doc: "path of the secret; empty for other requests"},
 	{Name: "mount", Type: "string", Doc: "mount path"},
@@ -77,6 +79,18 @@ func (s *scene) requests(ctx context.Context, kind evidence.Kind, yield func(*it
 		}
 		if f.Root {
 			it.why["root"] = "made with a root token"
+		}
+		if f.PolicyOverride {
+			it.why["policy_override"] = "the caller asked to pass by a soft-mandatory policy"
+		}
+		it.set("policy_override", f.PolicyOverride)
+		switch {
+		case f.Outcome == "no-response":
+			it.lacks("given", "the log lacks its response")
+		case f.Outcome == "no-request" && f.Extra["answer"] == "":
+			it.lacks("given", "the log lacks its request, and does not tell how it was answered")
+		default:
+			it.set("given", f.Outcome == "ok" || f.Outcome == "no-request" && f.Extra["answer"] == "ok")
 		}
 		it.set("operation", f.Operation).set("path", f.Path).set("outcome", f.Outcome).set("reading", f.Reading)
 		it.set("secret", f.Secret).set("mount", f.Mount).set("mount_type", f.MountType)
@@ -191,7 +205,8 @@ var rolesView = stateView(View{
 		{Name: "service_accounts", Type: "list(string)", Doc: "service accounts that may log in"},
 		{Name: "bound_to_all", Type: "bool", Doc: "some bound namespace or service account is a bare *"},
 		{Name: "ttl", Type: "duration", Optional: true, Doc: "life of a token; missing where the engine's default holds"},
-		{Name: "max_ttl", Type: "duration", Optional: true, Doc: "longest life of a token; missing where the engine's default holds"},
+		{Name: "max_ttl", Type: "duration", Optional: true, Doc: "longest life of a token; missing where the engine's default holds, and of one that is renewed for ever"},
+		{Name: "renewed_for_ever", Type: "bool", Doc: "tokens of the role live on for as long as they are renewed"},
 	},
 }, func(st *stretch[evidence.RoleFacts]) *item {
 	f := &st.facts
@@ -202,16 +217,41 @@ var rolesView = stateView(View{
 	}
 	it := stateItem(st, evidence.SecretRole, label).set("name", name).set("mount_type", f.MountType)
 	it.set("policies", orEmpty(f.Policies)).set("namespaces", orEmpty(f.Namespaces)).set("service_accounts", orEmpty(f.ServiceAccounts))
-	it.set("bound_to_all", slices.Contains(f.Namespaces, "*") || slices.Contains(f.ServiceAccounts, "*"))
-	for field, seconds := range map[string]int64{"ttl": f.TTLSeconds, "max_ttl": f.MaxTTLSeconds} {
+	all := func(name string) bool { return name != "" && strings.Trim(name, "*") == "" }
+	it.set("bound_to_all", slices.ContainsFunc(f.Namespaces, all) || slices.ContainsFunc(f.ServiceAccounts, all))
+	most, endless := roleLimit(f)
+	for field, seconds := range map[string]int64{"ttl": f.TTLSeconds, "max_ttl": most} {
 		if seconds > 0 {
 			it.set(field, time.Duration(seconds)*time.Second)
 		} else {
 			it.lacks(field, "the role leaves the life of its tokens to the engine")
 		}
 	}
+	it.set("renewed_for_ever", endless)
+	if endless {
+		it.why["renewed_for_ever"] = "its tokens live on for as long as they are renewed"
+	}
 	return it
 })
+
+// roleLimit is how long tokens of a role may live at most, in seconds, 0 where it does
+// not say, and whether they live on for as long as they are renewed: of those with a
+// period only an explicit limit holds, which is the one limit that roles of the token
+// engine have. Batch tokens are never renewed.
+// See https://developer.hashicorp.com/vault/docs/concepts/tokens#periodic-tokens.
+func roleLimit(f *evidence.RoleFacts) (most int64, endless bool) {
+	explicit := f.ExplicitSeconds
+	if f.MountType == "token" {
+		explicit = cmp.Or(explicit, f.MaxTTLSeconds)
+	}
+	if f.PeriodSeconds > 0 && f.TokenType != "batch" {
+		return explicit, explicit == 0
+	}
+	if explicit > 0 && (f.MaxTTLSeconds == 0 || explicit < f.MaxTTLSeconds) {
+		return explicit, false
+	}
+	return f.MaxTTLSeconds, false
+}
 
 var devicesView = &view{
 	View: View{

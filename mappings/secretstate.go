@@ -149,7 +149,8 @@ func roleCredential(st *stretch[evidence.RoleFacts]) *item {
 		it.also(st.endSeq)
 	}
 	it.set("source", string(st.source)).set("happened", st.from).set("type", "role").set("name", name)
-	it.set("root", slices.Contains(f.Policies, "root")).set("renewed_for_ever", f.PeriodSeconds > 0).set("requests", 0)
+	_, endless := roleLimit(f)
+	it.set("root", slices.Contains(f.Policies, "root")).set("renewed_for_ever", endless).set("requests", 0)
 	it.lacks("life", "the role gives nothing that lies about: its callers prove themselves anew")
 	it.set("ends", !f.SecretIDForever)
 	if f.SecretIDForever {

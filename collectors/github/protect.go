@@ -399,7 +399,20 @@ type ruleReviewer struct {
 }
 
 func (rv ruleReviewer) facts() evidence.GuardTeam {
-	return evidence.GuardTeam{Kind: kebab(rv.Reviewer.Type), ID: rv.Reviewer.ID, Approvals: rv.Approvals, Patterns: len(rv.Files)}
+	return evidence.GuardTeam{Kind: kebab(rv.Reviewer.Type), ID: rv.Reviewer.ID, Approvals: rv.Approvals, Patterns: len(rv.Files), Everything: everyFile(rv.Files)}
+}
+
+// everyFile reports whether patterns, in the form of .gitignore files, are about
+// every file: one is, and none takes any out again.
+// See https://github.com/orgs/community/discussions/178776.
+func everyFile(patterns []string) (every bool) {
+	for _, p := range patterns {
+		if strings.HasPrefix(p, "!") {
+			return false
+		}
+		every = every || p == "*" || p == "**" || p == "**/*"
+	}
+	return every
 }
 
 // kebab writes GitHub's word for a kind of actor in lower case with dashes;

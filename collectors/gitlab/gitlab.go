@@ -184,6 +184,8 @@ type look struct {
 	homes    *forge.Homes
 	groups   []group // the configured ones and those below them
 	tiers    map[string]*groupGuards
+	// ruled are the approval rules of groups that were asked for, by path.
+	ruled    map[string][]*approvalRule
 	projects []project
 	seen     []evidence.Seen
 	unlisted int // groups and projects that are configured and hidden

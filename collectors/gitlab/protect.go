@@ -63,6 +63,8 @@ type approvalRule struct {
 	ApprovalsRequired             int          `json:"approvals_required"`
 	AppliesToAllProtectedBranches bool         `json:"applies_to_all_protected_branches"`
 	ProtectedBranches             []ruleBranch `json:"protected_branches"`
+
+	group string // whose it is; "" of the project
 }
 
 type ruleBranch struct {
@@ -175,6 +177,12 @@ func (r *projectLook) approvalSettings(g *guard) error {
 			return nil
 		})
 		g.rulesAre = err == nil
+	}
+	if err == nil {
+		var above []*approvalRule
+		if above, err = r.rulesAbove(); err == nil {
+			g.rules = append(g.rules, above...)
+		}
 	}
 	if refused(err) {
 		g.rules = nil
@@ -330,8 +338,12 @@ func (g *guard) facts(repo, branch string) *evidence.ProtectionFacts {
 		} else if ru.ReportType != "" {
 			says = append(says, "report:"+word(ru.ReportType))
 		}
+		source := "approval-rule"
+		if ru.group != "" {
+			source = "group-approval-rule"
+		}
 		f.Rulesets = append(f.Rulesets, evidence.RulesetFacts{
-			ID: int64(ru.ID), Name: label(ru.Name), Source: "approval-rule", Enforcement: "active", Bypass: "none", Rules: says,
+			ID: int64(ru.ID), Name: label(ru.Name), Source: source, Enforcement: "active", Bypass: "none", Rules: says,
 		})
 	}
 	if g.checks != "" {

@@ -633,3 +633,67 @@ func TestSettingsAbove(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesOfGroups: approval rules of the groups above count on protected branches,
+// each group is asked once in a look, and where they are hidden that is said and
+// judges nothing.
+func TestRulesOfGroups(t *testing.T) {
+	hidden := refusal{status: 403, body: `{}`}
+	rule := func(id, n int) obj {
+		return obj{"id": id, "name": "of the group", "rule_type": "regular", "approvals_required": n, "protected_branches": []obj{}}
+	}
+	for name, tt := range map[string]struct {
+		top, sub  any
+		protected bool
+		want      int
+		sources   string
+		noted     bool
+	}{
+		"of both":            {[]obj{rule(1, 2)}, []obj{rule(2, 3)}, true, 3, "approval-rule group-approval-rule group-approval-rule", false},
+		"less than its own":  {[]obj{}, []obj{{"id": 2, "name": "x", "rule_type": "any_approver", "approvals_required": 0}}, true, 1, "approval-rule group-approval-rule", false},
+		"about a report":     {[]obj{{"id": 2, "name": "x", "rule_type": "report_approver", "report_type": "scan_finding", "approvals_required": 4}}, []obj{}, true, 1, "approval-rule group-approval-rule", false},
+		"branch not guarded": {[]obj{rule(1, 2)}, []obj{}, false, 1, "approval-rule", false},
+		"hidden of one":      {hidden, []obj{rule(2, 2)}, true, 2, "approval-rule group-approval-rule", true},
+		"not on this server": {refusal{status: 404, body: `{}`}, refusal{status: 404, body: `{}`}, true, 1, "approval-rule", true},
+	} {
+		f := newFake(t, func(c *Config) { c.Projects = []string{"acme/sub/app", "acme/sub/lib"} })
+		for id, path := range map[int]string{5: "acme/sub/app", 6: "acme/sub/lib"} {
+			f.set("projects/"+path, f.project(id, path, now.Add(-time.Hour)))
+			f.branch(id, "main", sha1, sha1)
+			f.set(fmt.Sprintf("projects/%d/approvals", id), obj{})
+			f.set(fmt.Sprintf("projects/%d/approval_rules", id), []obj{rule(9, 1)})
+			if tt.protected {
+				f.set(fmt.Sprintf("projects/%d/protected_branches", id), []obj{{"id": 3, "name": "main"}})
+			}
+		}
+		f.set("groups/acme/approval_rules", tt.top)
+		f.set("groups/acme/sub/approval_rules", tt.sub)
+		rec := f.must(nil)
+		complete(t, rec)
+		guards := rec.Of(evidence.ChangeProtection)
+		if len(guards) != 2 {
+			t.Fatalf("%s: %d guards", name, len(guards))
+		}
+		for _, d := range guards {
+			p := facts[evidence.ProtectionFacts](t, d)
+			var sources []string
+			for _, s := range p.Rulesets {
+				if strings.HasSuffix(s.Source, "approval-rule") {
+					sources = append(sources, s.Source)
+				}
+			}
+			if got := strings.Join(sources, " "); p.RequiredApprovals != tt.want || got != tt.sources {
+				t.Errorf("%s: %d approvals by %q, want %d by %q", name, p.RequiredApprovals, got, tt.want, tt.sources)
+			}
+		}
+		asked := 0
+		for _, q := range f.requests() {
+			if strings.HasPrefix(q, "groups/acme/") && strings.Contains(q, "/approval_rules") || strings.HasPrefix(q, "groups/acme/approval_rules") {
+				asked++
+			}
+		}
+		if noted := strings.Contains(strings.Join(last(rec).Notes, "; "), "approval rules of a group"); asked > 2 || noted != tt.noted {
+			t.Errorf("%s: asked %d times, noted %v", name, asked, noted)
+		}
+	}
+}

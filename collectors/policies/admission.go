@@ -80,10 +80,19 @@ type celMatch struct {
 	Exclude           []celRule      `json:"excludeResourceRules"`
 	NamespaceSelector *labelSelector `json:"namespaceSelector"`
 	ObjectSelector    *labelSelector `json:"objectSelector"`
+	MatchPolicy       string         `json:"matchPolicy"` // Exact, Equivalent; the latter where nothing is said
 }
+
+// exact has the API server ask about objects of the versions that the rules name
+// alone: the same object that comes in another one passes.
+const exact = "Exact"
+
+// byVersions says so where a list tells what narrows something.
+const byVersions = "versions"
 
 type celRule struct {
 	Groups     []string `json:"apiGroups"`
+	Versions   []string `json:"apiVersions"`
 	Resources  []string `json:"resources"`
 	Operations []string `json:"operations"`
 	Names      []string `json:"resourceNames"`
@@ -94,6 +103,11 @@ type celRule struct {
 // objects.
 func (x *celRule) someWrites() bool {
 	return len(x.Operations) > 0 && !slices.Contains(x.Operations, "*") && !(slices.Contains(x.Operations, "CREATE") && slices.Contains(x.Operations, "UPDATE"))
+}
+
+// someVersions reports whether the rule names versions and not all of them.
+func (x *celRule) someVersions() bool {
+	return len(x.Versions) > 0 && !slices.Contains(x.Versions, "*")
 }
 
 // labelSelector is read as far as it chooses namespaces by their name.
@@ -160,7 +174,7 @@ func (r *reader) celPolicy(_ context.Context, o *kube.Object, l *kube.Look) ([]e
 	if err != nil {
 		return nil, err
 	}
-	r.remember(o, engine, background)
+	r.remember(o, engine, background).does(f)
 	return []evidence.Draft{d}, nil
 }
 
@@ -190,6 +204,9 @@ func (m *celMatch) reach(conditions bool) (applies, excludes evidence.PolicyReac
 			}
 			if x.someWrites() {
 				c.by("operations")
+			}
+			if c == &in && m.MatchPolicy == exact && x.someVersions() {
+				c.by(byVersions)
 			}
 			if x.Scope != "" && x.Scope != "*" {
 				c.by("scope " + x.Scope)

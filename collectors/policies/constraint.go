@@ -136,7 +136,7 @@ func (r *reader) constraint(_ context.Context, o *kube.Object, l *kube.Look) ([]
 	if err != nil {
 		return nil, err
 	}
-	r.remember(o, gatekeeper, false)
+	r.remember(o, gatekeeper, false).does(f)
 	return append(ds, d), nil
 }
 

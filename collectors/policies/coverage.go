@@ -10,7 +10,8 @@ import (
 )
 
 // after is called before each commit: it tells which of the required policies are
-// there, and whether it is known what Kyverno leaves unchecked.
+// there, whether it is known what Kyverno leaves unchecked, and whether engines are
+// asked at all.
 func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error) {
 	r.now, r.full = l.Now, true
 	r.memory.forget(l.ListedAt)
@@ -39,6 +40,11 @@ func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error
 	if err != nil {
 		return nil, err
 	}
+	hooks, err := r.unasked(l)
+	if err != nil {
+		return nil, err
+	}
+	ds = append(ds, hooks...)
 	for _, name := range r.cfg.Required {
 		missing, told := r.memory.Missing[name]
 		if told && missing == !there[name] {

@@ -143,7 +143,7 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 		case len(x.Verify) > 0:
 			// The weakest of its parts is what the rule does. One that says so itself
 			// heeds no override of the policy.
-			c.Type, c.Action = "verify-images", "Enforce"
+			c.Type, c.Action = evidence.VerifyImages, "Enforce"
 			if x.Verify[0].Action != "" {
 				overrides = nil
 			}
@@ -177,7 +177,7 @@ func (r *reader) kyvernoPolicy(_ context.Context, o *kube.Object, l *kube.Look) 
 	if err != nil {
 		return nil, err
 	}
-	r.remember(o, kyverno, background && enforced+audited > 0)
+	r.remember(o, kyverno, background && enforced+audited > 0).does(f)
 	return []evidence.Draft{d}, nil
 }
 
@@ -274,12 +274,18 @@ func spacesOf(list []evidence.PolicyDiffer) (names []string) {
 }
 
 // remember notes that a policy is there.
-func (r *reader) remember(o *kube.Object, engine string, checks bool) {
+func (r *reader) remember(o *kube.Object, engine string, checks bool) *policy {
 	p := policy{Of: resourceOf(o), Name: requiredName(o), Engine: engine, Checks: checks, Seen: o.ObservedAt}
 	if o.Group() == constraintGroup {
 		p.Kind = o.Kind
 	}
-	r.memory.policy(o.UID, p)
+	return r.memory.policy(o.UID, p)
+}
+
+// does notes what of a policy stands on the webhooks of its engine.
+func (p *policy) does(f *evidence.AdmissionPolicyFacts) {
+	p.Refuses = f.Mode == evidence.PolicyEnforces || f.Mode == evidence.PolicyMixed
+	p.Images = slices.ContainsFunc(f.Rules, func(c evidence.PolicyCheck) bool { return c.Type == evidence.VerifyImages })
 }
 
 // requiredName is what a requirement calls a policy.

@@ -16,18 +16,14 @@ import (
 )
 
 // What an engine leaves unchecked as a whole, whatever its policies say: Gatekeeper's
-// Config, Kyverno's ConfigMap, and the webhook configuration by which the API server
-// asks either. None of them is a policy. Each is a state of its own, which each tenant
+// Config, Kyverno's ConfigMap, and the webhook configurations by which the API server
+// asks either (webhooks.go). None of them is a policy. Each is a state of its own, which each tenant
 // is told with the namespaces of its own that are let off.
 
 const (
 	configGroup   = "config.gatekeeper.sh"
 	kyvernoConfig = "kyverno" // the name of its ConfigMap
 )
-
-// removedOfWebhooks is what the API server calls a webhook by: nothing is read of it
-// but the namespace of its service.
-var removedOfWebhooks = []string{"/webhooks/*/clientConfig/caBundle", "/webhooks/*/clientConfig/url"}
 
 // removedOfConfigMap are people, and words that are read of nobody.
 var removedOfConfigMap = []string{"/metadata/annotations", "/binaryData", excludedUsers}
@@ -43,7 +39,9 @@ func (r *reader) letsOff() []kube.Resource {
 	}
 	rs := []kube.Resource{
 		one(kube.Resource{Group: configGroup, Resource: "configs", Kind: "Config", Versions: []string{"v1alpha1"}}, r.gatekeeperConfig),
-		one(kube.Resource{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Kind: "ValidatingWebhookConfiguration", Versions: []string{"v1"},
+		one(kube.Resource{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Kind: validatingHooks, Versions: []string{"v1"},
+			Cluster: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
+		one(kube.Resource{Group: admissionGroup, Resource: "mutatingwebhookconfigurations", Kind: mutatingHooks, Versions: []string{"v1"},
 			Cluster: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
 	}
 	if r.cfg.KyvernoConfig != "" {
@@ -154,7 +152,7 @@ func (r *reader) kyvernoConfigMap(_ context.Context, o *kube.Object, l *kube.Loo
 			kind = "" // every one
 		}
 		switch {
-		case name != "*":
+		case !slices.Contains([]string{"*", "**", "?*", "*?"}, name): // the latter two leave out names that are still to be made
 			out.by("names")
 		case kind != "" && namespace == "*":
 			out.kinds = append(out.kinds, kind)
@@ -172,96 +170,6 @@ func (r *reader) kyvernoConfigMap(_ context.Context, o *kube.Object, l *kube.Loo
 		out.by("who asks")
 	}
 	f.Excludes = out.facts()
-	return r.lets(o, l, f)
-}
-
-// webhookConfiguration is one of the API server's. See
-// https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
-type webhookConfiguration struct {
-	Webhooks []webhook `json:"webhooks"`
-}
-
-type webhook struct {
-	Name              string         `json:"name"`
-	FailurePolicy     string         `json:"failurePolicy"`
-	Rules             []celRule      `json:"rules"`
-	NamespaceSelector *labelSelector `json:"namespaceSelector"`
-	ObjectSelector    *labelSelector `json:"objectSelector"`
-	Conditions        []struct{}     `json:"matchConditions"`
-	Client            struct {
-		Service struct {
-			Namespace string `json:"namespace"`
-		} `json:"service"`
-	} `json:"clientConfig"`
-}
-
-// kyvernoPoint are the webhooks by which Kyverno checks objects, of policies of all of
-// its groups; others of its webhooks check its own policies.
-var kyvernoPoint = regexp.MustCompile(`(^|\.)validate\.kyverno\.svc`)
-
-// Which configurations the engines keep, also while they name no webhook.
-var webhooksOf = map[string]string{
-	"gatekeeper-validating-webhook-configuration": gatekeeper,
-	"kyverno-resource-validating-webhook-cfg":     kyverno,
-}
-
-// engineOf is the engine that checks objects by a configuration, and by which of its
-// webhooks; "" for one of somebody else.
-func (c *webhookConfiguration) engineOf(name string) (engine string, by []webhook) {
-	engine = webhooksOf[name]
-	for _, w := range c.Webhooks {
-		switch {
-		case w.Name == webhookPoint:
-			engine, by = gatekeeper, append(by, w)
-		case kyvernoPoint.MatchString(w.Name):
-			engine, by = kyverno, append(by, w)
-		}
-	}
-	return engine, by
-}
-
-// webhookConfiguration makes the draft of an engine's webhook configuration: the
-// namespaces that none of its webhooks reaches are let off, but for the engine's own.
-// It fails open when all of its webhooks do.
-func (r *reader) webhookConfiguration(_ context.Context, o *kube.Object, l *kube.Look) ([]evidence.Draft, error) {
-	var in webhookConfiguration
-	if err := o.Decode(&in); err != nil {
-		return nil, err
-	}
-	engine, by := in.engineOf(o.Name)
-	if engine == "" {
-		return nil, nil
-	}
-	f := r.policyFacts(o, l, engine)
-	f.Ready = "True"
-	var applies reach
-	own := map[string]bool{}
-	open := len(by) > 0
-	selects := false
-	for _, w := range by {
-		open = open && w.FailurePolicy == "Ignore"
-		own[w.Client.Service.Namespace] = true
-		selects = selects || !w.NamespaceSelector.all()
-		m := celMatch{Rules: w.Rules, NamespaceSelector: w.NamespaceSelector, ObjectSelector: w.ObjectSelector}
-		a, _ := m.reach(len(w.Conditions) > 0)
-		applies.kinds, applies.others = append(applies.kinds, a.Kinds...), append(applies.others, a.By...)
-	}
-	if len(by) > 0 {
-		f.FailsOpen = &open
-	}
-	f.Applies = applies.facts()
-	for _, ns := range l.Namespaces() {
-		n, _ := l.Namespace(ns)
-		if !own[ns] && !slices.ContainsFunc(by, func(w webhook) bool { return w.NamespaceSelector.chooses(n) }) {
-			f.Differs = append(f.Differs, evidence.PolicyDiffer{Namespace: ns, Action: evidence.PolicyUnchecked})
-		}
-	}
-	switch chooses := selects || len(by) == 0; {
-	case chooses && !r.cfg.NamespaceLabels: // whom it reaches stands on labels that are not read
-		f.Ready, f.Reason = "Unknown", "NamespacesNotRead"
-	case chooses && len(l.Namespaces()) == 0:
-		return nil, errSpaces
-	}
 	return r.lets(o, l, f)
 }
 

@@ -18,6 +18,8 @@ import (
 const (
 	configs  = "configs.config.gatekeeper.sh"
 	hookSets = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+	changers = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+	anyRules = `"rules":[{"apiGroups":["*"],"apiVersions":["*"],"operations":["CREATE","UPDATE"],"resources":["*"]}]`
 )
 
 // settings is an object that says what its engine leaves unchecked.
@@ -31,7 +33,7 @@ func letsOffOf(t testing.TB, d evidence.Draft) string {
 	f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d)
 	var out []string
 	for _, x := range f.Differs {
-		out = append(out, strings.TrimSpace(x.Namespace+" "+x.Kind)+" "+x.Action)
+		out = append(out, strings.Join(strings.Fields(strings.Join([]string{x.Namespace, x.Kind, x.Policies, x.By, x.Action}, " ")), " "))
 	}
 	s := f.Engine + ": " + strings.Join(out, ", ")
 	if f.FailsOpen != nil && *f.FailsOpen {
@@ -61,7 +63,7 @@ func TestLetsOff(t *testing.T) {
 		{configs, "gatekeeper-system", "config", `"spec":{}`, "gatekeeper: "},
 		{configs, "gatekeeper-system", "other", `"spec":{"match":[{"excludedNamespaces":["tenant-7"],"processes":["*"]}]}`, ""},
 
-		{"configmaps", "kyverno", "kyverno", `"data":{"resourceFilters":"[Event,*,*] [*/*,kube-system,*] [*,tenant-7,*][Pod,tenant-8,*] [ClusterRole,*,kyverno:*] [Node/?*,*,*]"}`,
+		{"configmaps", "kyverno", "kyverno", `"data":{"resourceFilters":"[Event,*,*] [*/*,kube-system,*] [*,tenant-7,?*][Pod,tenant-8,*] [ClusterRole,*,kyverno:*] [Node/?*,*,*]"}`,
 			"kyverno: kube-system unchecked, tenant-7 unchecked, tenant-8 Pod unchecked; [Event Node/?*] [names]"},
 		{"configmaps", "kyverno", "kyverno", `"data":{"resourceFilters":"[*,*,*]"}`,
 			"kyverno: gatekeeper-system unchecked, kube-system unchecked, tenant-7 unchecked, tenant-8 unchecked"},
@@ -69,14 +71,39 @@ func TestLetsOff(t *testing.T) {
 		{"configmaps", "kyverno", "kyverno", `"data":{"excludeUsernames":"planted-person"}`, "kyverno: ; [] [who asks]"},
 		{"configmaps", "kyverno", "kyverno", `"data":null`, "kyverno: "},
 
-		{hookSets, "", "gatekeeper-validating-webhook-configuration", `"webhooks":[{"name":"validation.gatekeeper.sh","failurePolicy":"Ignore","clientConfig":{"service":{"namespace":"gatekeeper-system"}},` + ignoring + `},{"name":"check-ignore-label.gatekeeper.sh","failurePolicy":"Fail"}]`,
+		{hookSets, "", "gatekeeper-validating-webhook-configuration", `"webhooks":[{` + anyRules + `,"name":"validation.gatekeeper.sh","failurePolicy":"Ignore","clientConfig":{"service":{"namespace":"gatekeeper-system"}},` + ignoring + `},{"name":"check-ignore-label.gatekeeper.sh","failurePolicy":"Fail"}]`,
 			"gatekeeper: tenant-8 unchecked; open"},
 		{hookSets, "", "gatekeeper-validating-webhook-configuration", `"webhooks":[]`,
 			"gatekeeper: gatekeeper-system unchecked, kube-system unchecked, tenant-7 unchecked, tenant-8 unchecked"},
-		{hookSets, "", "mine", `"webhooks":[{"name":"vpol.validate.kyverno.svc-fail","namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"tenant-7"}}},` +
-			`{"name":"validate.kyverno.svc-ignore","failurePolicy":"Ignore","namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"In","values":["kube-system","gatekeeper-system"]}]}}]`,
-			"kyverno: tenant-8 unchecked"},
-		{hookSets, "", "mine", `"webhooks":[{"name":"validate.kyverno.svc-fail"}]`, "kyverno: "},
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"vpol.validate.kyverno.svc-fail","namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"tenant-7"}}},` +
+			`{` + anyRules + `,"name":"validate.kyverno.svc-ignore","failurePolicy":"Ignore","namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"In","values":["kube-system","gatekeeper-system"]}]}}]`,
+			"kyverno: gatekeeper-system ValidatingPolicy unchecked, kube-system ValidatingPolicy unchecked, tenant-7 ClusterPolicy unchecked, tenant-8 unchecked"},
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"validate.kyverno.svc-fail"}]`, "kyverno: "},
+		{hookSets, "", "mine", `"webhooks":[{"name":"validate.kyverno.svc-fail"}]`, // without rules it is asked about nothing
+			"kyverno: gatekeeper-system unchecked, kube-system unchecked, tenant-7 unchecked, tenant-8 unchecked"},
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"gpol.validate.kyverno.svc-fail"}]`, ""}, // it makes objects
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"validation.gatekeeper.sh","matchPolicy":"Exact"}]`, "gatekeeper: "},
+		{hookSets, "", "mine", `"webhooks":[{"rules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["deployments"]}],"name":"validation.gatekeeper.sh",` +
+			`"matchPolicy":"Exact","objectSelector":{"matchLabels":{"a":"b"}},"matchConditions":[{"name":"x","expression":"true"}]}]`,
+			"gatekeeper: conditions unchecked, labels unchecked, operations unchecked, versions unchecked"},
+		{hookSets, "", "mine", `"webhooks":[{"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["pods"]}],"name":"validation.gatekeeper.sh"},` +
+			`{"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["pods"]}],"name":"validation.gatekeeper.sh"}]`,
+			"gatekeeper: operations unchecked"},
+		// What narrows the webhook of one policy is that policy's; Kyverno's own condition
+		// leaves out two kinds.
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"validate.kyverno.svc-fail","matchConditions":[{"name":"` + bootstrapName + `","expression":` + fmt.Sprintf("%q", bootstrapExpression) + `}]},` +
+			`{` + anyRules + `,"name":"validate.kyverno.svc-fail-finegrained-p","matchConditions":[{"name":"x","expression":"true"}]},` +
+			`{` + anyRules + `,"name":"vpol.validate.kyverno.svc-fail-11111111","objectSelector":{"matchLabels":{"a":"b"}},"matchConditions":[{"name":"x","expression":"true"}]},` +
+			`{` + anyRules + `,"name":"nvpol.validate.kyverno.svc-fail","objectSelector":{"matchLabels":{"a":"b"}}}]`,
+			"kyverno: CertificateSigningRequest ClusterPolicy unchecked, Node ClusterPolicy unchecked, ValidatingPolicy labels unchecked"},
+		{hookSets, "", "mine", `"webhooks":[{` + anyRules + `,"name":"validate.kyverno.svc-fail","matchConditions":[{"name":"` + bootstrapName + `","expression":"false"}]}]`,
+			"kyverno: ClusterPolicy conditions unchecked"},
+		{changers, "", "kyverno-resource-mutating-webhook-cfg", `"webhooks":[{` + anyRules + `,"name":"mutate.kyverno.svc-ignore","failurePolicy":"Ignore","namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"tenant-7"}}},` +
+			`{` + anyRules + `,"name":"mpol.validate.kyverno.svc-fail"}]`,
+			"kyverno: gatekeeper-system unchecked, kube-system unchecked, tenant-8 unchecked; open"},
+		{changers, "", "kyverno-resource-mutating-webhook-cfg", `"webhooks":[]`, "kyverno: gatekeeper-system unchecked, kube-system unchecked, tenant-7 unchecked, tenant-8 unchecked"},
+		{changers, "", "gatekeeper-mutating-webhook-configuration", `"webhooks":[{` + anyRules + `,"name":"mutation.gatekeeper.sh"}]`, ""},
+		{changers, "", "mine", `"webhooks":[{` + anyRules + `,"name":"validate.kyverno.svc-fail"}]`, ""},
 		{hookSets, "", "kyverno-policy-validating-webhook-cfg", `"webhooks":[{"name":"validate-policy.kyverno.svc"}]`, ""},
 	} {
 		l := looktest.New("policies/prod", agent, now, spaces)
@@ -100,7 +127,8 @@ func TestLetsOffViews(t *testing.T) {
 	for resource, raw := range map[string][]byte{
 		configs:      settings("platform", "config", `"spec":{"match":[{"excludedNamespaces":["kube-*","tenant-8","nobody-*"],"processes":["webhook"]}]}`),
 		"configmaps": settings("platform", "kyverno", `"data":{"resourceFilters":"[*/*,kube-system,*][*,tenant-8,*][*,nobody-*,*]"}`),
-		hookSets:     settings("", "x", `"webhooks":[{"name":"validation.gatekeeper.sh","namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","tenant-8"]}]}}]`),
+		changers:     settings("", "y", `"webhooks":[{`+anyRules+`,"name":"mutate.kyverno.svc-fail","namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","tenant-8"]}]}}]`),
+		hookSets:     settings("", "x", `"webhooks":[{`+anyRules+`,"name":"validation.gatekeeper.sh","namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","tenant-8"]}]}}]`),
 	} {
 		ds := everything().give(t, l, resource, raw, false)
 		views := kubetest.Views(t, "policies/prod", now, kubetest.ByLabel(t, "tenant-7", "tenant-8"), ds...)
@@ -169,6 +197,76 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// An engine whose policies refuse and whose webhook configuration is not there is asked
+// nothing, and that is told; where Kubernetes has policies of its own, it is not known.
+func TestUnasked(t *testing.T) {
+	l := testLook(now)
+	after := func(r *reader) (got []string) {
+		t.Helper()
+		kept, err := json.Marshal(r.memory) // a restart
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.memory = memory{}
+		if err := json.Unmarshal(kept, &r.memory); err != nil {
+			t.Fatal(err)
+		}
+		ds, err := r.unasked(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range ds {
+			says := d.Subject.Name + " " + string(d.Op)
+			if d.Op == evidence.OpSet {
+				f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d)
+				says += " " + f.Engine + " " + f.Mode + " " + f.Ready + " " + f.Reason
+			}
+			if v := viewOf(t, d, "tenant-7"); v.Kind == "" {
+				t.Error("tenant-7 is not told")
+			}
+			got = append(got, says)
+		}
+		return got
+	}
+	const (
+		gates, checks, images = "ValidatingWebhookConfiguration//gatekeeper-validating-webhook-configuration", "ValidatingWebhookConfiguration//kyverno-resource-validating-webhook-cfg", "MutatingWebhookConfiguration//kyverno-resource-mutating-webhook-cfg"
+	)
+	rule := func(rules ...entry) []byte {
+		return policyOf("p", entry{"validationFailureAction": "Enforce", "rules": rules})
+	}
+	audits := []byte(`{"metadata":{"name":"k","uid":"u-k"},"spec":{"enforcementAction":"dryrun"}}`)
+	refuses := []byte(`{"metadata":{"name":"k","uid":"u-k"},"spec":{}}`)
+	const constraints = "k8srequiredlabels.constraints.gatekeeper.sh"
+	checking, changing := settings("", "kyverno-resource-validating-webhook-cfg", `"webhooks":[]`), settings("", "kyverno-resource-mutating-webhook-cfg", `"webhooks":[]`)
+	r := testReader()
+	for i, step := range []struct {
+		resource string
+		raw      []byte
+		gone     bool
+		want     []string
+	}{
+		{constraints, audits, false, nil},
+		{constraints, refuses, false, []string{gates + " set gatekeeper letsoff False NotFound"}},
+		{clusterPolicies, rule(entry{"name": "r", "validate": entry{}}), false, []string{checks + " set kyverno letsoff False NotFound"}},
+		{clusterPolicies, rule(entry{"name": "r", "verifyImages": []entry{{}}}), false, []string{images + " set kyverno letsoff False NotFound"}},
+		{hookSets, checking, false, []string{checks + " end"}},
+		{changers, changing, false, []string{images + " end"}},
+		{changers, changing, true, []string{images + " set kyverno letsoff False NotFound"}},
+		{"validatingadmissionpolicies.admissionregistration.k8s.io", []byte(`{"metadata":{"name":"v","uid":"u-v"}}`), false,
+			[]string{gates + " set gatekeeper letsoff Unknown NotFound", images + " set kyverno letsoff Unknown NotFound"}},
+		{constraints, refuses, true, []string{gates + " end"}},
+		{clusterPolicies, rule(entry{"name": "r", "mutate": entry{}}), false, []string{images + " end"}},
+	} {
+		r.give(t, l, step.resource, step.raw, step.gone)
+		if got := after(r); !slices.Equal(got, step.want) {
+			t.Errorf("step %d: got %q, want %q", i, got, step.want)
+		}
+		if got := after(r); got != nil {
+			t.Errorf("step %d: told again %q", i, got)
+		}
+	}
+}
+
 // A namespace that gets a label, or is made, may be let off by what is as it was: it is
 // read again.
 func TestLetsOffAgain(t *testing.T) {
@@ -182,7 +280,7 @@ func TestLetsOffAgain(t *testing.T) {
 		return strings.Join(asked, " ")
 	}
 	l := testLook(now)
-	r.give(t, l, hookSets, settings("", "x", `"webhooks":[{"name":"validation.gatekeeper.sh"}]`), false)
+	r.give(t, l, hookSets, settings("", "x", `"webhooks":[{`+anyRules+`,"name":"validation.gatekeeper.sh"}]`), false)
 	r.give(t, l, "configmaps", settings("kyverno", "kyverno", `"data":{}`), false)
 	const all = "/" + hookSets + " kyverno/configmaps"
 	if got := settle(l); got != all {
@@ -205,13 +303,13 @@ func TestWebhookWithoutLabels(t *testing.T) {
 	r, l := everything(), looktest.New("policies/prod", agent, now, nil)
 	r.cfg.NamespaceLabels = false
 	for selector, want := range map[string]string{`{}`: "True ", `{"matchLabels":{"a":"b"}}`: "Unknown NamespacesNotRead"} {
-		d := r.give(t, l, hookSets, settings("", "x", `"webhooks":[{"name":"validation.gatekeeper.sh","namespaceSelector":`+selector+`}]`), false)[0]
+		d := r.give(t, l, hookSets, settings("", "x", `"webhooks":[{`+anyRules+`,"name":"validation.gatekeeper.sh","namespaceSelector":`+selector+`}]`), false)[0]
 		if f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d); f.Ready+" "+f.Reason != want {
 			t.Errorf("%s: %s %s, want %s", selector, f.Ready, f.Reason, want)
 		}
 	}
 	r.cfg.NamespaceLabels = true // they are read, and could not be
-	raw := settings("", "x", `"webhooks":[{"name":"validation.gatekeeper.sh","namespaceSelector":{"matchLabels":{"a":"b"}}}]`)
+	raw := settings("", "x", `"webhooks":[{`+anyRules+`,"name":"validation.gatekeeper.sh","namespaceSelector":{"matchLabels":{"a":"b"}}}]`)
 	if ds, err := looktest.Give(t, r.resources(nil), l, hookSets, raw, false); !errors.Is(err, errSpaces) || len(ds) > 0 {
 		t.Errorf("without namespaces: %d drafts, %v", len(ds), err)
 	}

@@ -21,6 +21,7 @@ type memory struct {
 	LetsOff   map[string]*letsOff  `json:"lets_off,omitempty"`  // what engines leave unchecked is told by these, by uid
 	Spaces    string               `json:"spaces,omitempty"`    // all namespaces, summed up, that those were read with
 	Unread    string               `json:"unread,omitempty"`    // told: why it is not known what Kyverno leaves unchecked
+	Unasked   map[string]string    `json:"unasked,omitempty"`   // told: webhook configurations that are not there, by engine and kind
 	Missing   map[string]bool      `json:"missing,omitempty"`   // requirements told; true: without a policy
 	OpenRead  bool                 `json:"open_read,omitempty"` // openreports.io was read once, or is not there
 	Claimed   time.Time            `json:"claimed,omitzero"`    // of the last claims
@@ -36,12 +37,15 @@ type template struct {
 
 // policy is what is remembered of a policy.
 type policy struct {
-	Of     string    `json:"r"` // its resource
-	Name   string    `json:"n"` // as a requirement names it
-	Engine string    `json:"e"`
-	Checks bool      `json:"c,omitempty"` // it checks what is there, and its engine reports on that
-	Kind   string    `json:"k,omitempty"` // of a constraint
-	Seen   time.Time `json:"-"`
+	Of     string `json:"r"` // its resource
+	Name   string `json:"n"` // as a requirement names it
+	Engine string `json:"e"`
+	Checks bool   `json:"c,omitempty"` // it checks what is there, and its engine reports on that
+	Kind   string `json:"k,omitempty"` // of a constraint
+	// Refuses: it refuses something. Images: it verifies images where objects are changed.
+	Refuses bool      `json:"f,omitempty"`
+	Images  bool      `json:"i,omitempty"`
+	Seen    time.Time `json:"-"`
 }
 
 // letsOff is what is remembered of an object that leaves something unchecked.
@@ -179,11 +183,12 @@ func (m *memory) template(name, kind string, seen time.Time) {
 	m.Templates[name] = &template{kind, seen}
 }
 
-func (m *memory) policy(uid string, p policy) {
+func (m *memory) policy(uid string, p policy) *policy {
 	if m.Policies == nil {
 		m.Policies = map[string]*policy{}
 	}
 	m.Policies[uid] = &p
+	return &p
 }
 
 func (m *memory) keep(uid string, x *report) {

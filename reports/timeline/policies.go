@@ -60,14 +60,27 @@ func (t *teller) admissionPolicy(f evidence.AdmissionPolicyFacts) string {
 func letsOffWords(f *evidence.AdmissionPolicyFacts) string {
 	engine := cmp.Or(map[string]string{"kyverno": "Kyverno", "gatekeeper": "Gatekeeper"}[f.Engine], f.Engine)
 	s := fmt.Sprintf("%s of %s", f.Kind+" "+strings.TrimPrefix(f.Namespace+"/"+f.Name, "/"), engine)
-	if f.Ready == "Unknown" {
+	checked := "requests are not checked"
+	if f.Kind == evidence.MutatingWebhooks {
+		checked = "images are not verified"
+	}
+	switch f.Ready {
+	case "Unknown":
 		return s + ": what it leaves unchecked is not known"
+	case "False":
+		return s + " is not there: " + checked
 	}
 	var unchecked, unaudited []string
 	for _, d := range f.Differs {
-		where := d.Namespace
-		if d.Kind != "" {
-			where += " (" + d.Kind + ")"
+		where := cmp.Or(d.Namespace, "every namespace")
+		var parts []string
+		for _, part := range []string{d.Kind, d.Policies, strings.TrimSuffix("by "+d.By, "by ")} {
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		if len(parts) > 0 {
+			where += " (" + strings.Join(parts, ", ") + ")"
 		}
 		if d.Action == evidence.PolicyUnaudited {
 			unaudited = append(unaudited, where)
@@ -77,10 +90,13 @@ func letsOffWords(f *evidence.AdmissionPolicyFacts) string {
 	}
 	var says []string
 	if len(unchecked) > 0 {
-		says = append(says, "requests are not checked in "+few(unchecked))
+		says = append(says, checked+" in "+few(unchecked))
 	}
 	if len(unaudited) > 0 {
 		says = append(says, "what is there already is not looked at in "+few(unaudited))
+	}
+	if len(f.Excludes.Kinds) > 0 {
+		says = append(says, "kinds not checked anywhere: "+few(f.Excludes.Kinds))
 	}
 	if f.RulesCut > 0 {
 		says = append(says, reports.Count(f.RulesCut, "namespace")+" more are let off")

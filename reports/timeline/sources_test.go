@@ -112,6 +112,11 @@ var delivered = []struct {
 	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ConfigMap", Name: "kyverno", Mode: "letsoff", Ready: "Unknown", Reason: "NotRead"}},
 	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "gatekeeper", Kind: "ValidatingWebhookConfiguration", Name: "gatekeeper-validating-webhook-configuration", Mode: "letsoff", Ready: "True", FailsOpen: some(true)}},
 	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ValidatingWebhookConfiguration", Name: "kyverno-resource-validating-webhook-cfg", Mode: "letsoff", Ready: "True", FailsOpen: some(false)}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ConfigMap", Namespace: "kyverno", Name: "kyverno", Mode: "letsoff", Excludes: evidence.PolicyReach{Kinds: []string{"Event", "Pod"}}}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "ValidatingWebhookConfiguration", Name: "kyverno-resource-validating-webhook-cfg", Mode: "letsoff", Ready: "True", Differs: []evidence.PolicyDiffer{
+		{By: "labels", Policies: "ClusterPolicy", Action: "unchecked"}, {Kind: "Node", Policies: "ClusterPolicy", Action: "unchecked"}, {Namespace: "tenant-7", Policies: "ValidatingPolicy", Action: "unchecked"}}}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "kyverno", Kind: "MutatingWebhookConfiguration", Name: "kyverno-resource-mutating-webhook-cfg", Mode: "letsoff", Ready: "True", Differs: []evidence.PolicyDiffer{{Namespace: "tenant-7", Action: "unchecked"}}}},
+	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Engine: "gatekeeper", Kind: "ValidatingWebhookConfiguration", Name: "gatekeeper-validating-webhook-configuration", Mode: "letsoff", Ready: "False", Reason: "NotFound"}},
 	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Kind: "RequiredPolicy", Name: "require-signed", Mode: "missing"}},
 	{evidence.PolicyInForce, evidence.AdmissionPolicyFacts{Kind: "RequiredPolicy", Name: "limits", Mode: "there"}},
 	{evidence.PolicyException, evidence.PolicyExceptionFacts{Namespace: "tenant-7", Name: "legacy", Policies: []evidence.PolicyExcused{{Policy: "require-signed"}}, ExpiresAt: at(30, 0, 0)}},

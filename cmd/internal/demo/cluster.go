@@ -66,6 +66,7 @@ var served = []resource{
 	{"kyverno.io", "v1", "policies", "Policy", true},
 	{"kyverno.io", "v2", "policyexceptions", "PolicyException", true},
 	{"admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", false},
+	{"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", false},
 	{"wgpolicyk8s.io", "v1alpha2", "policyreports", "PolicyReport", true},
 	{"wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", false},
 	{"argoproj.io", "v1alpha1", "workflows", "Workflow", true},

@@ -66,6 +66,8 @@ func (c *cluster) guards(at time.Time) {
 		"webhooks": []any{kobject{"name": "validate.kyverno.svc-fail", "failurePolicy": "Fail",
 			"clientConfig": kobject{"service": kobject{"namespace": kyvernoNamespace, "name": "kyverno-svc"}},
 			"rules":        []any{kobject{"operations": []any{"CREATE", "UPDATE"}, "apiGroups": []any{""}, "apiVersions": []any{"v1"}, "resources": []any{"pods"}}}}}})
+	// No policy changes objects or verifies images: Kyverno keeps it empty.
+	c.put("mutatingwebhookconfigurations.admissionregistration.k8s.io", "", "kyverno-resource-mutating-webhook-cfg", at, kobject{"webhooks": []any{}})
 	// One ends by itself, the other was to be for a week and has no end.
 	for _, e := range []struct{ tenant, name, ttl string }{{"tenant-1", "node-agent", "1440h"}, {"tenant-4", "old-importer", ""}} {
 		labels := kobject{}

@@ -145,6 +145,6 @@ func plantedCare() []Plant {
 			Finds: seenAt(SourceVault)},
 		{Name: "audit-off", Since: day(11, 10, 5, 30), Says: "An administrator switches the secret store's audit device off, until ten past nine.",
 			Finds: append(seenAt(SourceVault), one("_platform", "vault-audit", "2026-10-17 secret.device file"), one("_platform", "vault-device-always", "2026-10-17 secret.device file")),
-			Hides: []Hide{{everyLog, []string{"secret-access", "secret-attributed", "secret-no-root", "vault-device-always"}, "blind"}}},
+			Hides: []Hide{{everyLog, []string{"secret-access", "secret-attributed", "secret-no-root", "secret-no-override", "login-no-override", "vault-device-always"}, "blind"}}},
 	}
 }
