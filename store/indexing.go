@@ -348,7 +348,7 @@ func (c *indexCheck) others(ctx context.Context) error {
 					found++
 				}
 			}
-			next = append(bytes.Clone(k), 0)
+			next = append(append(next[:0], k...), 0)
 		}
 	}
 	if found > c.postings {
