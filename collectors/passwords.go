@@ -2,6 +2,7 @@ package collectors
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -10,32 +11,117 @@ import (
 // must have 12 characters" tells how things are, and that must not be lost. So
 // "password: swordfish", which looks the same, is kept.
 
-// said finds a word for a password and what stands behind it: a colon or an equals
-// sign, a quote, or a blank where the word is an option of a command line. A name
-// may end in the word: PGPASSWORD, db_password.
-var said = regexp.MustCompile(`(?i)(--[\w-]*)?(?:password|passwd|passphrase|passcode)` +
-	"(\\\\*[\"'`]?(?:[ \\t]*[:=][ \\t]*\\\\*[\"'`]?|[ \\t]+\\\\*[\"'`]|[ \\t]+))([^\\s\"'`,;\\\\]+)")
+// said finds a word for a password and what stands before its value: a colon or an
+// equals sign, a quote, or a blank where the word is an option of a command line. A
+// name may end in the word: PGPASSWORD, db_password.
+var said = regexp.MustCompile(`(?i)(password|passwd|passphrase|passcode|pwd)` +
+	"(\\\\*[\"'`]?[ \\t]*[:=][ \\t]*|[ \\t]+|\\\\*[\"'`][ \\t]+)(\\\\*[\"'`])?")
 
 // dialled finds a login without a scheme before an address that is known as one by
 // its port, or by how Go's drivers of databases write it.
 var dialled = regexp.MustCompile(`[\w.+%-]:([^\s:/"'<>\\(){}\[\]]+)@(?:(?:tcp|unix)(\()|[\w.-]+:\d{2,5}\b)`)
 
-// withoutPasswords puts [removed] where a password is said.
+// withoutPasswords puts [removed] where a password is said. What is set to a word
+// counts as one where the name is that for a password alone (password=), an option,
+// all in capitals (DB_PASSWORD=), or a parameter: reset_password=required tells a rule.
 func withoutPasswords(s string) string {
+	const long = 256
+	seen := 0 // up to there a long value goes: what it holds is not looked at again
 	return replaceParts(s, said, func(m []int) (begin, end int) {
-		begin, end = m[6], m[6]+len(strings.TrimRight(s[m[6]:m[7]], ".!?)]}>"))
-		sep, quoted := s[m[4]:m[5]], strings.ContainsAny(s[m[4]:m[5]], "\"'`")
+		if m[1] < seen {
+			return 0, 0
+		}
+		at := m[0]
+		for at > 0 && inWord(s[at-1]) {
+			at--
+		}
+		name, word, sep := s[at:m[3]], strings.ToLower(s[m[2]:m[3]]), s[m[4]:m[5]]
+		assigned, option := strings.TrimLeft(sep, "\\\"'`") == "=", strings.HasPrefix(name, "--")
+		bare := assigned && len(strings.TrimLeft(name, "-")) == len(word)
+		param := at > 0 && strings.IndexByte("?&;", s[at-1]) >= 0 // of an address, or a connection
+		opened, quoted := m[6] >= 0, false
+		if begin = m[1]; opened {
+			end, quoted = closing(s, begin, s[m[6]:m[7]])
+		}
+		if !quoted {
+			end = begin + valueLen(s[begin:], assigned)
+			if !bare {
+				end = begin + len(strings.TrimRight(s[begin:end], ".!?)]}>,;"))
+			}
+			if end-begin > long {
+				seen = end
+			}
+		}
 		switch value := s[begin:end]; {
-		case passwordLike(value):
+		case word == "pwd" && !param && name != "MYSQL_PWD" && directory.MatchString(value):
+		case holdsPassword(value, quoted):
 			// A word behind another is none, whatever it looks like.
-			if strings.TrimSpace(sep) != "" || m[2] >= 0 {
+			if opened || option || strings.TrimSpace(sep) != "" {
 				return begin, end
 			}
-		case strings.Trim(sep, "\\\"'`") == "=" && !unset.MatchString(value) && (!quoted || quoteAt(s, end)):
+		case !assigned || opened && !quoted || unset.MatchString(value) || !bare && number.MatchString(value):
+		case bare && !quoted && !strings.HasPrefix(value, leftOut):
 			return begin, end
+		case !placeholder.MatchString(value) && (bare || option || param || name == strings.ToUpper(name)):
+			return begin, end // a setting that is meant for one, in whatever form
 		}
 		return 0, 0
 	})
+}
+
+// closing finds the quote that ends what a quote, escaped or not, begins on a line.
+func closing(s string, from int, quote string) (int, bool) {
+	escapes, q := len(quote)-1, quote[len(quote)-1]
+	for i := from; i < len(s) && s[i] != '\n'; i++ {
+		if s[i] != q {
+			continue
+		}
+		end := i
+		for end > from && s[end-1] == '\\' {
+			end--
+		}
+		if i-end <= escapes {
+			return end, true
+		}
+	}
+	return 0, false
+}
+
+var (
+	// follows begins what stands behind a value: a sign of a sentence, or the next of
+	// several settings. Passwords hold such signs too.
+	follows = regexp.MustCompile(`^(?:[,;](?:\s|$|[A-Za-z_][\w.-]*=[^=\s])|;[A-Za-z][\w ]*=[^=\s])`)
+	// member is the same where a colon stands behind a name.
+	member = regexp.MustCompile(`^[,;][A-Za-z_][\w.-]*:`)
+)
+
+// valueLen returns how long the value is that a text without quotes begins with.
+func valueLen(s string, assigned bool) int {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ', '\t', '\n', '\r', '\f', '"', '\'', '`', '\\':
+			return i
+		case '&':
+			if assigned {
+				return i
+			}
+		case ',', ';':
+			if follows.MatchString(s[i:]) || !assigned && member.MatchString(s[i:]) {
+				return i
+			}
+		}
+	}
+	return len(s)
+}
+
+// holdsPassword reports whether a value has the form of a password: one of its parts,
+// or of a text in quotes the first word.
+func holdsPassword(value string, quoted bool) bool {
+	if quoted {
+		words := strings.Fields(value)
+		return len(words) > 0 && passwordLike(words[0])
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ';' }), passwordLike)
 }
 
 // withoutDialled puts [removed] where the password of a login without a scheme
@@ -71,11 +157,19 @@ func dials[T string | []byte](s T) bool {
 	return false
 }
 
-// unset is what a parameter of such a name is set to when that is no password: a yes
-// or no, a variable, and what was hidden before.
-var unset = regexp.MustCompile(`(?i)^(?:true|false|yes|no|on|off|null|nil|none|\d?)$|^[\[<{($%~=*]`)
-
-func quoteAt(s string, i int) bool { return i < len(s) && strings.IndexByte("\\\"'`", s[i]) >= 0 }
+var (
+	// unset is what a parameter of such a name is set to when that is no password: a
+	// yes or no, or a rule.
+	unset = regexp.MustCompile(`(?i)^(?:true|false|yes|no|on|off|null|nil|none|\d?|` +
+		`required|optional|enabled?|disabled?|allow(?:ed)?|den(?:y|ied)|forbidden|prohibited|mandatory|expired?|unset|` +
+		`always|never|once|hourly|daily|weekly|monthly|quarterly|yearly|annually)$`)
+	// number is how long one must be, or holds.
+	number = regexp.MustCompile(`(?i)^\d{1,4}(?:[smhdwy]|(?:char|day|week|month|year)s?)?$`)
+	// placeholder is a variable, what was hidden before, and the code between two texts.
+	placeholder = regexp.MustCompile("^[\\[<{($%~=*\\s+,;)}\"'`\\\\]")
+	// directory is what a shell keeps in PWD.
+	directory = regexp.MustCompile(`^[/~.$%]|^[A-Za-z]:`)
+)
 
 var (
 	// odd is what passwords have and words do not: a digit, or a sign within.
@@ -105,6 +199,9 @@ func replaceParts(s string, re *regexp.Regexp, part func(m []int) (begin, end in
 	var out strings.Builder
 	done := 0
 	for _, m := range re.FindAllStringSubmatchIndex(s, -1) {
+		if m[0] < done {
+			continue // within what went
+		}
 		if begin, end := part(m); begin < end {
 			out.WriteString(s[done:begin])
 			out.WriteString(leftOut)

@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"strings"
 	"testing"
 
 	"evidenced/evidence"
@@ -16,7 +17,28 @@ var passwords = map[string]string{
 	"password: 'S3cr3t' and passphrase:abc123def":       "password: '[removed]' and passphrase:[removed]",
 	"dump --password Wint3r-2026 > /backup":             "dump --password [removed] > /backup",
 	"--db-password swordfish1 given":                    "--db-password [removed] given",
-	"env DB_PASSWORD=swordfish PGPASSWORD='sword fish'": "env DB_PASSWORD=[removed] PGPASSWORD='sword fish'",
+	"env DB_PASSWORD=swordfish PGPASSWORD='sword fish'": "env DB_PASSWORD=[removed] PGPASSWORD='[removed]'",
+	"export MYSQL_PWD=Sw0rdfish99":                      "export MYSQL_PWD=[removed]",
+	"MYSQL_PWD=swordfish mysql":                         "MYSQL_PWD=[removed] mysql",
+	"pwd: Sw0rdfish99":                                  "pwd: [removed]",
+	"Uid=app;Pwd=/sw0rd;Initial Catalog=x y":            "Uid=app;Pwd=[removed];Initial Catalog=x y",
+	"PGPASSWORD=Xy7Kq,9zT2mmQ psql":                     "PGPASSWORD=[removed] psql",
+	"PGPASSWORD=Xy7Kq;9zT2mmQ":                          "PGPASSWORD=[removed]",
+	"PGPASSWORD=swordfish, and":                         "PGPASSWORD=[removed], and",
+	"PGPASSWORD=ab,c9TzQ2== psql":                       "PGPASSWORD=[removed] psql",
+	"password: Xy7Kq,9zT2mmQ; then":                     "password: [removed]; then",
+	"password: 'Sw0rdf;ish9' given":                     "password: '[removed]' given",
+	`password: "Sw0rdf'i,sh9 x" given`:                  `password: "[removed]" given`,
+	`password: "Sw0\"rdfish9" given`:                    `password: "[removed]" given`,
+	`as \"password\": \"hunt,er2!x\", and`:              `as \"password\": \"[removed]\", and`,
+	"{password:hunter2,user:app}":                       "{password:[removed],user:app}",
+	"password=swordfish;database=y":                     "password=[removed];database=y",
+	"password=swordfish,host=db;x":                      "password=[removed],host=db;x",
+	"password=$ecret&user=app":                          "password=[removed]&user=app",
+	"password=sword,fish":                               "password=[removed]",
+	"https://a.example.test/?db_password=swordfish&x=y": "https://a.example.test/?db_password=[removed]&x=y",
+	"--db-password=swordfish --x":                       "--db-password=[removed] --x",
+	"reset_password=Sw0rdfish99":                        "reset_password=[removed]",
 	`PGPASSWORD="swordfish" psql`:                       `PGPASSWORD="[removed]" psql`,
 	"dial app:swordfish@tcp(db:3306)/app: refused":      "dial app:[removed]@tcp(db:3306)/app: refused",
 	"login with app:Sw0rdfish@db.example.test:5432":     "login with app:[removed]@db.example.test:5432",
@@ -38,10 +60,17 @@ var noPasswords = []string{
 	"reset-password: true", "DB_PASSWORD=$DB_PASSWORD1", "require_password=true", "no_password=0", "password: v2beta1", "Password:\na1b2c3 Merge", "passwords: a1b2c3d4",
 	"user:alice42@example.test", "serviceAccount:ci42@project.iam.example.test", "mailto:alice42@example.test", "web:1.4@sha256:12345", "example.test/web:1.4@sha256:4b1d4b1d",
 	"npm:left-pad1@1.3.0", "ssh git@git.example.test:22", "from:alice@mail.example.test:25", "actions/checkout:v4@abc123",
+	"reset_password=required", "min_password=12", "force_change_password=weekly", "MIN_PASSWORD=12", "MAX_PASSWORD=90d", "RESET_PASSWORD=required", "password=required",
+	"--require-password=always", "?min_password=12&x=y", "change_password=atNextLogin", "must_change_passwd=soon, then", "password: min=8,max=64", "password:min8,max64",
+	"PWD=/home/x1y2z3", "OLDPWD=/srv", `PWD="/home/x y"`, "PWD=$HOME/x", "pwd: /home/a1b2c3", `PWD=C:\Users\a1b2c3`, "INIT_PWD=/srv/app2", "ran pwd in a1b2c3d4", "$(pwd)/a1b2c3",
+	`"password='" + pw + "'"`, `password=""`, "'password=' + pw + '&user=x'", `["password=", pw, "x"]`, "password='", "password=", `password='%s'`, "password 'must have 12 characters'",
 	"password has to be at least 8 characters, with 1 digit", "user.password: String!", "password: passphrase, passcode: totp", "invalid value for password: required",
 }
 
 func TestPasswordsInSentences(t *testing.T) {
+	for _, long := range []string{"password=", "xpassword=", "password:'", "xpassword "} { // takes no time
+		WithoutCredentials(strings.Repeat(long, 1<<17))
+	}
 	for in, want := range passwords {
 		if got := WithoutCredentials(in); got != want {
 			t.Errorf("%s\n\tbecame %s\n\twant   %s", in, got, want)
@@ -57,6 +86,12 @@ func TestPasswordsInSentences(t *testing.T) {
 	for _, in := range noPasswords {
 		if got := WithoutCredentials(in); got != in {
 			t.Errorf("%s\n\tbecame %s, and says none", in, got)
+		}
+		// Bytes that are no JSON go whole, and a signature over them too.
+		commit := "tree 4b1d\n\n" + in + "\n"
+		d := evidence.Draft{Content: []byte("{}"), Raw: []byte(commit)}
+		if withoutCredentials(&d); string(d.Raw) != commit {
+			t.Errorf("%s\n\ttook the commit that says it", in)
 		}
 	}
 }

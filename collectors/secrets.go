@@ -33,7 +33,6 @@ var credential = regexp.MustCompile(strings.Join([]string{
 	`\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`,
 	`-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)`,
 	`(?i:authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)\s+)([^\s"'\\,;]+)`,
-	`(?i:\b(?:password|passwd|pwd)=)([^\s"'\\&,;]+)`,
 }, "|"))
 
 // marks are what every credential holds something of. Nearly nothing that a source
@@ -44,7 +43,7 @@ var marks = [][]string{
 	{"gh", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"},
 	{"gl", "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-", "glsoat-", "glffct-"},
 	{"github_pat_"}, {"AKIA"}, {"ASIA"}, {"eyJ"}, {"PRIVATE KEY"}, {"uthorization"}, {"UTHORIZATION"},
-	{"ass", "assw", "assphrase", "asscode"}, {"ASS", "ASSW", "ASSPHRASE", "ASSCODE"}, {"pwd"}, {"PWD"},
+	{"ass", "assw", "assphrase", "asscode"}, {"ASS", "ASSW", "ASSPHRASE", "ASSCODE"}, {"pwd"}, {"PWD"}, {"Pwd"},
 }
 
 // marked reports whether something holds one of the marks.

@@ -140,6 +140,13 @@ func tellBackup(w io.Writer, rep *backup.Report, r restoreFlags, style reports.S
 		} else {
 			b.WriteString("        compared with no checkpoint from elsewhere: nothing shows that it is the newest, or the only history\n")
 		}
+		if e := l.Continues; e != nil {
+			fmt.Fprintf(&b, "        continues log %s, whose records hold up to size %d", reports.Terminal(e.Origin), e.Size)
+			if e.Lost != nil {
+				fmt.Fprintf(&b, " and not at size %d, which was signed", e.Lost.Size)
+			}
+			b.WriteString("\n")
+		}
 		if r.keys != "" {
 			fmt.Fprintf(&b, "        %s opened and matched, %d closed: erased or without their key\n", reports.Count(int(l.Opened), "claim"), l.Closed)
 		}

@@ -204,7 +204,13 @@ func keysOf(t testing.TB, k *keyring.Keyring) func(string) (store.TenantKeys, bo
 		if err != nil {
 			t.Fatal(err)
 		}
-		by[tk.LogID()] = tk
+		prior, err := k.Prior(tn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tk := range append(prior, tk) {
+			by[tk.LogID()] = tk
+		}
 	}
 	return func(id string) (store.TenantKeys, bool) { tk, ok := by[id]; return tk, ok }
 }
@@ -438,6 +444,116 @@ func TestCheckAsksPlatformForTheOthers(t *testing.T) {
 		if r := check(t, off, CheckOptions{Keys: keys}); r.OK != (step == evidence.OffboardClosed) {
 			t.Errorf("without a tenant that is at %s: ok %v, %s", step, r.OK, r.all())
 		}
+	}
+}
+
+// A tenant that went on in a new log has an old one that is not what _platform knows
+// of it. The new log tells that, and what else is wrong is no less so.
+func TestCheckAfterALostTail(t *testing.T) {
+	shorter := func(l *local.Local, log *store.Log, was string) { // what was signed is lost
+		for name, text := range files(t, was) {
+			if err := os.WriteFile(filepath.Join(l.Dir, "tenants", log.ID(), name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	gone := func(l *local.Local, log *store.Log, _ string) {
+		if err := os.RemoveAll(filepath.Join(l.Dir, "tenants", log.ID())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func(m map[string]any, origin string) {
+		m["logs"] = slices.DeleteFunc(m["logs"].([]any), func(x any) bool { return x.(map[string]any)["origin"] == origin })
+	}
+	keep := func(map[string]any, string, string) {}
+	for _, tc := range []struct {
+		name     string
+		lose     func(l *local.Local, log *store.Log, was string)
+		other    bool // what is known is another tree, of a size that is there, and something larger
+		platform func(old evidence.LogHead) evidence.LogHead
+		unsigned bool
+		change   func(m map[string]any, old, now string)
+		want     string // "" verifies
+	}{
+		{name: "the end lost", lose: shorter, change: keep},
+		{name: "all lost", lose: gone, change: keep},
+		{name: "another tree, and a longer one", lose: shorter, other: true, change: keep},
+		{name: "more is known than was then", lose: shorter, change: keep, platform: func(h evidence.LogHead) evidence.LogHead { h.Size++; return h }, want: "_platform knows 23 records of it: the 12"},
+		{name: "another tree below what is left", lose: shorter, change: keep, platform: func(h evidence.LogHead) evidence.LogHead { h.Size = 11; return h }, want: "the first 11 records are not those that its checkpoint in _platform signed"},
+		{name: "the old log left out", lose: shorter, change: func(m map[string]any, old, _ string) { leave(m, old) }, want: "is not in the backup"},
+		{name: "the new log left out", lose: shorter, change: func(m map[string]any, _, now string) { leave(m, now) }, want: "_platform knows 22 records of it: the 12"},
+		{name: "all lost, and the new log left out", lose: gone, change: func(m map[string]any, _, now string) { leave(m, now) }, want: "is not in the backup"},
+		{name: "the new log not signed", lose: shorter, unsigned: true, change: keep, want: "_platform knows 22 records of it: the 12"},
+		{name: "the new log does not verify", lose: shorter, change: func(m map[string]any, _, now string) {
+			for _, x := range m["logs"].([]any) {
+				if x := x.(map[string]any); x["origin"] == now {
+					x["root"] = strings.Repeat("ab", 32)
+				}
+			}
+		}, want: "_platform knows 22 records of it: the 12"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			base := t.TempDir()
+			l := open(t, filepath.Join(base, "data"), 1<<30)
+			platform, log := add(t, l, "_platform", 0, 3), add(t, l, "tenant-1", 0, 10)
+			id, was := log.ID(), filepath.Join(base, "was")
+			back(t, l, filepath.Join(base, "early"))
+			if err := os.CopyFS(was, os.DirFS(filepath.Join(base, "early", "tenants", id))); err != nil {
+				t.Fatal(err)
+			}
+			add(t, l, "tenant-1", 10, 20)
+			c, _, err := log.NoteAt(log.Size())
+			if err != nil {
+				t.Fatal(err)
+			}
+			head := evidence.LogHead{Origin: c.Origin, Size: c.Size, Root: c.Root}
+			if tc.platform != nil {
+				head = tc.platform(head)
+			}
+			b, err := json.Marshal(evidence.CheckpointsFacts{Logs: []evidence.LogHead{head}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := platform.Append(t.Context(), []store.Item{{Draft: evidence.Draft{
+				Kind: evidence.LogCheckpoints, Op: evidence.OpEvent, Source: evidence.SelfSource, Key: "k", Subject: evidence.NewRef("log", "", platform.Origin()),
+				OccurredAt: start, Basis: evidence.BasisSource, ObservedAt: start, Content: b,
+			}}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := platform.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+			tc.lose(l, log, was)
+			l = open(t, filepath.Join(base, "data"), 1<<30)
+			given := []store.Known{{From: "_platform", Size: c.Size, Root: c.Root}}
+			if tc.other {
+				given = append(given, store.Known{From: "auditor", Outside: true, Size: 11, Root: c.Root})
+			}
+			st, err := l.Store.Accept(t.Context(), tenant(t, "tenant-1"), store.Acceptance{Given: given, LostTail: true, Reason: "r", Authority: "a"})
+			if err != nil || st.Lost == nil || (st.Verdict == store.OtherTree) != tc.other {
+				t.Fatalf("%+v, %v", st, err)
+			}
+			now, err := l.Store.Log(tenant(t, "tenant-1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.unsigned {
+				add(t, l, "tenant-1", 30, 33)
+			}
+			made := filepath.Join(base, "made")
+			back(t, l, made)
+			if err := edit(made, func(m map[string]any) { tc.change(m, log.Origin(), now.Origin()) }); err != nil {
+				t.Fatal(err)
+			}
+			r := check(t, made, CheckOptions{Keys: keysOf(t, l.Keys)})
+			if r.OK != (tc.want == "") || !strings.Contains(r.all(), tc.want) {
+				t.Errorf("ok %v: %q, want %q", r.OK, r.all(), tc.want)
+			}
+			if v := r.Logs[len(r.Logs)-1]; r.OK && (v.Continues == nil || v.Continues.Origin != log.Origin() || v.Continues.Lost == nil) {
+				t.Errorf("the new log continues %+v", v.Continues)
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -49,10 +50,12 @@ type Verdict struct {
 	Checkpoints int      `json:"checkpoints"`
 	Signed      uint64   `json:"signed_size"` // newest checkpoint in the copy
 	Compared    []string `json:"compared,omitempty"`
-	Opened      uint64   `json:"opened"` // claims that opened and matched (with keys)
-	Closed      uint64   `json:"closed"` // claims whose key is not there: erased, or lost
-	LogKey      string   `json:"log_key"`
-	Failures    []string `json:"failures,omitempty"`
+	// Continues is how the log before it ended, as its genesis tells.
+	Continues *evidence.LogEnd `json:"continues,omitempty"`
+	Opened    uint64           `json:"opened"` // claims that opened and matched (with keys)
+	Closed    uint64           `json:"closed"` // claims whose key is not there: erased, or lost
+	LogKey    string           `json:"log_key"`
+	Failures  []string         `json:"failures,omitempty"`
 }
 
 func (v *Verdict) fail(format string, args ...any) {
@@ -82,7 +85,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (*Report, error) {
 	if len(m.Logs) == 0 {
 		r.Failures = append(r.Failures, "it holds no log")
 	}
-	used, told := map[string]bool{}, told{heads: map[string]evidence.LogHead{}, ended: map[string]bool{}}
+	used, told := map[string]bool{}, told{heads: map[string]evidence.LogHead{}, ended: map[string]bool{}, ends: endsOf(m.Logs, o.Keys)}
 	for i := range m.Logs {
 		c := &checker{ctx: ctx, o: o, dir: dir, log: &m.Logs[i], done: done, total: total, used: used, told: &told}
 		v, err := c.check()
@@ -101,6 +104,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (*Report, error) {
 			r.Failures = append(r.Failures, fmt.Sprintf("checkpoint %s: log %s is not in the backup", name, origin))
 		}
 	}
+	told.settle(r.Logs)
 	r.Failures = append(r.Failures, told.missing(m.Logs)...)
 	r.OK = len(r.Failures) == 0
 	for _, v := range r.Logs {
@@ -116,13 +120,76 @@ type told struct {
 	heads map[string]evidence.LogHead // the newest checkpoint of each, by origin
 	ended map[string]bool             // that were taken off, by origin
 	seen  []string                    // logs that were checked before it was told of them
+	ends  map[string]*end             // that another log continues, by origin
+	owed  []owed
+}
+
+// end is how a log ended that another one continues.
+type end struct {
+	evidence.LogEnd
+	by     string // origin of the log that continues it
+	told   bool   // its genesis says so too
+	sure   bool   // and it verifies, by a checkpoint
+	left   uint64 // records that were there when it was accepted
+	signed uint64 // the most records it was compared with then
+}
+
+// owed is where a log is not what _platform knows of it. The log that continues it
+// is checked later, and may tell that.
+type owed struct {
+	v     *Verdict
+	size  uint64 // that _platform knows
+	wrong string
+}
+
+// endsOf reads the ends of logs from the keys of those that continue them: there
+// they are kept sealed for the genesis, which must say the same.
+func endsOf(logs []Log, keys func(string) (store.TenantKeys, bool)) map[string]*end {
+	out := map[string]*end{}
+	if keys == nil {
+		return out
+	}
+	for _, l := range logs {
+		tk, _ := keys(l.ID)
+		k, ok := tk.(interface{ Continues() []byte })
+		if !ok {
+			continue
+		}
+		e := &end{by: l.Origin}
+		if json.Unmarshal(k.Continues(), &e.LogEnd) == nil { // nothing: a tenant's first
+			out[e.Origin] = e
+		}
+	}
+	return out
+}
+
+// tells reports whether the log that continues this one tells that a copy with so
+// many records does not hold what was signed at the size. What else that log was
+// held against, and what was left, it must hold still.
+func (e *end) tells(size, have uint64) bool {
+	return e != nil && e.sure && e.Lost != nil && size > e.Size && size <= max(e.Lost.Size, e.signed) &&
+		have >= max(e.Size, e.left) && (size > have || e.Lost.Size <= have)
+}
+
+// settle tells what is wrong with logs and is told by no other.
+func (t *told) settle(vs []Verdict) {
+	for _, e := range t.ends {
+		e.sure = e.told && !slices.ContainsFunc(vs, func(v Verdict) bool { return v.Origin == e.by && (len(v.Failures) > 0 || v.Signed == 0) })
+	}
+	for _, o := range t.owed {
+		if e := t.ends[o.v.Origin]; e.tells(o.size, o.v.Size) {
+			continue
+		}
+		i := slices.IndexFunc(vs, func(v Verdict) bool { return v.Origin == o.v.Origin })
+		vs[i].fail("%s", o.wrong)
+	}
 }
 
 // missing names the logs that are not as they must be by what was told.
 func (t *told) missing(logs []Log) (failures []string) {
 	for _, origin := range slices.Sorted(maps.Keys(t.heads)) {
 		switch there := slices.ContainsFunc(logs, func(l Log) bool { return l.Origin == origin }); {
-		case !there && !t.ended[origin]:
+		case !there && !t.ended[origin] && !t.ends[origin].tells(t.heads[origin].Size, 0):
 			failures = append(failures, fmt.Sprintf("log %s, of which _platform knows %d records, is not in the backup", origin, t.heads[origin].Size))
 		case slices.Contains(t.seen, origin):
 			failures = append(failures, fmt.Sprintf("log %s stands before that of _platform, and was not compared with what that knows of it", origin))
@@ -175,8 +242,9 @@ type checker struct {
 
 // source is a checkpoint and where it is from.
 type source struct {
-	name string
-	root evidence.Hash
+	name  string
+	root  evidence.Hash
+	known bool // by _platform
 }
 
 func (c *checker) check() (*Verdict, error) {
@@ -248,7 +316,7 @@ func (c *checker) notes(f store.LogFile, size uint64) error {
 		case cp.Origin != c.log.Origin || cp.Size != n.Size:
 			c.v.fail("checkpoint of size %d is of log %s, size %d", n.Size, cp.Origin, cp.Size)
 		default:
-			c.roots[cp.Size] = append(c.roots[cp.Size], source{"its checkpoint", cp.Root})
+			c.roots[cp.Size] = append(c.roots[cp.Size], source{name: "its checkpoint", root: cp.Root})
 			c.v.Checkpoints++
 			c.v.Signed = max(c.v.Signed, cp.Size)
 			for i := 1; i < len(c.log.Keys); i++ {
@@ -285,24 +353,42 @@ func (c *checker) given(size uint64) {
 		case cp.Size > size:
 			c.v.fail("checkpoint %s has size %d: the %d records of the backup are older, or their end is lost", name, cp.Size, size)
 		default:
-			c.roots[cp.Size] = append(c.roots[cp.Size], source{"checkpoint " + name, cp.Root})
+			c.roots[cp.Size] = append(c.roots[cp.Size], source{name: "checkpoint " + name, root: cp.Root})
 			c.v.Compared = append(c.v.Compared, fmt.Sprintf("%s (size %d)", name, cp.Size))
 		}
 	}
 }
 
-// known takes in what _platform tells of the log.
+// known takes in what _platform tells of the log, and the log that continues it.
 func (c *checker) known(size uint64) {
+	switch e := c.told.ends[c.log.Origin]; {
+	case e == nil || e.Size == 0:
+	case e.Size > size:
+		c.v.fail("the log that continues it knows %d records of it: the %d of the backup are older, or their end is lost", e.Size, size)
+	default:
+		c.roots[e.Size] = append(c.roots[e.Size], source{name: "its checkpoint in the log that continues it", root: e.Root})
+		c.v.Compared = append(c.v.Compared, fmt.Sprintf("the log that continues it (size %d)", e.Size))
+	}
 	h, ok := c.told.heads[c.log.Origin]
 	switch {
 	case !ok:
 		c.told.seen = append(c.told.seen, c.log.Origin)
 	case h.Size > size:
-		c.v.fail("_platform knows %d records of it: the %d of the backup are older, or their end is lost", h.Size, size)
+		c.told.owed = append(c.told.owed, owed{c.v, h.Size, fmt.Sprintf("_platform knows %d records of it: the %d of the backup are older, or their end is lost", h.Size, size)})
 	default:
-		c.roots[h.Size] = append(c.roots[h.Size], source{"its checkpoint in _platform", h.Root})
+		c.roots[h.Size] = append(c.roots[h.Size], source{name: "its checkpoint in _platform", root: h.Root, known: true})
 		c.v.Compared = append(c.v.Compared, fmt.Sprintf("_platform (size %d)", h.Size))
 	}
+}
+
+// differs tells that a tree over the records is not the one that was signed.
+func (c *checker) differs(size uint64, s source) {
+	wrong := fmt.Sprintf("the first %d records are not those that %s signed", size, s.name)
+	if s.known {
+		c.told.owed = append(c.told.owed, owed{c.v, size, wrong})
+		return
+	}
+	c.v.fail("%s", wrong)
 }
 
 func (c *checker) records(f store.LogFile, head store.Head) error {
@@ -356,6 +442,9 @@ func (c *checker) begin(f store.LogFile, first uint64) error {
 	if c.frontier, err = chain.FrontierAt(first, hashes); err != nil {
 		return err
 	}
+	if e := c.end(); e != nil {
+		e.told, c.v.Continues = true, &e.LogEnd // its genesis is retired: the keys alone tell
+	}
 	last, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, int64(first-1))})
 	if err != nil {
 		return err
@@ -371,7 +460,7 @@ func (c *checker) begin(f store.LogFile, first uint64) error {
 		}
 		for _, s := range sources {
 			if s.root != root {
-				c.v.fail("the first %d records are not those that %s signed", size, s.name)
+				c.differs(size, s)
 			}
 		}
 	}
@@ -406,7 +495,7 @@ func (c *checker) record(e store.Entry) {
 	c.frontier.Append(c.prev, nil)
 	for _, s := range c.roots[c.frontier.Size()] {
 		if s.root != c.frontier.Root() {
-			c.v.fail("the first %d records are not those that %s signed", c.frontier.Size(), s.name)
+			c.differs(c.frontier.Size(), s)
 		}
 	}
 }
@@ -424,7 +513,7 @@ func (c *checker) open(lf *chain.Leaf, e store.Entry, i int) {
 		o, err = ci.Open(lf.Origin, lf.ID, cl.Name, e.Claims[i], cl.Commit)
 	}
 	if err == nil && cl.Name == "content" {
-		err = errors.Join(c.logKey(lf, o.Plain), c.told.learn(lf.Kind, o.Plain))
+		err = errors.Join(c.logKey(lf, o.Plain), c.told.learn(lf.Kind, o.Plain), c.before(lf, o.Plain))
 	}
 	if err != nil {
 		c.v.fail("record %d: %s: %v", e.Seq, cl.Name, err)
@@ -461,6 +550,52 @@ func (c *checker) logKey(lf *chain.Leaf, plain []byte) error {
 		return errors.New("the log key was changed here, the manifest does not say so")
 	}
 	c.changes++
+	return nil
+}
+
+// end is how the log before this one ended; nil for a tenant's first.
+func (c *checker) end() *end {
+	for _, e := range c.told.ends {
+		if e.by == c.log.Origin {
+			return e
+		}
+	}
+	return nil
+}
+
+// before holds what the log tells of the one before it against its keys.
+func (c *checker) before(lf *chain.Leaf, plain []byte) error {
+	e := c.end()
+	if e == nil {
+		return nil
+	}
+	switch lf.Kind {
+	case evidence.LogGenesis:
+		var x struct {
+			Facts evidence.GenesisFacts `json:"facts"`
+		}
+		if err := json.Unmarshal(plain, &x); err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(x.Facts.Predecessor, &e.LogEnd) {
+			return errors.New("the log begins after another one than its keys say")
+		}
+		e.told, c.v.Continues = true, &e.LogEnd
+	case evidence.LogRecovered:
+		var x struct {
+			Facts evidence.RecoveredFacts `json:"facts"`
+		}
+		if err := json.Unmarshal(plain, &x); err != nil {
+			return err
+		}
+		if x.Facts.Outcome != "continued" {
+			return nil
+		}
+		e.left = x.Facts.Size
+		for _, k := range x.Facts.Compared {
+			e.signed = max(e.signed, k.Size)
+		}
+	}
 	return nil
 }
 
