@@ -89,8 +89,9 @@ type PolicyDiffer struct {
 	Rule      string `json:"rule,omitempty"`
 	// Of what an engine lets off: the one kind of object, the one kind of policies that
 	// do not hold there (ClusterPolicy stands for Policy too, and so on), and what
-	// chooses a part of it, by its name alone: labels, conditions, versions, operations.
-	// Empty for all.
+	// chooses a part of it, by its name alone: labels, conditions, versions, operations;
+	// or, of a kind of policies, by what they may hold all the same: images, policies of
+	// Kubernetes. Empty for all.
 	Kind     string `json:"kind,omitempty"`
 	Policies string `json:"policies,omitempty"`
 	By       string `json:"by,omitempty"`

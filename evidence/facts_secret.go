@@ -78,7 +78,7 @@ type RoleFacts struct {
 	TTLSeconds      int64    `json:"ttl_seconds,omitempty"`
 	MaxTTLSeconds   int64    `json:"max_ttl_seconds,omitempty"`
 	PeriodSeconds   int64    `json:"period_seconds,omitempty"`           // its tokens live on for as long as they are renewed, whatever MaxTTLSeconds says
-	ExplicitSeconds int64    `json:"explicit_max_ttl_seconds,omitempty"` // after which they end in any case
+	ExplicitSeconds *int64   `json:"explicit_max_ttl_seconds,omitempty"` // after which they end in any case; of a role with a period 0 for none, and nil where it was not looked for
 	TokenType       string   `json:"token_type,omitempty"`               // service, batch, default-service, default-batch
 	Orphan          bool     `json:"orphan,omitempty"`                   // its tokens do not end with the one that made them
 	SecretIDSeconds int64    `json:"secret_id_seconds,omitempty"`

@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func leavesOut(f, policy *evidence.AdmissionPolicyFacts) (is tri, what string) {
 		d := &f.Differs[i]
 		switch got := entryLetsOff(f, d, policy); {
 		case got == yes:
-			return yes, strings.TrimSpace(name + " leaves out " + strings.TrimSpace(d.Namespace+" "+d.Kind))
+			return yes, name + " leaves out " + cmp.Or(strings.TrimSpace(d.Namespace+" "+d.Kind), "each "+d.Policies)
 		case got == unknown:
 			is = unknown
 		}

@@ -206,7 +206,7 @@ var rolesView = stateView(View{
 		{Name: "bound_to_all", Type: "bool", Doc: "some bound namespace or service account is a bare *"},
 		{Name: "ttl", Type: "duration", Optional: true, Doc: "life of a token; missing where the engine's default holds"},
 		{Name: "max_ttl", Type: "duration", Optional: true, Doc: "longest life of a token; missing where the engine's default holds, and of one that is renewed for ever"},
-		{Name: "renewed_for_ever", Type: "bool", Doc: "tokens of the role live on for as long as they are renewed"},
+		{Name: "renewed_for_ever", Type: "bool", Optional: true, Doc: "tokens of the role live on for as long as they are renewed; missing where a role has a period and older records do not tell whether it has an explicit limit"},
 	},
 }, func(st *stretch[evidence.RoleFacts]) *item {
 	f := &st.facts
@@ -221,36 +221,60 @@ var rolesView = stateView(View{
 	it.set("bound_to_all", slices.ContainsFunc(f.Namespaces, all) || slices.ContainsFunc(f.ServiceAccounts, all))
 	most, endless := roleLimit(f)
 	for field, seconds := range map[string]int64{"ttl": f.TTLSeconds, "max_ttl": most} {
-		if seconds > 0 {
+		switch {
+		case seconds > 0:
 			it.set(field, time.Duration(seconds)*time.Second)
-		} else {
+		case field == "max_ttl" && endless == unknown:
+			it.lacks(field, limitUnread)
+		default:
 			it.lacks(field, "the role leaves the life of its tokens to the engine")
 		}
 	}
-	it.set("renewed_for_ever", endless)
-	if endless {
+	it.renewed(endless)
+	if endless == yes {
 		it.why["renewed_for_ever"] = "its tokens live on for as long as they are renewed"
 	}
 	return it
 })
 
+const limitUnread = "the role has a period, and whether its tokens end all the same was not read when the record was made"
+
+// renewed sets whether tokens of a role live on for as long as they are renewed.
+func (it *item) renewed(endless tri) {
+	if endless == unknown {
+		it.lacks("renewed_for_ever", limitUnread)
+		return
+	}
+	it.set("renewed_for_ever", endless == yes)
+}
+
 // roleLimit is how long tokens of a role may live at most, in seconds, 0 where it does
 // not say, and whether they live on for as long as they are renewed: of those with a
 // period only an explicit limit holds, which is the one limit that roles of the token
-// engine have. Batch tokens are never renewed.
+// engine have. Batch tokens are never renewed. Where it was not read whether there is
+// one, that is not known.
 // See https://developer.hashicorp.com/vault/docs/concepts/tokens#periodic-tokens.
-func roleLimit(f *evidence.RoleFacts) (most int64, endless bool) {
-	explicit := f.ExplicitSeconds
+func roleLimit(f *evidence.RoleFacts) (most int64, endless tri) {
+	explicit, read := int64(0), f.ExplicitSeconds != nil
+	if read {
+		explicit = *f.ExplicitSeconds
+	}
 	if f.MountType == "token" {
-		explicit = cmp.Or(explicit, f.MaxTTLSeconds)
+		explicit, read = cmp.Or(explicit, f.MaxTTLSeconds), true
 	}
 	if f.PeriodSeconds > 0 && f.TokenType != "batch" {
-		return explicit, explicit == 0
+		switch {
+		case !read:
+			return 0, unknown
+		case explicit == 0:
+			return 0, yes
+		}
+		return explicit, no
 	}
 	if explicit > 0 && (f.MaxTTLSeconds == 0 || explicit < f.MaxTTLSeconds) {
-		return explicit, false
+		return explicit, no
 	}
-	return f.MaxTTLSeconds, false
+	return f.MaxTTLSeconds, no
 }
 
 var devicesView = &view{

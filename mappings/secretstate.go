@@ -79,7 +79,7 @@ var credentialsView = &view{
 			{Name: "root", Type: "bool", Doc: "a root token"},
 			{Name: "ends", Type: "bool", Optional: true, Doc: "it ends by itself: a token with a life, a role whose secret ids have one; missing where the source does not say"},
 			{Name: "life", Type: "duration", Optional: true, Doc: "how long a token was given to live, or a role's secret ids; missing where that is not known or without end"},
-			{Name: "renewed_for_ever", Type: "bool", Doc: "tokens of the role live on for as long as they are renewed"},
+			{Name: "renewed_for_ever", Type: "bool", Optional: true, Doc: "tokens of the role live on for as long as they are renewed; missing as in secret_roles"},
 			{Name: "requests", Type: "int", Doc: "requests that the token made in the period; 0 for a role"},
 		},
 	},
@@ -150,7 +150,8 @@ func roleCredential(st *stretch[evidence.RoleFacts]) *item {
 	}
 	it.set("source", string(st.source)).set("happened", st.from).set("type", "role").set("name", name)
 	_, endless := roleLimit(f)
-	it.set("root", slices.Contains(f.Policies, "root")).set("renewed_for_ever", endless).set("requests", 0)
+	it.renewed(endless)
+	it.set("root", slices.Contains(f.Policies, "root")).set("requests", 0)
 	it.lacks("life", "the role gives nothing that lies about: its callers prove themselves anew")
 	it.set("ends", !f.SecretIDForever)
 	if f.SecretIDForever {

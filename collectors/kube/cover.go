@@ -148,10 +148,10 @@ func (s *session) polled(now time.Time) []evidence.Seen {
 		cause, resumed := "", len(g.feeds) > 0
 		for _, f := range g.feeds {
 			st := s.st[f]
-			if cause == "" && !st.whole && !st.Absent {
+			if cause == "" && !st.whole && !st.Absent && !st.Refused {
 				cause = f.name() + " could not be read in full"
 			}
-			resumed = resumed && st.resumed
+			resumed = resumed && (st.resumed || st.Refused)
 		}
 		to, _ := reach(g, s.st)
 		switch {

@@ -28,6 +28,7 @@ type Look struct {
 	before     func(o *Object) time.Time
 	whole      func(resource string) bool
 	listed     func(resource string) time.Time
+	refused    func(resource string) bool
 	again      func(resource, namespace string)
 }
 
@@ -48,7 +49,7 @@ func NewLook(source evidence.SourceID, agent string, now time.Time, namespaces .
 		Source: source, Authority: source.Authority(), Now: now.UTC(), agent: agent,
 		labels: foreignLabel, namespaces: map[string]Namespace{},
 		before: func(*Object) time.Time { return time.Time{} }, whole: func(string) bool { return true }, listed: func(string) time.Time { return time.Time{} },
-		again: func(string, string) {},
+		refused: func(string) bool { return false }, again: func(string, string) {},
 	}
 	for _, n := range namespaces {
 		if n.Ended.IsZero() {
@@ -159,6 +160,10 @@ func (l *Look) Namespaces() []string { return slices.Sorted(maps.Keys(l.namespac
 // full, so that an object that was not seen is not there. It is for drafts
 // that join several objects.
 func (l *Look) Whole(resource string) bool { return l.whole(resource) }
+
+// Refused reports whether the credential may not read the resource, one that is
+// waived: what is known of it is old or nothing.
+func (l *Look) Refused(resource string) bool { return l.refused(resource) }
 
 // ListedAt returns when the newest full list of the resource in this run began, so
 // that what is remembered of an object that was not seen since can go: zero when

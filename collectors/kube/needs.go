@@ -34,6 +34,6 @@ func (fw *following) release() {
 func (s *session) untried(name string) bool {
 	return slices.ContainsFunc(s.feeds, func(f *feed) bool {
 		st := s.st[f]
-		return f.name() == name && !st.whole && !st.Absent && st.fault == nil && st.RV == ""
+		return f.name() == name && !st.whole && !st.Absent && !st.Refused && st.fault == nil && st.RV == ""
 	})
 }

@@ -53,7 +53,7 @@ func (s *session) poll(ctx context.Context) error {
 		if err := s.try(ctx, f, err); err != nil {
 			return err
 		}
-		if err != nil {
+		if err != nil && !s.st[f].Refused {
 			failed++
 			if first == nil {
 				first = err

@@ -25,6 +25,9 @@ type Resource struct {
 	// Optional says that a cluster may do without it. A cluster that lacks a
 	// resource which is not optional makes the run partial.
 	Optional bool
+	// Waived says that a credential which may not read it costs the kinds no
+	// coverage: the collector tells what is not known for that, by Look.Refused.
+	Waived   bool
 	selector string // fieldSelector of the engine's own lists
 	// Kinds are the kinds it yields. Their states end when the object is gone:
 	// reason deleted on the server's word, absent when a complete list lacks it.

@@ -47,6 +47,8 @@ type place struct {
 	To     time.Time `json:"to,omitzero"`      // until when everything was seen
 	Known  time.Time `json:"known,omitzero"`   // see List.Since; zero after a list that did not show all there is
 	Absent bool      `json:"absent,omitempty"` // the cluster did not have it then
+	// Refused: the credential may not read what is waived; nothing is known of it.
+	Refused bool `json:"refused,omitempty"`
 	// Count is how many objects the last list held, Short after what time the
 	// server was found not to tell the history: of polls.
 	Count int64         `json:"count,omitempty"`

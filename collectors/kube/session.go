@@ -104,6 +104,9 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 		return found
 	}
 	s.look.listed = s.listedAt
+	s.look.refused = func(name string) bool {
+		return slices.ContainsFunc(s.feeds, func(f *feed) bool { return f.name() == name && s.st[f].Refused })
+	}
 	s.look.again = s.readAgain
 	s.unearth()
 	s.makeFeeds()
@@ -313,12 +316,13 @@ func (s *session) listed(m message) {
 		s.counts = append(s.counts, evidence.SourceCount{What: feedName(m.f), Query: m.query, Source: m.total, Ours: m.ours})
 	}
 	switch {
+	case st.Refused: // that it was not known until now was told
 	case st.appeared:
 		s.lost(st, st.listing, "the resource was not there at the look before, and what happened since is not known")
 	case s.follows && !st.To.IsZero():
 		s.lost(st, st.listing, "the server no longer had the history since the last look, and the list shows only what is there now")
 	}
-	st.appeared, st.Absent, st.whole, st.fault = false, false, true, nil
+	st.appeared, st.Absent, st.Refused, st.whole, st.fault = false, false, false, true, nil
 	st.Served, st.RV, st.To, st.Count = m.version, m.rv, later(st.To, st.listing), m.ours
 	if st.first.IsZero() {
 		st.first = st.To
@@ -347,7 +351,8 @@ func later(a, b time.Time) time.Time {
 
 // broken takes a fault. A feed that is refused, or that only another program
 // could read, is blind at once; one that is cut off may still catch up, and
-// claims nothing until it has.
+// claims nothing until it has. What is waived is blind for what it was read before,
+// once, and costs nothing more.
 func (s *session) broken(m message) {
 	st := s.st[m.f]
 	if st.fault == nil {
@@ -355,6 +360,15 @@ func (s *session) broken(m message) {
 	}
 	st.fault, st.whole = m.err, false
 	switch {
+	case refusal(m.err) && m.f.res.Waived:
+		if !st.Refused {
+			s.lost(st, m.at, "the credential may not read "+m.f.name()+" any more")
+		}
+		st.Refused, st.Absent, st.fault, st.To = true, false, nil, later(st.To, m.at)
+		if st.first.IsZero() {
+			st.first = st.To
+		}
+		s.look.Note("%s: what stands on it is told as not known", plain(m.f, m.err))
 	case refusal(m.err):
 		s.lost(st, m.at, "the credential may not read "+m.f.name())
 	case errors.Is(m.err, errVersion):
@@ -379,7 +393,7 @@ func (s *session) notThere(m message) {
 	if !st.Absent || st.fault == nil {
 		st.since = m.at
 	}
-	st.Absent, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, "", "", nil
+	st.Absent, st.Refused, st.appeared, st.whole, st.RV, st.Served, st.fault = true, false, false, false, "", "", nil
 	clear(st.Bad)
 	if m.f.res.Optional {
 		s.look.Note("the cluster does not have %s", m.f.name())

@@ -23,12 +23,16 @@ func (r *reader) after(_ context.Context, l *kube.Look) ([]evidence.Draft, error
 	}
 	policies := true
 	for _, res := range r.resources(r.known()) {
-		if !l.Whole(withGroup(res.Resource, res.Group)) {
+		if name := withGroup(res.Resource, res.Group); !l.Whole(name) && !l.Refused(name) {
 			r.full = r.full && !slices.Contains(res.Kinds, evidence.PolicyResult)
 			policies = policies && !slices.Contains(res.Kinds, evidence.PolicyInForce)
 		}
 	}
 	r.settle(l)
+	if r.memory.Waits && policiesRead(l) {
+		r.memory.Waits = false
+		l.Again(withGroup("validatingwebhookconfigurations", admissionGroup), "")
+	}
 	if !policies {
 		return nil, nil // one may stand in what was not read
 	}

@@ -21,7 +21,8 @@
 // Gatekeeper's Config, Kyverno's ConfigMap and the webhook configurations of both may
 // leave out a namespace that a policy seems to cover. Each is a state of policy.rule
 // beside the policies, which tells a tenant of its own namespaces alone. What Kyverno
-// leaves out is told as not known while its ConfigMap is not read.
+// leaves out is told as not known while its ConfigMap is not read, and for policies that
+// verify images while its mutating webhooks may not be read.
 //
 // # What is not measured
 //

@@ -40,9 +40,9 @@ func (r *reader) letsOff() []kube.Resource {
 	rs := []kube.Resource{
 		one(kube.Resource{Group: configGroup, Resource: "configs", Kind: "Config", Versions: []string{"v1alpha1"}}, r.gatekeeperConfig),
 		one(kube.Resource{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Kind: validatingHooks, Versions: []string{"v1"},
-			Cluster: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
+			Cluster: true, Needs: append([]string{"namespaces", kubernetesPolicies}, slices.Sorted(maps.Keys(kyvernoChecks))...), Remove: removedOfWebhooks}, r.webhookConfiguration),
 		one(kube.Resource{Group: admissionGroup, Resource: "mutatingwebhookconfigurations", Kind: mutatingHooks, Versions: []string{"v1"},
-			Cluster: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
+			Cluster: true, Waived: true, Needs: []string{"namespaces"}, Remove: removedOfWebhooks}, r.webhookConfiguration),
 	}
 	if r.cfg.KyvernoConfig != "" {
 		rs = append(rs, one(kube.Resource{Resource: "configmaps", Kind: "ConfigMap", Versions: []string{"v1"}, In: r.cfg.KyvernoConfig, Named: kyvernoConfig,
@@ -212,9 +212,11 @@ func (s *labelSelector) chooses(n kube.Namespace) bool {
 	return true
 }
 
-// spacesNow sums up all namespaces, so that a change is noticed.
-func spacesNow(l *kube.Look) string {
+// spacesNow sums up all namespaces, and what else decides what is let off, so that a
+// change is noticed.
+func spacesNow(l *kube.Look, refusing map[string]string) string {
 	h := sha256.New()
+	fmt.Fprintln(h, refusing) // in the order of its keys
 	for _, name := range l.Namespaces() {
 		n, _ := l.Namespace(name)
 		fmt.Fprintf(h, "%s %s", name, n.UID)
@@ -227,12 +229,12 @@ func spacesNow(l *kube.Look) string {
 }
 
 // settle has what is let off read again when there are other namespaces, or other
-// labels of them, than it was read with.
+// labels of them, or policies of another kind that refuse, than it was read with.
 func (r *reader) settle(l *kube.Look) {
 	if r.cfg.NamespaceLabels && len(l.Namespaces()) == 0 {
 		return // nothing is known of them yet
 	}
-	now := spacesNow(l)
+	now := spacesNow(l, r.refusing())
 	if now == r.memory.Spaces {
 		return
 	}
@@ -248,8 +250,8 @@ func (r *reader) settle(l *kube.Look) {
 
 // Why it is not known what Kyverno leaves unchecked.
 const (
-	notRead  = "NotRead"  // kyverno_config names no namespace
-	notFound = "NotFound" // there is no such ConfigMap
+	notRead  = "NotRead"  // kyverno_config names no namespace, or the credential may not read the webhook configurations
+	notFound = "NotFound" // there is no such object
 )
 
 // unread tells that it is not known what Kyverno leaves unchecked, while it has

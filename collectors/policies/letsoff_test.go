@@ -120,6 +120,53 @@ func TestLetsOff(t *testing.T) {
 	}
 }
 
+// A kind of policies that refuse and that no webhook asks about is checked nowhere,
+// whatever asks about others; the webhook of one policy stands for no other.
+func TestUnaskedKinds(t *testing.T) {
+	const (
+		celHook  = `{` + anyRules + `,"name":"vpol.validate.kyverno.svc-fail"}`
+		ownHook  = `{` + anyRules + `,"name":"validate.kyverno.svc-fail-finegrained-x"}`
+		narrowed = `{` + anyRules + `,"name":"validate.kyverno.svc-fail","namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"tenant-7"}}}`
+		vpols    = "validatingpolicies.policies.kyverno.io"
+		vaps     = "validatingadmissionpolicies.admissionregistration.k8s.io"
+	)
+	rule := func(action string, rules ...entry) []byte {
+		return policyOf("p", entry{"validationFailureAction": action, "rules": rules})
+	}
+	validates, verifies := entry{"name": "r", "validate": entry{}}, entry{"name": "r", "verifyImages": []entry{{}}}
+	vap, vpol := []byte(`{"metadata":{"name":"v","uid":"u-v"}}`), []byte(`{"metadata":{"name":"w","uid":"u-w"},"spec":{"validationActions":["Deny"]}}`)
+	type given struct {
+		resource string
+		raw      []byte
+	}
+	for _, c := range []struct {
+		policies []given
+		hooks    string
+		want     string
+	}{
+		{[]given{{clusterPolicies, rule("Enforce", validates)}}, celHook, "kyverno: ClusterPolicy unchecked"},
+		{[]given{{clusterPolicies, rule("Enforce", validates)}, {vpols, vpol}}, celHook, "kyverno: ClusterPolicy unchecked"},
+		{[]given{{vpols, vpol}}, narrowed, "kyverno: ValidatingPolicy unchecked, kube-system unchecked, platform unchecked, tenant-8 unchecked"},
+		{[]given{{clusterPolicies, rule("Audit", validates)}}, celHook, "kyverno: "},
+		{[]given{{clusterPolicies, rule("Enforce", verifies)}}, celHook, "kyverno: ClusterPolicy images unchecked"},
+		{[]given{{clusterPolicies, rule("Enforce", validates)}, {vaps, vap}}, celHook, "kyverno: ClusterPolicy policies of Kubernetes unchecked"},
+		{nil, celHook, "kyverno: "},
+		{[]given{{clusterPolicies, rule("Enforce", validates)}}, ownHook, "kyverno: ClusterPolicy conditions unchecked"},
+		{nil, ownHook + "," + narrowed, "kyverno: kube-system ClusterPolicy conditions unchecked, platform ClusterPolicy conditions unchecked, tenant-8 ClusterPolicy conditions unchecked"},
+	} {
+		r, l := testReader(), testLook(now)
+		for _, p := range c.policies {
+			r.give(t, l, p.resource, p.raw, false)
+		}
+		if got := letsOffOf(t, r.give(t, l, hookSets, settings("", kyvernoHooks, `"webhooks":[`+c.hooks+`]`), false)[0]); got != c.want {
+			t.Errorf("%s:\n got %q\nwant %q", c.hooks, got, c.want)
+		}
+		if got := letsOffOf(t, r.give(t, l, hookSets, settings("", "mine", `"webhooks":[`+celHook+`]`), false)[0]); got != "kyverno: " {
+			t.Errorf("somebody else's: %q", got)
+		}
+	}
+}
+
 // Whose namespace is let off is told, and others are told of nobody, not of the
 // platform's namespaces either: that one is listed says that it is let off.
 func TestLetsOffViews(t *testing.T) {
@@ -291,6 +338,14 @@ func TestLetsOffAgain(t *testing.T) {
 	}
 	if got := settle(looktest.New("policies/prod", agent, now, spaces, kube.Namespace{Name: "new", UID: "n"})); got != all {
 		t.Errorf("a new one: %q", got)
+	}
+	last := looktest.New("policies/prod", agent, now, spaces, kube.Namespace{Name: "new", UID: "n"})
+	r.give(t, last, clusterPolicies, policyOf("p", entry{"validationFailureAction": "Enforce", "rules": []entry{{"name": "r", "validate": entry{}}}}), false)
+	if got := settle(last); got != all {
+		t.Errorf("policies of another kind: %q", got)
+	}
+	if got := settle(last); got != "" {
+		t.Errorf("the same policies: %q", got)
 	}
 	r.cfg.NamespaceLabels = true
 	if got := settle(looktest.New("policies/prod", agent, now, nil)); got != "" {

@@ -19,7 +19,8 @@ type memory struct {
 	Reports   map[string]*report   `json:"reports,omitempty"`   // by uid; constraints too
 	Rules     []string             `json:"rules,omitempty"`     // engine, policy and rule of results
 	LetsOff   map[string]*letsOff  `json:"lets_off,omitempty"`  // what engines leave unchecked is told by these, by uid
-	Spaces    string               `json:"spaces,omitempty"`    // all namespaces, summed up, that those were read with
+	Spaces    string               `json:"spaces,omitempty"`    // all namespaces and kinds of policies, summed up, that those were read with
+	Waits     bool                 `json:"waits,omitempty"`     // Kyverno's webhooks are to be read again when its policies are known
 	Unread    string               `json:"unread,omitempty"`    // told: why it is not known what Kyverno leaves unchecked
 	Unasked   map[string]string    `json:"unasked,omitempty"`   // told: webhook configurations that are not there, by engine and kind
 	Missing   map[string]bool      `json:"missing,omitempty"`   // requirements told; true: without a policy

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"evidenced/collectors/kube"
 	"evidenced/collectors/kube/kubetest"
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // served makes a source of a server that serves the recorded objects.
@@ -172,5 +176,62 @@ func TestGoesOnAfterCommit(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Under a role of before, which gives no mutating webhook configurations, nothing is
+// blind for that: it is noted, and told as not known while a policy verifies images.
+func TestMutatingWebhooksRefused(t *testing.T) {
+	s, srv := served(t)
+	var refused atomic.Bool
+	refused.Store(true)
+	srv.SetFault(func(_ int, line string, w http.ResponseWriter, _ *http.Request) bool {
+		if !refused.Load() || !strings.Contains(line, "/mutatingwebhookconfigurations") {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	})
+	poll := func(kept []byte) (*collectortest.Recorder, string) {
+		t.Helper()
+		rec := &collectortest.Recorder{}
+		if err := s.Poll(t.Context(), evidence.Period{To: now}, kept, rec); err != nil {
+			t.Fatal(err)
+		}
+		o := rec.Commits[len(rec.Commits)-1].Observation
+		if o.Incomplete != "" {
+			t.Errorf("incomplete: %s", o.Incomplete)
+		}
+		if got := strings.Contains(strings.Join(o.Notes, "\n"), "may not list and watch mutatingwebhookconfigurations.admissionregistration.k8s.io (403)"); got != refused.Load() {
+			t.Errorf("refused %t, notes %q", refused.Load(), o.Notes)
+		}
+		if !slices.ContainsFunc(o.Seen, func(x evidence.Seen) bool {
+			return x.Class != evidence.Blind && slices.Contains(x.Kinds, evidence.PolicyInForce)
+		}) {
+			t.Errorf("policies are not covered: %+v", o.Seen)
+		}
+		told := ""
+		for _, d := range rec.Drafts {
+			if d.Subject.Name == "MutatingWebhookConfiguration//kyverno-resource-mutating-webhook-cfg" {
+				told += string(d.Op)
+				if d.Op == evidence.OpSet {
+					f := evidencetest.Decode[evidence.AdmissionPolicyFacts](t, d)
+					told += " " + f.Ready + " " + f.Reason
+				}
+			}
+		}
+		return rec, told
+	}
+	rec, told := poll(nil)
+	if told != "set Unknown NotRead" {
+		t.Errorf("refused: told %q", told)
+	}
+	rec, told = poll(rec.Resume())
+	if told != "" {
+		t.Errorf("refused still: told %q", told)
+	}
+	refused.Store(false)
+	if _, told = poll(rec.Resume()); told != "end" {
+		t.Errorf("given: told %q", told)
 	}
 }

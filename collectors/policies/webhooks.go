@@ -3,6 +3,8 @@ package policies
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,9 +62,30 @@ var kyvernoImages = regexp.MustCompile(`^mutate\.kyverno\.svc`)
 // its name begins with. Each stands for those of namespaces too.
 var kyvernoKinds = map[string]string{"": "ClusterPolicy", "vpol": "ValidatingPolicy", "ivpol": "ImageValidatingPolicy"}
 
-// fineGrained is in the name of a webhook that Kyverno keeps for one policy alone:
-// what narrows that one is the policy's own.
+// kyvernoChecks are the resources whose policies Kyverno's webhooks ask about, with the
+// kind that each counts as.
+var kyvernoChecks = map[string]string{
+	withGroup("clusterpolicies", kyvernoGroup): "ClusterPolicy", withGroup("policies", kyvernoGroup): "ClusterPolicy",
+	withGroup("validatingpolicies", kyvernoCELGroup): "ValidatingPolicy", withGroup("namespacedvalidatingpolicies", kyvernoCELGroup): "ValidatingPolicy",
+	withGroup("imagevalidatingpolicies", kyvernoCELGroup): "ImageValidatingPolicy", withGroup("namespacedimagevalidatingpolicies", kyvernoCELGroup): "ImageValidatingPolicy",
+}
+
+var kubernetesPolicies = withGroup("validatingadmissionpolicies", admissionGroup)
+
+// fineGrained is in the name of a webhook that Kyverno keeps for one policy alone, most
+// often for its match conditions: what narrows that one is the policy's own, and
+// others are not reached by it. Which policy it is for the facts do not tell.
 const fineGrained = "-finegrained"
+
+func (w *webhook) ofOne() bool { return strings.Contains(w.Name, fineGrained) }
+
+// Why a kind of policies that no webhook asks about may be checked all the same: what
+// stands in by then.
+const (
+	byConditions = "conditions"             // by webhooks for single policies, which bear their conditions
+	byKubernetes = "policies of Kubernetes" // Kyverno may have made one in place of its webhook
+	byImages     = "images"                 // its policies may verify images alone, where objects are changed
+)
 
 // Kyverno leaves out what a node needs to come up, in each webhook that refuses.
 const (
@@ -72,6 +95,8 @@ const (
 
 var bootstrapKinds = []string{"CertificateSigningRequest", "Node"}
 
+const kyvernoHooks = "kyverno-resource-validating-webhook-cfg"
+
 // webhooksOf are the configurations that the engines keep, also while they name no
 // webhook.
 var webhooksOf = []struct {
@@ -79,7 +104,7 @@ var webhooksOf = []struct {
 	needs              func(*policy) bool // which policies stand on it
 }{
 	{gatekeeper, validatingHooks, "gatekeeper-validating-webhook-configuration", func(p *policy) bool { return p.Refuses }},
-	{kyverno, validatingHooks, "kyverno-resource-validating-webhook-cfg", func(p *policy) bool { return p.Refuses }},
+	{kyverno, validatingHooks, kyvernoHooks, func(p *policy) bool { return p.Refuses }},
 	{kyverno, mutatingHooks, "kyverno-resource-mutating-webhook-cfg", func(p *policy) bool { return p.Refuses && p.Images }},
 }
 
@@ -145,6 +170,12 @@ func (r *reader) webhookConfiguration(_ context.Context, o *kube.Object, l *kube
 	for _, kind := range kinds {
 		f.Differs = append(f.Differs, leftOut(engine, kind, by)...)
 	}
+	if o.Name == kyvernoHooks && o.Kind == validatingHooks && len(by) > 0 {
+		if r.memory.Waits = !policiesRead(l); r.memory.Waits {
+			return nil, errPolicies
+		}
+		f.Differs = append(f.Differs, r.unaskedKinds(kinds)...)
+	}
 	for _, ns := range l.Namespaces() {
 		if own[ns] {
 			continue
@@ -172,27 +203,99 @@ func asked(by []webhook) (kinds []string) {
 	return kinds
 }
 
-// unreached says for which kinds of policies no webhook reaches a namespace. One
-// without rules reaches nothing.
-func unreached(n kube.Namespace, kinds []string, by []webhook) (off []evidence.PolicyDiffer) {
-	for _, kind := range kinds {
-		if !slices.ContainsFunc(by, func(w webhook) bool { return w.of == kind && len(w.Rules) > 0 && w.NamespaceSelector.chooses(n) }) {
-			off = append(off, evidence.PolicyDiffer{Namespace: n.Name, Policies: kind, Action: evidence.PolicyUnchecked})
+// errPolicies says that not all policies could be read yet: none is no answer.
+var errPolicies = errors.New("whom the webhooks have to ask stands on the policies, which are not known")
+
+// policiesRead reports whether all policies are known that refusing looks at.
+func policiesRead(l *kube.Look) bool {
+	for of := range kyvernoChecks {
+		if !l.Whole(of) {
+			return false
 		}
 	}
-	if len(off) == len(kinds) { // none of them
+	return l.Whole(kubernetesPolicies)
+}
+
+// refusing are the kinds of Kyverno's policies of which one refuses something, each
+// with why it is not sure that it stands on a webhook that validates; "" where it is.
+func (r *reader) refusing() map[string]string {
+	kinds, vap := map[string]string{}, false
+	for _, p := range r.memory.Policies {
+		vap = vap || p.Of == kubernetesPolicies
+		kind := kyvernoChecks[p.Of]
+		if kind == "" || !p.Refuses {
+			continue
+		}
+		if _, ok := kinds[kind]; !ok && p.Images {
+			kinds[kind] = byImages
+		} else if !p.Images {
+			kinds[kind] = ""
+		}
+	}
+	for kind := range kinds {
+		if vap {
+			kinds[kind] = byKubernetes
+		}
+	}
+	return kinds
+}
+
+// unaskedKinds are the kinds of policies that refuse and that no webhook asks about.
+func (r *reader) unaskedKinds(asked []string) (off []evidence.PolicyDiffer) {
+	refusing := r.refusing()
+	for _, kind := range slices.Sorted(maps.Keys(refusing)) {
+		if !slices.Contains(asked, kind) {
+			off = append(off, evidence.PolicyDiffer{Policies: kind, By: refusing[kind], Action: evidence.PolicyUnchecked})
+		}
+	}
+	return off
+}
+
+// unreached says for which kinds of policies no webhook reaches a namespace. One
+// without rules reaches nothing. Where one for a single policy does, and others of the
+// kind share a webhook that does not, it is not known for each.
+func unreached(n kube.Namespace, kinds []string, by []webhook) (off []evidence.PolicyDiffer) {
+	none := 0
+	for _, kind := range kinds {
+		reaches := func(ofOne bool) bool {
+			return slices.ContainsFunc(by, func(w webhook) bool {
+				return w.of == kind && w.ofOne() == ofOne && len(w.Rules) > 0 && w.NamespaceSelector.chooses(n)
+			})
+		}
+		x := evidence.PolicyDiffer{Namespace: n.Name, Policies: kind, Action: evidence.PolicyUnchecked}
+		switch {
+		case reaches(false):
+			continue
+		case !reaches(true):
+			none++
+		case !shared(by, kind):
+			continue // leftOut tells it for all namespaces
+		default:
+			x.By = byConditions
+		}
+		off = append(off, x)
+	}
+	if none == len(kinds) {
 		off = []evidence.PolicyDiffer{{Namespace: n.Name, Action: evidence.PolicyUnchecked}}
 	}
 	return off
+}
+
+// shared reports whether policies of a kind share a webhook.
+func shared(by []webhook, kind string) bool {
+	return slices.ContainsFunc(by, func(w webhook) bool { return w.of == kind && !w.ofOne() })
 }
 
 // leftOut says what the webhooks that ask about a kind of policies leave out in every
 // namespace. Kyverno's newer policies share webhooks by what they choose themselves: of
 // those only what all leave out counts.
 func leftOut(engine, kind string, by []webhook) (off []evidence.PolicyDiffer) {
+	if !shared(by, kind) { // only those of single policies ask about it
+		return []evidence.PolicyDiffer{{Policies: kind, By: byConditions, Action: evidence.PolicyUnchecked}}
+	}
 	times, shared := map[evidence.PolicyDiffer]int{}, 0
 	for i := range by {
-		if w := &by[i]; w.of == kind && !strings.Contains(w.Name, fineGrained) {
+		if w := &by[i]; w.of == kind && !w.ofOne() {
 			shared++
 			for _, x := range w.leavesOut(engine) {
 				x.Policies, x.Action = kind, evidence.PolicyUnchecked
@@ -228,7 +331,7 @@ func (w *webhook) leavesOut(engine string) (out []evidence.PolicyDiffer) {
 		conditions = true
 	}
 	if conditions {
-		out = append(out, evidence.PolicyDiffer{By: "conditions"})
+		out = append(out, evidence.PolicyDiffer{By: byConditions})
 	}
 	if w.MatchPolicy == exact && slices.ContainsFunc(w.Rules, func(x celRule) bool { return x.someVersions() }) {
 		out = append(out, evidence.PolicyDiffer{By: byVersions})
@@ -253,38 +356,44 @@ func (w *webhook) writes() bool {
 // unasked tells for each engine that its policies are there and the webhook
 // configuration is not by which it would be asked, and when that is over. Where the
 // cluster has policies of Kubernetes, an engine may have made one of its own, and
-// whether it did is not known.
+// whether it did is not known; nor is anything where the credential may not read it.
 func (r *reader) unasked(l *kube.Look) (ds []evidence.Draft, err error) {
 	for _, h := range webhooksOf {
-		why, ready := "", "False"
+		of := resourceOf(&kube.Object{Kind: h.kind, APIVersion: admissionGroup + "/v1"})
+		why, ready, refused := "", "False", l.Refused(of)
 		for _, p := range r.memory.Policies {
 			if p.Engine == h.engine && h.needs(p) {
 				why = notFound
 			}
-			if p.Of == withGroup("validatingadmissionpolicies", admissionGroup) {
+			if p.Of == kubernetesPolicies {
 				ready = "Unknown"
 			}
 		}
-		of := resourceOf(&kube.Object{Kind: h.kind, APIVersion: admissionGroup + "/v1"})
 		for _, x := range r.memory.LetsOff {
-			if x.Engine == h.engine && x.Of == of {
+			if x.Engine == h.engine && x.Of == of && !refused {
 				why = ""
 			}
 		}
-		if why != "" {
-			why = ready
+		told := "" // what of it is remembered
+		switch {
+		case why == "":
+		case refused:
+			why, ready = notRead, "Unknown"
+			told = notRead
+		default:
+			told = ready
 		}
 		key := h.engine + " " + h.kind
-		if r.memory.Unasked[key] == why {
+		if r.memory.Unasked[key] == told {
 			continue
 		}
 		if r.memory.Unasked == nil {
 			r.memory.Unasked = map[string]string{}
 		}
-		r.memory.Unasked[key] = why
+		r.memory.Unasked[key] = told
 		o := &kube.Object{Kind: h.kind, Name: h.name, ObservedAt: l.Now}
 		d, err := l.Draft(evidence.PolicyInForce, o, evidence.AdmissionPolicyFacts{
-			Cluster: l.Authority, Engine: h.engine, Kind: o.Kind, Name: o.Name, Mode: evidence.PolicyLetsOff, Ready: why, Reason: notFound,
+			Cluster: l.Authority, Engine: h.engine, Kind: o.Kind, Name: o.Name, Mode: evidence.PolicyLetsOff, Ready: ready, Reason: why,
 		})
 		if err != nil {
 			return nil, err

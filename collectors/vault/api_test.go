@@ -329,7 +329,7 @@ func TestState(t *testing.T) {
 		"secret:prod/sys/barrier-key": `{"path":"sys/barrier-key","type":"barrier-key","version":3,"last_rotated":"2026-02-01T00:00:00.5Z"} ` +
 			`[mount:prod/sys path:prod/sys/barrier-key]`,
 		"path:prod/sys/leases/irrevocable": `"count":2,"irrevocable":true`,
-		"role:prod/auth/token/deployer":    `"policies":["default"],"period_seconds":86400,"token_type":"default-service","orphan":true`,
+		"role:prod/auth/token/deployer":    `"policies":["default"],"period_seconds":86400,"explicit_max_ttl_seconds":0,"token_type":"default-service","orphan":true`,
 		"mount:prod/auth/approle":          `"class":"auth","type":"approle"`,
 		"policy:prod/tenant-7-read": `"rules":[{"path":"kv/data/tenant-7/*","capabilities":["list","read"]},{"path":"old/tenant-7","capabilities":["list","read"]},` +
 			`{"path":"kv/data/tenant-9/*","capabilities":["deny"]}]} [policy:prod/tenant-7-read path:prod/kv/tenant-7/* path:prod/old/tenant-7]`,

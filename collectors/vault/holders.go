@@ -189,9 +189,11 @@ func (w *walk) role(ctx context.Context, ns *nsState, m mountInfo, kind, name st
 		Policies:   sorted(firstOf(data, "token_policies", "policies", "allowed_policies")),
 		Namespaces: sorted(data["bound_service_account_namespaces"]), ServiceAccounts: sorted(data["bound_service_account_names"]),
 		TTLSeconds: seconds(firstOf(data, "token_ttl", "ttl")), MaxTTLSeconds: seconds(firstOf(data, "token_max_ttl", "max_ttl", "token_explicit_max_ttl", "explicit_max_ttl")),
-		ExplicitSeconds: seconds(firstOf(data, "token_explicit_max_ttl", "explicit_max_ttl")),
-		PeriodSeconds:   seconds(firstOf(data, "token_period", "period")), TokenType: asString(data["token_type"]), Orphan: asBool(data["orphan"]),
+		PeriodSeconds: seconds(firstOf(data, "token_period", "period")), TokenType: asString(data["token_type"]), Orphan: asBool(data["orphan"]),
 		BoundCIDRs: sorted(firstOf(data, "token_bound_cidrs", "bound_cidrs")),
+	}
+	if explicit := seconds(firstOf(data, "token_explicit_max_ttl", "explicit_max_ttl")); explicit > 0 || f.PeriodSeconds > 0 {
+		f.ExplicitSeconds = &explicit
 	}
 	if bound, ok := data["bind_secret_id"].(bool); ok && bound && m.kind == "approle" {
 		f.SecretIDSeconds = seconds(data["secret_id_ttl"])
