@@ -272,40 +272,52 @@ func TestWithin(t *testing.T) {
 
 // What was polled or blind goes on until the next look is overdue, by what its
 // claims say, else by how it was looked at. What was followed does not.
-func TestNotDue(t *testing.T) {
+func TestGoesOn(t *testing.T) {
 	span := func(class evidence.Class, every time.Duration, looks ...int64) evidence.CoverageSpan {
 		s := seen(class, 0, 60, looks...)
+		s.Every = every.Milliseconds()
+		return s
+	}
+	due := func(from, to int, every time.Duration) evidence.CoverageSpan {
+		s := seen(evidence.Continuous, from, to)
 		s.Every = every.Milliseconds()
 		return s
 	}
 	const tens = 600_000
 	for _, tc := range []struct {
 		name     string
-		of       evidence.CoverageSpan
+		of       []evidence.CoverageSpan
 		at       int
 		interval time.Duration
-		want     bool
+		want     evidence.Class // "": does not go on
 	}{
-		{"blind", span(evidence.Blind, time.Hour), 150, time.Hour, true},
-		{"blind for longer", span(evidence.Blind, time.Hour), 151, time.Hour, false},
-		{"blind, nobody knows how often", span(evidence.Blind, 0), 61, 0, false},
-		{"polled", span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens), 75, 10 * time.Minute, true},
-		{"polled for longer", span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens), 76, 10 * time.Minute, false},
-		{"polled, and said how often", span(evidence.Instants, time.Hour, tens, tens, tens, tens, tens, tens), 150, time.Hour, true},
-		{"followed", span(evidence.Continuous, time.Hour), 61, time.Hour, false},
-		{"read from history", span(evidence.Reconstructed, time.Hour), 61, time.Hour, false},
-		{"so seldom that it cannot be meant", span(evidence.Blind, 1<<62), 61, 0, false},
+		{"blind", []evidence.CoverageSpan{span(evidence.Blind, time.Hour)}, 150, time.Hour, evidence.Blind},
+		{"blind for longer", []evidence.CoverageSpan{span(evidence.Blind, time.Hour)}, 151, time.Hour, ""},
+		{"blind, nobody knows how often", []evidence.CoverageSpan{span(evidence.Blind, 0)}, 61, 0, ""},
+		{"polled", []evidence.CoverageSpan{span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens)}, 75, 10 * time.Minute, evidence.Instants},
+		{"polled for longer", []evidence.CoverageSpan{span(evidence.Instants, 0, tens, tens, tens, tens, tens, tens)}, 76, 10 * time.Minute, ""},
+		{"polled, and said how often", []evidence.CoverageSpan{span(evidence.Instants, time.Hour, tens, tens, tens, tens, tens, tens)}, 150, time.Hour, evidence.Instants},
+		{"followed", []evidence.CoverageSpan{span(evidence.Continuous, time.Hour)}, 61, time.Hour, ""},
+		{"read from history", []evidence.CoverageSpan{span(evidence.Reconstructed, time.Hour)}, 61, time.Hour, ""},
+		{"so seldom that it cannot be meant", []evidence.CoverageSpan{span(evidence.Blind, 1<<62)}, 61, 0, ""},
+		{"looked at less often before", []evidence.CoverageSpan{due(0, 30, 24*time.Hour), span(evidence.Blind, time.Hour)}, 151, time.Hour, ""},
+		{"looked at less often later", []evidence.CoverageSpan{span(evidence.Blind, time.Hour), due(1000, 1001, 24*time.Hour)}, 151, time.Hour, ""},
+		{"looked at more often later", []evidence.CoverageSpan{span(evidence.Blind, time.Hour), due(1000, 1001, time.Minute)}, 150, time.Hour, evidence.Blind},
+		{"blind until it was seen", []evidence.CoverageSpan{span(evidence.Blind, time.Hour), seen(evidence.Instants, 60, 60)}, 70, time.Hour, evidence.Instants},
+		{"blind, and seen once since", []evidence.CoverageSpan{span(evidence.Blind, time.Hour), seen(evidence.Instants, 65, 65)}, 70, time.Hour, ""},
 	} {
-		c := coverageOf(t, evidence.Period{From: minute(0), To: minute(tc.at)}, evidence.CoverageFacts{Source: "github/prod", Spans: []evidence.CoverageSpan{tc.of}})
-		strips := c.Strips("github/prod", evidence.ChangeMerge, evidence.Period{From: minute(0), To: minute(tc.at)})
-		if d := c.Interval("github/prod", evidence.ChangeMerge); d != tc.interval {
+		p := evidence.Period{From: minute(0), To: minute(tc.at)}
+		c := coverageOf(t, p, evidence.CoverageFacts{Source: "github/prod", Spans: tc.of})
+		strips := c.Strips("github/prod", evidence.ChangeMerge, p)
+		if d := c.Interval("github/prod", evidence.ChangeMerge, minute(60)); d != tc.interval {
 			t.Errorf("%s: interval %s, want %s", tc.name, d, tc.interval)
 		}
-		if got := c.NotDue("github/prod", evidence.ChangeMerge, strips, minute(tc.at)); got != tc.want {
-			t.Errorf("%s: %t, want %t", tc.name, got, tc.want)
+		on, until, ok := c.GoesOn("github/prod", evidence.ChangeMerge, strips, minute(tc.at))
+		if ok != (tc.want != "") || ok && (on.Class != tc.want || !on.Period.From.Equal(minute(60)) || until.Before(minute(tc.at))) {
+			t.Errorf("%s: goes on %t as %+v until %s, want %q", tc.name, ok, on, until, tc.want)
 		}
 	}
-	if (&evidence.Coverage{}).NotDue("github/prod", evidence.ChangeMerge, nil, minute(0)) {
+	if _, _, ok := (&evidence.Coverage{}).GoesOn("github/prod", evidence.ChangeMerge, nil, minute(0)); ok {
 		t.Error("of nothing at all the next look is awaited")
 	}
 }

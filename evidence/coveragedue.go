@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Interval returns how often the source is due to be looked at for the kind, as
-// its newest claim that says so tells, else how far apart its looks usually lie.
-// 0 when neither is known.
-func (c *Coverage) Interval(source SourceID, kind Kind) time.Duration {
+// Interval returns how often the source was due to be looked at for the kind at a
+// time, as the newest claim that ends by then and says so tells, else how far apart
+// its looks usually lie. 0 when neither is known. What was configured later says
+// nothing of when a look was due before.
+func (c *Coverage) Interval(source SourceID, kind Kind, at time.Time) time.Duration {
 	var newest time.Time
 	var every time.Duration
 	for i := range c.spans {
 		s := &c.spans[i]
-		if s.Source == source && s.Every > 0 && slices.Contains(s.Kinds, kind) && !s.Period.To.Before(newest) {
+		if s.Every > 0 && s.of(source, kind) && !s.Period.To.After(at) && !s.Period.To.Before(newest) {
 			newest, every = s.Period.To, s.Every
 		}
 	}
@@ -23,17 +24,53 @@ func (c *Coverage) Interval(source SourceID, kind Kind) time.Duration {
 	return c.UsualInterval(source, kind)
 }
 
-// NotDue reports whether the last of the strips of a source and kind, of which
-// nothing is claimed, goes on what was before it at the time: that was polled or
-// blind, and no more time went by than looks may lie apart (the interval, and half
-// as much again). When the next look comes, both will be one stretch; when none
-// comes, nobody looked since the claim ended. A claim of every instant goes on
-// nothing.
-func (c *Coverage) NotDue(source SourceID, kind Kind, strips []Strip, at time.Time) bool {
-	n := len(strips)
-	if n < 2 || strips[n-1].Class != "" || strips[n-2].Class != Instants && strips[n-2].Class != Blind {
-		return false
+// LongestInterval returns the longest of what Interval may return at any time: who
+// lays out a stretch around a period that is longer than that sees all looks that
+// its begin and its end may hang on.
+func (c *Coverage) LongestInterval(source SourceID, kind Kind) time.Duration {
+	longest := c.UsualInterval(source, kind)
+	for i := range c.spans {
+		if s := &c.spans[i]; s.Every > longest && s.of(source, kind) {
+			longest = s.Every
+		}
 	}
-	d := c.Interval(source, kind)
-	return at.Sub(strips[n-1].Period.From) <= d+d/2
+	return longest
+}
+
+// GoesOn returns the last of the strips of a source and kind, of which nothing is
+// claimed, as what it goes on at the time, and until when it does unless somebody
+// looks: what was polled or blind up to its begin, as long as no more time went by
+// than looks may lie apart (the interval, and half as much again). When the next
+// look comes, both will be one stretch; when none comes, nobody looked since the
+// claim ended. A claim of every instant goes on nothing.
+func (c *Coverage) GoesOn(source SourceID, kind Kind, strips []Strip, at time.Time) (on Strip, until time.Time, ok bool) {
+	if len(strips) == 0 || strips[len(strips)-1].Class != "" {
+		return Strip{}, time.Time{}, false
+	}
+	on = strips[len(strips)-1]
+	from := on.Period.From
+	var last *Span
+	for i := range c.spans {
+		s := &c.spans[i]
+		if !s.of(source, kind) || s.Period.To.Before(from) || !s.Period.From.Before(on.Period.To) {
+			continue
+		}
+		if s.Period.To.After(from) {
+			return Strip{}, time.Time{}, false // a single look lies behind, which is in no strip
+		}
+		if last == nil || s.Class.Rank() > last.Class.Rank() {
+			last = s
+		}
+	}
+	if last == nil || last.Class != Instants && last.Class != Blind {
+		return Strip{}, time.Time{}, false
+	}
+	d := c.Interval(source, kind, from)
+	until = from.Add(d + d/2)
+	on.Class, on.Cause, on.Seq = last.Class, last.Cause, last.Seq
+	return on, until, !at.After(until)
+}
+
+func (s *Span) of(source SourceID, kind Kind) bool {
+	return s.Source == source && slices.Contains(s.Kinds, kind)
 }

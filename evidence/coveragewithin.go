@@ -20,8 +20,8 @@ func RunsIn(p, stretch Period) bool {
 	return p.Overlaps(stretch) || stretch.From.Equal(stretch.To) && p.Contains(stretch.To)
 }
 
-// nearSpan is how far around a period spans are kept, so that the looks next to
-// its ends are known.
+// nearSpan is how far around a period spans are kept, and twice their interval
+// more, so that the looks next to its ends are known.
 const nearSpan = 48 * time.Hour
 
 // near reports whether a span counts for what is said of the period; every span
@@ -34,7 +34,8 @@ func near(s *CoverageSpan, p Period) bool {
 	if s.Class == Instants {
 		sp.To = sp.To.Add(time.Nanosecond)
 	}
-	return sp.Overlaps(Period{p.From.Add(-nearSpan), p.To.Add(nearSpan)})
+	around := nearSpan + 2*s.Interval()
+	return sp.Overlaps(Period{p.From.Add(-around), p.To.Add(around)})
 }
 
 // Within returns what LoadCoverage gives for a period, from the coverage of all
@@ -53,7 +54,7 @@ func (c *Coverage) Within(p Period) *Coverage {
 	}
 	for i := range c.spans {
 		s := &c.spans[i]
-		if near(&CoverageSpan{From: s.Period.From, To: s.Period.To, Class: s.Class}, p) {
+		if near(&CoverageSpan{From: s.Period.From, To: s.Period.To, Class: s.Class, Every: s.Every.Milliseconds()}, p) {
 			in.spans = append(in.spans, *s)
 		}
 	}

@@ -156,7 +156,7 @@ func (h *history) look() {
 				from = h.ahead[i].Period.To
 			}
 			if from.Before(h.now) {
-				s := evidence.Span{Source: was.Source, Kinds: was.Kinds, Class: evidence.Blind, Cause: "timeout", Period: evidence.Period{From: from, To: h.now}}
+				s := evidence.Span{Source: was.Source, Kinds: was.Kinds, Class: evidence.Blind, Cause: "timeout", Period: evidence.Period{From: from, To: h.now}, Every: time.Duration(h.rnd.IntN(4)) * time.Hour}
 				h.ahead = append(slices.Clone(h.ahead), s)
 			}
 		case i < 0:

@@ -25,6 +25,7 @@ type coverage struct {
 	looked     map[sourceKind]*seenSums
 	laid       map[laidKey]laidOut
 	givers     map[evidence.Kind][]evidence.SourceID
+	margins    map[sourceKind]time.Duration
 }
 
 // laidKey names strips that were laid out already: many tests need the same.
@@ -61,9 +62,23 @@ func (c *coverage) sources(kind evidence.Kind) []evidence.SourceID {
 	return ids
 }
 
-// margin is how far around a period coverage is laid out, so that the looks
-// next to its ends are known.
-const margin = 48 * time.Hour
+// leastMargin is how far around a period coverage is laid out at least, so that
+// the looks next to its ends are known.
+const leastMargin = 48 * time.Hour
+
+// margin is how far around a period coverage is laid out for one source and kind.
+func (c *coverage) margin(id evidence.SourceID, kind evidence.Kind) time.Duration {
+	key := sourceKind{id, kindBits[kind]}
+	d, ok := c.margins[key]
+	if !ok {
+		if c.margins == nil {
+			c.margins = map[sourceKind]time.Duration{}
+		}
+		d = max(leastMargin, 2*c.all.LongestInterval(id, kind))
+		c.margins[key] = d
+	}
+	return d
+}
 
 // strips lays out what one source saw of a kind. Between two polled stretches
 // of one source lies no blindness as long as the pause is no longer than its
@@ -80,7 +95,8 @@ func (c *coverage) layOut(id evidence.SourceID, kind evidence.Kind, p evidence.P
 	if isOwn(kind) {
 		return c.ownStrips(p)
 	}
-	wide := evidence.Period{From: p.From.Add(-margin), To: p.To.Add(margin)}
+	around := c.margin(id, kind)
+	wide := evidence.Period{From: p.From.Add(-around), To: p.To.Add(around)}
 	ss := c.all.Strips(id, kind, wide)
 	for i := 1; i+1 < len(ss); i++ {
 		before, after := ss[i-1], ss[i+1]
@@ -89,11 +105,16 @@ func (c *coverage) layOut(id evidence.SourceID, kind evidence.Kind, p evidence.P
 			ss[i].Class, ss[i].Cause = evidence.Instants, ""
 		}
 	}
-	// What is blind stays so for its cause until the next look is overdue. That
-	// nothing was claimed since a look is a matter of freshness.
-	if n := len(ss); n > 1 && ss[n-2].Class == evidence.Blind && c.all.NotDue(id, kind, ss, p.To) {
-		ss[n-2].Period.To = ss[n-1].Period.To
-		ss = ss[:n-1]
+	// What is blind stays so for its cause until the next look is overdue, as far as
+	// is known by now. That nothing was claimed since a look is a matter of freshness.
+	if on, until, ok := c.all.GoesOn(id, kind, ss, later(p.To, c.all.Latest)); ok && on.Class == evidence.Blind {
+		c.book.wakes(until)
+		n := len(ss)
+		if n > 1 && ss[n-2].Class == on.Class && ss[n-2].Cause == on.Cause {
+			on.Period.From = ss[n-2].Period.From
+			n--
+		}
+		ss = append(ss[:n-1], on)
 	}
 	var cut []evidence.Strip
 	for _, s := range ss {

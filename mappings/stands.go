@@ -91,5 +91,5 @@ func sumOfSpan(s *evidence.Span) uint64 {
 	for _, t := range s.Looks {
 		h = mix(h, uint64(t.UnixNano()))
 	}
-	return mix(h, uint64(len(s.Looks)))
+	return mix(mix(h, uint64(len(s.Looks))), uint64(s.Every))
 }

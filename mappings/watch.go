@@ -147,6 +147,13 @@ func (b *notebook) gives(kind evidence.Kind) {
 	}
 }
 
+// wakes notes that what is made changes by itself once the period reaches t.
+func (b *notebook) wakes(t time.Time) {
+	if b != nil && b.open != nil {
+		b.open.wake(t)
+	}
+}
+
 func (b *notebook) moves() {
 	if b != nil && b.open != nil {
 		b.open.moves = true

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"slices"
-	"time"
 
 	"evidenced/evidence"
 )
@@ -20,12 +19,17 @@ import (
 func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []Strip {
 	// Seams at the period's edges can only be told with what lies outside.
 	usual := cov.UsualInterval(source, kind)
-	wide := evidence.Period{From: p.From.Add(-2 * usual), To: p.To.Add(2 * usual)}
+	around := 2 * cov.LongestInterval(source, kind)
+	wide := evidence.Period{From: p.From.Add(-around), To: p.To.Add(around)}
 	var out []Strip
 	raw := cov.Strips(source, kind, wide)
-	if cov.NotDue(source, kind, raw, known(cov, p, wide)) {
-		last, before := &raw[len(raw)-1], raw[len(raw)-2]
-		last.Class, last.Cause, last.Seq = before.Class, before.Cause, before.Seq
+	// Of a period that is over more is known than at its end.
+	known := p.To
+	if cov.Latest.After(known) {
+		known = cov.Latest
+	}
+	if on, _, ok := cov.GoesOn(source, kind, raw, known); ok {
+		raw[len(raw)-1] = on
 	}
 	for i, s := range raw {
 		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}
@@ -40,19 +44,6 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 		out = append(out, strip)
 	}
 	return clip(out, p)
-}
-
-// known is until when something may be told of the source: until the period ends,
-// and of one that is long over until the newest claim of all.
-func known(cov *evidence.Coverage, p, wide evidence.Period) time.Time {
-	at := p.To
-	if cov.Latest.After(at) {
-		at = cov.Latest
-	}
-	if at.After(wide.To) {
-		at = wide.To
-	}
-	return at
 }
 
 func clip(strips []Strip, p evidence.Period) []Strip {

@@ -291,3 +291,64 @@ func TestDownUntilNow(t *testing.T) {
 		}
 	}
 }
+
+// What is said of a day is the same, however long a period is asked for: also when
+// the interval changed, and when looks lie further apart than the day is long.
+func TestSameForEveryPeriod(t *testing.T) {
+	kinds := []evidence.Kind{evidence.SecretAccess}
+	every := func(s evidence.CoverageSpan, d time.Duration) evidence.CoverageSpan {
+		s.Kinds, s.Every = kinds, d.Milliseconds()
+		return s
+	}
+	const day = 24 * time.Hour
+	fives := make([]int64, 9*12)
+	for i := range fives {
+		fives[i] = 300_000
+	}
+	nobody := "2026-11-05T09:00:00Z/2026-11-06T00:00:00Z nobody looked"
+	for _, tc := range []struct {
+		name  string
+		spans []evidence.CoverageSpan
+		later time.Time // what the log knows, by another source
+		want  []string
+	}{
+		{"every five minutes, changed to daily, and never again", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(5, 0, 0), To: at(5, 9, 0), Class: evidence.Instants, Looks: fives}, day)}, at(21, 0, 0), []string{nobody}},
+		{"daily, and only ever blind", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(5, 0, 0), To: at(5, 8, 0), Class: evidence.Blind, Cause: "503"}, day)}, at(21, 0, 0),
+			[]string{"2026-11-05T00:00:00Z/2026-11-05T08:00:00Z 503", "2026-11-05T08:00:00Z/2026-11-06T00:00:00Z nobody looked"}},
+		{"daily, and blind until the next look is due", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(5, 0, 0), To: at(5, 8, 0), Class: evidence.Blind, Cause: "503"}, day)}, at(6, 20, 0),
+			[]string{"2026-11-05T00:00:00Z/2026-11-06T00:00:00Z 503"}},
+		{"every five minutes, and daily later", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(5, 0, 0), To: at(5, 9, 0), Class: evidence.Instants, Looks: fives}, 5*time.Minute),
+			every(evidence.CoverageSpan{From: at(10, 0, 0), To: at(11, 0, 0), Class: evidence.Instants, Looks: []int64{day.Milliseconds()}}, day)}, at(21, 0, 0), []string{nobody}},
+		{"daily, and every five minutes later", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(4, 9, 0), To: at(5, 9, 0), Class: evidence.Instants, Looks: []int64{day.Milliseconds()}}, day),
+			every(evidence.CoverageSpan{From: at(6, 9, 0), To: at(6, 18, 0), Class: evidence.Instants, Looks: fives}, 5*time.Minute)}, at(21, 0, 0), []string{nobody}},
+		{"weekly", []evidence.CoverageSpan{
+			every(evidence.CoverageSpan{From: at(-2, 9, 0), To: at(5, 9, 0), Class: evidence.Instants, Looks: []int64{7 * day.Milliseconds()}}, 7*day),
+			every(evidence.CoverageSpan{From: at(12, 9, 0), To: at(19, 9, 0), Class: evidence.Instants, Looks: []int64{7 * day.Milliseconds()}}, 7*day)}, at(21, 0, 0), nil},
+	} {
+		l := newLog(t)
+		for _, s := range tc.spans {
+			l.AddCoverage(evidence.CoverageFacts{Source: "vault/prod", Period: evidence.Period{From: s.From, To: s.To}, Spans: []evidence.CoverageSpan{s}})
+		}
+		l.Cover("github/acme", evidence.Continuous, evidence.Period{From: at(1, 0, 0), To: tc.later}, "", evidence.ChangeMerge)
+		for _, to := range []time.Time{at(6, 0, 0), at(6, 12, 0), at(9, 0, 0), at(20, 0, 0)} {
+			c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(5, 0, 0), To: to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, b := range c.Blind {
+				if in, ok := (evidence.Period{From: b.From, To: b.To}).Intersect(evidence.Period{From: at(5, 0, 0), To: at(6, 0, 0)}); ok && b.Source == "vault/prod" {
+					got = append(got, in.String()+" "+b.Cause)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" && (to.Before(tc.later) || tc.later.After(at(7, 0, 0))) {
+				t.Errorf("%s, asked until %s (-want +got):\n%s", tc.name, to, diff)
+			}
+		}
+	}
+}

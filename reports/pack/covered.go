@@ -185,13 +185,19 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 	// as far apart as usual and half as much again. Twice that is no seam.
 	most := longestPause * time.Millisecond
 	seam := max(leastSeam, 3*min(told.UsualInterval(key.source, key.kind), most))
-	// What was polled or blind goes on until a look is overdue.
-	late := max(seam, 3*min(told.Interval(key.source, key.kind), most))
+	laid := layOut(told.Spans(), period)
+	// What was polled or blind goes on until a look is overdue, also behind what
+	// ends just as the period begins.
+	var on []evidence.Span
+	if end := laid[len(laid)-1]; end.Class == "" {
+		late := max(seam, 3*min(told.Interval(key.source, key.kind, end.Period.From), most))
+		if end.Period.Duration() <= late {
+			on = endedBest(told.Spans(), end.Period.From)
+		}
+	}
 	causes := causesOf(told.Spans())
-	next, before := 0, evidence.Class("")
-	for _, is := range layOut(told.Spans(), period) {
-		goesOn := is.Class == "" && is.Period.To.Equal(period.To) && is.Period.Duration() <= late &&
-			(before == evidence.Instants || before == evidence.Blind)
+	next := 0
+	for _, is := range laid {
 		for next < len(r.Strips) && !r.Strips[next].To.After(is.Period.From) {
 			next++
 		}
@@ -200,18 +206,37 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 				break
 			}
 			joined := is.Class == "" && s.Class == evidence.Instants && is.Period.Duration() <= seam
-			if s.Class != is.Class && !joined && !(goesOn && s.Class == before) {
+			goesOn := is.Class == "" && is.Period.To.Equal(period.To) && len(on) > 0 && s.Class == on[0].Class
+			if s.Class != is.Class && !joined && !goesOn {
 				return fmt.Errorf("%s says that %s was seen as %q at %s, the records of the pack say %q", memberCoverage, key, s.Class, evidence.FormatTime(is.Period.From), is.Class)
 			}
 		}
-		before = is.Class
 	}
 	for _, s := range r.Strips {
-		if s.Class == evidence.Blind && !causes.tell(s) {
+		goesOn := s.To.Equal(period.To) && slices.ContainsFunc(on, func(is evidence.Span) bool { return is.Class == evidence.Blind && is.Cause == s.Cause })
+		if s.Class == evidence.Blind && !causes.tell(s) && !goesOn {
 			return fmt.Errorf("%s says that %s was not seen at %s because of %q, which no record of the pack tells", memberCoverage, key, evidence.FormatTime(s.From), s.Cause)
 		}
 	}
 	return nil
+}
+
+// endedBest returns the spans that end at a time, those of the best class; none when
+// that is a class that does not go on.
+func endedBest(spans []evidence.Span, at time.Time) []evidence.Span {
+	best := 0
+	for _, s := range spans {
+		if s.Period.To.Equal(at) {
+			best = max(best, s.Class.Rank())
+		}
+	}
+	var ended []evidence.Span
+	for _, s := range spans {
+		if s.Period.To.Equal(at) && s.Class.Rank() == best && (s.Class == evidence.Instants || s.Class == evidence.Blind) {
+			ended = append(ended, s)
+		}
+	}
+	return ended
 }
 
 // classes are those of coverage by their rank.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +13,9 @@ import (
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
+	"evidenced/evidence/evidencetest"
 	"evidenced/evidence/sample"
+	"evidenced/reports/coverage"
 )
 
 // A maker with all keys says in the manifest what his own records do not.
@@ -330,6 +333,12 @@ func TestCoverageRows(t *testing.T) {
 		is.Every = evidence.CoverageSpan{Every: every * time.Minute.Milliseconds()}.Interval()
 		return []evidence.Span{span(cont, 0, 120, ""), is}
 	}
+	// ended is of a class until a time before the period or at its begin.
+	ended := func(class evidence.Class, to int, every int64) []evidence.Span {
+		is := span(class, -120, to, map[bool]string{true: "503"}[class == blind])
+		is.Every = evidence.CoverageSpan{Every: every * time.Minute.Milliseconds()}.Interval()
+		return []evidence.Span{is}
+	}
 	polled := []evidence.Span{span(inst, 0, 60, "", 0, 20, 40, 60), span(inst, 80, 140, "", 80, 100, 120, 140), span(inst, 220, 240, "", 220, 240)}
 	for _, tc := range []struct {
 		name   string
@@ -361,6 +370,20 @@ func TestCoverageRows(t *testing.T) {
 		{"an interval that cannot be meant", due(blind, 200, 1<<40), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, `was seen as "blind"`},
 		{"the interval that was said last", append(due(blind, 200, 10), evidence.Span{Source: "s", Kinds: []evidence.Kind{"k"}, Period: evidence.Period{From: at(199), To: at(200)}, Class: blind, Cause: "503", Every: time.Hour}),
 			[]chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, ""},
+		{"an interval that was said later", append(due(blind, 200, 10), evidence.Span{Source: "s", Kinds: []evidence.Kind{"k"}, Period: evidence.Period{From: at(240), To: at(241)}, Class: cont, Every: time.Hour}),
+			[]chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, `was seen as "blind" at 2026-11-01T11:20:00Z`},
+		{"blind up to the begin", ended(blind, 0, 180), []chartStrip{strip(blind, 0, 240, "503")}, ""},
+		{"blind up to the begin, and nobody looked since", ended(blind, 0, 180), []chartStrip{strip("", 0, 240, "nobody looked")}, ""},
+		{"blind up to the begin by another cause", ended(blind, 0, 180), []chartStrip{strip(blind, 0, 240, "planned")}, `because of "planned"`},
+		{"blind up to the begin, for longer", ended(blind, 0, 70), []chartStrip{strip(blind, 0, 240, "503")}, `was seen as "blind" at 2026-11-01T08:00:00Z`},
+		{"blind up to a while before the begin", ended(blind, -1, 180), []chartStrip{strip(blind, 0, 240, "503")}, `was seen as "blind" at 2026-11-01T08:00:00Z`},
+		{"blind up to the begin, called polled", ended(blind, 0, 180), []chartStrip{strip(inst, 0, 240, "")}, `was seen as "instants"`},
+		{"polled up to the begin", ended(inst, 0, 180), []chartStrip{strip(inst, 0, 240, "")}, ""},
+		{"polled up to the begin, called blind", ended(inst, 0, 180), []chartStrip{strip(blind, 0, 240, "503")}, `was seen as "blind"`},
+		{"followed up to the begin", ended(cont, 0, 180), []chartStrip{strip(cont, 0, 240, "")}, `was seen as "continuous"`},
+		{"blind up to the begin, and seen since", append(ended(blind, 0, 180), span(cont, 100, 240, "")), []chartStrip{strip(blind, 0, 100, "503"), strip(cont, 100, 240, "")}, `was seen as "blind"`},
+		{"blind up to a look", append(due(blind, 200, 60), span(inst, 200, 200, "", 200)), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 200, "503"), strip(inst, 200, 240, "")}, ""},
+		{"blind behind a look", append(due(blind, 200, 60), span(inst, 200, 200, "", 200)), []chartStrip{strip(cont, 0, 120, ""), strip(blind, 120, 240, "503")}, `was seen as "blind" at 2026-11-01T11:20:00Z`},
 		{"looks called continuous", polled, []chartStrip{strip(cont, 0, 240, "")}, `was seen as "continuous"`},
 	} {
 		r := &chartRow{Source: "s", Kinds: []evidence.Kind{"k"}, Strips: tc.strips}
@@ -373,6 +396,70 @@ func TestCoverageRows(t *testing.T) {
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
+	}
+}
+
+// What the writer lays out both verifiers take, whatever is claimed around the period.
+func TestCoverageRowsAsWritten(t *testing.T) {
+	tenant, err := evidence.ParseTenant("tenant-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	period := evidence.Period{From: begin, To: begin.Add(4 * time.Hour)}
+	went := 0
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		l := evidencetest.NewLog(tenant)
+		w := &twin{Ask: "row", Period: period}
+		var spans []evidence.Span
+		at := begin.Add(time.Duration(r.IntN(5)-8) * 30 * time.Minute)
+		for range 1 + r.IntN(6) {
+			s := evidence.CoverageSpan{Kinds: []evidence.Kind{evidence.ChangeMerge}, From: at, Every: []int64{10, 60, 1440}[r.IntN(3)] * time.Minute.Milliseconds()}
+			if r.IntN(2) == 0 {
+				s.Class, s.Cause, s.To = evidence.Blind, []string{"503", "429"}[r.IntN(2)], at.Add(time.Duration(1+r.IntN(4))*30*time.Minute)
+			} else {
+				s.Class, s.To = evidence.Instants, at
+				for range r.IntN(5) {
+					s.Looks, s.To = append(s.Looks, 1_800_000), s.To.Add(30*time.Minute)
+				}
+			}
+			if at = s.To; r.IntN(3) == 0 {
+				at = at.Add(time.Duration(r.IntN(4)) * 30 * time.Minute)
+			}
+			f := evidence.CoverageFacts{Source: "s", Period: evidence.Period{From: s.From, To: s.To}, Spans: []evidence.CoverageSpan{s}}
+			l.AddCoverage(f)
+			if s.To.Before(begin) {
+				continue // recorded before the pack begins
+			}
+			is := f.Span(s, 1)
+			spans = append(spans, is)
+			w.Spans = append(w.Spans, twinSpan{is.Period.From, is.Period.To, is.Class, is.Cause, is.Looks, is.Every.Milliseconds()})
+		}
+		chart, err := coverage.Build(t.Context(), l, period)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range chart.Rows {
+			is := chartRow{Source: row.Source, Kinds: row.Kinds}
+			for _, s := range row.Strips {
+				is.Strips = append(is.Strips, chartStrip{s.From, s.To, s.Class, s.Cause})
+			}
+			err := is.holds(seen{"s", evidence.ChangeMerge}, spans, period)
+			if err != nil {
+				t.Fatalf("seed %d: %v\nof %+v\nthe writer lays out %+v", seed, err, spans, is.Strips)
+			}
+			if is.Strips[0].Class == evidence.Blind && len(is.Strips) == 1 && !slices.ContainsFunc(spans, func(s evidence.Span) bool { return s.Period.Overlaps(period) }) {
+				went++
+			}
+			if seed%30 == 0 {
+				w.Rows = []chartRow{is}
+				w.agrees(t, strconv.Itoa(int(seed)), nil, err)
+			}
+		}
+	}
+	if went == 0 {
+		t.Error("nothing went on from before the period")
 	}
 }
 

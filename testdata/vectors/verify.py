@@ -1734,10 +1734,10 @@ def usual_interval(spans):
     return gaps[len(gaps) // 2] if gaps else 0
 
 
-def interval(spans):
-    """How often looks are due, as the newest claim that says so tells; else how far apart they usually lie."""
+def interval(spans, at):
+    """How often looks were due at a time, as the newest claim that ends by then and says so tells; else how far apart they usually lie."""
     every = 0
-    for s in sorted((s for s in spans if 0 < s["every_ms"] <= LONGEST_INTERVAL), key=lambda s: (s["from"], s["to"])):
+    for s in sorted((s for s in spans if 0 < s["every_ms"] <= LONGEST_INTERVAL and s["to"] <= at), key=lambda s: s["from"]):
         if not every or s["to"] >= newest:
             newest, every = s["to"], s["every_ms"] * 10**6
     return every or usual_interval(spans)
@@ -1764,26 +1764,41 @@ def lay_out(spans, period):
     return strips
 
 
+def near(s, period):
+    """Does a span count for what is said of the period? Twice its interval and NEAR around it."""
+    around = NEAR + (2 * s["every_ms"] * 10**6 if 0 < s["every_ms"] <= LONGEST_INTERVAL else 0)
+    wide = {"from": period["from"] - around, "to": period["to"] + around}
+    return overlaps({"from": s["from"], "to": s["to"] + (s["class"] == "instants")}, wide)
+
+
+def ended_best(spans, at):
+    """The spans that end at a time, those of the best class; none when that is a class that does not go on."""
+    ended = [s for s in spans if s["to"] == at]
+    best = max((RANK.get(s["class"], 0) for s in ended), default=0)
+    return [s for s in ended if RANK.get(s["class"], 0) == best and s["class"] in ("instants", "blind")]
+
+
 def check_row(key, row, spans, period):
     """Stretch by stretch, a row says what the records of the pack say."""
-    wide = {"from": period["from"] - NEAR, "to": period["to"] + NEAR}
-    told = [s for s in spans if overlaps({"from": s["from"], "to": s["to"] + (s["class"] == "instants")}, wide)]
+    told = [s for s in spans if near(s, period)]
     # Nothing is claimed between two looks at a polled source; looks that lie no further apart than this may be told as one stretch.
     most = LONGEST_PAUSE * 10**6
-    seam, strips, next_, before = max(LEAST_SEAM, 3 * min(usual_interval(told), most)), row["strips"], 0, ""
-    # What was polled or blind goes on until a look is overdue.
-    late = max(seam, 3 * min(interval(told), most))
-    for low, high, class_ in lay_out(told, period):
-        goes_on = class_ == "" and high == period["to"] and high - low <= late and before in ("instants", "blind")
+    seam, strips, next_ = max(LEAST_SEAM, 3 * min(usual_interval(told), most)), row["strips"], 0
+    laid = lay_out(told, period)
+    # What was polled or blind goes on until a look is overdue, also behind what ends just as the period begins.
+    on, (end, _, class_) = [], laid[-1]
+    if class_ == "" and period["to"] - end <= max(seam, 3 * min(interval(told, end), most)):
+        on = ended_best(told, end)
+    for low, high, class_ in laid:
         while next_ < len(strips) and strips[next_]["to"] <= low:
             next_ += 1
         for s in strips[next_:]:
             if s["from"] >= high:
                 break
             joined = class_ == "" and s["class"] == "instants" and high - low <= seam
-            need(s["class"] == class_ or joined or goes_on and s["class"] == before, 'coverage.json says that %s, %s was seen as "%s" at %s, the records of the pack say "%s"' % (
+            goes_on = class_ == "" and high == period["to"] and on and s["class"] == on[0]["class"]
+            need(s["class"] == class_ or joined or goes_on, 'coverage.json says that %s, %s was seen as "%s" at %s, the records of the pack say "%s"' % (
                 key + (s["class"], told_time(low), class_)))
-        before = class_
     causes = {}  # of blind stretches by cause: begins in order, and the latest end up to each
     for s in sorted((s for s in told if s["class"] == "blind"), key=lambda s: s["from"]):
         begins, ends = causes.setdefault(s["cause"], ([], []))
@@ -1792,7 +1807,8 @@ def check_row(key, row, spans, period):
     for s in strips:
         begins, ends = causes.get(s["cause"], ([], []))
         n = bisect.bisect_left(begins, s["to"])
-        need(s["class"] != "blind" or n and ends[n - 1] > s["from"],
+        goes_on = s["to"] == period["to"] and any(x["class"] == "blind" and x["cause"] == s["cause"] for x in on)
+        need(s["class"] != "blind" or n and ends[n - 1] > s["from"] or goes_on,
              'coverage.json says that %s, %s was not seen at %s because of "%s", which no record of the pack tells' % (key + (told_time(s["from"]), s["cause"])))
 
 

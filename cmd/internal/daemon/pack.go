@@ -138,7 +138,6 @@ func (e *Engine) newPackBuild(ctx context.Context, q api.PackRequest) (*packBuil
 	if err != nil {
 		return nil, err
 	}
-	q.Period.From, q.Period.To = q.Period.From.UTC(), q.Period.To.UTC() // who asks over the socket may write another offset
 	if err := log.Keeps(q.Period); err != nil {
 		return nil, err
 	}
