@@ -476,3 +476,220 @@ func TestKindsInOtherCompany(t *testing.T) {
 	b.flush(t)
 	same(t, "told", b.told(t, "tenant-1", evidence.DeployState), "0-2 blind: the look failed", "2-6 instants", "6-12 blind: daemon down", "12-13 instants")
 }
+
+// A span that does not say how often its kinds are due, as one from an older
+// cursor, is no news each time somebody asks, and says it once it grew.
+func TestQuestionsOverAnOldCursor(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		seen, grown bool
+	}{
+		{"seen before, asked at once", true, false}, {"seen before, looked at again", true, true},
+		{"never seen, asked at once", false, false}, {"never seen, looked at again", false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t)
+			if tc.seen {
+				b.sees(t, "", b.sc.Kinds()...)
+			}
+			b.fails(t, 2)
+			b.flush(t)
+			c := &b.state.Coverage
+			for _, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
+				for i := range spans {
+					spans[i].Every = 0
+				}
+			}
+			if tc.grown {
+				b.fails(t, 1)
+			}
+			b.now = b.now.Add(-58 * time.Second)
+			coverage := func() int {
+				return b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent)
+			}
+			b.flush(t)
+			before := coverage()
+			for range 57 {
+				b.now = b.now.Add(time.Second)
+				b.flush(t)
+			}
+			if n := coverage() - before; n != 0 {
+				t.Errorf("57 questions within the minute of a look made %d records", n)
+			}
+			b.now = b.now.Add(2 * time.Minute)
+			b.flush(t)
+			spans, _ := coverageOf(t, b.mem, tenantOf(t, "tenant-1"))
+			if last := spans[len(spans)-1]; last.Interval() != time.Minute || last.To != b.now {
+				t.Errorf("the newest span ends at %s and is due every %s", last.To, last.Interval())
+			}
+		})
+	}
+}
+
+// Where nobody knows how often a kind is due, a question alone makes nothing blind.
+func TestNoIntervalAtAll(t *testing.T) {
+	c := tally{Open: []evidence.CoverageSpan{{Kinds: []evidence.Kind{evidence.DeployState}, From: t0, To: t0, Class: evidence.Blind}}}
+	if got := c.alive(t0.Add(time.Second), 0).Open[0].To; got != t0 {
+		t.Errorf("blind until %s", got)
+	}
+}
+
+// A schedule that changed while a source is down is told with the next run. What
+// was never claimed is due as often as its source; what was claimed may have been
+// due less often, until its next claim says.
+func TestScheduleChangesWhileBlind(t *testing.T) {
+	for _, tc := range []struct {
+		seen              bool
+		before, now, want time.Duration
+	}{
+		{true, time.Minute, time.Hour, time.Hour}, {true, time.Hour, time.Minute, time.Hour},
+		{false, time.Minute, time.Hour, time.Hour}, {false, time.Hour, time.Minute, time.Minute},
+	} {
+		b := newBench(t)
+		b.Every = tc.before
+		if tc.seen {
+			b.sees(t, "", b.sc.Kinds()...)
+		}
+		b.fails(t, 2)
+		b.Every = tc.now
+		b.fails(t, 1)
+		b.flush(t)
+		end := func() time.Duration {
+			spans, _ := coverageOf(t, b.mem, tenantOf(t, "tenant-1"))
+			return spans[len(spans)-1].Interval()
+		}
+		if got := end(); got != tc.want {
+			t.Errorf("seen before %v, from %s to %s: %s, want %s", tc.seen, tc.before, tc.now, got, tc.want)
+		}
+		b.sees(t, "", b.sc.Kinds()...)
+		b.flush(t)
+		if got := end(); got != tc.now {
+			t.Errorf("seen before %v, from %s to %s, claimed again: %s", tc.seen, tc.before, tc.now, got)
+		}
+	}
+}
+
+// A run that is over before anything was claimed, as in the middle of a first
+// list, does not say that the source has nothing: the failures before and after
+// it stay told.
+func TestRunWithoutAClaim(t *testing.T) {
+	none := func(b *bench, s Sink) error {
+		return s.Commit(context.Background(), nil, evidence.Observation{At: b.now, Total: -1})
+	}
+	for _, tc := range []struct {
+		name string
+		run  func(t *testing.T, b *bench)
+	}{
+		{"polled", func(t *testing.T, b *bench) { b.run(t, func(s Sink) error { return none(b, s) }) }},
+		{"follower stopped", func(t *testing.T, b *bench) {
+			ctx, stop := context.WithCancel(t.Context())
+			b.Collector = follower{b.sc, func(s Sink) error {
+				stop()
+				if err := none(b, s); err != nil {
+					return err
+				}
+				return ctx.Err()
+			}}
+			if err := b.Follow(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"follower in the next slot", func(t *testing.T, b *bench) {
+			ctx, stop := context.WithCancel(t.Context())
+			b.Collector = follower{b.sc, func(s Sink) error {
+				b.now = b.now.Add(time.Minute)
+				if err := none(b, s); err != nil {
+					return err
+				}
+				stop()
+				return ctx.Err()
+			}}
+			if err := b.Follow(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t)
+			b.fails(t, 5)
+			b.now = t0.Add(6 * time.Minute)
+			tc.run(t, b)
+			b.again()
+			b.Collector = b.sc
+			b.now = t0.Add(60 * time.Minute)
+			if err := b.Missed(t.Context(), t0.Add(8*time.Minute), b.now, 53, "daemon down"); err != nil {
+				t.Fatal(err)
+			}
+			b.fails(t, 2)
+			b.flush(t)
+			same(t, "told", b.told(t, "tenant-1", evidence.DeployState),
+				"0-4 blind: the look failed", "4-60 blind: daemon down", "60-61 blind: the look failed")
+		})
+	}
+}
+
+// Days of runs that claim nothing are told as well, and their ids do not grow
+// with the cursor for ever; nor does anything else.
+func TestDayWithoutAClaim(t *testing.T) {
+	b := newBench(t)
+	for range 3*24 + 1 {
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1})
+		})
+		b.now = b.now.Add(time.Hour)
+	}
+	if n := b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent); n != 3 {
+		t.Errorf("%d records of 3 days that ended", n)
+	}
+	if n := len(b.state.Coverage.IDs); n > 24 {
+		t.Errorf("%d runs wait for a record", n)
+	}
+	b.flush(t)
+	if _, runs := coverageOf(t, b.mem, tenantOf(t, "tenant-1")); runs.Expected != 3*24+1 {
+		t.Errorf("%d runs told of %d", runs.Expected, 3*24+1)
+	}
+	big := tally{Closed: []evidence.CoverageSpan{{Looks: make([]int64, maxWeight)}}}
+	if !big.dayOver(t0) {
+		t.Error("a tally without a begin may weigh anything")
+	}
+}
+
+// A run in which the machine slept failed for that, and not because the source was
+// down; what was claimed after the sleep shows that it did not.
+func TestAsleepInARun(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		slept time.Duration // after the begin
+		want  []string
+	}{
+		{"after its newest commit", 7 * time.Minute, []string{"0-0.5 instants", "0.5-60 blind: asleep", "60-62 blind: the look failed"}},
+		{"before its newest commit", 15 * time.Second, []string{"0-0.5 instants", "0.5-62 blind: the look failed"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t)
+			b.Away = func(since time.Time) string {
+				if t0.Add(tc.slept).After(since) {
+					return "asleep"
+				}
+				return ""
+			}
+			b.Collector = follower{b.sc, func(s Sink) error {
+				for range 2 {
+					if err := s.Commit(t.Context(), nil, b.look()); err != nil {
+						return err
+					}
+					b.now = b.now.Add(30 * time.Second)
+				}
+				b.now = t0.Add(60 * time.Minute)
+				return errors.New("connection reset")
+			}}
+			if err := b.Follow(t.Context()); err == nil {
+				t.Fatal("the source was not lost")
+			}
+			b.Collector, b.now = b.sc, t0.Add(61*time.Minute)
+			b.fails(t, 2)
+			b.flush(t)
+			same(t, "told", b.told(t, "tenant-1", evidence.DeployState), tc.want...)
+		})
+	}
+}

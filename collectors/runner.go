@@ -69,6 +69,9 @@ type Runner struct {
 	// AcceptScope lets the next run end the states of containers that the
 	// credential no longer sees.
 	AcceptScope bool
+	// Away tells why nobody could look at some time after the instant, as while
+	// the machine slept; "" when somebody could. May be nil.
+	Away func(since time.Time) string
 	// Done is told of every run that ended; may be nil.
 	Done func(evidence.RunFacts)
 
@@ -276,7 +279,7 @@ func (r *Runner) Flush(ctx context.Context) error {
 		return err
 	}
 	if r.driven {
-		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC())
+		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC(), r.Every)
 	}
 	if !r.state.Coverage.pending() {
 		return errors.Join(r.thaw(ctx))
@@ -329,10 +332,16 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	changed := s.changed
 	switch c, kinds := &r.state.Coverage, r.Collector.Kinds(); {
 	case err != nil || f.Outcome == evidence.RunFailed:
-		changed = c.lose(kinds, r.lossOf(&f, PlainCause(err))) || changed
+		l := r.lossOf(&f, PlainCause(err))
+		if r.Away != nil {
+			if cause := r.Away(maxTime(s.started, s.last.At)); cause != "" {
+				l.cause, l.idle = cause, true // what failed after that is no reason
+			}
+		}
+		changed = c.lose(kinds, l) || changed
 	case f.Outcome == evidence.RunPartial:
 		changed = c.incomplete(kinds, r.lossOf(&f, "the look was incomplete")) || changed
-	default:
+	case s.claimed: // a run that is over in the middle of a look knows nothing of the rest
 		c.complete(kinds, f.Ended, r.Every)
 	}
 	r.state.Coverage.count(f.Outcome, 1)
@@ -364,7 +373,7 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	if _, err := r.Ledger.Append(ctx, evidence.Platform, []Placed{{Draft: d, Run: run}}); err != nil {
 		return fmt.Errorf("record run of %s: %w", r.Source, err)
 	}
-	r.state.Coverage.ran(run)
+	r.state.Coverage.ran(run, now)
 	for _, t := range []time.Time{f.Slot, f.Until} {
 		if t.After(r.state.LastSlot) {
 			r.state.LastSlot = t

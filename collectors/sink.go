@@ -17,7 +17,7 @@ type sink struct {
 	slot    time.Time
 	started time.Time
 	rotate  time.Duration // Follow: a new run for every slot
-	goesOn  bool          // Follow: the run before was of the same stay with the source
+	goesOn  bool          // Follow: turnOver began this run. Stopped before anything came, it leaves no record
 
 	queue    map[evidence.Tenant][]Placed
 	queued   int
@@ -39,6 +39,7 @@ type sink struct {
 	requests   int
 	incomplete string
 	narrow     bool // the credential sees less than before
+	claimed    bool // a commit claimed something of a kind
 	changed    bool // coverage verdict or class changed
 	notes      []string
 	counts     []evidence.SourceCount // totals of single lists, ours beside the source's
@@ -420,6 +421,7 @@ func (s *sink) keep(resume []byte, o evidence.Observation) error {
 		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), loss{cause: "scope shrank: the credential sees less than before", due: o.At, until: o.At, every: s.r.Every})
 	} else {
 		changed = s.r.state.Coverage.see(o.Seen, s.r.Every, s.r.owners)
+		s.claimed = s.claimed || slices.ContainsFunc(o.Seen, func(x evidence.Seen) bool { return len(x.Kinds) > 0 })
 	}
 	for t, since := range s.refused {
 		changed = true

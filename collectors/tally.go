@@ -14,8 +14,8 @@ import (
 // tally gathers, between two coverage records, what a source was seen of. Its
 // fields are saved with the cursor, so that a crash forgets no look.
 type tally struct {
-	Number  int                              `json:"n"` // coverage records written
-	Begun   time.Time                        `json:"begun,omitzero"`
+	Number  int                              `json:"n"`                // coverage records written
+	Begun   time.Time                        `json:"begun,omitzero"`   // begin of the first claim, or end of a first run without any
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
@@ -75,7 +75,14 @@ func (t *tally) count(o evidence.Outcome, n int) {
 	}
 }
 
-func (t *tally) ran(id evidence.ID) { t.IDs = append(t.IDs, id) }
+// ran takes in a run that ended now. A day in which runs claimed nothing is told
+// all the same.
+func (t *tally) ran(id evidence.ID, now time.Time) {
+	t.IDs = append(t.IDs, id)
+	if t.Begun.IsZero() {
+		t.Begun = now
+	}
+}
 
 // part is a stretch in which a part of the source was not seen. It concerns
 // the tenants that own the part; no tenants means that nobody is known to own
@@ -297,13 +304,13 @@ func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 	if i < 0 {
 		for j := range t.Open { // what of them is blind in other company ends
 			if overlap(t.Open[j].Kinds, s.Kinds) {
-				last(&t.Open[j], s.From, spacing)
+				lastUntil(&t.Open[j], s.From, spacing)
 			}
 		}
 		t.Open = append(t.Open, span)
 		return changed
 	}
-	last(&t.Open[i], s.From, spacing)
+	lastUntil(&t.Open[i], s.From, spacing)
 	if grow(&t.Open[i], s, spacing) {
 		t.Open[i].Every = span.Every
 		return changed
@@ -326,17 +333,17 @@ func (t *tally) outdated(i int) bool {
 	})
 }
 
-// begin keeps when the first claim of the tally begins.
+// begin keeps when the tally begins: with the first of what is claimed.
 func (t *tally) begin(at time.Time) {
 	if t.Begun.IsZero() || at.Before(t.Begun) {
 		t.Begun = at
 	}
 }
 
-// last lets a blind span last until something is claimed again, or until now:
-// nothing was seen in between, and no look was due for so long that nobody was
-// there.
-func last(s *evidence.CoverageSpan, until time.Time, longest time.Duration) {
+// lastUntil lets a blind span last until something is claimed again, or until
+// now: nothing was seen in between, and no look was due for so long that nobody
+// was there.
+func lastUntil(s *evidence.CoverageSpan, until time.Time, longest time.Duration) {
 	if d := until.Sub(s.To); s.Class == evidence.Blind && d > 0 && d <= longest {
 		s.To = until
 	}
@@ -378,8 +385,9 @@ func (t *tally) unclaimed(kinds []evidence.Kind) []evidence.Kind {
 	})
 }
 
-// complete takes in that a look missed nothing: of a kind that was never claimed
-// there is nothing at the source to be seen, as far as anybody can tell.
+// complete takes in that a look claimed something and missed nothing: of a kind
+// that was never claimed there is nothing at the source to be seen, as far as
+// anybody can tell.
 func (t *tally) complete(kinds []evidence.Kind, now time.Time, every time.Duration) {
 	t.Idle = false
 	t.Without = t.unclaimed(kinds)
@@ -399,7 +407,7 @@ func (t *tally) incomplete(kinds []evidence.Kind, l loss) (changed bool) {
 	before := t.Without
 	_, t.Without = divide(before, kinds)
 	_, lost := divide(kinds, before)
-	return t.fail(kinds, l) && len(lost) > 0
+	return t.loseUnseen(kinds, l) && len(lost) > 0
 }
 
 // appeared closes the stretches in which nothing was seen of the kinds that are
@@ -409,10 +417,10 @@ func (t *tally) appeared(s evidence.Seen, spacing time.Duration) (changed bool) 
 	for _, u := range t.Unseen {
 		now, still := divide(u.Kinds, s.Kinds)
 		if len(now) > 0 {
-			ended := u
-			ended.Kinds = now
-			last(&ended, s.From, spacing)
-			t.ended(ended)
+			over := u
+			over.Kinds = now
+			lastUntil(&over, s.From, spacing)
+			t.closeUnseen(over)
 			changed = true
 		}
 		if u.Kinds = still; len(still) > 0 {
@@ -423,8 +431,9 @@ func (t *tally) appeared(s evidence.Seen, spacing time.Duration) (changed bool) 
 	return changed
 }
 
-// ended closes a stretch in which nothing was seen yet, unless all of it is told.
-func (t *tally) ended(s evidence.CoverageSpan) {
+// closeUnseen closes a stretch in which nothing was seen yet, unless all of it is
+// told.
+func (t *tally) closeUnseen(s evidence.CoverageSpan) {
 	if s.From.Before(s.To) {
 		t.Closed = append(t.Closed, s)
 	}
@@ -457,7 +466,7 @@ type loss struct {
 func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 	l.due, l.until = l.due.UTC(), l.until.UTC()
 	_, missing := divide(t.unclaimed(kinds), t.Without)
-	changed = t.fail(missing, l)
+	changed = t.loseUnseen(missing, l)
 	begun, outdated := false, make([]bool, len(t.Open))
 	for i := range t.Open {
 		outdated[i] = t.outdated(i)
@@ -467,24 +476,26 @@ func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 		if !overlap(o.Kinds, kinds) || !l.until.After(o.To) || outdated[i] {
 			continue
 		}
+		// A kind may be due less often than its source, which only a claim says:
+		// until the next one it is due no more often than before.
+		every := max(l.every, o.Interval())
 		if o.Class == evidence.Blind && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
 			// Still blind. A source may answer now so and now so: the first cause
 			// stands for all of them, but not for a time in which nobody looked.
-			o.To = l.until
+			o.To, o.Every = l.until, every.Milliseconds()
 			continue
 		}
 		begun = begun || o.Class != evidence.Blind
-		every := max(l.every, o.Interval())
 		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: l.until, Cause: l.cause}, every) || changed
 	}
 	t.Idle = l.idle && (t.Idle || begun || !l.held)
 	return changed
 }
 
-// fail grows the stretches in which nothing was seen yet of the kinds. They may
-// last for long, so another cause begins another stretch; that alone is no
+// loseUnseen grows the stretches in which nothing was seen yet of the kinds. They
+// may last for long, so another cause begins another stretch; that alone is no
 // reason to write a record, since a source may answer now so and now so.
-func (t *tally) fail(kinds []evidence.Kind, l loss) (changed bool) {
+func (t *tally) loseUnseen(kinds []evidence.Kind, l loss) (changed bool) {
 	var next beginnings
 	fresh := kinds
 	for _, u := range t.Unseen {
@@ -493,20 +504,23 @@ func (t *tally) fail(kinds []evidence.Kind, l loss) (changed bool) {
 		if len(now) == 0 || len(not) == 0 && (u.Cause == l.cause || l.held) {
 			if len(now) > 0 {
 				u.To = maxTime(u.To, l.until)
+				if l.every > 0 {
+					u.Every = l.every.Milliseconds()
+				}
 			}
 			next = append(next, u)
 			continue
 		}
-		ended, goes := u, u.Cause
-		if ended.Kinds = now; !l.held {
-			goes = l.cause
+		over, cause := u, u.Cause
+		if over.Kinds = now; !l.held {
+			cause = l.cause
 		}
-		t.ended(ended)
+		t.closeUnseen(over)
 		if len(not) > 0 {
 			u.Kinds = not
 			next = append(next, u)
 		}
-		next = append(next, l.span(now, u.To, goes))
+		next = append(next, l.span(now, u.To, cause))
 	}
 	if len(fresh) > 0 {
 		next = append(next, l.span(fresh, l.due, l.cause))
@@ -544,6 +558,9 @@ func (t *tally) going() []evidence.CoverageSpan {
 // dayOver reports whether a UTC day ended since the tally began, or as much came
 // together as a record should hold.
 func (t *tally) dayOver(now time.Time) bool {
+	if t.weight() > maxWeight {
+		return true
+	}
 	if t.Begun.IsZero() {
 		return false
 	}
@@ -551,7 +568,7 @@ func (t *tally) dayOver(now time.Time) bool {
 	if t.Written.After(begun) && !t.Written.After(now) { // a clock that went back says nothing of days
 		begun = t.Written
 	}
-	return now.UTC().Truncate(24*time.Hour).After(begun) || t.weight() > maxWeight
+	return now.UTC().Truncate(24 * time.Hour).After(begun)
 }
 
 // maxWeight is about how many bytes of facts make a record before its day is
@@ -575,14 +592,23 @@ func (t *tally) weight() int {
 const longestWait = 20 * time.Minute
 
 // alive is the tally as it stands for whoever asks now, while the source is being
-// looked after: what is blind is so until now, although no look was due since.
-func (t *tally) alive(now time.Time) *tally {
+// looked after every so often: what is blind is so until now, although no look
+// was due since. A span that does not say how often its kinds are due, as one
+// from an older cursor, is due as often as the source.
+func (t *tally) alive(now time.Time, every time.Duration) *tally {
 	c := *t
 	c.Open, c.Unseen = slices.Clone(t.Open), slices.Clone(t.Unseen)
 	for n, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
 		for i := range spans {
-			if o := &spans[i]; (n > 0 || !t.outdated(i)) && now.Sub(o.To) > o.Interval() {
-				last(o, now.UTC(), longestWait)
+			o := &spans[i]
+			if n == 0 && t.outdated(i) {
+				continue
+			}
+			if o.Interval() == 0 {
+				o.Every = every.Milliseconds()
+			}
+			if due := o.Interval(); due > 0 && now.Sub(o.To) > due {
+				lastUntil(o, now.UTC(), longestWait)
 			}
 		}
 	}
@@ -628,7 +654,7 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 // stays the first of the next stretch so that the stretches join.
 func (t *tally) written() {
 	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Without: t.Without}
-	on := func(o evidence.CoverageSpan) evidence.CoverageSpan {
+	goOn := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
 		}
@@ -639,11 +665,11 @@ func (t *tally) written() {
 	}
 	for i, o := range t.Open {
 		if !t.outdated(i) {
-			next.Open = append(next.Open, on(o))
+			next.Open = append(next.Open, goOn(o))
 		}
 	}
 	for _, u := range t.Unseen {
-		next.Unseen = append(next.Unseen, on(u))
+		next.Unseen = append(next.Unseen, goOn(u))
 	}
 	for _, p := range t.Parts {
 		if p.Open { // goes on being blind from where the record ends

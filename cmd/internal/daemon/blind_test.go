@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"evidenced/cmd/internal/api"
+	"evidenced/cmd/internal/schedule"
 	"evidenced/evidence"
 	"evidenced/mappings"
 	"evidenced/reports/coverage"
@@ -242,6 +244,66 @@ func TestDownIsOneStretch(t *testing.T) {
 			}
 			if got, want := told(), refused+" until 15m0s, the daemon was not running until 30m0s"; got != want {
 				t.Errorf("when it began again: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Slots that a follower missed are told by why nobody looked: the daemon was down,
+// the machine slept, or the source was lost and is left alone for a while.
+func TestMissedByFollower(t *testing.T) {
+	const refused = "the source refused the credential"
+	for _, tc := range []struct {
+		name         string
+		again, slept bool
+		want         []string
+	}{
+		{"daemon was down", false, false, []string{refused + " until 1m0s", "the daemon was not running until 6h0m0s"}},
+		{"machine slept", true, true, []string{refused + " until 1m0s", schedule.Asleep + " until 6h0m0s"}},
+		{"source was lost", true, false, []string{refused + " until 6h0m0s"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clock, src := &testClock{begin}, &testSource{sees: []string{"acme/one"}, instants: true}
+			e := openEngine(t, t.TempDir(), clock, src)
+			s := e.sources[0]
+			run := func(slot time.Time) {
+				t.Helper()
+				if _, err := e.run(t.Context(), s, slot); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(clock.t)
+			src.fail, clock.t = true, clock.t.Add(time.Minute)
+			run(clock.t)
+			if tc.slept {
+				once, stop := context.WithCancel(t.Context())
+				stop()
+				e.watch.Run(once)
+			}
+			clock.t = begin.Add(6 * time.Hour)
+			if err := e.missedByFollower(t.Context(), s, tc.again); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.runner.Away(begin) != ""; got != tc.slept {
+				t.Errorf("the run is told of a sleep: %v, want %v", got, tc.slept)
+			}
+			if err := e.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r, err := e.Reader(t.Context(), mustTenant(t, "tenant-1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin, To: clock.t})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, b := range chart.Blind {
+				got = append(got, b.Cause+" until "+b.To.Sub(begin).String())
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("told %q, want %q", got, tc.want)
 			}
 		})
 	}

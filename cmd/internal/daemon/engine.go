@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"evidenced/cmd/internal/config"
+	"evidenced/cmd/internal/schedule"
 	"evidenced/cmd/internal/telemetry"
 	"evidenced/collectors"
 	"evidenced/evidence"
@@ -54,6 +55,7 @@ type Engine struct {
 	catalog *mappings.Catalog
 	rules   *collectors.Rules
 	sources []*source
+	watch   *schedule.Watch // runs while serving
 	judge   *judge
 	shown   *verdictMetrics
 	alerts  *alerts // set while serving, when somebody is to be told
@@ -255,6 +257,13 @@ func (e *Engine) beginLogs() error {
 
 func (e *Engine) makeRunners() error {
 	led := &ledger{st: e.local.Store, tenants: e.ledgerTenants(), asked: e.anchors.asking.over, came: e.judge.came}
+	e.watch = &schedule.Watch{Clock: e.o.Clock}
+	away := func(since time.Time) string {
+		if e.watch.Slept(since) {
+			return schedule.Asleep
+		}
+		return ""
+	}
 	for i := range e.o.Config.Sources {
 		sc := &e.o.Config.Sources[i]
 		log := e.o.Log.With("source", string(sc.Name))
@@ -264,7 +273,7 @@ func (e *Engine) makeRunners() error {
 		}
 		e.sources = append(e.sources, &source{config: sc, runner: &collectors.Runner{
 			Source: sc.Name, Collector: c, Rules: e.rules, Ledger: led, Clock: e.o.Clock, Log: e.o.Log,
-			Mark: e.o.Config.Accounts.Mark, Every: sc.Due.Longest(), Done: e.done,
+			Mark: e.o.Config.Accounts.Mark, Every: sc.Due.Longest(), Done: e.done, Away: away,
 		}})
 	}
 	return nil

@@ -79,6 +79,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	if e.alerts != nil {
 		part("alerts", func() error { return e.alerts.run(ctx, e) })
 	}
+	part("clock", func() error { e.watch.Run(ctx); return nil })
 	e.collect(ctx, part)
 	for _, x := range e.o.Config.Exposed() {
 		log.Warn("others may read a file with a secret", "field", x.Field, "file", x.File, "mode", fmt.Sprintf("%04o", x.Mode), "read_by", x.By, "hint", x.Hint())
@@ -120,12 +121,12 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 	for _, s := range e.sources {
 		if _, ok := s.runner.Collector.(collectors.Follower); ok && s.config.Paused == "" {
 			part(string(s.runner.Source), func() error {
-				missed, cause := s.runner.Missed, "the daemon was not running"
+				again := false
 				loop.Keep(ctx, func(ctx context.Context) error {
-					if err := e.missedByFollower(ctx, s, missed, cause); err != nil {
+					if err := e.missedByFollower(ctx, s, again); err != nil {
 						return err
 					}
-					missed, cause = s.runner.Held, "the source was lost, and is tried again now and then"
+					again = true
 					return s.runner.Follow(ctx)
 				}, func(err error, next time.Duration) {
 					e.o.Log.Warn("source lost", "source", string(s.runner.Source), "code", codeOf(err), "again_in", next.String())
@@ -157,8 +158,8 @@ func (e *Engine) collect(ctx context.Context, part func(string, func() error)) {
 var errRunFailed = errors.New("the run failed: its record in the log of _platform has the cause, and doctor tries the source")
 
 // missedByFollower records the slots that went by since the follower was last
-// with its source, and why.
-func (e *Engine) missedByFollower(ctx context.Context, s *source, missed func(context.Context, time.Time, time.Time, int, string) error, cause string) error {
+// with its source, and why. Again says that it was since the daemon began.
+func (e *Engine) missedByFollower(ctx context.Context, s *source, again bool) error {
 	last, err := s.runner.LastSlot()
 	if err != nil || last.IsZero() {
 		return err
@@ -174,7 +175,13 @@ func (e *Engine) missedByFollower(ctx context.Context, s *source, missed func(co
 	if n <= 1 {
 		return nil // the slot that this follow begins with
 	}
-	return missed(ctx, first, newest, n, cause)
+	switch {
+	case !again:
+		return s.runner.Missed(ctx, first, newest, n, "the daemon was not running")
+	case e.watch.Slept(last):
+		return s.runner.Missed(ctx, first, newest, n, schedule.Asleep)
+	}
+	return s.runner.Held(ctx, first, newest, n, "the source was lost, and is tried again now and then")
 }
 
 // codeOf says what kind of error it was; its text may name what was read, and

@@ -225,8 +225,8 @@ func (r *runner) sleepUntil(ctx context.Context, at time.Time) bool {
 		if !r.loop.wait(ctx, d) {
 			return false
 		}
-		if r.loop.now().Sub(now) > d+clockStep {
-			r.cause, r.held = "the machine was asleep or its clock was set forward", false
+		if ranAhead(r.loop.now().Sub(now), d) {
+			r.cause, r.held = Asleep, false
 		}
 	}
 }
