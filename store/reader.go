@@ -17,8 +17,6 @@ import (
 	"evidenced/evidence/problem"
 )
 
-func seqBytes(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
-
 // Snapshot is a log as it stood at a size. It implements evidence.Reader. A
 // snapshot of a log that cannot be opened says so when it is asked.
 type Snapshot struct {
