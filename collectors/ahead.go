@@ -21,10 +21,10 @@ func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
 		c = c.alive(r.Clock().UTC(), r.Every)
 	}
 	facts, _ := c.facts(r.Source, r.Clock().UTC())
-	spans := c.spansFor(t, facts.Spans)
+	spans := spansBut(c.partsOf(t), facts.Spans)
 	for _, fz := range r.state.Frozen {
 		if slices.Contains(fz.Left, t) {
-			spans = append(slices.Clip(spans), fz.Spans[t.String()]...)
+			spans = append(slices.Clip(spans), fz.spansOf(t)...)
 		}
 	}
 	out := make([]evidence.Span, 0, len(spans))

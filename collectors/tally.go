@@ -226,14 +226,11 @@ func (t *tally) miss(s evidence.Seen, every time.Duration, tenants []string) (in
 	return len(t.Parts) - 1, true
 }
 
-// spansFor returns the spans as they hold for a tenant: those of the whole
+// spansBut returns the spans as they hold for a tenant: those of the whole
 // source, less the parts of the tenant that were not seen.
-func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []evidence.CoverageSpan {
+func spansBut(parts []part, whole []evidence.CoverageSpan) []evidence.CoverageSpan {
 	spans := whole
-	for _, p := range t.Parts {
-		if !p.concerns(tn) {
-			continue
-		}
+	for _, p := range parts {
 		var next []evidence.CoverageSpan
 		for _, s := range spans {
 			if s.Class != evidence.Blind && overlap(s.Kinds, p.Span.Kinds) {
@@ -249,6 +246,63 @@ func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []ev
 		spans = append(next, p.Span)
 	}
 	return spans
+}
+
+// partsOf returns the parts that concern a tenant. Those that say the same of the
+// same time are one, and where a record could not hold what each says they all
+// say the same.
+func (t *tally) partsOf(tn evidence.Tenant) []part {
+	var own []part
+	n := 0
+	for _, p := range t.Parts {
+		if p.concerns(tn) {
+			own = append(own, p)
+			n += weightOf(&p.Span)
+		}
+	}
+	if joined := joinParts(own); n <= maxWeightOfParts || weightOfParts(joined) <= maxWeightOfParts {
+		return joined
+	}
+	for i := range own {
+		own[i].Span.Cause = manyParts
+	}
+	return joinParts(own)
+}
+
+// manyParts is the cause told of parts that are too many to be told one by one.
+const manyParts = "parts of the source were not seen, too many to tell of each"
+
+// maxWeightOfParts is about how many bytes of parts a record holds: a quarter of
+// what its content may have.
+const maxWeightOfParts = evidence.MaxContent / 4
+
+func weightOfParts(ps []part) (n int) {
+	for i := range ps {
+		n += weightOf(&ps[i].Span)
+	}
+	return n
+}
+
+// joinParts makes one of the parts that say the same of times that touch.
+func joinParts(ps []part) []part {
+	ps = slices.Clone(ps)
+	slices.SortStableFunc(ps, func(a, b part) int { return a.Span.From.Compare(b.Span.From) })
+	newest := map[string]int{} // by what is said
+	var out []part
+	for _, p := range ps {
+		name := fmt.Sprint(p.Span.Kinds, p.Span.Cause)
+		i, ok := newest[name]
+		if !ok || p.Span.From.After(out[i].Span.To) {
+			newest[name] = len(out)
+			out = append(out, p)
+			continue
+		}
+		o := &out[i]
+		o.Carried = o.Carried || p.Carried && p.Span.From.Equal(o.Span.From)
+		o.Span.To = maxTime(o.Span.To, p.Span.To)
+		o.Span.Every = max(o.Span.Every, p.Span.Every)
+	}
+	return out
 }
 
 // without takes (from, to] out of a span. Looks in it did not show the part.
@@ -316,8 +370,8 @@ func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 		return changed
 	}
 	old := t.Open[i]
-	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) {
-		span.From = old.To
+	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) && span.To.After(old.To) {
+		span.From = old.To // where all of it lies before, the clock was set back
 	}
 	t.Closed = append(t.Closed, old)
 	t.Open[i] = span
@@ -387,10 +441,10 @@ func (t *tally) unclaimed(kinds []evidence.Kind) []evidence.Kind {
 
 // complete takes in that a look claimed something and missed nothing: of a kind
 // that was never claimed there is nothing at the source to be seen, as far as
-// anybody can tell.
-func (t *tally) complete(kinds []evidence.Kind, now time.Time, every time.Duration) {
+// anybody can tell, unless the first look at it is under way.
+func (t *tally) complete(kinds, underway []evidence.Kind, now time.Time, every time.Duration) {
 	t.Idle = false
-	t.Without = t.unclaimed(kinds)
+	_, t.Without = divide(t.unclaimed(kinds), underway)
 	t.appeared(evidence.Seen{Kinds: t.Without, From: now.UTC()}, spacingOf(every))
 }
 
@@ -580,11 +634,15 @@ const maxWeight = evidence.MaxContent / 2
 func (t *tally) weight() int {
 	n := min(len(t.IDs), maxRunIDs) * 36
 	for _, spans := range [][]evidence.CoverageSpan{t.Open, t.Closed, t.Unseen} {
-		for _, s := range spans {
-			n += 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
+		for i := range spans {
+			n += weightOf(&spans[i])
 		}
 	}
 	return n
+}
+
+func weightOf(s *evidence.CoverageSpan) int {
+	return 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
 }
 
 // longestWait is how long a source that does not answer may be left alone, and a

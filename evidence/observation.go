@@ -44,6 +44,9 @@ type Observation struct {
 	At     time.Time // when the look ended
 	Window Period    // source time asked for; zero for a plain state list
 	Seen   []Seen    // what may be claimed for each kind
+	// Underway are kinds whose first look is not over: nothing is known of them,
+	// not even that the source has none.
+	Underway []Kind
 
 	// Incomplete is empty after a full look, else one sentence saying what is
 	// missing and why. It makes the run partial.

@@ -1,0 +1,125 @@
+package collectors
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"evidenced/evidence"
+)
+
+// A source may miss thousands of its parts at once, of one tenant or of nobody:
+// the record of it is one that a log takes.
+func TestRecordOfManyPartsStaysSmall(t *testing.T) {
+	b := newBench(t)
+	for i := range 4 {
+		b.run(t, func(s Sink) error {
+			o := evidence.Observation{At: b.now, Total: -1, Seen: []evidence.Seen{
+				{Kinds: []evidence.Kind{evidence.DeployState}, Class: evidence.Instants, From: b.now, To: b.now},
+			}}
+			for n := range 3000 {
+				if i == 1 || i == 2 {
+					o.Seen = append(o.Seen, evidence.Seen{
+						Kinds: []evidence.Kind{evidence.DeployState}, Scope: evidence.NewRef("ns", "prod", fmt.Sprintf("nobody-%d", n)),
+						Class: evidence.Blind, From: b.now.Add(-time.Minute), To: b.now, Cause: fmt.Sprintf("%d: it could not be read", n),
+					})
+				}
+			}
+			return s.Commit(t.Context(), nil, o)
+		})
+		b.now = b.now.Add(time.Minute)
+	}
+	b.flush(t)
+	for _, d := range b.mem.logs[tenantOf(t, "tenant-1")] {
+		if n := len(d.Draft.Content); n > evidence.MaxContent {
+			t.Errorf("a record of %d bytes", n)
+		}
+	}
+	t.Log(b.told(t, "tenant-1", evidence.DeployState))
+}
+
+// Parts that are told apart are, as far as a record holds them; the others are one.
+func TestPartsOfOneTenant(t *testing.T) {
+	for n, want := range map[int]int{3: 3, 1000: 1} {
+		var c tally
+		for i := range n {
+			c.miss(evidence.Seen{
+				Kinds: []evidence.Kind{evidence.DeployState}, Scope: evidence.NewRef("ns", "prod", fmt.Sprint(i)),
+				From: t0.Add(time.Duration(i) * time.Second), To: t0.Add(time.Hour), Cause: fmt.Sprintf("%d: it could not be read", i),
+			}, time.Minute, []string{"tenant-1"})
+		}
+		if got := c.partsOf(tenantOf(t, "tenant-1")); len(got) != want || !got[0].Span.From.Equal(t0) {
+			t.Errorf("%d parts: %d are told, want %d from the begin of the first on", n, len(got), want)
+		}
+		if got := c.partsOf(tenantOf(t, "tenant-2")); len(got) != 0 {
+			t.Errorf("%d parts of another tenant are told", len(got))
+		}
+	}
+}
+
+// A log that stays broken has what waits for it kept, and nothing of the others.
+func TestBrokenLogKeepsItsOwnWaiting(t *testing.T) {
+	b := newBench(t)
+	t1, t2 := tenantOf(t, "tenant-1"), tenantOf(t, "tenant-2")
+	broken := &brokenLog{memory: b.mem}
+	b.Ledger = broken
+	broken.becomes(t1)
+	for day := range 5 {
+		b.now = t0.Add(time.Duration(day) * 24 * time.Hour)
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1, Seen: []evidence.Seen{
+				{Kinds: []evidence.Kind{evidence.DeployState}, Class: evidence.Instants, From: b.now, To: b.now},
+				{Kinds: []evidence.Kind{evidence.DeployState}, Scope: evidence.NewRef("ns", "prod", "x"), Class: evidence.Blind, From: t0, To: b.now},
+			}})
+		})
+	}
+	if len(b.state.Frozen) == 0 {
+		t.Fatal("nothing waits")
+	}
+	for _, fz := range b.state.Frozen {
+		if _, ok := fz.Spans[t1.String()]; !ok || len(fz.Spans) != 1 || len(fz.Counts) != 1 || len(fz.Left) != 1 {
+			t.Errorf("record %d waits for %v with spans of %d tenants and counts of %d", fz.Number, fz.Left, len(fz.Spans), len(fz.Counts))
+		}
+	}
+	if err := b.Flush(t.Context(), t2); err != nil {
+		t.Errorf("who asks of another tenant is told %v", err)
+	}
+	if err := b.Flush(t.Context(), t1); !errors.Is(err, errBroken) {
+		t.Errorf("who asks of the tenant is told %v", err)
+	}
+	want := b.told(t, "tenant-2", evidence.DeployState)
+	b.again()
+	broken.becomes(evidence.Tenant{})
+	b.flush(t)
+	same(t, "once it is mended", b.told(t, "tenant-1", evidence.DeployState), want...)
+}
+
+// A look that finds nothing to see after the clock was set back is told of a time
+// that has a begin before its end.
+func TestBlindAfterTheClockWasSetBack(t *testing.T) {
+	b := newBench(t)
+	b.sees(t, "", evidence.DeployState)
+	b.sees(t, "", evidence.DeployState)
+	b.now = t0.Add(-time.Hour)
+	blind := func() {
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1, Seen: []evidence.Seen{
+				{Kinds: []evidence.Kind{evidence.DeployState}, Class: evidence.Blind, From: b.now.Add(-time.Minute), To: b.now, Cause: "none of it could be read"},
+			}})
+		})
+		b.now = b.now.Add(time.Minute)
+	}
+	blind()
+	blind()
+	b.sees(t, "", evidence.DeployState)
+	b.sees(t, "", evidence.DeployState)
+	b.flush(t)
+	spans, _ := coverageOf(t, b.mem, tenantOf(t, "tenant-1"))
+	for _, s := range spans {
+		if s.To.Before(s.From) {
+			t.Errorf("a span from %s to %s", s.From, s.To)
+		}
+	}
+	same(t, "told", b.told(t, "tenant-1", evidence.DeployState), "-61--58 blind: none of it could be read", "-58--57 instants", "0-1 instants")
+}
