@@ -18,7 +18,7 @@ func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
 	}
 	c := &r.state.Coverage
 	if r.driven {
-		c = c.alive(r.Clock().UTC(), r.Every)
+		c = c.alive(r.Clock().UTC(), r.Every, r.longestWait())
 	}
 	facts, _ := c.facts(r.Source, r.Clock().UTC())
 	spans := spansBut(c.partsOf(t), facts.Spans)

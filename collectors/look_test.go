@@ -123,3 +123,47 @@ func TestBlindAfterTheClockWasSetBack(t *testing.T) {
 	}
 	same(t, "told", b.told(t, "tenant-1", evidence.DeployState), "-61--58 blind: none of it could be read", "-58--57 instants", "0-1 instants")
 }
+
+// A kind whose first look is under way is no kind that the source does not have.
+func TestFirstLookUnderWay(t *testing.T) {
+	for _, underway := range []bool{true, false} {
+		b := newBench(t)
+		b.run(t, func(s Sink) error {
+			o := evidence.Observation{At: b.now, Total: -1, Seen: []evidence.Seen{
+				{Kinds: []evidence.Kind{evidence.DeployState}, Class: evidence.Continuous, From: b.now, To: b.now},
+			}}
+			if underway {
+				o.Underway = []evidence.Kind{evidence.DeploySync}
+			}
+			return s.Commit(t.Context(), nil, o)
+		})
+		b.now = b.now.Add(time.Minute)
+		b.fails(t, 3)
+		b.flush(t)
+		var want []string
+		if underway {
+			want = []string{"1-3 blind: the look failed"}
+		}
+		same(t, fmt.Sprintf("under way %v", underway), b.told(t, "tenant-1", evidence.DeploySync), want...)
+	}
+}
+
+// A paused source is told as that between two reports of its slots, however often
+// it would be due.
+func TestPausedUntilNow(t *testing.T) {
+	b := newBench(t)
+	b.sees(t, "", evidence.DeployState)
+	b.again()
+	b.Paused = true
+	if err := b.Missed(t.Context(), b.now, b.now, 1, "paused: the move"); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{5, 25, 55} {
+		b.now = t0.Add(after * time.Minute)
+		b.flush(t)
+		same(t, "paused", b.told(t, "tenant-1", evidence.DeployState), fmt.Sprintf("0-%d blind: paused: the move", after))
+	}
+	b.now = t0.Add(4 * time.Hour) // the machine slept, or nobody reported
+	b.flush(t)
+	same(t, "long after", b.told(t, "tenant-1", evidence.DeployState), "0-55 blind: paused: the move")
+}

@@ -74,6 +74,9 @@ type Runner struct {
 	// Away tells why nobody could look at some time after the instant, as while
 	// the machine slept; "" when somebody could. May be nil.
 	Away func(since time.Time) string
+	// Paused says that nobody looks until the configuration changes: what is
+	// blind stays so without a look that is due.
+	Paused bool
 	// Done is told of every run that ended; may be nil.
 	Done func(evidence.RunFacts)
 
@@ -282,7 +285,7 @@ func (r *Runner) Flush(ctx context.Context, of ...evidence.Tenant) error {
 		return err
 	}
 	if r.driven {
-		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC(), r.Every)
+		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC(), r.Every, r.longestWait())
 	}
 	write := r.thaw
 	if r.state.Coverage.pending() {
@@ -290,6 +293,14 @@ func (r *Runner) Flush(ctx context.Context, of ...evidence.Tenant) error {
 	}
 	waits, err := write(ctx)
 	return errors.Join(waits.of(of), err)
+}
+
+// longestWait is how long what is blind stays so without a look that is due.
+func (r *Runner) longestWait() time.Duration {
+	if r.Paused {
+		return 2 * time.Hour // its slots are told each hour
+	}
+	return longestWait
 }
 
 // waiting are the logs that did not take their coverage, and why not.

@@ -22,6 +22,7 @@ type tally struct {
 	Unseen  beginnings                       `json:"unseen,omitempty"`  // of kinds that were due and never claimed
 	Without []evidence.Kind                  `json:"without,omitempty"` // never claimed, and a look that missed nothing said nothing of them
 	Idle    bool                             `json:"idle,omitempty"`    // at the newest slot nobody looked
+	Pace    int64                            `json:"pace,omitempty"`    // milliseconds between two slots of the source, at the newest
 	Parts   []part                           `json:"parts,omitempty"`   // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
@@ -112,6 +113,7 @@ func (t *tally) see(seen []evidence.Seen, every time.Duration, owners func(evide
 		return false // in the middle of a look: nothing is claimed or taken back
 	}
 	t.Idle = false
+	t.keepsPace(every)
 	now := map[int]bool{} // parts that are blind in this look
 	for _, s := range append(whole(seen), parts(seen)...) {
 		if s.Scope.IsZero() {
@@ -530,9 +532,7 @@ func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 		if !overlap(o.Kinds, kinds) || !l.until.After(o.To) || outdated[i] {
 			continue
 		}
-		// A kind may be due less often than its source, which only a claim says:
-		// until the next one it is due no more often than before.
-		every := max(l.every, o.Interval())
+		every := t.paced(o, l.every)
 		if o.Class == evidence.Blind && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
 			// Still blind. A source may answer now so and now so: the first cause
 			// stands for all of them, but not for a time in which nobody looked.
@@ -543,8 +543,23 @@ func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: l.until, Cause: l.cause}, every) || changed
 	}
 	t.Idle = l.idle && (t.Idle || begun || !l.held)
+	t.keepsPace(l.every)
 	return changed
 }
+
+// paced is how often the kinds of a span are due while nothing is claimed of them,
+// of a source that is due every so often now. Kinds may be due less often than
+// their source, which only a claim says: until the next one they are due no more
+// often than before. The others are due as their source is.
+func (t *tally) paced(o *evidence.CoverageSpan, every time.Duration) time.Duration {
+	if t.Pace > 0 && o.Every <= t.Pace {
+		return every
+	}
+	return max(every, o.Interval())
+}
+
+// keepsPace keeps how often the source is due.
+func (t *tally) keepsPace(every time.Duration) { t.Pace = every.Milliseconds() }
 
 // loseUnseen grows the stretches in which nothing was seen yet of the kinds. They
 // may last for long, so another cause begins another stretch; that alone is no
@@ -651,9 +666,9 @@ const longestWait = 20 * time.Minute
 
 // alive is the tally as it stands for whoever asks now, while the source is being
 // looked after every so often: what is blind is so until now, although no look
-// was due since. A span that does not say how often its kinds are due, as one
+// was due since, unless that is longer ago than looks are ever left out. A span that does not say how often its kinds are due, as one
 // from an older cursor, is due as often as the source.
-func (t *tally) alive(now time.Time, every time.Duration) *tally {
+func (t *tally) alive(now time.Time, every, longest time.Duration) *tally {
 	c := *t
 	c.Open, c.Unseen = slices.Clone(t.Open), slices.Clone(t.Unseen)
 	for n, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
@@ -666,7 +681,7 @@ func (t *tally) alive(now time.Time, every time.Duration) *tally {
 				o.Every = every.Milliseconds()
 			}
 			if due := o.Interval(); due > 0 && now.Sub(o.To) > due {
-				lastUntil(o, now.UTC(), longestWait)
+				lastUntil(o, now.UTC(), longest)
 			}
 		}
 	}
@@ -711,7 +726,7 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 // on from their end: a look that was written already is not claimed twice, but
 // stays the first of the next stretch so that the stretches join.
 func (t *tally) written() {
-	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Without: t.Without}
+	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without}
 	goOn := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
