@@ -33,6 +33,8 @@ func (p *pack) coverage() {
 		what := "nobody looked"
 		if b.Looked {
 			what = "blind: " + b.Cause
+		} else if b.NotYet() {
+			what = b.Cause
 		} else if b.Cause != "" && b.Cause != what {
 			what += ": " + b.Cause
 		}
