@@ -167,3 +167,37 @@ func TestPausedUntilNow(t *testing.T) {
 	b.flush(t)
 	same(t, "long after", b.told(t, "tenant-1", evidence.DeployState), "0-55 blind: paused: the move")
 }
+
+// A source of which nothing more is claimed, as a log to which nothing is written,
+// is told of once a day and not at every look of the days that follow.
+func TestIdleSourceIsToldOnceADay(t *testing.T) {
+	b := newBench(t)
+	b.run(t, func(s Sink) error {
+		return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1, Seen: []evidence.Seen{
+			{Kinds: []evidence.Kind{evidence.DeployState}, Class: evidence.Reconstructed, From: b.now.Add(-time.Hour), To: b.now, Cause: "no probe configured"},
+		}})
+	})
+	for range 3*24*4 - 1 {
+		b.now = b.now.Add(15 * time.Minute)
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1})
+		})
+	}
+	if n := b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent); n != 3 {
+		t.Errorf("%d records of 3 days that ended", n)
+	}
+	// A clock that was far ahead does not keep the days after it from being told.
+	b.now = t0.Add(1000 * time.Hour)
+	b.flush(t)
+	b.now = t0.Add(4 * 24 * time.Hour)
+	before := b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent)
+	for range 24 {
+		b.run(t, func(s Sink) error {
+			return s.Commit(t.Context(), nil, evidence.Observation{At: b.now, Total: -1})
+		})
+		b.now = b.now.Add(2 * time.Hour)
+	}
+	if n := b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent) - before; n != 2 {
+		t.Errorf("%d records of 2 days after the clock was set back", n)
+	}
+}

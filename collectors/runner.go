@@ -469,7 +469,8 @@ func (f *frozen) leaves(left []evidence.Tenant) {
 // thaw does.
 func (r *Runner) writeCoverage(ctx context.Context) (waiting, error) {
 	c := &r.state.Coverage
-	facts, counts := c.facts(r.Source, r.Clock().UTC())
+	now := r.Clock().UTC()
+	facts, counts := c.facts(r.Source, now)
 	fz := frozen{Number: c.Number, Facts: facts, Spans: map[string][]evidence.CoverageSpan{}, Counts: map[string]map[evidence.Kind]int{}, Left: r.Ledger.Tenants()}
 	for _, t := range fz.Left {
 		if parts := c.partsOf(t); len(parts) > 0 {
@@ -481,7 +482,7 @@ func (r *Runner) writeCoverage(ctx context.Context) (waiting, error) {
 		}
 		fz.Counts[t.String()] = own
 	}
-	c.written()
+	c.written(now)
 	r.state.Frozen = append(r.state.Frozen, fz)
 	if err := r.save(); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 // fields are saved with the cursor, so that a crash forgets no look.
 type tally struct {
 	Number  int                              `json:"n"`                // coverage records written
-	Begun   time.Time                        `json:"begun,omitzero"`   // begin of the first claim, or end of a first run without any
+	Begun   time.Time                        `json:"begun,omitzero"`   // when the record before was written, or begin of an earlier claim or run
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
@@ -77,12 +77,11 @@ func (t *tally) count(o evidence.Outcome, n int) {
 }
 
 // ran takes in a run that ended now. A day in which runs claimed nothing is told
-// all the same.
+// all the same, and so is one that begins before the tally did, by a clock that was
+// set back.
 func (t *tally) ran(id evidence.ID, now time.Time) {
 	t.IDs = append(t.IDs, id)
-	if t.Begun.IsZero() {
-		t.Begun = now
-	}
+	t.begin(now)
 }
 
 // part is a stretch in which a part of the source was not seen. It concerns
@@ -722,17 +721,15 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 	return f, counts
 }
 
-// written begins a new tally after the old one became records. Open spans go
+// written begins a new tally after the old one became records now. Open spans go
 // on from their end: a look that was written already is not claimed twice, but
 // stays the first of the next stretch so that the stretches join.
-func (t *tally) written() {
-	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without}
+func (t *tally) written(now time.Time) {
+	// Of what was claimed last long ago nothing is told anew until another day ended.
+	next := tally{Begun: now, Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without}
 	goOn := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
-		}
-		if next.Begun.IsZero() || o.To.Before(next.Begun) {
-			next.Begun = o.To
 		}
 		return evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause, Every: o.Every}
 	}
