@@ -1,12 +1,14 @@
 package collectors
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"evidenced/evidence"
+	"evidenced/evidence/evidencetest"
 )
 
 // A source may miss thousands of its parts at once, of one tenant or of nobody:
@@ -200,4 +202,71 @@ func TestIdleSourceIsToldOnceADay(t *testing.T) {
 	if n := b.mem.count(tenantOf(t, "tenant-1"), evidence.CollectionCoverage, evidence.OpEvent) - before; n != 2 {
 		t.Errorf("%d records of 2 days after the clock was set back", n)
 	}
+}
+
+// A log to which nothing is written is told as one that was looked at, for as long
+// as it was, and later failures begin where that ended. What is written then is
+// claimed as before.
+func TestQuietLog(t *testing.T) {
+	kinds := []evidence.Kind{evidence.DeployState}
+	b := newBench(t)
+	b.Every = 5 * time.Minute
+	line := t0
+	look := func(written bool) {
+		t.Helper()
+		b.run(t, func(s Sink) error {
+			o := evidence.Observation{At: b.now, Total: -1}
+			if written {
+				o.Seen = []evidence.Seen{{Kinds: kinds, Class: evidence.Reconstructed, From: line, To: b.now, Cause: "no probe"}}
+				line = b.now
+			} else {
+				o.Quiet = []evidence.Quiet{{Kinds: kinds, From: line, To: b.now, Cause: evidence.CauseQuiet}}
+			}
+			return s.Commit(t.Context(), nil, o)
+		})
+		b.now = b.now.Add(5 * time.Minute)
+	}
+	told := func() (out []string) {
+		t.Helper()
+		b.flush(t)
+		log := evidencetest.NewLog(tenantOf(t, "tenant-1"))
+		for _, d := range b.mem.logs[tenantOf(t, "tenant-1")] {
+			var f evidence.CoverageFacts
+			if err := json.Unmarshal(d.Draft.Content, &f); err != nil {
+				t.Fatal(err)
+			}
+			log.AddCoverage(f)
+		}
+		c, err := evidence.LoadCoverage(t.Context(), log, evidence.Period{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		strips := c.Strips(b.Source, kinds[0], evidence.Period{From: t0, To: b.now})
+		notYet := c.NotYet(b.Source, kinds[0], strips, b.now)
+		for i, s := range strips {
+			if s.Cause = c.WhyNot(b.Source, kinds[0], s, s.Period.To); notYet && i == len(strips)-1 {
+				s.Cause = evidence.CauseNotYet
+			}
+			out = append(out, fmt.Sprintf("%v-%v %s: %s", s.Period.From.Sub(t0).Minutes(), s.Period.To.Sub(t0).Minutes(), s.Class, s.Cause))
+		}
+		return out
+	}
+	b.now = t0.Add(10 * time.Minute)
+	look(true)
+	same(t, "just written", told(), "0-10 reconstructed: no probe", "10-15 : "+evidence.CauseNotYet)
+	for range 9 {
+		look(false)
+	}
+	same(t, "quiet", told(), "0-10 reconstructed: no probe", "10-60 : "+evidence.CauseQuiet)
+	b.now = t0.Add(120 * time.Minute) // nobody looked
+	same(t, "quiet, then nobody", told(), "0-10 reconstructed: no probe", "10-120 : "+evidence.CauseQuiet+"; nobody looked after 2026-11-01T08:55:00Z")
+	if err := b.Missed(t.Context(), t0.Add(60*time.Minute), t0.Add(115*time.Minute), 12, "the daemon was not running"); err != nil {
+		t.Fatal(err)
+	}
+	look(false)
+	look(false)
+	same(t, "quiet again", told(), "0-10 reconstructed: no probe", "10-55 : "+evidence.CauseQuiet,
+		"55-115 blind: the daemon was not running", "115-130 : "+evidence.CauseQuiet)
+	look(true)
+	same(t, "written again", told(), "0-130 reconstructed: no probe", "130-135 : "+evidence.CauseNotYet)
 }

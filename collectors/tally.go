@@ -19,11 +19,13 @@ type tally struct {
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
-	Unseen  beginnings                       `json:"unseen,omitempty"`  // of kinds that were due and never claimed
-	Without []evidence.Kind                  `json:"without,omitempty"` // never claimed, and a look that missed nothing said nothing of them
-	Idle    bool                             `json:"idle,omitempty"`    // at the newest slot nobody looked
-	Pace    int64                            `json:"pace,omitempty"`    // milliseconds between two slots of the source, at the newest
-	Parts   []part                           `json:"parts,omitempty"`   // blind in a part of the source
+	Quiet   []evidence.Quiet                 `json:"quiet,omitempty"`     // behind what was claimed, one for each set of kinds
+	Rested  time.Time                        `json:"quiet_told,omitzero"` // end of what the newest coverage record tells of that
+	Unseen  beginnings                       `json:"unseen,omitempty"`    // of kinds that were due and never claimed
+	Without []evidence.Kind                  `json:"without,omitempty"`   // never claimed, and a look that missed nothing said nothing of them
+	Idle    bool                             `json:"idle,omitempty"`      // at the newest slot nobody looked
+	Pace    int64                            `json:"pace,omitempty"`      // milliseconds between two slots of the source, at the newest
+	Parts   []part                           `json:"parts,omitempty"`     // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
 	IDs     []evidence.ID                    `json:"ids,omitempty"`
@@ -129,6 +131,32 @@ func (t *tally) see(seen []evidence.Seen, every time.Duration, owners func(evide
 		}
 	}
 	return changed
+}
+
+// rest takes in what a look can claim nothing of. It comes with each look from the
+// newest claim on, and is no reason to write a record.
+func (t *tally) rest(qs []evidence.Quiet) {
+	for _, q := range qs {
+		if !q.From.Before(q.To) {
+			continue
+		}
+		t.Idle = false
+		t.Quiet = slices.DeleteFunc(t.Quiet, func(o evidence.Quiet) bool { return slices.Equal(o.Kinds, q.Kinds) })
+		q.From, q.To = q.From.UTC(), q.To.UTC()
+		t.Quiet = append(t.Quiet, q)
+	}
+}
+
+// lookedUntil is until when somebody looked at the kinds of a span: until it ends,
+// or further where nothing could be claimed.
+func (t *tally) lookedUntil(o *evidence.CoverageSpan) time.Time {
+	until := o.To
+	for _, q := range t.Quiet {
+		if slices.Equal(q.Kinds, o.Kinds) {
+			until = maxTime(until, q.To)
+		}
+	}
+	return until
 }
 
 // speaksOf reports whether any of the claims is about one of the kinds. A look at
@@ -352,6 +380,9 @@ func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 		return false
 	}
 	t.begin(s.From)
+	if s.Class != evidence.Blind {
+		t.Quiet = slices.DeleteFunc(t.Quiet, func(q evidence.Quiet) bool { return slices.Equal(q.Kinds, s.Kinds) && !q.To.After(s.To) })
+	}
 	spacing := spacingOf(every)
 	changed = t.appeared(s, spacing)
 	span := evidence.CoverageSpan{Kinds: slices.Clone(s.Kinds), From: s.From, To: s.To, Class: s.Class, Cause: s.Cause, Every: every.Milliseconds()}
@@ -528,18 +559,19 @@ func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 	}
 	for i := range outdated {
 		o := &t.Open[i]
-		if !overlap(o.Kinds, kinds) || !l.until.After(o.To) || outdated[i] {
+		from := t.lookedUntil(o)
+		if !overlap(o.Kinds, kinds) || !l.until.After(from) || outdated[i] {
 			continue
 		}
 		every := t.paced(o, l.every)
-		if o.Class == evidence.Blind && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
+		if o.Class == evidence.Blind && from.Equal(o.To) && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
 			// Still blind. A source may answer now so and now so: the first cause
 			// stands for all of them, but not for a time in which nobody looked.
 			o.To, o.Every = l.until, every.Milliseconds()
 			continue
 		}
 		begun = begun || o.Class != evidence.Blind
-		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: l.until, Cause: l.cause}, every) || changed
+		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: from, To: l.until, Cause: l.cause}, every) || changed
 	}
 	t.Idle = l.idle && (t.Idle || begun || !l.held)
 	t.keepsPace(l.every)
@@ -615,7 +647,15 @@ func (t *tally) pending() bool {
 			return true
 		}
 	}
-	return false
+	return t.restedUntil().After(t.Rested)
+}
+
+// restedUntil is the end of what nothing can be claimed of.
+func (t *tally) restedUntil() (until time.Time) {
+	for _, q := range t.Quiet {
+		until = maxTime(until, q.To)
+	}
+	return until
 }
 
 // going are the spans that may grow.
@@ -673,7 +713,7 @@ func (t *tally) alive(now time.Time, every, longest time.Duration) *tally {
 	for n, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
 		for i := range spans {
 			o := &spans[i]
-			if n == 0 && t.outdated(i) {
+			if n == 0 && (t.outdated(i) || t.lookedUntil(o).After(o.To)) {
 				continue
 			}
 			if o.Interval() == 0 {
@@ -690,7 +730,7 @@ func (t *tally) alive(now time.Time, every, longest time.Duration) *tally {
 // facts returns the coverage record's facts without counts, and the counts of
 // each tenant.
 func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.CoverageFacts, map[evidence.Tenant]map[evidence.Kind]int) {
-	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed)}
+	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed), Quiet: slices.Clone(t.Quiet)}
 	f.Spans = append(f.Spans, t.going()...)
 	for _, s := range f.Spans {
 		if f.Period.From.IsZero() || s.From.Before(f.Period.From) {
@@ -726,7 +766,7 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 // stays the first of the next stretch so that the stretches join.
 func (t *tally) written(now time.Time) {
 	// Of what was claimed last long ago nothing is told anew until another day ended.
-	next := tally{Begun: now, Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without}
+	next := tally{Begun: now, Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without, Quiet: t.Quiet, Rested: t.restedUntil()}
 	goOn := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To

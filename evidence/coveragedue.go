@@ -68,6 +68,36 @@ func (c *Coverage) NotYet(source SourceID, kind Kind, strips []Strip, at time.Ti
 	return !at.After(c.overdue(source, kind, on.Period.From))
 }
 
+// quiet is a stretch that a record tells of a source.
+type quiet struct {
+	source SourceID
+	Quiet
+}
+
+// CauseQuiet is the cause of a stretch in which a log was read to its end and
+// nothing was written to it, as far as was read.
+const CauseQuiet = "nothing new was written to what was read; without a probe it is not known whether the source writes elsewhere"
+
+// WhyNot returns why nothing is claimed of a strip of a source and kind, at the
+// time, where somebody looked all the same for some of it from its begin on: until
+// when stands in it, unless that is its end, or the next look is not overdue.
+func (c *Coverage) WhyNot(source SourceID, kind Kind, s Strip, at time.Time) string {
+	var last Quiet
+	for i := range c.quiet {
+		q := &c.quiet[i]
+		if q.source == source && slices.Contains(q.Kinds, kind) && !q.From.After(s.Period.From) && q.To.After(s.Period.From) && q.To.After(last.To) {
+			last = q.Quiet
+		}
+	}
+	switch {
+	case s.Class != "" || s.Cause != CauseNobody || last.To.IsZero():
+		return s.Cause
+	case !last.To.Before(s.Period.To), !at.After(c.overdue(source, kind, last.To)):
+		return last.Cause
+	}
+	return last.Cause + "; nobody looked after " + FormatTime(last.To)
+}
+
 // end returns the last of the strips when nothing is claimed of it, and the best of
 // what was claimed up to its begin; nil where that is nothing, or where a single
 // look lies behind it.

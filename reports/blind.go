@@ -29,10 +29,21 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 	if cov.Latest.After(known) {
 		known = cov.Latest
 	}
-	if on, _, ok := cov.GoesOn(source, kind, raw, known); ok {
-		raw[len(raw)-1] = on
-	} else if cov.NotYet(source, kind, raw, known) {
-		raw[len(raw)-1].Cause = evidence.CauseNotYet
+	if len(raw) == 0 {
+		return nil // of a period without length
+	}
+	for i := range raw[:len(raw)-1] {
+		raw[i].Cause = cov.WhyNot(source, kind, raw[i], raw[i].Period.To)
+	}
+	last := &raw[len(raw)-1]
+	on, _, goesOn := cov.GoesOn(source, kind, raw, known)
+	switch why := cov.WhyNot(source, kind, *last, known); {
+	case cov.NotYet(source, kind, raw, known):
+		last.Cause = evidence.CauseNotYet
+	case why != last.Cause:
+		last.Cause = why
+	case goesOn:
+		*last = on
 	}
 	for i, s := range raw {
 		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}

@@ -403,3 +403,31 @@ func TestNewestNotKnownYet(t *testing.T) {
 		}
 	}
 }
+
+// A log to which nothing was written is not one that nobody looked at, as far as it
+// was read; that nothing happened is not claimed.
+func TestQuiet(t *testing.T) {
+	kinds := []evidence.Kind{evidence.SecretAccess}
+	for _, tc := range []struct {
+		name string
+		now  time.Time
+		want string
+	}{
+		{"read a moment ago", at(9, 10, 2), evidence.CauseQuiet},
+		{"not read since", at(9, 12, 0), evidence.CauseQuiet + "; nobody looked after 2026-11-09T10:00:00Z"},
+	} {
+		l := newLog(t)
+		l.AddCoverage(evidence.CoverageFacts{
+			Source: "vault/prod", Period: evidence.Period{From: at(9, 0, 0), To: at(9, 4, 0)}, Runs: evidence.RunCounts{Expected: 48, Empty: 48},
+			Spans: []evidence.CoverageSpan{{Kinds: kinds, From: at(9, 0, 0), To: at(9, 4, 0), Class: evidence.Reconstructed, Cause: "no probe", Every: (5 * time.Minute).Milliseconds()}},
+			Quiet: []evidence.Quiet{{Kinds: kinds, From: at(9, 4, 0), To: at(9, 10, 0), Cause: evidence.CauseQuiet}},
+		})
+		c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(9, 0, 0), To: tc.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Blind) != 1 || c.Blind[0].Cause != tc.want || c.Blind[0].Looked || !c.Blind[0].From.Equal(at(9, 4, 0)) || len(c.Rows[0].Strips) != 2 {
+			t.Errorf("%s: %+v in %+v", tc.name, c.Blind, c.Rows[0].Strips)
+		}
+	}
+}
