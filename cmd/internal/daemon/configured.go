@@ -44,7 +44,10 @@ func (e *Engine) tellUnconfigured(ctx context.Context) error {
 		}
 		if known {
 			if err := missedWithout(ctx, s, since, now); err != nil {
-				return err
+				// It keeps no other source from being looked at, and is tried again
+				// at the next start.
+				e.o.Log.Error("missed slots not recorded", "source", string(s.runner.Source), "code", codeOf(err))
+				continue
 			}
 		}
 		gone[s.runner.Source], changed = time.Time{}, true
