@@ -18,13 +18,13 @@ func (r *Runner) Ahead(t evidence.Tenant) ([]evidence.Span, error) {
 	}
 	c := &r.state.Coverage
 	if r.driven {
-		c = c.alive(r.Clock().UTC(), r.Every)
+		c = c.alive(r.Clock().UTC(), r.Every, r.longestWait())
 	}
 	facts, _ := c.facts(r.Source, r.Clock().UTC())
-	spans := c.spansFor(t, facts.Spans)
+	spans := spansBut(c.partsOf(t), facts.Spans)
 	for _, fz := range r.state.Frozen {
 		if slices.Contains(fz.Left, t) {
-			spans = append(slices.Clip(spans), fz.Spans[t.String()]...)
+			spans = append(slices.Clip(spans), fz.spansOf(t)...)
 		}
 	}
 	out := make([]evidence.Span, 0, len(spans))

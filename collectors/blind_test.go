@@ -529,20 +529,20 @@ func TestQuestionsOverAnOldCursor(t *testing.T) {
 // Where nobody knows how often a kind is due, a question alone makes nothing blind.
 func TestNoIntervalAtAll(t *testing.T) {
 	c := tally{Open: []evidence.CoverageSpan{{Kinds: []evidence.Kind{evidence.DeployState}, From: t0, To: t0, Class: evidence.Blind}}}
-	if got := c.alive(t0.Add(time.Second), 0).Open[0].To; got != t0 {
+	if got := c.alive(t0.Add(time.Second), 0, longestWait).Open[0].To; got != t0 {
 		t.Errorf("blind until %s", got)
 	}
 }
 
 // A schedule that changed while a source is down is told with the next run. What
-// was never claimed is due as often as its source; what was claimed may have been
-// due less often, until its next claim says.
+// was never claimed, or claimed as often as its source was due, is due as often as
+// its source is now.
 func TestScheduleChangesWhileBlind(t *testing.T) {
 	for _, tc := range []struct {
 		seen              bool
 		before, now, want time.Duration
 	}{
-		{true, time.Minute, time.Hour, time.Hour}, {true, time.Hour, time.Minute, time.Hour},
+		{true, time.Minute, time.Hour, time.Hour}, {true, time.Hour, time.Minute, time.Minute},
 		{false, time.Minute, time.Hour, time.Hour}, {false, time.Hour, time.Minute, time.Minute},
 	} {
 		b := newBench(t)

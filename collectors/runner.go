@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,6 +74,9 @@ type Runner struct {
 	// Away tells why nobody could look at some time after the instant, as while
 	// the machine slept; "" when somebody could. May be nil.
 	Away func(since time.Time) string
+	// Paused says that nobody looks until the configuration changes: what is
+	// blind stays so without a look that is due.
+	Paused bool
 	// Done is told of every run that ended; may be nil.
 	Done func(evidence.RunFacts)
 
@@ -271,20 +276,45 @@ func (r *Runner) missed(ctx context.Context, first, last time.Time, n int, cause
 }
 
 // Flush writes what coverage is not yet in the tenants' logs, so that an
-// answer about now stands on records.
-func (r *Runner) Flush(ctx context.Context) error {
+// answer about now stands on records. Who asks of some tenants is not told that
+// the log of another one refused: what that one misses is kept, and waits.
+func (r *Runner) Flush(ctx context.Context, of ...evidence.Tenant) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
 		return err
 	}
 	if r.driven {
-		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC(), r.Every)
+		r.state.Coverage = *r.state.Coverage.alive(r.Clock().UTC(), r.Every, r.longestWait())
 	}
-	if !r.state.Coverage.pending() {
-		return errors.Join(r.thaw(ctx))
+	write := r.thaw
+	if r.state.Coverage.pending() {
+		write = r.writeCoverage
 	}
-	return errors.Join(r.writeCoverage(ctx))
+	waits, err := write(ctx)
+	return errors.Join(waits.of(of), err)
+}
+
+// longestWait is how long what is blind stays so without a look that is due.
+func (r *Runner) longestWait() time.Duration {
+	if r.Paused {
+		return 2 * time.Hour // its slots are told each hour
+	}
+	return longestWait
+}
+
+// waiting are the logs that did not take their coverage, and why not.
+type waiting map[evidence.Tenant]error
+
+// of is why the logs of the tenants wait; those of all when none is named.
+func (w waiting) of(ts []evidence.Tenant) error {
+	var errs []error
+	for t, err := range w {
+		if len(ts) == 0 || slices.Contains(ts, t) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // end closes a run: what was emitted after the last commit is dropped with the
@@ -342,7 +372,7 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	case f.Outcome == evidence.RunPartial:
 		changed = c.incomplete(kinds, r.lossOf(&f, "the look was incomplete")) || changed
 	case s.claimed: // a run that is over in the middle of a look knows nothing of the rest
-		c.complete(kinds, f.Ended, r.Every)
+		c.complete(kinds, s.last.Underway, f.Ended, r.Every)
 	}
 	r.state.Coverage.count(f.Outcome, 1)
 	told := []any{"source", string(r.Source), "outcome", string(f.Outcome), "items", f.Items, "records", f.Records, "requests", f.Requests}
@@ -382,13 +412,13 @@ func (r *Runner) record(ctx context.Context, run evidence.ID, f evidence.RunFact
 	if r.Done != nil {
 		r.Done(f)
 	}
-	var waits error
+	var waits waiting
 	if changed || r.state.Coverage.dayOver(now) {
 		waits, err = r.writeCoverage(ctx)
 	} else if err = r.save(); err == nil {
 		waits, err = r.thaw(ctx)
 	}
-	if waits != nil {
+	if len(waits) > 0 {
 		// It is kept, and no reason to look less often for all the others.
 		r.Log.Error("coverage waits for a log that refused it", "source", string(r.Source))
 	}
@@ -410,29 +440,49 @@ func (r *Runner) runKey(run evidence.ID, f evidence.RunFacts) string {
 // first log gets it, so that after a crash the rest get the same one.
 type frozen struct {
 	Number int                                `json:"n"`
-	Facts  evidence.CoverageFacts             `json:"facts"`
-	Spans  map[string][]evidence.CoverageSpan `json:"spans"` // by tenant
-	Counts map[string]map[evidence.Kind]int   `json:"counts,omitempty"`
-	Left   []evidence.Tenant                  `json:"left"` // tenants still to get it
+	Facts  evidence.CoverageFacts             `json:"facts"`            // with the spans of all tenants that have none of their own
+	Spans  map[string][]evidence.CoverageSpan `json:"spans"`            // by tenant
+	Counts map[string]map[evidence.Kind]int   `json:"counts,omitempty"` // by tenant
+	Left   []evidence.Tenant                  `json:"left"`             // tenants still to get it
+}
+
+// spansOf are the spans that the tenant is told.
+func (f *frozen) spansOf(t evidence.Tenant) []evidence.CoverageSpan {
+	if own, ok := f.Spans[t.String()]; ok {
+		return own
+	}
+	return f.Facts.Spans
+}
+
+// leaves keeps what the tenants still need, who may need it for long.
+func (f *frozen) leaves(left []evidence.Tenant) {
+	f.Left = left
+	gone := func(name string) bool {
+		return !slices.ContainsFunc(left, func(t evidence.Tenant) bool { return t.String() == name })
+	}
+	maps.DeleteFunc(f.Spans, func(name string, _ []evidence.CoverageSpan) bool { return gone(name) })
+	maps.DeleteFunc(f.Counts, func(name string, _ map[evidence.Kind]int) bool { return gone(name) })
 }
 
 // writeCoverage makes a coverage record of the tally and appends it to every
 // tenant's log, each with that tenant's own spans and counts. It returns what
 // thaw does.
-func (r *Runner) writeCoverage(ctx context.Context) (waits, err error) {
+func (r *Runner) writeCoverage(ctx context.Context) (waiting, error) {
 	c := &r.state.Coverage
-	facts, counts := c.facts(r.Source, r.Clock().UTC())
+	now := r.Clock().UTC()
+	facts, counts := c.facts(r.Source, now)
 	fz := frozen{Number: c.Number, Facts: facts, Spans: map[string][]evidence.CoverageSpan{}, Counts: map[string]map[evidence.Kind]int{}, Left: r.Ledger.Tenants()}
 	for _, t := range fz.Left {
-		fz.Spans[t.String()] = c.spansFor(t, facts.Spans)
+		if parts := c.partsOf(t); len(parts) > 0 {
+			fz.Spans[t.String()] = spansBut(parts, facts.Spans)
+		}
 		own := map[evidence.Kind]int{}
 		for _, k := range r.Collector.Kinds() {
 			own[k] = counts[t][k]
 		}
 		fz.Counts[t.String()] = own
 	}
-	fz.Facts.Spans = nil
-	c.written()
+	c.written(now)
 	r.state.Frozen = append(r.state.Frozen, fz)
 	if err := r.save(); err != nil {
 		return nil, err
@@ -442,31 +492,32 @@ func (r *Runner) writeCoverage(ctx context.Context) (waits, err error) {
 
 // thaw appends frozen coverage records to the logs that do not have them. A
 // log that refuses keeps its own waiting, which waits tells; the others get theirs.
-func (r *Runner) thaw(ctx context.Context) (waits, err error) {
+func (r *Runner) thaw(ctx context.Context) (waiting, error) {
 	if len(r.state.Frozen) == 0 {
 		return nil, nil
 	}
-	var errs []error
+	waits := waiting{}
 	var still []frozen
 	for _, fz := range r.state.Frozen {
 		var left []evidence.Tenant
 		for _, t := range fz.Left {
 			if err := r.appendCoverage(ctx, fz, t); err != nil {
 				left = append(left, t)
-				errs = append(errs, fmt.Errorf("record coverage of %s for %s: %w", r.Source, t, err))
+				waits[t] = fmt.Errorf("record coverage of %s for %s: %w", r.Source, t, err)
 			}
 		}
-		if fz.Left = left; len(left) > 0 {
+		if len(left) > 0 {
+			fz.leaves(left)
 			still = append(still, fz)
 		}
 	}
 	r.state.Frozen = still
-	return errors.Join(errs...), r.save()
+	return waits, r.save()
 }
 
 func (r *Runner) appendCoverage(ctx context.Context, fz frozen, t evidence.Tenant) error {
 	f := fz.Facts
-	f.Spans, f.Counts = fz.Spans[t.String()], fz.Counts[t.String()]
+	f.Spans, f.Counts = fz.spansOf(t), fz.Counts[t.String()]
 	content, err := json.Marshal(f)
 	if err != nil {
 		return err

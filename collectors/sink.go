@@ -421,6 +421,7 @@ func (s *sink) keep(resume []byte, o evidence.Observation) error {
 		changed = s.r.state.Coverage.lose(s.r.Collector.Kinds(), loss{cause: "scope shrank: the credential sees less than before", due: o.At, until: o.At, every: s.r.Every})
 	} else {
 		changed = s.r.state.Coverage.see(o.Seen, s.r.Every, s.r.owners)
+		s.r.state.Coverage.rest(o.Quiet)
 		s.claimed = s.claimed || slices.ContainsFunc(o.Seen, func(x evidence.Seen) bool { return len(x.Kinds) > 0 })
 	}
 	for t, since := range s.refused {

@@ -15,14 +15,17 @@ import (
 // fields are saved with the cursor, so that a crash forgets no look.
 type tally struct {
 	Number  int                              `json:"n"`                // coverage records written
-	Begun   time.Time                        `json:"begun,omitzero"`   // begin of the first claim, or end of a first run without any
+	Begun   time.Time                        `json:"begun,omitzero"`   // when the record before was written, or begin of an earlier claim or run
 	Written time.Time                        `json:"written,omitzero"` // end of the newest coverage record
 	Open    []evidence.CoverageSpan          `json:"open,omitempty"`   // one for each set of kinds, growing
 	Closed  []evidence.CoverageSpan          `json:"closed,omitempty"`
-	Unseen  beginnings                       `json:"unseen,omitempty"`  // of kinds that were due and never claimed
-	Without []evidence.Kind                  `json:"without,omitempty"` // never claimed, and a look that missed nothing said nothing of them
-	Idle    bool                             `json:"idle,omitempty"`    // at the newest slot nobody looked
-	Parts   []part                           `json:"parts,omitempty"`   // blind in a part of the source
+	Quiet   []evidence.Quiet                 `json:"quiet,omitempty"`     // behind what was claimed, one for each set of kinds
+	Rested  time.Time                        `json:"quiet_told,omitzero"` // end of what the newest coverage record tells of that
+	Unseen  beginnings                       `json:"unseen,omitempty"`    // of kinds that were due and never claimed
+	Without []evidence.Kind                  `json:"without,omitempty"`   // never claimed, and a look that missed nothing said nothing of them
+	Idle    bool                             `json:"idle,omitempty"`      // at the newest slot nobody looked
+	Pace    int64                            `json:"pace,omitempty"`      // milliseconds between two slots of the source, at the newest
+	Parts   []part                           `json:"parts,omitempty"`     // blind in a part of the source
 	Counts  map[string]map[evidence.Kind]int `json:"counts,omitempty"`
 	Runs    evidence.RunCounts               `json:"runs"`
 	IDs     []evidence.ID                    `json:"ids,omitempty"`
@@ -76,12 +79,11 @@ func (t *tally) count(o evidence.Outcome, n int) {
 }
 
 // ran takes in a run that ended now. A day in which runs claimed nothing is told
-// all the same.
+// all the same, and so is one that begins before the tally did, by a clock that was
+// set back.
 func (t *tally) ran(id evidence.ID, now time.Time) {
 	t.IDs = append(t.IDs, id)
-	if t.Begun.IsZero() {
-		t.Begun = now
-	}
+	t.begin(now)
 }
 
 // part is a stretch in which a part of the source was not seen. It concerns
@@ -112,6 +114,7 @@ func (t *tally) see(seen []evidence.Seen, every time.Duration, owners func(evide
 		return false // in the middle of a look: nothing is claimed or taken back
 	}
 	t.Idle = false
+	t.keepsPace(every)
 	now := map[int]bool{} // parts that are blind in this look
 	for _, s := range append(whole(seen), parts(seen)...) {
 		if s.Scope.IsZero() {
@@ -128,6 +131,32 @@ func (t *tally) see(seen []evidence.Seen, every time.Duration, owners func(evide
 		}
 	}
 	return changed
+}
+
+// rest takes in what a look can claim nothing of. It comes with each look from the
+// newest claim on, and is no reason to write a record.
+func (t *tally) rest(qs []evidence.Quiet) {
+	for _, q := range qs {
+		if !q.From.Before(q.To) {
+			continue
+		}
+		t.Idle = false
+		t.Quiet = slices.DeleteFunc(t.Quiet, func(o evidence.Quiet) bool { return slices.Equal(o.Kinds, q.Kinds) })
+		q.From, q.To = q.From.UTC(), q.To.UTC()
+		t.Quiet = append(t.Quiet, q)
+	}
+}
+
+// lookedUntil is until when somebody looked at the kinds of a span: until it ends,
+// or further where nothing could be claimed.
+func (t *tally) lookedUntil(o *evidence.CoverageSpan) time.Time {
+	until := o.To
+	for _, q := range t.Quiet {
+		if slices.Equal(q.Kinds, o.Kinds) {
+			until = maxTime(until, q.To)
+		}
+	}
+	return until
 }
 
 // speaksOf reports whether any of the claims is about one of the kinds. A look at
@@ -226,14 +255,11 @@ func (t *tally) miss(s evidence.Seen, every time.Duration, tenants []string) (in
 	return len(t.Parts) - 1, true
 }
 
-// spansFor returns the spans as they hold for a tenant: those of the whole
+// spansBut returns the spans as they hold for a tenant: those of the whole
 // source, less the parts of the tenant that were not seen.
-func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []evidence.CoverageSpan {
+func spansBut(parts []part, whole []evidence.CoverageSpan) []evidence.CoverageSpan {
 	spans := whole
-	for _, p := range t.Parts {
-		if !p.concerns(tn) {
-			continue
-		}
+	for _, p := range parts {
 		var next []evidence.CoverageSpan
 		for _, s := range spans {
 			if s.Class != evidence.Blind && overlap(s.Kinds, p.Span.Kinds) {
@@ -249,6 +275,63 @@ func (t *tally) spansFor(tn evidence.Tenant, whole []evidence.CoverageSpan) []ev
 		spans = append(next, p.Span)
 	}
 	return spans
+}
+
+// partsOf returns the parts that concern a tenant. Those that say the same of the
+// same time are one, and where a record could not hold what each says they all
+// say the same.
+func (t *tally) partsOf(tn evidence.Tenant) []part {
+	var own []part
+	n := 0
+	for _, p := range t.Parts {
+		if p.concerns(tn) {
+			own = append(own, p)
+			n += weightOf(&p.Span)
+		}
+	}
+	if joined := joinParts(own); n <= maxWeightOfParts || weightOfParts(joined) <= maxWeightOfParts {
+		return joined
+	}
+	for i := range own {
+		own[i].Span.Cause = manyParts
+	}
+	return joinParts(own)
+}
+
+// manyParts is the cause told of parts that are too many to be told one by one.
+const manyParts = "parts of the source were not seen, too many to tell of each"
+
+// maxWeightOfParts is about how many bytes of parts a record holds: a quarter of
+// what its content may have.
+const maxWeightOfParts = evidence.MaxContent / 4
+
+func weightOfParts(ps []part) (n int) {
+	for i := range ps {
+		n += weightOf(&ps[i].Span)
+	}
+	return n
+}
+
+// joinParts makes one of the parts that say the same of times that touch.
+func joinParts(ps []part) []part {
+	ps = slices.Clone(ps)
+	slices.SortStableFunc(ps, func(a, b part) int { return a.Span.From.Compare(b.Span.From) })
+	newest := map[string]int{} // by what is said
+	var out []part
+	for _, p := range ps {
+		name := fmt.Sprint(p.Span.Kinds, p.Span.Cause)
+		i, ok := newest[name]
+		if !ok || p.Span.From.After(out[i].Span.To) {
+			newest[name] = len(out)
+			out = append(out, p)
+			continue
+		}
+		o := &out[i]
+		o.Carried = o.Carried || p.Carried && p.Span.From.Equal(o.Span.From)
+		o.Span.To = maxTime(o.Span.To, p.Span.To)
+		o.Span.Every = max(o.Span.Every, p.Span.Every)
+	}
+	return out
 }
 
 // without takes (from, to] out of a span. Looks in it did not show the part.
@@ -297,6 +380,9 @@ func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 		return false
 	}
 	t.begin(s.From)
+	if s.Class != evidence.Blind {
+		t.Quiet = slices.DeleteFunc(t.Quiet, func(q evidence.Quiet) bool { return slices.Equal(q.Kinds, s.Kinds) && !q.To.After(s.To) })
+	}
 	spacing := spacingOf(every)
 	changed = t.appeared(s, spacing)
 	span := evidence.CoverageSpan{Kinds: slices.Clone(s.Kinds), From: s.From, To: s.To, Class: s.Class, Cause: s.Cause, Every: every.Milliseconds()}
@@ -316,8 +402,8 @@ func (t *tally) extend(s evidence.Seen, every time.Duration) (changed bool) {
 		return changed
 	}
 	old := t.Open[i]
-	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) {
-		span.From = old.To
+	if old.Class == evidence.Instants && s.Class == evidence.Blind && span.From.Before(old.To) && span.To.After(old.To) {
+		span.From = old.To // where all of it lies before, the clock was set back
 	}
 	t.Closed = append(t.Closed, old)
 	t.Open[i] = span
@@ -387,10 +473,10 @@ func (t *tally) unclaimed(kinds []evidence.Kind) []evidence.Kind {
 
 // complete takes in that a look claimed something and missed nothing: of a kind
 // that was never claimed there is nothing at the source to be seen, as far as
-// anybody can tell.
-func (t *tally) complete(kinds []evidence.Kind, now time.Time, every time.Duration) {
+// anybody can tell, unless the first look at it is under way.
+func (t *tally) complete(kinds, underway []evidence.Kind, now time.Time, every time.Duration) {
 	t.Idle = false
-	t.Without = t.unclaimed(kinds)
+	_, t.Without = divide(t.unclaimed(kinds), underway)
 	t.appeared(evidence.Seen{Kinds: t.Without, From: now.UTC()}, spacingOf(every))
 }
 
@@ -473,24 +559,38 @@ func (t *tally) lose(kinds []evidence.Kind, l loss) (changed bool) {
 	}
 	for i := range outdated {
 		o := &t.Open[i]
-		if !overlap(o.Kinds, kinds) || !l.until.After(o.To) || outdated[i] {
+		from := t.lookedUntil(o)
+		if !overlap(o.Kinds, kinds) || !l.until.After(from) || outdated[i] {
 			continue
 		}
-		// A kind may be due less often than its source, which only a claim says:
-		// until the next one it is due no more often than before.
-		every := max(l.every, o.Interval())
-		if o.Class == evidence.Blind && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
+		every := t.paced(o, l.every)
+		if o.Class == evidence.Blind && from.Equal(o.To) && (o.Cause == l.cause || l.held || !l.idle && !t.Idle) {
 			// Still blind. A source may answer now so and now so: the first cause
 			// stands for all of them, but not for a time in which nobody looked.
 			o.To, o.Every = l.until, every.Milliseconds()
 			continue
 		}
 		begun = begun || o.Class != evidence.Blind
-		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: o.To, To: l.until, Cause: l.cause}, every) || changed
+		changed = t.extend(evidence.Seen{Kinds: o.Kinds, Class: evidence.Blind, From: from, To: l.until, Cause: l.cause}, every) || changed
 	}
 	t.Idle = l.idle && (t.Idle || begun || !l.held)
+	t.keepsPace(l.every)
 	return changed
 }
+
+// paced is how often the kinds of a span are due while nothing is claimed of them,
+// of a source that is due every so often now. Kinds may be due less often than
+// their source, which only a claim says: until the next one they are due no more
+// often than before. The others are due as their source is.
+func (t *tally) paced(o *evidence.CoverageSpan, every time.Duration) time.Duration {
+	if t.Pace > 0 && o.Every <= t.Pace {
+		return every
+	}
+	return max(every, o.Interval())
+}
+
+// keepsPace keeps how often the source is due.
+func (t *tally) keepsPace(every time.Duration) { t.Pace = every.Milliseconds() }
 
 // loseUnseen grows the stretches in which nothing was seen yet of the kinds. They
 // may last for long, so another cause begins another stretch; that alone is no
@@ -547,7 +647,15 @@ func (t *tally) pending() bool {
 			return true
 		}
 	}
-	return false
+	return t.restedUntil().After(t.Rested)
+}
+
+// restedUntil is the end of what nothing can be claimed of.
+func (t *tally) restedUntil() (until time.Time) {
+	for _, q := range t.Quiet {
+		until = maxTime(until, q.To)
+	}
+	return until
 }
 
 // going are the spans that may grow.
@@ -580,11 +688,15 @@ const maxWeight = evidence.MaxContent / 2
 func (t *tally) weight() int {
 	n := min(len(t.IDs), maxRunIDs) * 36
 	for _, spans := range [][]evidence.CoverageSpan{t.Open, t.Closed, t.Unseen} {
-		for _, s := range spans {
-			n += 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
+		for i := range spans {
+			n += weightOf(&spans[i])
 		}
 	}
 	return n
+}
+
+func weightOf(s *evidence.CoverageSpan) int {
+	return 200 + len(s.Cause) + 24*len(s.Kinds) + 8*len(s.Looks)
 }
 
 // longestWait is how long a source that does not answer may be left alone, and a
@@ -593,22 +705,22 @@ const longestWait = 20 * time.Minute
 
 // alive is the tally as it stands for whoever asks now, while the source is being
 // looked after every so often: what is blind is so until now, although no look
-// was due since. A span that does not say how often its kinds are due, as one
+// was due since, unless that is longer ago than looks are ever left out. A span that does not say how often its kinds are due, as one
 // from an older cursor, is due as often as the source.
-func (t *tally) alive(now time.Time, every time.Duration) *tally {
+func (t *tally) alive(now time.Time, every, longest time.Duration) *tally {
 	c := *t
 	c.Open, c.Unseen = slices.Clone(t.Open), slices.Clone(t.Unseen)
 	for n, spans := range [][]evidence.CoverageSpan{c.Open, c.Unseen} {
 		for i := range spans {
 			o := &spans[i]
-			if n == 0 && t.outdated(i) {
+			if n == 0 && (t.outdated(i) || t.lookedUntil(o).After(o.To)) {
 				continue
 			}
 			if o.Interval() == 0 {
 				o.Every = every.Milliseconds()
 			}
 			if due := o.Interval(); due > 0 && now.Sub(o.To) > due {
-				lastUntil(o, now.UTC(), longestWait)
+				lastUntil(o, now.UTC(), longest)
 			}
 		}
 	}
@@ -618,7 +730,7 @@ func (t *tally) alive(now time.Time, every time.Duration) *tally {
 // facts returns the coverage record's facts without counts, and the counts of
 // each tenant.
 func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.CoverageFacts, map[evidence.Tenant]map[evidence.Kind]int) {
-	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed)}
+	f := evidence.CoverageFacts{Source: source, Runs: t.Runs, Spans: slices.Clone(t.Closed), Quiet: slices.Clone(t.Quiet)}
 	f.Spans = append(f.Spans, t.going()...)
 	for _, s := range f.Spans {
 		if f.Period.From.IsZero() || s.From.Before(f.Period.From) {
@@ -649,17 +761,15 @@ func (t *tally) facts(source evidence.SourceID, now time.Time) (evidence.Coverag
 	return f, counts
 }
 
-// written begins a new tally after the old one became records. Open spans go
+// written begins a new tally after the old one became records now. Open spans go
 // on from their end: a look that was written already is not claimed twice, but
 // stays the first of the next stretch so that the stretches join.
-func (t *tally) written() {
-	next := tally{Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Without: t.Without}
+func (t *tally) written(now time.Time) {
+	// Of what was claimed last long ago nothing is told anew until another day ended.
+	next := tally{Begun: now, Number: t.Number + 1, Written: t.Written, Idle: t.Idle, Pace: t.Pace, Without: t.Without, Quiet: t.Quiet, Rested: t.restedUntil()}
 	goOn := func(o evidence.CoverageSpan) evidence.CoverageSpan {
 		if o.To.After(next.Written) {
 			next.Written = o.To
-		}
-		if next.Begun.IsZero() || o.To.Before(next.Begun) {
-			next.Begun = o.To
 		}
 		return evidence.CoverageSpan{Kinds: o.Kinds, From: o.To, To: o.To, Class: o.Class, Cause: o.Cause, Every: o.Every}
 	}

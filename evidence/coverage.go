@@ -23,6 +23,7 @@ type Coverage struct {
 
 	began map[SourceID]map[Kind][4]time.Time // by the least rank of class
 	told  []told
+	quiet []quiet
 }
 
 // Begin returns when the first claim of the source for the kind, of the class
@@ -111,6 +112,9 @@ func LoadCoverage(ctx context.Context, r Reader, p Period) (*Coverage, error) {
 			if near(&s, p) {
 				c.spans = append(c.spans, f.Span(s, rec.Seq))
 			}
+		}
+		for _, q := range f.Quiet {
+			c.quiet = append(c.quiet, quiet{f.Source, q})
 		}
 	}
 	var err error
@@ -243,6 +247,9 @@ type Strip struct {
 	Seq    uint64
 }
 
+// CauseNobody is the cause of a stretch of which nothing is claimed.
+const CauseNobody = "nobody looked"
+
 // Strips lays the period out into stretches in time order, with the best
 // class that any span claims for the source (any source when it is "") and
 // kind. Together they fill the period; where no span reaches the class is ""
@@ -271,7 +278,7 @@ func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 		if cell.Duration() == 0 {
 			continue
 		}
-		best := Strip{Period: cell, Cause: "nobody looked"}
+		best := Strip{Period: cell, Cause: CauseNobody}
 		if !cell.To.After(c.Retired) {
 			best.Cause = CauseRetired
 		}

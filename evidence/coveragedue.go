@@ -44,31 +44,88 @@ func (c *Coverage) LongestInterval(source SourceID, kind Kind) time.Duration {
 // look comes, both will be one stretch; when none comes, nobody looked since the
 // claim ended. A claim of every instant goes on nothing.
 func (c *Coverage) GoesOn(source SourceID, kind Kind, strips []Strip, at time.Time) (on Strip, until time.Time, ok bool) {
-	if len(strips) == 0 || strips[len(strips)-1].Class != "" {
+	on, last := c.end(source, kind, strips)
+	if last == nil || last.Class != Instants && last.Class != Blind {
 		return Strip{}, time.Time{}, false
+	}
+	until = c.overdue(source, kind, on.Period.From)
+	on.Class, on.Cause, on.Seq = last.Class, last.Cause, last.Seq
+	return on, until, !at.After(until)
+}
+
+// CauseNotYet is the cause of a stretch behind a claim of every instant, which ends
+// before now always: with what comes next it reaches further.
+const CauseNotYet = "not known yet: the next claim will tell"
+
+// NotYet reports whether of the last of the strips nothing is claimed yet, at the
+// time, because the source is seen at every instant, or read later, and the next
+// claim is not overdue. It is no hole then, and nothing is known of it either.
+func (c *Coverage) NotYet(source SourceID, kind Kind, strips []Strip, at time.Time) bool {
+	on, last := c.end(source, kind, strips)
+	if last == nil || last.Class != Continuous && last.Class != Reconstructed {
+		return false
+	}
+	return !at.After(c.overdue(source, kind, on.Period.From))
+}
+
+// quiet is a stretch that a record tells of a source.
+type quiet struct {
+	source SourceID
+	Quiet
+}
+
+// CauseQuiet is the cause of a stretch in which a log was read to its end and
+// nothing was written to it, as far as was read.
+const CauseQuiet = "nothing new was written to what was read; without a probe it is not known whether the source writes elsewhere"
+
+// WhyNot returns why nothing is claimed of a strip of a source and kind, at the
+// time, where somebody looked all the same for some of it from its begin on: until
+// when stands in it, unless that is its end, or the next look is not overdue.
+func (c *Coverage) WhyNot(source SourceID, kind Kind, s Strip, at time.Time) string {
+	var last Quiet
+	for i := range c.quiet {
+		q := &c.quiet[i]
+		if q.source == source && slices.Contains(q.Kinds, kind) && !q.From.After(s.Period.From) && q.To.After(s.Period.From) && q.To.After(last.To) {
+			last = q.Quiet
+		}
+	}
+	switch {
+	case s.Class != "" || s.Cause != CauseNobody || last.To.IsZero():
+		return s.Cause
+	case !last.To.Before(s.Period.To), !at.After(c.overdue(source, kind, last.To)):
+		return last.Cause
+	}
+	return last.Cause + "; nobody looked after " + FormatTime(last.To)
+}
+
+// end returns the last of the strips when nothing is claimed of it, and the best of
+// what was claimed up to its begin; nil where that is nothing, or where a single
+// look lies behind it.
+func (c *Coverage) end(source SourceID, kind Kind, strips []Strip) (on Strip, last *Span) {
+	if len(strips) == 0 || strips[len(strips)-1].Class != "" {
+		return Strip{}, nil
 	}
 	on = strips[len(strips)-1]
 	from := on.Period.From
-	var last *Span
 	for i := range c.spans {
 		s := &c.spans[i]
 		if !s.of(source, kind) || s.Period.To.Before(from) || !s.Period.From.Before(on.Period.To) {
 			continue
 		}
 		if s.Period.To.After(from) {
-			return Strip{}, time.Time{}, false // a single look lies behind, which is in no strip
+			return Strip{}, nil // a single look lies behind, which is in no strip
 		}
 		if last == nil || s.Class.Rank() > last.Class.Rank() {
 			last = s
 		}
 	}
-	if last == nil || last.Class != Instants && last.Class != Blind {
-		return Strip{}, time.Time{}, false
-	}
-	d := c.Interval(source, kind, from)
-	until = from.Add(d + d/2)
-	on.Class, on.Cause, on.Seq = last.Class, last.Cause, last.Seq
-	return on, until, !at.After(until)
+	return on, last
+}
+
+// overdue is from when on the look after one at a time is overdue.
+func (c *Coverage) overdue(source SourceID, kind Kind, at time.Time) time.Time {
+	d := c.Interval(source, kind, at)
+	return at.Add(d + d/2)
 }
 
 func (s *Span) of(source SourceID, kind Kind) bool {

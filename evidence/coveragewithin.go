@@ -41,7 +41,7 @@ func near(s *CoverageSpan, p Period) bool {
 // Within returns what LoadCoverage gives for a period, from the coverage of all
 // time, without reading the log again. The two share nothing that Add changes.
 func (c *Coverage) Within(p Period) *Coverage {
-	in := &Coverage{Retired: c.Retired, Latest: c.Latest, Runs: map[SourceID]RunCounts{}, began: map[SourceID]map[Kind][4]time.Time{}, told: c.told}
+	in := &Coverage{Retired: c.Retired, Latest: c.Latest, Runs: map[SourceID]RunCounts{}, began: map[SourceID]map[Kind][4]time.Time{}, told: c.told, quiet: c.quiet}
 	for id, kinds := range c.began {
 		in.began[id] = maps.Clone(kinds)
 	}

@@ -42,6 +42,7 @@ type CoverageFacts struct {
 	Source SourceID       `json:"source"`
 	Period Period         `json:"period"`
 	Spans  []CoverageSpan `json:"spans"`
+	Quiet  []Quiet        `json:"quiet,omitempty"`  // claims nothing: says why not
 	Counts map[Kind]int   `json:"counts,omitempty"` // this tenant's new records, zero included for every kind
 	Runs   RunCounts      `json:"runs"`
 	Hash   Hash           `json:"runs_hash"` // over the ids of the runs, in order

@@ -44,6 +44,12 @@ type Observation struct {
 	At     time.Time // when the look ended
 	Window Period    // source time asked for; zero for a plain state list
 	Seen   []Seen    // what may be claimed for each kind
+	// Underway are kinds whose first look is not over: nothing is known of them,
+	// not even that the source has none.
+	Underway []Kind
+
+	// Quiet is what the look can claim nothing of, though it was there.
+	Quiet []Quiet
 
 	// Incomplete is empty after a full look, else one sentence saying what is
 	// missing and why. It makes the run partial.
@@ -77,6 +83,16 @@ type SourceCount struct {
 type Probe struct {
 	ID     string    // request id
 	SeenAt time.Time // the source's own time of the mark
+}
+
+// Quiet is a stretch in which what we read of a source was read to its end, and
+// showed nothing new: whether it would have is not known. Nothing is claimed of it,
+// and yet it is not true that nobody looked.
+type Quiet struct {
+	Kinds []Kind    `json:"kinds"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Cause string    `json:"cause"` // as that of Seen
 }
 
 // Seen claims a class over a stretch of the source's own time for some kinds.

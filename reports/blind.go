@@ -15,7 +15,8 @@ import (
 // So does the stretch behind the newest claim, as long as the next look is not
 // due: a source that looks once a day is not blind at noon because its next look
 // comes at midnight, and one that is down is down for its cause until it is looked
-// at again. Once a look is overdue, nobody looked since that claim.
+// at again. Once a look is overdue, nobody looked since that claim. What is seen at
+// every instant is claimed a little later: until then it is not known yet.
 func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []Strip {
 	// Seams at the period's edges can only be told with what lies outside.
 	usual := cov.UsualInterval(source, kind)
@@ -28,8 +29,21 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 	if cov.Latest.After(known) {
 		known = cov.Latest
 	}
-	if on, _, ok := cov.GoesOn(source, kind, raw, known); ok {
-		raw[len(raw)-1] = on
+	if len(raw) == 0 {
+		return nil // of a period without length
+	}
+	for i := range raw[:len(raw)-1] {
+		raw[i].Cause = cov.WhyNot(source, kind, raw[i], raw[i].Period.To)
+	}
+	last := &raw[len(raw)-1]
+	on, _, goesOn := cov.GoesOn(source, kind, raw, known)
+	switch why := cov.WhyNot(source, kind, *last, known); {
+	case cov.NotYet(source, kind, raw, known):
+		last.Cause = evidence.CauseNotYet
+	case why != last.Cause:
+		last.Cause = why
+	case goesOn:
+		*last = on
 	}
 	for i, s := range raw {
 		strip := Strip{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Seq: s.Seq}
@@ -59,11 +73,11 @@ func clip(strips []Strip, p evidence.Period) []Strip {
 
 // BlindWindows returns the stretches of the period in which the source did not
 // see the kind, in order: where it tried and could not, and where nobody
-// looked.
+// looked. What is not known yet is none.
 func BlindWindows(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) []BlindWindow {
 	var ws []BlindWindow
 	for _, s := range Strips(cov, source, kind, p) {
-		if s.Class.Rank() > 0 {
+		if s.Class.Rank() > 0 || s.NotYet() {
 			continue
 		}
 		ws = append(ws, BlindWindow{

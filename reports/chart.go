@@ -55,6 +55,10 @@ type Strip struct {
 	Seq   uint64         `json:"record,omitempty"` // the coverage record that claims it
 }
 
+// NotYet reports whether it is the newest of a source that is seen at every instant:
+// nothing is claimed of it yet, and that is no blindness.
+func (s *Strip) NotYet() bool { return s.Class == "" && s.Cause == evidence.CauseNotYet }
+
 // BlindWindow is a stretch in which a source was not seen, and why.
 type BlindWindow struct {
 	Source evidence.SourceID `json:"source"`
@@ -65,6 +69,9 @@ type BlindWindow struct {
 	Looked bool              `json:"looked"` // true: we tried and failed; false: nobody looked
 	Seq    uint64            `json:"record,omitempty"`
 }
+
+// NotYet is that of the stretch. A chart lists it as what its rows do not show.
+func (w *BlindWindow) NotYet() bool { return !w.Looked && w.Cause == evidence.CauseNotYet }
 
 // ClassWord says a class in words; the empty class is "nobody looked".
 func ClassWord(c evidence.Class) string {

@@ -85,6 +85,16 @@ func (s *session) followed() []evidence.Seen {
 	return seen
 }
 
+// underway are the kinds of which not everything was read once.
+func (s *session) underway() (kinds []evidence.Kind) {
+	for _, g := range s.groups {
+		if _, ok := reach(g, s.st); !ok && len(g.feeds) > 0 {
+			kinds = append(kinds, g.kinds...)
+		}
+	}
+	return kinds
+}
+
 func (s *session) allAbsent(g *group) bool {
 	return !slices.ContainsFunc(g.feeds, func(f *feed) bool { return !s.st[f].Absent })
 }

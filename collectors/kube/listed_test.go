@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +97,33 @@ func TestListedAfterFaults(t *testing.T) {
 	w.fake.setFault(nil)
 	w.fake.compact()
 	look("history is lost", true)
+}
+
+// Kinds are under way until each resource they stand on was read once, or is known
+// not to be there.
+func TestUnderway(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.collector().session(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := s.underway()
+	if want := s.c.Kinds(); !slices.Equal(all, want) {
+		t.Errorf("before anything was read %v are under way, want %v", all, want)
+	}
+	for i, f := range s.feeds {
+		if i == 0 {
+			s.st[f].Absent, s.st[f].To = true, w.clock()
+		} else {
+			s.st[f].To = w.clock()
+		}
+		for _, k := range s.underway() {
+			if slices.Contains(f.res.Kinds, k) && !slices.ContainsFunc(s.feeds[i+1:], func(g *feed) bool { return slices.Contains(g.res.Kinds, k) }) {
+				t.Errorf("%s is under way, though %s was read", k, f.name())
+			}
+		}
+	}
+	if left := s.underway(); len(left) > 0 {
+		t.Errorf("%v are under way, though everything was read", left)
+	}
 }

@@ -543,6 +543,9 @@ func (s *session) commit(ctx context.Context, claims []evidence.Seen, incomplete
 		return err
 	}
 	o := s.observation(claims, incomplete)
+	if s.follows {
+		o.Underway = s.underway()
+	}
 	if s.c.opts.observe != nil {
 		s.c.opts.observe(&o)
 	}

@@ -491,6 +491,17 @@ func (r *run) openGaps(at time.Time) {
 	}
 }
 
+// whole reports whether the log is in files that are there, and nothing is missing
+// of them.
+func (r *run) whole() bool {
+	for _, s := range r.streams {
+		if _, err := os.Stat(s.Path); err != nil || s.Gap != "" {
+			return false
+		}
+	}
+	return len(r.streams) > 0
+}
+
 // commit makes what was emitted durable and keeps how far we are.
 func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	c := r.c
@@ -513,6 +524,9 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 		c.notes.Add("%s", n)
 	}
 	o.Notes, o.Incomplete = c.notes.Flush()
+	if caughtUp && o.Incomplete == "" && r.whole() {
+		o.Quiet = r.cover.Quiet(now)
+	}
 	if r.broken != nil && caughtUp {
 		o.Incomplete = join(o.Incomplete, "the API could not be asked: "+r.broken.Error())
 	}

@@ -172,6 +172,9 @@ func (c *Cover) blind(from, to time.Time, cause string) {
 // source blind since the last sighting.
 func (c *Cover) Commit(now time.Time, caughtUp bool) ([]evidence.Seen, *evidence.Probe) {
 	ps := &c.Probe
+	if !c.Probing {
+		ps.Last = time.Time{} // what is sighted next shows nothing of the time without probes
+	}
 	if ps.Last.IsZero() && c.last.After(c.Claimed) {
 		cause := "no probe configured: lines are read, but that none is missing cannot be shown"
 		if c.Probing {
@@ -193,6 +196,15 @@ func (c *Cover) Commit(now time.Time, caughtUp bool) ([]evidence.Seen, *evidence
 	seen, sighted := c.seen, c.sighted
 	c.seen, c.sighted = nil, nil
 	return seen, sighted
+}
+
+// Quiet says, when everything on disk was read and is whole, that nothing came since
+// the newest line. Where probes are sent they tell more.
+func (c *Cover) Quiet(now time.Time) []evidence.Quiet {
+	if c.Probing || c.Instants || c.Claimed.IsZero() || !now.After(c.Claimed) {
+		return nil
+	}
+	return []evidence.Quiet{{Kinds: c.Kinds, From: c.Claimed, To: now, Cause: evidence.CauseQuiet}}
 }
 
 func (c *Cover) missed(now time.Time) {

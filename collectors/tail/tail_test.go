@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"evidenced/evidence"
 )
 
 // Lines of these tests begin with their second of the day.
@@ -259,5 +261,37 @@ func TestExpand(t *testing.T) {
 	}
 	if _, err := Expand([]string{"[a"}); err == nil {
 		t.Error("a bad pattern is taken")
+	}
+}
+
+// Without a probe what was read is claimed, and the time since its newest line is not;
+// what was claimed by an earlier configuration's probes says nothing of it.
+func TestCoverWithoutProbe(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 11, 1, 8, minute, 0, 0, time.UTC) }
+	c := &Cover{CoverState: &CoverState{}, Kinds: []evidence.Kind{evidence.SecretAccess}, Probing: true, Limit: time.Minute}
+	if q := c.Quiet(at(0)); q != nil {
+		t.Errorf("quiet before the first line: %+v", q)
+	}
+	c.Line([]byte("x"), at(0), nil)
+	c.Sent("p1", at(1))
+	c.Line([]byte("p1"), at(1), nil)
+	c.Commit(at(2), true)
+	if q := c.Quiet(at(2)); q != nil {
+		t.Errorf("quiet although probes tell more: %+v", q)
+	}
+	c.Probing = false
+	c.Line([]byte("y"), at(10), nil)
+	seen, _ := c.Commit(at(12), true)
+	if len(seen) != 1 || seen[0].Class != evidence.Reconstructed || !seen[0].From.Equal(at(1)) || !seen[0].To.Equal(at(10)) {
+		t.Errorf("claimed of lines without a probe: %+v", seen)
+	}
+	if q := c.Quiet(at(12)); len(q) != 1 || !q[0].From.Equal(at(10)) || !q[0].To.Equal(at(12)) || q[0].Cause != evidence.CauseQuiet {
+		t.Errorf("quiet since the newest line: %+v", q)
+	}
+	c.Probing = true
+	c.Sent("p2", at(20))
+	c.Line([]byte("p2"), at(20), nil)
+	if seen, _ = c.Commit(at(21), true); len(seen) != 1 || seen[0].Class != evidence.Reconstructed || !seen[0].From.Equal(at(10)) {
+		t.Errorf("the first sighting after a time without probes claims %+v", seen)
 	}
 }

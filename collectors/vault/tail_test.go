@@ -295,3 +295,24 @@ func TestGrowing(t *testing.T) {
 		}
 	}
 }
+
+// A log without a probe to which nothing is written tells that it was read, as long
+// as it is there and whole, and claims nothing for it.
+func TestQuietFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	write(t, path, newGen().reads(3))
+	cfg := Config{AuditFiles: []string{path}}
+	rec := poll(t, cfg, nil)
+	quiet := func(what string, want int) {
+		t.Helper()
+		now := last(rec).At.Add(time.Hour)
+		rec = pollAt(t, cfg, rec.Resume(), now)
+		if o := last(rec); len(o.Quiet) != want || len(o.Seen) != 0 || want > 0 && (o.Quiet[0].Cause != evidence.CauseQuiet || !o.Quiet[0].To.Equal(now)) {
+			t.Errorf("%s: quiet %+v, seen %+v", what, o.Quiet, o.Seen)
+		}
+	}
+	quiet("nothing written", 1)
+	quiet("nothing written still", 1)
+	remove("")(t, path, nil)
+	quiet("the file is gone", 0)
+}

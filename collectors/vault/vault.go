@@ -48,6 +48,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -466,6 +467,20 @@ func (r *run) openGaps(at time.Time) {
 	}
 }
 
+// whole reports whether the log is in files that are there, and nothing is missing
+// of them.
+func (r *run) whole() bool {
+	for _, s := range r.streams {
+		if s.spool != nil {
+			continue // it only adds to the files
+		}
+		if _, err := os.Stat(s.Path); err != nil || s.Gap != "" {
+			return false
+		}
+	}
+	return len(r.c.cfg.AuditFiles) > 0 && len(r.streams) > 0
+}
+
 // commit makes what was emitted durable and keeps how far we are.
 func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	for _, s := range r.streams {
@@ -476,6 +491,9 @@ func (r *run) commit(ctx context.Context, caughtUp bool) error {
 	o.Seen, o.Probe = r.cover.Commit(now, caughtUp)
 	o.Seen = append(o.Seen, r.seen...)
 	o.Notes, o.Incomplete = r.c.notes.Flush()
+	if caughtUp && o.Incomplete == "" && r.whole() {
+		o.Quiet = r.cover.Quiet(now)
+	}
 	if r.broken != nil && caughtUp {
 		o.Incomplete = joinText(o.Incomplete, "the API could not be asked: "+r.broken.Error())
 	}

@@ -352,3 +352,82 @@ func TestSameForEveryPeriod(t *testing.T) {
 		}
 	}
 }
+
+// What is seen at every instant is claimed a little later: until the next claim is
+// overdue that is no window of blindness, and nobody says that it was seen.
+func TestNewestNotKnownYet(t *testing.T) {
+	kinds := []evidence.Kind{evidence.SecretAccess}
+	for _, tc := range []struct {
+		name, headline string
+		class          evidence.Class
+		now            time.Time
+		want           []string
+	}{
+		{"a moment ago", "1 source of tenant-7 saw all", evidence.Continuous, at(9, 4, 0).Add(20 * time.Second), []string{evidence.CauseNotYet}},
+		{"a moment ago, of a log without a probe", "1 source of tenant-7 saw all", evidence.Reconstructed, at(9, 4, 0).Add(20 * time.Second), []string{evidence.CauseNotYet}},
+		{"the next claim is overdue", "1 of 1 source of tenant-7 did not see all", evidence.Continuous, at(9, 4, 10), []string{"nobody looked"}},
+	} {
+		l := newLog(t)
+		l.AddCoverage(evidence.CoverageFacts{
+			Source: "vault/prod", Period: evidence.Period{From: at(9, 0, 0), To: at(9, 4, 0)}, Runs: evidence.RunCounts{Expected: 48, Done: 48},
+			Spans: []evidence.CoverageSpan{{Kinds: kinds, From: at(9, 0, 0), To: at(9, 4, 0), Class: tc.class, Every: (5 * time.Minute).Milliseconds()}},
+		})
+		p := evidence.Period{From: at(9, 0, 0), To: tc.now}
+		c, err := coverage.Build(t.Context(), l, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, b := range c.Blind {
+			got = append(got, b.Cause)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+		if last := c.Rows[0].Strips[len(c.Rows[0].Strips)-1]; last.Class != "" {
+			t.Errorf("%s: the newest is told as %q", tc.name, last.Class)
+		}
+		var b strings.Builder
+		if err := coverage.Text(&b, c, reports.Style{}); err != nil {
+			t.Fatal(err)
+		}
+		if head, _, _ := strings.Cut(b.String(), "\n"); !strings.HasPrefix(head, tc.headline) {
+			t.Errorf("%s: %s", tc.name, head)
+		}
+		cov, err := evidence.LoadCoverage(t.Context(), l, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ws := reports.AllBlind(cov, p); len(ws) > 0 != (tc.want[0] == "nobody looked") {
+			t.Errorf("%s: blind windows %+v", tc.name, ws)
+		}
+	}
+}
+
+// A log to which nothing was written is not one that nobody looked at, as far as it
+// was read; that nothing happened is not claimed.
+func TestQuiet(t *testing.T) {
+	kinds := []evidence.Kind{evidence.SecretAccess}
+	for _, tc := range []struct {
+		name string
+		now  time.Time
+		want string
+	}{
+		{"read a moment ago", at(9, 10, 2), evidence.CauseQuiet},
+		{"not read since", at(9, 12, 0), evidence.CauseQuiet + "; nobody looked after 2026-11-09T10:00:00Z"},
+	} {
+		l := newLog(t)
+		l.AddCoverage(evidence.CoverageFacts{
+			Source: "vault/prod", Period: evidence.Period{From: at(9, 0, 0), To: at(9, 4, 0)}, Runs: evidence.RunCounts{Expected: 48, Empty: 48},
+			Spans: []evidence.CoverageSpan{{Kinds: kinds, From: at(9, 0, 0), To: at(9, 4, 0), Class: evidence.Reconstructed, Cause: "no probe", Every: (5 * time.Minute).Milliseconds()}},
+			Quiet: []evidence.Quiet{{Kinds: kinds, From: at(9, 4, 0), To: at(9, 10, 0), Cause: evidence.CauseQuiet}},
+		})
+		c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(9, 0, 0), To: tc.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Blind) != 1 || c.Blind[0].Cause != tc.want || c.Blind[0].Looked || !c.Blind[0].From.Equal(at(9, 4, 0)) || len(c.Rows[0].Strips) != 2 {
+			t.Errorf("%s: %+v in %+v", tc.name, c.Blind, c.Rows[0].Strips)
+		}
+	}
+}

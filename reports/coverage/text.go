@@ -69,16 +69,34 @@ func headline(c *reports.CoverageChart) string {
 	if len(c.Rows) == 0 {
 		return fmt.Sprintf("Not known: of %s nothing was seen for %s, %s.", sources, c.Tenant, when)
 	}
-	if len(c.Blind) == 0 {
-		return fmt.Sprintf("%s of %s saw all of %s.", sources, c.Tenant, when)
+	blind, waits := apart(c.Blind)
+	if len(blind) == 0 {
+		but := ""
+		if len(waits) > 0 {
+			but = ", but for the newest, which is not known yet"
+		}
+		return fmt.Sprintf("%s of %s saw all of %s%s.", sources, c.Tenant, when, but)
 	}
 	var bad []evidence.SourceID
-	for _, b := range c.Blind {
+	for _, b := range blind {
 		if !slices.Contains(bad, b.Source) {
 			bad = append(bad, b.Source)
 		}
 	}
-	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s.", len(bad), sources, c.Tenant, when, reports.Count(len(c.Blind), "blind window"))
+	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s.", len(bad), sources, c.Tenant, when, reports.Count(len(blind), "blind window"))
+}
+
+// apart tells the windows in which a source did not see from those of which it is
+// not known yet.
+func apart(ws []reports.BlindWindow) (blind, waits []reports.BlindWindow) {
+	for _, w := range ws {
+		if w.NotYet() {
+			waits = append(waits, w)
+		} else {
+			blind = append(blind, w)
+		}
+	}
+	return blind, waits
 }
 
 // chart draws the rows. The time axis is cut into days, or shorter or longer
@@ -213,7 +231,11 @@ func rowNote(r reports.CoverageRow) string {
 	var classes []string
 	var causes []string
 	for _, s := range r.Strips {
-		if w := reports.ClassWord(s.Class); !slices.Contains(classes, w) {
+		w := reports.ClassWord(s.Class)
+		if s.NotYet() {
+			w = "not known yet"
+		}
+		if !slices.Contains(classes, w) {
 			classes = append(classes, w)
 		}
 		if s.Cause != "" && s.Class.Rank() > 0 && !slices.Contains(causes, s.Cause) {
@@ -255,13 +277,14 @@ func runs(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 
 func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) {
 	page, label := reports.NewPage(b, style), "BLIND"
+	blind, _ := apart(c.Blind)
 	switch {
 	case len(c.Sources) == 0:
 		fmt.Fprintf(b, "%-*sall of it: nobody looked\n", runsW, label)
-	case len(c.Blind) == 0:
+	case len(blind) == 0:
 		fmt.Fprintf(b, "%-*snone\n", runsW, label)
 	}
-	for _, w := range c.Blind {
+	for _, w := range blind {
 		var kinds []string
 		for _, k := range w.Kinds {
 			kinds = append(kinds, string(k))

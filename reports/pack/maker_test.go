@@ -416,9 +416,14 @@ func TestCoverageRowsAsWritten(t *testing.T) {
 		at := begin.Add(time.Duration(r.IntN(5)-8) * 30 * time.Minute)
 		for range 1 + r.IntN(6) {
 			s := evidence.CoverageSpan{Kinds: []evidence.Kind{evidence.ChangeMerge}, From: at, Every: []int64{10, 60, 1440}[r.IntN(3)] * time.Minute.Milliseconds()}
-			if r.IntN(2) == 0 {
+			switch r.IntN(6) {
+			case 0:
+				s.Class, s.To = evidence.Continuous, at.Add(time.Duration(1+r.IntN(4))*30*time.Minute)
+			case 1:
+				s.Class, s.Cause, s.To = evidence.Reconstructed, "read later", at.Add(time.Duration(1+r.IntN(4))*30*time.Minute)
+			case 2, 3:
 				s.Class, s.Cause, s.To = evidence.Blind, []string{"503", "429"}[r.IntN(2)], at.Add(time.Duration(1+r.IntN(4))*30*time.Minute)
-			} else {
+			default:
 				s.Class, s.To = evidence.Instants, at
 				for range r.IntN(5) {
 					s.Looks, s.To = append(s.Looks, 1_800_000), s.To.Add(30*time.Minute)
@@ -428,6 +433,9 @@ func TestCoverageRowsAsWritten(t *testing.T) {
 				at = at.Add(time.Duration(r.IntN(4)) * 30 * time.Minute)
 			}
 			f := evidence.CoverageFacts{Source: "s", Period: evidence.Period{From: s.From, To: s.To}, Spans: []evidence.CoverageSpan{s}}
+			if r.IntN(3) == 0 {
+				f.Quiet = []evidence.Quiet{{Kinds: s.Kinds, From: s.To, To: s.To.Add(time.Duration(1+r.IntN(4)) * 20 * time.Minute), Cause: evidence.CauseQuiet}}
+			}
 			l.AddCoverage(f)
 			if s.To.Before(begin) {
 				continue // recorded before the pack begins

@@ -33,6 +33,8 @@ func (p *pack) coverage() {
 		what := "nobody looked"
 		if b.Looked {
 			what = "blind: " + b.Cause
+		} else if b.NotYet() || strings.HasPrefix(b.Cause, evidence.CauseQuiet) {
+			what = b.Cause
 		} else if b.Cause != "" && b.Cause != what {
 			what += ": " + b.Cause
 		}

@@ -113,9 +113,11 @@ func sighting(cov *evidence.Coverage, id evidence.SourceID, kind evidence.Kind, 
 		l.Class = evidence.Instants
 		return l
 	}
-	l.Cause = "nobody looked"
-	if !at.After(cov.Retired) {
-		l.Cause = evidence.CauseRetired
+	for _, s := range reports.Strips(cov, id, kind, evidence.Period{From: at, To: at.Add(time.Nanosecond)}) {
+		l.Class, l.Cause = s.Class, s.Cause
+	}
+	if l.Class == evidence.Blind {
+		l.Class = ""
 	}
 	return l
 }

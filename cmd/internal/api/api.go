@@ -59,9 +59,10 @@ type World interface {
 	// problem of code not-found.
 	Reader(ctx context.Context, t evidence.Tenant) (evidence.Reader, error)
 	// Flush writes what was seen so far, and not yet told, as coverage into the
-	// logs, so that an answer about now knows it. Without a daemon it does
-	// nothing.
-	Flush(ctx context.Context) error
+	// logs, so that an answer about now knows it. An error tells of the logs of
+	// the tenants, of all when none is named: another one that is stopped holds
+	// up no answer. Without a daemon it does nothing.
+	Flush(ctx context.Context, of ...evidence.Tenant) error
 	// Read seals an access.read record before an answer is given. The world
 	// sets no field; an error means that the answer must not be given.
 	Read(ctx context.Context, t evidence.Tenant, f evidence.ReadFacts) error

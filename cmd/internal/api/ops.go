@@ -216,7 +216,7 @@ func makePack(ctx context.Context, c *call) error {
 	}
 	// A pack that is sealed today claims nothing of tomorrow.
 	period = q.passed(period)
-	if err := c.Flush(ctx); err != nil {
+	if err := c.Flush(ctx, q.tenant); err != nil {
 		return fmt.Errorf("write coverage before the pack: %w", err)
 	}
 	res, err := c.Pack(ctx, PackRequest{

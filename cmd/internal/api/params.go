@@ -160,7 +160,7 @@ func listed(ts []evidence.Tenant) string {
 // that somebody read is sealed before the answer.
 func (c *call) open(ctx context.Context, q *question, p evidence.Period, purpose string) (evidence.Reader, error) {
 	if p.To.IsZero() || q.now.Sub(p.To) < 48*time.Hour {
-		if err := c.Flush(ctx); err != nil {
+		if err := c.Flush(ctx, q.tenant); err != nil {
 			return nil, fmt.Errorf("write coverage before the answer: %w", err)
 		}
 	}

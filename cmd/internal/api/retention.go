@@ -232,7 +232,7 @@ func offboardExport(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Flush(ctx); err != nil {
+	if err := c.Flush(ctx, r.Tenant); err != nil {
 		return fmt.Errorf("write coverage before the export: %w", err)
 	}
 	res, err := c.OffboardExport(ctx, r, c.begin(MediaZip))

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -306,5 +307,52 @@ func TestMissedByFollower(t *testing.T) {
 				t.Errorf("told %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// The time in which a source was not configured is told as that, and not as one in
+// which the daemon was not running; where both were, each.
+func TestNotConfigured(t *testing.T) {
+	clock, src := &testClock{begin}, &testSource{sees: []string{"acme/one"}, instants: true}
+	dir := t.TempDir()
+	e := openEngine(t, dir, clock, src)
+	look := func() {
+		t.Helper()
+		if _, err := e.run(t.Context(), e.sources[0], clock.t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(at time.Duration, source string) {
+		t.Helper()
+		if err := errors.Join(e.Flush(t.Context()), e.Close()); err != nil {
+			t.Fatal(err)
+		}
+		clock.t = begin.Add(at)
+		e = openEngineOf(t, dir, source, clock, src)
+	}
+	look()
+	again(time.Hour, "forge/other")
+	again(2*time.Hour, "forge/other")
+	again(5*time.Hour, "forge/prod")
+	look()
+	again(5*time.Hour+30*time.Second, "forge/prod")
+	look()
+	if err := e.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Reader(t.Context(), mustTenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin, To: clock.t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, b := range chart.Blind {
+		got = append(got, b.Cause+" until "+b.To.Sub(begin).String())
+	}
+	if want := []string{"the daemon was not running until 59m0s", notConfigured + " until 5h0m0s"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

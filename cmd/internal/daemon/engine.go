@@ -186,6 +186,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err = e.tellLost(ctx); err != nil {
 		return nil, err
 	}
+	if err = e.tellUnconfigured(ctx); err != nil {
+		return nil, err
+	}
 	e.began = true
 	return e, e.sealInForce(ctx)
 }
@@ -273,7 +276,7 @@ func (e *Engine) makeRunners() error {
 		}
 		e.sources = append(e.sources, &source{config: sc, runner: &collectors.Runner{
 			Source: sc.Name, Collector: c, Rules: e.rules, Ledger: led, Clock: e.o.Clock, Log: e.o.Log,
-			Mark: e.o.Config.Accounts.Mark, Every: sc.Due.Longest(), Done: e.done, Away: away,
+			Mark: e.o.Config.Accounts.Mark, Every: sc.Due.Longest(), Done: e.done, Away: away, Paused: sc.Paused != "",
 		}})
 	}
 	return nil

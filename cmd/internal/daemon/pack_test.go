@@ -71,6 +71,12 @@ func newEngine(t testing.TB, clock *testClock, src *testSource) *Engine {
 // none.
 func openEngine(t testing.TB, dir string, clock *testClock, src *testSource) *Engine {
 	t.Helper()
+	return openEngineOf(t, dir, "forge/prod", clock, src)
+}
+
+// openEngineOf opens an engine whose one source has the name.
+func openEngineOf(t testing.TB, dir, name string, clock *testClock, src *testSource) *Engine {
+	t.Helper()
 	src.clock = clock.now
 	file := filepath.Join(dir, "evidenced.yaml")
 	spec := collectors.Spec{Type: "test", Says: "a test", Config: func() any { return &struct{}{} }, Every: "@every 1m",
@@ -78,7 +84,7 @@ func openEngine(t testing.TB, dir string, clock *testClock, src *testSource) *En
 	text := "data_dir: data\nlisten: \"\"\ntenants:\n" +
 		"  - name: tenant-1\n    owns:\n      - projects: [acme/one]\n" +
 		"  - name: tenant-2\n    owns:\n      - projects: [acme/two]\n" +
-		"sources:\n  - name: forge/prod\n    type: test\n"
+		"sources:\n  - name: " + name + "\n    type: test\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

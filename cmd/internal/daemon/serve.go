@@ -164,25 +164,24 @@ func (e *Engine) missedByFollower(ctx context.Context, s *source, again bool) er
 	if err != nil || last.IsZero() {
 		return err
 	}
-	var n int
-	var first, newest time.Time
+	var m missed
 	for t := range s.config.Due.Due(evidence.Period{From: last.Add(time.Nanosecond), To: e.o.Clock().UTC()}) {
-		if n++; n == 1 {
-			first = t
-		}
-		newest = t
+		m.add(t)
 	}
-	if n <= 1 {
+	if m.n <= 1 {
 		return nil // the slot that this follow begins with
 	}
 	switch {
 	case !again:
-		return s.runner.Missed(ctx, first, newest, n, "the daemon was not running")
+		return s.runner.Missed(ctx, m.first, m.newest, m.n, daemonDown)
 	case e.watch.Slept(last):
-		return s.runner.Missed(ctx, first, newest, n, schedule.Asleep)
+		return s.runner.Missed(ctx, m.first, m.newest, m.n, schedule.Asleep)
 	}
-	return s.runner.Held(ctx, first, newest, n, "the source was lost, and is tried again now and then")
+	return s.runner.Held(ctx, m.first, m.newest, m.n, "the source was lost, and is tried again now and then")
 }
+
+// daemonDown is why nobody looked before the daemon began.
+const daemonDown = "the daemon was not running"
 
 // codeOf says what kind of error it was; its text may name what was read, and
 // stands in the run's record instead.

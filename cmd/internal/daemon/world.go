@@ -42,10 +42,10 @@ func (e *Engine) Reader(_ context.Context, t evidence.Tenant) (evidence.Reader, 
 }
 
 // Flush implements api.World.
-func (e *Engine) Flush(ctx context.Context) error {
+func (e *Engine) Flush(ctx context.Context, of ...evidence.Tenant) error {
 	var errs []error
 	for _, s := range e.sources {
-		errs = append(errs, s.runner.Flush(ctx))
+		errs = append(errs, s.runner.Flush(ctx, of...))
 	}
 	return errors.Join(errs...)
 }

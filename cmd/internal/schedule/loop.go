@@ -239,10 +239,14 @@ func (r *runner) jitter(slot time.Time) time.Duration {
 	return rand.N(limit)
 }
 
-// pause reports the slots of a paused entry until ctx ends.
+// pause reports the slots of a paused entry until ctx ends: the first once it went
+// by, so that it is told why nobody looks.
 func (r *runner) pause(ctx context.Context) {
 	if r.Last.IsZero() {
 		r.Last = r.loop.now()
+	}
+	if next := r.Schedule.Next(r.Last); !next.IsZero() {
+		r.loop.wait(ctx, min(next.Sub(r.loop.now()), PauseReport))
 	}
 	for {
 		if n, first, last := r.Schedule.passed(r.Last, r.loop.now()); n > 0 {

@@ -174,8 +174,9 @@ func TestPausedSourceReportsItsSlots(t *testing.T) {
 		drive(&Loop{Missed: j.missed}, 90*time.Minute,
 			Entry{Source: "a", Schedule: must(t, "@every 10m"), Paused: "maintenance", Job: j.job("a", nil), Last: begin})
 		check(t, j.lines,
-			"1h0m0s missed 6 of a from 10m0s to 1h0m0s: paused: maintenance",
-			"1h30m0s missed 3 of a from 1h10m0s to 1h30m0s: paused: maintenance")
+			"10m0s missed 1 of a from 10m0s to 10m0s: paused: maintenance",
+			"1h10m0s missed 6 of a from 20m0s to 1h10m0s: paused: maintenance",
+			"1h30m0s missed 2 of a from 1h20m0s to 1h30m0s: paused: maintenance")
 	})
 }
 

@@ -55,6 +55,9 @@ func (w *Watch) look() {
 		now = time.Now
 	}
 	at, mono := now().UTC(), time.Now() // UTC drops what counts on
+	if at.Before(w.slept) {
+		w.slept = time.Time{} // the clock was set back: it says nothing of what comes
+	}
 	if passed := mono.Sub(w.mono); !w.at.IsZero() && ranAhead(at.Sub(w.at), passed) {
 		// The machine was awake for no longer than a step since: this instant is
 		// after all that was done before the sleep, and before all that was after.

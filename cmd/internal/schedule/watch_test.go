@@ -49,3 +49,22 @@ func TestWatch(t *testing.T) {
 		})
 	}
 }
+
+// A clock that is set back further than to a sleep says nothing of what comes then.
+func TestWatchForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offset atomic.Int64
+		w := &Watch{Clock: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go w.Run(ctx)
+		time.Sleep(10 * time.Minute)
+		offset.Add(int64(2 * time.Hour))
+		time.Sleep(10 * time.Minute)
+		offset.Add(int64(-4 * time.Hour))
+		time.Sleep(10 * time.Minute)
+		if w.Slept(w.Clock().Add(-time.Second)) {
+			t.Error("what is done now was done before a sleep that is long over")
+		}
+	})
+}

@@ -105,7 +105,7 @@ func (w *World) Stopped(_ context.Context, t evidence.Tenant) string {
 }
 
 // Flush implements api.World.
-func (w *World) Flush(context.Context) error {
+func (w *World) Flush(context.Context, ...evidence.Tenant) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flushes++
