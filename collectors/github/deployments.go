@@ -53,7 +53,7 @@ func (r *repoLook) deployments() error {
 		}
 		for _, raw := range raws {
 			it := item{raw: raw, p: p}
-			err := decode(&page{body: raw, req: p.req}, &it.d)
+			err := decode(p.item(raw), &it.d)
 			at := when(it.d.GetCreatedAt())
 			if err == nil && (it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA())) {
 				err = oddItem(p, "a deployment without an id, a time or a commit")
@@ -127,8 +127,12 @@ func (r *repoLook) deployments() error {
 		}
 		var d gh.Deployment
 		err = decode(p, &d)
-		if err == nil && (d.GetID() != id || !forge.ObjectID.MatchString(d.GetSHA())) {
+		switch {
+		case err != nil:
+		case d.GetID() != id:
 			return odd(p, "another deployment than was asked for")
+		case !forge.ObjectID.MatchString(d.GetSHA()):
+			err = oddItem(p, "a deployment without an id, a time or a commit")
 		}
 		if err == nil {
 			err = r.deployment(p, &d, p.body)
@@ -162,7 +166,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 		}
 		for _, raw := range list { // newest first
 			var s gh.DeploymentStatus
-			if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+			if err := decode(p.item(raw), &s); err != nil {
 				return false, err
 			}
 			state := releaseStatus(s.GetState())
@@ -251,17 +255,21 @@ func (r *repoLook) approvals(run int64, f *evidence.ReleaseFacts, who *people) e
 	if err != nil {
 		return err
 	}
-	var list []struct {
-		State        string   `json:"state"`
-		User         *gh.User `json:"user"`
-		Environments []struct {
-			Name string `json:"name"`
-		} `json:"environments"`
-	}
-	if err := decode(p, &list); err != nil {
+	list, err := items(p)
+	if err != nil {
 		return err
 	}
-	for _, a := range list {
+	for _, raw := range list {
+		var a struct {
+			State        string   `json:"state"`
+			User         *gh.User `json:"user"`
+			Environments []struct {
+				Name string `json:"name"`
+			} `json:"environments"`
+		}
+		if err := decode(p.item(raw), &a); err != nil {
+			return err
+		}
 		ours := len(a.Environments) == 0
 		for _, e := range a.Environments {
 			ours = ours || forge.Short(forge.Clean(e.Name)) == f.Environment
