@@ -158,7 +158,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 		f.Ref = r.public(strings.TrimPrefix(ref, "refs/heads/"))
 	}
 	run := int64(0)
-	newest := true
+	newest, another := true, false // another: an end of another kind came before
 	err := r.pages(r.ctx, fmt.Sprintf("%s/deployments/%d/statuses?per_page=100", r.path, dep.GetID()), func(p *page) (bool, error) {
 		list, err := items(p)
 		if err != nil {
@@ -174,11 +174,14 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 				f.Status, f.Native, newest = state, word(s.GetState()), false
 			}
 			if state == "success" || state == "failure" {
-				// The earliest end counts: "inactive" follows when another one
-				// takes its place.
-				f.FinishedAt = when(s.GetCreatedAt())
+				// "inactive" follows when another one takes its place: how it ended
+				// stays. Of that end the earliest time counts, and not that of a
+				// failure that was tried again.
 				if f.Status == "inactive" {
 					f.Status = state
+				}
+				if another = another || state != f.Status; !another {
+					f.FinishedAt = when(s.GetCreatedAt())
 				}
 			}
 			for _, u := range []string{s.GetLogURL(), s.GetTargetURL()} {

@@ -3,6 +3,7 @@ package github
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -206,5 +207,50 @@ func TestOddFiles(t *testing.T) {
 	}
 	if !noted(rec, "cannot be read") {
 		t.Errorf("notes %q", last(rec).Notes)
+	}
+}
+
+// TestFailedDeployments: one that failed is a record as one that succeeded, with how
+// and when it ended as GitHub says it.
+func TestFailedDeployments(t *testing.T) {
+	sha := fmt.Sprintf("%040x", 1)
+	for statuses, want := range map[string]string{ // newest first
+		"failure:10 in_progress:9":          "failure 10",
+		"error:10 queued:9":                 "failure 10",
+		"inactive:11 failure:10":            "failure 10",
+		"inactive:12 success:11 failure:10": "success 11",
+		"success:11 success:10":             "success 10",
+		"failure:11 success:10":             "failure 11",
+		"success:12 failure:11 success:10":  "success 12",
+		"in_progress:11 failure:10":         "running -",
+		"abandoned:11":                      "unknown -",
+		"":                                  "waiting -",
+	} {
+		clock := now
+		var list []string
+		for _, s := range strings.Fields(statuses) {
+			state, hour, _ := strings.Cut(s, ":")
+			list = append(list, fmt.Sprintf(`{"id":%s,"state":%q,"created_at":"2026-03-01T%sT"}`, hour, state, hour))
+		}
+		body := regexp.MustCompile(`T([0-9]+)T`).ReplaceAllStringFunc("["+strings.Join(list, ",")+"]", func(s string) string {
+			return fmt.Sprintf("T%02s:00:00Z", strings.Trim(s, "T"))
+		})
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"deployments":            fmt.Sprintf(`[{"id":4,"sha":%q,"environment":"production","created_at":"2026-03-01T08:00:00Z"}]`, sha),
+			"deployments/4/statuses": body,
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		ds := rec.Of(evidence.DeployRelease)
+		if len(ds) != 1 {
+			t.Fatalf("%q: %d deployments", statuses, len(ds))
+		}
+		f := factsOf[evidence.ReleaseFacts](t, ds[0])
+		got := f.Status + " -"
+		if !f.FinishedAt.IsZero() {
+			got = fmt.Sprintf("%s %d", f.Status, f.FinishedAt.Hour())
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", statuses, got, want)
+		}
 	}
 }
