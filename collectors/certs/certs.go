@@ -335,7 +335,7 @@ func (c *Collector) draft(name string, f evidence.CertFacts, chain []*x509.Certi
 	if err != nil {
 		panic("certs: facts do not encode: " + err.Error()) // strings and checked times only
 	}
-	return &evidence.Draft{
+	d := &evidence.Draft{
 		Kind: evidence.CertState, Op: evidence.OpSet, Source: c.env.Source,
 		Key:     name,
 		Subject: c.ref("cert", name),
@@ -345,6 +345,10 @@ func (c *Collector) draft(name string, f evidence.CertFacts, chain []*x509.Certi
 		Scope: scope, Links: scope,
 		Content: content, Raw: rawPEM(chain),
 	}
+	if slices.ContainsFunc(chain, holdsCredential) {
+		d.Raw, d.Removed = nil, []string{agent, ""}
+	}
+	return d
 }
 
 const (

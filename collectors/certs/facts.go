@@ -130,7 +130,7 @@ func sans(c *x509.Certificate) []string {
 			mails++
 			return
 		}
-		list = append(list, clean(mailText.ReplaceAllString(s, "{mail}")))
+		list = append(list, plainText(s))
 	}
 	for _, n := range c.DNSNames {
 		add(n)
@@ -231,7 +231,7 @@ func dn(n pkix.Name, person bool, hosts []string) string {
 		if !ok {
 			name = oid
 		}
-		parts = append(parts, name+"="+escapeDN(clean(mailText.ReplaceAllString(value, "{mail}"))))
+		parts = append(parts, name+"="+escapeDN(plainText(value)))
 	}
 	return cut(strings.Join(parts, ","))
 }

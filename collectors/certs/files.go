@@ -248,7 +248,7 @@ func parseBlock(data []byte, at, end int) (c *x509.Certificate, why string) {
 	c, err := x509.ParseCertificate(b.Bytes)
 	if err != nil {
 		// The library quotes names that it does not like.
-		return nil, "cannot be parsed: " + clean(mailText.ReplaceAllString(strings.TrimPrefix(err.Error(), "x509: "), "{mail}"))
+		return nil, "cannot be parsed: " + unquoted(strings.TrimPrefix(err.Error(), "x509: "))
 	}
 	if err := keyBounded(c); err != nil {
 		return nil, err.Error()

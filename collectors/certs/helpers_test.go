@@ -79,6 +79,22 @@ func issue(t testing.TB, parent *pair, tmpl *x509.Certificate) *pair {
 	return &pair{cert, key}
 }
 
+// sign is issue of a certificate that nobody may be able to read.
+func sign(t testing.TB, by *pair, tmpl *x509.Certificate) *pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial++
+	tmpl.SerialNumber = big.NewInt(serial)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, by.cert, &key.PublicKey, by.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pair{&x509.Certificate{Raw: der}, key}
+}
+
 var big1 struct {
 	sync.Once
 	cert *x509.Certificate

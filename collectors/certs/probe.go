@@ -208,5 +208,5 @@ func lastPart(err error) string {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	return clean(strings.TrimPrefix(err.Error(), "tls: "))
+	return unquoted(strings.TrimPrefix(err.Error(), "tls: "))
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"evidenced/collectors"
 	"evidenced/evidence"
 )
 
@@ -22,11 +21,11 @@ func Facts(chain []*x509.Certificate) evidence.CertFacts { return certFacts(chai
 // than 256 bytes, mail addresses inside it replaced. mail reports that it is a
 // mail address and nothing else: that is a person, and has no place in facts.
 func Name(s string) (name string, mail bool) {
-	s = collectors.WithoutCredentials(s) // before a login looks like a mail address, and half of one like none
+	s = withoutCredentials(s) // before a login looks like a mail address, and half of one like none
 	if isMail(s) {
 		return "", true
 	}
-	return clean(mailText.ReplaceAllString(s, "{mail}")), false
+	return plainText(s), false
 }
 
 // Mentioned adds the owners of mail addresses to people, each once, up to the

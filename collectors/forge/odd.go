@@ -29,6 +29,15 @@ func Odd(err error) *OddItem {
 	return e
 }
 
+// OddEntry is OddForm for an entry of a list, of which the list itself could be read:
+// whatever stands there is one odd item.
+func OddEntry(raw []byte, err error) string {
+	if what := OddForm(raw, err); what != "" || err == nil || !json.Valid(raw) {
+		return what
+	}
+	return "something that is no object"
+}
+
 // OddForm says what of an object cannot be read, from the error that Decode gave of
 // it: one of its members is of another form than the API describes. "" for what is no
 // object at all: that is another answer than was asked for, and no odd item.

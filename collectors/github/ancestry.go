@@ -91,15 +91,21 @@ func enter(p *page, known map[string]node) (shas []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var last time.Time
 	for _, raw := range list {
-		it, err := readCommit(p, raw)
+		it, err := readPedigree(p, raw)
 		if err != nil {
 			return nil, err
 		}
-		l := node{sha: it.GetSHA(), raw: raw, page: p, at: when(it.GetCommit().GetCommitter().GetDate())}
+		l := node{sha: it.SHA, raw: raw, page: p, at: last}
 		for _, par := range it.Parents {
-			l.parents = append(l.parents, par.GetSHA())
+			l.parents = append(l.parents, par.SHA)
 		}
+		// One that cannot be read stands where it is listed: lists run from new to old.
+		if c, err := readCommit(p, raw); err == nil {
+			l.at = when(c.GetCommit().GetCommitter().GetDate())
+		}
+		last = l.at
 		known[l.sha] = l
 		shas = append(shas, l.sha)
 	}

@@ -27,7 +27,12 @@ type page struct {
 	next string // absolute next link, "" on the last page
 	from string // path of who answered, after redirects
 	req  evidence.Request
+
+	entry bool // body is one entry of a list
 }
+
+// item gives one entry of a list that the page holds, to be read by itself.
+func (p *page) item(raw []byte) *page { return &page{body: raw, req: p.req, entry: true} }
 
 // refusal is an answer of the API that is an error, with what GitHub meant by
 // it. What it said is left out: that may quote anything.
@@ -188,7 +193,11 @@ var unread = []string{
 // unknown form is that of an odd item.
 func decode(p *page, v any) error {
 	if err := forge.Decode(p.body, v, unread); err != nil {
-		if what := forge.OddForm(p.body, err); what != "" {
+		form := forge.OddForm
+		if p.entry {
+			form = forge.OddEntry
+		}
+		if what := form(p.body, err); what != "" {
 			return oddItem(p, what)
 		}
 		return problem.Wrap(problem.Source, err, "the answer of %s is not what the API describes", p.req.URL).

@@ -120,7 +120,7 @@ func (l *look) auditDraft(p *page, raw json.RawMessage, org string, st *orgState
 		IP      loose       `json:"actor_ip"`
 		Agent   loose       `json:"user_agent"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &e); err != nil {
+	if err := decode(p.item(raw), &e); err != nil {
 		return evidence.Draft{}, err
 	}
 	at := millis(e.At)

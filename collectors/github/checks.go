@@ -131,7 +131,7 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 		total = *body.Total
 		for _, raw := range body.Runs {
 			var c gh.CheckRun
-			err := decode(&page{body: raw, req: p.req}, &c)
+			err := decode(p.item(raw), &c)
 			if err == nil && c.GetID() <= 0 {
 				err = oddItem(p, "a check run without an id")
 			}
@@ -162,7 +162,7 @@ func (r *repoLook) checksOf(sha string) (over bool, err error) {
 		}
 		for _, raw := range list {
 			var s gh.RepoStatus
-			err := decode(&page{body: raw, req: p.req}, &s)
+			err := decode(p.item(raw), &s)
 			if err == nil && s.GetID() <= 0 {
 				err = oddItem(p, "a commit status without an id")
 			}

@@ -24,6 +24,9 @@ func (r *repoLook) branches() error {
 	there := 0
 	for _, name := range r.watched {
 		ok, err := r.branch(name)
+		if forge.Odd(err) != nil {
+			ok, err = true, r.lostBranch(name, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -41,6 +44,23 @@ func (r *repoLook) branches() error {
 	}
 	r.joinClaims()
 	return nil
+}
+
+// lostBranch claims that a branch of which something cannot be read was not seen:
+// where it stands, its commits, its guard. The other branches are read.
+func (r *repoLook) lostBranch(name string, err error) error {
+	e, st := forge.Odd(err), r.st.Branches.Of(name)
+	r.missing = forge.AddOnce(r.missing, "repository "+r.name+": "+err.Error())
+	from := st.Looked
+	if from.IsZero() {
+		from = r.started
+	}
+	r.claim(evidence.Blind, from, e.Cause(), evidence.ChangeCommit)
+	if r.unlooked.IsZero() || from.Before(r.unlooked) {
+		r.unlooked = from
+	}
+	delete(r.heads, name)
+	return r.spoil(partGuards, err)
 }
 
 func (r *repoLook) unwatch(name string) error {
@@ -65,6 +85,10 @@ func (r *repoLook) joinClaims() {
 		return
 	}
 	r.seen = []evidence.Seen{forge.Weakest(r.seen)}
+	if !r.unlooked.IsZero() {
+		r.claim(evidence.Blind, r.unlooked, r.seen[0].Cause, evidence.ChangeRef, evidence.ChangeRewrite)
+		return
+	}
 	r.claim(evidence.Instants, r.started, "", evidence.ChangeRef, evidence.ChangeRewrite)
 }
 
@@ -105,6 +129,10 @@ func (r *repoLook) looked(st *forge.BranchState) {
 	switch {
 	case st.Looked.IsZero():
 		r.claimFirst(r.oldest, evidence.ChangeCommit)
+		if st.Class == evidence.Blind {
+			first := &r.seen[len(r.seen)-1]
+			first.Class, first.Cause = st.Class, st.Cause
+		}
 	case st.Class != "":
 		r.claim(st.Class, st.Looked, st.Cause, evidence.ChangeCommit)
 	default:
@@ -271,7 +299,7 @@ func (r *repoLook) walkRest(branch string, st *forge.BranchState, total int) err
 func (r *repoLook) walkLists(branch string, st *forge.BranchState, pages int) error {
 	list, _, err := r.beyond(st.Walk.Base, st.Walk.Head, pages)
 	if err != nil {
-		return err
+		return r.spoilBranch(st, err)
 	}
 	for i, l := range list {
 		if _, err := r.commits(branch, st, l.page, []json.RawMessage{l.raw}, false); err != nil {
@@ -305,7 +333,11 @@ func (r *repoLook) commits(branch string, st *forge.BranchState, p *page, list [
 	for _, raw := range list {
 		it, err := readCommit(p, raw)
 		if err != nil {
-			return false, err
+			if err := r.spoilBranch(st, err); err != nil {
+				return false, err
+			}
+			recent = true // it is not known to be old
+			continue
 		}
 		at := when(it.GetCommit().GetCommitter().GetDate())
 		// One without a date that can be written is not known to be old.
@@ -331,9 +363,44 @@ func (r *repoLook) commits(branch string, st *forge.BranchState, p *page, list [
 	return recent, nil
 }
 
+// spoilBranch takes note of a commit of a branch that could not be read, and goes
+// on: not all that came to the branch since the last look was seen. Any other error
+// stays one.
+func (r *repoLook) spoilBranch(st *forge.BranchState, err error) error {
+	e := forge.Odd(err)
+	if e == nil {
+		return err
+	}
+	st.Class, st.Cause = evidence.Blind, e.Cause()
+	r.missing = forge.AddOnce(r.missing, "repository "+r.name+": "+err.Error())
+	return nil
+}
+
+// pedigree is what of a commit its place in the history needs, and no more: it can
+// be told of one that cannot be read.
+type pedigree struct {
+	SHA     string `json:"sha"`
+	Parents []struct {
+		SHA string `json:"sha"`
+	} `json:"parents"`
+}
+
+func readPedigree(p *page, raw json.RawMessage) (*pedigree, error) {
+	var it pedigree
+	if json.Unmarshal(raw, &it) != nil || !forge.ObjectID.MatchString(it.SHA) {
+		return nil, oddItem(p, "a commit without an object id")
+	}
+	for _, par := range it.Parents {
+		if !forge.ObjectID.MatchString(par.SHA) {
+			return nil, oddItem(p, "a parent without an object id")
+		}
+	}
+	return &it, nil
+}
+
 func readCommit(p *page, raw json.RawMessage) (*gh.RepositoryCommit, error) {
 	var it gh.RepositoryCommit
-	if err := decode(&page{body: raw, req: p.req}, &it); err != nil {
+	if err := decode(p.item(raw), &it); err != nil {
 		return nil, err
 	}
 	if !forge.ObjectID.MatchString(it.GetSHA()) || it.Commit == nil {
@@ -377,6 +444,10 @@ func (r *repoLook) commitFiles(sha string) (fileList, error) {
 	if means(err, tooMuch) {
 		// The commit is there, and listed: only what it changed is not told.
 		r.note("repository %s: GitHub does not list the files of commit %s: too much changed", r.name, sha[:12])
+		l.whole, err = false, nil
+	}
+	if forge.Odd(err) != nil {
+		r.note("repository %s: what commit %s changed cannot be read in full: %v", r.name, sha[:12], err)
 		l.whole, err = false, nil
 	}
 	return l, err

@@ -53,7 +53,7 @@ func (r *repoLook) deployments() error {
 		}
 		for _, raw := range raws {
 			it := item{raw: raw, p: p}
-			err := decode(&page{body: raw, req: p.req}, &it.d)
+			err := decode(p.item(raw), &it.d)
 			at := when(it.d.GetCreatedAt())
 			if err == nil && (it.d.GetID() <= 0 || at.IsZero() || !forge.ObjectID.MatchString(it.d.GetSHA())) {
 				err = oddItem(p, "a deployment without an id, a time or a commit")
@@ -127,8 +127,12 @@ func (r *repoLook) deployments() error {
 		}
 		var d gh.Deployment
 		err = decode(p, &d)
-		if err == nil && (d.GetID() != id || !forge.ObjectID.MatchString(d.GetSHA())) {
+		switch {
+		case err != nil:
+		case d.GetID() != id:
 			return odd(p, "another deployment than was asked for")
+		case !forge.ObjectID.MatchString(d.GetSHA()):
+			err = oddItem(p, "a deployment without an id, a time or a commit")
 		}
 		if err == nil {
 			err = r.deployment(p, &d, p.body)
@@ -154,7 +158,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 		f.Ref = r.public(strings.TrimPrefix(ref, "refs/heads/"))
 	}
 	run := int64(0)
-	newest := true
+	newest, another := true, false // another: an end of another kind came before
 	err := r.pages(r.ctx, fmt.Sprintf("%s/deployments/%d/statuses?per_page=100", r.path, dep.GetID()), func(p *page) (bool, error) {
 		list, err := items(p)
 		if err != nil {
@@ -162,7 +166,7 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 		}
 		for _, raw := range list { // newest first
 			var s gh.DeploymentStatus
-			if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+			if err := decode(p.item(raw), &s); err != nil {
 				return false, err
 			}
 			state := releaseStatus(s.GetState())
@@ -170,11 +174,14 @@ func (r *repoLook) deployment(p *page, dep *gh.Deployment, raw []byte) error {
 				f.Status, f.Native, newest = state, word(s.GetState()), false
 			}
 			if state == "success" || state == "failure" {
-				// The earliest end counts: "inactive" follows when another one
-				// takes its place.
-				f.FinishedAt = when(s.GetCreatedAt())
+				// "inactive" follows when another one takes its place: how it ended
+				// stays. Of that end the earliest time counts, and not that of a
+				// failure that was tried again.
 				if f.Status == "inactive" {
 					f.Status = state
+				}
+				if another = another || state != f.Status; !another {
+					f.FinishedAt = when(s.GetCreatedAt())
 				}
 			}
 			for _, u := range []string{s.GetLogURL(), s.GetTargetURL()} {
@@ -251,17 +258,21 @@ func (r *repoLook) approvals(run int64, f *evidence.ReleaseFacts, who *people) e
 	if err != nil {
 		return err
 	}
-	var list []struct {
-		State        string   `json:"state"`
-		User         *gh.User `json:"user"`
-		Environments []struct {
-			Name string `json:"name"`
-		} `json:"environments"`
-	}
-	if err := decode(p, &list); err != nil {
+	list, err := items(p)
+	if err != nil {
 		return err
 	}
-	for _, a := range list {
+	for _, raw := range list {
+		var a struct {
+			State        string   `json:"state"`
+			User         *gh.User `json:"user"`
+			Environments []struct {
+				Name string `json:"name"`
+			} `json:"environments"`
+		}
+		if err := decode(p.item(raw), &a); err != nil {
+			return err
+		}
 		ours := len(a.Environments) == 0
 		for _, e := range a.Environments {
 			ours = ours || forge.Short(forge.Clean(e.Name)) == f.Environment

@@ -78,7 +78,7 @@ func (l *look) readHomes() (failed []string, err error) {
 
 func member(p *page, raw json.RawMessage, home string, members map[int64][]string) error {
 	var u gh.User
-	if err := decode(&page{body: raw, req: p.req}, &u); err != nil {
+	if err := decode(p.item(raw), &u); err != nil {
 		return err
 	}
 	if u.GetID() <= 0 {

@@ -97,7 +97,7 @@ func (r *repoLook) collaborator(p *page, raw json.RawMessage) (evidence.Draft, e
 		Permissions map[string]bool `json:"permissions"`
 		Role        string          `json:"role_name"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &u); err != nil {
+	if err := decode(p.item(raw), &u); err != nil {
 		return evidence.Draft{}, err
 	}
 	if u.GetID() <= 0 {
@@ -114,7 +114,7 @@ func (r *repoLook) team(p *page, raw json.RawMessage) (evidence.Draft, error) {
 		Permission  string          `json:"permission"`
 		Permissions map[string]bool `json:"permissions"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &t); err != nil {
+	if err := decode(p.item(raw), &t); err != nil {
 		return evidence.Draft{}, err
 	}
 	if t.ID <= 0 {
@@ -130,7 +130,7 @@ func (r *repoLook) deployKey(p *page, raw json.RawMessage) (evidence.Draft, erro
 		ReadOnly *bool `json:"read_only"`
 		Enabled  *bool `json:"enabled"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &k); err != nil {
+	if err := decode(p.item(raw), &k); err != nil {
 		return evidence.Draft{}, err
 	}
 	if k.ID <= 0 {
@@ -225,7 +225,7 @@ func (l *look) orgMembers(name string, st *orgState) error {
 				return evidence.Draft{}, fetch.StatusProblem(http.MethodGet, l.fetch.Base(), http.StatusForbidden)
 			}
 			var u gh.User
-			if err := decode(&page{body: raw, req: p.req}, &u); err != nil {
+			if err := decode(p.item(raw), &u); err != nil {
 				return evidence.Draft{}, err
 			}
 			if u.GetID() <= 0 {
@@ -299,7 +299,7 @@ func (l *look) installations(path, org string, spoil func(error) error) error {
 				Permissions map[string]string `json:"permissions"`
 				Suspended   *gh.Timestamp     `json:"suspended_at"`
 			}
-			err := decode(&page{body: raw, req: p.req}, &a)
+			err := decode(p.item(raw), &a)
 			if err == nil && a.ID <= 0 {
 				err = oddItem(p, "an installation without an id")
 			}

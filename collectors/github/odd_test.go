@@ -3,6 +3,7 @@ package github
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,16 @@ func TestOddItems(t *testing.T) {
 		}
 		m[path] = body
 		return m
+	}
+	// A push whose second commit is the odd one.
+	pushed := func(odd string) map[string]string {
+		eight, nine := fmt.Sprintf("%040x", 8), fmt.Sprintf("%040x", 9)
+		one, last := commitJSON(eight, sha, at), commitJSON(nine, eight, at)
+		return map[string]string{
+			"branches/main":                 fmt.Sprintf(`{"protected":true,"commit":{"sha":%q}}`, nine),
+			"compare/" + sha + "..." + nine: `{"status":"ahead","total_commits":3,"commits":[` + one + "," + odd + "," + last + `]}`,
+			"commits/" + eight:              one, "commits/" + nine: last,
+		}
 	}
 	both := []evidence.Kind{evidence.ChangeMerge, evidence.ChangeReview}
 	run := fmt.Sprintf(`{"id":7,"run_attempt":1,"status":"completed","conclusion":"success","event":"push","head_sha":%q,"created_at":%q,"updated_at":%q}`, sha, at, at)
@@ -75,6 +86,19 @@ func TestOddItems(t *testing.T) {
 			"something of an unknown form (app)", []evidence.Kind{evidence.PipelineCheck}, 1},
 		"form of an installation": {map[string]string{"orgs/acme/installations": `{"total_count":2,"installations":[{"id":25,"permissions":["x"]},{"id":26,"app_slug":"y"}]}`},
 			"something of an unknown form (permissions)", nil, 0},
+		"commit":                     {pushed(`{"commit":{}}`), "a commit without an object id", []evidence.Kind{evidence.ChangeCommit}, 2},
+		"form of a commit":           {pushed(fmt.Sprintf(`{"sha":%q,"commit":"x"}`, fmt.Sprintf("%040x", 7))), "something of an unknown form (commit)", []evidence.Kind{evidence.ChangeCommit}, 2},
+		"an entry that is no object": {pushed(`7`), "something that is no object", []evidence.Kind{evidence.ChangeCommit}, 2},
+		"form of a rule": {map[string]string{"rules/branches/main": `[{"type":"deletion","ruleset_id":7},{"type":"update","ruleset_id":"7"}]`}, "something of an unknown form (ruleset_id)",
+			[]evidence.Kind{evidence.ChangeProtection}, 0},
+		"rule": {map[string]string{"rules/branches/main": `[null]`}, "a rule of an unknown form (other)", []evidence.Kind{evidence.ChangeProtection}, 0},
+		"approvals that a rule asks for": {map[string]string{"rules/branches/main": `[{"type":"pull_request","ruleset_id":7,"parameters":{"required_approving_review_count":"two"}}]`},
+			"a rule of an unknown form (pull_request)", []evidence.Kind{evidence.ChangeProtection}, 0},
+		"ruleset":                    {map[string]string{"rulesets/7": `{"id":7,"enforcement":true}`}, "something of an unknown form (enforcement)", []evidence.Kind{evidence.ChangeProtection}, 0},
+		"form of classic protection": {map[string]string{"branches/main/protection": `{"enforce_admins":"yes"}`}, "something of an unknown form (enforce_admins)", []evidence.Kind{evidence.ChangeProtection}, 0},
+		"approval of a deployment": {map[string]string{"deployments": fmt.Sprintf(`[{"id":3,"sha":%q,"created_at":%q},{"id":4,"sha":%q,"created_at":%q}]`, sha, at, sha, at),
+			"deployments/3/statuses": `[{"id":1,"state":"success","log_url":"https://x/actions/runs/3/job/1"}]`, "deployments/4/statuses": "[]", "actions/runs/3/approvals": `["mira"]`},
+			"something that is no object", []evidence.Kind{evidence.DeployRelease}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := now
@@ -123,5 +147,110 @@ func TestOddItems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOddBranch: one branch of which something cannot be read costs nothing of the
+// others, of whatever part, and moves nobody's position.
+func TestOddBranch(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	answers := map[string]string{
+		"branches/release": fmt.Sprintf(`{"protected":true,"commit":{"sha":%q}}`, sha), "branches/release/protection": `{}`, "rules/branches/release": `[]`,
+		"compare/" + sha + "..." + sha: `{"status":"identical","total_commits":0,"commits":[]}`,
+	}
+	c := standIn(t, wild(answers), 1, &clock, func(cfg *Config) { cfg.Branches = []string{"main", "release"} })
+	first := lookAt(t, c, clock, nil)
+	whole(t, first)
+	clock = now.Add(time.Hour)
+	answers["branches/main"] = `{"commit":[]}`
+	rec := lookAt(t, c, clock, first.Resume())
+	if o := last(rec); !strings.Contains(o.Incomplete, "repository acme/r0") || !strings.Contains(o.Incomplete, "something of an unknown form (commit)") {
+		t.Errorf("incomplete %q", o.Incomplete)
+	}
+	for kind, n := range map[evidence.Kind]int{evidence.ChangeRef: 1, evidence.ChangeProtection: 1} {
+		ds := rec.Of(kind)
+		if len(ds) != n || !strings.HasSuffix(ds[0].Subject.Name, "@release") {
+			t.Errorf("%d drafts of %s", len(ds), kind)
+		}
+		if got := seenOf(last(rec), kind); len(got) != 1 || got[0].Class != evidence.Blind || !got[0].From.Equal(now) {
+			t.Errorf("%s is claimed as %+v", kind, got)
+		}
+	}
+	if got := seenOf(last(rec), evidence.ChangeCommit); len(got) != 1 || got[0].Class != evidence.Blind {
+		t.Errorf("commits are claimed as %+v", got)
+	}
+	delete(answers, "branches/main")
+	clock = clock.Add(time.Hour)
+	again := lookAt(t, c, clock, rec.Resume())
+	whole(t, again)
+	if n := len(again.Of(evidence.ChangeProtection)); n != 2 {
+		t.Errorf("%d guards after it was mended, want 2", n)
+	}
+}
+
+// TestOddFiles: a file of a commit or request that cannot be read leaves it where
+// every owner of a path sees it.
+func TestOddFiles(t *testing.T) {
+	clock := now
+	sha := fmt.Sprintf("%040x", 1)
+	rec := lookAt(t, standIn(t, wild(map[string]string{
+		"commits/" + sha: strings.TrimSuffix(commitJSON(sha, sha5, yesterday), "}") + `,"files":[{"filename":7}]}`,
+		"pulls/1/files":  `[{"filename":"x","status":"added"},{"filename":["y"]}]`,
+	}), 1, &clock, nil), clock, nil)
+	whole(t, rec)
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge} {
+		ds := rec.Of(k)
+		if len(ds) != 1 || !slices.ContainsFunc(ds[0].Scope, func(r evidence.Ref) bool { return r.Scheme == "path" && strings.HasSuffix(r.Name, "*") }) {
+			t.Errorf("%s: %d drafts", k, len(ds))
+		}
+	}
+	if !noted(rec, "cannot be read") {
+		t.Errorf("notes %q", last(rec).Notes)
+	}
+}
+
+// TestFailedDeployments: one that failed is a record as one that succeeded, with how
+// and when it ended as GitHub says it.
+func TestFailedDeployments(t *testing.T) {
+	sha := fmt.Sprintf("%040x", 1)
+	for statuses, want := range map[string]string{ // newest first
+		"failure:10 in_progress:9":          "failure 10",
+		"error:10 queued:9":                 "failure 10",
+		"inactive:11 failure:10":            "failure 10",
+		"inactive:12 success:11 failure:10": "success 11",
+		"success:11 success:10":             "success 10",
+		"failure:11 success:10":             "failure 11",
+		"success:12 failure:11 success:10":  "success 12",
+		"in_progress:11 failure:10":         "running -",
+		"abandoned:11":                      "unknown -",
+		"":                                  "waiting -",
+	} {
+		clock := now
+		var list []string
+		for _, s := range strings.Fields(statuses) {
+			state, hour, _ := strings.Cut(s, ":")
+			list = append(list, fmt.Sprintf(`{"id":%s,"state":%q,"created_at":"2026-03-01T%sT"}`, hour, state, hour))
+		}
+		body := regexp.MustCompile(`T([0-9]+)T`).ReplaceAllStringFunc("["+strings.Join(list, ",")+"]", func(s string) string {
+			return fmt.Sprintf("T%02s:00:00Z", strings.Trim(s, "T"))
+		})
+		rec := lookAt(t, standIn(t, wild(map[string]string{
+			"deployments":            fmt.Sprintf(`[{"id":4,"sha":%q,"environment":"production","created_at":"2026-03-01T08:00:00Z"}]`, sha),
+			"deployments/4/statuses": body,
+		}), 1, &clock, nil), clock, nil)
+		whole(t, rec)
+		ds := rec.Of(evidence.DeployRelease)
+		if len(ds) != 1 {
+			t.Fatalf("%q: %d deployments", statuses, len(ds))
+		}
+		f := factsOf[evidence.ReleaseFacts](t, ds[0])
+		got := f.Status + " -"
+		if !f.FinishedAt.IsZero() {
+			got = fmt.Sprintf("%s %d", f.Status, f.FinishedAt.Hour())
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", statuses, got, want)
+		}
 	}
 }

@@ -114,19 +114,28 @@ func (r *repoLook) offered(number int) (forge.Changed, error) {
 // requestFiles reads the files of a request. The list is not whole when GitHub
 // does not give it.
 func (r *repoLook) requestFiles(number int, l *fileList) error {
-	l.whole = true
+	odd := false
 	err := r.pages(r.ctx, r.path+"/pulls/"+strconv.Itoa(number)+"/files?per_page=100", func(p *page) (bool, error) {
-		var fs []*gh.CommitFile
-		if err := decode(p, &fs); err != nil {
+		list, err := items(p)
+		if err != nil {
 			return false, err
 		}
-		l.files = append(l.files, fs...)
+		for _, raw := range list {
+			var f *gh.CommitFile
+			if err := decode(p.item(raw), &f); err != nil || f == nil {
+				r.note("repository %s: a changed file of request %d cannot be read", r.name, number)
+				odd = true
+				continue
+			}
+			l.files = append(l.files, f)
+		}
 		return true, nil
 	})
 	if means(err, tooMuch) {
 		r.note("repository %s: GitHub does not list the files of request %d: too much changed", r.name, number)
-		l.whole, err = false, nil
+		odd, err = true, nil
 	}
+	l.whole = !odd
 	return err
 }
 
@@ -148,11 +157,12 @@ func (r *repoLook) brought(before, head string) (forge.Changed, error) {
 			return false, nil
 		}
 		for _, raw := range c.Commits {
-			it, err := readCommit(p, raw)
-			if err != nil {
-				return false, err
+			it, err := readPedigree(p, raw)
+			if err != nil { // what it changed may be anything
+				all.Whole = false
+				continue
 			}
-			one, err := r.changedBy(it.GetSHA())
+			one, err := r.changedBy(it.SHA)
 			if err != nil {
 				return false, err
 			}

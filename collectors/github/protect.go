@@ -28,11 +28,18 @@ func (r *repoLook) protections() error {
 		if st := r.st.Branches[name]; st == nil || st.Head == "" || slices.Contains(r.gone, name) {
 			continue
 		}
-		if err := r.protection(name); err != nil {
+		if r.heads[name] == nil {
+			continue // it could not be read, which is told
+		}
+		// A guard of which a part cannot be read is not told without it, as a weaker
+		// one.
+		if err := r.spoil(partGuards, r.protection(name)); err != nil {
 			return err
 		}
 	}
-	r.claimPart(partGuards, evidence.Instants, r.started, "", evidence.ChangeProtection)
+	if !r.spoilt(partGuards, r.st.Protection, evidence.ChangeProtection) {
+		r.claimPart(partGuards, evidence.Instants, r.started, "", evidence.ChangeProtection)
+	}
 	r.after = append(r.after, func() { r.st.Protection = r.started })
 	return nil
 }
@@ -147,11 +154,20 @@ func (g *guard) holders(c *Collector) *people {
 // rules reads the rules in force on the branch and the rulesets they are of.
 func (r *repoLook) rules(name string, g *guard) error {
 	err := r.pages(r.ctx, r.path+"/rules/branches/"+url.PathEscape(name)+"?per_page=100", func(p *page) (bool, error) {
-		var rs []rule
-		if err := decode(p, &rs); err != nil {
+		list, err := items(p)
+		if err != nil {
 			return false, err
 		}
-		g.rules = append(g.rules, rs...)
+		for _, raw := range list {
+			var ru rule
+			if err := decode(p.item(raw), &ru); err != nil {
+				return false, err
+			}
+			if ru.Type == "" || !ru.readable() {
+				return false, oddItem(p, "a rule of an unknown form ("+cmp.Or(word(ru.Type), "other")+")")
+			}
+			g.rules = append(g.rules, ru)
+		}
 		return true, nil
 	})
 	if means(err, lacking) {
@@ -326,19 +342,44 @@ func (g *guard) addClassic(f *evidence.ProtectionFacts) {
 	}
 }
 
+// requestParameters are those of the rule that changes come by requests.
+type requestParameters struct {
+	Approvals  int            `json:"required_approving_review_count"`
+	Stale      *bool          `json:"dismiss_stale_reviews_on_push"`
+	CodeOwners *bool          `json:"require_code_owner_review"`
+	LastPush   *bool          `json:"require_last_push_approval"`
+	Reviewers  []ruleReviewer `json:"required_reviewers"`
+}
+
+// checkParameters are those of the rule that checks must pass.
+type checkParameters struct {
+	Strict *bool `json:"strict_required_status_checks_policy"`
+	Checks []struct {
+		Context string `json:"context"`
+		App     int64  `json:"integration_id"`
+	} `json:"required_status_checks"`
+}
+
+// readable reports whether the parameters that are read of a rule can be. Without
+// them it would be told as asking for less.
+func (ru rule) readable() bool {
+	var p any
+	switch ru.Type {
+	case "pull_request":
+		p = new(requestParameters)
+	case "required_status_checks":
+		p = new(checkParameters)
+	}
+	return p == nil || len(ru.Parameters) == 0 || json.Unmarshal(ru.Parameters, p) == nil
+}
+
 // addRule adds one active rule.
 func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 	switch ru.Type {
 	case "pull_request":
 		f.Protected = true
-		var p struct {
-			Approvals  int            `json:"required_approving_review_count"`
-			Stale      *bool          `json:"dismiss_stale_reviews_on_push"`
-			CodeOwners *bool          `json:"require_code_owner_review"`
-			LastPush   *bool          `json:"require_last_push_approval"`
-			Reviewers  []ruleReviewer `json:"required_reviewers"`
-		}
-		json.Unmarshal(ru.Parameters, &p) // parameters of another form say nothing
+		var p requestParameters
+		json.Unmarshal(ru.Parameters, &p) // without parameters they say nothing
 		f.RequiredApprovals = max(f.RequiredApprovals, p.Approvals)
 		or(&f.DismissStale, p.Stale)
 		or(&f.CodeOwners, p.CodeOwners)
@@ -348,13 +389,7 @@ func (g *guard) addRule(f *evidence.ProtectionFacts, ru rule) {
 		}
 	case "required_status_checks":
 		f.Protected = true
-		var p struct {
-			Strict *bool `json:"strict_required_status_checks_policy"`
-			Checks []struct {
-				Context string `json:"context"`
-				App     int64  `json:"integration_id"`
-			} `json:"required_status_checks"`
-		}
+		var p checkParameters
 		json.Unmarshal(ru.Parameters, &p)
 		or(&f.StrictChecks, p.Strict)
 		for _, c := range p.Checks {

@@ -87,7 +87,7 @@ func (r *repoLook) updated() ([]listed, error) {
 				Number  int          `json:"number"`
 				Updated gh.Timestamp `json:"updated_at"`
 			}
-			err := decode(&page{body: raw, req: p.req}, &pr)
+			err := decode(p.item(raw), &pr)
 			at := when(pr.Updated)
 			if err == nil && (pr.Number <= 0 || at.IsZero()) {
 				err = oddItem(p, "a request without a number or time")
@@ -203,7 +203,7 @@ func (r *repoLook) reviews(base string, q *request) error {
 		}
 		for _, raw := range list {
 			rv := review{raw: raw, req: p.req}
-			if err := decode(&page{body: raw, req: p.req}, &rv.PullRequestReview); err != nil {
+			if err := decode(p.item(raw), &rv.PullRequestReview); err != nil {
 				return false, err
 			}
 			if rv.GetID() <= 0 || reviewState(rv.GetState()) == "" {
@@ -232,7 +232,7 @@ func (r *repoLook) reviews(base string, q *request) error {
 				continue // of any other nothing is read
 			}
 			var e gh.IssueEvent
-			if err := decode(&page{body: raw, req: p.req}, &e); err != nil {
+			if err := decode(p.item(raw), &e); err != nil {
 				return false, err
 			}
 			if v := e.DismissedReview; v != nil {

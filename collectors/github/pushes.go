@@ -79,7 +79,7 @@ func (r *repoLook) pushLog(path string, until time.Time, newest, oldest *time.Ti
 				At gh.Timestamp `json:"timestamp"` // of an activity
 				By gh.Timestamp `json:"pushed_at"` // of a rule suite
 			}
-			if err := decode(&page{body: raw, req: p.req}, &it); err != nil {
+			if err := decode(p.item(raw), &it); err != nil {
 				if err = r.spoil(partPushes, err); err != nil {
 					return false, err
 				}
@@ -140,7 +140,7 @@ func (r *repoLook) activity(p *page, raw json.RawMessage) (evidence.Draft, error
 		PushType string       `json:"push_type"` // normal, force, ...
 		Pusher   *gh.User     `json:"pusher"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &a); err != nil {
+	if err := decode(p.item(raw), &a); err != nil {
 		return evidence.Draft{}, err
 	}
 	at := when(a.Timestamp)
@@ -184,7 +184,7 @@ func (r *repoLook) suite(p *page, raw json.RawMessage) (evidence.Draft, error) {
 		Pushed  gh.Timestamp `json:"pushed_at"`
 		Result  string       `json:"result"`
 	}
-	if err := decode(&page{body: raw, req: p.req}, &s); err != nil {
+	if err := decode(p.item(raw), &s); err != nil {
 		return evidence.Draft{}, err
 	}
 	if s.ID <= 0 || when(s.Pushed).IsZero() {

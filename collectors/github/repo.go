@@ -38,6 +38,7 @@ type repoLook struct {
 	seen     []evidence.Seen
 	after    []func()  // of this repository: a failed one moves no position in time
 	oldest   time.Time // of the commits emitted in this look
+	unlooked time.Time // since when a branch was not seen of which something cannot be read
 	memory   forge.Memory
 }
 
@@ -250,7 +251,8 @@ func items(p *page) ([]json.RawMessage, error) {
 // oddItem is the error of an item of a list without what tells it from others, or
 // of an unknown form.
 func oddItem(p *page, what string) error {
-	return &forge.OddItem{What: what, Err: odd(p, what)}
+	return &forge.OddItem{What: what, Err: problem.New(problem.Source, "the answer of %s holds %s", p.req.URL, what).
+		WithHint("report it with the program's version; the rest was read")}
 }
 
 // parts beside those that can be left out.

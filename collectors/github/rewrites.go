@@ -84,12 +84,8 @@ func (r *repoLook) past(head string) (shas []string, cut int, err error) {
 			return false, err
 		}
 		for _, raw := range list {
-			it, err := readCommit(p, raw)
-			if err != nil {
-				return false, err
-			}
-			if len(shas) < maxLost {
-				shas = append(shas, it.GetSHA())
+			if it, err := readPedigree(p, raw); err == nil && len(shas) < maxLost {
+				shas = append(shas, it.SHA)
 			} else {
 				cut++
 			}
@@ -111,11 +107,9 @@ func (r *repoLook) lost(head, old string) (shas []string, cut int, err error) {
 		}
 		total = c.Total
 		for _, raw := range c.Commits {
-			it, err := readCommit(p, raw)
-			if err != nil {
-				return false, err
+			if it, err := readPedigree(p, raw); err == nil { // else it is among those cut
+				shas = append(shas, it.SHA)
 			}
-			shas = append(shas, it.GetSHA())
 		}
 		return true, nil
 	})

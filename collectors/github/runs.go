@@ -239,7 +239,7 @@ func (r *repoLook) runList(p *page) (total int, list []runItem, err error) {
 
 func readRun(p *page, raw json.RawMessage) (runItem, error) {
 	it := runItem{raw: raw}
-	if err := decode(&page{body: raw, req: p.req}, &it.workflowRun); err != nil {
+	if err := decode(p.item(raw), &it.workflowRun); err != nil {
 		return it, err
 	}
 	it.created = when(it.GetCreatedAt())

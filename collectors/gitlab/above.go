@@ -7,6 +7,7 @@ import (
 
 	gl "github.com/xanzy/go-gitlab"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -49,11 +50,20 @@ func (l *look) groupGuards(path string) (*groupGuards, error) {
 	g := &groupGuards{seen: true}
 	_, err := l.list(l.ctx, l.groupAPI(path)+"/protected_environments", &gl.ListGroupProtectedEnvironmentsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
 		t := tierGuard{group: path}
-		if err := decodeItem(p, raw, &t.ProtectedEnvironment); err != nil {
-			return err
+		err := decodeItem(p, raw, &t.ProtectedEnvironment)
+		if err == nil && t.Name == "" {
+			err = oddItem(p, "a protected environment without a name")
 		}
-		g.tiers = append(g.tiers, t)
-		return nil
+		if forge.Odd(err) != nil {
+			// The others are known, and that they are not all.
+			g.seen = false
+			l.missing = forge.AddOnce(l.missing, "a group above a project: "+err.Error())
+			return nil
+		}
+		if err == nil {
+			g.tiers = append(g.tiers, t)
+		}
+		return err
 	})
 	if refused(err) {
 		l.note("protected environments of a group are not available at this tier or hidden from this credential")

@@ -169,7 +169,7 @@ func items(p *page) ([]json.RawMessage, error) {
 }
 
 // decode reads a body into v.
-func decode(p *page, v any) error { return decodeItem(p, p.body, v) }
+func decode(p *page, v any) error { return read(p, p.body, v, forge.OddForm) }
 
 // unread are members that the library's types have and that nothing here reads.
 // Servers give some of them in more than one form: a duration whole or with a
@@ -186,9 +186,11 @@ var unread = []string{
 
 // decodeItem reads one item of a page into v. The error of one that is of an unknown
 // form is that of an odd item.
-func decodeItem(p *page, raw []byte, v any) error {
+func decodeItem(p *page, raw []byte, v any) error { return read(p, raw, v, forge.OddEntry) }
+
+func read(p *page, raw []byte, v any, form func([]byte, error) string) error {
 	if err := forge.Decode(raw, v, unread); err != nil {
-		if what := forge.OddForm(raw, err); what != "" {
+		if what := form(raw, err); what != "" {
 			return oddItem(p, what)
 		}
 		return problem.Wrap(problem.Source, errors.New("not the expected JSON"), "the answer of %s is not what the API describes", p.req.URL).
@@ -200,7 +202,8 @@ func decodeItem(p *page, raw []byte, v any) error {
 // oddItem is the error of an item of a list without what tells it from others, or
 // of an unknown form.
 func oddItem(p *page, what string) error {
-	return &forge.OddItem{What: what, Err: odd(p, what)}
+	return &forge.OddItem{What: what, Err: problem.New(problem.Source, "the answer of %s holds %s", p.req.URL, what).
+		WithHint("report it with the program's version; the rest was read")}
 }
 
 // spoil takes note of an item of a container that could not be read, and goes on:

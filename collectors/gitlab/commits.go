@@ -23,6 +23,9 @@ func (r *projectLook) branches(full bool) error {
 	there := 0
 	for _, name := range r.watched {
 		ok, err := r.branch(name, full)
+		if forge.Odd(err) != nil {
+			ok, err = true, r.lostBranch(name, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -37,6 +40,19 @@ func (r *projectLook) branches(full bool) error {
 		if err := r.unwatch(name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// lostBranch claims that a branch of which something cannot be read was not seen.
+// The other branches are read.
+func (r *projectLook) lostBranch(name string, err error) error {
+	e, from := forge.Odd(err), r.blindFrom(r.st.Branches.Of(name).Looked)
+	r.st.Read = time.Time{} // a quiet project is asked again too
+	r.missing = forge.AddOnce(r.missing, "project "+strconv.Itoa(r.id)+": "+err.Error())
+	r.claim(r.ref, evidence.Blind, from, e.Cause(), 0, evidence.ChangeCommit)
+	if r.unlooked.IsZero() || from.Before(r.unlooked) {
+		r.unlooked = from
 	}
 	return nil
 }
@@ -66,6 +82,10 @@ func (r *projectLook) joinClaims(from int) {
 		return
 	}
 	r.seen = append(r.seen[:from], forge.Weakest(r.seen[from:]))
+	if !r.unlooked.IsZero() {
+		r.claim(r.ref, evidence.Blind, r.unlooked, r.seen[from].Cause, 0, evidence.ChangeRef, evidence.ChangeRewrite)
+		return
+	}
 	r.claim(r.ref, evidence.Instants, r.started, "", 0, evidence.ChangeRef, evidence.ChangeRewrite)
 }
 
@@ -104,6 +124,7 @@ func (r *projectLook) branch(name string, full bool) (bool, error) {
 // looked claims what was seen of a branch. Its position in time moves when the
 // claim is committed, so that a run that fails later leaves no hole.
 func (r *projectLook) looked(st *forge.BranchState) {
+	seen := len(r.seen)
 	switch {
 	case st.Looked.IsZero() && r.young(r.created):
 		r.claim(r.ref, evidence.Continuous, r.cur.Looked, "", 0, evidence.ChangeCommit)
@@ -113,6 +134,9 @@ func (r *projectLook) looked(st *forge.BranchState) {
 		r.claim(r.ref, st.Class, st.Looked, st.Cause, 0, evidence.ChangeCommit)
 	default:
 		r.claim(r.ref, evidence.Continuous, st.Looked, "", 0, evidence.ChangeCommit)
+	}
+	if st.Class == evidence.Blind { // of a first look too
+		r.seen[seen].Class, r.seen[seen].Cause = st.Class, st.Cause
 	}
 	r.after = append(r.after, func() { st.Claimed(r.started) })
 }
@@ -263,14 +287,16 @@ const maxDiff = 1000
 // lost lists, newest first, what the old head reaches and the new one does not.
 func (r *projectLook) lost(head, old string) (shas []string, cut int, err error) {
 	_, err = r.list(r.ctx, r.api+"/repository/commits", span(head, old), func(p *page, raw json.RawMessage) error {
-		it, err := readCommit(p, raw)
+		sha, err := objectID(p, raw)
 		if err == nil {
-			shas = append(shas, it.ID)
+			shas = append(shas, sha)
+		} else {
+			cut++
 		}
-		return err
+		return nil
 	})
-	cut = max(len(shas)-maxLost, 0)
-	return shas[:len(shas)-cut], cut, err
+	more := max(len(shas)-maxLost, 0)
+	return shas[:len(shas)-more], cut + more, err
 }
 
 // walk reads the pages of st.Walk that were not read yet and commits after
@@ -310,7 +336,11 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 	for _, raw := range list {
 		it, err := readCommit(p, raw)
 		if err != nil {
-			return false, err
+			if err := r.spoilBranch(st, err); err != nil {
+				return false, err
+			}
+			recent = true // it is not known to be old
+			continue
 		}
 		at := when(it.CommittedDate)
 		// One without a date that can be written is not known to be old.
@@ -329,6 +359,10 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 			return false, err
 		}
 		sig, err := r.signature(it.ID)
+		if forge.Odd(err) != nil {
+			r.note("project %d: the signature of commit %s cannot be read: %v", r.id, it.ID[:12], err)
+			sig, err = commitSignature{odd: true}, nil
+		}
 		if err != nil {
 			return false, err
 		}
@@ -338,6 +372,31 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 		r.done[it.ID] = true
 	}
 	return recent, nil
+}
+
+// spoilBranch takes note of a commit of a branch that could not be read, and goes
+// on: not all that came to the branch since the last look was seen. Any other error
+// stays one.
+func (r *projectLook) spoilBranch(st *forge.BranchState, err error) error {
+	e := forge.Odd(err)
+	if e == nil {
+		return err
+	}
+	st.Class, st.Cause = evidence.Blind, e.Cause()
+	r.missing = forge.AddOnce(r.missing, "project "+strconv.Itoa(r.id)+": "+err.Error())
+	return nil
+}
+
+// objectID reads which commit an entry of a list is, and no more: that can be told
+// of one that cannot be read.
+func objectID(p *page, raw json.RawMessage) (string, error) {
+	var it struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(raw, &it) != nil || !forge.ObjectID.MatchString(it.ID) {
+		return "", oddItem(p, "a commit without an object id")
+	}
+	return it.ID, nil
 }
 
 func readCommit(p *page, raw json.RawMessage) (*gl.Commit, error) {
@@ -361,11 +420,18 @@ func (r *projectLook) files(path string, opt any) (fileList, error) {
 	l := fileList{whole: true}
 	_, err := r.list(r.ctx, path, opt, func(p *page, raw json.RawMessage) error {
 		var d gl.Diff
-		if err := decodeItem(p, raw, &d); err != nil {
-			return err
+		err := decodeItem(p, raw, &d)
+		if err == nil && d.NewPath == "" && d.OldPath == "" {
+			err = oddItem(p, "a changed file without a path")
 		}
-		if d.NewPath == "" && d.OldPath == "" {
-			return odd(p, "a changed file without a path")
+		if forge.Odd(err) != nil {
+			// It may be any: whoever has a path has a part in it.
+			r.note("project %d: a changed file cannot be read: %v", r.id, err)
+			l.whole = false
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 		d.Diff = "" // what changed inside the file is not kept
 		l.files = append(l.files, &d)
@@ -380,6 +446,7 @@ type commitSignature struct {
 	Type   string `json:"signature_type"` // PGP, X509 or SSH; older servers: none, which is PGP
 	Status string `json:"verification_status"`
 	found  bool
+	odd    bool // the answer cannot be read: whether it is signed is not known
 	raw    []byte
 }
 
@@ -398,7 +465,7 @@ func (r *projectLook) signature(sha string) (commitSignature, error) {
 		return s, err
 	}
 	if s.Status == "" {
-		return s, odd(p, "a signature without a verdict")
+		return s, oddItem(p, "a signature without a verdict")
 	}
 	s.found, s.raw = true, p.body
 	return s, nil
@@ -413,7 +480,10 @@ func (s commitSignature) verified() bool {
 
 // kind names the kind of a signature.
 func (s commitSignature) kind() string {
-	if !s.found {
+	switch {
+	case s.odd:
+		return "" // not told
+	case !s.found:
 		return "none"
 	}
 	switch strings.ToUpper(s.Type) {
@@ -440,9 +510,13 @@ func (r *projectLook) commitDraft(branch string, st *forge.BranchState, p *page,
 	}
 	who.Trailed(evidence.RoleAuthor, it.Message)
 	verified := sig.verified()
-	f.Verified, f.VerifiedWhy = &verified, "unsigned"
-	if sig.found {
-		f.VerifiedWhy = word(sig.Status)
+	switch {
+	case sig.odd:
+		f.VerifiedWhy = "unreadable"
+	case sig.found:
+		f.Verified, f.VerifiedWhy = &verified, word(sig.Status)
+	default:
+		f.Verified, f.VerifiedWhy = &verified, "unsigned"
 	}
 	mask := who.Mask()
 	f.Files, f.FilesCut = fl.facts(mask)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"evidenced/collectors/collectortest"
 	"evidenced/evidence"
 )
 
@@ -173,5 +174,164 @@ func TestOddProject(t *testing.T) {
 	}
 	if got := claimed(rec, evidence.ChangeMerge); !strings.Contains(got, "acme blind") || strings.HasPrefix(got, " ") {
 		t.Errorf("requests are claimed as %s", got)
+	}
+}
+
+// TestOddCommit: a commit of a branch that cannot be read costs none of the others,
+// nor the project; that not all was seen is told, also of a first look.
+func TestOddCommit(t *testing.T) {
+	for name, odd := range map[string]struct {
+		commit any
+		told   string
+	}{
+		"no id":                 {obj{"title": "x"}, "a commit without an object id"},
+		"an author in parts":    {obj{"id": sha2, "author_name": obj{"first": "mira"}}, "something of an unknown form (author_name)"},
+		"a parent that is none": {obj{"id": sha2, "parent_ids": []string{"main"}}, "a parent without an object id"},
+		"no object":             {"x", "something that is no object"},
+	} {
+		for _, later := range []bool{false, true} {
+			f := newFake(t, nil)
+			var resume []byte
+			if later {
+				first := f.must(nil)
+				complete(t, first)
+				resume = first.Resume()
+				f.clock = now.Add(time.Hour)
+				f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+			}
+			f.branch(5, "main", sha3)
+			f.set("projects/5/repository/merge_base", obj{"id": sha1})
+			f.set("projects/5/repository/commits", []any{commitOf(sha3), odd.commit})
+			rec := f.must(resume)
+			if o := last(rec); !strings.Contains(o.Incomplete, odd.told) {
+				t.Errorf("%s: incomplete %q", name, o.Incomplete)
+			}
+			if n := len(rec.Of(evidence.ChangeCommit)); n != 1 || len(rec.Of(evidence.ChangeRef)) != 1 || len(rec.Of(evidence.ChangeProtection)) == 0 && !later {
+				t.Errorf("%s: %d commits, %d drafts", name, n, len(rec.Drafts))
+			}
+			if got := claimed(rec, evidence.ChangeCommit); !strings.Contains(got, "blind") || later && !strings.HasSuffix(got, now.Format("02T15:04")+".."+f.clock.Format("02T15:04")) {
+				t.Errorf("%s: commits are claimed as %s", name, got)
+			}
+			if got := claimed(rec, evidence.ChangeMerge); strings.Contains(got, "blind") {
+				t.Errorf("%s: requests are claimed as %s", name, got)
+			}
+			f.clock = f.clock.Add(time.Hour)
+			again := f.must(rec.Resume())
+			complete(t, again)
+			if got := claimed(again, evidence.ChangeCommit); !strings.Contains(got, "continuous "+f.clock.Add(-time.Hour).Format("02T15:04")) {
+				t.Errorf("%s: the look after it claims %s", name, got)
+			}
+		}
+	}
+}
+
+// TestOddOfCommit: what a commit changed, or how it is signed, may be unreadable; the
+// commit is told without it, and nothing is made up.
+func TestOddOfCommit(t *testing.T) {
+	f := newFake(t, nil)
+	f.set("projects/5/repository/commits/"+sha1+"/signature", obj{"signature_type": "PGP"})
+	f.set("projects/5/repository/commits/"+sha1+"/diff", []any{obj{"new_path": "a"}, obj{"new_path": 7}, 3})
+	rec := f.must(nil)
+	complete(t, rec)
+	d := rec.Of(evidence.ChangeCommit)[0]
+	if c := facts[evidence.CommitFacts](t, d); c.Verified != nil || c.Signature != "" || c.VerifiedWhy != "unreadable" || len(c.Files) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if !slices.ContainsFunc(d.Scope, func(r evidence.Ref) bool { return r.Scheme == "path" && strings.HasSuffix(r.Name, "*") }) {
+		t.Errorf("scope %v", d.Scope)
+	}
+}
+
+// TestOddBranch: a branch of which something cannot be read costs none of the others,
+// and is asked for again although the project is quiet.
+func TestOddBranch(t *testing.T) {
+	f := newFake(t, func(c *Config) { c.Branches = []string{"main", "release"} })
+	f.branch(5, "release", sha1, sha1)
+	first := f.must(nil)
+	complete(t, first)
+	f.clock = now.Add(time.Hour)
+	f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+	f.set("projects/5/repository/branches/main", obj{"commit": []string{sha2}})
+	rec := f.must(first.Resume())
+	if o := last(rec); !strings.Contains(o.Incomplete, "something of an unknown form (commit)") || len(rec.Of(evidence.ChangeRef)) != 1 {
+		t.Errorf("incomplete %q, %d branches", o.Incomplete, len(rec.Of(evidence.ChangeRef)))
+	}
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeRef} {
+		if got := claimed(rec, k); !strings.HasSuffix(got, "blind "+now.Format("02T15:04")+".."+f.clock.Format("02T15:04")) {
+			t.Errorf("%s is claimed as %s", k, got)
+		}
+	}
+	f.clock = f.clock.Add(6 * time.Hour)
+	again := f.must(rec.Resume())
+	if o := last(again); !strings.Contains(o.Incomplete, "something of an unknown form (commit)") {
+		t.Errorf("of a quiet project: incomplete %q", o.Incomplete)
+	}
+}
+
+// TestOddGuards: an entry of a guard that cannot be read costs the guard, which would
+// read weaker without it, and nothing else of the project.
+func TestOddGuards(t *testing.T) {
+	for path, entry := range map[string]any{
+		"projects/5/protected_branches":  []obj{{"name": "main", "id": 1}, {"name": "m*", "allow_force_push": "no"}},
+		"projects/5/protected_branches?": []obj{{"id": 1}},
+		"projects/5/approval_rules":      []obj{{"id": 1, "approvals_required": "two"}},
+		"groups/acme/approval_rules":     []any{"two of us"},
+		"projects/5/push_rule":           obj{"reject_unsigned_commits": "yes"},
+		"projects/5/approvals":           obj{"approvals_before_merge": "one"},
+	} {
+		f := newFake(t, func(c *Config) { c.SettingsEvery = time.Minute })
+		for _, there := range []string{"push_rule", "approvals"} {
+			f.set("projects/5/"+there, obj{})
+		}
+		first := f.must(nil)
+		complete(t, first)
+		f.clock = now.Add(time.Hour)
+		f.set(strings.TrimSuffix(path, "?"), entry)
+		rec := f.must(first.Resume())
+		if o := last(rec); !strings.Contains(o.Incomplete, "project 5") || !strings.Contains(o.Incomplete, "holds ") {
+			t.Errorf("%s: incomplete %q", path, o.Incomplete)
+		}
+		if n := len(rec.Of(evidence.ChangeProtection)); n != 0 {
+			t.Errorf("%s: %d guards are told", path, n)
+		}
+		for _, k := range f.collector().Kinds() {
+			if got := claimed(rec, k); strings.Contains(got, "blind") != (k == evidence.ChangeProtection) {
+				t.Errorf("%s: %s is claimed as %s", path, k, got)
+			}
+		}
+		if !slices.ContainsFunc(rec.Completed, func(c collectortest.Completed) bool { return c.Kind == evidence.AccessMember }) {
+			t.Errorf("%s: members are not read", path)
+		}
+	}
+}
+
+// TestOddEnvironments: a protected environment that cannot be read leaves the
+// deployments to the others told, and of those to none of them open whether anything
+// guards them.
+func TestOddEnvironments(t *testing.T) {
+	for path, odd := range map[string]any{"projects/5/protected_environments": obj{"approval_rules": []obj{}}, "groups/acme/protected_environments": obj{"name": 7}} {
+		f := newFake(t, nil)
+		f.set("projects/5/protected_environments", []any{obj{"name": "live", "approval_rules": []obj{{"required_approvals": 2, "group_id": 3}}}})
+		f.set("groups/acme/protected_environments", []any{})
+		list, _ := f.routes[path].([]any)
+		f.set(path, append(list, odd))
+		f.set("projects/5/deployments", []obj{{"id": 6, "updated_at": now}, {"id": 7, "updated_at": now}})
+		for id, env := range map[string]string{"6": "live", "7": "test"} {
+			f.set("projects/5/deployments/"+id, obj{"id": int(id[0] - '0'), "sha": sha1, "status": "failed", "environment": obj{"name": env}, "created_at": now})
+		}
+		rec := f.must(nil)
+		if o := last(rec); !strings.Contains(o.Incomplete, "holds ") {
+			t.Errorf("%s: incomplete %q", path, o.Incomplete)
+		}
+		ds := rec.Of(evidence.DeployRelease)
+		if len(ds) != 2 {
+			t.Fatalf("%s: %d deployments", path, len(ds))
+		}
+		for _, d := range ds {
+			r := facts[evidence.ReleaseFacts](t, d)
+			if live := r.Environment == "live"; live != (r.Protected != nil && *r.Protected && r.Required == 2) || !live && r.Protected != nil || r.Status != "failure" {
+				t.Errorf("%s: %+v", path, r)
+			}
+		}
 	}
 }

@@ -110,7 +110,7 @@ func (r *projectLook) changedBy(sha string) (forge.Read, error) {
 
 func (r *projectLook) commitFiles(sha string) (fileList, error) {
 	l, err := r.files(r.api+"/repository/commits/"+sha+"/diff", &gl.GetCommitDiffOptions{ListOptions: gl.ListOptions{PerPage: perPage}})
-	l.whole = len(l.files) < maxDiff
+	l.whole = l.whole && len(l.files) < maxDiff
 	return l, err
 }
 
@@ -140,7 +140,7 @@ func (r *projectLook) offered(iid int) (forge.Changed, error) {
 	if err != nil {
 		return forge.Changed{}, err
 	}
-	l.whole = len(l.files) < maxDiff
+	l.whole = l.whole && len(l.files) < maxDiff
 	c := pathsOf(l, forge.CleanPath)
 	r.memory.Keep(forge.RequestKey(iid), forge.Read{Changed: c})
 	return c, nil
@@ -179,11 +179,12 @@ func (r *projectLook) brought(before, head string) (forge.Changed, error) {
 
 func (r *projectLook) joinCommits(p *page, list []json.RawMessage, all *forge.Changed) error {
 	for _, raw := range list {
-		it, err := readCommit(p, raw)
-		if err != nil {
-			return err
+		sha, err := objectID(p, raw)
+		if err != nil { // what it changed may be anything
+			all.Whole = false
+			continue
 		}
-		one, err := r.changedBy(it.ID)
+		one, err := r.changedBy(sha)
 		if err != nil {
 			return err
 		}

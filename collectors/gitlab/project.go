@@ -24,7 +24,9 @@ type projectLook struct {
 	ended   map[int]bool // pipelines read in this look
 	envs    *environments
 	oldest  time.Time // of the commits emitted in this look
-	found   bool      // something new came that the activity date did not tell of
+	// unlooked is since when a branch was not seen of which something cannot be read.
+	unlooked time.Time
+	found    bool // something new came that the activity date did not tell of
 
 	memory    forge.Memory
 	runScopes map[int][]evidence.Ref // whose pipelines are

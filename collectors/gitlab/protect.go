@@ -74,6 +74,13 @@ type ruleBranch struct {
 // protections records the guard on each watched branch as it stands now.
 func (r *projectLook) protections() error {
 	g, err := r.guard()
+	if e := forge.Odd(err); e != nil {
+		// A guard of which a part cannot be read is not told without it, as a weaker
+		// one: what was known of it stands.
+		r.missing = forge.AddOnce(r.missing, "project "+strconv.Itoa(r.id)+": "+err.Error())
+		r.claim(r.ref, evidence.Blind, r.blindFrom(r.st.Settings), e.Cause(), r.cfg.SettingsEvery, evidence.ChangeProtection)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -104,6 +111,9 @@ func (r *projectLook) guard() (*guard, error) {
 		}
 		if err := decodeItem(p, raw, &from); err != nil {
 			return err
+		}
+		if b.Name == "" {
+			return oddItem(p, "a protected branch without a name")
 		}
 		g.ofGroups[b.ID] = from.Group
 		g.branches, g.raw, g.req = append(g.branches, &b), append(g.raw, raw), p.req

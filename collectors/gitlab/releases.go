@@ -135,20 +135,33 @@ func (r *projectLook) environments() (e *environments, err error) {
 	if e.tiers, e.aboveSeen, err = r.above(); err != nil {
 		return nil, err
 	}
+	var odd error
 	_, err = r.list(r.ctx, r.api+"/protected_environments", &gl.ListProtectedEnvironmentsOptions{PerPage: perPage}, func(p *page, raw json.RawMessage) error {
 		var pe gl.ProtectedEnvironment
-		if err := decodeItem(p, raw, &pe); err != nil {
-			return err
+		err := decodeItem(p, raw, &pe)
+		if err == nil && pe.Name == "" {
+			err = oddItem(p, "a protected environment without a name")
 		}
-		e.protected[pe.Name] = &pe
-		return nil
+		if forge.Odd(err) != nil {
+			odd = err
+			return nil
+		}
+		if err == nil {
+			e.protected[pe.Name] = &pe
+		}
+		return err
 	})
 	if refused(err) {
 		r.note("protected environments are not available at this tier or hidden from this credential")
 		e.protected = nil
 		return e, nil
 	}
-	e.seen = err == nil
+	if odd != nil && err == nil {
+		// The others are known; of an environment that is not among them it is not
+		// known that nothing guards it.
+		r.missing = forge.AddOnce(r.missing, "project "+strconv.Itoa(r.id)+": "+odd.Error())
+	}
+	e.seen = err == nil && odd == nil
 	return e, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"evidenced/evidence"
+	"evidenced/evidence/problem"
 )
 
 type wireAccessory struct {
@@ -18,12 +19,18 @@ type wireAccessory struct {
 // made.
 const registrySBOM = "sbom.harbor"
 
+// errLoose is what a project is told to lack whose list names something without
+// saying which.
+var errLoose = problem.New(problem.Source, "the registry lists something without a digest").
+	WithHint("report it with the registry's version; the rest of the list was read")
+
 // accessory hands over what is attached to an artifact. An inherited one
 // stands at the index that holds the artifact and is told of each of its
 // images.
 func (l *look) accessory(p *project, w *wireArtifact, repository string, acc wireAccessory, inherited bool, req evidence.Request) error {
 	if !digestName.MatchString(acc.Digest) {
-		l.note("project %s shows something attached to an artifact that has no digest", p.Name)
+		// What it was told as before is no less there for that.
+		p.loose = errLoose
 		return nil
 	}
 	about := w.Digest

@@ -3,6 +3,7 @@ package harbor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"evidenced/collectors/fetch"
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 	"evidenced/evidence/problem"
 )
@@ -65,9 +67,43 @@ func (a *answer) items() ([]json.RawMessage, error) {
 	return list, a.decode(&list)
 }
 
+// odd is the error of a list that is not the one that was asked for.
 func (a *answer) odd(what string) error {
 	return problem.New(problem.Source, "the answer of %s holds %s", a.req.URL, what).
 		WithHint("report it with the registry's version; nothing after it was read")
+}
+
+// oddItem is the error of one item of a list that cannot be read or told from the
+// others.
+func (a *answer) oddItem(what string) error {
+	return &forge.OddItem{What: what, Err: problem.New(problem.Source, "the answer of %s holds %s", a.req.URL, what).
+		WithHint("report it with the registry's version; the rest of the list was read")}
+}
+
+// oddItems are the items of one list that could not be read. They cost none of the
+// others, but the list was not seen in full.
+type oddItems struct {
+	n     int
+	first error
+}
+
+// skip takes note of an odd item, and returns any other error.
+func (o *oddItems) skip(err error) error {
+	if forge.Odd(err) == nil {
+		return err
+	}
+	if o.n++; o.first == nil {
+		o.first = err
+	}
+	return nil
+}
+
+// err is what is told of them; nil when there were none.
+func (o *oddItems) err() error {
+	if o.n > 1 {
+		return fmt.Errorf("%w (and %d more that cannot be read)", o.first, o.n-1)
+	}
+	return o.first
 }
 
 // maxPages bounds each walk over pages: 1,000,000 items.
@@ -76,8 +112,8 @@ const maxPages = 10000
 // walk reads a list by id, which the list calls key: every page asks for ids from behind the last one
 // read, in their order. Neither what is deleted nor what is added meanwhile can
 // then make it skip or repeat anything, as pages by number would. It begins at
-// id from and ends behind id to, 0 for no end. each gets the items of a page
-// and says whether it wants more.
+// id from and ends behind id to, 0 for no end. each gets the items of a page,
+// those without an id too, and says whether it wants more.
 //
 // The count sets the source's total beside ours, for the rows that were asked
 // for.
@@ -107,8 +143,8 @@ func (l *look) walk(path, key string, query url.Values, from, to int64, each fun
 		for _, it := range items {
 			id, ok := idOf(it, key)
 			switch {
-			case !ok:
-				return source, ours, a.odd("a row without an id")
+			case !ok: // odd; the others show how far the page goes
+				continue
 			case id < from || to > 0 && id > to:
 				return source, ours, a.odd("rows that were not asked for: it does not select by id")
 			case id < last:
@@ -131,6 +167,9 @@ func (l *look) walk(path, key string, query url.Values, from, to int64, each fun
 		if !more || len(items) < pageSize || a.total >= 0 && a.total <= int64(len(items)) {
 			return source, ours, nil
 		}
+		if last < from {
+			return source, ours, a.odd("a page of rows without ids")
+		}
 		from = last + 1
 	}
 	return source, ours, problem.New(problem.Source, "the list %s has more than %d pages", path, maxPages)
@@ -148,7 +187,8 @@ func idOf(row json.RawMessage, key string) (int64, bool) {
 
 // list reads a short list page by page; each gets one item. It is for lists
 // that cannot be asked for by id, and seldom longer than a page: one whose
-// total changes between pages is not taken for whole.
+// total changes between pages is not taken for whole. An odd item is the error
+// when all others were read.
 func (l *look) list(what, path string, query url.Values, each func(a *answer, item json.RawMessage) error) error {
 	q := maps.Clone(query)
 	if q == nil {
@@ -156,6 +196,7 @@ func (l *look) list(what, path string, query url.Values, each func(a *answer, it
 	}
 	q.Set("page_size", strconv.Itoa(pageSize))
 	count := evidence.SourceCount{What: what, Query: path}
+	var odd oddItems
 	for n, total := 1, int64(-1); n <= maxPages; n++ {
 		q.Set("page", strconv.Itoa(n))
 		a, err := l.get(path, q)
@@ -171,7 +212,7 @@ func (l *look) list(what, path string, query url.Values, each func(a *answer, it
 		}
 		total = a.total
 		for _, it := range items {
-			if err := each(a, it); err != nil {
+			if err := odd.skip(each(a, it)); err != nil {
 				return err
 			}
 		}
@@ -185,7 +226,7 @@ func (l *look) list(what, path string, query url.Values, each func(a *answer, it
 			if count.Ours < count.Source {
 				return errShort
 			}
-			return nil
+			return odd.err()
 		}
 	}
 	return problem.New(problem.Source, "the list %s has more than %d pages", path, maxPages)
@@ -219,20 +260,29 @@ func (r rights) writing() []string {
 // rightsIn asks what the credential may do within a scope: /system, or
 // /project/ID.
 func (l *look) rightsIn(scope string) (rights, error) {
-	var list []struct {
-		Resource string `json:"resource"`
-		Action   string `json:"action"`
+	a, err := l.get("users/current/permissions", url.Values{"scope": {scope}, "relative": {"true"}})
+	if err != nil {
+		return nil, err
 	}
-	a, err := l.read("users/current/permissions", url.Values{"scope": {scope}, "relative": {"true"}}, &list)
+	list, err := a.items()
 	if err != nil {
 		return nil, err
 	}
 	r := rights{}
-	for _, p := range list {
-		if p.Resource == "" && p.Action == "" {
-			return nil, a.odd("a right without a name")
+	for _, raw := range list {
+		var p struct {
+			Resource string `json:"resource"`
+			Action   string `json:"action"`
+		}
+		if json.Unmarshal(raw, &p) != nil || p.Resource == "" && p.Action == "" {
+			// As if the credential had it not, which costs what it is for, and is told.
+			l.note("a right of the credential cannot be read: it is taken for missing")
+			continue
 		}
 		r[p.Resource+":"+p.Action] = true
+	}
+	if len(r) == 0 && len(list) > 0 {
+		return nil, a.odd("rights without names")
 	}
 	return r, nil
 }

@@ -66,7 +66,8 @@ func (s *wireScanner) facts() evidence.ScannerFacts {
 
 // parseArtifact reads one artifact of a list. What is not there, or of another
 // type than the API describes, is left empty; an artifact without a digest or a
-// repository is refused. repository is that of the list, with the project, for
+// repository is refused, and so is one whose list of tags, images or of what is
+// attached to it cannot be read: without it the artifact would be another. repository is that of the list, with the project, for
 // registries whose artifacts do not name it; empty for a list of a project.
 func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 	a := &wireArtifact{}
@@ -74,7 +75,17 @@ func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 	if err != nil {
 		return nil, errShape
 	}
-	a.odd = odd != ""
+	if a.odd = odd != ""; a.odd {
+		var lists struct {
+			References  []struct{} `json:"references"`
+			Tags        []struct{} `json:"tags"`
+			Accessories []struct{} `json:"accessories"`
+			Inherited   []struct{} `json:"inherited_accessories"`
+		}
+		if json.Unmarshal(raw, &lists) != nil {
+			return nil, errShape
+		}
+	}
 	// There is one: never scanned would be untrue.
 	switch {
 	case strings.HasPrefix(odd, "scan_overview") && len(a.Scans) == 0:
@@ -96,7 +107,11 @@ func (l *look) artifacts() error {
 	for _, with := range []string{"tag", "scan_overview", "sbom_overview", "accessory", "inherited_accessory", "immutable_status"} {
 		q.Set("with_"+with, "true")
 	}
-	read, owed := 0, false
+	read, lacking := 0, map[evidence.Kind]bool{}
+	for _, p := range l.strays {
+		l.blind(p, p.state.Looked, stateKinds...)
+		l.blind(p, p.state.Looked, evidence.ArtifactScan)
+	}
 	for _, p := range l.projects {
 		done, err := l.project(p, q)
 		if err != nil {
@@ -111,9 +126,9 @@ func (l *look) artifacts() error {
 			// Its list is whole, a report of it is not: no scan is claimed.
 			l.blind(p, p.state.Looked, evidence.ArtifactScan)
 		}
-		if p.owed > 0 {
-			owed = true
-			l.blind(p, p.state.Looked, evidence.ArtifactSBOM)
+		for _, k := range p.lacking() {
+			lacking[k] = true
+			l.blind(p, p.state.Looked, k)
 		}
 		read++
 		if err := l.progress(); err != nil {
@@ -127,10 +142,22 @@ func (l *look) artifacts() error {
 	if read == len(l.projects) && l.whole() {
 		// Every project there is was read: what is not there is nowhere.
 		for _, k := range stateKinds {
-			if k != evidence.ArtifactSBOM || !owed {
+			if !lacking[k] {
 				l.sink.Complete(k, evidence.Ref{})
 			}
 		}
+	}
+	return nil
+}
+
+// lacking are the kinds of which the list of artifacts, whole as it is, does not
+// tell all.
+func (p *project) lacking() []evidence.Kind {
+	switch {
+	case p.loose != nil:
+		return []evidence.Kind{evidence.ArtifactSBOM, evidence.ArtifactSigned}
+	case p.owed > 0:
+		return []evidence.Kind{evidence.ArtifactSBOM}
 	}
 	return nil
 }
@@ -142,14 +169,16 @@ var stateKinds = []evidence.Kind{evidence.ArtifactImage, evidence.ArtifactSBOM, 
 // owed.
 func (l *look) project(p *project, q url.Values) (done bool, err error) {
 	current := fingerprints{} // of the reports that the list shows
-	p.bills, p.tries, p.owed, p.why, p.refused = fingerprints{}, map[string]int{}, 0, nil, false
+	p.bills, p.tries, p.owed, p.why, p.refused, p.loose = fingerprints{}, map[string]int{}, 0, nil, false, nil
+	var odd oddItems
 	owed, future := 0, 0
 	var first error
 	source, ours, err := l.walkArtifacts(p, q, func(repository string, a *answer, items []json.RawMessage) (bool, error) {
 		for _, raw := range items {
 			w, err := parseArtifact(raw, repository)
 			if err != nil || !strings.HasPrefix(w.Repository, p.Name+"/") {
-				return false, a.odd("an artifact without a digest, or of another project")
+				_ = odd.skip(a.oddItem("an artifact without a digest, of an unknown form, or of another project")) // it always is one
+				continue
 			}
 			if w.odd {
 				l.note("an artifact of project %s has members of an unknown form: what could be read is kept", p.Name)
@@ -172,7 +201,7 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 		}
 		return true, l.progress()
 	})
-	if err != nil {
+	if err := odd.skip(err); err != nil {
 		return false, err
 	}
 	l.counts = append(l.counts, evidence.SourceCount{What: "artifacts of " + p.Name, Query: artifactsPath(p.Name), Source: source, Ours: ours})
@@ -182,12 +211,18 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 	if ours < source {
 		return false, errShort
 	}
+	if err := odd.err(); err != nil {
+		return false, err // what is known of their reports and bills stands
+	}
 	for _, k := range stateKinds {
-		if k != evidence.ArtifactSBOM || p.owed == 0 {
+		if !slices.Contains(p.lacking(), k) {
 			l.sink.Complete(k, l.projectRef(p.Name))
 		}
 	}
 	p.state.Reports, p.state.Bills, p.state.Tries = current, p.bills, p.tries
+	if p.loose != nil {
+		l.missed.Add(p.loose, "what is attached to artifacts of project "+p.Name)
+	}
 	if p.owed > 0 {
 		if err := l.miss(p.why, "%d bills of materials of project %s", p.owed, p.Name); err != nil {
 			return false, err
@@ -216,6 +251,7 @@ func (l *look) walkArtifacts(p *project, q url.Values, each func(repository stri
 		return source, ours, err
 	}
 	var names []string
+	var odd oddItems
 	// Its rows name their id otherwise than the column by which they are
 	// selected, so it is read by number; in the order in which they were made.
 	err = l.list("repositories of "+p.Name, projectPath(p.Name)+"/repositories", url.Values{"sort": {"repository_id"}}, func(a *answer, item json.RawMessage) error {
@@ -227,12 +263,12 @@ func (l *look) walkArtifacts(p *project, q url.Values, each func(repository stri
 			name, _ = strings.CutPrefix(r.Name, p.Name+"/")
 		}
 		if name == "" || name == r.Name {
-			return a.odd("a repository without a name, or of another project")
+			return a.oddItem("a repository without a name, or of another project")
 		}
 		names = append(names, name)
 		return nil
 	})
-	if err != nil {
+	if err := odd.skip(err); err != nil {
 		return 0, 0, err
 	}
 	for _, name := range names {
@@ -242,7 +278,7 @@ func (l *look) walkArtifacts(p *project, q url.Values, each func(repository stri
 			return source, ours, err
 		}
 	}
-	return source, ours, nil
+	return source, ours, odd.err()
 }
 
 // maxTags and maxChildren bound what is told of one artifact.
@@ -303,6 +339,10 @@ func (l *look) artifactFacts(p *project, w *wireArtifact) *evidence.ArtifactFact
 		if len(f.Tags) >= maxTags {
 			l.note("an artifact of project %s has %d tags: %d are kept", p.Name, len(w.Tags), maxTags)
 			break
+		}
+		if t.Name == "" {
+			l.note("an artifact of project %s has a tag without a name", p.Name)
+			continue
 		}
 		f.Tags = append(f.Tags, evidence.ArtifactTag{Name: text(t.Name), PushedAt: when(t.PushTime), Immutable: t.Immutable})
 	}

@@ -70,7 +70,13 @@ func TestPartialLists(t *testing.T) {
 		"more came than there are":     {func(g *registry) { g.extra["projects/app/artifacts"] = -1 }, "", true},
 		"another project's artifact":   {func(g *registry) { g.arts["app"][0]["repository_name"] = "other/web" }, "of another project", false},
 		"an artifact without a digest": {func(g *registry) { delete(g.arts["app"][1], "digest") }, "without a digest", false},
-		"a row without an id":          {func(g *registry) { g.arts["app"][1]["id"] = 0; g.deaf = true }, "without an id", false},
+		"a row without an id":          {func(g *registry) { g.arts["app"][1]["id"] = 0 }, "", true},
+		"a page of rows without ids": {func(g *registry) {
+			for i := 3; i <= 120; i++ {
+				g.arts["app"] = append(g.arts["app"], artifactRow(i, row{"id": nil}))
+			}
+			g.arts["app"][0]["id"], g.arts["app"][1]["id"] = nil, nil
+		}, "a page of rows without ids", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRegistry(t)

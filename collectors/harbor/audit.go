@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"evidenced/collectors/forge"
 	"evidenced/evidence"
 )
 
@@ -51,6 +52,13 @@ func (l *look) audit() error {
 		if err := l.auditOf(p); err != nil {
 			return err
 		}
+	}
+	for _, p := range l.strays {
+		since := time.Time{}
+		if st := l.cur.Audit[formExt+"/"+number(p.ID)]; st != nil {
+			since = st.Looked
+		}
+		l.blind(p, since, evidence.RegistryAudit)
 	}
 	return nil
 }
@@ -101,12 +109,27 @@ type auditRow struct {
 	Result      *bool  `json:"operation_result"`
 	Resource    string `json:"resource"`
 	Type        string `json:"resource_type"`
+
+	odd    bool  // some of it is of another form than the API describes
+	before error // of an edge: that another one was listed before it, which cannot be read
 }
 
 // edge reads the first row of a log in the given order of ids; nil when it is
-// empty. since, when set, leaves out what is older.
+// empty. since, when set, leaves out what is older. A row without an id cannot be
+// the first: it has no place in the order.
 func (l *look) edge(a *auditLog, order string, since time.Time) (*auditRow, error) {
-	q := url.Values{"page": {"1"}, "page_size": {"1"}, "sort": {order}}
+	row, err := l.edgeOf(a, order, since, 1)
+	if odd := err; forge.Odd(odd) != nil {
+		if row, err = l.edgeOf(a, order, since, pageSize); row != nil {
+			row.before = odd
+		}
+	}
+	return row, err
+}
+
+// edgeOf finds it among so many rows.
+func (l *look) edgeOf(a *auditLog, order string, since time.Time, among int) (*auditRow, error) {
+	q := url.Values{"page": {"1"}, "page_size": {strconv.Itoa(among)}, "sort": {order}}
 	if !since.IsZero() {
 		q.Set("q", "op_time=["+since.UTC().Format("2006-01-02 15:04:05")+"~]")
 	}
@@ -118,11 +141,12 @@ func (l *look) edge(a *auditLog, order string, since time.Time) (*auditRow, erro
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	row, err := parseAuditRow(items[0])
-	if err != nil {
-		return nil, ans.odd("a row of an unknown form")
+	for _, raw := range items {
+		if row, err := parseAuditRow(raw); err == nil {
+			return row, nil
+		}
 	}
-	return row, nil
+	return nil, ans.oddItem("a row without an id")
 }
 
 // zoneMargin covers every time zone: the server reads a time of a query in a
@@ -194,7 +218,11 @@ func (l *look) readLog(a *auditLog) ([]evidence.Seen, error) {
 		for _, raw := range items {
 			row, err := parseAuditRow(raw)
 			if err != nil {
-				return false, ans.odd("a row of an unknown form")
+				r.unread(ans.oddItem("a row without an id"))
+				continue
+			}
+			if row.odd && row.ID > max(st.Last, r.floor) {
+				r.unread(ans.oddItem("a row of an unknown form"))
 			}
 			if err := r.take(row, raw, ans.req); err != nil {
 				return false, err
@@ -205,6 +233,9 @@ func (l *look) readLog(a *auditLog) ([]evidence.Seen, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if newest.before != nil && r.odd.n == 0 {
+		r.unread(newest.before)
 	}
 	if !r.behind {
 		l.counts = append(l.counts, evidence.SourceCount{
@@ -230,6 +261,7 @@ type rowReader struct {
 	young   bool  // a row was taken that others may still turn up before
 	behind  bool  // more is there than one look reads
 	before  time.Time
+	odd     oddItems
 	rows    int
 	pulls   int
 	scanner int
@@ -253,6 +285,7 @@ func (r *rowReader) take(row *auditRow, raw json.RawMessage, req evidence.Reques
 	r.floor, r.begun = row.ID, true
 	if !at.IsZero() {
 		r.before = at
+		r.known(at)
 	}
 	if !r.young && at.Before(r.started.Add(r.fetch.Stats().Offset).Add(-late)) {
 		st.Settled = row.ID
@@ -332,6 +365,30 @@ func (r *rowReader) lost(after, before time.Time, jump bool) error {
 	return nil
 }
 
+// unread takes note of a row of which not all could be read. When it happened may be
+// among that: of the stretch from the row before it to the next one with a time not
+// all was seen.
+func (r *rowReader) unread(err error) {
+	_ = r.odd.skip(err) // it always is an odd item
+	if st := r.log.state; st.Odd.IsZero() {
+		st.Odd = r.before
+		if st.Odd.IsZero() {
+			st.Odd = st.Looked
+		}
+		if st.Odd.IsZero() {
+			st.Odd = st.From
+		}
+	}
+}
+
+// known ends the stretch that began before an odd row, at the time of a row behind it.
+func (r *rowReader) known(at time.Time) {
+	if st := r.log.state; !st.Odd.IsZero() && at.After(st.Odd) {
+		r.gap(st.Odd, at, "the audit log holds a row of an unknown form")
+		st.Odd = time.Time{}
+	}
+}
+
 func (r *rowReader) gap(from, to time.Time, cause string) {
 	if from.IsZero() || !from.Before(to) {
 		return
@@ -383,6 +440,10 @@ func (r *rowReader) claims() ([]evidence.Seen, error) {
 	if to.After(r.started) {
 		to = r.started
 	}
+	r.known(to)
+	if err := r.odd.err(); err != nil {
+		r.missed.Add(err, r.log.name())
+	}
 	from, class, cause := st.Looked, evidence.Continuous, ""
 	if from.IsZero() {
 		from, class, cause = st.From, evidence.Reconstructed, "read from the log at the first look"
@@ -400,7 +461,9 @@ func (r *rowReader) claims() ([]evidence.Seen, error) {
 	for _, g := range st.Gaps {
 		add(from, g.From)
 		out = append(out, r.window(evidence.Blind, g.From, g.To, g.Cause))
-		from = g.To
+		if g.To.After(from) {
+			from = g.To
+		}
 	}
 	add(from, to)
 	silent, why := r.silent()
@@ -446,8 +509,7 @@ func (l *look) purges() (horizon time.Time, known bool, err error) {
 	if l.purge != nil {
 		return l.purge.horizon, l.purge.known, nil
 	}
-	var runs []wireJob
-	_, err = l.read("system/purgeaudit", url.Values{"page": {"1"}, "page_size": {strconv.Itoa(pageSize)}, "sort": {"-id"}}, &runs)
+	a, err := l.get("system/purgeaudit", url.Values{"page": {"1"}, "page_size": {strconv.Itoa(pageSize)}, "sort": {"-id"}})
 	switch status(err) {
 	case http.StatusForbidden, http.StatusNotFound:
 		l.purge = &purge{}
@@ -456,13 +518,18 @@ func (l *look) purges() (horizon time.Time, known bool, err error) {
 	if err != nil {
 		return time.Time{}, false, err
 	}
+	runs, err := a.items()
+	if err != nil {
+		return time.Time{}, false, err
+	}
 	l.purge = &purge{known: true}
-	for _, j := range runs {
+	for _, raw := range runs {
+		var j wireJob
 		var p struct {
 			Hours int64 `json:"audit_retention_hour"`
 			Dry   bool  `json:"dry_run"`
 		}
-		if json.Unmarshal([]byte(j.Parameters), &p) != nil {
+		if json.Unmarshal(raw, &j) != nil || json.Unmarshal([]byte(j.Parameters), &p) != nil {
 			// How far back this one reached is not told, so no loss can be laid to
 			// the purges, nor kept from them.
 			l.purge = &purge{}

@@ -13,12 +13,14 @@ import (
 )
 
 // parseAuditRow reads one row of either form. A row has an id; everything else
-// may be missing.
+// may be missing, and what is of another form than the API describes is left empty.
 func parseAuditRow(raw []byte) (*auditRow, error) {
 	r := &auditRow{}
-	if err := json.Unmarshal(raw, r); err != nil || r.ID <= 0 {
+	odd, err := partly(json.Unmarshal(raw, r))
+	if err != nil || r.ID <= 0 {
 		return nil, errShape
 	}
+	r.odd = odd != ""
 	if strings.EqualFold(r.Operation, "login") {
 		r.Username, r.Resource = typed(r.Username), typed(r.Resource)
 	}

@@ -64,6 +64,9 @@ type auditState struct {
 	From time.Time `json:"from,omitzero"`
 	// Silent says that the stretch after At was claimed as not seen.
 	Silent bool `json:"silent,omitempty"`
+	// Odd is from when on a row may be that could not be read, until the time of a
+	// row behind it is known.
+	Odd time.Time `json:"odd,omitzero"`
 	// Gaps are stretches found not to be seen, until they are claimed.
 	Gaps []auditGap `json:"gaps,omitempty"`
 	// Era counts how often ids began anew, so that a restored database does not

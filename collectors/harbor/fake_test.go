@@ -99,7 +99,7 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "projects/"), "/")
 	switch {
-	case path == "users/current/permissions":
+	case path == "users/current/permissions" && g.single[path] == nil:
 		var list []row
 		for _, right := range g.rights {
 			resource, action, _ := strings.Cut(right, ":")
@@ -163,7 +163,7 @@ func (g *registry) list(w http.ResponseWriter, r *http.Request, path string, row
 	if m := idWindow.FindStringSubmatch(q.Get("q")); m != nil && !g.deaf {
 		lo, _ := strconv.ParseInt(m[2], 10, 64)
 		hi, err := strconv.ParseInt(m[3], 10, 64)
-		rows = slices.DeleteFunc(rows, func(x row) bool { return id(x) < lo || err == nil && id(x) > hi })
+		rows = slices.DeleteFunc(rows, func(x row) bool { return id(x) > 0 && (id(x) < lo || err == nil && id(x) > hi) })
 	} else if since, ok := strings.CutPrefix(q.Get("q"), "op_time=["); ok {
 		from, err := time.Parse("2006-01-02 15:04:05", strings.TrimSuffix(since, "~]"))
 		if err != nil {

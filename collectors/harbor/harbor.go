@@ -114,6 +114,8 @@ type look struct {
 	window   evidence.Period
 	rights   rights
 	projects []*project
+	strays   []*project // listed, and nothing can be asked of them
+	nameless bool       // the list holds a project of which not even that can be told
 	seen     []evidence.Seen
 	sees     []string
 	notes    []string
@@ -158,13 +160,15 @@ func (l *look) open() error {
 	if l.projects, err = l.listProjects(); err != nil {
 		return err
 	}
-	for _, p := range l.projects {
+	for _, p := range slices.Concat(l.projects, l.strays) {
 		l.sees = append(l.sees, p.Name)
 	}
-	if l.rights.has("project", "list") {
+	if all := l.rights.has("project", "list"); all || l.nameless {
 		// The list holds every project there is: one that is gone from it was
-		// deleted, and its absence is seen.
-		l.sees = append(l.sees, "*")
+		// deleted, and its absence is seen. Or it may be the one without a name.
+		if all {
+			l.sees = append(l.sees, "*")
+		}
 		for name := range l.cur.Projects {
 			if !slices.Contains(l.sees, name) {
 				l.sees = append(l.sees, name)
@@ -178,8 +182,10 @@ func (l *look) open() error {
 	return nil
 }
 
-// whole reports whether the credential lists every project of the registry.
-func (l *look) whole() bool { return l.rights.has("project", "list") }
+// whole reports whether every project of the registry is among those that are read.
+func (l *look) whole() bool {
+	return l.rights.has("project", "list") && len(l.strays) == 0 && !l.nameless
+}
 
 // miss remembers what could not be read; it returns the error when that is the
 // end of the run.
@@ -240,8 +246,18 @@ func (l *look) note(format string, args ...any) {
 	}
 }
 
-// claim says what was seen of some kinds at this look.
+// claim says what was seen of some kinds at this look. While the list holds a
+// project that may be anybody's, nobody is told that all of theirs was seen.
 func (l *look) claim(every time.Duration, kinds ...evidence.Kind) {
+	if l.nameless {
+		from := l.window.From.UTC()
+		if from.IsZero() || from.After(l.started) {
+			from = l.started
+		}
+		l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Class: evidence.Blind, From: from, To: l.started, Every: every,
+			Cause: "the registry lists a project without a name"})
+		return
+	}
 	l.seen = append(l.seen, evidence.Seen{Kinds: kinds, Class: evidence.Instants, From: l.started, To: l.started, Every: every})
 }
 

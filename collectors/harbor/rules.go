@@ -135,7 +135,7 @@ func (s *settingsLook) immutability(p *project) error {
 	return s.list("immutability rules of "+p.Name, projectPath(p.Name)+"/immutabletagrules", nil, func(a *answer, raw json.RawMessage) error {
 		r := &tagRule{}
 		if json.Unmarshal(raw, r) != nil || r.ID <= 0 {
-			return a.odd("a rule of an unknown form")
+			return a.oddItem("a rule of an unknown form")
 		}
 		return s.rule(&evidence.RegistryRuleFacts{
 			Project: p.Name, Type: ruleImmutability, ID: number(r.ID), Enabled: on(!r.Disabled), Says: []string{r.says()},
@@ -145,7 +145,10 @@ func (s *settingsLook) immutability(p *project) error {
 
 // retention reads the retention policy that the project's settings name.
 func (s *settingsLook) retention(p *project) error {
-	id, err := strconv.ParseInt(p.Meta["retention_id"], 10, 64)
+	if p.odd != nil {
+		return p.odd // its settings may name one
+	}
+	id, err := strconv.ParseInt(string(p.Meta["retention_id"]), 10, 64)
 	if err != nil || id <= 0 {
 		return nil // none
 	}
@@ -193,7 +196,7 @@ func (s *settingsLook) webhooks(p *project) error {
 			} `json:"targets"`
 		}
 		if json.Unmarshal(raw, &w) != nil || w.ID <= 0 {
-			return a.odd("a webhook of an unknown form")
+			return a.oddItem("a webhook of an unknown form")
 		}
 		f := &evidence.RegistryRuleFacts{Project: p.Name, Type: ruleWebhook, ID: number(w.ID), Name: text(w.Name), Enabled: on(w.Enabled)}
 		var hosts []string
@@ -255,7 +258,7 @@ func (s *settingsLook) replication() error {
 			Override bool  `json:"override"`
 		}
 		if json.Unmarshal(raw, &r) != nil || r.ID <= 0 {
-			return a.odd("a replication policy of an unknown form")
+			return a.oddItem("a replication policy of an unknown form")
 		}
 		f := &evidence.RegistryRuleFacts{Type: ruleReplication, ID: number(r.ID), Name: text(r.Name), Enabled: on(r.Enabled)}
 		// The side that is this registry has no id.
@@ -320,30 +323,38 @@ type wireJob struct {
 // schedules reads when the registry scans everything, collects garbage and
 // purges its audit log.
 func (s *settingsLook) schedules() error {
+	var first error // one that cannot be read keeps none of the others from being read
 	for _, sc := range []struct{ kind, path string }{
 		{ruleScanAll, "system/scanAll/schedule"}, {ruleGC, "system/gc/schedule"}, {rulePurge, "system/purgeaudit/schedule"},
 	} {
-		a, err := s.get(sc.path, nil)
-		if err != nil {
-			return err
-		}
-		var j *wireJob
-		if len(strings.TrimSpace(string(a.body))) > 0 { // nothing at all: never set
-			if err := a.decode(&j); err != nil {
+		if err := s.schedule(sc.kind, sc.path); err != nil {
+			if forge.Ends(s.ctx, err) {
 				return err
 			}
+			first = cmp.Or(first, err)
 		}
-		f := &evidence.RegistryRuleFacts{Type: sc.kind, ID: "schedule", Enabled: on(false)}
-		if j != nil && j.Schedule != nil && j.Schedule.Type != "" && j.Schedule.Type != "None" {
-			f.Enabled = on(true)
-			f.Schedule = text(strings.TrimSpace(j.Schedule.Type + " " + j.Schedule.Cron))
-			f.Says = parameters(j.Parameters)
-		}
-		if err := s.rule(f, a.req, nil); err != nil {
+	}
+	return first
+}
+
+func (s *settingsLook) schedule(kind, path string) error {
+	a, err := s.get(path, nil)
+	if err != nil {
+		return err
+	}
+	var j *wireJob
+	if len(strings.TrimSpace(string(a.body))) > 0 { // nothing at all: never set
+		if err := a.decode(&j); err != nil {
 			return err
 		}
 	}
-	return nil
+	f := &evidence.RegistryRuleFacts{Type: kind, ID: "schedule", Enabled: on(false)}
+	if j != nil && j.Schedule != nil && j.Schedule.Type != "" && j.Schedule.Type != "None" {
+		f.Enabled = on(true)
+		f.Schedule = text(strings.TrimSpace(j.Schedule.Type + " " + j.Schedule.Cron))
+		f.Says = parameters(j.Parameters)
+	}
+	return s.rule(f, a.req, nil)
 }
 
 // parameters lists a job's parameters, which are JSON in a string.
@@ -375,7 +386,7 @@ func (s *settingsLook) scanners() error {
 			Skip     bool   `json:"skip_certVerify"`
 		}
 		if json.Unmarshal(raw, &sc) != nil || sc.UUID == "" {
-			return a.odd("a scanner of an unknown form")
+			return a.oddItem("a scanner of an unknown form")
 		}
 		f := &evidence.RegistryRuleFacts{Type: ruleScanner, ID: text(sc.UUID), Name: text(sc.Name), Enabled: on(!sc.Disabled), Target: hostOf(sc.URL)}
 		if sc.Default {

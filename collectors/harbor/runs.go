@@ -61,11 +61,13 @@ func (s *settle) upTo() int64 {
 // look stopped.
 func (s *settingsLook) jobs(kind, path string) error {
 	st := settle{floor: s.cur.Runs[kind]}
+	var odd oddItems
 	_, _, err := s.walk(path, "id", nil, st.floor+1, 0, func(a *answer, items []json.RawMessage) (bool, error) {
 		for _, raw := range items {
 			j := &wireJob{}
-			if json.Unmarshal(raw, j) != nil {
-				return false, a.odd("a job of an unknown form")
+			if json.Unmarshal(raw, j) != nil || j.ID <= 0 {
+				_ = odd.skip(a.oddItem("a job of an unknown form")) // it always is one
+				continue
 			}
 			f := &evidence.RegistryRunFacts{Type: kind, ID: number(j.ID), Status: runState(j.Status), Native: text(j.Status), Trigger: text(j.Kind), StartedAt: when(j.Created)}
 			if f.Status != "running" {
@@ -85,6 +87,7 @@ func (s *settingsLook) jobs(kind, path string) error {
 	})
 	if err == nil {
 		s.cur.Runs[kind] = st.upTo()
+		err = odd.err()
 	}
 	return err
 }
@@ -100,6 +103,7 @@ func (s *settingsLook) newest(name, path string, q url.Values, each func(a *answ
 	known := s.cur.Runs[name]
 	read := max(known, s.cur.Newest[name])
 	st := settle{floor: known}
+	var odd oddItems
 	if q == nil {
 		q = url.Values{}
 	}
@@ -121,7 +125,10 @@ func (s *settingsLook) newest(name, path string, q url.Values, each func(a *answ
 		for _, raw := range items {
 			id, state, err := each(a, raw)
 			if err != nil {
-				return err
+				if err := odd.skip(err); err != nil {
+					return err
+				}
+				continue
 			}
 			falling = falling && (last == 0 || id < last)
 			last = id
@@ -143,7 +150,7 @@ func (s *settingsLook) newest(name, path string, q url.Values, each func(a *answ
 		}
 	}
 	s.cur.Runs[name], s.cur.Newest[name] = st.upTo(), max(read, st.floor)
-	return nil
+	return odd.err()
 }
 
 func (s *settingsLook) replicationRuns() error {
@@ -160,7 +167,7 @@ func (s *settingsLook) replicationRuns() error {
 			Succeed int    `json:"succeed"`
 		}
 		if json.Unmarshal(raw, &r) != nil || r.ID <= 0 {
-			return 0, "", a.odd("a run of an unknown form")
+			return 0, "", a.oddItem("a run of an unknown form")
 		}
 		f := &evidence.RegistryRunFacts{
 			Type: ruleReplication, ID: number(r.ID), Status: runState(r.Status), Native: text(r.Status), Trigger: text(r.Trigger),
@@ -171,7 +178,10 @@ func (s *settingsLook) replicationRuns() error {
 }
 
 func (s *settingsLook) retentionRuns(p *project) error {
-	policy, err := strconv.ParseInt(p.Meta["retention_id"], 10, 64)
+	if p.odd != nil {
+		return p.odd
+	}
+	policy, err := strconv.ParseInt(string(p.Meta["retention_id"]), 10, 64)
 	if err != nil || policy <= 0 {
 		return nil
 	}
@@ -185,7 +195,7 @@ func (s *settingsLook) retentionRuns(p *project) error {
 			Dry     bool   `json:"dry_run"`
 		}
 		if json.Unmarshal(raw, &r) != nil || r.ID <= 0 {
-			return 0, "", a.odd("a run of an unknown form")
+			return 0, "", a.oddItem("a run of an unknown form")
 		}
 		f := &evidence.RegistryRunFacts{
 			Project: p.Name, Type: ruleRetention, ID: number(r.ID), Status: runState(r.Status), Native: text(r.Status),

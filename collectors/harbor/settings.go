@@ -74,7 +74,7 @@ func (s *settingsLook) of(p *project, kind evidence.Kind, err error, what string
 }
 
 // project reads what belongs to one project.
-func (s *settingsLook) project(p *project, quotas map[int64]quota) error {
+func (s *settingsLook) project(p *project, quotas quotas) error {
 	if !s.broken[evidence.RegistryProject] {
 		if err := s.of(p, evidence.RegistryProject, s.projectSettings(p, quotas), "settings"); err != nil {
 			return err
@@ -149,7 +149,7 @@ func (s *settingsLook) conclude() {
 			continue
 		}
 		s.claim(s.cfg.SettingsEvery, kind)
-		for _, p := range failed {
+		for _, p := range slices.Concat(failed, s.strays) {
 			s.blind(p, s.cur.Settings, kind)
 		}
 		if s.broken[kind] {
@@ -173,7 +173,7 @@ func (s *settingsLook) members(p *project) error {
 	return s.list("members of "+p.Name, projectPath(p.Name)+"/members", nil, func(a *answer, raw json.RawMessage) error {
 		m, err := parseMember(raw)
 		if err != nil {
-			return a.odd("a member of an unknown form")
+			return a.oddItem("a member of an unknown form")
 		}
 		f := evidence.MemberFacts{Container: p.Name, Level: "project", Type: "user", Role: text(m.Role), Rank: rankOf(m.RoleID), Holder: -1}
 		var people []evidence.Person
@@ -335,7 +335,7 @@ func (s *settingsLook) robots(what string, q url.Values, scope func(*robot) []ev
 	return s.list(what, "robots", q, func(a *answer, raw json.RawMessage) error {
 		r, err := parseRobot(raw)
 		if err != nil {
-			return a.odd("a robot of an unknown form")
+			return a.oddItem("a robot of an unknown form")
 		}
 		within := scope(r)
 		if len(within) == 0 {

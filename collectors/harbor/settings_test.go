@@ -262,13 +262,13 @@ func TestWords(t *testing.T) {
 			t.Errorf("scan %q is %q, want %q", native, got, want)
 		}
 	}
-	for word, want := range map[string]string{"true": "true", "TRUE": "true", "false": "false", "": "unsaid", "1": "unsaid"} {
+	for said, want := range map[string]string{"true": "true", "TRUE": "true", "false": "false", "": "unsaid", "1": "unsaid"} {
 		got := "unsaid"
-		if b := (&project{Meta: map[string]string{"public": word}}).flag("public"); b != nil {
+		if b := (&project{Meta: map[string]word{"public": word(said)}}).flag("public"); b != nil {
 			got = fmt.Sprint(*b)
 		}
 		if got != want {
-			t.Errorf("%q is %s, want %s", word, got, want)
+			t.Errorf("%q is %s, want %s", said, got, want)
 		}
 	}
 	for native, want := range map[string]string{"Succeed": "success", "Success": "success", "Failed": "failure", "Error": "failure", "Stopped": "stopped", "InProgress": "running", "Pending": "running", "": "unknown"} {

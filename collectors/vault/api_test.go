@@ -261,9 +261,9 @@ func vaultState(s *server) {
 	s.data["GET sys/mounts"] = obj{
 		"kv/": obj{"type": "kv", "accessor": "kv_1", "uuid": "u-1", "options": obj{"version": "2"}, "seal_wrap": true,
 			"config": obj{"default_lease_ttl": 0, "max_lease_ttl": 7200, "audit_non_hmac_request_keys": []string{"note"}}},
-		"old/":          obj{"type": "kv", "accessor": "kv_2", "uuid": "u-2", "options": obj{"version": "1"}},
-		"sys/":          obj{"type": "system", "accessor": "system_1", "uuid": "u-3"},
-		"request_note/": "not a mount",
+		"old/":         obj{"type": "kv", "accessor": "kv_2", "uuid": "u-2", "options": obj{"version": "1"}},
+		"sys/":         obj{"type": "system", "accessor": "system_1", "uuid": "u-3"},
+		"request_note": "not a mount",
 	}
 	s.data["GET sys/auth"] = obj{
 		"approle/": obj{"type": "approle", "accessor": "auth_approle_1"}, "userpass/": obj{"type": "userpass", "accessor": "auth_userpass_1"},

@@ -177,10 +177,16 @@ func (c *client) keys(ctx context.Context, namespace, path string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.Data["keys"].([]any); !ok {
+	list, ok := s.Data["keys"].([]any)
+	if !ok {
 		return nil, problem.New(problem.Source, "list of %s holds no keys", shown(path))
 	}
-	return stringList(s.Data["keys"]), nil
+	names := stringList(list)
+	if len(names) < len(list) {
+		// What it names would seem to be gone.
+		return nil, problem.New(problem.Source, "list of %s holds a key that is no name", shown(path))
+	}
+	return names, nil
 }
 
 // describe turns an error of the library into one for people.

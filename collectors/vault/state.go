@@ -270,7 +270,10 @@ func (w *walk) devices(ctx context.Context, ns *nsState) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(data)) {
 		dev, ok := data[name].(map[string]any)
-		if !ok {
+		if !ok || asString(dev["type"]) == "" {
+			if strings.HasSuffix(name, "/") { // else it is none: older servers repeat the envelope here
+				w.miss(evidence.SecretDevice, oddEntry("an audit device"))
+			}
 			continue
 		}
 		path := strings.Trim(name, "/")
@@ -290,6 +293,12 @@ func (w *walk) devices(ctx context.Context, ns *nsState) error {
 		}
 	}
 	return nil
+}
+
+// oddEntry is the error of an entry of a list that cannot be read: the others are.
+func oddEntry(what string) error {
+	return problem.New(problem.Source, "the server lists %s of an unknown form", what).
+		WithHint("report it with the server's version; the rest was read")
 }
 
 // deviceOptions reads the options of an audit device. Only known ones keep their
@@ -359,7 +368,10 @@ func (w *walk) mounts(ctx context.Context, ns *nsState) error {
 		for _, name := range slices.Sorted(maps.Keys(data)) {
 			mt, ok := data[name].(map[string]any)
 			if !ok || asString(mt["type"]) == "" {
-				continue // older servers repeat the envelope here
+				if strings.HasSuffix(name, "/") { // else it is none: older servers repeat the envelope here
+					w.miss(evidence.SecretMount, oddEntry("a mount"))
+				}
+				continue
 			}
 			f := evidence.MountFacts{
 				Path: clean([]byte(strings.Trim(name, "/"))), Class: class, Type: asString(mt["type"]), Accessor: asString(mt["accessor"]),

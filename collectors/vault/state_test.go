@@ -108,3 +108,26 @@ func TestOneRefusedMethod(t *testing.T) {
 		t.Error("the list was not asked for")
 	}
 }
+
+// TestOddEntries: a mount or an audit device that cannot be read costs none of the
+// others, and is not taken for gone.
+func TestOddEntries(t *testing.T) {
+	for path, kind := range map[string]evidence.Kind{"GET sys/mounts": evidence.SecretMount, "GET sys/auth": evidence.SecretMount, "GET sys/audit": evidence.SecretDevice} {
+		for name, odd := range map[string]any{"no type": obj{"accessor": "x"}, "odd type": obj{"type": 7}, "no object": "kv"} {
+			s := newServer(t)
+			vaultState(s)
+			before := len(stateOf(t, s, Config{}).Of(kind))
+			s.data[path].(obj)["odd/"] = odd
+			rec := stateOf(t, s, Config{})
+			if n := len(rec.Of(kind)); n != before || completed(rec, kind) || !strings.Contains(last(rec).Incomplete, "of an unknown form") {
+				t.Errorf("%s of %s: %d of %d are told, complete %t, incomplete %q", name, path, n, before, completed(rec, kind), last(rec).Incomplete)
+			}
+		}
+	}
+	s := newServer(t)
+	vaultState(s)
+	s.data["LIST sys/policies/acl"] = obj{"keys": []any{"default", 7}}
+	if rec := stateOf(t, s, Config{}); completed(rec, evidence.SecretPolicy) || !strings.Contains(last(rec).Incomplete, "a key that is no name") {
+		t.Errorf("a policy without a name: incomplete %q", last(rec).Incomplete)
+	}
+}

@@ -114,8 +114,8 @@ func (r *reader) readArchive(ctx context.Context, l *kube.Look) ([]evidence.Draf
 	case err != nil:
 		r.memory.next = l.Now.Add(archiveRetry)
 		r.memory.behind = "the archive: " + plain(err)
-	case len(r.memory.Odd) > 0:
-		r.memory.behind = fmt.Sprintf(oddRuns, len(r.memory.Odd))
+	case r.memory.odds() > 0:
+		r.memory.behind = fmt.Sprintf(oddRuns, r.memory.odds())
 	}
 	return ds, nil
 }
@@ -218,6 +218,7 @@ func (r *reader) listArchive(ctx context.Context, l *kube.Look) (runs []wanted, 
 		told[id] = true
 	}
 	seen := map[string]bool{}
+	unnamed := 0
 	for _, ns := range r.archiveSpaces() {
 		for page, offset := 0, ""; ; page++ {
 			if page == archivePages {
@@ -239,15 +240,21 @@ func (r *reader) listArchive(ctx context.Context, l *kube.Look) (runs []wanted, 
 				Metadata *struct {
 					Continue string `json:"continue"`
 				} `json:"metadata"`
-				Items []entry `json:"items"`
+				Items []json.RawMessage `json:"items"`
 			}
 			if json.Unmarshal(resp.Body, &list) != nil || list.Metadata == nil {
 				return nil, errNoArchive
 			}
-			for _, e := range list.Items {
+			for _, raw := range list.Items {
+				var e entry
+				odd := json.Unmarshal(raw, &e) != nil
 				uid, end := e.Metadata.UID, instant(e.Status.FinishedAt)
+				if uid == "" {
+					unnamed++ // it cannot be asked for by itself
+					continue
+				}
 				_, live := r.memory.Open[uid] // it was tried again, and goes on
-				if uid == "" || seen[uid] || live || slices.Contains(r.memory.Odd, uid) || told[endOf(uid, end)] || !ended(e.Status.Phase) {
+				if seen[uid] || live || slices.Contains(r.memory.Odd, uid) || told[endOf(uid, end)] || !odd && !ended(e.Status.Phase) {
 					continue
 				}
 				seen[uid] = true
@@ -265,6 +272,7 @@ func (r *reader) listArchive(ctx context.Context, l *kube.Look) (runs []wanted, 
 		}
 	}
 	slices.Reverse(runs)
+	r.memory.unnamed = unnamed
 	return runs, nil
 }
 

@@ -29,6 +29,7 @@ type shelf struct {
 	page   int
 	asked  []string
 	cursor string         // in place of the next offset
+	odd    []any          // further entries of each page
 	faults map[string]int // status of the answer to a uid
 }
 
@@ -72,7 +73,43 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		all = all[at:end]
 	}
-	json.NewEncoder(w).Encode(map[string]any{"metadata": meta, "items": all})
+	json.NewEncoder(w).Encode(map[string]any{"metadata": meta, "items": append(slices.Clone(s.odd), anyOf(all)...)})
+}
+
+func anyOf[T any](list []T) (out []any) {
+	for _, x := range list {
+		out = append(out, x)
+	}
+	return out
+}
+
+// A listed run that cannot be read costs none of the others, and is told: one that
+// has a uid is asked for by it.
+func TestOddInArchiveList(t *testing.T) {
+	for name, tt := range map[string]struct {
+		odd  []any
+		told string
+		runs int
+	}{
+		"no uid":           {[]any{map[string]any{"metadata": map[string]any{}, "status": map[string]any{"phase": "Succeeded"}}}, "1 of its runs could not be read", 2},
+		"no object":        {[]any{7, nil, "x"}, "3 of its runs could not be read", 2},
+		"uid that is none": {[]any{map[string]any{"metadata": map[string]any{"uid": 5}}}, "1 of its runs could not be read", 2},
+		"odd status":       {[]any{map[string]any{"metadata": map[string]any{"uid": "3"}, "status": map[string]any{"phase": "Succeeded", "finishedAt": 5}}}, "", 3},
+	} {
+		s := &shelf{runs: map[string]string{"1": string(aRun("1", good)), "2": string(aRun("2", good))}, odd: tt.odd}
+		if tt.runs == 3 {
+			s.runs["3"] = string(aRun("3", good))
+		}
+		r := archiver(t, s)
+		told, o := r.round(t, testLook(now))
+		if len(told) != tt.runs || !strings.Contains(o.Incomplete, tt.told) || tt.told == "" && o.Incomplete != "" {
+			t.Errorf("%s: %d runs, incomplete %q", name, len(told), o.Incomplete)
+		}
+		s.odd = nil
+		if _, o = r.round(t, testLook(now.Add(24*time.Hour))); o.Incomplete != "" {
+			t.Errorf("%s: after it was mended: %q", name, o.Incomplete)
+		}
+	}
 }
 
 // archiver is a reader with an archive.

@@ -39,6 +39,8 @@ type memory struct {
 	behind string          // why the archive could not be read; "" when it was
 	next   time.Time       // the archive is not asked before; zero: at once
 	tried  bool            // the odd runs were
+	// unnamed is how many runs the archive's list had without saying which.
+	unnamed int
 }
 
 type open struct {
@@ -181,3 +183,6 @@ func endOf(uid string, end time.Time) string {
 	h := sha256.Sum256([]byte(uid + "@" + evidence.FormatTime(end)))
 	return hex.EncodeToString(h[:6])
 }
+
+// odds is how many runs of the archive could not be read.
+func (m *memory) odds() int { return len(m.Odd) + m.unnamed }
