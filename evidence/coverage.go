@@ -157,6 +157,9 @@ func (c *Coverage) UsualInterval(source SourceID, kind Kind) time.Duration {
 // looked, nor that nothing happened.
 const CauseRetired = "retired under retention"
 
+// CauseNobody is the cause of a stretch that no claim reaches.
+const CauseNobody = "nobody looked"
+
 // CauseUnseen is the cause of a window of a source that was due and of which
 // nothing was seen: no record tells of which kinds.
 const CauseUnseen = "nothing of it was seen"
@@ -271,7 +274,7 @@ func (c *Coverage) Strips(source SourceID, kind Kind, p Period) []Strip {
 		if cell.Duration() == 0 {
 			continue
 		}
-		best := Strip{Period: cell, Cause: "nobody looked"}
+		best := Strip{Period: cell, Cause: CauseNobody}
 		if !cell.To.After(c.Retired) {
 			best.Cause = CauseRetired
 		}

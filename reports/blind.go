@@ -43,7 +43,47 @@ func Strips(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind
 		}
 		out = append(out, strip)
 	}
+	if n := len(out) - 1; n > 0 && out[n].Class == "" && out[n].Cause == evidence.CauseNobody {
+		if why := Unclaimed(cov, source, kind, evidence.Period{From: out[n].From, To: known}); why != evidence.CauseNobody {
+			out[n].Why = why
+		}
+	}
 	return clip(out, p)
+}
+
+// Why nothing is claimed of the newest stretch though somebody looked, or will.
+const (
+	notYet = "not told yet, the next look is not overdue"
+	silent = "looked at, but nothing was told of it"
+)
+
+// Unclaimed says why nothing is claimed of a source's kind over a period that
+// begins where its newest claim ends: because the next look is not overdue at its
+// end; since the source was looked at and showed other kinds alone, as a log that
+// proves nothing beyond its newest line; else because nobody looked.
+func Unclaimed(cov *evidence.Coverage, source evidence.SourceID, kind evidence.Kind, p evidence.Period) string {
+	every := cov.Interval(source, kind, p.From)
+	due := every + every/2
+	if p.From.IsZero() || every == 0 {
+		return evidence.CauseNobody
+	}
+	lately := false // another kind was seen
+	for _, s := range cov.Spans() {
+		if s.Source != source || s.Class.Rank() == 0 || !s.Period.To.After(p.From) {
+			continue
+		}
+		if slices.Contains(s.Kinds, kind) {
+			return evidence.CauseNobody // nor is it the newest: somebody looked again
+		}
+		lately = lately || !s.Period.To.Before(p.To.Add(-due))
+	}
+	switch {
+	case !p.To.After(p.From.Add(due)):
+		return notYet
+	case lately:
+		return silent
+	}
+	return evidence.CauseNobody
 }
 
 func clip(strips []Strip, p evidence.Period) []Strip {
@@ -68,7 +108,7 @@ func BlindWindows(cov *evidence.Coverage, source evidence.SourceID, kind evidenc
 		}
 		ws = append(ws, BlindWindow{
 			Source: source, Kinds: []evidence.Kind{kind}, From: s.From, To: s.To,
-			Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq,
+			Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq, Why: s.Why,
 		})
 	}
 	return ws
@@ -82,7 +122,7 @@ func AllBlind(cov *evidence.Coverage, p evidence.Period) []BlindWindow {
 		for _, kind := range KindsOf(cov, id) {
 			for _, w := range BlindWindows(cov, id, kind, p) {
 				same := func(o BlindWindow) bool {
-					return o.Source == w.Source && o.From.Equal(w.From) && o.To.Equal(w.To) && o.Cause == w.Cause
+					return o.Source == w.Source && o.From.Equal(w.From) && o.To.Equal(w.To) && o.Cause == w.Cause && o.Why == w.Why
 				}
 				if i := slices.IndexFunc(ws, same); i >= 0 {
 					ws[i].Kinds = append(ws[i].Kinds, kind)

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"time"
 
 	"evidenced/evidence"
@@ -53,6 +54,10 @@ type Strip struct {
 	Class evidence.Class `json:"class"`
 	Cause string         `json:"cause,omitempty"`
 	Seq   uint64         `json:"record,omitempty"` // the coverage record that claims it
+
+	// Why says in other words than Cause why nothing is claimed, where more is known
+	// than that. It is for people, and in no document that programs compare.
+	Why string `json:"-"`
 }
 
 // BlindWindow is a stretch in which a source was not seen, and why.
@@ -64,7 +69,18 @@ type BlindWindow struct {
 	Cause  string            `json:"cause"`
 	Looked bool              `json:"looked"` // true: we tried and failed; false: nobody looked
 	Seq    uint64            `json:"record,omitempty"`
+	Why    string            `json:"-"` // as of a Strip
 }
+
+// Ahead reports whether nothing is claimed only because the next look is not
+// overdue: what happened may still be told.
+func (w *BlindWindow) Ahead() bool { return w.Why == notYet }
+
+// Says is why it was not seen, in words for people.
+func (w *BlindWindow) Says() string { return cmp.Or(w.Why, w.Cause) }
+
+// Words says what a stretch is: its class, or why it has none.
+func (s *Strip) Words() string { return cmp.Or(s.Why, ClassWord(s.Class)) }
 
 // ClassWord says a class in words; the empty class is "nobody looked".
 func ClassWord(c evidence.Class) string {

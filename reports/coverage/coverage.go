@@ -204,7 +204,7 @@ func blind(rows []reports.CoverageRow) []reports.BlindWindow {
 			}
 			ws = append(ws, reports.BlindWindow{
 				Source: row.Source, Kinds: row.Kinds, From: s.From, To: s.To,
-				Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq,
+				Cause: s.Cause, Looked: s.Class == evidence.Blind, Seq: s.Seq, Why: s.Why,
 			})
 		}
 	}

@@ -292,6 +292,63 @@ func TestDownUntilNow(t *testing.T) {
 	}
 }
 
+// What happened since the newest look is no hole as long as the next look is not
+// overdue; a log that proves nothing beyond its newest line was looked at, though
+// nothing is claimed of its end; and a source that nobody looks at any more was not.
+func TestEndNotTold(t *testing.T) {
+	every := (5 * time.Minute).Milliseconds()
+	for _, tc := range []struct {
+		name         string
+		lines        time.Time // up to when the log of the registry is claimed
+		now          time.Time
+		head, window string
+	}{
+		{"just looked", at(9, 4, 0), at(9, 4, 0).Add(18 * time.Second),
+			"1 source of tenant-7 saw all of 9 Nov 2026 00:00 to 04:00:18 (UTC). The end is still to be told by the next look at 1 of them.",
+			"04:00:18 UTC (18 seconds): not told yet, the next look is not overdue"},
+		{"a quiet log", at(9, 3, 0), at(9, 4, 2),
+			"1 of 1 source of tenant-7 did not see all of 9 Nov 2026 00:00 to 04:02 (UTC): 1 blind window.",
+			"03:00 to 04:02 UTC (62 minutes): looked at, but nothing was told of it"},
+		{"the daemon stopped", at(9, 4, 0), at(9, 6, 0),
+			"1 of 1 source of tenant-7 did not see all of 9 Nov 2026 00:00 to 06:00 (UTC): 2 blind windows.",
+			"04:00 to 06:00 UTC (2 hours): nobody looked"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLog(t)
+			looks := evidence.CoverageSpan{Kinds: []evidence.Kind{evidence.ArtifactImage}, From: at(9, 0, 0), To: at(9, 4, 0), Class: evidence.Instants, Every: every}
+			for range 48 {
+				looks.Looks = append(looks.Looks, every)
+			}
+			l.AddCoverage(evidence.CoverageFacts{
+				Source: "harbor/prod", Period: evidence.Period{From: at(9, 0, 0), To: at(9, 4, 0)}, Runs: evidence.RunCounts{Expected: 48, Done: 48},
+				Spans: []evidence.CoverageSpan{looks, {Kinds: []evidence.Kind{evidence.RegistryAudit}, From: at(9, 0, 0), To: tc.lines, Class: evidence.Continuous, Every: every}},
+			})
+			c, err := coverage.Build(t.Context(), l, evidence.Period{From: at(9, 0, 0), To: tc.now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := coverage.Text(&b, c, reports.Style{Width: 200}); err != nil {
+				t.Fatal(err)
+			}
+			if head, _, _ := strings.Cut(b.String(), "\n"); head != tc.head {
+				t.Errorf("got\n%s\nwant\n%s", head, tc.head)
+			}
+			if !strings.Contains(b.String(), tc.window) {
+				t.Errorf("no %q in\n%s", tc.window, b.String())
+			}
+			doc, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Packs hold the document, and verifiers make it again from the records.
+			if s := string(doc); !strings.Contains(s, "nobody looked") || strings.Contains(s, "overdue") || strings.Contains(s, "told") {
+				t.Errorf("the document says it otherwise: %s", s)
+			}
+		})
+	}
+}
+
 // What is said of a day is the same, however long a period is asked for: also when
 // the interval changed, and when looks lie further apart than the day is long.
 func TestSameForEveryPeriod(t *testing.T) {

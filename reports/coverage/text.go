@@ -69,16 +69,27 @@ func headline(c *reports.CoverageChart) string {
 	if len(c.Rows) == 0 {
 		return fmt.Sprintf("Not known: of %s nothing was seen for %s, %s.", sources, c.Tenant, when)
 	}
-	if len(c.Blind) == 0 {
-		return fmt.Sprintf("%s of %s saw all of %s.", sources, c.Tenant, when)
-	}
-	var bad []evidence.SourceID
-	for _, b := range c.Blind {
-		if !slices.Contains(bad, b.Source) {
-			bad = append(bad, b.Source)
+	var bad, ahead []evidence.SourceID
+	holes := 0
+	for i := range c.Blind {
+		b, in := &c.Blind[i], &bad
+		if b.Ahead() {
+			in = &ahead
+		} else {
+			holes++
+		}
+		if !slices.Contains(*in, b.Source) {
+			*in = append(*in, b.Source)
 		}
 	}
-	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s.", len(bad), sources, c.Tenant, when, reports.Count(len(c.Blind), "blind window"))
+	end := ""
+	if n := len(ahead); n > 0 {
+		end = fmt.Sprintf(" The end is still to be told by the next look at %d of them.", n)
+	}
+	if holes == 0 {
+		return fmt.Sprintf("%s of %s saw all of %s.%s", sources, c.Tenant, when, end)
+	}
+	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s.%s", len(bad), sources, c.Tenant, when, reports.Count(holes, "blind window"), end)
 }
 
 // chart draws the rows. The time axis is cut into days, or shorter or longer
@@ -213,7 +224,7 @@ func rowNote(r reports.CoverageRow) string {
 	var classes []string
 	var causes []string
 	for _, s := range r.Strips {
-		if w := reports.ClassWord(s.Class); !slices.Contains(classes, w) {
+		if w := s.Words(); !slices.Contains(classes, w) {
 			classes = append(classes, w)
 		}
 		if s.Cause != "" && s.Class.Rank() > 0 && !slices.Contains(causes, s.Cause) {
@@ -266,7 +277,7 @@ func windows(b *strings.Builder, c *reports.CoverageChart, style reports.Style) 
 		for _, k := range w.Kinds {
 			kinds = append(kinds, string(k))
 		}
-		s := fmt.Sprintf("%s %s UTC (%s): %s", w.Source, reports.Span(w.From, w.To), reports.Spell(w.To.Sub(w.From)), w.Cause)
+		s := fmt.Sprintf("%s %s UTC (%s): %s", w.Source, reports.Span(w.From, w.To), reports.Spell(w.To.Sub(w.From)), w.Says())
 		if n := c.Sources[w.Source]; w.Cause == evidence.CauseUnseen {
 			s += fmt.Sprintf(" (of %s due %s failed, %s missed)", reports.Count(n.Expected, "run"), reports.Number(int64(n.Failed)), reports.Number(int64(n.Missed)))
 		}

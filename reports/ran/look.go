@@ -113,7 +113,7 @@ func sighting(cov *evidence.Coverage, id evidence.SourceID, kind evidence.Kind, 
 		l.Class = evidence.Instants
 		return l
 	}
-	l.Cause = "nobody looked"
+	l.Cause = reports.Unclaimed(cov, id, kind, evidence.Period{From: l.Before, To: after})
 	if !at.After(cov.Retired) {
 		l.Cause = evidence.CauseRetired
 	}

@@ -291,10 +291,9 @@ func reads(rs []Reads) string {
 		case len(r.Fills) > 0:
 			s += " (what it read is copied into " + list(r.Fills, 3) + "; as whom that is fetched was not observed)"
 		}
-		switch r.Actor {
-		case evidence.ActorOther, evidence.ActorPlatform:
-			s += fmt.Sprintf(" <- not this tenant's identity (%s)", r.Actor)
-		case evidence.ActorUnknown:
+		if whose := reports.Foreign(r.Actor); whose != "" {
+			s += " <- " + whose
+		} else if r.Actor == evidence.ActorUnknown {
 			s += " <- whose identity is not known"
 		}
 		parts = append(parts, s)
@@ -366,7 +365,7 @@ func (a *Answer) textLooked(p *printer) {
 	}
 	label = "BLIND"
 	for _, b := range a.Blind {
-		p.PaintedPara(fmt.Sprintf("%-*s", labelW, label), p.Style.Warn, fmt.Sprintf("%s %s to %s UTC: %s  [%s]", b.Source, reports.Near(b.From, a.At), reports.Near(b.To, a.At), b.Cause, kindWords(b.Kinds)))
+		p.PaintedPara(fmt.Sprintf("%-*s", labelW, label), p.Style.Warn, fmt.Sprintf("%s %s to %s UTC: %s  [%s]", b.Source, reports.Near(b.From, a.At), reports.Near(b.To, a.At), b.Says(), kindWords(b.Kinds)))
 		label = ""
 	}
 }

@@ -160,7 +160,7 @@ func gapLines(ctx context.Context, r evidence.Reader, p evidence.Period, opt Opt
 		if len(hit) == 0 || opt.Source != "" && opt.Source != w.Source {
 			continue
 		}
-		says := fmt.Sprintf("nothing seen of %s for %s: %s (%s)", w.Source, reports.Spell(w.To.Sub(w.From)), w.Cause, strings.Join(hit, ", "))
+		says := fmt.Sprintf("nothing seen of %s for %s: %s (%s)", w.Source, reports.Spell(w.To.Sub(w.From)), w.Says(), strings.Join(hit, ", "))
 		lines = append(lines, Line{
 			At: w.From, Until: w.To, Gap: true, Seq: w.Seq, Kind: evidence.CollectionCoverage, Source: w.Source, Says: says,
 		})
