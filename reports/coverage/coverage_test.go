@@ -304,7 +304,7 @@ func TestEndNotTold(t *testing.T) {
 		head, window string
 	}{
 		{"just looked", at(9, 4, 0), at(9, 4, 0).Add(18 * time.Second),
-			"1 source of tenant-7 saw all of 9 Nov 2026 00:00 to 04:00:18 (UTC). The end is still to be told by the next look at 1 of them.",
+			"1 source of tenant-7 saw all of 9 Nov 2026 00:00 to 04:00:18 (UTC), but for the end, which the next look at 1 of them is to tell.",
 			"04:00:18 UTC (18 seconds): not told yet, the next look is not overdue"},
 		{"a quiet log", at(9, 3, 0), at(9, 4, 2),
 			"1 of 1 source of tenant-7 did not see all of 9 Nov 2026 00:00 to 04:02 (UTC): 1 blind window.",

@@ -84,12 +84,12 @@ func headline(c *reports.CoverageChart) string {
 	}
 	end := ""
 	if n := len(ahead); n > 0 {
-		end = fmt.Sprintf(" The end is still to be told by the next look at %d of them.", n)
+		end = fmt.Sprintf(", but for the end, which the next look at %d of them is to tell", n)
 	}
 	if holes == 0 {
-		return fmt.Sprintf("%s of %s saw all of %s.%s", sources, c.Tenant, when, end)
+		return fmt.Sprintf("%s of %s saw all of %s%s.", sources, c.Tenant, when, end)
 	}
-	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s.%s", len(bad), sources, c.Tenant, when, reports.Count(holes, "blind window"), end)
+	return fmt.Sprintf("%d of %s of %s did not see all of %s: %s%s.", len(bad), sources, c.Tenant, when, reports.Count(holes, "blind window"), strings.Replace(end, "but for", "beside", 1))
 }
 
 // chart draws the rows. The time axis is cut into days, or shorter or longer

@@ -103,7 +103,7 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 		p.head(reports.Plain, "%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
 	}
 	p.head(reports.Plain, "%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
-	p.put("copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
+	p.head(reports.Plain, "copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
 	return p.Err()
 }
 
