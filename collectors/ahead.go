@@ -6,6 +6,15 @@ import (
 	"evidenced/evidence"
 )
 
+// Begun reports whether anything is known of the source: a run of it ended, well
+// or not, or a part of one was kept. It is true of a cursor that cannot be read,
+// since waiting would make it no better.
+func (r *Runner) Begun() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.load() != nil || !r.state.LastSlot.IsZero() || !r.state.Coverage.Begun.IsZero()
+}
+
 // Ahead returns what was seen of the source and is not in the tenant's log yet:
 // coverage is told when it changes and once a day, and whoever judges in
 // between must know that somebody looked. It is kept with the cursor, so that

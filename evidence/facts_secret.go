@@ -51,6 +51,23 @@ type AccessFacts struct {
 	Extra          map[string]string `json:"extra,omitempty"`
 }
 
+// Gave reports whether the request was answered with secret data. Known is false
+// of a request for such data when the log lacks how it was answered.
+func (f *AccessFacts) Gave() (given, known bool) {
+	if !f.Reading {
+		return false, true
+	}
+	switch f.Outcome {
+	case "ok":
+		return true, true
+	case "no-response":
+		return false, false
+	case "no-request":
+		return f.Extra["answer"] == "ok", f.Extra["answer"] != ""
+	}
+	return false, true
+}
+
 // PolicyFacts are the facts of secret.policy.
 type PolicyFacts struct {
 	Name      string       `json:"name"`

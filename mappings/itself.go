@@ -101,7 +101,8 @@ func (s *scene) sourceItem(ever *coverage, id evidence.SourceID, kinds []evidenc
 			if x.Class.Rank() > 0 {
 				continue
 			}
-			if i == 0 && x.Class == "" && x.Period.To.Before(judged.To) && ever.lastLook(id, k, judged.From).IsZero() && x.Cause != evidence.CauseRetired {
+			// Up to the first look there is, which may be the only one.
+			if i == 0 && x.Class == "" && (!look.IsZero() || x.Period.To.Before(judged.To)) && ever.lastLook(id, k, judged.From).IsZero() && x.Cause != evidence.CauseRetired {
 				late = max(late, x.Period.Duration()) // nothing tells that it was there then
 				continue
 			}

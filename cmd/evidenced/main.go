@@ -121,7 +121,13 @@ func howTo(cmd *cobra.Command) string {
 	if !cmd.Runnable() {
 		return "evidenced --help lists the commands"
 	}
-	return "write it as " + strings.TrimSuffix(cmd.UseLine(), " [flags]") + "; " + cmd.CommandPath() + " --help tells more"
+	how := "write it as " + strings.TrimSuffix(cmd.UseLine(), " [flags]")
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			how += " or " + strings.TrimSuffix(sub.UseLine(), " [flags]")
+		}
+	}
+	return how + "; " + cmd.CommandPath() + " --help tells more"
 }
 
 // countsArgs makes a command say in words that it was given too few or too

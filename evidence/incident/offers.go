@@ -264,9 +264,12 @@ func downtime(ctx context.Context, r evidence.Reader, refs []evidence.Ref, p evi
 	return out, nil
 }
 
-// foreignReads counts secrets of the tenant that others read.
+// foreignReads counts how often others got secrets of the tenant. A request that
+// was denied, that found nothing, or that asked for a policy or for what is known
+// of a secret beside its value gave none away.
 func foreignReads(ctx context.Context, r evidence.Reader, p evidence.Period) (evidence.IncidentOffer, error) {
 	o := evidence.IncidentOffer{What: "secrets read by others than the tenant", Limits: "requests that the secret store's audit log showed"}
+	unsure := 0
 	for rec, err := range r.Records(ctx, evidence.Query{Kinds: []evidence.Kind{evidence.SecretAccess}, Period: p}) {
 		if err != nil {
 			return o, err
@@ -274,11 +277,25 @@ func foreignReads(ctx context.Context, r evidence.Reader, p evidence.Period) (ev
 		if rec.Actor == evidence.ActorOwn || rec.Actor == evidence.ActorNone {
 			continue
 		}
+		var f evidence.AccessFacts
+		given, known := false, false
+		if rec.Decode(&f) == nil {
+			given, known = f.Gave()
+		}
+		if !known {
+			unsure++
+		}
+		if !given {
+			continue
+		}
 		if o.Count++; len(o.Records) < shown {
 			o.Records = append(o.Records, rec.Seq)
 		}
 	}
 	o.Value = fmt.Sprint(o.Count)
+	if unsure > 0 {
+		o.Limits += fmt.Sprintf("; of %d more it is not known whether they were given anything", unsure)
+	}
 	return o, nil
 }
 
@@ -299,7 +316,11 @@ func blindness(ctx context.Context, r evidence.Reader, p evidence.Period) ([]evi
 		for _, w := range ws {
 			sum += w.Period.Duration()
 		}
-		out = append(out, evidence.IncidentOffer{What: "not observed: " + string(k), Value: fmt.Sprintf("%d min", int64(sum/time.Minute)), Count: len(ws),
+		value := fmt.Sprintf("%d min", int64(sum/time.Minute))
+		if sum < time.Minute {
+			value = "less than a minute"
+		}
+		out = append(out, evidence.IncidentOffer{What: "not observed: " + string(k), Value: value, Count: len(ws),
 			Limits: "nothing is known of these windows"})
 	}
 	return out, nil

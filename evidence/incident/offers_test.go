@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,9 +103,31 @@ func TestOffers(t *testing.T) {
 	state(25, "argocd/web", "Progressing")
 	state(50, "argocd/web", "Degraded") // still at the end
 	state(5, "argocd/other", "Degraded")
-	for i, actor := range []string{"tenant-7", "tenant-8", "_platform"} {
-		d := evidencetest.DraftFor(evidence.SecretAccess, evidence.OpEvent, occurred.Add(time.Duration(i)*time.Minute), map[string]any{"request_id": actor})
-		d.ActorScope = []evidence.Ref{evidence.NewRef("tenant", "", actor)}
+	for i, x := range []struct {
+		actor, operation, path, outcome, answer string
+		reading                                 bool
+	}{
+		{"tenant-7", "read", "kv/data/tenant-7/web/db", "ok", "", true},
+		{"tenant-8", "read", "kv/data/tenant-7/web/db", "ok", "", true},
+		{"_platform", "read", "kv/data/tenant-7/web/db", "ok", "", true},
+		{"tenant-8", "read", "kv/data/tenant-7/web/db", "no-request", "ok", true},
+		// Nothing was given away by these:
+		{"tenant-8", "read", "kv/data/tenant-7/web/db", "denied", "", true},
+		{"tenant-8", "read", "kv/data/tenant-7/web/gone", "missing", "", true},
+		{"tenant-8", "update", "kv/data/tenant-7/web/db", "no-response", "", false},
+		{"_platform", "read", "sys/policies/acl/tenant-7-read", "ok", "", false},
+		{"_platform", "read", "kv/metadata/tenant-7/web/db", "ok", "", false},
+		{"_platform", "list", "kv/metadata/tenant-7", "ok", "", false},
+		// Of these nobody knows:
+		{"tenant-8", "read", "kv/data/tenant-7/web/db", "no-response", "", true},
+		{"tenant-8", "read", "kv/data/tenant-7/web/db", "no-request", "", true},
+	} {
+		f := evidence.AccessFacts{RequestID: fmt.Sprint(i), Operation: x.operation, Path: x.path, Outcome: x.outcome, Reading: x.reading, Who: -1}
+		if x.answer != "" {
+			f.Extra = map[string]string{"answer": x.answer}
+		}
+		d := evidencetest.DraftFor(evidence.SecretAccess, evidence.OpEvent, occurred.Add(time.Duration(i)*time.Minute), f)
+		d.ActorScope = []evidence.Ref{evidence.NewRef("tenant", "", x.actor)}
 		w.add(d)
 	}
 	w.log.Cover("argocd/prod", evidence.Continuous, evidence.Period{From: occurred.Add(-time.Hour), To: occurred.Add(30 * time.Minute)}, "", evidence.DeployState)
@@ -116,10 +139,13 @@ func TestOffers(t *testing.T) {
 	got := map[string]string{}
 	for _, o := range offers {
 		got[o.What] = o.Value
+		if strings.HasPrefix(o.What, "secrets read") && (len(o.Records) != 3 || !strings.Contains(o.Limits, "of 2 more it is not known")) {
+			t.Errorf("%s: records %v, %s", o.What, o.Records, o.Limits)
+		}
 	}
 	for what, want := range map[string]string{
 		"not healthy: app:prod/argocd/web":       "25 min",
-		"secrets read by others than the tenant": "2",
+		"secrets read by others than the tenant": "3",
 		"not observed: deploy.state":             "30 min",
 	} {
 		if got[what] != want {

@@ -61,7 +61,10 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 		p.head(style.Bad, "%s", reports.Demonstration)
 	}
 	p.put("")
-	group := ""
+	group, numbers := "", 6
+	for i := range f.Fields {
+		numbers = max(numbers, len(f.Fields[i].Number))
+	}
 	for i := range f.Fields {
 		x := &f.Fields[i]
 		value, mark, paint := reports.Terminal(Words(x.Value)), " ", reports.Plain
@@ -78,13 +81,21 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 			}
 			group = g
 		}
-		name := min(42, style.Columns()-46) // a narrow terminal leaves room for the values
-		head := fmt.Sprintf("%s%-6s %-*s ", mark, x.Number, name, reports.Shorten(x.Name, name))
-		for k, l := range reports.Wrap(value, max(30, style.Columns()-len(head))) {
-			if k > 0 {
-				head = strings.Repeat(" ", len(head))
+		name := max(16, min(42, style.Columns()-40-numbers)) // a narrow terminal leaves room for the values
+		number := fmt.Sprintf("%s%-*s ", mark, numbers, x.Number)
+		names := reports.Wrap(x.Name, name)
+		values := reports.Wrap(value, max(30, style.Columns()-len(number)-name-1))
+		for k := range max(len(names), len(values)) {
+			var l, v string
+			if k < len(names) {
+				l = names[k]
 			}
-			p.put("%s%s", head, paint(l))
+			if k < len(values) {
+				v = paint(values[k])
+			}
+			l += strings.Repeat(" ", max(0, name-reports.TextWidth(l)))
+			p.put("%s", strings.TrimRight(number+l+" "+v, " "))
+			number = strings.Repeat(" ", len(number))
 		}
 	}
 	p.put("")
@@ -92,7 +103,7 @@ func (f *Filing) Text(w io.Writer, style reports.Style) error {
 		p.head(reports.Plain, "%-8s %-5s %s", strings.ToUpper(c.Grade), c.Number, reports.Terminal(c.Says))
 	}
 	p.head(reports.Plain, "%s open, %s. The entity decides, submits and stays responsible; no authority's acceptance is promised.", reports.Count(len(f.Open), "item"), checkCount(f.Checks))
-	p.put("copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
+	p.head(reports.Plain, "copy %s, made %s", f.Copy, evidence.FormatTime(f.Made))
 	return p.Err()
 }
 

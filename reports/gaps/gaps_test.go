@@ -288,6 +288,29 @@ func report(t *testing.T) *gaps.Report {
 	return r
 }
 
+// "No control needs someone" is never said of what nobody judged.
+func TestNeverJudged(t *testing.T) {
+	for name, want := range map[string]string{
+		"tenant-9":    "Not known: no verdict on tenant-9 is on record.\n\nnot judged yet: tenant-9; evidenced serve",
+		"_unassigned": "Not known: no verdict on _unassigned is on record.\n\nnobody judges _unassigned: it holds what no tenancy rule gives to a tenant\n",
+	} {
+		tenant := evidence.Unassigned
+		if name != tenant.String() {
+			var err error
+			if tenant, err = evidence.ParseTenant(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var b strings.Builder
+		if err := (&gaps.Report{Tenants: []gaps.Tenant{{Tenant: tenant}}}).Text(&b, reports.Style{Width: 200}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(b.String(), want) {
+			t.Errorf("%s: got\n%s\nwant it to begin\n%s", name, b.String(), want)
+		}
+	}
+}
+
 // What several controls share is told once, below the first of them.
 func TestOneCauseOfSeveral(t *testing.T) {
 	r := report(t)

@@ -28,11 +28,14 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 }
 
 func (r *Report) headline() string {
-	needs, untold, waived := 0, 0, 0
+	needs, untold, waived, never := 0, 0, 0, 0
 	laws := map[string]int{}
 	var with []string
 	for _, t := range r.Tenants {
 		needs, untold, waived = needs+len(t.Needs), untold+len(t.Untold), waived+len(t.Waived)
+		if t.Judged.IsZero() {
+			never++
+		}
 		for _, g := range t.Needs {
 			laws[g.Law]++
 		}
@@ -54,6 +57,12 @@ func (r *Report) headline() string {
 	}
 	if _, _, overdue := r.without(); overdue > 0 {
 		rest += fmt.Sprintf("; %s overdue", reports.Count(overdue, "remedy"))
+	}
+	if never > 0 && never == len(r.Tenants) && needs+untold+waived == 0 {
+		return "Not known: no verdict on " + of + " is on record" + rest + "."
+	}
+	if never > 0 {
+		rest += fmt.Sprintf("; %s not judged yet", reports.Count(never, "tenant"))
 	}
 	rest += "."
 	if needs == 0 {
@@ -270,6 +279,8 @@ func (r *Report) sources() []string {
 	var out []string
 	for _, t := range r.Tenants {
 		switch {
+		case t.Judged.IsZero() && t.Tenant == evidence.Unassigned:
+			out = append(out, "nobody judges "+t.Tenant.String()+": it holds what no tenancy rule gives to a tenant")
 		case t.Judged.IsZero():
 			never = append(never, t.Tenant.String())
 		case len(r.Tenants) == 1:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -158,6 +159,38 @@ func TestFind(t *testing.T) {
 	}
 	if got := g.Names(g.Find("github:acme|8231")[0]); !slices.Equal(got, []string{"github:acme|8231", "vault:prod/entity|e7c1"}) {
 		t.Errorf("accounts of one person: %q", got)
+	}
+}
+
+// Who asks for a name is told of accounts that have one like it: what they did is
+// in no answer about the name. Accounts that the answer holds are not among them.
+func TestAlike(t *testing.T) {
+	tenant, err := evidence.ParseTenant("tenant-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := evidencetest.NewLog(tenant)
+	for i, p := range []evidence.Person{
+		person(evidence.RoleReader, "vault:prod/entity", "e1", "joerg"),
+		person(evidence.RoleReader, "kubernetes:prod", "joerg@example.org", "joerg@example.org"),
+		person(evidence.RoleReader, "github:prod", "7", "Joerg-Smith"),
+		person(evidence.RoleReader, "github:prod", "8", "joergen"),
+	} {
+		l.Add(evidence.SecretAccess, evidence.OpEvent, at(11, 12), evidence.AccessFacts{RequestID: fmt.Sprint(i), Operation: "read", Path: "kv/data/a", Outcome: "ok", Reading: true}, p)
+	}
+	g := load(t, l)
+	for text, want := range map[string][]string{
+		"joerg":             {"github:prod|7", "kubernetes:prod|joerg@example.org"},
+		"JOERG@example.org": {"github:prod|7", "vault:prod/entity|e1"},
+		"joerg-smith":       nil,
+		"joe":               nil,
+		"":                  nil,
+	} {
+		got := g.Alike(text)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }
 

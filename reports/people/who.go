@@ -52,6 +52,40 @@ func (g *Register) named(a *Account, text string) bool {
 	})
 }
 
+// Alike names the accounts that a text does not name and that somebody who asked
+// for it may mean too: of the same name before the @, or with more words behind
+// it, such as joerg@example.org and joerg-smith where joerg was asked for.
+func (g *Register) Alike(text string) []string {
+	asked := stem(strings.TrimSpace(text))
+	if asked == "" {
+		return nil
+	}
+	told := map[int]bool{}
+	for i := range g.Accounts {
+		if a := &g.Accounts[i]; g.named(a, strings.TrimSpace(text)) {
+			told[a.Group] = true
+		}
+	}
+	var alike []string
+	for i := range g.Accounts {
+		a := &g.Accounts[i]
+		if id := g.identities[a.Token]; id.Erased || told[a.Group] || !slices.ContainsFunc(evidence.KnownAs(id), func(n string) bool {
+			rest, ok := strings.CutPrefix(stem(n), asked)
+			return ok && (rest == "" || strings.ContainsAny(rest[:1], "-._ "))
+		}) {
+			continue
+		}
+		alike = append(alike, a.ID())
+	}
+	return alike
+}
+
+// stem is a name, or what stands before the @ of a mail address, in lower case.
+func stem(name string) string {
+	local, _, _ := strings.Cut(strings.ToLower(name), "@")
+	return local
+}
+
 // Names gives the accounts of a list as commands take them.
 func (g *Register) Names(tokens []evidence.ID) []string {
 	var names []string

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,32 @@ func addSecrets(l *evidencetest.Log) {
 	access(21, at(14, 13, 11, 0), "ok", false, "", admin, "_platform") // a list of names
 	access(22, at(14, 13, 12, 0), "denied", true, "", person(evidence.RoleReader, "vault:prod/entity", "mallory", evidence.ProofAuthenticated), "tenant-2")
 	access(23, at(14, 14, 12, 0), "ok", true, "", admin, "_platform") // outside the hour
+}
+
+// A read that was answered counts although the log lacks the line of its request;
+// one of which the log lacks the answer is said to be unknown.
+func TestHalfARead(t *testing.T) {
+	l := newLog(t)
+	addCoverage(l)
+	for i, half := range []struct{ outcome, answer string }{
+		{"no-request", "ok"}, {"no-request", "denied"}, {"no-request", "missing"}, {"no-response", ""},
+	} {
+		f := evidence.AccessFacts{
+			RequestID: fmt.Sprint(i), Operation: "read", Path: "kv/data/tenant-7/web/db", Secret: "kv/tenant-7/web/db", Reading: true,
+			Outcome: half.outcome, Who: -1, Role: "other",
+		}
+		if half.answer != "" {
+			f.Extra = map[string]string{"answer": half.answer}
+		}
+		l.Add(evidence.SecretAccess, evidence.OpEvent, at(14, 13, 1+i, 0), f)
+	}
+	a, _ := build(t, l, asked, ran.Options{Zone: berlin(t)})
+	if s := a.Secrets; len(s.Did) != 1 || s.Did[0].Count != 1 || len(s.Denied) != 1 || s.Denied[0].Count != 1 {
+		t.Errorf("did %+v, denied %+v", s.Did, s.Denied)
+	}
+	if want := "1 request for a secret in the window: the audit log lacks how it was answered"; !slices.Contains(a.Secrets.Notes, want) {
+		t.Errorf("notes %q lack %q", a.Secrets.Notes, want)
+	}
 }
 
 func addCerts(l *evidencetest.Log) {

@@ -260,6 +260,7 @@ func (b *builder) didRead(ctx context.Context) error {
 		return err
 	}
 	slices.Reverse(recs)
+	unsure := 0
 	for i := range recs {
 		rec := &recs[i]
 		var f evidence.AccessFacts
@@ -267,7 +268,12 @@ func (b *builder) didRead(ctx context.Context) error {
 			b.a.Secrets.Notes = append(b.a.Secrets.Notes, "a request in the window could not be opened: "+closedWhy(rec))
 			continue
 		}
-		if !f.Reading || f.Outcome != "ok" && f.Outcome != "denied" {
+		given, known := f.Gave()
+		if !known {
+			unsure++
+		}
+		denied := f.Reading && (f.Outcome == "denied" || f.Outcome == "no-request" && f.Extra["answer"] == "denied")
+		if !given && !denied {
 			continue
 		}
 		who, sort, err := b.caller(ctx, rec, &f)
@@ -275,18 +281,21 @@ func (b *builder) didRead(ctx context.Context) error {
 			return err
 		}
 		list := &b.a.Secrets.Did
-		if f.Outcome == "denied" {
+		if denied {
 			list = &b.a.Secrets.Denied
 		}
 		r := tally(list, rec, cmp.Or(f.Secret, f.Path), who, sort)
 		r.Root = r.Root || f.Root
-		if f.Outcome == "ok" {
+		if given {
 			names, operator, unknown := b.fills(rec, &f)
 			if operator || unknown && sort != "person" {
 				r.Fills, r.FillsBy = union(r.Fills, names), r.FillsBy || operator
 			}
 		}
 		b.cite(rec)
+	}
+	if unsure > 0 {
+		b.a.Secrets.Notes = append(b.a.Secrets.Notes, reports.Count(unsure, "request")+" for a secret in the window: the audit log lacks how it was answered")
 	}
 	for _, list := range [][]Reads{b.a.Secrets.Did, b.a.Secrets.Denied} {
 		slices.SortStableFunc(list, func(x, y Reads) int {

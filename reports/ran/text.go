@@ -291,10 +291,9 @@ func reads(rs []Reads) string {
 		case len(r.Fills) > 0:
 			s += " (what it read is copied into " + list(r.Fills, 3) + "; as whom that is fetched was not observed)"
 		}
-		switch r.Actor {
-		case evidence.ActorOther, evidence.ActorPlatform:
-			s += fmt.Sprintf(" <- not this tenant's identity (%s)", r.Actor)
-		case evidence.ActorUnknown:
+		if whose := reports.Foreign(r.Actor); whose != "" {
+			s += " <- " + whose
+		} else if r.Actor == evidence.ActorUnknown {
 			s += " <- whose identity is not known"
 		}
 		parts = append(parts, s)

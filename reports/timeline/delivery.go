@@ -204,8 +204,8 @@ func (t *teller) registryAudit(f evidence.RegistryAuditFacts) string {
 
 // foreign marks what somebody of another tenant did.
 func (t *teller) foreign() string {
-	if t.rec.Actor == evidence.ActorOther || t.rec.Actor == evidence.ActorPlatform {
-		return fmt.Sprintf(" (not this tenant's identity: %s)", t.rec.Actor)
+	if whose := reports.Foreign(t.rec.Actor); whose != "" {
+		return " (" + whose + ")"
 	}
 	return ""
 }

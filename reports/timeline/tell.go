@@ -302,12 +302,7 @@ func (t *teller) access(f evidence.AccessFacts) string {
 	case f.Who < 0:
 		by = "an unknown caller"
 	}
-	what := cmp.Or(f.Secret, f.Path)
-	verb := f.Operation
-	if f.Reading {
-		verb = "read"
-	}
-	s := fmt.Sprintf("%s: %s of %s", by, verb, what)
+	s := by + ": " + reports.Asked(&f)
 	switch f.Outcome {
 	case "ok":
 	case "denied":

@@ -17,12 +17,18 @@ func (r *Report) Text(w io.Writer, style reports.Style) error {
 	over := r.over()
 	head := fmt.Sprintf("%s: %d new and %d healed since %s, %d blind now, %s.",
 		r.Tenant, len(r.New), len(r.Healed), reports.Near(r.Since, r.At), len(r.Blind), dueWords(len(r.Due)-over, over, reports.Near(r.Until, r.At)))
+	if r.Judged.IsZero() {
+		head = fmt.Sprintf("Not known: no verdict on %s is on record; %s.", r.Tenant, dueWords(len(r.Due)-over, over, reports.Near(r.Until, r.At)))
+	}
 	p := reports.NewPage(w, style)
 	p.Headline(head, r.Demo)
 	r.table(p)
 	says := fmt.Sprintf("as judged %s, at log size %d", reports.Stamp(r.Judged, nil), r.Size)
 	if r.Judged.IsZero() {
 		says = "not judged yet: evidenced serve judges all the time, evidenced collect once"
+		if r.Tenant == evidence.Unassigned {
+			says = "nobody judges " + r.Tenant.String() + ": it holds what no tenancy rule gives to a tenant"
+		}
 	}
 	p.Line("")
 	p.Para("", says)

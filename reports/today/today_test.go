@@ -72,7 +72,7 @@ func TestDues(t *testing.T) {
 	if err := r.Text(&b, reports.Style{Width: 100}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"tenant-7: 0 new and 0 healed since", "0 blind now, 4 due until 14 Jan 2027 00:00, 2 overdue.", "OVERDUE", "not judged yet"} {
+	for _, want := range []string{"Not known: no verdict on tenant-7 is on record; 4 due until 14 Jan 2027 00:00, 2 overdue.", "OVERDUE", "not judged yet"} {
 		if !strings.Contains(strings.ReplaceAll(b.String(), ", 2\noverdue", ", 2 overdue"), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -234,7 +234,7 @@ var tellers = map[evidence.Kind]func(*telling){
 		}
 	}),
 	evidence.SecretAccess: told(func(t *telling, f *evidence.AccessFacts) {
-		t.it.Title, t.it.Time = f.Operation+" of "+cmp.Or(f.Secret, f.Path), t.rec.Occurred
+		t.it.Title, t.it.Time = reports.Asked(f), t.rec.Occurred
 		by := "an unknown caller"
 		switch {
 		case f.SAName != "":
@@ -248,8 +248,8 @@ var tellers = map[evidence.Kind]func(*telling){
 		}
 		t.it.Detail = strings.TrimPrefix(f.Outcome+", "+by, ", ")
 		t.it.Detail = strings.TrimSuffix(t.it.Detail, ", ")
-		if t.rec.Actor == evidence.ActorOther || t.rec.Actor == evidence.ActorPlatform {
-			t.it.Detail += ", not an identity of this tenant (" + string(t.rec.Actor) + ")"
+		if whose := reports.Foreign(t.rec.Actor); whose != "" {
+			t.it.Detail += ", " + whose
 		}
 		t.who(f.Who, evidence.RoleReader)
 	}),

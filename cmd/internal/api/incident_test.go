@@ -89,7 +89,7 @@ func TestIncidentStory(t *testing.T) {
 		evidence.SyncFacts{App: "argocd/web", UID: "u1", HistoryID: -1, Phase: "Succeeded"}, carol)
 	sync.Links = append(sync.Links, evidence.NewRef("app", "prod", "argocd/web"))
 	l.AddDraft(sync)
-	read := evidencetest.DraftFor(evidence.SecretAccess, evidence.OpEvent, time.Date(2026, 11, 13, 11, 40, 0, 0, time.UTC), map[string]any{"request_id": "r1"})
+	read := evidencetest.DraftFor(evidence.SecretAccess, evidence.OpEvent, time.Date(2026, 11, 13, 11, 40, 0, 0, time.UTC), evidence.AccessFacts{RequestID: "r1", Operation: "read", Path: "kv/data/tenant-7/web/db", Outcome: "ok", Reading: true, Who: -1})
 	read.ActorScope = []evidence.Ref{evidence.NewRef("tenant", "", "tenant-8")}
 	l.AddDraft(read)
 

@@ -19,8 +19,10 @@ func (a *acting) notify(ctx context.Context) (*Acted, error) {
 	if err != nil {
 		return nil, err
 	}
+	var before []incident.Filing // of the same stage
 	res, err := a.act(ctx, func(r evidence.Reader, inc *incident.Incident, w incident.Who) ([]evidence.Draft, error) {
-		if f.Act == incident.NoticeSent {
+		if before = nil; f.Act == incident.NoticeSent {
+			before = inc.Sent(f.Stage)
 			if err := a.fix(ctx, r, inc, &f); err != nil {
 				return nil, err
 			}
@@ -32,6 +34,14 @@ func (a *acting) notify(ctx context.Context) (*Acted, error) {
 		return nil, err
 	}
 	res.Says = a.saysNotice(&f)
+	if n := len(before); n > 0 {
+		first := before[0]
+		says := fmt.Sprintf("it was sent before, %s (record %d)", cli.SayTime(first.At, a.q.zone), first.Seq)
+		if n > 1 {
+			says += fmt.Sprintf(", and %s since", plural(n-1, "time"))
+		}
+		res.Says = append(res.Says, says+": that first sending decides whether the limit was kept")
+	}
 	return res, nil
 }
 

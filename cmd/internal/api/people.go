@@ -99,8 +99,12 @@ func tellWho(ctx context.Context, c *call) error {
 // told each by itself.
 type whoAnswer struct {
 	Unlinked []string      `json:"undetermined,omitempty"` // says of which tenants the name is that of several
+	Alike    []string      `json:"not_told,omitempty"`     // says of which tenants other accounts have a name like it
 	Persons  []*people.Who `json:"persons"`
 }
+
+// maxAlike is how many accounts of a name like the one asked for are listed.
+const maxAlike = 12
 
 // maxPersons is how many unlinked accounts of one name are told.
 const maxPersons = 12
@@ -118,6 +122,14 @@ func (a *whoAnswer) tenant(ctx context.Context, r evidence.Reader, g *people.Reg
 		}
 		a.Unlinked = append(a.Unlinked, fmt.Sprintf("%s names %d accounts of %s that are not linked, each told by itself: %s. Whether they are one person is undetermined.",
 			asked, len(found), g.Tenant, strings.Join(names, ", ")))
+	}
+	if alike := g.Alike(asked); len(found) > 0 && len(alike) > 0 {
+		names := strings.Join(alike[:min(len(alike), maxAlike)], ", ")
+		if n := len(alike) - maxAlike; n > 0 {
+			names += fmt.Sprintf(" and %d more", n)
+		}
+		a.Alike = append(a.Alike, fmt.Sprintf("Not told, though %s of %s %s a name like %s: %s. Ask for each, or link those that are one person.",
+			reports.Count(len(alike), "account"), g.Tenant, map[bool]string{true: "has", false: "have"}[len(alike) == 1], asked, names))
 	}
 	for _, tokens := range found {
 		w, err := g.Did(ctx, r, tokens, period, now)
@@ -142,6 +154,16 @@ func (a *whoAnswer) text(w io.Writer, style reports.Style) error {
 			}
 		}
 		if err := p.Text(w, style); err != nil {
+			return err
+		}
+	}
+	for i, s := range a.Alike {
+		if i == 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+		if err := style.Paragraph(w, "", reports.Terminal(s)); err != nil {
 			return err
 		}
 	}

@@ -86,6 +86,31 @@ type Judged interface {
 	Judged(ctx context.Context, t evidence.Tenant, at time.Time, findings []evidence.FindingFacts)
 }
 
+// firstLooks is how long the first assessment waits for sources that were never
+// looked at.
+const firstLooks = time.Minute
+
+// awaitFirstLooks waits until something is known of every source that is not
+// paused, ctx ends or the time is up. A new source is looked at when the daemon
+// starts; who judged before that look ended would put on record, and have
+// everybody told, that nobody looked. A source that was looked at before a restart
+// is not waited for.
+func (e *Engine) awaitFirstLooks(ctx context.Context, most time.Duration) {
+	up := time.NewTimer(most)
+	defer up.Stop()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for slices.ContainsFunc(e.sources, func(s *source) bool { return s.config.Paused == "" && !s.runner.Begun() }) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-up.C:
+			return
+		case <-again.C:
+		}
+	}
+}
+
 // judgeAlways judges every tenant when it is due, and those that have new records
 // a little later, until ctx ends.
 func (e *Engine) judgeAlways(ctx context.Context) error {

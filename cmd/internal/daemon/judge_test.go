@@ -215,6 +215,45 @@ func TestDaemonJudges(t *testing.T) {
 	}
 }
 
+// Nobody is judged before a new source was looked at: "nobody looked" would be told
+// and kept of a source whose first look is going on. A refused look is a look, and
+// a source that hangs or is paused holds up nothing for good.
+func TestFirstLooksBeforeVerdicts(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		looked bool
+		fail   bool
+		paused string
+		most   time.Duration
+		waits  bool
+	}{
+		{name: "not looked at yet", most: time.Hour, waits: true},
+		{name: "looked at", looked: true, most: time.Hour},
+		{name: "refused", looked: true, fail: true, most: time.Hour},
+		{name: "paused", paused: "moved", most: time.Hour},
+		{name: "time is up", most: time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := newEngine(t, &testClock{begin}, &testSource{sees: []string{"acme/one"}, fail: tc.fail})
+			e.sources[0].config.Paused = tc.paused
+			if tc.looked {
+				if _, err := e.run(t.Context(), e.sources[0], begin); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			if tc.waits {
+				time.AfterFunc(50*time.Millisecond, stop)
+			}
+			e.awaitFirstLooks(ctx, tc.most)
+			if waited := ctx.Err() != nil; waited != tc.waits {
+				t.Errorf("it waited: %t, want %t", waited, tc.waits)
+			}
+		})
+	}
+}
+
 // Judging waits longer than it took, and never less than was configured.
 func TestJudgingRests(t *testing.T) {
 	for _, tc := range []struct{ delay, took, want time.Duration }{

@@ -84,6 +84,9 @@ func sampled(s *sample.Sample, items []evidence.Item) string {
 		seqs = append(seqs, items[k].Seq)
 	}
 	slices.Sort(seqs)
+	if n := s.Population.Count; len(s.Items) == n { // nothing is left to conclude on
+		return fmt.Sprintf("sample for people to look at: %s, all there are, %s (%s); records %s", reports.Count(n, "item"), s.Seed.Source.Says(), s.Method, reports.Seqs(seqs, 12))
+	}
 	return fmt.Sprintf("sample for people to look at: %d of %s, %s (%s); without an exception among them at most %g %% of the population are exceptions, with a confidence of %g %%; records %s",
 		len(s.Items), reports.Count(s.Population.Count, "item"), s.Seed.Source.Says(), s.Method, s.Tolerable, s.Confidence, reports.Seqs(seqs, 12))
 }

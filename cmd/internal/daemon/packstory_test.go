@@ -117,6 +117,9 @@ func TestPackTellsThePeriod(t *testing.T) {
 				if !strings.Contains(s, "seed under the operator's control") || !strings.Contains(s, "records ") {
 					t.Errorf("%s says of its sample %q", c.ID, s)
 				}
+				if len(c.Findings[i].Items) == 1 && strings.Contains(s, "confidence") {
+					t.Errorf("%s concludes from the only item on others: %q", c.ID, s)
+				}
 			}
 		}
 	}

@@ -74,7 +74,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 	for _, p := range e.anchors.places {
 		part("anchor "+p.Name(), func() error { e.anchors.run(ctx, p); return nil })
 	}
-	part("assessment", func() error { return e.judgeAlways(ctx) })
+	part("assessment", func() error {
+		e.awaitFirstLooks(ctx, firstLooks)
+		return e.judgeAlways(ctx)
+	})
 	part("retention", func() error { return e.retireDaily(ctx) })
 	if e.alerts != nil {
 		part("alerts", func() error { return e.alerts.run(ctx, e) })
