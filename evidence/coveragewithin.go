@@ -38,6 +38,11 @@ func near(s *CoverageSpan, p Period) bool {
 	return sp.Overlaps(Period{p.From.Add(-around), p.To.Add(around)})
 }
 
+// Near is near for a span that was loaded.
+func (s *Span) Near(p Period) bool {
+	return near(&CoverageSpan{From: s.Period.From, To: s.Period.To, Class: s.Class, Every: s.Every.Milliseconds()}, p)
+}
+
 // Within returns what LoadCoverage gives for a period, from the coverage of all
 // time, without reading the log again. The two share nothing that Add changes.
 func (c *Coverage) Within(p Period) *Coverage {
@@ -53,8 +58,7 @@ func (c *Coverage) Within(p Period) *Coverage {
 		}
 	}
 	for i := range c.spans {
-		s := &c.spans[i]
-		if near(&CoverageSpan{From: s.Period.From, To: s.Period.To, Class: s.Class, Every: s.Every.Milliseconds()}, p) {
+		if s := &c.spans[i]; s.Near(p) {
 			in.spans = append(in.spans, *s)
 		}
 	}

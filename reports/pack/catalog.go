@@ -15,18 +15,25 @@ import (
 // stated is what a platform.catalog record says of the rules.
 type stated struct {
 	seq uint64
-	evidence.CatalogFacts
+	catalogFacts
 }
 
 // readRules keeps what a record says of the rules.
-func (l *learned) readRules(lf *chain.Leaf, plain []byte) error {
+func (l *learned) readRules(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	s := stated{seq: lf.Seq}
-	if err := openFacts(plain, &s.CatalogFacts); err != nil {
-		return err
+	if weight, err = weighFacts(plain, &s.catalogFacts); err != nil {
+		return 0, err
+	}
+	if n := len(s.Entities); n > mostSaid || s.Tenancy != nil && len(s.Tenancy.Tags) > mostSaid {
+		return 0, fmt.Errorf("it says more than %d things of what the tenant is", mostSaid)
 	}
 	l.rules = append(l.rules, s)
-	return nil
+	return weight, nil
 }
+
+// mostSaid bounds the tags of a tenant and the sorts of entities that it is, which
+// are held against those of every control.
+const mostSaid = 1000
 
 // inForce returns the newest record of the range that states the rules. One of
 // before the range does not do, since nothing would show that none came after it.

@@ -14,7 +14,7 @@ import (
 func TestRulesInForce(t *testing.T) {
 	a, b, c := evidence.Hash{1}, evidence.Hash{2}, evidence.Hash{3}
 	states := func(seq uint64, before, now evidence.Hash) stated {
-		return stated{seq, evidence.CatalogFacts{Catalog: now, Before: before}}
+		return stated{seq, catalogFacts{Catalog: now, Before: before}}
 	}
 	for _, tc := range []struct {
 		name  string
@@ -51,9 +51,9 @@ func TestRulesInForce(t *testing.T) {
 // What a newer pack shows of the rules before its range is not older than what an
 // earlier pack was judged by.
 func TestRulesGoOn(t *testing.T) {
-	first := stated{12, evidence.CatalogFacts{Catalog: evidence.Hash{2}}}
-	later := stated{12, evidence.CatalogFacts{Catalog: evidence.Hash{2}, Before: evidence.Hash{1}}}
-	before := func(seq uint64) stated { return stated{seq, evidence.CatalogFacts{Catalog: evidence.Hash{1}}} }
+	first := stated{12, catalogFacts{Catalog: evidence.Hash{2}}}
+	later := stated{12, catalogFacts{Catalog: evidence.Hash{2}, Before: evidence.Hash{1}}}
+	before := func(seq uint64) stated { return stated{seq, catalogFacts{Catalog: evidence.Hash{1}}} }
 	for _, tc := range []struct {
 		name  string
 		rules []stated

@@ -9,15 +9,15 @@ import (
 )
 
 // readErasure keeps which keys were destroyed.
-func (l *learned) readErasure(plain []byte) error {
-	var f evidence.ErasureFacts
-	if err := openFacts(plain, &f); err != nil {
-		return err
+func (l *learned) readErasure(plain []byte) (weight int, err error) {
+	var f erasureFacts
+	if weight, err = weighFacts(plain, &f); err != nil {
+		return 0, err
 	}
 	for _, id := range f.Keys {
 		l.erased[id] = true
 	}
-	return nil
+	return weight, nil
 }
 
 // opened reports whether a claim of a record is disclosed.
@@ -47,6 +47,6 @@ func (v *verifier) compareErased() error {
 // shuts notes a record whose content is not disclosed: no finding may count it.
 func (v *verifier) shuts(lf *chain.Leaf, ds []disclosed) {
 	if lf.Kind != evidence.PersonKnown && !opened("content", ds) {
-		v.shut[lf.Seq] = true
+		v.seqs.shut(lf.Seq)
 	}
 }

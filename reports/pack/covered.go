@@ -2,6 +2,7 @@ package pack
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,35 +14,165 @@ import (
 
 // readCoverage keeps what a record says was seen of a source.
 func (l *learned) readCoverage(lf *chain.Leaf, plain []byte) error {
-	var f evidence.CoverageFacts
+	var f coverageFacts
 	if err := openFacts(plain, &f); err != nil {
 		return err
 	}
 	if n := f.Runs; min(n.Expected, n.Done, n.Empty, n.Partial, n.Failed, n.Missed) < 0 || max(n.Expected, n.Done, n.Empty, n.Partial, n.Failed, n.Missed) > mostRuns {
 		return fmt.Errorf("it counts runs of %s that cannot be", f.Source)
 	}
-	for _, s := range f.Spans {
-		for _, ms := range s.Looks {
-			if ms < 0 || ms > longestPause {
-				return fmt.Errorf("it tells of looks at %s that cannot be", f.Source)
-			}
-		}
-		span := f.Span(s, lf.Seq)
-		for _, k := range s.Kinds {
-			key := seen{f.Source, k}
-			l.spans[key] = append(l.spans[key], span)
-		}
-		if l.laid += len(s.Kinds) * (1 + len(span.Looks)); l.laid > mostLaid {
-			return fmt.Errorf("the coverage records up to here tell of more than %d looks, which is more than a pack is checked for", mostLaid)
+	l.kept += weightOf + len(f.Source)
+	for i := range f.Spans {
+		if err := l.readSpan(f.Source, &f.Spans[i]); err != nil {
+			return err
 		}
 	}
-	l.runs = append(l.runs, evidence.CoverageFacts{Source: f.Source, Period: f.Period, Runs: f.Runs})
+	l.runs = append(l.runs, ran{f.Source, f.Period, f.Runs})
 	return nil
+}
+
+// readSpan keeps a stretch of a source.
+func (l *learned) readSpan(id evidence.SourceID, s *evidence.CoverageSpan) error {
+	for _, ms := range s.Looks {
+		if ms < 0 || ms > longestPause {
+			return fmt.Errorf("it tells of looks at %s that cannot be", id)
+		}
+	}
+	if len(s.Kinds) == 0 {
+		return nil
+	}
+	span := newSpan(s)
+	looks := span.looked()
+	for _, k := range s.Kinds {
+		key := seen{id, k}
+		l.spans[key] = append(l.spans[key], span)
+		if l.looks[key] += looks; l.looks[key] > mostLooks {
+			return fmt.Errorf("the coverage records up to here tell of more than %d looks at %s, which is more than a pack is checked for", mostLooks, key)
+		}
+		l.kept += weightKind + len(k)
+	}
+	l.kept += weightSpan + len(s.Cause) + weightLook*looks
+	if l.laid += len(s.Kinds) * (1 + looks); l.laid > mostLaid {
+		return fmt.Errorf("the coverage records up to here tell of more than %d looks, which is more than a pack is checked for", mostLaid)
+	}
+	return nil
+}
+
+// span is a stretch that a coverage record claims, without what nobody asks for:
+// a pack holds millions.
+type span struct {
+	evidence.Period
+	class evidence.Class
+	cause string
+	every time.Duration
+	looks []byte // of instants: the pauses between them in milliseconds, as varints
+}
+
+func newSpan(s *evidence.CoverageSpan) *span {
+	x := &span{Period: evidence.Period{From: s.From.UTC(), To: s.To.UTC()}, cause: s.Cause, every: s.Interval()}
+	if i := slices.Index(classes[:], s.Class); i >= 0 {
+		x.class = classes[i]
+	}
+	if x.class == evidence.Instants {
+		x.looks = []byte{}
+		for _, ms := range s.Looks {
+			x.looks = binary.AppendUvarint(x.looks, uint64(ms))
+		}
+		x.looks = slices.Clip(x.looks)
+	}
+	return x
+}
+
+// looked counts the looks of a span.
+func (s *span) looked() int {
+	if s.looks == nil {
+		return 0
+	}
+	n := 1
+	for _, b := range s.looks {
+		if b < 0x80 {
+			n++
+		}
+	}
+	return n
+}
+
+// appendLooks appends the instants of the looks.
+func (s *span) appendLooks(ts []time.Time) []time.Time {
+	if s.looks == nil {
+		return ts
+	}
+	at := s.From
+	ts = append(ts, at)
+	for rest := s.looks; len(rest) > 0; {
+		ms, n := binary.Uvarint(rest)
+		at, rest = at.Add(time.Duration(ms)*time.Millisecond), rest[n:]
+		ts = append(ts, at)
+	}
+	return ts
+}
+
+// usualInterval is [evidence.Coverage.UsualInterval] of the spans of one source and
+// kind.
+func usualInterval(spans []*span) time.Duration {
+	n := 0
+	for _, s := range spans {
+		n += s.looked()
+	}
+	looks := make([]time.Time, 0, n)
+	for _, s := range spans {
+		looks = s.appendLooks(looks)
+	}
+	slices.SortFunc(looks, time.Time.Compare)
+	gaps := make([]time.Duration, 0, n)
+	for i := 1; i < len(looks); i++ {
+		if d := looks[i].Sub(looks[i-1]); d > 0 {
+			gaps = append(gaps, d)
+		}
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}
+
+// dueEvery is what the newest of the spans that ends by an instant and says so
+// tells of how often looks were due; 0 when none does.
+func dueEvery(spans []*span, at time.Time) time.Duration {
+	var newest time.Time
+	var every time.Duration
+	for _, s := range spans {
+		if s.every > 0 && !s.To.After(at) && !s.To.Before(newest) {
+			newest, every = s.To, s.every
+		}
+	}
+	return every
+}
+
+// nearTo returns the spans that count for what is said of a period, in order of
+// their begin.
+func nearTo(spans []*span, period evidence.Period) []*span {
+	told := make([]*span, 0, len(spans))
+	for _, s := range spans {
+		if (&evidence.Span{Period: s.Period, Class: s.class, Every: s.every}).Near(period) {
+			told = append(told, s)
+		}
+	}
+	slices.SortStableFunc(told, func(a, b *span) int { return a.From.Compare(b.From) })
+	return told
+}
+
+// ran is how many runs of a source one record of coverage counts.
+type ran struct {
+	source evidence.SourceID
+	period evidence.Period
+	runs   evidence.RunCounts
 }
 
 // readSegment keeps until when records of the log were retired.
 func (l *learned) readSegment(plain []byte) error {
-	var f evidence.SegmentFacts
+	var f segmentFacts
 	if err := openFacts(plain, &f); err != nil {
 		return err
 	}
@@ -60,8 +191,22 @@ const (
 
 // mostLaid bounds the looks of all kinds that are laid out again: a little more
 // than two hundred sources of four kinds that are looked at each minute of half
-// a year.
-const mostLaid = 1 << 28
+// a year. mostLooks bounds those of one source and kind, which are held at once:
+// each minute of eight years.
+const (
+	mostLaid  = 1 << 28
+	mostLooks = 1 << 22
+)
+
+// What of a coverage record is kept weighs so much.
+const (
+	weightSpan = 128 // beside its cause
+	weightKind = 64  // of a span, beside its name
+	weightLook = 4
+)
+
+// mostStretches bounds the stretches of coverage.json, counted for each kind.
+const mostStretches = 1 << 26
 
 // chart is coverage.json, as far as a verifier reads it.
 type chart struct {
@@ -79,6 +224,8 @@ type chartRow struct {
 	Source evidence.SourceID `json:"source"`
 	Kinds  []evidence.Kind   `json:"kinds"`
 	Strips []chartStrip      `json:"strips"`
+
+	holes []chartStrip // made of these when it is asked for
 }
 
 type chartStrip struct {
@@ -113,7 +260,7 @@ func (v *verifier) covered() error {
 		return err
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(v.spans), seen.compare) {
-		if said[key] == nil && slices.ContainsFunc(v.spans[key], func(s evidence.Span) bool { return s.Period.Overlaps(c.Period) }) {
+		if said[key] == nil && slices.ContainsFunc(v.spans[key], func(s *span) bool { return s.Overlaps(c.Period) }) {
 			return fmt.Errorf("%s has no row of %s, of which records of the pack tell", memberCoverage, key)
 		}
 	}
@@ -145,8 +292,12 @@ func (s seen) String() string { return string(s.source) + ", " + string(s.kind) 
 // period in order.
 func (c *chart) rows() (map[seen]*chartRow, error) {
 	said := map[seen]*chartRow{}
+	stretches := 0
 	for i := range c.Rows {
 		row := &c.Rows[i]
+		if stretches += len(row.Kinds) * len(row.Strips); stretches > mostStretches {
+			return nil, fmt.Errorf("%s has more than %d stretches of all kinds, which is more than a pack is checked for", memberCoverage, mostStretches)
+		}
 		at := c.Period.From
 		for _, s := range row.Strips {
 			if !s.From.Equal(at) || !s.From.Before(s.To) {
@@ -176,26 +327,28 @@ func (c *chart) rows() (map[seen]*chartRow, error) {
 const leastSeam = 15 * time.Minute
 
 // holds compares a row with what records say, stretch by stretch.
-func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period) error {
-	told := &evidence.Coverage{}
-	told.Add(spans...)
-	told = told.Within(period)
+func (r *chartRow) holds(key seen, spans []*span, period evidence.Period) error {
+	told := nearTo(spans, period)
+	laid := layOut(told, period)
 	// Between two looks at a polled source nothing is claimed, and the writer,
 	// who knows the looks just outside of the pack too, joins looks that lie
 	// as far apart as usual and half as much again. Twice that is no seam.
 	most := longestPause * time.Millisecond
-	seam := max(leastSeam, 3*min(told.UsualInterval(key.source, key.kind), most))
-	laid := layOut(told.Spans(), period)
+	usual := time.Duration(0)
+	if slices.ContainsFunc(laid, func(s evidence.Strip) bool { return s.Class == "" }) {
+		usual = usualInterval(told)
+	}
+	seam := max(leastSeam, 3*min(usual, most))
 	// What was polled or blind goes on until a look is overdue, also behind what
 	// ends just as the period begins.
-	var on []evidence.Span
+	var on []*span
 	if end := laid[len(laid)-1]; end.Class == "" {
-		late := max(seam, 3*min(told.Interval(key.source, key.kind, end.Period.From), most))
+		late := max(seam, 3*min(cmp.Or(dueEvery(told, end.Period.From), usual), most))
 		if end.Period.Duration() <= late {
-			on = endedBest(told.Spans(), end.Period.From)
+			on = endedBest(told, end.Period.From)
 		}
 	}
-	causes := causesOf(told.Spans())
+	causes := causesOf(told)
 	next := 0
 	for _, is := range laid {
 		for next < len(r.Strips) && !r.Strips[next].To.After(is.Period.From) {
@@ -206,14 +359,14 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 				break
 			}
 			joined := is.Class == "" && s.Class == evidence.Instants && is.Period.Duration() <= seam
-			goesOn := is.Class == "" && is.Period.To.Equal(period.To) && len(on) > 0 && s.Class == on[0].Class
+			goesOn := is.Class == "" && is.Period.To.Equal(period.To) && len(on) > 0 && s.Class == on[0].class
 			if s.Class != is.Class && !joined && !goesOn {
 				return fmt.Errorf("%s says that %s was seen as %q at %s, the records of the pack say %q", memberCoverage, key, s.Class, evidence.FormatTime(is.Period.From), is.Class)
 			}
 		}
 	}
 	for _, s := range r.Strips {
-		goesOn := s.To.Equal(period.To) && slices.ContainsFunc(on, func(is evidence.Span) bool { return is.Class == evidence.Blind && is.Cause == s.Cause })
+		goesOn := s.To.Equal(period.To) && slices.ContainsFunc(on, func(is *span) bool { return is.class == evidence.Blind && is.cause == s.Cause })
 		if s.Class == evidence.Blind && !causes.tell(s) && !goesOn {
 			return fmt.Errorf("%s says that %s was not seen at %s because of %q, which no record of the pack tells", memberCoverage, key, evidence.FormatTime(s.From), s.Cause)
 		}
@@ -223,16 +376,16 @@ func (r *chartRow) holds(key seen, spans []evidence.Span, period evidence.Period
 
 // endedBest returns the spans that end at a time, those of the best class; none when
 // that is a class that does not go on.
-func endedBest(spans []evidence.Span, at time.Time) []evidence.Span {
+func endedBest(spans []*span, at time.Time) []*span {
 	best := 0
 	for _, s := range spans {
-		if s.Period.To.Equal(at) {
-			best = max(best, s.Class.Rank())
+		if s.To.Equal(at) {
+			best = max(best, s.class.Rank())
 		}
 	}
-	var ended []evidence.Span
+	var ended []*span
 	for _, s := range spans {
-		if s.Period.To.Equal(at) && s.Class.Rank() == best && (s.Class == evidence.Instants || s.Class == evidence.Blind) {
+		if s.To.Equal(at) && s.class.Rank() == best && (s.class == evidence.Instants || s.class == evidence.Blind) {
 			ended = append(ended, s)
 		}
 	}
@@ -244,16 +397,17 @@ var classes = [4]evidence.Class{evidence.Blind, evidence.Reconstructed, evidence
 
 // layOut gives the best class that spans claim, stretch by stretch; neighbours
 // differ, and together they fill the period.
-func layOut(spans []evidence.Span, period evidence.Period) []evidence.Strip {
+func layOut(spans []*span, period evidence.Period) []evidence.Strip {
 	type edge struct {
 		at   time.Time
-		rank int
-		by   int // spans more, or fewer
+		rank int8
+		by   int8 // spans more, or fewer
 	}
-	var edges []edge
+	edges := make([]edge, 0, 2*len(spans)+1)
 	for _, s := range spans {
-		if in, ok := s.Period.Intersect(period); ok {
-			edges = append(edges, edge{in.From, s.Class.Rank(), 1}, edge{in.To, s.Class.Rank(), -1})
+		if in, ok := s.Intersect(period); ok {
+			rank := int8(s.class.Rank())
+			edges = append(edges, edge{in.From, rank, 1}, edge{in.To, rank, -1})
 		}
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return a.at.Compare(b.at) })
@@ -276,7 +430,7 @@ func layOut(spans []evidence.Span, period evidence.Period) []evidence.Strip {
 			}
 			at = e.at
 		}
-		open[e.rank] += e.by
+		open[e.rank] += int(e.by)
 	}
 	return strips
 }
@@ -285,17 +439,17 @@ func layOut(spans []evidence.Span, period evidence.Period) []evidence.Strip {
 // latest end up to it.
 type causes map[string][]evidence.Period
 
-func causesOf(spans []evidence.Span) causes {
+func causesOf(spans []*span) causes {
 	cs := causes{}
 	for _, s := range spans { // in order of their begin
-		if s.Class != evidence.Blind {
+		if s.class != evidence.Blind {
 			continue
 		}
 		p := s.Period
-		if n := len(cs[s.Cause]); n > 0 && cs[s.Cause][n-1].To.After(p.To) {
-			p.To = cs[s.Cause][n-1].To
+		if n := len(cs[s.cause]); n > 0 && cs[s.cause][n-1].To.After(p.To) {
+			p.To = cs[s.cause][n-1].To
 		}
-		cs[s.Cause] = append(cs[s.Cause], p)
+		cs[s.cause] = append(cs[s.cause], p)
 	}
 	return cs
 }
@@ -308,21 +462,16 @@ func (cs causes) tell(s chartStrip) bool {
 }
 
 // counted counts the runs of the period by source, as records tell them.
-func (c *chart) counted(told []evidence.CoverageFacts) map[evidence.SourceID]evidence.RunCounts {
+func (c *chart) counted(told []ran) map[evidence.SourceID]evidence.RunCounts {
 	by := map[evidence.SourceID]evidence.RunCounts{}
 	for _, f := range told {
-		if evidence.RunsIn(c.Period, f.Period) {
-			n := by[f.Source]
-			n.Add(f.Runs)
-			by[f.Source] = n
+		if evidence.RunsIn(c.Period, f.period) {
+			n := by[f.source]
+			n.Add(f.runs)
+			by[f.source] = n
 		}
 	}
 	return by
-}
-
-// hasRow reports whether anything is said of what a source was seen of.
-func (c *chart) hasRow(id evidence.SourceID) bool {
-	return slices.ContainsFunc(c.Rows, func(r chartRow) bool { return r.Source == id })
 }
 
 // blindAsRows requires that the list of blind windows is what the rows say, and
@@ -330,7 +479,9 @@ func (c *chart) hasRow(id evidence.SourceID) bool {
 // over the period but for what was retired.
 func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts, retired time.Time) error {
 	var want []chartBlind
+	hasRow := map[evidence.SourceID]bool{}
 	for _, row := range c.Rows {
+		hasRow[row.Source] = true
 		for _, s := range row.Strips {
 			if s.Class.Rank() == 0 {
 				want = append(want, chartBlind{row.Source, row.Kinds, s.From, s.To, s.Cause, s.Class == evidence.Blind})
@@ -338,7 +489,7 @@ func (c *chart) blindAsRows(runs map[evidence.SourceID]evidence.RunCounts, retir
 		}
 	}
 	for id, n := range runs {
-		if n.Expected == 0 || c.hasRow(id) {
+		if n.Expected == 0 || hasRow[id] {
 			continue
 		}
 		from := c.Period.From

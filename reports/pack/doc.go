@@ -141,7 +141,7 @@ func openManifest(signed []byte, key note.Verifier) (*Manifest, error) {
 	if !ok || !strings.HasPrefix(text, Header+"\n") {
 		return nil, fmt.Errorf("manifest: want a signed note that begins with %s", Header)
 	}
-	if err := checkNames([]byte(text[len(Header)+1:]), true); err != nil {
+	if _, err := checkNames([]byte(text[len(Header)+1:]), true, fewElements); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	var m Manifest

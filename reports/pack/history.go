@@ -125,7 +125,7 @@ func (v *verifier) earlierPacks() error {
 		if i > 0 && e.Seq <= list[i-1].Seq {
 			return fmt.Errorf("%s: record %d is out of order", memberPacks, e.Seq)
 		}
-		if v.seqs[e.Seq] != evidence.PackIssued {
+		if v.seqs.kind(e.Seq) != evidence.PackIssued {
 			return fmt.Errorf("%s: record %d, which sealed an earlier pack, is not in this one", memberPacks, e.Seq)
 		}
 		f, open := v.sealed[e.Seq]
@@ -169,10 +169,7 @@ func (v *verifier) numbered() error {
 		}
 		return nil
 	}
-	for _, seq := range slices.Sorted(maps.Keys(v.seqs)) {
-		if v.seqs[seq] != evidence.PackIssued {
-			continue
-		}
+	for seq := range v.seqs.of(evidence.PackIssued) {
 		f, open := v.sealed[seq]
 		if !open {
 			n++ // of a period that concerns nobody here

@@ -226,7 +226,7 @@ func FuzzCheckNames(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if !json.Valid(b) || checkNames(b, false) != nil {
+		if _, err := checkNames(b, false, maxElements); !json.Valid(b) || err != nil {
 			return
 		}
 		dec := json.NewDecoder(bytes.NewReader(b))

@@ -29,13 +29,13 @@ type IncidentNotice struct {
 }
 
 // readIncident keeps what an act says of its incident.
-func (l *learned) readIncident(lf *chain.Leaf, plain []byte) error {
+func (l *learned) readIncident(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	if lf.Seq < l.start {
-		return nil
+		return 0, nil
 	}
 	c, err := openContent(plain)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s := l.stories[c.Subject]
 	if s == nil {
@@ -48,21 +48,21 @@ func (l *learned) readIncident(lf *chain.Leaf, plain []byte) error {
 	case evidence.IncidentMoment:
 		s.Aware++
 	case evidence.IncidentNotice:
-		var f evidence.IncidentNoticeFacts
+		var f noticeFacts
 		if err := openFacts(plain, &f); err != nil {
-			return err
+			return 0, err
 		}
 		s.Notices = append(s.Notices, IncidentNotice{lf.Seq, f.Stage, f.Act, f.At})
 	case evidence.IncidentClosed:
-		var f evidence.IncidentClosedFacts
+		var f closedFacts
 		if err := openFacts(plain, &f); err != nil {
-			return err
+			return 0, err
 		}
 		if s.Closed = lf.Occurred; f.Reopen {
 			s.Closed = time.Time{}
 		}
 	}
-	return nil
+	return c.weight, nil
 }
 
 // incidents lists them in the order they were declared.

@@ -16,9 +16,22 @@ import (
 // escapes. Half of a surrogate pair, which one reader replaces and another keeps or
 // refuses, stands in no string, and no number is -0.
 
-// maxElements bounds the arrays of a member together: an element of two bytes
-// can become one of hundreds in memory.
-const maxElements = 1 << 20
+// An element of two bytes can become one of hundreds in memory, and so can a
+// name.
+const (
+	maxElements = 1 << 20 // of the arrays of a member together
+	fewElements = 1 << 17 // of a member that holds no long lists
+	maxNames    = 1 << 16 // of one object
+)
+
+// elementsIn is how many elements the arrays of a member may have together.
+func elementsIn(name string) int {
+	switch name {
+	case memberFindings, memberCoverage, memberClaims, memberEarlier:
+		return maxElements
+	}
+	return fewElements
+}
 
 // maxDepth is how deep a member nests.
 const maxDepth = 64
@@ -26,6 +39,7 @@ const maxDepth = 64
 // frame is an object or array that the walk stands in.
 type frame struct {
 	object bool
+	count  int             // of its names
 	names  [][]byte        // of an object, while there are few
 	many   map[string]bool // of an object, folded, when there are many
 }
@@ -61,20 +75,21 @@ func (f *frame) add(name []byte) bool {
 func folded(b []byte) string { return strings.ToLower(string(b)) }
 
 // checkNames refuses JSON that two readers could take for two things, and JSON
-// that is small in a file and large in memory. Syntax is the decoder's to
+// that is small in a file and large in memory: with more elements in its arrays
+// than most, or more names in an object than maxNames. Syntax is the decoder's to
 // check: of what is no JSON at all this says nothing. With plain, a name is of
-// a-z, 0-9 and _.-/ alone, as all that packs define are.
-func checkNames(b []byte, plain bool) error {
+// a-z, 0-9 and _.-/ alone, as all that packs define are. It counts the elements.
+func checkNames(b []byte, plain bool, most int) (elements int, err error) {
 	if !utf8.Valid(b) {
-		return fmt.Errorf("text that is not UTF-8")
+		return 0, fmt.Errorf("text that is not UTF-8")
 	}
 	var stack []frame
-	elements, name := 0, false // name: a string here is a name
+	name := false // a string here is a name
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '{', '[':
 			if len(stack) == maxDepth {
-				return fmt.Errorf("nested more than %d deep", maxDepth)
+				return 0, fmt.Errorf("nested more than %d deep", maxDepth)
 			}
 			name = b[i] == '{'
 			stack = append(stack, frame{object: name})
@@ -83,12 +98,12 @@ func checkNames(b []byte, plain bool) error {
 			}
 		case '}', ']':
 			if len(stack) == 0 {
-				return nil
+				return elements, nil
 			}
 			stack, name = stack[:len(stack)-1], false
 		case ',':
 			if len(stack) == 0 {
-				return nil
+				return elements, nil
 			}
 			if name = stack[len(stack)-1].object; !name {
 				elements++
@@ -96,33 +111,37 @@ func checkNames(b []byte, plain bool) error {
 		case '"':
 			end := stringEnd(b, i+1)
 			if end < 0 {
-				return nil
+				return elements, nil
 			}
 			if halfPair(b[i+1 : end]) {
-				return fmt.Errorf("a string with half of a surrogate pair")
+				return 0, fmt.Errorf("a string with half of a surrogate pair")
 			}
 			if name {
 				if err := noteName(&stack[len(stack)-1], b[i+1:end], plain); err != nil {
-					return err
+					return 0, err
 				}
 				name = false
 			}
 			i = end
 		case '-':
-			if minusZero(b[i:]) {
-				return fmt.Errorf("a number that is written as -0")
+			if minusZero(b, i) {
+				return 0, fmt.Errorf("a number that is written as -0")
 			}
 		}
-		if elements > maxElements {
-			return fmt.Errorf("more than %d elements", maxElements)
+		if elements > most {
+			return 0, fmt.Errorf("more than %d elements", most)
 		}
 	}
-	return nil
+	return elements, nil
 }
 
-// minusZero reports whether a number is the whole number -0, which is none to a
-// reader that expects no sign.
-func minusZero(b []byte) bool {
+// minusZero reports whether the sign at i begins the whole number -0, which is none
+// to a reader that expects no sign. That of an exponent begins no number.
+func minusZero(b []byte, i int) bool {
+	if i > 0 && (b[i-1] == 'e' || b[i-1] == 'E') {
+		return false
+	}
+	b = b[i:]
 	return len(b) > 1 && b[1] == '0' && (len(b) == 2 || b[2] != '.' && b[2] != 'e' && b[2] != 'E')
 }
 
@@ -172,6 +191,9 @@ func noteName(f *frame, name []byte, plain bool) error {
 	}
 	if !f.add(name) {
 		return fmt.Errorf("name %q stands twice in one object", name)
+	}
+	if f.count++; f.count > maxNames {
+		return fmt.Errorf("an object of more than %d names", maxNames)
 	}
 	return nil
 }

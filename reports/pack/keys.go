@@ -87,7 +87,7 @@ func (v *verifier) keyChain() error {
 }
 
 func (v *verifier) keyChange(c *keyChange) error {
-	var f evidence.KeyFacts
+	var f keyFacts
 	seq, err := v.factsOf(c.single, evidence.LogKey, &f)
 	if err != nil {
 		return err

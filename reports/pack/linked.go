@@ -16,17 +16,17 @@ type link struct {
 }
 
 // readLink keeps that two persons are one human being, or no longer.
-func (l *learned) readLink(lf *chain.Leaf, plain []byte) error {
-	var f evidence.LinkFacts
-	if err := openFacts(plain, &f); err != nil || min(f.A, f.B) < 0 || max(f.A, f.B) >= len(lf.People) {
-		return err
+func (l *learned) readLink(lf *chain.Leaf, plain []byte) (weight int, err error) {
+	var f linkFacts
+	if weight, err = weighFacts(plain, &f); err != nil || min(f.A, f.B) < 0 || max(f.A, f.B) >= len(lf.People) {
+		return weight, err
 	}
 	a, b := lf.People[f.A].Token, lf.People[f.B].Token
 	if bytes.Compare(a[:], b[:]) > 0 {
 		a, b = b, a
 	}
 	l.linked[[2]evidence.ID{a, b}] = link{lf.Occurred, lf.Op == evidence.OpEnd}
-	return nil
+	return weight, nil
 }
 
 // onePerson reports whether two tokens are one person by the links that were

@@ -31,13 +31,13 @@ func LoosenedBy(seq uint64, kind evidence.Kind, at time.Time, facts []byte) (Loo
 	var err error
 	switch kind {
 	case evidence.PlatformConfig:
-		var f evidence.ConfigFacts
+		var f loosening
 		err = json.Unmarshal(facts, &f)
-		l.By, l.Says = f.By, f.Loosen
+		l.By, l.Says = f.By, f.Loosens
 	case evidence.PlatformCatalog:
-		var f evidence.CatalogFacts
+		var f loosening
 		err = json.Unmarshal(facts, &f)
-		l.By, l.Says, l.Rewritten = f.By, f.Loosen, f.Rewritten
+		l.By, l.Says, l.Rewritten = f.By, f.Loosens, f.Rewritten
 	default:
 		return l, false, nil
 	}
@@ -50,19 +50,22 @@ func LoosenedBy(seq uint64, kind evidence.Kind, at time.Time, facts []byte) (Loo
 // readLoosened keeps what a record of the range loosened. When it says that this
 // happened does not matter: what is loosened after the period, and before the
 // pack is made, loosens what the pack says of it.
-func (l *learned) readLoosened(lf *chain.Leaf, plain []byte) error {
+func (l *learned) readLoosened(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	if lf.Seq < l.start {
-		return nil
+		return 0, nil
 	}
 	c, err := openContent(plain)
+	if err == nil {
+		err = c.read(&loosening{})
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	x, yes, err := LoosenedBy(lf.Seq, lf.Kind, lf.Occurred, c.Facts)
 	if yes {
 		l.loosened = append(l.loosened, x)
 	}
-	return err
+	return c.weight, err
 }
 
 // writeLoosened stages the register of what was loosened in the range.

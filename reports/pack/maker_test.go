@@ -126,7 +126,7 @@ func remakeRegister(t *testing.T, u *unpacked, seq uint64) {
 		}
 		c, err := contentOf(d.Seq, d.Plain)
 		if err == nil && lf.Kind == evidence.PersonKnown {
-			err = names.names.read(lf, d.Plain)
+			_, err = names.names.read(lf, d.Plain)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -387,7 +387,7 @@ func TestCoverageRows(t *testing.T) {
 		{"looks called continuous", polled, []chartStrip{strip(cont, 0, 240, "")}, `was seen as "continuous"`},
 	} {
 		r := &chartRow{Source: "s", Kinds: []evidence.Kind{"k"}, Strips: tc.strips}
-		err := r.holds(seen{"s", "k"}, tc.spans, period)
+		err := r.holds(seen{"s", "k"}, keep(tc.spans), period)
 		second := &twin{Ask: "row", Period: period, Rows: []chartRow{*r}}
 		for _, s := range tc.spans {
 			second.Spans = append(second.Spans, twinSpan{s.Period.From, s.Period.To, s.Class, s.Cause, s.Looks, s.Every.Milliseconds()})
@@ -453,7 +453,7 @@ func TestCoverageRowsAsWritten(t *testing.T) {
 			for _, s := range row.Strips {
 				is.Strips = append(is.Strips, chartStrip{s.From, s.To, s.Class, s.Cause})
 			}
-			err := is.holds(seen{"s", evidence.ChangeMerge}, spans, period)
+			err := is.holds(seen{"s", evidence.ChangeMerge}, keep(spans), period)
 			if err != nil {
 				t.Fatalf("seed %d: %v\nof %+v\nthe writer lays out %+v", seed, err, spans, is.Strips)
 			}
@@ -559,6 +559,18 @@ func TestNeverSeen(t *testing.T) {
 	}
 }
 
+// keep is what a verifier keeps of spans.
+func keep(spans []evidence.Span) (kept []*span) {
+	for _, s := range spans {
+		x := evidence.CoverageSpan{From: s.Period.From, To: s.Period.To, Class: s.Class, Cause: s.Cause, Every: s.Every.Milliseconds()}
+		for i := 1; i < len(s.Looks); i++ {
+			x.Looks = append(x.Looks, s.Looks[i].Sub(s.Looks[i-1]).Milliseconds())
+		}
+		kept = append(kept, newSpan(&x))
+	}
+	return kept
+}
+
 // However many stretches lie within one another, each of another cause, laying them
 // out ends: with the square of their number it would not.
 func TestCoverageOfManySpans(t *testing.T) {
@@ -573,7 +585,7 @@ func TestCoverageOfManySpans(t *testing.T) {
 		})
 	}
 	r := &chartRow{Source: "s", Kinds: []evidence.Kind{"k"}, Strips: []chartStrip{{period.From, period.To, evidence.Blind, strconv.Itoa(many / 2)}}}
-	if err := r.holds(seen{"s", "k"}, spans, period); err != nil {
+	if err := r.holds(seen{"s", "k"}, keep(spans), period); err != nil {
 		t.Error(err)
 	}
 }
@@ -668,10 +680,12 @@ func TestPacksAreNumbered(t *testing.T) {
 		{"one counted twice", []uint64{1, 1}, 2, 0, "numbered falsely"},
 		{"this one counted as an earlier one", []uint64{1, 2}, 2, 0, "numbered falsely"},
 	} {
-		v := &verifier{m: &Manifest{Number: tc.own}, rep: &Report{}, learned: newLearned(0), seqs: map[uint64]evidence.Kind{5: evidence.ChangeMerge}}
+		v := &verifier{m: &Manifest{Number: tc.own}, rep: &Report{}, learned: newLearned(0), seqs: newPresent(1000)}
 		for i, n := range tc.numbers {
 			seq := uint64(10 * (i + 1))
-			v.seqs[seq] = evidence.PackIssued
+			if err := v.seqs.add(seq, evidence.PackIssued); err != nil {
+				t.Fatal(err)
+			}
 			if n > 0 {
 				v.sealed[seq] = evidence.PackFacts{Number: n}
 			}

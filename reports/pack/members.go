@@ -41,9 +41,14 @@ func (v *verifier) small(name string) ([]byte, error) {
 // strict decodes JSON, refusing unknown names, names that stand twice or in
 // another case, and anything after the value.
 func strict(name string, b []byte, dst any) error {
-	if err := checkNames(b, true); err != nil {
+	if _, err := checkNames(b, true, elementsIn(name)); err != nil {
 		return fmt.Errorf("member %s: %w", name, err)
 	}
+	return decode(name, b, dst)
+}
+
+// decode is strict for JSON of which the names were checked.
+func decode(name string, b []byte, dst any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(dst); err != nil {
@@ -67,6 +72,28 @@ func (v *verifier) readMember(name string, dst any) error {
 	return strict(name, b, dst)
 }
 
+// mostFindings bounds the findings of a pack: each takes much more memory than
+// what stands for it in a file.
+const mostFindings = 1 << 16
+
+// readFindings reads findings.json.
+func (v *verifier) readFindings() ([]Finding, error) {
+	var texts []json.RawMessage
+	if err := v.readMember(memberFindings, &texts); err != nil {
+		return nil, err
+	}
+	if len(texts) > mostFindings {
+		return nil, fmt.Errorf("member %s: more than %d findings", memberFindings, mostFindings)
+	}
+	fs := make([]Finding, len(texts))
+	for i, text := range texts {
+		if err := decode(memberFindings, text, &fs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return fs, nil
+}
+
 // readLoose reads a member of which a verifier needs a part alone; no name
 // stands twice in it.
 func (v *verifier) readLoose(name string, dst any) error {
@@ -74,7 +101,7 @@ func (v *verifier) readLoose(name string, dst any) error {
 	if err != nil {
 		return err
 	}
-	if err = checkNames(b, false); err == nil {
+	if _, err = checkNames(b, false, elementsIn(name)); err == nil {
 		err = json.Unmarshal(b, dst)
 	}
 	if err == nil {

@@ -37,12 +37,27 @@ func (v *verifier) observed(f *Finding, r *testRule) error {
 	if !ok {
 		return nil // what was seen of it is not in the pack
 	}
+	// Findings of one test ask the same.
+	asked := lookedAt{f.Test, f.Status == evidence.Stale}
+	if v.seen[asked] {
+		return nil
+	}
 	for _, kind := range v.needs(f.RuleHash) {
 		if why := v.unseen(kind, over, f.Status, r.Freshness); why != "" {
 			return fmt.Errorf("finding %s: status %s, but by the log's own verdicts its rule needs %s, %s", f.name(), f.Status, kind, why)
 		}
 	}
+	if v.seen == nil {
+		v.seen = map[lookedAt]bool{}
+	}
+	v.seen[asked] = true
 	return nil
+}
+
+// lookedAt is what observed was asked for and found seen.
+type lookedAt struct {
+	test  string
+	stale bool
 }
 
 // needs are the kinds that a rule needs to be seen, as far as the newest verdicts
@@ -53,13 +68,14 @@ func (l *learned) needs(rule evidence.Hash) []evidence.Kind {
 		l.needed = map[evidence.Hash][]evidence.Kind{}
 		for _, x := range l.plans.verdicts {
 			for _, w := range x.Uncovered {
-				if x.seq >= l.start && !slices.Contains(l.needed[x.Rule], w.Kind) {
+				if x.seq >= l.start {
 					l.needed[x.Rule] = append(l.needed[x.Rule], w.Kind)
 				}
 			}
 		}
-		for _, kinds := range l.needed {
+		for rule, kinds := range l.needed {
 			slices.Sort(kinds)
+			l.needed[rule] = slices.Compact(kinds)
 		}
 	}
 	return l.needed[rule]
@@ -82,7 +98,7 @@ func (v *verifier) unseen(kind evidence.Kind, over evidence.Period, status evide
 		if s, hole := v.rows[key].hole(over, v.running()); hole {
 			return fmt.Sprintf("which was not seen of %s at %s", key.source, evidence.FormatTime(s.From))
 		}
-		if last := lastSeen(v.spans[key], over.To); status != evidence.Stale && over.To.Sub(last) > fresh {
+		if last := v.lastSeen(key, over.To); status != evidence.Stale && over.To.Sub(last) > fresh {
 			return fmt.Sprintf("which was last seen of %s at %s, too long before %s", key.source, evidence.FormatTime(last), evidence.FormatTime(over.To))
 		}
 	}
@@ -107,30 +123,49 @@ func (s seen) compare(t seen) int {
 // hole returns the first stretch of a row in which nothing was seen. Where a
 // source was polled, a pause between looks may be none: there the stretches that
 // a record calls blind count alone. While the period runs, what comes after the
-// newest look is no hole yet.
+// newest look is no hole yet. The period ends at the same instant at every call.
 func (r *chartRow) hole(over evidence.Period, running bool) (chartStrip, bool) {
-	polled := slices.ContainsFunc(r.Strips, func(s chartStrip) bool { return s.Class == evidence.Instants })
-	for _, s := range r.Strips {
-		tail := running && !s.To.Before(over.To)
-		in := s.From.Before(over.To) && over.From.Before(s.To)
-		if in && (s.Class == evidence.Blind || s.Class == "" && !polled && !tail) {
-			return s, true
+	if r.holes == nil {
+		polled := slices.ContainsFunc(r.Strips, func(s chartStrip) bool { return s.Class == evidence.Instants })
+		r.holes = []chartStrip{}
+		for _, s := range r.Strips {
+			tail := running && !s.To.Before(over.To)
+			if s.From.Before(over.To) && (s.Class == evidence.Blind || s.Class == "" && !polled && !tail) {
+				r.holes = append(r.holes, s)
+			}
 		}
 	}
-	return chartStrip{}, false
+	i, _ := slices.BinarySearchFunc(r.holes, over.From, func(s chartStrip, from time.Time) int {
+		if from.Before(s.To) {
+			return 1
+		}
+		return -1
+	})
+	if i == len(r.holes) {
+		return chartStrip{}, false
+	}
+	return r.holes[i], true
 }
 
-// lastSeen is when spans end that saw something, at an instant at the latest.
-func lastSeen(spans []evidence.Span, at time.Time) time.Time {
+// lastSeen is when spans end that saw something, at an instant at the latest,
+// which is the same at every call.
+func (v *verifier) lastSeen(key seen, at time.Time) time.Time {
+	if last, known := v.newest[key]; known {
+		return last
+	}
 	var last time.Time
-	for _, s := range spans {
-		to := s.Period.To
+	for _, s := range v.spans[key] {
+		to := s.To
 		if to.After(at) {
 			to = at
 		}
-		if s.Class.Rank() > 0 && !s.Period.From.After(at) && to.After(last) {
+		if s.class.Rank() > 0 && !s.From.After(at) && to.After(last) {
 			last = to
 		}
 	}
+	if v.newest == nil {
+		v.newest = map[seen]time.Time{}
+	}
+	v.newest[key] = last
 	return last
 }

@@ -347,7 +347,7 @@ func tiered() (*evidence.RuleTable, *stated, evidence.Period, []Judged) {
 		},
 		Tests: []evidence.TableTest{{Test: "x-1"}, {Test: "x-2"}, {Test: "x-unused"}},
 	}
-	s := &stated{7, evidence.CatalogFacts{Tenancy: &evidence.Tenancy{Tier: "basic"}, Entities: []string{"financial-entity"}}}
+	s := &stated{7, catalogFacts{Tenancy: &evidence.Tenancy{Tier: "basic"}, Entities: []string{"financial-entity"}}}
 	return table, s, period, []Judged{
 		{"x-1", []evidence.ControlID{"a-all", "a-basic", "a-bound", "a-within"},
 			[]LeftOut{{"a-critical", "tags"}, {"a-ended", "wording"}, {"a-later", "wording"}, {"a-premium", "tier"}}},
@@ -418,7 +418,7 @@ func FuzzPairs(f *testing.F) {
 		},
 		Tests: []evidence.TableTest{{Test: "x-1"}, {Test: "x-2"}, {Test: "x-3"}},
 	}
-	r := rule(table, &stated{CatalogFacts: evidence.CatalogFacts{Tenancy: &evidence.Tenancy{}}}, evidence.Period{})
+	r := rule(table, &stated{catalogFacts: catalogFacts{Tenancy: &evidence.Tenancy{}}}, evidence.Period{})
 	good := `[{"test":"x-1","controls":["a-1"],"left_out":[{"control":"a-2","why":"tags"}]},{"test":"x-2","controls":["a-1"]}]`
 	f.Add([]byte(good))
 	f.Add([]byte(`[{"test":"x-1","controls":["a-1","a-2"]},{"test":"x-2","controls":["a-1"]}]`))

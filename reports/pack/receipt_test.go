@@ -365,7 +365,7 @@ func TestExtendsAsksForEach(t *testing.T) {
 		{"one size, two roots", func(_, old *verifier) { old.closing.Root[0] ^= 1 }, "two histories: at size "},
 		{"a log that names its predecessor", func(v, old *verifier) {
 			old.closing.Origin = "a/b"
-			v.genesis.Predecessor = &evidence.LogEnd{Origin: "a/b", Size: old.closing.Size - 2}
+			v.genesis.Predecessor = &logEnd{Origin: "a/b", Size: old.closing.Size - 2}
 		}, "which it names as its predecessor, ended at size "},
 	} {
 		v, old := two()

@@ -40,7 +40,7 @@ func (v *verifier) differing(fs []Finding) []Differs {
 		}
 		d := Differs{Control: f.Control, Test: f.Test, Record: x.seq}
 		for _, seq := range x.Failed {
-			if at, ok := v.occurred[seq]; ok && !told[seq] && f.Period.Contains(at) {
+			if at := v.occurred[seq]; v.inRange(seq) && !told[seq] && f.Period.Contains(at) {
 				d.Failed = append(d.Failed, seq)
 			}
 		}
@@ -51,3 +51,6 @@ func (v *verifier) differing(fs []Finding) []Differs {
 	slices.SortFunc(out, func(a, b Differs) int { return cmp.Or(cmp.Compare(a.Control, b.Control), cmp.Compare(a.Test, b.Test)) })
 	return out
 }
+
+// inRange reports whether a record is one of the range.
+func (v *verifier) inRange(seq uint64) bool { return seq >= v.m.Start.Size && seq < v.m.Closing.Size }

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"maps"
 	"slices"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -197,7 +198,9 @@ func (v *verifier) earlier() error {
 		if _, wanted := v.recorded[lf.Seq]; wanted {
 			v.recorded[lf.Seq] = lf.Recorded
 		}
-		v.seqs[lf.Seq] = lf.Kind
+		if err := v.seqs.add(lf.Seq, lf.Kind); err != nil {
+			return err
+		}
 		if _, wanted := v.want[lf.Seq]; wanted {
 			v.want[lf.Seq] = chain.LeafHash([]byte(s.Leaf))
 		}
@@ -226,9 +229,31 @@ type check struct {
 // checkRegisters makes the register of every kind again, all in one walk, which
 // knows by now what was erased.
 func (v *verifier) checkRegisters() error {
+	have := map[string]Member{}
+	for _, m := range v.m.Members {
+		if len(m.Name) > len(registersFolder) && m.Name[:len(registersFolder)] == registersFolder {
+			have[m.Name] = m
+		}
+	}
+	missing := func(k string) error {
+		return fmt.Errorf("register of %s is missing, although %d records occurred in the period", k, v.rep.Counts[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(v.rep.Counts)) {
+		if _, ok := have[registerName(evidence.Kind(k))]; !ok && registerKind(evidence.Kind(k)) {
+			return missing(k)
+		}
+	}
+	for _, x := range v.plans.verdicts {
+		for _, seq := range x.Failed {
+			v.occurred[seq] = time.Time{}
+		}
+	}
 	regs := map[evidence.Kind]*check{}
 	if err := v.walk(func(lf *chain.Leaf, line []byte, ds []disclosed) error {
 		v.countErased(lf, ds)
+		if _, asked := v.occurred[lf.Seq]; asked {
+			v.occurred[lf.Seq] = lf.Occurred
+		}
 		if !registerKind(lf.Kind) || !v.m.Period.Contains(lf.Occurred) {
 			return nil
 		}
@@ -255,12 +280,6 @@ func (v *verifier) checkRegisters() error {
 	}); err != nil {
 		return err
 	}
-	have := map[string]Member{}
-	for _, m := range v.m.Members {
-		if len(m.Name) > len(registersFolder) && m.Name[:len(registersFolder)] == registersFolder {
-			have[m.Name] = m
-		}
-	}
 	for _, k := range slices.Sorted(maps.Keys(regs)) {
 		ck := regs[k]
 		if err := ck.reg.close(); err != nil {
@@ -268,7 +287,7 @@ func (v *verifier) checkRegisters() error {
 		}
 		m, ok := have[registerName(k)]
 		if !ok {
-			return fmt.Errorf("register of %s is missing, although %d records occurred in the period", k, v.rep.Counts[string(k)])
+			return missing(string(k))
 		}
 		if m.SHA256 != evidence.Hash(ck.sum.Sum(nil)) {
 			return fmt.Errorf("register of %s does not list exactly the %d records of the period", k, v.rep.Counts[string(k)])

@@ -158,16 +158,16 @@ func cell(s string) string {
 type labels map[evidence.ID]evidence.Names
 
 // read learns the name in the content of a person record.
-func (l labels) read(leaf *chain.Leaf, plain []byte) error {
-	var f evidence.PersonFacts
-	if err := openFacts(plain, &f); err != nil || len(leaf.People) != 1 {
-		return err
+func (l labels) read(leaf *chain.Leaf, plain []byte) (weight int, err error) {
+	var f personFacts
+	if weight, err = weighFacts(plain, &f); err != nil || len(leaf.People) != 1 {
+		return weight, err
 	}
 	if f.Names == (evidence.Names{}) {
 		f.Names.Display = f.NativeID
 	}
 	l[leaf.People[0].Token] = f.Names
-	return nil
+	return weight, nil
 }
 
 func (l labels) of(token evidence.ID) string {

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,9 +31,10 @@ type Remedy struct {
 // plan is the newest remedy.plan record of a subject whose content the pack
 // discloses.
 type plan struct {
-	seq   uint64
-	ended bool // withdrawn
-	facts evidence.RemedyFacts
+	seq    uint64
+	ended  bool // withdrawn
+	facts  remedyFacts
+	weight int
 }
 
 // plans are the plans in the pack, and the verdicts they are held against.
@@ -60,7 +60,11 @@ type verdict struct {
 	Failed  []uint64           `json:"failed"`
 	Status  evidence.Status    `json:"status"`
 
-	Uncovered []evidence.Unseen `json:"uncovered"`
+	Uncovered []struct {
+		Kind evidence.Kind `json:"kind"`
+	} `json:"uncovered"`
+
+	weight int
 }
 
 // failure is an item that fails a test; with record 0, which is a log's genesis
@@ -77,37 +81,37 @@ func newPlans() plans {
 }
 
 // read keeps what a plan says, when it is the newest of its subject.
-func (p *plans) read(lf *chain.Leaf, plain []byte) error {
+// The weight is what it is more than the one before.
+func (p *plans) read(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	c, err := openContent(plain)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	x := plan{seq: lf.Seq, ended: lf.Op == evidence.OpEnd}
+	x := plan{seq: lf.Seq, ended: lf.Op == evidence.OpEnd, weight: c.weight}
 	if !x.ended {
-		if err := json.Unmarshal(c.Facts, &x.facts); err != nil {
-			return err
+		if err := c.read(&x.facts); err != nil {
+			return 0, err
 		}
 	}
-	if was, ok := p.newest[c.Subject]; !ok || was.seq < lf.Seq {
-		p.newest[c.Subject] = x
-	}
-	return nil
+	was := p.newest[c.Subject]
+	p.newest[c.Subject] = x
+	return x.weight - was.weight, nil
 }
 
 // readVerdict keeps what a finding says, when it is the newest of its subject.
-func (p *plans) readVerdict(lf *chain.Leaf, plain []byte) error {
+// The weight is what it is more than the one before.
+func (p *plans) readVerdict(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	c, err := openContent(plain)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	v := verdict{seq: lf.Seq}
-	if err := json.Unmarshal(c.Facts, &v); err != nil {
-		return err
+	v := verdict{seq: lf.Seq, weight: c.weight}
+	if err := c.read(&v); err != nil {
+		return 0, err
 	}
-	if was, ok := p.verdicts[c.Subject]; !ok || was.seq < lf.Seq {
-		p.verdicts[c.Subject] = v
-	}
-	return nil
+	was := p.verdicts[c.Subject]
+	p.verdicts[c.Subject] = v
+	return v.weight - was.weight, nil
 }
 
 // settle indexes what was learned, once.
@@ -123,7 +127,10 @@ func (p *plans) settle() {
 	slices.SortFunc(p.live, func(a, b plan) int { return cmp.Compare(a.seq, b.seq) })
 	covering := make([]remedy.Covering, len(p.live))
 	for i, x := range p.live {
-		covering[i] = remedy.Covering{Seq: x.seq, For: x.facts.For}
+		covering[i].Seq = x.seq
+		for _, f := range x.facts.For {
+			covering[i].For = append(covering[i].For, evidence.RemedyFor{Test: f.Test, Records: f.Records})
+		}
 	}
 	p.shares = remedy.NewShares(covering)
 	for ref, v := range p.verdicts {
@@ -236,19 +243,20 @@ func (v *verifier) countRemedies(f *Finding) {
 	c.Without += failed
 	for _, x := range f.Remedies {
 		c.Without -= max(1, len(x.Items))
-		addTo(&c.Plans, x.Record)
+		c.Plans = append(c.Plans, x.Record)
 		switch {
 		case !x.Closed.IsZero():
-			addTo(&c.Closed, x.Record)
+			c.Closed = append(c.Closed, x.Record)
 		case !v.m.Made.Before(x.Late):
-			addTo(&c.Overdue, x.Record)
+			c.Overdue = append(c.Overdue, x.Record)
 		}
 	}
 }
 
-// addTo adds a number to a list in order, once.
-func addTo(list *[]uint64, n uint64) {
-	if i, there := slices.BinarySearch(*list, n); !there {
-		*list = slices.Insert(*list, i, n)
+// inOrder sorts the lists, each record once.
+func (c *RemedyCount) inOrder() {
+	for _, list := range []*[]uint64{&c.Plans, &c.Overdue, &c.Closed} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
 	}
 }

@@ -2,7 +2,7 @@ package pack
 
 import (
 	"fmt"
-	"slices"
+	"time"
 
 	"evidenced/evidence"
 	"evidenced/evidence/chain"
@@ -10,22 +10,22 @@ import (
 
 // scope is a scope.statement record whose content the pack discloses.
 type scope struct {
-	evidence.ScopeFacts
+	scopeFacts
 	seq     uint64
 	subject evidence.Ref
 	people  []evidence.Party
 }
 
 // readScope keeps what a scope statement says.
-func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
+func (l *learned) readScope(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	s := scope{seq: lf.Seq, people: lf.People}
-	subject, said, err := l.readStatement(lf, plain, &s.ScopeFacts)
+	c, said, err := l.readStatement(lf, plain, &s.scopeFacts)
 	if err != nil || !said {
-		return err
+		return c.weight, err
 	}
-	s.subject = subject
+	s.subject = c.Subject
 	l.scopes = append(l.scopes, s)
-	return nil
+	return c.weight + weightEach*len(s.people), nil
 }
 
 // scoped requires that a finding which is not applicable because nothing was
@@ -33,16 +33,29 @@ func (l *learned) readScope(lf *chain.Leaf, plain []byte) error {
 // statement in the pack: approved by another, and in force over all that is
 // judged.
 func (v *verifier) scoped(f *Finding) error {
-	end := v.judgedTo()
-	if slices.ContainsFunc(v.scopes, func(s scope) bool {
-		if s.Control != f.Control {
-			return false
-		}
-		ended, early := v.endedAt(s.subject, s.seq)
-		over := !s.Until.IsZero() && s.Until.Before(end) || early && ended.Before(end)
-		return !over && !s.From.IsZero() && !s.From.After(f.Period.From) && v.approved(s.people, s.Approval)
-	}) {
+	if from, said := v.outOfScope()[f.Control]; said && !from.After(f.Period.From) {
 		return nil
 	}
 	return fmt.Errorf("finding %s: not applicable, but no approved statement in the pack says so of %s over %s", f.name(), f.Control, f.Period)
+}
+
+// outOfScope says since when controls do not apply, by the statements that hold up
+// to the end of what is judged. All findings ask the same.
+func (v *verifier) outOfScope() map[evidence.ControlID]time.Time {
+	if v.aside != nil {
+		return v.aside
+	}
+	v.aside = map[evidence.ControlID]time.Time{}
+	end := v.judgedTo()
+	for _, s := range v.scopes {
+		ended, early := v.endedAt(s.subject, s.seq)
+		over := !s.Until.IsZero() && s.Until.Before(end) || early && ended.Before(end)
+		if over || s.From.IsZero() || !v.approved(s.people, s.Approval) {
+			continue
+		}
+		if since, said := v.aside[s.Control]; !said || s.From.Before(since) {
+			v.aside[s.Control] = s.From
+		}
+	}
+	return v.aside
 }

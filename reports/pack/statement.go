@@ -1,7 +1,8 @@
 package pack
 
 import (
-	"encoding/json"
+	"cmp"
+	"slices"
 	"time"
 
 	"evidenced/evidence"
@@ -17,28 +18,37 @@ type statementEnd struct {
 // readStatement decodes what a waiver or scope statement says into facts, and
 // returns what it is about. An end says nothing more: it is kept, and said is
 // false.
-func (l *learned) readStatement(lf *chain.Leaf, plain []byte, facts any) (subject evidence.Ref, said bool, err error) {
-	c, err := openContent(plain)
-	if err != nil {
-		return evidence.Ref{}, false, err
+func (l *learned) readStatement(lf *chain.Leaf, plain []byte, facts any) (c content, said bool, err error) {
+	if c, err = openContent(plain); err != nil {
+		return c, false, err
 	}
 	if lf.Op == evidence.OpEnd {
-		l.ends[c.Subject] = append(l.ends[c.Subject], statementEnd{lf.Seq, lf.Recorded})
-		return c.Subject, false, nil
+		l.ends[c.Subject] = append(upTo(l.ends[c.Subject], lf.Recorded), statementEnd{lf.Seq, lf.Recorded})
+		return c, false, nil
 	}
-	if err := json.Unmarshal(c.Facts, facts); err != nil {
-		return evidence.Ref{}, false, err
+	if err := c.read(facts); err != nil {
+		return c, false, err
 	}
-	return c.Subject, true, nil
+	return c, true, nil
+}
+
+// upTo leaves away the ends that are not before an instant: of a later record
+// that ends the same at that instant, they say nothing more. So the ends of a
+// subject are in order of their records, and of time.
+func upTo(ends []statementEnd, at time.Time) []statementEnd {
+	for len(ends) > 0 && !ends[len(ends)-1].at.Before(at) {
+		ends = ends[:len(ends)-1]
+	}
+	return ends
 }
 
 // endedAt returns when the statement of a record was ended before its time; early
 // is false when it was not.
 func (l *learned) endedAt(subject evidence.Ref, seq uint64) (at time.Time, early bool) {
-	for _, e := range l.ends[subject] {
-		if e.seq > seq && (!early || e.at.Before(at)) {
-			at, early = e.at, true
-		}
+	ends := l.ends[subject]
+	i, _ := slices.BinarySearchFunc(ends, seq+1, func(e statementEnd, seq uint64) int { return cmp.Compare(e.seq, seq) })
+	if i == len(ends) {
+		return at, false
 	}
-	return at, early
+	return ends[i].at, true
 }

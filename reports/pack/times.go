@@ -10,28 +10,36 @@ import (
 // the years that records have. With another offset the verdict would depend on
 // the zone of the machine that reads it: one that has that offset itself takes
 // two such times for one and the same, another does not.
-func inUTC(v any) error { return utc(reflect.ValueOf(v)) }
+func inUTC(v any) error { return times(reflect.ValueOf(v), true) }
+
+// inYears is inUTC for contents of records, whose times may be written with other
+// offsets, since nobody compares their text.
+func inYears(v any) error { return times(reflect.ValueOf(v), false) }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-func utc(v reflect.Value) error {
+func times(v reflect.Value, utc bool) error {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
-			return utc(v.Elem())
+			return times(v.Elem(), utc)
 		}
 	case reflect.Struct:
 		if v.Type() == timeType {
-			if t := v.Interface().(time.Time); t.Location() != time.UTC || t.Year() < 1 {
+			t := v.Interface().(time.Time)
+			switch {
+			case utc && (t.Location() != time.UTC || t.Year() < 1):
 				return fmt.Errorf("time %s is not written in UTC", t.Format(time.RFC3339Nano))
+			case t.Year() < 1:
+				return fmt.Errorf("bad value '%s'", t.Format(time.RFC3339Nano))
 			}
 			return nil
 		}
 		for i := range v.NumField() {
-			if !v.Type().Field(i).IsExported() {
+			if f := v.Type().Field(i); !f.IsExported() && !f.Anonymous {
 				continue
 			}
-			if err := utc(v.Field(i)); err != nil {
+			if err := times(v.Field(i), utc); err != nil {
 				return err
 			}
 		}
@@ -40,7 +48,7 @@ func utc(v reflect.Value) error {
 			return nil
 		}
 		for i := range v.Len() {
-			if err := utc(v.Index(i)); err != nil {
+			if err := times(v.Index(i), utc); err != nil {
 				return err
 			}
 		}
@@ -49,7 +57,7 @@ func utc(v reflect.Value) error {
 			return nil
 		}
 		for it := v.MapRange(); it.Next(); {
-			if err := utc(it.Value()); err != nil {
+			if err := times(it.Value(), utc); err != nil {
 				return err
 			}
 		}

@@ -11,8 +11,8 @@ import (
 
 // findings requires every cited record, and recounts populations and statuses.
 func (v *verifier) findings() error {
-	var fs []Finding
-	if err := v.readMember(memberFindings, &fs); err != nil {
+	fs, err := v.readFindings()
+	if err != nil {
 		return err
 	}
 	if err := v.readCatalog(); err != nil {
@@ -64,6 +64,12 @@ func (v *verifier) findings() error {
 	if err := v.oneJudgement(fs); err != nil {
 		return err
 	}
+	if v.rep.Waived != nil {
+		slices.Sort(v.rep.Waived.Waivers)
+	}
+	if v.rep.Remedies != nil {
+		v.rep.Remedies.inOrder()
+	}
 	v.rep.Cited, v.rep.Differs, v.rep.Incidents = len(cited), v.differing(fs), v.incidents()
 	return v.samples(fs)
 }
@@ -77,16 +83,16 @@ func (f *Finding) pair() pair { return pair{f.Control, f.Test} }
 func (v *verifier) citations(f *Finding, cited map[uint64]bool) error {
 	for _, it := range f.Items {
 		for _, seq := range append([]uint64{it.Seq}, it.Also...) {
-			if _, ok := v.seqs[seq]; !ok {
+			if v.seqs.kind(seq) == "" {
 				return fmt.Errorf("finding %s cites record %d, which the pack does not hold", f.name(), seq)
 			}
-			if v.shut[seq] {
+			if v.seqs.isShut(seq) {
 				return fmt.Errorf("finding %s counts record %d, whose content is withheld: nobody could look at it", f.name(), seq)
 			}
 			cited[seq] = true
 		}
-		if v.seqs[it.Seq] != it.Kind {
-			return fmt.Errorf("finding %s: record %d is %s, not %s", f.name(), it.Seq, v.seqs[it.Seq], it.Kind)
+		if kind := v.seqs.kind(it.Seq); kind != it.Kind {
+			return fmt.Errorf("finding %s: record %d is %s, not %s", f.name(), it.Seq, kind, it.Kind)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func open(r io.ReaderAt, size int64, o Options) (*verifier, error) {
 		return nil, err
 	}
 	return &verifier{
-		c: c, o: o, seqs: map[uint64]evidence.Kind{}, shut: map[uint64]bool{}, occurred: map[uint64]time.Time{}, proved: map[uint64]evidence.Hash{},
+		c: c, o: o, occurred: map[uint64]time.Time{}, proved: map[uint64]evidence.Hash{},
 		recorded: map[uint64]time.Time{}, want: map[uint64]evidence.Hash{}, wantRoots: map[uint64]evidence.Hash{},
 	}, nil
 }
@@ -97,18 +97,24 @@ type verifier struct {
 	keys     chain.LogKeys
 	trusted  *trusted // what the auditor knows; nil without a trust file
 	closing  chain.Checkpoint
-	before   evidence.Hash            // prev of the first record of the range
-	seqs     map[uint64]evidence.Kind // records present
-	learned                           // from what is disclosed
-	shut     map[uint64]bool          // records present whose content is not disclosed
-	occurred map[uint64]time.Time     // of the records of the range
-	recorded map[uint64]time.Time     // of the last records in the trees of receipts
-	gone     int                      // claims whose keys were destroyed
-	genesis  evidence.GenesisFacts
+	before   evidence.Hash        // prev of the first record of the range
+	seqs     present              // records in it
+	learned                       // from what is disclosed
+	occurred map[uint64]time.Time // of the records of the range that verdicts of the log name as failed
+	recorded map[uint64]time.Time // of the last records in the trees of receipts
+	gone     int                  // claims whose keys were destroyed
+	genesis  genesisFacts
 	proved   map[uint64]evidence.Hash // roots of trees that the closing one extends, by size
 	catalog  ruling                   // what the catalog in force says
 	rows     map[seen]*chartRow       // of coverage.json
 	byKind   map[evidence.Kind][]seen // of the same, made when it is asked for
+
+	// What several findings ask, answered once.
+	newest map[seen]time.Time
+	seen   map[lookedAt]bool
+	aside  map[evidence.ControlID]time.Time // what does not apply, and since when
+	counts map[uint64]bool                  // waivers that are counted
+
 	// want and wantRoots are filled as the leaves go by: hashes of the leaves
 	// whose seq is in want, roots of the sizes in wantRoots.
 	want      map[uint64]evidence.Hash
@@ -127,7 +133,7 @@ func (v *verifier) manifest() error {
 	}
 	v.hash = sha256.Sum256(signed)
 	m := v.m
-	v.learned = newLearned(m.Start.Size)
+	v.learned, v.seqs = newLearned(m.Start.Size), newPresent(m.Start.Size)
 	v.rep = &Report{
 		Tenant: m.Tenant, Origin: m.Origin, Simulated: m.Simulated, Period: m.Period, Complete: m.Complete, Interim: m.Interim,
 		LogKey: m.LogKey, PackKey: m.PackKey, Claimed: m.Anchor.Rung, Receipts: []Vouched{}, Maker: "identity of the maker not established",
@@ -240,12 +246,11 @@ func (v *verifier) leaves() error {
 		if _, wanted := v.recorded[seq]; wanted {
 			v.recorded[seq] = lf.Recorded
 		}
-		v.seqs[seq], v.occurred[seq] = lf.Kind, lf.Occurred
 		if v.m.Period.Contains(lf.Occurred) {
 			v.rep.Counts[string(lf.Kind)]++
 		}
 		seq++
-		return nil
+		return v.seqs.add(lf.Seq, lf.Kind)
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package pack
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,22 +25,37 @@ type Waived struct {
 
 // waiver is a waiver.* record whose content the pack discloses.
 type waiver struct {
-	evidence.WaiverFacts
-	subject  evidence.Ref
-	people   []evidence.Party
-	recorded time.Time
+	Controls    []evidence.ControlID  `json:"controls"` // sorted
+	Tests       []evidence.WaivedTest `json:"tests"`    // sorted
+	Records     []uint64              `json:"records"`  // sorted
+	Subjects    []evidence.Ref        `json:"subjects"` // as it is read; only whether there are some is kept
+	From        time.Time             `json:"from"`
+	Until       time.Time             `json:"until"`
+	Approval    approval              `json:"approval"`
+	forSubjects bool
+	subject     evidence.Ref
+	people      []evidence.Party
+	recorded    time.Time
 }
 
 // readWaiver keeps what a waiver says.
-func (l *learned) readWaiver(lf *chain.Leaf, plain []byte) error {
+func (l *learned) readWaiver(lf *chain.Leaf, plain []byte) (weight int, err error) {
 	w := waiver{people: lf.People, recorded: lf.Recorded}
-	subject, said, err := l.readStatement(lf, plain, &w.WaiverFacts)
+	c, said, err := l.readStatement(lf, plain, &w)
 	if err != nil || !said {
-		return err
+		return c.weight, err
 	}
-	w.subject = subject
+	w.subject, w.forSubjects, w.Subjects = c.Subject, len(w.Subjects) > 0, nil
+	slices.Sort(w.Controls)
+	slices.Sort(w.Records)
+	slices.SortFunc(w.Tests, compareTests)
+	w.Tests = slices.Clone(slices.Compact(w.Tests)) // what stood there twice takes no memory
 	l.waivers[lf.Seq] = w
-	return nil
+	return c.weight + weightEach*len(w.people), nil
+}
+
+func compareTests(a, b evidence.WaivedTest) int {
+	return cmp.Or(cmp.Compare(a.Test, b.Test), bytes.Compare(a.Rule[:], b.Rule[:]))
 }
 
 // waived holds what a finding says of waivers against their records: that they
@@ -64,7 +82,7 @@ func (v *verifier) waived(f *Finding) error {
 		return fmt.Errorf("finding %s: %d of %d failures waived is not what it says", name, w.Items, w.Of)
 	}
 	end := v.judgedTo()
-	most := map[uint64]bool{}
+	rest := maps.Clone(failed) // what no waiver was found for so far
 	named := map[uint64]bool{} // a list that repeats itself could go on for hours
 	for _, seq := range w.Waivers {
 		if named[seq] {
@@ -75,24 +93,18 @@ func (v *verifier) waived(f *Finding) error {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(x.Controls, f.Control) || !slices.Contains(x.Tests, evidence.WaivedTest{Test: f.Test, Rule: f.RuleHash}) {
+		_, control := slices.BinarySearch(x.Controls, f.Control)
+		_, test := slices.BinarySearchFunc(x.Tests, evidence.WaivedTest{Test: f.Test, Rule: f.RuleHash}, compareTests)
+		if !control || !test {
 			return fmt.Errorf("finding %s: the waiver of record %d is not about it, or about another rule", name, seq)
 		}
-		if f.Status == evidence.Gap && len(x.Records)+len(x.Subjects) > 0 {
+		if f.Status == evidence.Gap && (len(x.Records) > 0 || x.forSubjects) {
 			return fmt.Errorf("finding %s: the waiver of record %d accepts single failures, and nothing was found at all", name, seq)
 		}
-		if len(x.Records) == 0 || len(x.Subjects) > 0 {
-			most = failed
-			continue
-		}
-		for _, n := range x.Records {
-			if failed[n] && len(most) < len(failed) {
-				most[n] = true
-			}
-		}
+		x.takeFrom(rest)
 	}
-	if w.Items > len(most) {
-		return fmt.Errorf("finding %s: %d failures waived, its waivers name %d", name, w.Items, len(most))
+	if most := len(failed) - len(rest); w.Items > most {
+		return fmt.Errorf("finding %s: %d failures waived, its waivers name %d", name, w.Items, most)
 	}
 	if v.rep.Waived == nil {
 		v.rep.Waived = &WaivedCount{}
@@ -102,18 +114,40 @@ func (v *verifier) waived(f *Finding) error {
 	} else {
 		v.rep.Waived.Partly++
 	}
+	if v.counts == nil {
+		v.counts = map[uint64]bool{}
+	}
 	for _, seq := range w.Waivers {
-		if !slices.Contains(v.rep.Waived.Waivers, seq) {
+		if !v.counts[seq] {
+			v.counts[seq] = true
 			v.rep.Waived.Waivers = append(v.rep.Waived.Waivers, seq)
 		}
 	}
-	slices.Sort(v.rep.Waived.Waivers)
 	return nil
+}
+
+// takeFrom takes what a waiver accepts out of what failed. It costs no more than
+// the shorter of the two.
+func (x *waiver) takeFrom(failed map[uint64]bool) {
+	if len(x.Records) == 0 || x.forSubjects {
+		clear(failed)
+	}
+	if len(x.Records) < len(failed) {
+		for _, n := range x.Records {
+			delete(failed, n)
+		}
+		return
+	}
+	for n := range failed {
+		if _, named := slices.BinarySearch(x.Records, n); named {
+			delete(failed, n)
+		}
+	}
 }
 
 // approved reports whether two different parties, each proven, made and approved
 // what a record of theirs states. Two accounts of one person are one party.
-func (v *verifier) approved(people []evidence.Party, a evidence.Approval) bool {
+func (v *verifier) approved(people []evidence.Party, a approval) bool {
 	party := func(i int) (evidence.Party, bool) {
 		if i < 0 || i >= len(people) {
 			return evidence.Party{}, false

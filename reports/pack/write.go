@@ -243,7 +243,7 @@ func (w *writer) json(name string, v any) error {
 			return problem.New(problem.Refused, "%s would have %d bytes, at most %d", name, len(b), maxSmall).
 				WithHint("make packs of shorter periods")
 		}
-		if err := checkNames(b, false); err != nil {
+		if _, err := checkNames(b, false, elementsIn(name)); err != nil {
 			return problem.New(problem.Refused, "%s cannot be packed: %v", name, err).WithHint("make packs of shorter periods")
 		}
 		_, err = out.Write(append(b, '\n'))

@@ -742,7 +742,8 @@ def verify_vectors(folder):
 
 # ---- pack.md section 2: members say one thing to every reader ---------------
 
-MOST_ELEMENTS, DEEPEST = 1 << 20, 64
+MOST_ELEMENTS, FEW_ELEMENTS, MOST_NAMES, DEEPEST = 1 << 20, 1 << 17, 1 << 16, 64
+LONG = ("findings.json", "coverage.json", "claims.jsonl", "earlier.jsonl")
 TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[\[\]{},]', re.DOTALL)
 PAIRED = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])|[^u])")
 
@@ -760,11 +761,17 @@ def pairs_once(items):
     for k, _ in items:
         need(fold(k) not in names, "name %s stands twice in one object" % quoted(k))
         names.add(fold(k))
+    need(len(names) <= MOST_NAMES, "an object of more than %d names" % MOST_NAMES)
     return dict(items)
 
 
-def scan(text, plain_names):
-    """Refuses names with escapes, and what is small in a file and large in memory."""
+def elements_in(name):
+    """How many elements the arrays of a member may have together."""
+    return MOST_ELEMENTS if name in LONG else FEW_ELEMENTS
+
+
+def scan(text, plain_names, most):
+    """Refuses names with escapes, and what is small in a file and large in memory. Counts the elements of arrays."""
     inside, elements = [], 0
     for t in TOKEN.finditer(text):
         c = t.group(0)[0]
@@ -779,19 +786,25 @@ def scan(text, plain_names):
         elif c in "]}" and inside:
             inside.pop()
         elements += c == "[" or c == "," and inside[-1:] == ["["]
-        need(elements <= MOST_ELEMENTS, "more than %d elements" % MOST_ELEMENTS)
+        need(elements <= most, "more than %d elements" % most)
+    return elements
 
 
 def whole(text):
     need(text != "-0", "a number that is written as -0")
-    return int(text)
+    return int(text) if len(text) < 64 else -MAX_INT**2 if text[0] == "-" else MAX_INT**2  # no number is as large
 
 
-def one_meaning(raw, what, plain_names):
+def one_meaning(raw, what, plain_names, most=FEW_ELEMENTS):
+    return counted_meaning(raw, what, plain_names, most)[0]
+
+
+def counted_meaning(raw, what, plain_names, most):
+    """JSON that says one thing to every reader, and how many elements its arrays have."""
     try:
         text = raw.decode("utf-8")
-        scan(text, plain_names)
-        return json.loads(text, object_pairs_hook=pairs_once, parse_int=whole, parse_constant=refuse_number)
+        elements = scan(text, plain_names, most)
+        return json.loads(text, object_pairs_hook=pairs_once, parse_int=whole, parse_constant=refuse_number), elements
     except UnicodeDecodeError:
         raise Bad("%s: text that is not UTF-8" % what)
     except (Bad, ValueError, RecursionError) as e:
@@ -833,12 +846,14 @@ def rfc3339(v, what, utc):
 
 
 TEXT = Scalar("", lambda v: isinstance(v, str))
-WHOLE = Scalar(0, lambda v: integer(v, -(1 << 63), 1 << 64))
-NUMBER = Scalar(0, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool))
+WHOLE = Scalar(0, lambda v: integer(v, -(1 << 63), (1 << 63) - 1))
+COUNT = Scalar(0, lambda v: integer(v, 0, (1 << 64) - 1))
+NUMBER = Scalar(0, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v - v == 0)
 TRUTH = Scalar(False, lambda v: isinstance(v, bool))
 HASH = Scalar("0" * 64, is_hash)
 BYTES = Scalar(b"", lambda v: isinstance(v, str), unb64std)
 REF = Scalar("", is_ref)
+TOKEN_ID = Scalar("A" * 22, lambda v: is_b64(v, 16))
 TIME_AT = Scalar(None, None)  # read by rfc3339
 ANY = Scalar(None, lambda v: True)
 
@@ -883,28 +898,28 @@ def read(v, shape, what, strict=True, utc=True):
 
 
 PERIOD = {"from": TIME_AT, "to": TIME_AT}
-TREE = {"size": WHOLE, "root": HASH}
+TREE = {"size": COUNT, "root": HASH}
 MANIFEST = {
-    "tenant": TEXT, "origin": TEXT, "simulated": TRUTH, "number": WHOLE, "period": PERIOD, "start": TREE, "closing": TREE, "complete": TRUTH,
+    "tenant": TEXT, "origin": TEXT, "simulated": TRUTH, "number": COUNT, "period": PERIOD, "start": TREE, "closing": TREE, "complete": TRUTH,
     "interim": TRUTH, "purpose": TEXT, "recipient": TEXT, "made": TIME_AT, "program": TEXT, "log_key": TEXT, "pack_key": TEXT,
-    "anchor": {"rung": WHOLE, "what": TEXT, "open": TEXT}, "withheld": Map(WHOLE), "erased": WHOLE, "records": WHOLE, "counts": Map(WHOLE),
+    "anchor": {"rung": WHOLE, "what": TEXT, "open": TEXT}, "withheld": Map(WHOLE), "erased": WHOLE, "records": COUNT, "counts": Map(WHOLE),
     "rules": HASH, "config": TEXT, "data": HASH,
-    "members": [{"name": TEXT, "size": WHOLE, "sha256": HASH, "packed": WHOLE, "packed_sha256": HASH}]}
+    "members": [{"name": TEXT, "size": COUNT, "sha256": HASH, "packed": COUNT, "packed_sha256": HASH}]}
 CLAIM = {"seq": ANY, "name": ANY, "salt": ANY, "plain": ANY}
 SINGLE = {"leaf": TEXT, "proof": [HASH], "claims": [CLAIM]}
 KEY_CHANGE = dict(SINGLE, handover=TEXT, consistency=[HASH])
 PACK_FACTS = {
-    "manifest": HASH, "number": WHOLE, "period": PERIOD, "size": WHOLE, "root": HASH, "records": WHOLE, "complete": TRUTH, "interim": TRUTH,
-    "purpose": TEXT, "recipient": TEXT, "disclosed": [TEXT], "withheld": WHOLE, "issued": TIME_AT}
-ITEM = {"seq": WHOLE, "also": [WHOLE], "kind": TEXT, "at": TIME_AT, "label": TEXT, "why": TEXT, "verdict": TEXT}
+    "manifest": HASH, "number": COUNT, "period": PERIOD, "size": COUNT, "root": HASH, "records": COUNT, "complete": TRUTH, "interim": TRUTH,
+    "purpose": TEXT, "recipient": TEXT, "disclosed": [TOKEN_ID], "withheld": WHOLE, "issued": TIME_AT}
+ITEM = {"seq": COUNT, "also": [COUNT], "kind": TEXT, "at": TIME_AT, "label": TEXT, "why": TEXT, "verdict": TEXT}
 SAMPLE = {
     "method": TEXT, "population": {"view": TEXT, "query": TEXT, "count": WHOLE, "hash": HASH},
     "seed": Maybe({"checkpoint": HASH, "source": TEXT, "randomness": BYTES, "value": HASH}), "confidence": NUMBER, "tolerable": NUMBER, "items": [WHOLE]}
-WAIVED = {"all": TRUTH, "items": WHOLE, "of": WHOLE, "until": TIME_AT, "waivers": [WHOLE]}
+WAIVED = {"all": TRUTH, "items": WHOLE, "of": WHOLE, "until": TIME_AT, "waivers": [COUNT]}
 REMEDY = {
-    "record": WHOLE, "items": [WHOLE], "cause": TEXT, "due": TEXT, "first_due": TEXT, "late_from": TIME_AT, "said_done": TRUTH, "closed": TIME_AT}
+    "record": COUNT, "items": [COUNT], "cause": TEXT, "due": TEXT, "first_due": TEXT, "late_from": TIME_AT, "said_done": TRUTH, "closed": TIME_AT}
 FINDING = {
-    "tenant": TEXT, "control": TEXT, "article": TEXT, "title": TEXT, "test": TEXT, "rule": HASH, "period": PERIOD, "size": WHOLE, "status": TEXT,
+    "tenant": TEXT, "control": TEXT, "article": TEXT, "title": TEXT, "test": TEXT, "rule": HASH, "period": PERIOD, "size": COUNT, "status": TEXT,
     "reason": TEXT, "summary": TEXT, "severity": TEXT, "strength": TEXT, "preparing": TEXT, "view": TEXT, "query": TEXT, "assertion": TEXT,
     "population": WHOLE, "passed": WHOLE, "failed": [ITEM], "undetermined": [ITEM],
     "uncovered": [{"source": TEXT, "kind": TEXT, "period": PERIOD, "class": TEXT, "cause": TEXT}], "class": TEXT, "newest": TIME_AT,
@@ -916,28 +931,28 @@ CONTROL = {
     "valid_from": TEXT, "valid_to": TEXT, "tests": [{"test": TEXT, "strength": TEXT}]}
 CATALOG = {"controls": [CONTROL], "tests": [{"test": TEXT, "rule": HASH}]}
 JUDGED = {"test": TEXT, "controls": [TEXT], "left_out": [{"control": TEXT, "why": TEXT}]}
-LOOSENED = {"seq": WHOLE, "at": TIME_AT, "kind": TEXT, "by": TEXT, "loosens": [TEXT], "rewritten": [TEXT]}
+LOOSENED = {"seq": COUNT, "at": TIME_AT, "kind": TEXT, "by": TEXT, "loosens": [TEXT], "rewritten": [TEXT]}
 RUNS = {"expected": WHOLE, "done": WHOLE, "empty": WHOLE, "partial": WHOLE, "failed": WHOLE, "missed": WHOLE}
 CHART = {
-    "tenant": TEXT, "origin": TEXT, "size": WHOLE, "period": PERIOD,
+    "tenant": TEXT, "origin": TEXT, "size": COUNT, "period": PERIOD,
     "rows": [{"source": TEXT, "kinds": [TEXT], "strips": [{"from": TIME_AT, "to": TIME_AT, "class": TEXT, "cause": TEXT}]}],
     "runs": RUNS, "runs_by_source": Map(RUNS),
     "blind": [{"source": TEXT, "kinds": [TEXT], "from": TIME_AT, "to": TIME_AT, "cause": TEXT, "looked": TRUTH}]}
-RECEIPT = {"kind": TEXT, "name": TEXT, "rung": WHOLE, "size": WHOLE, "root": HASH, "members": [TEXT]}
+RECEIPT = {"kind": TEXT, "name": TEXT, "rung": WHOLE, "size": COUNT, "root": HASH, "members": [TEXT]}
 
 # Facts in the content of records, as far as a verdict stands on them.
 GENESIS = {"origin": TEXT, "tenant": TEXT, "log_key": TEXT, "pack_key": TEXT, "clock": TEXT,
-           "predecessor": Maybe({"origin": TEXT, "size": WHOLE})}
+           "predecessor": Maybe({"origin": TEXT, "size": COUNT})}
 KEY_FACTS = {"old": TEXT, "new": TEXT, "compromised": TRUTH}
 PERSON = {"native_id": TEXT, "names": {"login": TEXT, "display": TEXT, "mail": TEXT, "bot": TRUTH, "shared": TRUTH}}
 APPROVAL = {"maker": WHOLE, "approver": WHOLE}
 WAIVER = {
-    "controls": [TEXT], "tests": [{"test": TEXT, "rule": HASH}], "records": [WHOLE], "subjects": [REF], "from": TIME_AT, "until": TIME_AT,
+    "controls": [TEXT], "tests": [{"test": TEXT, "rule": HASH}], "records": [COUNT], "subjects": [REF], "from": TIME_AT, "until": TIME_AT,
     "approval": APPROVAL}
 SCOPE = {"control": TEXT, "from": TIME_AT, "until": TIME_AT, "approval": APPROVAL}
 PLAN = {
-    "for": [{"test": TEXT, "records": [WHOLE]}], "cause": TEXT, "due": TEXT, "first_due": TEXT, "late_from": TIME_AT, "said_done": TRUTH}
-VERDICT = {"control": TEXT, "test": TEXT, "rule": HASH, "failed": [WHOLE], "status": TEXT, "uncovered": [{"kind": TEXT}]}
+    "for": [{"test": TEXT, "records": [COUNT]}], "cause": TEXT, "due": TEXT, "first_due": TEXT, "late_from": TIME_AT, "said_done": TRUTH}
+VERDICT = {"control": TEXT, "test": TEXT, "rule": HASH, "failed": [COUNT], "status": TEXT, "uncovered": [{"kind": TEXT}]}
 LINK = {"a": WHOLE, "b": WHOLE}
 COVERAGE = {
     "source": TEXT, "period": PERIOD, "runs": RUNS,
@@ -950,16 +965,20 @@ NOTICE = {"stage": TEXT, "act": TEXT, "at": TIME_AT}
 REOPEN = {"reopen": TRUTH}
 
 
+MOST_KEPT, WEIGHT, WEIGHT_EACH = 1 << 28, 256, 32  # of what is kept of contents, of a record, of an element of its arrays
+
+
 def facts_of(text, shape, what):
-    """Subject and facts of a content claim that a verdict stands on."""
-    c = read(one_meaning(text, what, False), {"key": TEXT, "subject": REF, "facts": ANY}, what, False, False)
+    """Subject and facts of a content claim that a verdict stands on, and what it weighs."""
+    said, elements = counted_meaning(text, what, False, MOST_ELEMENTS)
+    c = read(said, {"key": TEXT, "subject": REF, "facts": ANY}, what, False, False)
     need(shape is None or c["facts"] is not None, "%s: no facts" % what)
-    return c["subject"], None if shape is None else read(c["facts"], shape, what, False, False)
+    return c["subject"], None if shape is None else read(c["facts"], shape, what, False, False), WEIGHT + len(text) + WEIGHT_EACH * elements
 
 
 def member(p, name, shape, strict=True):
     need(len(p.z.plain[name]) <= 64 << 20, "member %s is too large" % name)
-    return read(one_meaning(p.z.plain[name], "member " + name, strict), shape, "member " + name, strict)
+    return read(one_meaning(p.z.plain[name], "member " + name, strict, elements_in(name)), shape, "member " + name, strict)
 
 
 def told_time(ns):
@@ -975,7 +994,16 @@ def told_period(period):
     return told_time(period["from"]) + "/" + told_time(period["to"])
 
 
+UNSET = nanos((1, 1, 1, 0, 0, 0, 0))  # the unset time, as the instant that it is written as
+
+
+def set_times(x):
+    """The same with its begin and end as instants, though they may be unset."""
+    return dict(x, **{k: UNSET if x[k] is None else x[k] for k in ("from", "to")})
+
+
 def overlaps(a, b):
+    a, b = set_times(a), set_times(b)
     return a["from"] < b["to"] and b["from"] < a["to"]
 
 
@@ -1049,7 +1077,8 @@ class Pack:
         self.plans, self.verdicts, self.loosened, self.incidents = {}, {}, [], {}
         self.links = {}
         self.by_kind, self.needed, self.planned, self.failing, self.one = None, None, None, None, None  # made of these when all are known
-        self.spans, self.runs, self.retired = {}, [], 0
+        self.spans, self.runs, self.retired, self.looks, self.laid = {}, [], 0, {}, 0
+        self.kept, self.known_kinds = 0, set()
         self.receipts, self.statuses, self.cited = [], {}, set()
         self.waived, self.remedies, self.counted = None, None, set()
         self.sampled, self.seed_says = 0, ""
@@ -1186,7 +1215,7 @@ def key_at(keys, size):
 def check_history(p):
     """Trees that the closing one extends, by size."""
     m, p.proved, last = p.m, {}, 0
-    for a in member(p, "consistency.json", [{"size": WHOLE, "root": HASH, "proof": [HASH]}]):
+    for a in member(p, "consistency.json", [{"size": COUNT, "root": HASH, "proof": [HASH]}]):
         need(a["size"] > last, "consistency.json: size %d is out of order" % a["size"])
         last = a["size"]
         try:
@@ -1211,14 +1240,15 @@ def within(m, t):
 
 def check_range(p):
     m = p.m
-    start = member(p, "frontier.json", {"size": WHOLE, "hashes": [HASH]})
+    start = member(p, "frontier.json", {"size": COUNT, "hashes": [HASH]})
     f = Frontier(start["size"], hashes(start["hashes"]))
     need((f.size, f.root().hex()) == (m["start"]["size"], m["start"]["root"]), "frontier is not that of the starting checkpoint")
     p.roots[f.size], p.counts = f.root().hex(), {}
 
     def each(leaf, raw):
         seq = leaf["seq"]
-        p.leaves[seq], p.hashed[seq], p.kinds[seq] = leaf, leaf_hash(raw), leaf["kind"]
+        p.leaves[seq], p.hashed[seq] = leaf, leaf_hash(raw)
+        note_kind(p, seq, leaf["kind"])
         p.roots[f.size] = f.root().hex()
         p.occurred[seq] = nanos(instant(leaf["occurred"]))
         if within(m, p.occurred[seq]):
@@ -1232,11 +1262,20 @@ def check_range(p):
     need(len(p.leaves) == m["records"] and p.counts == m["counts"], "the manifest counts other records than there are")
 
 
+MOST_KINDS = 4096  # a register each
+
+
+def note_kind(p, seq, kind):
+    need(kind in p.known_kinds or len(p.known_kinds) < MOST_KINDS, "record %d is of one more kind than the %d that a pack may hold" % (seq, MOST_KINDS))
+    p.known_kinds.add(kind)
+    p.kinds[seq] = kind
+
+
 def check_earlier(p):
     """Records from before the range."""
     m, last, begins = p.m, -1, p.m["start"]["size"] == 0
     for line in lines_of(p.z.plain["earlier.jsonl"], "earlier.jsonl"):
-        s = read(one_meaning(line, "member earlier.jsonl", True), SINGLE, "member earlier.jsonl")
+        s = read(one_meaning(line, "member earlier.jsonl", True, MOST_ELEMENTS), SINGLE, "member earlier.jsonl")
         leaf, claims = check_single(p, s)
         seq = leaf["seq"]
         need(last < seq < m["start"]["size"], "earlier.jsonl: record %d is out of place" % seq)
@@ -1246,7 +1285,8 @@ def check_earlier(p):
             need(at <= m["period"]["from"], "the range begins after the period: record %d, before it, is of %s" % (seq, told_time(at)))
             need(p.leaves[seq + 1]["prev"] == leaf_hash(s["leaf"].encode()).hex(), "record %d does not follow its predecessor" % (seq + 1))
             begins = True
-        p.kinds[seq], p.hashed[seq] = leaf["kind"], leaf_hash(s["leaf"].encode())
+        p.hashed[seq] = leaf_hash(s["leaf"].encode())
+        note_kind(p, seq, leaf["kind"])
         p.opened += len(claims)
         learn_all(p, leaf, claims)
     need(begins, "earlier.jsonl: record %d, the last before the range, is missing: nothing shows that the range begins at or before the period" % (m["start"]["size"] - 1))
@@ -1255,7 +1295,8 @@ def check_earlier(p):
 def learn_all(p, leaf, claims):
     for name, text in claims:
         if name == "content":
-            learn(p, leaf, text)
+            p.kept += learn(p, leaf, text)
+            need(p.kept <= MOST_KEPT, "record %d: what a verifier must keep of the records up to here weighs more than %d: make packs of shorter periods" % (leaf["seq"], MOST_KEPT))
     if leaf["kind"] != "person" and "content" not in [name for name, _ in claims]:
         p.shut.add(leaf["seq"])
 
@@ -1264,7 +1305,7 @@ def disclosed_claims(p):
     """The disclosed claims of the range, by record."""
     by, last = {}, p.m["start"]["size"]
     for line in lines_of(p.z.plain["claims.jsonl"], "claims.jsonl"):
-        d = read(one_meaning(line, "member claims.jsonl", True), CLAIM, "member claims.jsonl")
+        d = read(one_meaning(line, "member claims.jsonl", True, MOST_ELEMENTS), CLAIM, "member claims.jsonl")
         need(d["seq"] in p.leaves, "claims.jsonl: claim of record %s, which is not in the range" % d["seq"])
         need(d["name"] in CLAIMS, "claims.jsonl: record %s has no claim %s" % (d["seq"], quoted(d["name"])))
         mine = by.setdefault(d["seq"], [])
@@ -1305,53 +1346,73 @@ def check_erased(p):
 # ---- what the content of a record tells ------------------------------------------
 
 def learn(p, leaf, text):
-    """Keeps what checks stand on. Records come in log order, those of before the range first."""
+    """Keeps what checks stand on, and returns what that weighs. Records come in log order, those of before the range first."""
     kind, seq, what = leaf["kind"], leaf["seq"], "record %d" % leaf["seq"]
     start = p.m["start"]["size"]
     ends = leaf["op"] == "end"
     recorded = nanos(instant(leaf["recorded"]))
     if kind == "person":
-        learn_person(p, leaf, facts_of(text, PERSON, what)[1])
+        _, f, weight = facts_of(text, PERSON, what)
+        learn_person(p, leaf, f)
+        return weight
     elif kind == "pack.issued":
-        p.sealed[seq] = facts_of(text, PACK_FACTS, what)[1]
+        _, p.sealed[seq], weight = facts_of(text, PACK_FACTS, what)
+        return weight
     elif kind in ("waiver", "scope.statement"):
-        subject, f = facts_of(text, None if ends else WAIVER if kind == "waiver" else SCOPE, what)
+        subject, f, weight = facts_of(text, None if ends else WAIVER if kind == "waiver" else SCOPE, what)
         if ends:
-            p.ends.setdefault(subject, []).append((seq, recorded))
+            mine = p.ends.setdefault(subject, [])
+            while mine and mine[-1][1] >= recorded:
+                mine.pop()  # ends the same later, or not earlier
+            mine.append((seq, recorded))
         else:
             f.update(seq=seq, subject=subject, people=leaf.get("people", []), recorded=recorded)
             if kind == "waiver":
                 p.waivers[seq] = f
             else:
                 p.scopes.append(f)
+            weight += WEIGHT_EACH * len(f["people"])
+        return weight
     elif kind == "remedy.plan":
-        subject, f = facts_of(text, None if ends else PLAN, what)
-        p.plans[subject] = (seq, f)
+        subject, f, weight = facts_of(text, None if ends else PLAN, what)
+        was, p.plans[subject] = p.plans.get(subject, (0, None, 0)), (seq, f, weight)
+        return weight - was[2]
     elif kind == "finding.state":
-        subject, f = facts_of(text, VERDICT, what)
-        p.verdicts[subject] = dict(f, seq=seq)
+        subject, f, weight = facts_of(text, VERDICT, what)
+        was, p.verdicts[subject] = p.verdicts.get(subject, {"weight": 0}), dict(f, seq=seq, weight=weight)
+        return weight - was["weight"]
     elif kind == "identity.link":
-        f, people = facts_of(text, LINK, what)[1], leaf.get("people", [])
+        (_, f, weight), people = facts_of(text, LINK, what), leaf.get("people", [])
         if 0 <= min(f["a"], f["b"]) and max(f["a"], f["b"]) < len(people):
             pair = tuple(sorted(people[f[x]]["token"] for x in "ab"))
             p.links[pair] = (nanos(instant(leaf["occurred"])), ends)
+        return weight
     elif kind == "erasure":
-        p.erased.update(facts_of(text, ERASURE, what)[1]["keys"])
+        _, f, weight = facts_of(text, ERASURE, what)
+        p.erased.update(f["keys"])
+        return weight
     elif kind.startswith("incident.") and seq >= start:
-        learn_incident(p, leaf, text)
+        return learn_incident(p, leaf, text)
     elif kind == "log.segment":
         f = facts_of(text, SEGMENT, what)[1]
         if f["act"] == "retired" and f["newest"] is not None:
             p.retired = max(p.retired, f["newest"])
     elif kind == "collection.coverage":
-        learn_coverage(p, facts_of(text, COVERAGE, what)[1], what)
-    elif kind in ("platform.config", "platform.catalog"):
-        f = facts_of(text, CONFIG if kind == "platform.config" else RULES, what)[1]
+        return learn_coverage(p, facts_of(text, COVERAGE, what)[1], what)
+    elif kind == "platform.catalog" or kind == "platform.config" and seq >= start:
+        _, f, weight = facts_of(text, CONFIG if kind == "platform.config" else RULES, what)
         if kind == "platform.catalog":
+            tags = (f["tenancy"] or {"tags": []})["tags"]
+            need(max(len(f["entities"]), len(tags)) <= MOST_SAID, "%s: it says more than %d things of what the tenant is" % (what, MOST_SAID))
             p.rules.append((seq, f))
         rewritten = f["rewritten"] if kind == "platform.catalog" else []
         if seq >= start and (f["loosens"] or rewritten):
-            p.loosened.append({"seq": seq, "at": p.occurred[seq], "kind": kind, "by": f["by"], "loosens": f["loosens"], "rewritten": rewritten})
+            p.loosened.append({"seq": seq, "at": nanos(instant(leaf["occurred"])), "kind": kind, "by": f["by"], "loosens": f["loosens"], "rewritten": rewritten})
+        return weight
+    return 0
+
+
+MOST_SAID = 1000  # tags of a tenant, sorts of entities
 
 
 def learn_person(p, leaf, f):
@@ -1363,11 +1424,14 @@ def learn_person(p, leaf, f):
 
 
 MOST_RUNS, LONGEST_PAUSE = 1 << 32, 1 << 41  # the pause in milliseconds
+MOST_LAID, MOST_LOOKS, MOST_STRETCHES = 1 << 28, 1 << 22, 1 << 26
+WEIGHT_SPAN, WEIGHT_KIND, WEIGHT_LOOK = 128, 64, 4
 
 
 def learn_coverage(p, f, what):
     need(all(0 <= n <= MOST_RUNS for n in f["runs"].values()), "%s: it counts runs of %s that cannot be" % (what, f["source"]))
-    for s in f["spans"]:
+    weight = WEIGHT + len(f["source"].encode())
+    for s in map(set_times, f["spans"]):
         need(all(0 <= ms <= LONGEST_PAUSE for ms in s["looks_ms"]), "%s: it tells of looks at %s that cannot be" % (what, f["source"]))
         looks = []
         if s["class"] == "instants":
@@ -1375,15 +1439,26 @@ def learn_coverage(p, f, what):
             for ms in s["looks_ms"]:
                 looks.append(looks[-1] + ms * 10**6)
         for kind in s["kinds"]:
-            p.spans.setdefault((f["source"], kind), []).append(dict(s, looks=looks))
-    p.runs.append((f["source"], f["period"], f["runs"]))
+            key = (f["source"], kind)
+            p.spans.setdefault(key, []).append(dict(s, looks=looks))
+            p.looks[key] = p.looks.get(key, 0) + len(looks)
+            need(p.looks[key] <= MOST_LOOKS, "%s: the coverage records up to here tell of more than %d looks at %s, %s, which is more than a pack is checked for" % (
+                (what, MOST_LOOKS) + key))
+            weight += WEIGHT_KIND + len(kind.encode())
+        if s["kinds"]:
+            weight += WEIGHT_SPAN + len(s["cause"].encode()) + WEIGHT_LOOK * len(looks)
+        p.laid += len(s["kinds"]) * (1 + len(looks))
+        need(p.laid <= MOST_LAID, "%s: the coverage records up to here tell of more than %d looks, which is more than a pack is checked for" % (what, MOST_LAID))
+    p.runs.append((f["source"], set_times(f["period"]), f["runs"]))
+    return weight
 
 
 def learn_incident(p, leaf, text):
     kind, what, at = leaf["kind"], "record %d" % leaf["seq"], nanos(instant(leaf["occurred"]))
     if kind not in ("incident.declared", "incident.moment", "incident.notice", "incident.closed"):
-        return
-    x = p.incidents.setdefault(facts_of(text, None, what)[0], {"declared": None, "closed": None, "notices": []})
+        return 0
+    subject, _, weight = facts_of(text, None, what)
+    x = p.incidents.setdefault(subject, {"declared": None, "closed": None, "notices": []})
     if kind == "incident.declared":
         x["declared"] = at
     elif kind == "incident.notice":
@@ -1391,6 +1466,7 @@ def learn_incident(p, leaf, text):
         x["notices"].append((f["stage"], f["act"], f["at"], leaf["seq"]))
     elif kind == "incident.closed":
         x["closed"] = None if facts_of(text, REOPEN, what)[1]["reopen"] else at
+    return weight
 
 
 # ---- section 5: registers, made again ---------------------------------------------
@@ -1459,12 +1535,13 @@ def register_line(p, seq, leaf, claims):
 
 def check_registers(p):
     made = {}
+    for kind in sorted(p.counts):
+        need(kind in OWN or "registers/%s.csv" % kind in p.z.plain, "register of %s is missing, although %d records occurred in the period" % (kind, p.counts[kind]))
     for seq, leaf in p.leaves.items():
         if leaf["kind"] not in OWN and within(p.m, p.occurred[seq]):
             made.setdefault(leaf["kind"], [",".join(COLUMNS) + "\n"]).append(register_line(p, seq, leaf, p.claims.get(seq, [])))
     for kind, lines in sorted(made.items(), key=lambda x: x[0]):
-        got = p.z.plain.get("registers/%s.csv" % kind)
-        need(got is not None, "register of %s is missing, although %d records occurred in the period" % (kind, p.counts[kind]))
+        got = p.z.plain["registers/%s.csv" % kind]
         need(got == "".join(lines).encode("utf-8"), "register of %s does not list exactly the %d records of the period" % (kind, p.counts[kind]))
     for name in p.z.plain:
         need(not name.startswith("registers/") or name[10:-4] in made and name.endswith(".csv"), "register %s lists records that did not occur in the period" % name)
@@ -1479,7 +1556,7 @@ def check_loosened(p):
 
 def check_earlier_packs(p):
     m, listed = p.m, []
-    for e in member(p, "packs.json", [{"seq": WHOLE, "facts": PACK_FACTS}]):
+    for e in member(p, "packs.json", [{"seq": COUNT, "facts": PACK_FACTS}]):
         need(not listed or e["seq"] > listed[-1], "packs.json: record %d is out of order" % e["seq"])
         need(p.kinds.get(e["seq"]) == "pack.issued", "packs.json: record %d, which sealed an earlier pack, is not in this one" % e["seq"])
         need(e["seq"] in p.sealed, "packs.json: record %d, which sealed an earlier pack, is not disclosed: nothing shows what it says of it" % e["seq"])
@@ -1713,8 +1790,10 @@ def check_coverage(p):
 
 def chart_rows(c):
     """The rows by source and kind. The stretches of each fill the period in order."""
-    rows = {}
+    rows, stretches = {}, 0
     for row in c["rows"]:
+        stretches += len(row["kinds"]) * len(row["strips"])
+        need(stretches <= MOST_STRETCHES, "coverage.json has more than %d stretches of all kinds, which is more than a pack is checked for" % MOST_STRETCHES)
         at = c["period"]["from"]
         for s in row["strips"]:
             need(s["from"] == at and s["from"] < s["to"], "coverage.json: stretches of %s do not follow one another at %s" % (row["source"], told_time(s["from"])))
@@ -1864,8 +1943,13 @@ def judged_to(p):
     return min(p.m["made"], p.m["period"]["to"])
 
 
+MOST_FINDINGS = 1 << 16
+
+
 def check_findings(p):
-    findings = member(p, "findings.json", [FINDING])
+    said = member(p, "findings.json", [ANY])
+    need(len(said) <= MOST_FINDINGS, "member findings.json: more than %d findings" % MOST_FINDINGS)
+    findings = read(said, [FINDING], "member findings.json")
     check_catalog(p)
     check_rules(p)
     check_judged(p, findings)
@@ -2009,18 +2093,16 @@ def check_one_judgement(p, findings):
 # ---- section 4, step 9: what people accepted and planned -------------------------------
 
 def one_person(p, token):
-    """All tokens of a person, by the links recorded up to the end of what is judged and not ended since."""
+    """The first of all tokens of a person, by the links recorded up to the end of what is judged and not ended since."""
     if p.one is None:
         p.one = {}
         for (a, b), (at, ended) in p.links.items():
             if not ended and at <= judged_to(p):
-                p.one.setdefault(a, []).append(b)
-                p.one.setdefault(b, []).append(a)
-    all_, todo = {token}, [token]
-    for t in todo:  # grows meanwhile
-        todo += set(p.one.get(t, ())) - all_
-        all_.update(p.one.get(t, ()))
-    return all_
+                few, many_ = sorted((p.one.get(x, [x]) for x in (a, b)), key=len)
+                if few is not many_:
+                    many_ += few
+                    p.one.update((t, many_) for t in few + many_[:1])
+    return p.one.get(token, [token])[0]
 
 
 def approved(p, s):
@@ -2029,13 +2111,14 @@ def approved(p, s):
         known = 0 <= i < len(s["people"]) and s["people"][i]["proof"] in ("signed", "authenticated")
         return s["people"][i]["token"] if known else None
     maker, approver = party(s["approval"]["maker"]), party(s["approval"]["approver"])
-    return None not in (maker, approver) and approver not in one_person(p, maker)
+    return None not in (maker, approver) and one_person(p, maker) != one_person(p, approver)
 
 
 def ended_before(p, s, t):
     """A statement was ended before an instant, and not at it."""
-    ends = [at for seq, at in p.ends.get(s["subject"], []) if seq > s["seq"]]
-    return bool(ends) and min(ends) < t
+    ends = p.ends.get(s["subject"], [])
+    i = bisect.bisect_left(ends, (s["seq"] + 1,))
+    return i < len(ends) and ends[i][1] < t
 
 
 def check_scope(p, f):
@@ -2086,7 +2169,7 @@ def answers_for(p):
     """Which plan answers for what: the one whose record is newest. Item None is that a test found nothing, or nothing new enough."""
     if p.planned is None:
         p.planned = {}
-        for seq, plan in sorted((x for x in p.plans.values() if x[1] is not None), key=lambda x: x[0]):
+        for seq, plan, _ in sorted((x for x in p.plans.values() if x[1] is not None), key=lambda x: x[0]):
             for part in plan["for"]:
                 for item in part["records"] or [None]:
                     p.planned[part["test"], item] = (seq, plan)
