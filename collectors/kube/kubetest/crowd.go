@@ -518,7 +518,7 @@ func (c Crowd) Memory(t *testing.T, source evidence.SourceID, open func(server, 
 		w.objects, len(w.parts), len(tenants), drafts, first>>20, cursor>>10)
 	limit := cmp.Or(c.Limit, firstLimit)
 	if w.objects < allObjects {
-		limit = limit * 2 / 5 // a fifth of the objects, and what does not grow with them
+		limit -= 200 << 20
 	}
 	if first > limit {
 		t.Errorf("the first list took %d MB, at most %d", first>>20, limit>>20)
