@@ -9,7 +9,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # make test FULL=1 runs the long forms: a thousand kills, ten thousand flipped
-# bits, some hundred torn writes of each kind. They take about an hour.
+# bits, some hundred torn writes of each kind, every planted text at every place,
+# crowds of 50,000 objects. They take about an hour.
 ifdef FULL
 export EVIDENCED_FULL := 1
 endif
@@ -55,14 +56,19 @@ check: format
 # The race detector learns nothing from work of one goroutine and takes ten times
 # as long for it. SINGLE are packages that start no other, and use none that
 # does. ALONE are long tests, of the packages LONG, that do one step after
-# another; what they call is raced by the other tests there.
+# another, or kill a process, of which nobody would read what the detector found;
+# what they call is raced by the other tests there.
 SINGLE := ./reports/pack
-LONG   := ./cmd/internal/daemon ./evidence/chain ./mappings ./store/local
-ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestIncidentHistories \
-	TestIncrementalIsFull TestItemsKeepTheirTypes TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged TestPackFollowsLogKey \
-	TestPackOfWindows TestPackStatesTheRules TestPackTellsRemedies TestPackTellsThePeriod TestPackVerifies \
-	TestPackWithForgedHandover TestPacksExtendOneAnother TestPythonFollowsLogKey TestReceiptsOfAPack TestRulesAreRecorded \
-	TestSealedAsIssued TestTenancyIsRecorded TestTreeAgainstRFC6962 TestTwoHistories TestViewOfChangedBytes
+LONG   := ./cmd/internal/daemon ./collectors ./evidence/chain ./mappings ./store/local
+ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestCrashWhileOffboarding \
+	TestCrashWhileRetiring TestEraseAndPacks TestIncidentHistories TestIncrementalIsFull TestItemsKeepTheirTypes \
+	TestKilledWhileAppending TestKilledWhileGrinding TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged \
+	TestPackFollowsLogKey TestPackNeedsEveryPair TestPackOfNeverSeen TestPackOfWindows TestPackStatesTheRules \
+	TestPackTellsLoosening TestPackTellsRemedies TestPackTellsScopes TestPackTellsThePeriod TestPackTellsWaivers TestPackVerifies \
+	TestPackWithForgedHandover TestPackedLogRolledBack TestPacksExtendOneAnother TestPasswordsInSentences TestPythonFollowsLogKey \
+	TestReceiptsOfAPack TestRecordStaysSmall TestRulesAreRecorded TestSamplesOfAPack TestSealedAsIssued \
+	TestStrangersActAndAreNotSeen TestStrangersFindNothing TestTenancyIsRecorded TestTornWrites TestTreeAgainstRFC6962 \
+	TestTwoHistories TestViewOfChangedBytes
 empty  :=
 names   = ($(subst $(empty) $(empty),|,$(strip $(ALONE))))
 

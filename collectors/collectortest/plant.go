@@ -33,7 +33,7 @@ type Planting struct {
 	Edit func(conversation string) string
 	// Rules are those of a configuration; none: everything is nobody's.
 	Rules []collectors.TenantRules
-	// Texts makes what is put in place of a string, one after the other.
+	// Texts makes what is put in place of a string, one after the other; see takes.
 	Texts func(was string) []string
 	// Only, where it is not empty, are the places where anything is planted: in most
 	// of a thing of its own a tenant reads what its own people wrote.
@@ -80,7 +80,7 @@ func (p Planting) Run(t *testing.T) {
 	}
 	told, only := places(t, slices.Sorted(maps.Keys(p.Told))), places(t, p.Only)
 	shapes, trees := replay.leaves(func(l *leaf) bool { return told(l) || len(p.Only) > 0 && !only(l) })
-	pl := &planter{Planting: p, t: t, replay: replay, trees: trees, pristine: maps.Clone(replay.answers), token: tokenFile(t), found: map[string]string{}}
+	pl := &planter{Planting: p, t: t, replay: replay, trees: trees, pristine: maps.Clone(replay.answers), token: tokenFile(t), found: map[string]string{}, alone: map[*leaf]bool{}}
 	if len(shapes) == 0 {
 		t.Fatal("nothing is planted: no string of the conversation stands at one of the places")
 	}
@@ -90,25 +90,46 @@ func (p Planting) Run(t *testing.T) {
 		t.Fatalf("of the conversation as it is %d records come to whom it is looked for; %s", pl.whole, found)
 	}
 	texts, whole, sentences := len(p.Texts("")), places(t, p.Whole), places(t, p.Sentences)
-	for i := range texts {
-		if racing && i > 0 && i < texts-1 {
-			continue // thinned, as the suite's faults are
-		}
-		for _, group := range shapes {
-			if i < texts-p.Names {
-				group = slices.DeleteFunc(slices.Clone(group), whole)
+	for turn, group := range shapes {
+		for i := range texts {
+			var together []*leaf
+			for _, l := range group {
+				from, to := 0, texts
+				if whole(l) {
+					from = texts - p.Names
+				}
+				if sentences(l) {
+					to = p.Spoken
+				}
+				switch {
+				case !takes(i, from, to, turn):
+				case pl.alone[l]:
+					pl.try(i, []*leaf{l})
+				default:
+					together = append(together, l)
+				}
 			}
-			if i >= p.Spoken {
-				group = slices.DeleteFunc(slices.Clone(group), sentences)
-			}
-			if len(group) > 0 {
-				pl.try(i, group)
+			if len(together) > 0 {
+				pl.try(i, together)
 			}
 		}
 	}
 	for _, where := range slices.Sorted(maps.Keys(pl.found)) {
 		t.Errorf("planted at %s: %s", where, pl.found[where])
 	}
+}
+
+// takes reports whether a string that may be any of the texts from one up to
+// another is the i-th: in full (EVIDENCED_FULL is set) it is each of them, else the
+// first, which says the most, and one more, another at the next shape.
+func takes(i, from, to, turn int) bool {
+	switch {
+	case i < from || i >= to:
+		return false
+	case os.Getenv("EVIDENCED_FULL") != "" || i == from:
+		return true
+	}
+	return i == from+1+turn%(to-from-1)
 }
 
 // source is what is read: a log is a conversation too, that nobody asks for.
@@ -159,6 +180,7 @@ type planter struct {
 	token    string
 	whole    int               // records that are looked at of a run without anything planted
 	found    map[string]string // what was found first, by place
+	alone    map[*leaf]bool    // strings that keep the collector from reading what it read before: another text there will too
 }
 
 // try plants the i-th text at the strings.
@@ -172,6 +194,9 @@ func (pl *planter) try(i int, at []*leaf) {
 		l.put(l.was)
 	}
 	pl.plant(at)
+	if len(at) == 1 && len(told) < pl.whole {
+		pl.alone[at[0]] = true
+	}
 	switch {
 	case len(at) > 1 && (found != "" || len(told) < pl.whole):
 		pl.try(i, at[:len(at)/2])
@@ -185,8 +210,14 @@ func (pl *planter) try(i int, at []*leaf) {
 
 // plant writes the answers of the strings anew.
 func (pl *planter) plant(at []*leaf) {
+	written := map[*any]bool{}
 	for _, l := range at {
-		body, err := json.Marshal(*pl.trees[l.line][l.n])
+		tree := pl.trees[l.line][l.n]
+		if written[tree] {
+			continue
+		}
+		written[tree] = true
+		body, err := json.Marshal(*tree)
 		if err != nil {
 			pl.t.Fatal(err)
 		}
