@@ -46,10 +46,10 @@ type Observation struct {
 	Seen   []Seen    // what may be claimed for each kind
 	// Underway are kinds whose first look is not over: nothing is known of them,
 	// not even that the source has none.
-	Underway []Kind
+	Underway []Kind `json:",omitempty"`
 
 	// Quiet is what the look can claim nothing of, though it was there.
-	Quiet []Quiet
+	Quiet []Quiet `json:",omitempty"`
 
 	// Incomplete is empty after a full look, else one sentence saying what is
 	// missing and why. It makes the run partial.
