@@ -11,6 +11,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -356,6 +357,9 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 		f.Outcome = evidence.RunEmpty
 	}
 	f.Cause = WithoutCredentials(f.Cause) // what a source calls its things is its own
+	if len(f.Cause) > maxCause {
+		f.Cause = strings.ToValidUTF8(f.Cause[:maxCause], "") + "... and more"
+	}
 	if f.Outcome == evidence.RunDone || f.Outcome == evidence.RunEmpty {
 		r.state.LastComplete = s.started
 	}
@@ -382,6 +386,10 @@ func (r *Runner) end(ctx context.Context, s *sink, err error) (evidence.RunFacts
 	r.Log.Info("run ended", told...)
 	return f, r.record(ctx, s.run, f, r.Clock().UTC(), changed)
 }
+
+// maxCause bounds why a run was partial, in bytes: a run whose record is too large is
+// none.
+const maxCause = 16 << 10
 
 // lossOf is why a run that ended now saw nothing.
 func (r *Runner) lossOf(f *evidence.RunFacts, cause string) loss {

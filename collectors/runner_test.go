@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -435,6 +436,21 @@ func TestBlindByEachCause(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tn, diff)
 		}
+	}
+}
+
+// However much a look could not read, that it was partial is recorded.
+func TestLongCause(t *testing.T) {
+	b := newBench(t)
+	var told evidence.RunFacts
+	b.Done = func(f evidence.RunFacts) { told = f }
+	b.run(t, func(s Sink) error {
+		o := b.look()
+		o.Incomplete = "a" + strings.Repeat("ä", evidence.MaxContent)
+		return s.Commit(t.Context(), nil, o)
+	})
+	if told.Outcome != evidence.RunPartial || len(told.Cause) > maxCause+20 || !utf8.ValidString(told.Cause) || !strings.HasSuffix(told.Cause, "ä... and more") {
+		t.Errorf("%s: %d bytes, %.40q", told.Outcome, len(told.Cause), told.Cause)
 	}
 }
 

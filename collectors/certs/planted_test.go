@@ -145,6 +145,31 @@ func (d planted) rawText() string {
 	}
 }
 
+// TestNestedTexts: whoever shows a certificate chooses its bytes. Strings of bits
+// inside one another, each of which reads as such from two places, take no longer
+// than anything else of their length.
+func TestNestedTexts(t *testing.T) {
+	der := bytes.Repeat([]byte{5, 0}, 128)
+	for len(der) < 504 {
+		der = append([]byte{3, 0x82, byte(len(der) >> 8), byte(len(der))}, der...)
+	}
+	ck := start()
+	ca := newCA(t, "Test Root", nil, ck.t)
+	tmpl := leafOf("www.example.org", ck.t)
+	tmpl.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Value: der}}
+	leaf := issue(t, ca, tmpl).cert
+	done := make(chan bool, 1)
+	go func() { done <- holdsCredential(leaf) }()
+	select {
+	case held := <-done:
+		if held {
+			t.Error("nothing is taken for a credential")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("a certificate of 1 KiB is read for more than ten seconds")
+	}
+}
+
 func run(t *testing.T, cfg *Config, ck *clock) (told []planted, log string) {
 	t.Helper()
 	var out bytes.Buffer

@@ -51,8 +51,14 @@ func anyText(der []byte, depth int, is func(string) bool) bool {
 		if wide := v.Class == asn1.ClassUniversal && v.Tag == asn1.TagBMPString; wide {
 			texts = append(texts, fromWide(v.Bytes))
 		}
-		// Extensions stand in strings of octets, and bits of others may hold them too.
-		if slices.ContainsFunc(texts, is) || anyText(v.Bytes, depth+1, is) || len(v.Bytes) > 0 && v.Tag == asn1.TagBitString && anyText(v.Bytes[1:], depth+1, is) {
+		// Extensions stand in strings of octets, and bits of others may hold them too,
+		// behind a byte of their own. Each is read from one place alone: whoever makes
+		// a certificate could else have every level read twice as often as the one above.
+		inner := v.Bytes
+		if v.Class == asn1.ClassUniversal && v.Tag == asn1.TagBitString && len(inner) > 0 {
+			inner = inner[1:]
+		}
+		if slices.ContainsFunc(texts, is) || anyText(inner, depth+1, is) {
 			return true
 		}
 	}

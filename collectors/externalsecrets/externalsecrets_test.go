@@ -164,6 +164,23 @@ func TestHeldBack(t *testing.T) {
 	}
 }
 
+// TestOddSelector: a store that chooses namespaces in a way that cannot be read is not
+// told without saying whose what it names is.
+func TestOddSelector(t *testing.T) {
+	r := testReader()
+	for _, selector := range []string{`{"matchLabels":{"team":["tenant-8"]}}`, `"team=tenant-8"`, `{"matchExpressions":[{"key":"team","values":"tenant-8"}]}`} {
+		i := slices.IndexFunc(r.resources(), func(x kube.Resource) bool { return x.Resource == "clustersecretstores" })
+		o, err := kube.ParseObject([]byte(`{"metadata":{"name":"bao","uid":"s-1"},"spec":{"provider":{"fake":{}},"conditions":[{"namespaceSelector":`+selector+`}]}}`), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := r.resources()[i].Drafts(t.Context(), o, kube.NewLook("external-secrets/prod", agent, now))
+		if err == nil || len(ds) > 0 || strings.Contains(err.Error(), "tenant-8") {
+			t.Errorf("%s: %d drafts, %v", selector, len(ds), err)
+		}
+	}
+}
+
 // TestStores reads forms of stores that real clusters have: OpenBao under its own
 // name, a login by certificate, which names its role otherwise, and conditions
 // of which one by name does not hold the others back.

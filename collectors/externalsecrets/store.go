@@ -78,7 +78,7 @@ func (r *reader) stores(_ context.Context, o *kube.Object, l *kube.Look) ([]evid
 func (s *secretStore) byName() bool {
 	n := 0
 	for _, c := range s.Spec.Conditions {
-		if isSet(c.NamespaceSelector) || len(c.NamespaceRegexes) > 0 {
+		if c.NamespaceSelector != nil || len(c.NamespaceRegexes) > 0 {
 			return false
 		}
 		n += len(c.Namespaces)
@@ -113,14 +113,8 @@ func (s *secretStore) conditions(l *kube.Look) []evidence.Mention {
 				choose("ns", text, func(n kube.Namespace) bool { return re.MatchString(n.Name) })
 			}
 		}
-		var by struct {
-			MatchLabels      map[string]string `json:"matchLabels"`
-			MatchExpressions []struct {
-				Key    string   `json:"key"`
-				Values []string `json:"values"`
-			} `json:"matchExpressions"`
-		}
-		if !isSet(c.NamespaceSelector) || json.Unmarshal(c.NamespaceSelector, &by) != nil {
+		by := c.NamespaceSelector
+		if by == nil {
 			continue
 		}
 		label := func(key, value string) {

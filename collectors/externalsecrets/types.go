@@ -100,9 +100,9 @@ type secretStore struct {
 	Spec struct {
 		Provider   map[string]json.RawMessage `json:"provider"` // one member, named for the provider
 		Conditions []struct {
-			Namespaces        []string        `json:"namespaces"`
-			NamespaceSelector json.RawMessage `json:"namespaceSelector"`
-			NamespaceRegexes  []string        `json:"namespaceRegexes"`
+			Namespaces        []string       `json:"namespaces"`
+			NamespaceSelector *labelSelector `json:"namespaceSelector"`
+			NamespaceRegexes  []string       `json:"namespaceRegexes"`
 		} `json:"conditions"`
 	} `json:"spec"`
 	Status struct {
@@ -136,4 +136,14 @@ type vaultAuth struct {
 	KubernetesServiceAccountToken *struct {
 		ServiceAccountRef *accountRef `json:"serviceAccountRef"`
 	} `json:"kubernetesServiceAccountToken"`
+}
+
+// labelSelector is as much of a selector as names labels. One of another form makes its
+// store unreadable: whose what it names is could not be told.
+type labelSelector struct {
+	MatchLabels      map[string]string `json:"matchLabels"`
+	MatchExpressions []struct {
+		Key    string   `json:"key"`
+		Values []string `json:"values"`
+	} `json:"matchExpressions"`
 }

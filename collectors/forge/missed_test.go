@@ -10,6 +10,16 @@ import (
 	"evidenced/evidence/problem"
 )
 
+func TestAddOnce(t *testing.T) {
+	var list []string
+	for i := range 3 * maxMissed {
+		list = AddOnce(AddOnce(list, fmt.Sprint(i)), "0")
+	}
+	if len(list) != maxMissed+1 || list[0] != "0" || list[1] != "1" || list[maxMissed] != "and more" {
+		t.Errorf("%d texts: %q", len(list), list)
+	}
+}
+
 func TestMissed(t *testing.T) {
 	var m Missed
 	if m.String() != "" || m.First != nil {

@@ -58,10 +58,14 @@ func OddForm(raw []byte, err error) string {
 // Cause says in a claim why not all was seen.
 func (e *OddItem) Cause() string { return "not all could be read: the source lists " + e.What }
 
-// AddOnce adds a text to a list that has it not.
+// AddOnce adds a text to a list that has it not. Of many it says that there are
+// more: thousands of odd items would else make a run that is too large to record.
 func AddOnce(list []string, s string) []string {
-	if slices.Contains(list, s) {
+	switch {
+	case slices.Contains(list, s) || len(list) > maxMissed:
 		return list
+	case len(list) == maxMissed:
+		s = "and more"
 	}
 	return append(list, s)
 }

@@ -25,7 +25,8 @@ func (r *repoLook) branches() error {
 	for _, name := range r.watched {
 		ok, err := r.branch(name)
 		if forge.Odd(err) != nil {
-			ok, err = true, r.lostBranch(name, err)
+			r.lostBranch(name, err)
+			ok, err = true, nil
 		}
 		if err != nil {
 			return err
@@ -48,7 +49,7 @@ func (r *repoLook) branches() error {
 
 // lostBranch claims that a branch of which something cannot be read was not seen:
 // where it stands, its commits, its guard. The other branches are read.
-func (r *repoLook) lostBranch(name string, err error) error {
+func (r *repoLook) lostBranch(name string, err error) {
 	e, st := forge.Odd(err), r.st.Branches.Of(name)
 	r.missing = forge.AddOnce(r.missing, "repository "+r.name+": "+err.Error())
 	from := st.Looked
@@ -59,8 +60,7 @@ func (r *repoLook) lostBranch(name string, err error) error {
 	if r.unlooked.IsZero() || from.Before(r.unlooked) {
 		r.unlooked = from
 	}
-	delete(r.heads, name)
-	return r.spoil(partGuards, err)
+	r.unread[name] = err
 }
 
 func (r *repoLook) unwatch(name string) error {
@@ -69,6 +69,10 @@ func (r *repoLook) unwatch(name string) error {
 	if fetch.Status(err) == http.StatusNotFound && st.Head != "" {
 		_, err = r.noBranch(name, st, err)
 		return err
+	}
+	if forge.Odd(err) != nil { // it may be gone; the next look asks again
+		r.missing = forge.AddOnce(r.missing, "repository "+r.name+": "+err.Error())
+		return nil
 	}
 	if err != nil && fetch.Status(err) != http.StatusNotFound {
 		return err
@@ -187,7 +191,7 @@ func (r *repoLook) head(name string) (string, *page, error) {
 		return "", nil, fetch.StatusProblem(http.MethodGet, r.fetch.Base(), http.StatusNotFound)
 	}
 	if !forge.ObjectID.MatchString(b.Commit.SHA) {
-		return "", nil, odd(p, "no object id of the branch")
+		return "", nil, oddItem(p, "no object id of the branch")
 	}
 	return b.Commit.SHA, p, nil
 }
@@ -447,7 +451,7 @@ func (r *repoLook) commitFiles(sha string) (fileList, error) {
 		l.whole, err = false, nil
 	}
 	if forge.Odd(err) != nil {
-		r.note("repository %s: what commit %s changed cannot be read in full: %v", r.name, sha[:12], err)
+		r.note("repository %s: what a commit changed cannot be read in full: every owner of a path is told of it", r.name)
 		l.whole, err = false, nil
 	}
 	return l, err

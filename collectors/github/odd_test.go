@@ -189,11 +189,46 @@ func TestOddBranch(t *testing.T) {
 	}
 }
 
+// TestOddBranchBetweenGuards: a branch that could not be read while guards were not due
+// leaves the guards as they are, which the next look at them reads.
+func TestOddBranchBetweenGuards(t *testing.T) {
+	clock := now
+	answers := map[string]string{}
+	c := standIn(t, wild(answers), 1, &clock, func(cfg *Config) {
+		cfg.Branches, cfg.Every = []string{"main"}, map[string]time.Duration{partGuards: 24 * time.Hour}
+	})
+	rec := lookAt(t, c, clock, nil)
+	whole(t, rec)
+	clock = now.Add(time.Hour)
+	answers["branches/main"] = `{"commit":{}}`
+	rec = lookAt(t, c, clock, rec.Resume())
+	if o := last(rec); !strings.Contains(o.Incomplete, "no object id of the branch") || len(seenOf(o, evidence.ChangeProtection)) != 0 {
+		t.Errorf("incomplete %q, guards are claimed as %+v", o.Incomplete, seenOf(o, evidence.ChangeProtection))
+	}
+	delete(answers, "branches/main")
+	clock = now.Add(24 * time.Hour)
+	rec = lookAt(t, c, clock, rec.Resume())
+	whole(t, rec)
+	if got := seenOf(last(rec), evidence.ChangeProtection); len(got) != 1 || got[0].Class != evidence.Instants || len(rec.Of(evidence.ChangeProtection)) != 1 {
+		t.Errorf("guards are claimed as %+v", got)
+	}
+}
+
 // TestOddFiles: a file of a commit or request that cannot be read leaves it where
 // every owner of a path sees it.
 func TestOddFiles(t *testing.T) {
 	clock := now
 	sha := fmt.Sprintf("%040x", 1)
+	unnamed := lookAt(t, standIn(t, wild(map[string]string{
+		"commits/" + sha: strings.TrimSuffix(commitJSON(sha, sha5, yesterday), "}") + `,"files":[{"filename":"x"},{"status":"added"}]}`,
+		"pulls/1/files":  `[{"filename":"x","status":"added"},{}]`,
+	}), 1, &clock, nil), clock, nil)
+	whole(t, unnamed)
+	for _, k := range []evidence.Kind{evidence.ChangeCommit, evidence.ChangeMerge} {
+		if ds := unnamed.Of(k); len(ds) != 1 || !slices.ContainsFunc(ds[0].Scope, func(r evidence.Ref) bool { return r.Scheme == "path" && strings.HasSuffix(r.Name, "*") }) {
+			t.Errorf("%s with a file that has no name: %d drafts", k, len(ds))
+		}
+	}
 	rec := lookAt(t, standIn(t, wild(map[string]string{
 		"commits/" + sha: strings.TrimSuffix(commitJSON(sha, sha5, yesterday), "}") + `,"files":[{"filename":7}]}`,
 		"pulls/1/files":  `[{"filename":"x","status":"added"},{"filename":["y"]}]`,

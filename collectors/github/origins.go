@@ -81,6 +81,7 @@ func (r *repoLook) changedBy(sha string) (forge.Read, error) {
 func changed(l fileList, mask func(string) string) forge.Changed {
 	c := forge.Changed{Whole: l.whole}
 	for _, f := range l.files {
+		c.Whole = c.Whole && f.GetFilename() != "" // it may be any
 		for _, p := range []string{f.GetFilename(), f.GetPreviousFilename()} {
 			if p != "" {
 				c.Paths = append(c.Paths, mask(p))
@@ -123,7 +124,7 @@ func (r *repoLook) requestFiles(number int, l *fileList) error {
 		for _, raw := range list {
 			var f *gh.CommitFile
 			if err := decode(p.item(raw), &f); err != nil || f == nil {
-				r.note("repository %s: a changed file of request %d cannot be read", r.name, number)
+				r.note("repository %s: a changed file of a request cannot be read: every owner of a path is told of it", r.name)
 				odd = true
 				continue
 			}

@@ -25,11 +25,14 @@ func (r *repoLook) protections() error {
 		return nil
 	}
 	for _, name := range r.watched {
-		if st := r.st.Branches[name]; st == nil || st.Head == "" || slices.Contains(r.gone, name) {
+		if err := r.unread[name]; err != nil { // its own answer says whether there is a guard
+			if err := r.spoil(partGuards, err); err != nil {
+				return err
+			}
 			continue
 		}
-		if r.heads[name] == nil {
-			continue // it could not be read, which is told
+		if st := r.st.Branches[name]; st == nil || st.Head == "" || slices.Contains(r.gone, name) {
+			continue
 		}
 		// A guard of which a part cannot be read is not told without it, as a weaker
 		// one.

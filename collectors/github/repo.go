@@ -36,9 +36,10 @@ type repoLook struct {
 	fresh    bool             // one of them was never read before
 	done     map[string]bool  // commits emitted in this look
 	seen     []evidence.Seen
-	after    []func()  // of this repository: a failed one moves no position in time
-	oldest   time.Time // of the commits emitted in this look
-	unlooked time.Time // since when a branch was not seen of which something cannot be read
+	after    []func()         // of this repository: a failed one moves no position in time
+	oldest   time.Time        // of the commits emitted in this look
+	unlooked time.Time        // since when a branch was not seen of which something cannot be read
+	unread   map[string]error // those branches, and why
 	memory   forge.Memory
 }
 
@@ -78,7 +79,7 @@ func (l *look) tokenExpiry(s string) {
 func (l *look) repo(name string) error {
 	owner, short, _ := strings.Cut(name, "/")
 	r := &repoLook{
-		look: l, name: name, st: l.cur.repo(name), done: map[string]bool{}, heads: map[string]*page{},
+		look: l, name: name, st: l.cur.repo(name), done: map[string]bool{}, heads: map[string]*page{}, unread: map[string]error{},
 		path: "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(short),
 	}
 	if err := r.open(); err != nil {

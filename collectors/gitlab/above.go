@@ -120,6 +120,9 @@ func (l *look) groupRules(path string) (rules []*approvalRule, err error) {
 		if err := decodeItem(p, raw, ru); err != nil {
 			return err
 		}
+		if ru.ID <= 0 {
+			return oddItem(p, "an approval rule without an id")
+		}
 		ru.AppliesToAllProtectedBranches, ru.ProtectedBranches = true, nil
 		rules = append(rules, ru)
 		return nil

@@ -64,6 +64,11 @@ func (r *projectLook) unwatch(name string) error {
 		_, err = r.noBranch(name, st, err)
 		return err
 	}
+	if forge.Odd(err) != nil { // it may be gone; the next look asks again
+		r.st.Read = time.Time{}
+		r.missing = forge.AddOnce(r.missing, "project "+strconv.Itoa(r.id)+": "+err.Error())
+		return nil
+	}
 	if err != nil && fetch.Status(err) != http.StatusNotFound {
 		return err
 	}
@@ -177,7 +182,7 @@ func (r *projectLook) head(name string) (string, *page, error) {
 		return "", nil, err
 	}
 	if !forge.ObjectID.MatchString(b.Commit.ID) {
-		return "", nil, odd(p, "no object id of the branch")
+		return "", nil, oddItem(p, "no object id of the branch")
 	}
 	return b.Commit.ID, p, nil
 }
@@ -360,7 +365,7 @@ func (r *projectLook) commits(branch string, st *forge.BranchState, p *page, lis
 		}
 		sig, err := r.signature(it.ID)
 		if forge.Odd(err) != nil {
-			r.note("project %d: the signature of commit %s cannot be read: %v", r.id, it.ID[:12], err)
+			r.note("project %d: the signature of a commit cannot be read: it has no verdict", r.id)
 			sig, err = commitSignature{odd: true}, nil
 		}
 		if err != nil {
@@ -426,7 +431,7 @@ func (r *projectLook) files(path string, opt any) (fileList, error) {
 		}
 		if forge.Odd(err) != nil {
 			// It may be any: whoever has a path has a part in it.
-			r.note("project %d: a changed file cannot be read: %v", r.id, err)
+			r.note("project %d: a changed file cannot be read: every owner of a path is told of it", r.id)
 			l.whole = false
 			return nil
 		}

@@ -251,6 +251,10 @@ func TestOddBranch(t *testing.T) {
 	complete(t, first)
 	f.clock = now.Add(time.Hour)
 	f.set("projects/acme/app", f.project(5, "acme/app", f.clock))
+	f.set("projects/5/repository/branches/main", obj{"commit": obj{}})
+	if rec := f.must(first.Resume()); !strings.Contains(last(rec).Incomplete, "no object id of the branch") || len(rec.Of(evidence.ChangeRef)) != 1 {
+		t.Errorf("incomplete %q, %d branches", last(rec).Incomplete, len(rec.Of(evidence.ChangeRef)))
+	}
 	f.set("projects/5/repository/branches/main", obj{"commit": []string{sha2}})
 	rec := f.must(first.Resume())
 	if o := last(rec); !strings.Contains(o.Incomplete, "something of an unknown form (commit)") || len(rec.Of(evidence.ChangeRef)) != 1 {
@@ -272,12 +276,15 @@ func TestOddBranch(t *testing.T) {
 // read weaker without it, and nothing else of the project.
 func TestOddGuards(t *testing.T) {
 	for path, entry := range map[string]any{
-		"projects/5/protected_branches":  []obj{{"name": "main", "id": 1}, {"name": "m*", "allow_force_push": "no"}},
-		"projects/5/protected_branches?": []obj{{"id": 1}},
-		"projects/5/approval_rules":      []obj{{"id": 1, "approvals_required": "two"}},
-		"groups/acme/approval_rules":     []any{"two of us"},
-		"projects/5/push_rule":           obj{"reject_unsigned_commits": "yes"},
-		"projects/5/approvals":           obj{"approvals_before_merge": "one"},
+		"projects/5/protected_branches":             []obj{{"name": "main", "id": 1}, {"name": "m*", "allow_force_push": "no"}},
+		"projects/5/protected_branches?":            []obj{{"id": 1}},
+		"projects/5/approval_rules":                 []obj{{"id": 1, "approvals_required": "two"}},
+		"groups/acme/approval_rules":                []any{"two of us"},
+		"projects/5/approval_rules?":                []any{nil},
+		"groups/acme/approval_rules?":               []any{nil},
+		"projects/5/merge_request_approval_setting": obj{"allow_author_approval": obj{"value": "no", "locked": true}},
+		"projects/5/push_rule":                      obj{"reject_unsigned_commits": "yes"},
+		"projects/5/approvals":                      obj{"approvals_before_merge": "one"},
 	} {
 		f := newFake(t, func(c *Config) { c.SettingsEvery = time.Minute })
 		for _, there := range []string{"push_rule", "approvals"} {

@@ -183,6 +183,9 @@ func (r *projectLook) approvalSettings(g *guard) error {
 			if err := decodeItem(p, raw, &ru); err != nil {
 				return err
 			}
+			if ru.ID <= 0 {
+				return oddItem(p, "an approval rule without an id")
+			}
 			g.rules = append(g.rules, &ru)
 			return nil
 		})
@@ -230,9 +233,13 @@ func (r *projectLook) settingsAbove(g *guard) error {
 	g.laidDown = laidDown{}
 	for name, raw := range told {
 		var s laidDownSetting
-		if json.Unmarshal(raw, &s) == nil { // older servers tell the value alone, and of groups nothing
+		switch err := json.Unmarshal(raw, &s); {
+		case err == nil:
 			g.laidDown[name] = s
-		}
+		case forge.OddForm(raw, err) != "":
+			// What the project says would stand for what is laid down over it.
+			return oddItem(p, "a setting of an unknown form")
+		} // else an older server, which tells the value alone, and of groups nothing
 	}
 	return nil
 }

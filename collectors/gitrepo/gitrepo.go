@@ -85,6 +85,7 @@ type outcome struct {
 	since time.Time // earliest date seen at a first look
 	err   error     // the look failed or was cut; nil: it is complete
 	why   string    // complete but for this
+	refs  string    // part of why: the refs that could not be read
 }
 
 // Poll looks at every repository once. A repository that fails makes the run
@@ -160,7 +161,7 @@ func (r *run) look(ctx context.Context, t target) (outcome, error) {
 			slog.String("source", string(r.env.Source)), slog.String("code", string(problem.Of(out.err).Code)))
 		return out, nil
 	}
-	out.since, out.why = l.since, l.why()
+	out.since, out.why, out.refs = l.since, l.why(), l.lacking()
 	r.notes = append(r.notes, l.notes...)
 	if r.emitted >= r.batch {
 		return out, r.commit(ctx, evidence.Observation{At: r.now(), Total: -1})
@@ -188,14 +189,14 @@ func (r *run) commit(ctx context.Context, o evidence.Observation) error {
 // completes tells which lists of refs were full.
 func (r *run) completes(outs []outcome) {
 	kinds := []evidence.Kind{evidence.ChangeRef, evidence.ChangeTag}
-	whole := !slices.ContainsFunc(outs, func(o outcome) bool { return o.err != nil })
+	whole := !slices.ContainsFunc(outs, func(o outcome) bool { return o.err != nil || o.refs != "" })
 	for _, k := range kinds {
 		if whole {
 			r.sink.Complete(k, evidence.Ref{})
 			continue
 		}
 		for _, o := range outs {
-			if o.err == nil {
+			if o.err == nil && o.refs == "" {
 				r.sink.Complete(k, r.project(o.repo))
 			}
 		}
@@ -254,7 +255,11 @@ func (r *run) seen(outs []outcome) []evidence.Seen {
 		}
 		instant, history := r.instant(), r.history([]outcome{out})
 		instant.Scope, history.Scope = r.project(out.repo), r.project(out.repo)
-		parts = append(parts, instant)
+		if out.refs != "" {
+			lose(out, refKinds, "repository "+out.repo+": "+out.refs)
+		} else {
+			parts = append(parts, instant)
+		}
 		if out.why != "" {
 			lose(out, history.Kinds, "repository "+out.repo+": "+out.why)
 			continue

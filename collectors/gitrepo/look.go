@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type look struct {
 	there     map[string]bool // refIDs of all branches, watched or not
 	every     []plumbing.Hash // where all branches point
 	tags      []tagRef        // sorted by name
+	odd       map[string]bool // refs that are there, and where they point cannot be read
 	seenAt    time.Time       // when the refs were read
 	next      *repoState      // becomes the kept state
 	tips      map[plumbing.Hash]bool
@@ -106,47 +108,14 @@ func (l *look) open() (refs map[string]plumbing.Hash, err error) {
 	if l.objs, err = openObjects(dir, l.t.path, l.cfg.MaxObjectBytes); err != nil {
 		return nil, err
 	}
-	refs, err = localRefs(l.objs)
+	list, err := listRefs(l.objs.stores[0].Filesystem(), headPrefix, tagPrefix)
 	if err != nil {
 		l.objs.close()
 		return nil, problem.Wrap(problem.Source, err, "read the refs")
 	}
-	return refs, nil
-}
-
-// localRefs reads branches and tags; symbolic ones are followed.
-func localRefs(o *objects) (map[string]plumbing.Hash, error) {
-	it, err := o.stores[0].IterReferences()
-	if err != nil {
-		return nil, err
-	}
-	defer it.Close()
-	refs, links := map[string]plumbing.Hash{}, map[string]string{}
-	err = it.ForEach(func(r *plumbing.Reference) error {
-		name := r.Name().String()
-		if !strings.HasPrefix(name, headPrefix) && !strings.HasPrefix(name, tagPrefix) {
-			return nil
-		}
-		if r.Type() == plumbing.SymbolicReference {
-			links[name] = r.Target().String()
-			return nil
-		}
-		refs[name] = r.Hash()
-		return nil
-	})
-	for name := range links {
-		to := name
-		for range 5 {
-			if to = links[to]; to == "" {
-				break
-			}
-			if h, ok := refs[to]; ok {
-				refs[name] = h
-				break
-			}
-		}
-	}
-	return refs, err
+	list.follow()
+	l.odd = list.odd
+	return list.at, nil
 }
 
 func (l *look) readRefs(refs map[string]plumbing.Hash) {
@@ -162,6 +131,14 @@ func (l *look) readRefs(refs map[string]plumbing.Hash) {
 			continue
 		}
 		l.tags = append(l.tags, l.readTag(full, sha))
+	}
+	for full := range l.odd {
+		// It is no less there for that, nor is what it reached.
+		id := refID(l.t.Name, full)
+		l.there[id] = true
+		if was, ok := l.old.Heads[id]; ok {
+			l.every = append(l.every, plumbing.NewHash(was.SHA))
+		}
 	}
 	slices.SortFunc(l.heads, func(a, b branch) int {
 		if ra, rb := l.rank(a.full), l.rank(b.full); ra != rb {
@@ -431,11 +408,21 @@ func (l *look) refs() error {
 	return nil
 }
 
-// finish makes this look the last complete one.
+// finish makes this look the last complete one. One that lacks a ref is not: what came
+// to it meanwhile is caught up with later.
 func (l *look) finish() {
 	st := &repoState{Looked: l.at, First: l.old.First, Looks: l.old.Looks + 1, Heads: map[string]head{}, Shallow: l.next.Shallow}
-	if st.First.IsZero() {
+	switch {
+	case len(l.odd) > 0:
+		st.Looked, st.Since = l.old.Looked, l.since
+	case st.First.IsZero():
 		st.First = l.at
+	}
+	for full := range l.odd {
+		id := refID(l.t.Name, full)
+		if was, ok := l.old.Heads[id]; ok {
+			st.Heads[id] = was
+		}
 	}
 	for _, b := range l.heads {
 		st.Heads[b.id] = head{b.sha.String(), b.public}
@@ -464,9 +451,25 @@ func (l *look) brokenNotes() []string {
 	return notes
 }
 
+// lacking says which refs a finished look lacks, "" when none.
+func (l *look) lacking() string {
+	if len(l.odd) == 0 {
+		return ""
+	}
+	first := slices.Min(slices.Collect(maps.Keys(l.odd)))
+	prefix := headPrefix
+	if strings.HasPrefix(first, tagPrefix) {
+		prefix = tagPrefix
+	}
+	return fmt.Sprintf("%d refs are there and hold no object id, the first %s", len(l.odd), l.public(prefix, first))
+}
+
 // why says what a finished look lacks, "" when nothing.
 func (l *look) why() string {
 	var parts []string
+	if lacking := l.lacking(); lacking != "" {
+		parts = append(parts, lacking)
+	}
 	if n := len(l.objs.shallows); n > 0 {
 		parts = append(parts, fmt.Sprintf("it is shallow: the history below %d commits is not there, nor what these changed", n))
 	}

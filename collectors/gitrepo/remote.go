@@ -244,18 +244,14 @@ func (c *capped) Read(p []byte) (int, error) {
 
 func readPins(store *filesystem.Storage) (map[plumbing.Hash]bool, error) {
 	pins := map[plumbing.Hash]bool{}
-	it, err := store.IterReferences()
+	list, err := listRefs(store.Filesystem(), pinPrefix)
 	if err != nil {
 		return nil, err
 	}
-	defer it.Close()
-	err = it.ForEach(func(r *plumbing.Reference) error {
-		if strings.HasPrefix(r.Name().String(), pinPrefix) {
-			pins[r.Hash()] = true
-		}
-		return nil
-	})
-	return pins, err
+	for _, h := range list.at { // one that a crash left empty is written anew when it is needed
+		pins[h] = true
+	}
+	return pins, nil
 }
 
 func pin(store *filesystem.Storage, refs map[string]plumbing.Hash, pins map[plumbing.Hash]bool) error {

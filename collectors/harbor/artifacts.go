@@ -66,8 +66,9 @@ func (s *wireScanner) facts() evidence.ScannerFacts {
 
 // parseArtifact reads one artifact of a list. What is not there, or of another
 // type than the API describes, is left empty; an artifact without a digest or a
-// repository is refused, and so is one whose list of tags, images or of what is
-// attached to it cannot be read: without it the artifact would be another. repository is that of the list, with the project, for
+// repository is refused, and so is one of which a tag, an image or the type of what
+// is attached to it cannot be read: without it the artifact would be another, one
+// that is not signed for one. repository is that of the list, with the project, for
 // registries whose artifacts do not name it; empty for a list of a project.
 func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 	a := &wireArtifact{}
@@ -76,22 +77,14 @@ func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 		return nil, errShape
 	}
 	if a.odd = odd != ""; a.odd {
-		var lists struct {
-			References  []struct{} `json:"references"`
-			Tags        []struct{} `json:"tags"`
-			Accessories []struct{} `json:"accessories"`
-			Inherited   []struct{} `json:"inherited_accessories"`
-		}
-		if json.Unmarshal(raw, &lists) != nil {
-			return nil, errShape
+		if err := a.again(raw); err != nil {
+			return nil, err
 		}
 	}
-	// There is one: never scanned would be untrue.
-	switch {
-	case strings.HasPrefix(odd, "scan_overview") && len(a.Scans) == 0:
-		a.Scans = map[string]wireOverview{"": {}}
-	case strings.HasPrefix(odd, "sbom_overview"):
-		a.SBOM = &wireOverview{Status: "unreadable"}
+	if slices.ContainsFunc(a.Tags, func(t wireTag) bool { return t.Name == "" }) ||
+		slices.ContainsFunc(a.References, func(c wireChild) bool { return !digestName.MatchString(c.Digest) }) ||
+		slices.ContainsFunc(slices.Concat(a.Accessories, a.Inherited), func(acc wireAccessory) bool { return acc.Type == "" }) {
+		return nil, errShape
 	}
 	a.Repository = cmp.Or(a.Repository, repository)
 	if !digestName.MatchString(a.Digest) || !strings.Contains(a.Repository, "/") || strings.HasSuffix(a.Repository, "/") {
@@ -99,6 +92,33 @@ func parseArtifact(raw []byte, repository string) (*wireArtifact, error) {
 	}
 	return a, nil
 }
+
+// again reads what an odd artifact holds in parts: of several odd members the error
+// names the first alone.
+func (a *wireArtifact) again(raw []byte) error {
+	var parts struct {
+		References []struct{}      `json:"references"`
+		Tags       []struct{}      `json:"tags"`
+		Attached   []struct{}      `json:"accessories"`
+		Inherited  []struct{}      `json:"inherited_accessories"`
+		Scans      json.RawMessage `json:"scan_overview"`
+		SBOM       json.RawMessage `json:"sbom_overview"`
+	}
+	if json.Unmarshal(raw, &parts) != nil {
+		return errShape
+	}
+	// There is one: never scanned would be untrue.
+	if len(a.Scans) == 0 && said(parts.Scans) && json.Unmarshal(parts.Scans, &map[string]wireOverview{}) != nil {
+		a.Scans = map[string]wireOverview{"": {}}
+	}
+	if said(parts.SBOM) && json.Unmarshal(parts.SBOM, &wireOverview{}) != nil {
+		a.SBOM = &wireOverview{Status: "unreadable"}
+	}
+	return nil
+}
+
+// said reports whether a member is there, and not null.
+func said(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 // artifacts reads every artifact of every project, and each report that was
 // not read yet.
@@ -340,10 +360,6 @@ func (l *look) artifactFacts(p *project, w *wireArtifact) *evidence.ArtifactFact
 			l.note("an artifact of project %s has %d tags: %d are kept", p.Name, len(w.Tags), maxTags)
 			break
 		}
-		if t.Name == "" {
-			l.note("an artifact of project %s has a tag without a name", p.Name)
-			continue
-		}
 		f.Tags = append(f.Tags, evidence.ArtifactTag{Name: text(t.Name), PushedAt: when(t.PushTime), Immutable: t.Immutable})
 	}
 	slices.SortFunc(f.Tags, func(a, b evidence.ArtifactTag) int { return strings.Compare(a.Name, b.Name) })
@@ -351,9 +367,6 @@ func (l *look) artifactFacts(p *project, w *wireArtifact) *evidence.ArtifactFact
 		if len(f.Children) >= maxChildren {
 			l.note("an index of project %s holds %d images: %d are kept", p.Name, len(w.References), maxChildren)
 			break
-		}
-		if !digestName.MatchString(c.Digest) {
-			continue
 		}
 		child := evidence.ArtifactChild{Digest: c.Digest}
 		if pf := c.Platform; pf != nil && pf.OS != "" {

@@ -161,6 +161,9 @@ func (l *look) begin(a *auditLog) error {
 		return err
 	}
 	before, from := oldest.ID-1, when(oldest.Time)
+	if from.IsZero() && l.cfg.History == 0 {
+		from = l.started // when it begins is not told; the log is not begun at each look
+	}
 	if horizon := l.started.Add(-l.cfg.History); l.cfg.History > 0 && from.Before(horizon) {
 		from = horizon
 		first, err := l.edge(a, "id", horizon.Add(-zoneMargin))
@@ -390,6 +393,9 @@ func (r *rowReader) known(at time.Time) {
 }
 
 func (r *rowReader) gap(from, to time.Time, cause string) {
+	if to.After(r.started) {
+		to = r.started // a row may say that it is of any time
+	}
 	if from.IsZero() || !from.Before(to) {
 		return
 	}

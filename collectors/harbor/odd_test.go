@@ -45,6 +45,10 @@ func TestOddRows(t *testing.T) {
 		"artifact whose tags are no list": {"", []row{artifactRow(1, row{"tags": row{"name": "v1"}}), artifactRow(3, nil)}, append(slices.Clone(stateKinds), evidence.ArtifactScan), "app", 1, "an artifact without a digest, of an unknown form"},
 		"artifact with odd accessories": {"", []row{artifactRow(1, row{"accessories": []any{"cosign"}}), artifactRow(3, nil)}, append(slices.Clone(stateKinds), evidence.ArtifactScan), "app", 1,
 			"an artifact without a digest, of an unknown form"},
+		"tag without a name":     {"", []row{artifactRow(1, row{"tags": []row{{"name": "v1"}, {"name": 7}}}), artifactRow(3, nil)}, append(slices.Clone(stateKinds), evidence.ArtifactScan), "app", 1, "an artifact without a digest, of an unknown form"},
+		"image without a digest": {"", []row{artifactRow(1, row{"references": []row{{"child_digest": 7}}}), artifactRow(3, nil)}, append(slices.Clone(stateKinds), evidence.ArtifactScan), "app", 1, "an artifact without a digest, of an unknown form"},
+		"signature of no type": {"", []row{artifactRow(1, row{"accessories": []row{{"type": row{"name": "signature.cosign"}, "digest": digestOf(9)}}}), artifactRow(3, nil)}, append(slices.Clone(stateKinds), evidence.ArtifactScan), "app", 1,
+			"an artifact without a digest, of an unknown form"},
 		"accessory without a digest": {"", []row{artifactRow(1, row{"accessories": []row{{"type": "signature.cosign", "digest": 7}, {"type": "signature.cosign", "digest": digestOf(9)}}})},
 			[]evidence.Kind{evidence.ArtifactSigned, evidence.ArtifactSBOM}, "app", 1, "something without a digest"},
 		"member without a name": {app + "members", []row{member(1), {"entity_id": 2}, member(3)}, []evidence.Kind{evidence.AccessMember}, "app", 2, "a member of an unknown form"},
@@ -190,7 +194,9 @@ func TestOddAuditRows(t *testing.T) {
 		"no id of the last one": {[]row{auditRowAt(2, at(10), nil), auditRowAt(3, at(20), row{"id": "3"})}, "2", "a row without an id",
 			[]string{"continuous 00-10", "blind 10-60"}},
 		"an operation that is newer": {[]row{auditRowAt(2, at(10), row{"operation": "attest", "resource_type": "attestation"})}, "2", "", []string{"continuous 00-60"}},
-		"a row twice":                {[]row{auditRowAt(2, at(10), nil), auditRowAt(2, at(10), nil)}, "2", "", []string{"continuous 00-60"}},
+		"a time to come": {[]row{auditRowAt(2, at(10), nil), auditRowAt(3, at(20), row{"id": "3"}), auditRowAt(4, at(60*24*365), nil)}, "2 4", "a row without an id",
+			[]string{"continuous 00-10", "blind 10-60"}},
+		"a row twice": {[]row{auditRowAt(2, at(10), nil), auditRowAt(2, at(10), nil)}, "2", "", []string{"continuous 00-60"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRegistry(t)
@@ -216,6 +222,42 @@ func TestOddAuditRows(t *testing.T) {
 				t.Errorf("claims %q, want %q", got, tt.spans)
 			}
 		})
+	}
+}
+
+// TestOddScans: a scan that cannot be read is there, whatever else of its artifact
+// cannot be read.
+func TestOddScans(t *testing.T) {
+	g := newRegistry(t)
+	g.arts["app"] = []row{artifactRow(1, row{"size": "big", "scan_overview": 7, "sbom_overview": 8})}
+	f := factsOf[evidence.ArtifactFacts](t, g.must(nil).Of(evidence.ArtifactImage)[0])
+	if f.Scan != "unknown" || f.SBOM != "unknown" {
+		t.Errorf("scan %q, SBOM %q", f.Scan, f.SBOM)
+	}
+}
+
+// TestOddBeginning: a log whose oldest row says no time is begun once.
+func TestOddBeginning(t *testing.T) {
+	g := newRegistry(t)
+	g.config, g.c.cfg.History = row{}, 0
+	g.audit = []row{auditRowAt(1, now.Add(-time.Hour), row{"op_time": 5}), auditRowAt(2, now.Add(-30*time.Minute), nil)}
+	rec := g.must(nil)
+	rec = g.later(time.Hour, rec)
+	if rec = g.later(time.Hour, rec); len(rec.Of(evidence.RegistryAudit)) != 0 {
+		t.Errorf("rows %s are told again", keys(rec, evidence.RegistryAudit))
+	}
+}
+
+// TestOddProjectOfRobot: what reaches a project of which nothing can be asked is that
+// project's all the same.
+func TestOddProjectOfRobot(t *testing.T) {
+	g := newRegistry(t)
+	g.lists = map[string][]row{"robots": {{"id": 7, "name": "robot$x", "level": "system", "permissions": []row{{"kind": "project", "namespace": "app"}}}}}
+	first := g.must(nil)
+	g.projects = []row{{"project_id": 1, "name": 7}, {"project_id": 2, "name": "lib"}}
+	ds := g.later(30*time.Hour, first).Of(evidence.RegistryRobot)
+	if len(ds) != 1 || !slices.Contains(ds[0].Scope, g.c.projectRef("app")) {
+		t.Errorf("%d robots, of %v", len(ds), ds[0].Scope)
 	}
 }
 

@@ -373,7 +373,7 @@ func (s *settingsLook) mentionGrants(grants []evidence.RobotGrant) []evidence.Me
 // projectsNamed are the known projects that a name stands for; * and / stand
 // for all. What have holds already is left out.
 func (s *settingsLook) projectsNamed(name string, have []evidence.Ref) (refs []evidence.Ref) {
-	for _, p := range s.projects {
+	for _, p := range slices.Concat(s.projects, s.strays) {
 		if r := s.projectRef(p.Name); (name == p.Name || name == "*" || name == "/") && !slices.Contains(have, r) {
 			refs = append(refs, r)
 		}

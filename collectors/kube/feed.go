@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +93,8 @@ type message struct {
 	behind bool
 	err    error  // fault, gap, unreadable
 	ns     string // reread
+	uid    string // of unreadable, where it can be read
+
 	// Of listed: objects counted, and the total that the server told with the
 	// first page; -1 when it told none.
 	ours, total int64
@@ -241,11 +244,24 @@ func (f *feed) pageOnce(ctx context.Context, path string, q url.Values, d delive
 // deliver parses one object and hands it over in m.
 func (f *feed) deliver(ctx context.Context, d deliver, m message, raw []byte, req evidence.Request, fromList bool) error {
 	if m.obj, m.err = f.parse(raw, m.at, req); m.err != nil {
-		m.what, m.obj = unreadable, nil
+		m.what, m.obj, m.uid = unreadable, nil, uidOf(raw)
 		return d(ctx, m)
 	}
 	m.obj.Listed = fromList
 	return d(ctx, m)
+}
+
+// uidOf reads which object it is, and no more; "" when that cannot be read either.
+func uidOf(raw []byte) string {
+	var o struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}
+	if json.Unmarshal(raw, &o) != nil || len(o.Metadata.UID) > evidence.MaxKey {
+		return ""
+	}
+	return o.Metadata.UID
 }
 
 func (f *feed) parse(raw []byte, now time.Time, req evidence.Request) (*Object, error) {

@@ -171,3 +171,51 @@ func TestGoneNamespaceOverRestart(t *testing.T) {
 		})
 	}
 }
+
+// TestOddMetadata: an object whose metadata cannot be read is one, however often a
+// watch tells of it, and blind no longer than until it can be read.
+func TestOddMetadata(t *testing.T) {
+	w := newWorld(t)
+	w.fake.put("pods", pod("shop", "web-1", "u1", "Running"))
+	stop := w.follow()
+	w.tells("tenant-1", podKind, "set web-1 Running")
+	odd := pod("shop", "web-1", "u1", "Failed")
+	odd["metadata"].(map[string]any)["labels"] = "none"
+	for range 5 {
+		w.fake.put("pods", odd)
+	}
+	w.fake.put("pods", pod("shop", "web-2", "u2", "Running"))
+	w.tells("tenant-1", podKind, "set web-1 Running", "set web-2 Running")
+	w.until("the object is remembered", func() bool { w.fake.bookmark("pods"); return len(w.place("pods").Bad) > 0 })
+	if bad := w.place("pods").Bad; len(bad) != 1 {
+		t.Errorf("%d objects are remembered, want 1: %v", len(bad), bad)
+	}
+	w.fake.put("pods", pod("shop", "web-1", "u1", "Failed"))
+	w.tells("tenant-1", podKind, "set web-1 Running", "set web-2 Running", "set web-1 Failed")
+	w.until("it is blind no longer", func() bool { w.fake.bookmark("pods"); return len(w.place("pods").Bad) == 0 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOddNamespace: a namespace that cannot be read is not gone: its objects stay whose
+// they are.
+func TestOddNamespace(t *testing.T) {
+	for name, uid := range map[string]any{"which it is can be read": "ns-1", "it cannot": 7} {
+		w := newWorld(t)
+		w.fake.put("pods", pod("shop", "web-1", "u1", "Running"))
+		w.poll()
+		w.tells("tenant-1", podKind, "set web-1 Running")
+		odd := space("shop", "", nil)
+		odd["metadata"].(map[string]any)["labels"], odd["metadata"].(map[string]any)["uid"] = "none", uid
+		w.fake.put("namespaces", odd)
+		w.fake.put("pods", pod("shop", "web-1", "u1", "Failed"))
+		for range 2 {
+			w.poll()
+		}
+		w.tells("tenant-1", podKind, "set web-1 Running", "set web-1 Failed")
+		if len(w.keptGone()) > 0 || w.keptLabels()["shop"] == "" {
+			t.Errorf("%s: gone %v, labels %v", name, w.keptGone(), w.keptLabels())
+		}
+	}
+}

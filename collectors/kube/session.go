@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ type session struct {
 	resumes bool    // a poll goes on from the server's history where it can
 	spaces  []*feed // of the namespaces' labels; none when they are not read
 	reading map[*feed]map[string]Namespace
+	odd     map[*feed]map[string]bool // namespaces of that list that cannot be read, by uid; "" is any
 	listedN map[*feed]bool
 	asked   map[string]bool           // namespaces that were not known when an object needed them
 	pending map[string]map[*feed]bool // namespaces that feeds are still to read again
@@ -78,7 +80,7 @@ func (c *Collector) session(kept []byte, sink collectors.Sink) (*session, error)
 	}
 	x.client.ResetStats()
 	s := &session{
-		c: c, x: x, sink: sink, res: res, st: map[*feed]*standing{}, reading: map[*feed]map[string]Namespace{},
+		c: c, x: x, sink: sink, res: res, st: map[*feed]*standing{}, reading: map[*feed]map[string]Namespace{}, odd: map[*feed]map[string]bool{},
 		listedN: map[*feed]bool{}, asked: map[string]bool{}, pending: map[string]map[*feed]bool{},
 	}
 	s.look = NewLook(c.env.Source, c.agent, c.env.Clock())
@@ -230,7 +232,7 @@ func (s *session) handle(ctx context.Context, m message) error {
 		s.moved(m)
 	case unreadable:
 		st.unread++
-		s.bad(m, evidence.Ref{}, fmt.Sprintf("#%d", st.unread))
+		s.bad(m, evidence.Ref{}, cmp.Or(m.uid, fmt.Sprintf("#%d", min(st.unread, maxUnnamed))))
 		s.moved(m)
 	case listed:
 		if err := s.lacks(ctx, m); err != nil {
@@ -490,6 +492,10 @@ func ended(d evidence.Draft) evidence.Draft {
 	d.Content, d.Text = []byte(`{"reason":"deleted"}`), nil
 	return d
 }
+
+// maxUnnamed bounds the objects that are remembered without saying which they are: a
+// watch may tell one of them without end.
+const maxUnnamed = 1000
 
 // bad remembers an object that could not be read. What it says of its
 // namespace is missing until it can be.

@@ -44,7 +44,7 @@ func (s *session) space(m message) {
 	st := s.st[m.f]
 	switch m.what {
 	case begun:
-		s.reading[m.f] = map[string]Namespace{}
+		s.reading[m.f], s.odd[m.f] = map[string]Namespace{}, map[string]bool{}
 	case seen:
 		n := spaceOf(m.obj)
 		if m.obj.Listed {
@@ -57,7 +57,10 @@ func (s *session) space(m message) {
 		st.fault = nil
 		s.forget(m.obj.Name, m.at)
 	case unreadable:
-		s.look.Note("a namespace could not be read: its objects are placed by its name alone")
+		s.look.Note("a namespace could not be read: its objects are placed by its name alone, or as they were")
+		if s.odd[m.f] != nil {
+			s.odd[m.f][m.uid] = true
+		}
 	case listed:
 		st.fault, s.listedN[m.f] = nil, true
 		for _, n := range s.reading[m.f] {
@@ -65,10 +68,14 @@ func (s *session) space(m message) {
 		}
 		for _, name := range slices.Concat(slices.Collect(maps.Keys(s.res.Spaces)), slices.Collect(maps.Keys(s.res.Labels))) {
 			if _, there := s.reading[m.f][name]; !there && (m.f.res.selector == "" || m.f.res.selector == "metadata.name="+name) {
+				if k := s.res.Spaces[name]; s.odd[m.f][k.UID] || s.odd[m.f][""] {
+					s.remember(name, k) // it is there, or may be
+					continue
+				}
 				s.forget(name, m.at)
 			}
 		}
-		s.reading[m.f] = nil
+		s.reading[m.f], s.odd[m.f] = nil, nil
 		s.known = len(s.listedN) == len(s.spaces)
 	case moved, opened:
 		st.fault = nil
@@ -78,6 +85,16 @@ func (s *session) space(m message) {
 		}
 		st.fault = m.err
 	}
+}
+
+// remember takes a namespace as it was last read: it is no less there for that it cannot
+// be read now, nor is it anybody else's.
+func (s *session) remember(name string, k keptSpace) {
+	if _, ok := s.look.namespaces[name]; ok || k.UID == "" {
+		return
+	}
+	s.look.namespaces[name] = Namespace{Name: name, UID: k.UID, Labels: k.Labels, Made: k.Made}
+	s.look.values = nil
 }
 
 // learn takes a namespace as it is now. When its labels are others than those

@@ -78,6 +78,12 @@ func (w *walk) rotations(ctx context.Context, ns *nsState) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(data)) {
 		mt, _ := data[name].(map[string]any)
+		if asString(mt["type"]) == "" {
+			if strings.HasSuffix(name, "/") { // else it is none, see mounts
+				w.miss(evidence.SecretRotation, oddEntry("a mount")) // what it rotates did not end
+			}
+			continue
+		}
 		opts, _ := mt["options"].(map[string]any)
 		mount := strings.Trim(name, "/")
 		read := map[string]func(context.Context, *nsState, string) error{"transit": w.transitKeys, "pki": w.issuers}[asString(mt["type"])]

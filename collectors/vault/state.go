@@ -438,7 +438,11 @@ func (w *walk) policies(ctx context.Context, ns *nsState) error {
 			if err != nil {
 				return err
 			}
-			text = asString(data["policy"])
+			var ok bool
+			if text, ok = data["policy"].(string); !ok {
+				w.miss(evidence.SecretPolicy, oddEntry("a policy")) // it is not one that opens nothing
+				continue
+			}
 			if f.Rules, err = parsePolicy(text); err != nil {
 				f.Rules, f.Unparsed = nil, true
 				w.r.c.notes.Add("policy %s cannot be read, what it opens is unknown: %v", f.Name, err)

@@ -131,3 +131,28 @@ func TestOddEntries(t *testing.T) {
 		t.Errorf("a policy without a name: incomplete %q", last(rec).Incomplete)
 	}
 }
+
+// TestOddMountRotates: what a mount that cannot be read rotates did not end, and a
+// policy whose text cannot be read is not one that opens nothing.
+func TestOddMountRotates(t *testing.T) {
+	for name, odd := range map[string]any{"no type": obj{"accessor": "x"}, "odd type": obj{"type": []string{"transit"}}, "no object": "transit"} {
+		s := newServer(t)
+		vaultState(s)
+		rotating(t, s)
+		s.data["GET sys/mounts"].(obj)["transit/"] = odd
+		rec := stateOf(t, s, Config{})
+		if n := len(rec.Of(evidence.SecretRotation)); n == 0 || completed(rec, evidence.SecretRotation) || !strings.Contains(last(rec).Incomplete, "a mount of an unknown form") {
+			t.Errorf("%s: %d rotations, complete %t, incomplete %q", name, n, completed(rec, evidence.SecretRotation), last(rec).Incomplete)
+		}
+	}
+	for _, odd := range []obj{{"name": "default"}, {"policy": nil}, {"policy": obj{"path": obj{}}}} {
+		s := newServer(t)
+		vaultState(s)
+		before := len(stateOf(t, s, Config{}).Of(evidence.SecretPolicy))
+		s.data["GET sys/policies/acl/default"] = odd
+		rec := stateOf(t, s, Config{})
+		if n := len(rec.Of(evidence.SecretPolicy)); n != before-1 || completed(rec, evidence.SecretPolicy) || !strings.Contains(last(rec).Incomplete, "a policy of an unknown form") {
+			t.Errorf("%v: %d of %d policies, complete %t, incomplete %q", odd, n, before, completed(rec, evidence.SecretPolicy), last(rec).Incomplete)
+		}
+	}
+}
