@@ -58,11 +58,11 @@ check: format
 # does. ALONE are long tests, of the packages LONG, that do one step after
 # another, or kill a process, of which nobody would read what the detector found;
 # what they call is raced by the other tests there.
-SINGLE := ./reports/pack
+SINGLE := ./reports/filing ./reports/pack ./reports/pdf
 LONG   := ./cmd/internal/daemon ./collectors ./evidence/chain ./mappings ./store/local
-ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestCrashWhileOffboarding \
+ALONE  := TestAgainstMerkleExhaustively TestAttacks TestBitFlips TestBlindnessReachesAnswers TestCases TestCatalogFaults TestCrashWhileOffboarding \
 	TestCrashWhileRetiring TestEraseAndPacks TestIncidentHistories TestIncrementalIsFull TestItemsKeepTheirTypes \
-	TestKilledWhileAppending TestKilledWhileGrinding TestKilledWhileJudging TestOpenPeriodIsInterim TestPackAnyByteChanged \
+	TestKilledWhileAppending TestKilledWhileGrinding TestKilledWhileJudging TestMutation TestOpenPeriodIsInterim TestPackAnyByteChanged \
 	TestPackFollowsLogKey TestPackNeedsEveryPair TestPackOfNeverSeen TestPackOfWindows TestPackStatesTheRules \
 	TestPackTellsLoosening TestPackTellsRemedies TestPackTellsScopes TestPackTellsThePeriod TestPackTellsWaivers TestPackVerifies \
 	TestPackWithForgedHandover TestPackedLogRolledBack TestPacksExtendOneAnother TestPasswordsInSentences TestPythonFollowsLogKey \
@@ -76,7 +76,7 @@ names   = ($(subst $(empty) $(empty),|,$(strip $(ALONE))))
 # memory as theirs; here both run whole. PLANTED runs a collector once for each of
 # hundreds of texts, and only here: one run after another races with nothing.
 WHOLE   := Test[A-Za-z]*(Conformance|Memory)
-PLANTED := Test(Secrets|Apart)
+PLANTED := Test(Secrets|Apart(Own|Other)?)
 unit:
 	CGO_ENABLED=0 go test $(TESTED) $(HEAVY) $(SINGLE)
 	CGO_ENABLED=0 go test $(TESTED) -run '^$(names)$$' $(LONG)

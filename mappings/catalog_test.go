@@ -331,9 +331,9 @@ func TestStands(t *testing.T) {
 
 var builtinPlace = regexp.MustCompile(`first at ([a-z0-9-]+\.yaml):[0-9]+:[0-9]+`)
 
-// TestFaults reads every broken catalog of testdata/faults and compares what
+// TestCatalogFaults reads every broken catalog of testdata/faults and compares what
 // is said about it. The first file of an archive is the catalog.
-func TestFaults(t *testing.T) {
+func TestCatalogFaults(t *testing.T) {
 	files, err := filepath.Glob("testdata/faults/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no cases")
