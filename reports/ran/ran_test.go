@@ -191,6 +191,38 @@ func addCoverage(l *evidencetest.Log) {
 	l.CoverLooks("certs/edge", looks(at(14, 0, 0, 0), at(15, 0, 0, 0), 6*time.Hour), evidence.CertState)
 }
 
+// Of the seconds behind what a source shows of every instant it is not known yet
+// what happened, and of a log that was read whole why nothing is claimed; neither is
+// told as a source that did not see.
+func TestNewestIsNoFailing(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		claimed time.Time // end of it
+		quiet   bool      // read up to now
+		says    string
+	}{
+		{"not told yet", at(14, 12, 58, 0), false, "vault/prod not known yet: the next claim will tell, last look before 12:58  [secret.access]"},
+		{"a quiet log", at(14, 12, 30, 0), true, "vault/prod nothing new was written to what was read;"},
+		{"nobody looked", at(14, 12, 30, 0), false, "vault/prod did not see it: nobody looked, last look before 12:30  [secret.access]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLog(t)
+			addDeploys(l)
+			l.CoverLooks("argocd/prod", looks(at(14, 12, 0, 18), at(14, 13, 0, 18), 30*time.Second), deployKinds...)
+			kinds := []evidence.Kind{evidence.SecretAccess}
+			f := evidence.CoverageFacts{Source: "vault/prod", Period: evidence.Period{From: at(14, 0, 0, 0), To: tc.claimed}}
+			f.Spans = []evidence.CoverageSpan{{Kinds: kinds, From: f.Period.From, To: tc.claimed, Class: evidence.Continuous, Every: (5 * time.Minute).Milliseconds()}}
+			if tc.quiet {
+				f.Quiet = []evidence.Quiet{{Kinds: kinds, From: tc.claimed, To: asked.Add(time.Second), Cause: evidence.CauseQuiet}}
+			}
+			l.AddCoverage(f)
+			if _, text := build(t, l, asked, ran.Options{}); !strings.Contains(text, tc.says) {
+				t.Errorf("no %q in\n%s", tc.says, text)
+			}
+		})
+	}
+}
+
 func fullLog(t testing.TB) *evidencetest.Log {
 	l := newLog(t)
 	addDeploys(l)

@@ -382,6 +382,9 @@ func (a *Answer) lookWords(l Look) string {
 		return reports.Near(l.Before, a.At) + " and " + reports.Near(l.After, a.At) + " (" + string(l.Class) + ")"
 	}
 	s := "did not see it: " + l.Cause
+	if l.Cause == evidence.CauseNotYet || strings.HasPrefix(l.Cause, evidence.CauseQuiet) {
+		s = l.Cause // that is no failing of the source
+	}
 	if !l.Before.IsZero() {
 		s += ", last look before " + reports.Near(l.Before, a.At)
 	}
