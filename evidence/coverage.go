@@ -142,8 +142,14 @@ func (c *Coverage) UsualInterval(source SourceID, kind Kind) time.Duration {
 			looks = append(looks, s.Looks...)
 		}
 	}
+	return UsualGap(looks)
+}
+
+// UsualGap returns the median of the distances between looks, which it sorts. 0 when
+// no two lie apart.
+func UsualGap(looks []time.Time) time.Duration {
 	slices.SortFunc(looks, time.Time.Compare)
-	var gaps []time.Duration
+	gaps := make([]time.Duration, 0, len(looks))
 	for i := 1; i < len(looks); i++ {
 		if d := looks[i].Sub(looks[i-1]); d > 0 {
 			gaps = append(gaps, d)

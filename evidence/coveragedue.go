@@ -82,6 +82,9 @@ const CauseQuiet = "nothing new was written to what was read; without a probe it
 // time, where somebody looked all the same for some of it from its begin on: until
 // when stands in it, unless that is its end, or the next look is not overdue.
 func (c *Coverage) WhyNot(source SourceID, kind Kind, s Strip, at time.Time) string {
+	if s.Class != "" || s.Cause != CauseNobody {
+		return s.Cause
+	}
 	var last Quiet
 	for i := range c.quiet {
 		q := &c.quiet[i]
@@ -90,7 +93,7 @@ func (c *Coverage) WhyNot(source SourceID, kind Kind, s Strip, at time.Time) str
 		}
 	}
 	switch {
-	case s.Class != "" || s.Cause != CauseNobody || last.To.IsZero():
+	case last.To.IsZero():
 		return s.Cause
 	case !last.To.Before(s.Period.To), !at.After(c.overdue(source, kind, last.To)):
 		return last.Cause

@@ -92,10 +92,15 @@ func (o *oddItems) skip(err error) error {
 	if forge.Odd(err) == nil {
 		return err
 	}
+	o.add(err)
+	return nil
+}
+
+// add takes note of one that is known to be odd.
+func (o *oddItems) add(err error) {
 	if o.n++; o.first == nil {
 		o.first = err
 	}
-	return nil
 }
 
 // err is what is told of them; nil when there were none.

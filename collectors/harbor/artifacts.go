@@ -197,7 +197,7 @@ func (l *look) project(p *project, q url.Values) (done bool, err error) {
 		for _, raw := range items {
 			w, err := parseArtifact(raw, repository)
 			if err != nil || !strings.HasPrefix(w.Repository, p.Name+"/") {
-				_ = odd.skip(a.oddItem("an artifact without a digest, of an unknown form, or of another project")) // it always is one
+				odd.add(a.oddItem("an artifact without a digest, of an unknown form, or of another project"))
 				continue
 			}
 			if w.odd {

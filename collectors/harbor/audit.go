@@ -372,7 +372,7 @@ func (r *rowReader) lost(after, before time.Time, jump bool) error {
 // among that: of the stretch from the row before it to the next one with a time not
 // all was seen.
 func (r *rowReader) unread(err error) {
-	_ = r.odd.skip(err) // it always is an odd item
+	r.odd.add(err)
 	if st := r.log.state; st.Odd.IsZero() {
 		st.Odd = r.before
 		if st.Odd.IsZero() {

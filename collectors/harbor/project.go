@@ -109,7 +109,7 @@ func (l *look) listProjects() ([]*project, error) {
 				p.odd = a.oddItem("a project of an unknown form")
 			}
 			if p.Name == "" || p.ID <= 0 {
-				_ = odd.skip(a.oddItem("a project without a name or an id")) // it always is one
+				odd.add(a.oddItem("a project without a name or an id"))
 				l.stray(p)
 				continue
 			}

@@ -66,7 +66,7 @@ func (s *settingsLook) jobs(kind, path string) error {
 		for _, raw := range items {
 			j := &wireJob{}
 			if json.Unmarshal(raw, j) != nil || j.ID <= 0 {
-				_ = odd.skip(a.oddItem("a job of an unknown form")) // it always is one
+				odd.add(a.oddItem("a job of an unknown form"))
 				continue
 			}
 			f := &evidence.RegistryRunFacts{Type: kind, ID: number(j.ID), Status: runState(j.Status), Native: text(j.Status), Trigger: text(j.Kind), StartedAt: when(j.Created)}

@@ -123,18 +123,7 @@ func usualInterval(spans []*span) time.Duration {
 	for _, s := range spans {
 		looks = s.appendLooks(looks)
 	}
-	slices.SortFunc(looks, time.Time.Compare)
-	gaps := make([]time.Duration, 0, n)
-	for i := 1; i < len(looks); i++ {
-		if d := looks[i].Sub(looks[i-1]); d > 0 {
-			gaps = append(gaps, d)
-		}
-	}
-	if len(gaps) == 0 {
-		return 0
-	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
+	return evidence.UsualGap(looks)
 }
 
 // dueEvery is what the newest of the spans that ends by an instant and says so

@@ -28,21 +28,16 @@ type Loosened struct {
 // record loosen; false for another kind, and for one that loosens nothing.
 func LoosenedBy(seq uint64, kind evidence.Kind, at time.Time, facts []byte) (Loosened, bool, error) {
 	l := Loosened{Seq: seq, Kind: kind, At: at.UTC()}
-	var err error
-	switch kind {
-	case evidence.PlatformConfig:
-		var f loosening
-		err = json.Unmarshal(facts, &f)
-		l.By, l.Says = f.By, f.Loosens
-	case evidence.PlatformCatalog:
-		var f loosening
-		err = json.Unmarshal(facts, &f)
-		l.By, l.Says, l.Rewritten = f.By, f.Loosens, f.Rewritten
-	default:
+	if kind != evidence.PlatformConfig && kind != evidence.PlatformCatalog {
 		return l, false, nil
 	}
-	if err != nil {
+	var f loosening
+	if err := json.Unmarshal(facts, &f); err != nil {
 		return l, false, fmt.Errorf("record %d: %w", seq, err)
+	}
+	l.By, l.Says = f.By, f.Loosens
+	if kind == evidence.PlatformCatalog {
+		l.Rewritten = f.Rewritten
 	}
 	return l, len(l.Says)+len(l.Rewritten) > 0, nil
 }

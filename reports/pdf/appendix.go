@@ -141,7 +141,7 @@ func (p *pack) custody() {
 
 var standardSteps = []string{
 	"Get evidence-verify from a place you trust, not from whoever gave you this pack, or build it from source.",
-	"Get the maker's public key in another way than this pack: by hand, from a contract, from your own earlier visit. Put it into a trust file. Its fingerprint must be the one under Scope, at the begin of this document.",
+	"Get the maker's public key in another way than this pack: by hand, from a contract, from your own earlier visit. Put it into a trust file. Its fingerprint must be the one under Scope, near the beginning of this document.",
 	"Run: evidence-verify pack.zip --trust auditors.trust",
 	"The first line of its output is the verdict. It names the tenant, the period and the number of records it read itself; compare them with Scope.",
 	"The data digest it prints must equal the one under Scope. It binds this document to the data it was made from.",

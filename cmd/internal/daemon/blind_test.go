@@ -291,23 +291,29 @@ func TestMissedByFollower(t *testing.T) {
 			if err := e.Flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			r, err := e.Reader(t.Context(), mustTenant(t, "tenant-1"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin, To: clock.t})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, b := range chart.Blind {
-				got = append(got, b.Cause+" until "+b.To.Sub(begin).String())
-			}
+			got := toldBlind(t, e, clock.t)
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("told %q, want %q", got, tc.want)
 			}
 		})
 	}
+}
+
+// toldBlind lists why tenant-1 was not seen, and until when after the begin.
+func toldBlind(t *testing.T, e *Engine, now time.Time) (told []string) {
+	t.Helper()
+	r, err := e.Reader(t.Context(), mustTenant(t, "tenant-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin, To: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range chart.Blind {
+		told = append(told, b.Cause+" until "+b.To.Sub(begin).String())
+	}
+	return told
 }
 
 // The time in which a source was not configured is told as that, and not as one in
@@ -340,19 +346,27 @@ func TestNotConfigured(t *testing.T) {
 	if err := e.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, err := e.Reader(t.Context(), mustTenant(t, "tenant-1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chart, err := coverage.Build(t.Context(), r, evidence.Period{From: begin, To: clock.t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, b := range chart.Blind {
-		got = append(got, b.Cause+" until "+b.To.Sub(begin).String())
-	}
+	got := toldBlind(t, e, clock.t)
 	if want := []string{"the daemon was not running until 59m0s", notConfigured + " until 5h0m0s"}; !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// A damaged list of what was configured keeps nobody from looking: it only says why
+// nobody did.
+func TestDamagedListOfSources(t *testing.T) {
+	clock, src := &testClock{begin}, &testSource{sees: []string{"acme/one"}, instants: true}
+	dir := t.TempDir()
+	e := openEngine(t, dir, clock, src)
+	if err := errors.Join(e.local.Store.Cursors().PutCursor(configuredCursor, []byte(`{"forge/prod":`)), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	e = openEngine(t, dir, clock, src)
+	if _, err := e.run(t.Context(), e.sources[0], clock.t); err != nil {
+		t.Fatal(err)
+	}
+	text, err := e.local.Store.Cursors().Cursor(configuredCursor)
+	if want := `{"forge/prod":"0001-01-01T00:00:00Z"}`; err != nil || string(text) != want {
+		t.Errorf("the list is %s, %v; want %s", text, err, want)
 	}
 }

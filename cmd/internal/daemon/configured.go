@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"evidenced/evidence"
-	"evidenced/evidence/problem"
 )
 
 // configuredCursor keeps which sources were ever configured, and since when one is
@@ -26,10 +25,11 @@ func (e *Engine) tellUnconfigured(ctx context.Context) error {
 		return fmt.Errorf("read which sources were configured: %w", err)
 	}
 	gone := map[evidence.SourceID]time.Time{} // zero: configured
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &gone); err != nil {
-			return problem.New(problem.Corrupt, "the list of sources that were configured is damaged")
-		}
+	if len(text) > 0 && json.Unmarshal(text, &gone) != nil {
+		// It says why nobody looked, and keeps nobody from looking: that time is told
+		// as one in which the daemon was not running.
+		e.o.Log.Error("the list of sources that were configured is damaged, it is begun anew")
+		clear(gone)
 	}
 	now, changed := e.Now().UTC(), false
 	for id, since := range gone {
